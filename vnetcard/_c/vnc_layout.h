@@ -1,0 +1,234 @@
+/* SPDX-License-Identifier: MIT */
+/* Generated from vnetcard/layout.py by `python -m vnetcard.layout`; do not edit. */
+#ifndef VNC_LAYOUT_H
+#define VNC_LAYOUT_H
+#include <stddef.h>
+#include <stdint.h>
+
+#define VNC_MAGIC UINT64_C(0x3144524354454e56)
+#define VNC_VERSION 1u
+#define VNC_LINE 64u
+#define VNC_SIDE_OFFSET 1024u
+#define VNC_SIDE_BYTES 512u
+#define VNC_QUEUE_OFFSET 2048u
+#define VNC_QUEUE_BYTES 2048u
+#define VNC_QUEUES_MAX 15u
+#define VNC_RING_ALIGN 4096u
+#define VNC_RING_MIN 4096u
+#define VNC_RING_MAX 536870912u
+#define VNC_WINDOW_MIN 16384u
+#define VNC_WINDOW_MAX 1073741824u
+#define VNC_RECORD_HEADER 16u
+#define VNC_FRAME_MAX 65600u
+#define VNC_VNET_HDR 10u
+#define VNC_LINK_COUNTERS_OFFSET 128u
+#define VNC_LEDGER_WORDS 16u
+#define VNC_LEDGER_SLOT_BYTES 128u
+#define VNC_STATS_BYTES 128u
+
+#define VNC_STATE_DOWN 0u
+#define VNC_STATE_INIT 1u
+#define VNC_STATE_READY 2u
+#define VNC_STATE_RUN 3u
+#define VNC_STATE_REFUSED 4u
+
+#define VNC_F_CSUM 1u
+#define VNC_F_TSO4 2u
+#define VNC_F_TSO6 4u
+#define VNC_F_USO4 8u
+#define VNC_F_USO6 16u
+#define VNC_F_CRC32C 65536u
+
+#define VNC_REC_VNET 1u
+
+#define VNC_Q_H2C_PROD 0x000u
+#define VNC_Q_H2C_CONS 0x080u
+#define VNC_Q_C2H_PROD 0x100u
+#define VNC_Q_C2H_CONS 0x180u
+#define VNC_Q_H2C_TX 0x200u
+#define VNC_Q_H2C_RX 0x380u
+#define VNC_Q_C2H_TX 0x500u
+#define VNC_Q_C2H_RX 0x680u
+
+/* written by: creator; magic last, with release; nothing else changes afterwards */
+struct vnc_superblock {
+	uint64_t magic;                 /* 0x00 `VNETCRD1`; absent while the window is being made */
+	uint32_t version_min;           /* 0x08 oldest wire format that may use this window */
+	uint32_t version_max;           /* 0x0c newest wire format that may use this window */
+	uint64_t window_bytes;          /* 0x10 size of the window, 16 KiB to 1 GiB */
+	uint32_t queues;                /* 0x18 Q, the number of queue pairs, 1 to 15 */
+	uint32_t rings_offset;          /* 0x1c where the first ring may start; multiple of 4 KiB */
+	uint32_t instance;              /* 0x20 random id of this creation; never 0 */
+	uint32_t checksum;              /* 0x24 CRC-32 (zlib) of the superblock with magic and checksum as 0, and of the Q descriptors */
+	uint8_t pad[24];
+};
+_Static_assert(sizeof(struct vnc_superblock) == 64, "superblock");
+_Static_assert(offsetof(struct vnc_superblock, magic) == 0, "superblock.magic");
+_Static_assert(offsetof(struct vnc_superblock, version_min) == 8, "superblock.version_min");
+_Static_assert(offsetof(struct vnc_superblock, version_max) == 12, "superblock.version_max");
+_Static_assert(offsetof(struct vnc_superblock, window_bytes) == 16, "superblock.window_bytes");
+_Static_assert(offsetof(struct vnc_superblock, queues) == 24, "superblock.queues");
+_Static_assert(offsetof(struct vnc_superblock, rings_offset) == 28, "superblock.rings_offset");
+_Static_assert(offsetof(struct vnc_superblock, instance) == 32, "superblock.instance");
+_Static_assert(offsetof(struct vnc_superblock, checksum) == 36, "superblock.checksum");
+
+/* written by: creator; as the superblock; descriptor q stands at 0x40 * (1 + q) */
+struct vnc_queue_descriptor {
+	uint32_t h2c_offset;            /* 0x00 start of the h2c ring in the window; multiple of 4 KiB */
+	uint32_t h2c_bytes;             /* 0x04 size of the h2c ring; a power of two, 4 KiB to 512 MiB */
+	uint32_t c2h_offset;            /* 0x08 start of the c2h ring */
+	uint32_t c2h_bytes;             /* 0x0c size of the c2h ring */
+	uint8_t pad[48];
+};
+_Static_assert(sizeof(struct vnc_queue_descriptor) == 64, "queue_descriptor");
+_Static_assert(offsetof(struct vnc_queue_descriptor, h2c_offset) == 0, "queue_descriptor.h2c_offset");
+_Static_assert(offsetof(struct vnc_queue_descriptor, h2c_bytes) == 4, "queue_descriptor.h2c_bytes");
+_Static_assert(offsetof(struct vnc_queue_descriptor, c2h_offset) == 8, "queue_descriptor.c2h_offset");
+_Static_assert(offsetof(struct vnc_queue_descriptor, c2h_bytes) == 12, "queue_descriptor.c2h_bytes");
+
+/* written by: this side; answered = 0, then epoch, then the index lines, then answered; each step released before the next */
+struct vnc_side_control {
+	uint32_t epoch;                 /* 0x00 random, new at each start; 0: stopped cleanly */
+	uint32_t answered;              /* 0x04 the peer's epoch that this side has answered; 0: none */
+	uint32_t state;                 /* 0x08 DOWN, INIT, READY, RUN, REFUSED; for people, the handshake reads the epochs */
+	uint32_t heartbeat;             /* 0x0c counts up while the agent lives */
+	uint32_t features;              /* 0x10 features offered, a bit mask */
+	uint32_t mtu;                   /* 0x14 largest IP packet in bytes that this side takes */
+	uint32_t version;               /* 0x18 wire format that this side speaks */
+	uint32_t queue_mask;            /* 0x1c queue pairs that this side serves, a bit mask */
+	uint32_t final_own_epoch;       /* 0x20 the last generation that this side received in: its own epoch */
+	uint32_t final_peer_epoch;      /* 0x24 ... and the peer's */
+	uint64_t final_records;         /* 0x28 records that it received in that generation, over all queues */
+	uint8_t pad[16];
+};
+_Static_assert(sizeof(struct vnc_side_control) == 64, "side_control");
+_Static_assert(offsetof(struct vnc_side_control, epoch) == 0, "side_control.epoch");
+_Static_assert(offsetof(struct vnc_side_control, answered) == 4, "side_control.answered");
+_Static_assert(offsetof(struct vnc_side_control, state) == 8, "side_control.state");
+_Static_assert(offsetof(struct vnc_side_control, heartbeat) == 12, "side_control.heartbeat");
+_Static_assert(offsetof(struct vnc_side_control, features) == 16, "side_control.features");
+_Static_assert(offsetof(struct vnc_side_control, mtu) == 20, "side_control.mtu");
+_Static_assert(offsetof(struct vnc_side_control, version) == 24, "side_control.version");
+_Static_assert(offsetof(struct vnc_side_control, queue_mask) == 28, "side_control.queue_mask");
+_Static_assert(offsetof(struct vnc_side_control, final_own_epoch) == 32, "side_control.final_own_epoch");
+_Static_assert(offsetof(struct vnc_side_control, final_peer_epoch) == 36, "side_control.final_peer_epoch");
+_Static_assert(offsetof(struct vnc_side_control, final_records) == 40, "side_control.final_records");
+
+/* written by: this side; none */
+struct vnc_side_identity {
+	uint32_t pid;                   /* 0x00 process id of the agent in its own PID namespace */
+	uint32_t reserved;              /* 0x04 0 */
+	uint64_t started_ns;            /* 0x08 CLOCK_REALTIME at the start, nanoseconds */
+	uint8_t software[24];           /* 0x10 version of the software, ASCII, padded with 0 */
+	uint8_t machine[24];            /* 0x28 name of the machine, ASCII, padded with 0 */
+};
+_Static_assert(sizeof(struct vnc_side_identity) == 64, "side_identity");
+_Static_assert(offsetof(struct vnc_side_identity, pid) == 0, "side_identity.pid");
+_Static_assert(offsetof(struct vnc_side_identity, reserved) == 4, "side_identity.reserved");
+_Static_assert(offsetof(struct vnc_side_identity, started_ns) == 8, "side_identity.started_ns");
+_Static_assert(offsetof(struct vnc_side_identity, software) == 16, "side_identity.software");
+_Static_assert(offsetof(struct vnc_side_identity, machine) == 40, "side_identity.machine");
+
+/* written by: producer; prod with release, after the records that it covers */
+struct vnc_prod_line {
+	uint32_t prod;                  /* 0x00 bytes produced, free-running, a multiple of 64 */
+	uint32_t need_wakeup;           /* 0x04 1: the producer sleeps until cons moves */
+	uint8_t pad[56];
+};
+_Static_assert(sizeof(struct vnc_prod_line) == 64, "prod_line");
+_Static_assert(offsetof(struct vnc_prod_line, prod) == 0, "prod_line.prod");
+_Static_assert(offsetof(struct vnc_prod_line, need_wakeup) == 4, "prod_line.need_wakeup");
+
+/* written by: consumer; cons with release, after the last read of the records that it frees */
+struct vnc_cons_line {
+	uint32_t cons;                  /* 0x00 bytes consumed, free-running, a multiple of 64 */
+	uint32_t need_wakeup;           /* 0x04 1: the consumer sleeps until prod moves */
+	uint8_t pad[56];
+};
+_Static_assert(sizeof(struct vnc_cons_line) == 64, "cons_line");
+_Static_assert(offsetof(struct vnc_cons_line, cons) == 0, "cons_line.cons");
+_Static_assert(offsetof(struct vnc_cons_line, need_wakeup) == 4, "cons_line.need_wakeup");
+
+/* written by: producer; complete before prod covers it; padded to a multiple of 64 */
+struct vnc_record {
+	uint32_t len;                   /* 0x00 bytes of payload after this header, 1 to 65600 */
+	uint16_t flags;                 /* 0x04 VNET */
+	uint16_t hdr_len;               /* 0x06 bytes of virtio_net_hdr at the start of the payload: 0 or 10 */
+	uint32_t seq;                   /* 0x08 number of this record in its generation, from 0 */
+	uint32_t crc32c;                /* 0x0c 0 (CRC32C is not negotiated) */
+};
+_Static_assert(sizeof(struct vnc_record) == 16, "record");
+_Static_assert(offsetof(struct vnc_record, len) == 0, "record.len");
+_Static_assert(offsetof(struct vnc_record, flags) == 4, "record.flags");
+_Static_assert(offsetof(struct vnc_record, hdr_len) == 6, "record.hdr_len");
+_Static_assert(offsetof(struct vnc_record, seq) == 8, "record.seq");
+_Static_assert(offsetof(struct vnc_record, crc32c) == 12, "record.crc32c");
+
+enum vnc_tx_word {
+	VNC_TX_STAMP = 0,
+	VNC_TX_GENERATION = 1,
+	VNC_TX_GEN_RECORDS = 2,
+	VNC_TX_INDEX = 3,
+	VNC_TX_TX_TAKEN = 4,
+	VNC_TX_TX_TAKEN_BYTES = 5,
+	VNC_TX_TX_SENT = 6,
+	VNC_TX_TX_SENT_BYTES = 7,
+	VNC_TX_LOST_RESTART = 8,
+	VNC_TX_DROP_LINK_DOWN = 9,
+	VNC_TX_DROP_PEER_DEAD = 10,
+	VNC_TX_DROP_TOO_BIG = 11,
+	VNC_TX_DROP_MALFORMED = 12,
+	VNC_TX_DROP_OFFLOAD = 13,
+};
+
+enum vnc_rx_word {
+	VNC_RX_STAMP = 0,
+	VNC_RX_GENERATION = 1,
+	VNC_RX_GEN_RECORDS = 2,
+	VNC_RX_INDEX = 3,
+	VNC_RX_RX_RECEIVED = 4,
+	VNC_RX_RX_RECEIVED_BYTES = 5,
+	VNC_RX_RX_DELIVERED = 6,
+	VNC_RX_RX_DELIVERED_BYTES = 7,
+	VNC_RX_DROP_PORT_REFUSED = 8,
+	VNC_RX_DROP_PORT_DOWN = 9,
+	VNC_RX_DROP_BAD_FRAME = 10,
+};
+
+enum vnc_txstat_word {
+	VNC_TXSTAT_PORT_READS = 0,
+	VNC_TXSTAT_PUBLICATIONS = 1,
+	VNC_TXSTAT_RING_FULL = 2,
+	VNC_TXSTAT_SLEEPS = 3,
+	VNC_TXSTAT_WAKEUPS_SENT = 4,
+	VNC_TXSTAT_WAKEUPS_SUPPRESSED = 5,
+	VNC_TXSTAT_VIOL_CONS = 6,
+};
+
+enum vnc_rxstat_word {
+	VNC_RXSTAT_PORT_WRITES = 0,
+	VNC_RXSTAT_PUBLICATIONS = 1,
+	VNC_RXSTAT_RING_EMPTY = 2,
+	VNC_RXSTAT_SLEEPS = 3,
+	VNC_RXSTAT_WAKEUPS_SENT = 4,
+	VNC_RXSTAT_WAKEUPS_SUPPRESSED = 5,
+	VNC_RXSTAT_VIOL_PROD = 6,
+	VNC_RXSTAT_VIOL_LEN = 7,
+	VNC_RXSTAT_VIOL_HEADER = 8,
+	VNC_RXSTAT_VIOL_SEQ = 9,
+};
+
+enum vnc_link_word {
+	VNC_LINK_LINK_UP = 0,
+	VNC_LINK_LINK_DOWN = 1,
+	VNC_LINK_PEER_RESTART = 2,
+	VNC_LINK_PEER_DEAD = 3,
+	VNC_LINK_PEER_BACK = 4,
+	VNC_LINK_OWN_RESTART = 5,
+	VNC_LINK_VIOL_SIDE_BLOCK = 6,
+	VNC_LINK_VIOL_FINAL_COUNT = 7,
+	VNC_LINK_WINDOW_LOST = 8,
+	VNC_LINK_OFFLOAD_REFUSED = 9,
+};
+
+#endif
