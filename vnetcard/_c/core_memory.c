@@ -1,0 +1,222 @@
+/* SPDX-License-Identifier: MIT */
+/* _core.Memory: a window's bytes behind bounds checks and barriers. */
+#include "core_py.h"
+
+/* A checked address in the window, or NULL with an exception set. */
+void *core_at(MemoryObject *m, unsigned long long offset, unsigned long long bytes, unsigned int align)
+{
+	unsigned long long size = m->open ? (unsigned long long)m->view.len : 0;
+
+	if (!m->open) {
+		PyErr_SetString(PyExc_ValueError, "the window is closed");
+		return NULL;
+	}
+	if (offset > size || bytes > size - offset) {
+		PyErr_Format(PyExc_IndexError, "%llu bytes at offset %llu do not lie in a window of %llu bytes", bytes,
+			     offset, size);
+		return NULL;
+	}
+	if (offset % align) {
+		PyErr_Format(PyExc_ValueError, "offset %llu is not a multiple of %u", offset, align);
+		return NULL;
+	}
+	return (uint8_t *)m->view.buf + offset;
+}
+
+PyObject *core_words(const uint64_t *words, Py_ssize_t count)
+{
+	PyObject *out = PyTuple_New(count);
+	PyObject *word;
+	Py_ssize_t n;
+
+	for (n = 0; out && n < count; n++) {
+		word = PyLong_FromUnsignedLongLong(__atomic_load_n(&words[n], __ATOMIC_RELAXED));
+		if (!word) {
+			Py_CLEAR(out);
+			break;
+		}
+		PyTuple_SET_ITEM(out, n, word);
+	}
+	return out;
+}
+
+static PyObject *memory_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
+{
+	static char *names[] = {"buffer", "device", NULL};
+	PyObject *buffer;
+	int device = 0;
+	MemoryObject *m;
+
+	if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O|$p:Memory", names, &buffer, &device))
+		return NULL;
+	m = (MemoryObject *)type->tp_alloc(type, 0);
+	if (!m)
+		return NULL;
+	if (PyObject_GetBuffer(buffer, &m->view, PyBUF_WRITABLE) < 0) {
+		Py_DECREF(m);
+		return NULL;
+	}
+	m->open = true;
+	m->domain = device ? VNC_DEVICE : VNC_COHERENT;
+	if ((uintptr_t)m->view.buf % VNC_LINE) {
+		PyErr_SetString(PyExc_ValueError, "a window must start at a multiple of 64");
+		Py_DECREF(m);
+		return NULL;
+	}
+	return (PyObject *)m;
+}
+
+static void memory_dealloc(MemoryObject *m)
+{
+	if (m->open)
+		PyBuffer_Release(&m->view);
+	Py_TYPE(m)->tp_free((PyObject *)m);
+}
+
+static PyObject *memory_close(MemoryObject *m, PyObject *unused)
+{
+	(void)unused;
+	if (m->users) {
+		PyErr_Format(PyExc_BufferError, "%zd FIFO ends or pumps still use the window", m->users);
+		return NULL;
+	}
+	if (m->open) {
+		m->open = false;
+		PyBuffer_Release(&m->view);
+	}
+	Py_RETURN_NONE;
+}
+
+static PyObject *memory_load32(MemoryObject *m, PyObject *args)
+{
+	unsigned long long offset;
+	uint32_t *at;
+
+	if (!PyArg_ParseTuple(args, "K:load32", &offset) || !(at = core_at(m, offset, 4, 4)))
+		return NULL;
+	return PyLong_FromUnsignedLong(vnc_load32(m->domain, at));
+}
+
+static PyObject *memory_store32(MemoryObject *m, PyObject *args)
+{
+	unsigned long long offset;
+	unsigned int value;
+	uint32_t *at;
+
+	if (!PyArg_ParseTuple(args, "KI:store32", &offset, &value) || !(at = core_at(m, offset, 4, 4)))
+		return NULL;
+	vnc_store32(m->domain, at, value);
+	Py_RETURN_NONE;
+}
+
+static PyObject *memory_load64(MemoryObject *m, PyObject *args)
+{
+	unsigned long long offset;
+	uint64_t *at;
+
+	if (!PyArg_ParseTuple(args, "K:load64", &offset) || !(at = core_at(m, offset, 8, 8)))
+		return NULL;
+	return PyLong_FromUnsignedLongLong(__atomic_load_n(at, __ATOMIC_ACQUIRE));
+}
+
+static PyObject *memory_store64(MemoryObject *m, PyObject *args)
+{
+	unsigned long long offset, value;
+	uint64_t *at;
+
+	if (!PyArg_ParseTuple(args, "KK:store64", &offset, &value) || !(at = core_at(m, offset, 8, 8)))
+		return NULL;
+	__atomic_store_n(at, value, __ATOMIC_RELEASE);
+	Py_RETURN_NONE;
+}
+
+static PyObject *memory_read(MemoryObject *m, PyObject *args)
+{
+	unsigned long long offset, bytes;
+	PyObject *out;
+	uint8_t *at;
+
+	if (!PyArg_ParseTuple(args, "KK:read", &offset, &bytes) || !(at = core_at(m, offset, bytes, 8)))
+		return NULL;
+	out = PyBytes_FromStringAndSize(NULL, (Py_ssize_t)bytes);
+	if (out)
+		vnc_copy_from_window(m->domain, (uint8_t *)PyBytes_AS_STRING(out), at, (uint32_t)bytes);
+	return out;
+}
+
+static PyObject *memory_write(MemoryObject *m, PyObject *args)
+{
+	unsigned long long offset;
+	Py_buffer data;
+	uint8_t *at;
+
+	if (!PyArg_ParseTuple(args, "Ky*:write", &offset, &data))
+		return NULL;
+	if (data.len % 8)
+		PyErr_SetString(PyExc_ValueError, "write takes a multiple of 8 bytes");
+	else if ((at = core_at(m, offset, (unsigned long long)data.len, 8)))
+		vnc_copy_to_window(m->domain, at, data.buf, (uint32_t)data.len);
+	PyBuffer_Release(&data);
+	if (PyErr_Occurred())
+		return NULL;
+	Py_RETURN_NONE;
+}
+
+static PyObject *memory_words(MemoryObject *m, PyObject *args)
+{
+	unsigned long long offset, count;
+	uint64_t *at;
+
+	if (!PyArg_ParseTuple(args, "KK:words", &offset, &count))
+		return NULL;
+	if (count > (1u << 20)) {
+		PyErr_SetString(PyExc_ValueError, "too many words");
+		return NULL;
+	}
+	at = core_at(m, offset, count * 8, 8);
+	return at ? core_words(at, (Py_ssize_t)count) : NULL;
+}
+
+static PyObject *memory_ledger(MemoryObject *m, PyObject *args)
+{
+	uint64_t out[VNC_LEDGER_WORDS];
+	unsigned long long offset;
+	uint64_t *at;
+
+	if (!PyArg_ParseTuple(args, "K:ledger", &offset) || !(at = core_at(m, offset, 2 * VNC_LEDGER_SLOT_BYTES, 8)))
+		return NULL;
+	vnc_ledger_read(at, out);
+	return core_words(out, VNC_LEDGER_WORDS);
+}
+
+static PyObject *memory_size(MemoryObject *m, void *unused)
+{
+	(void)unused;
+	return PyLong_FromSsize_t(m->open ? m->view.len : 0);
+}
+
+static PyMethodDef methods[] = {
+	{"close", (PyCFunction)memory_close, METH_NOARGS, NULL},
+	{"load32", (PyCFunction)memory_load32, METH_VARARGS, NULL},
+	{"store32", (PyCFunction)memory_store32, METH_VARARGS, NULL},
+	{"load64", (PyCFunction)memory_load64, METH_VARARGS, NULL},
+	{"store64", (PyCFunction)memory_store64, METH_VARARGS, NULL},
+	{"read", (PyCFunction)memory_read, METH_VARARGS, NULL},
+	{"write", (PyCFunction)memory_write, METH_VARARGS, NULL},
+	{"words", (PyCFunction)memory_words, METH_VARARGS, NULL},
+	{"ledger", (PyCFunction)memory_ledger, METH_VARARGS, NULL},
+	{NULL},
+};
+
+static PyGetSetDef properties[] = {{"size", (getter)memory_size, NULL, NULL, NULL}, {NULL}};
+
+PyTypeObject Memory_Type = {
+	PyVarObject_HEAD_INIT(NULL, 0)
+	.tp_name = "vnetcard._core.Memory",
+	.tp_basicsize = sizeof(MemoryObject),
+	.tp_flags = Py_TPFLAGS_DEFAULT,
+	.tp_new = memory_new,
+	.tp_dealloc = (destructor)memory_dealloc,
+	.tp_methods = methods,
+	.tp_getset = properties,
+};

@@ -1,0 +1,278 @@
+/* SPDX-License-Identifier: MIT */
+/* _core.Pump: a pump thread for Python to command. */
+#include "core_py.h"
+#include <errno.h>
+#include <sys/eventfd.h>
+
+typedef struct {
+	PyObject_HEAD
+	MemoryObject *memory;
+	struct vnc_pump *pump;
+} PumpObject;
+
+static struct vnc_pump *pump_of(PumpObject *self)
+{
+	if (!self->memory)
+		PyErr_SetString(PyExc_ValueError, "the pump is closed");
+	return self->memory ? self->pump : NULL;
+}
+
+static PyObject *pump_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
+{
+	static char *names[] = {"memory", "tx",     "ring",       "size",         "own",  "peer",  "frame_max", "ledger",
+				"fd",     "vnet",   "peer_epoch", "attention_fd", "wait", "futex", NULL};
+	unsigned long long ledger, peer_epoch;
+	int tx, fd, vnet, attention, wait, futex, failed;
+	struct core_end where;
+	MemoryObject *memory;
+	PumpObject *self;
+	struct vnc_pump *p;
+
+	if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O!$pKKKKIKipKiip:Pump", names, &Memory_Type, &memory, &tx,
+					 &where.ring, &where.size, &where.own, &where.peer, &where.frame_max, &ledger,
+					 &fd, &vnet, &peer_epoch, &attention, &wait, &futex))
+		return NULL;
+	self = (PumpObject *)type->tp_alloc(type, 0);
+	if (!self)
+		return NULL;
+	p = self->pump = aligned_alloc(64, (sizeof(*p) + 63) & ~(size_t)63);
+	if (!p) {
+		Py_DECREF(self);
+		return PyErr_NoMemory();
+	}
+	memset(p, 0, sizeof(*p));
+	p->tx = tx;
+	p->port.fd = fd;
+	p->port.vnet = vnet;
+	p->attention_fd = attention;
+	p->wait = (enum vnc_wait_mode)wait;
+	p->futex = futex;
+	p->kick_fd = -1;
+	failed = tx ? core_setup_producer(memory, &where, &p->producer) : core_setup_consumer(memory, &where, &p->consumer);
+	if (!failed) {
+		p->ledger.shared = core_at(memory, ledger, 2 * VNC_LEDGER_SLOT_BYTES + VNC_STATS_BYTES, VNC_LINE);
+		p->link.peer_epoch = core_at(memory, peer_epoch, 4, 4);
+		failed = !p->ledger.shared || !p->link.peer_epoch;
+	}
+	if (!failed) {
+		p->stats = p->ledger.shared + 2 * VNC_LEDGER_WORDS;
+		if (tx)
+			vnc_tx_recover(p);
+		else
+			vnc_ledger_open(&p->ledger, p->ledger.shared);
+		p->kick_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+		errno = p->kick_fd < 0 ? errno : vnc_pump_start(p);
+		if (!p->started) {
+			PyErr_SetFromErrno(PyExc_OSError);
+			failed = 1;
+		}
+	}
+	if (failed) {
+		Py_DECREF(self);
+		return NULL;
+	}
+	Py_INCREF(memory);
+	self->memory = memory;
+	memory->users++;
+	return (PyObject *)self;
+}
+
+static void pump_release(PumpObject *self)
+{
+	if (self->pump) {
+		Py_BEGIN_ALLOW_THREADS
+		vnc_pump_stop(self->pump);
+		Py_END_ALLOW_THREADS
+		if (self->pump->kick_fd >= 0)
+			close(self->pump->kick_fd);
+		free(self->pump);
+		self->pump = NULL;
+	}
+	if (self->memory) {
+		self->memory->users--;
+		Py_CLEAR(self->memory);
+	}
+}
+
+static void pump_dealloc(PumpObject *self)
+{
+	pump_release(self);
+	Py_TYPE(self)->tp_free((PyObject *)self);
+}
+
+static PyObject *pump_close(PumpObject *self, PyObject *unused)
+{
+	(void)unused;
+	pump_release(self);
+	Py_RETURN_NONE;
+}
+
+static PyObject *pump_command(PumpObject *self, PyObject *args)
+{
+	struct vnc_pump *p = pump_of(self);
+	int command;
+
+	if (!p || !PyArg_ParseTuple(args, "i:command", &command))
+		return NULL;
+	if (command < VNC_HOLD || command > VNC_RUN || (!p->tx && command != VNC_HOLD && command != VNC_RUN)) {
+		PyErr_Format(PyExc_ValueError, "no such command for this pump: %d", command);
+		return NULL;
+	}
+	Py_BEGIN_ALLOW_THREADS
+	vnc_pump_command(p, (enum vnc_command)command);
+	Py_END_ALLOW_THREADS
+	Py_RETURN_NONE;
+}
+
+/* Everything below that touches the ring or the ledger wants the pump in HOLD. */
+static struct vnc_pump *held(PumpObject *self)
+{
+	struct vnc_pump *p = pump_of(self);
+
+	if (p && (__atomic_load_n(&p->done, __ATOMIC_ACQUIRE) & 0xff) != VNC_HOLD) {
+		PyErr_SetString(PyExc_RuntimeError, "command the pump to HOLD first");
+		return NULL;
+	}
+	return p;
+}
+
+static PyObject *pump_reset(PumpObject *self, PyObject *unused)
+{
+	struct vnc_pump *p = held(self);
+
+	(void)unused;
+	if (!p)
+		return NULL;
+	p->armed = false;
+	if (p->tx)
+		vnc_producer_reset(&p->producer, 0);
+	else
+		vnc_consumer_reset(&p->consumer, 0);
+	Py_RETURN_NONE;
+}
+
+static PyObject *pump_begin(PumpObject *self, PyObject *args, PyObject *kwargs)
+{
+	static char *names[] = {"own_epoch", "peer_epoch", "features", "packet_max", NULL};
+	unsigned int own, peer, features, packet_max, frame_max;
+	struct vnc_pump *p = held(self);
+
+	if (!p || !PyArg_ParseTupleAndKeywords(args, kwargs, "$IIII:begin", names, &own, &peer, &features, &packet_max))
+		return NULL;
+	frame_max = packet_max + (features & VNC_F_CSUM ? VNC_VNET_HDR : 0);
+	if (packet_max < 1 || frame_max > VNC_FRAME_MAX ||
+	    vnc_record_bytes(frame_max) > (p->tx ? p->producer.size : p->consumer.size)) {
+		PyErr_Format(PyExc_ValueError, "packets of %u bytes do not fit the ring", packet_max);
+		return NULL;
+	}
+	p->link.epoch = peer;
+	p->link.features = features;
+	p->link.packet_max = packet_max;
+	if (p->tx)
+		p->producer.frame_max = frame_max;
+	else
+		p->consumer.frame_max = frame_max;
+	__atomic_store_n(&p->refused, 0, __ATOMIC_RELAXED);
+	p->ledger.now[VNC_LEDGER_GENERATION] = (uint64_t)own << 32 | peer;
+	p->ledger.now[VNC_LEDGER_GEN_RECORDS] = 0;
+	p->ledger.now[VNC_LEDGER_INDEX] = 0;
+	vnc_ledger_flip(&p->ledger);
+	Py_RETURN_NONE;
+}
+
+static PyObject *pump_settle(PumpObject *self, PyObject *args)
+{
+	struct vnc_pump *p = held(self);
+	unsigned long long lost;
+
+	if (!p || !PyArg_ParseTuple(args, "K:settle", &lost))
+		return NULL;
+	if (!p->tx) {
+		PyErr_SetString(PyExc_RuntimeError, "only a tx pump has records in flight");
+		return NULL;
+	}
+	p->ledger.now[VNC_TX_LOST_RESTART] += lost;
+	p->ledger.now[VNC_LEDGER_GENERATION] = 0;
+	p->ledger.now[VNC_LEDGER_GEN_RECORDS] = 0;
+	vnc_ledger_flip(&p->ledger);
+	Py_RETURN_NONE;
+}
+
+static PyObject *pump_take_events(PumpObject *self, PyObject *unused)
+{
+	struct vnc_pump *p = pump_of(self);
+
+	(void)unused;
+	return p ? PyLong_FromUnsignedLong(vnc_pump_take_events(p)) : NULL;
+}
+
+static PyObject *pump_words(PumpObject *self, void *unused)
+{
+	struct vnc_pump *p = pump_of(self);
+	uint64_t out[VNC_LEDGER_WORDS];
+
+	(void)unused;
+	if (!p)
+		return NULL;
+	vnc_ledger_read(p->ledger.shared, out);
+	return core_words(out, VNC_LEDGER_WORDS);
+}
+
+static PyObject *pump_stats(PumpObject *self, void *unused)
+{
+	struct vnc_pump *p = pump_of(self);
+
+	(void)unused;
+	return p ? core_words(p->stats, VNC_STATS_BYTES / 8) : NULL;
+}
+
+static PyObject *pump_refused(PumpObject *self, void *unused)
+{
+	struct vnc_pump *p = pump_of(self);
+
+	(void)unused;
+	return p ? PyLong_FromUnsignedLong(__atomic_load_n(&p->refused, __ATOMIC_ACQUIRE)) : NULL;
+}
+
+static PyObject *pump_errno(PumpObject *self, void *unused)
+{
+	struct vnc_pump *p = pump_of(self);
+
+	(void)unused;
+	return p ? PyLong_FromLong(__atomic_load_n(&p->last_errno, __ATOMIC_RELAXED)) : NULL;
+}
+
+static PyObject *pump_mode(PumpObject *self, void *unused)
+{
+	struct vnc_pump *p = pump_of(self);
+
+	(void)unused;
+	return p ? PyLong_FromUnsignedLong(__atomic_load_n(&p->done, __ATOMIC_ACQUIRE) & 0xff) : NULL;
+}
+
+static PyMethodDef methods[] = {
+	{"command", (PyCFunction)pump_command, METH_VARARGS, NULL},
+	{"reset", (PyCFunction)pump_reset, METH_NOARGS, NULL},
+	{"begin", (PyCFunction)(void (*)(void))pump_begin, METH_VARARGS | METH_KEYWORDS, NULL},
+	{"settle", (PyCFunction)pump_settle, METH_VARARGS, NULL},
+	{"take_events", (PyCFunction)pump_take_events, METH_NOARGS, NULL},
+	{"close", (PyCFunction)pump_close, METH_NOARGS, NULL},
+	{NULL},
+};
+
+static PyGetSetDef properties[] = {
+	{"ledger", (getter)pump_words, NULL, NULL, NULL},  {"stats", (getter)pump_stats, NULL, NULL, NULL},
+	{"refused", (getter)pump_refused, NULL, NULL, NULL}, {"last_errno", (getter)pump_errno, NULL, NULL, NULL},
+	{"mode", (getter)pump_mode, NULL, NULL, NULL},	 {NULL},
+};
+
+PyTypeObject Pump_Type = {
+	PyVarObject_HEAD_INIT(NULL, 0)
+	.tp_name = "vnetcard._core.Pump",
+	.tp_basicsize = sizeof(PumpObject),
+	.tp_flags = Py_TPFLAGS_DEFAULT,
+	.tp_new = pump_new,
+	.tp_dealloc = (destructor)pump_dealloc,
+	.tp_methods = methods,
+	.tp_getset = properties,
+};

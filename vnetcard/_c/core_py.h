@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: MIT */
+/* vnetcard._core: what the Python files of the binding share. Public docstrings stand in _core.pyi. */
+#ifndef CORE_PY_H
+#define CORE_PY_H
+#define PY_SSIZE_T_CLEAN
+#include <Python.h>
+#include "vnc_pump.h"
+
+/* A mapped window.  It stays mapped while an end or a pump uses it. */
+typedef struct {
+	PyObject_HEAD
+	Py_buffer view;
+	enum vnc_domain domain;
+	Py_ssize_t users;
+	bool open;
+} MemoryObject;
+
+extern PyTypeObject Memory_Type;
+extern PyTypeObject Producer_Type;
+extern PyTypeObject Consumer_Type;
+extern PyTypeObject Pump_Type;
+
+/* Where an end lies in its window. */
+struct core_end {
+	unsigned long long ring, size, own, peer;
+	unsigned int frame_max;
+};
+
+void *core_at(MemoryObject *m, unsigned long long offset, unsigned long long bytes, unsigned int align);
+int core_end_check(MemoryObject *m, const struct core_end *end);
+int core_setup_producer(MemoryObject *m, const struct core_end *end, struct vnc_producer *out);
+int core_setup_consumer(MemoryObject *m, const struct core_end *end, struct vnc_consumer *out);
+PyObject *core_words(const uint64_t *words, Py_ssize_t count);
+int core_ready_fifo(PyObject *module);
+
+#endif

@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: MIT */
+/**
+ * DOC: copies between ordinary memory and a window.
+ *
+ * In the device domain every access is an aligned 8-byte load or store: ARM64 faults on unaligned device
+ * accesses and on `dc zva` (which memset uses), and x86 memcpy may become byte transactions.  Records
+ * start at multiples of 64 and payloads at multiples of 16, so window addresses are always aligned; the
+ * tail is rounded up, which the padding of a record allows.
+ */
+#ifndef VNC_COPY_H
+#define VNC_COPY_H
+#include "vnc_barrier.h"
+#include <string.h>
+
+/** vnc_copy_to_window() - copy @len bytes to the 8-byte aligned window address @dst. */
+static inline void vnc_copy_to_window(enum vnc_domain domain, uint8_t *dst, const uint8_t *src, uint32_t len)
+{
+	uint64_t word;
+	uint32_t at;
+
+	if (domain == VNC_COHERENT) {
+		memcpy(dst, src, len);
+		return;
+	}
+	for (at = 0; at < len; at += 8) {
+		word = 0;
+		memcpy(&word, src + at, len - at < 8 ? len - at : 8);
+		__atomic_store_n((uint64_t *)(void *)(dst + at), word, __ATOMIC_RELAXED);
+	}
+}
+
+/** vnc_copy_from_window() - copy @len bytes from the 8-byte aligned window address @src. */
+static inline void vnc_copy_from_window(enum vnc_domain domain, uint8_t *dst, const uint8_t *src, uint32_t len)
+{
+	uint64_t word;
+	uint32_t at;
+
+	if (domain == VNC_COHERENT) {
+		memcpy(dst, src, len);
+		return;
+	}
+	for (at = 0; at < len; at += 8) {
+		word = __atomic_load_n((const uint64_t *)(const void *)(src + at), __ATOMIC_RELAXED);
+		memcpy(dst + at, &word, len - at < 8 ? len - at : 8);
+	}
+}
+
+#endif

@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: MIT */
+/**
+ * DOC: struct virtio_net_hdr as far as a pump must understand it.
+ *
+ * Source: Linux include/uapi/linux/virtio_net.h.  Both ends of a link run on little-endian machines, as
+ * the header of a TUN is in the byte order of the machine.
+ */
+#ifndef VNC_OFFLOAD_H
+#define VNC_OFFLOAD_H
+#include "vnc_layout.h"
+#include <string.h>
+
+struct vnc_vnet_hdr {
+	uint8_t flags;
+	uint8_t gso_type;
+	uint16_t hdr_len;
+	uint16_t gso_size;
+	uint16_t csum_start;
+	uint16_t csum_offset;
+};
+_Static_assert(sizeof(struct vnc_vnet_hdr) == VNC_VNET_HDR, "virtio_net_hdr");
+
+#define VNC_VNET_NEEDS_CSUM 1u
+#define VNC_VNET_DATA_VALID 2u
+#define VNC_GSO_NONE 0u
+#define VNC_GSO_TCPV4 1u
+#define VNC_GSO_TCPV6 4u
+#define VNC_GSO_UDP_L4 5u
+#define VNC_FEATURE_UNKNOWN 0x80000000u
+
+/**
+ * vnc_needed_feature() - the VNC_F_* bit without which @hdr must not cross the link.
+ * @first: first byte of the packet, whose upper half is the IP version.
+ * Return: 0 for a plain packet, VNC_FEATURE_UNKNOWN for a kind that no feature covers.
+ */
+static inline uint32_t vnc_needed_feature(const struct vnc_vnet_hdr *hdr, uint8_t first)
+{
+	switch (hdr->gso_type) {
+	case VNC_GSO_NONE:
+		return hdr->flags & VNC_VNET_NEEDS_CSUM ? VNC_F_CSUM : 0;
+	case VNC_GSO_TCPV4:
+		return VNC_F_TSO4;
+	case VNC_GSO_TCPV6:
+		return VNC_F_TSO6;
+	case VNC_GSO_UDP_L4:
+		return first >> 4 == 6 ? VNC_F_USO6 : VNC_F_USO4;
+	default:
+		return VNC_FEATURE_UNKNOWN;
+	}
+}
+
+/** vnc_vnet_sane() - may @hdr, from a hostile peer, be shown to the kernel with @len packet bytes? */
+static inline int vnc_vnet_sane(const struct vnc_vnet_hdr *hdr, uint32_t len)
+{
+	if (hdr->flags & ~(VNC_VNET_NEEDS_CSUM | VNC_VNET_DATA_VALID))
+		return 0;
+	if (hdr->gso_type != VNC_GSO_NONE && hdr->gso_size == 0)
+		return 0;
+	if ((hdr->flags & VNC_VNET_NEEDS_CSUM) && (uint32_t)hdr->csum_start + hdr->csum_offset + 2 > len)
+		return 0;
+	return hdr->hdr_len <= len;
+}
+
+#endif

@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: MIT */
+/* The thread of a pump and its command channel; what it does in RUN is in vnc_tx.c and vnc_rx.c. */
+#include "vnc_pump.h"
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+
+/** vnc_pump_commanded() - is there a command other than @command? */
+bool vnc_pump_commanded(const struct vnc_pump *p, uint32_t command)
+{
+	return __atomic_load_n(&p->command, __ATOMIC_ACQUIRE) != command;
+}
+
+/** vnc_pump_raise() - tell the agent. */
+void vnc_pump_raise(struct vnc_pump *p, uint32_t event)
+{
+	uint64_t one = 1;
+
+	__atomic_fetch_or(&p->events, event, __ATOMIC_RELEASE);
+	if (write(p->attention_fd, &one, sizeof(one)) < 0) {
+		/* EAGAIN: the agent has 2^64 - 2 reasons to look already */
+	}
+}
+
+/** vnc_pump_hold() - leave RUN of one's own accord, unless the agent has commanded something since. */
+void vnc_pump_hold(struct vnc_pump *p, uint32_t event)
+{
+	uint32_t was = __atomic_load_n(&p->done, __ATOMIC_RELAXED);
+
+	__atomic_compare_exchange_n(&p->command, &was, (was & ~0xffu) | VNC_HOLD, false, __ATOMIC_ACQ_REL,
+				    __ATOMIC_ACQUIRE);
+	vnc_pump_raise(p, event);
+}
+
+/** vnc_pump_epoch_changed() - has the peer a new epoch?  Then go to HOLD and tell the agent. */
+bool vnc_pump_epoch_changed(struct vnc_pump *p)
+{
+	enum vnc_domain domain = p->tx ? p->producer.domain : p->consumer.domain;
+
+	if (vnc_load32(domain, p->link.peer_epoch) == p->link.epoch) /* (H) pairs with (G) */
+		return false;
+	vnc_pump_hold(p, VNC_EVENT_EPOCH);
+	return true;
+}
+
+uint32_t vnc_pump_take_events(struct vnc_pump *p)
+{
+	return __atomic_exchange_n(&p->events, 0, __ATOMIC_ACQUIRE);
+}
+
+/** vnc_pump_sleep_on_word() - sleep until *@word leaves @seen, a command comes, or 100 ms pass. */
+void vnc_pump_sleep_on_word(struct vnc_pump *p, const uint32_t *word, uint32_t seen)
+{
+	vnc_count(&p->stats[p->tx ? VNC_TXSTAT_SLEEPS : VNC_RXSTAT_SLEEPS]);
+	if (p->futex)
+		vnc_futex_wait(word, seen, VNC_SLEEP_NS);
+	else
+		vnc_pause(&p->pause_ns);
+}
+
+/** vnc_pump_sleep_on_port() - sleep until the port is ready for @events or a command comes. */
+void vnc_pump_sleep_on_port(struct vnc_pump *p, short events)
+{
+	struct pollfd fds[2] = {{.fd = p->port.fd, .events = events}, {.fd = p->kick_fd, .events = POLLIN}};
+
+	if (p->wait == VNC_WAIT_POLL)
+		return;
+	vnc_count(&p->stats[p->tx ? VNC_TXSTAT_SLEEPS : VNC_RXSTAT_SLEEPS]);
+	if (poll(fds, 2, 1000) > 0 && !(fds[0].revents & events) && (fds[0].revents & (POLLERR | POLLHUP | POLLNVAL)))
+		/* POLLERR alone: an interface that is down. It comes back; do not spin on it. */
+		vnc_pause(&p->pause_ns);
+}
+
+static void *vnc_pump_main(void *arg)
+{
+	struct vnc_pump *p = arg;
+	uint64_t drain;
+	uint32_t command;
+
+	for (;;) {
+		command = __atomic_load_n(&p->command, __ATOMIC_ACQUIRE);
+		if (command != __atomic_load_n(&p->done, __ATOMIC_RELAXED)) {
+			if (read(p->kick_fd, &drain, sizeof(drain)) < 0) {
+				/* EAGAIN: the command was seen before its kick */
+			}
+			p->pause_ns = 0;
+			__atomic_store_n(&p->done, command, __ATOMIC_RELEASE);
+			vnc_futex_wake(&p->done);
+		}
+		switch (command & 0xff) {
+		case VNC_EXIT:
+			return NULL;
+		case VNC_HOLD:
+			vnc_futex_wait(&p->command, command, VNC_SLEEP_NS);
+			break;
+		default:
+			if (p->tx)
+				vnc_tx_step(p, command);
+			else
+				vnc_rx_step(p, command);
+		}
+	}
+}
+
+/** vnc_pump_start() - the thread, in HOLD. Return: 0, or an errno. */
+int vnc_pump_start(struct vnc_pump *p)
+{
+	sigset_t all, before;
+	int failed;
+
+	p->command = p->done = VNC_HOLD;
+	sigfillset(&all); /* signals are the agent's: its main thread must get them */
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+	failed = pthread_create(&p->thread, NULL, vnc_pump_main, p);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	p->started = !failed;
+	return failed;
+}
+
+/** vnc_pump_command() - give @command and return once the pump has taken it up. */
+void vnc_pump_command(struct vnc_pump *p, enum vnc_command command)
+{
+	const uint32_t *word = p->tx ? &p->producer.peer->cons : &p->consumer.peer->prod;
+	uint32_t old = __atomic_load_n(&p->command, __ATOMIC_ACQUIRE);
+	uint32_t next, done;
+	uint64_t one = 1;
+
+	if (!p->started)
+		return;
+	do /* the pump may go to HOLD by itself just now */
+		next = (old & ~0xffu) + 0x100u + (uint32_t)command;
+	while (!__atomic_compare_exchange_n(&p->command, &old, next, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE));
+	while ((done = __atomic_load_n(&p->done, __ATOMIC_ACQUIRE)) >> 8 != next >> 8) {
+		/* Wherever it sleeps: in poll(), on the command word, on the peer's index.  It may be on
+		 * its way to that sleep just now, so wake it again until it answers. */
+		if (write(p->kick_fd, &one, sizeof(one)) < 0) {
+			/* EAGAIN: kicked already */
+		}
+		vnc_futex_wake(&p->command);
+		if (p->futex)
+			vnc_futex_wake(word);
+		vnc_futex_wait(&p->done, done, 1000000L);
+	}
+}
+
+/** vnc_pump_stop() - end the thread and wait for it. */
+void vnc_pump_stop(struct vnc_pump *p)
+{
+	if (!p->started)
+		return;
+	vnc_pump_command(p, VNC_EXIT);
+	pthread_join(p->thread, NULL);
+	p->started = false;
+}

@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: MIT */
+/**
+ * DOC: a pump moves packets between a port (a file descriptor) and one end of a FIFO.
+ *
+ * One thread a pump, no Python, no allocation.  The agent commands it:
+ *
+ *   HOLD   touch neither port nor ring; only in HOLD may the agent reset indices and change @link
+ *   DROP   (tx only) take packets from the port and count them as dropped, ring untouched
+ *   RUN    move packets
+ *   EXIT   return
+ *
+ * A command is carried out when vnc_pump_command() returns.  On its own a pump only ever goes from RUN to
+ * HOLD, and says why in @events: the peer's epoch changed, the peer violated the format, the port is gone.
+ */
+#ifndef VNC_PUMP_H
+#define VNC_PUMP_H
+#include "vnc_ledger.h"
+#include "vnc_ring.h"
+#include "vnc_wait.h"
+#include <pthread.h>
+#include <stdbool.h>
+
+enum vnc_command { VNC_HOLD, VNC_DROP_LINK_DOWN, VNC_DROP_PEER_DEAD, VNC_RUN, VNC_EXIT };
+
+#define VNC_EVENT_EPOCH 1u     /* the peer has a new epoch */
+#define VNC_EVENT_VIOLATION 2u /* the peer broke the format; counted under viol_* */
+#define VNC_EVENT_PORT_GONE 4u /* the port is no more */
+#define VNC_EVENT_REFUSED 8u   /* the port refused an offload kind: see @refused */
+
+/** struct vnc_port - what the pump must know of the file descriptor. */
+struct vnc_port {
+	int fd;    /* non-blocking; a read or write moves one whole packet */
+	bool vnet; /* each packet is led by a virtio_net_hdr */
+};
+
+/** struct vnc_link - what the handshake has agreed on; constant while the pump runs. */
+struct vnc_link {
+	const uint32_t *peer_epoch;
+	uint32_t epoch;      /* what *peer_epoch must read */
+	uint32_t features;   /* VNC_F_* */
+	uint32_t packet_max; /* largest packet in bytes, without virtio_net_hdr */
+};
+
+struct vnc_pump {
+	bool tx; /* port to FIFO; else FIFO to port */
+	struct vnc_port port;
+	struct vnc_link link;
+	union {
+		struct vnc_producer producer;
+		struct vnc_consumer consumer;
+	};
+	struct vnc_ledger ledger;
+	uint64_t *stats;
+	enum vnc_wait_mode wait;
+	bool futex; /* the window is RAM that both sides map */
+
+	pthread_t thread;
+	bool started;
+	uint32_t command;  /* serial << 8 | enum vnc_command */
+	uint32_t done;     /* the last command that was taken up */
+	uint32_t events;   /* VNC_EVENT_*, set by the pump, taken by the agent */
+	uint32_t refused;  /* VNC_F_* kinds that the port refused */
+	int last_errno;    /* of the port's last refusal */
+	int kick_fd;       /* eventfd: ends the pump's poll() */
+	int attention_fd;  /* eventfd: ends the agent's */
+	bool armed;        /* tx: an intent mark stands at the producer's place */
+	long pause_ns;
+	uint8_t scratch[VNC_FRAME_MAX + VNC_LINE]; /* for packets that go nowhere */
+};
+
+/** vnc_count() - add one to a figure that only this thread writes and others read. */
+static inline void vnc_count(uint64_t *word)
+{
+	__atomic_store_n(word, __atomic_load_n(word, __ATOMIC_RELAXED) + 1, __ATOMIC_RELAXED);
+}
+
+int vnc_pump_start(struct vnc_pump *p);
+void vnc_pump_command(struct vnc_pump *p, enum vnc_command command);
+void vnc_pump_stop(struct vnc_pump *p);
+uint32_t vnc_pump_take_events(struct vnc_pump *p);
+
+void vnc_tx_step(struct vnc_pump *p, uint32_t command);
+void vnc_tx_recover(struct vnc_pump *p);
+void vnc_rx_step(struct vnc_pump *p, uint32_t command);
+
+/* for the two directions */
+bool vnc_pump_commanded(const struct vnc_pump *p, uint32_t command);
+bool vnc_pump_epoch_changed(struct vnc_pump *p);
+void vnc_pump_raise(struct vnc_pump *p, uint32_t event);
+void vnc_pump_hold(struct vnc_pump *p, uint32_t event);
+void vnc_pump_sleep_on_word(struct vnc_pump *p, const uint32_t *word, uint32_t seen);
+void vnc_pump_sleep_on_port(struct vnc_pump *p, short events);
+
+#endif

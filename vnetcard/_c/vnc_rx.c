@@ -1,0 +1,165 @@
+/* SPDX-License-Identifier: MIT */
+/**
+ * DOC: FIFO to port.
+ *
+ * A record is written by writev straight out of the ring; only its virtio_net_hdr is copied first, so
+ * that what was checked is what the kernel gets.  The ledger is flipped after the write and before the
+ * space is given back: a process killed in between leaves a record that counts as lost_restart though
+ * the kernel may have it (at most one a kill), never the other way round.
+ */
+#include "vnc_offload.h"
+#include "vnc_pump.h"
+#include <errno.h>
+#include <poll.h>
+#include <sys/uio.h>
+
+static void publish(struct vnc_pump *p)
+{
+	struct vnc_consumer *r = &p->consumer;
+
+	if (!vnc_consumer_publish(r))
+		return;
+	vnc_count(&p->stats[VNC_RXSTAT_PUBLICATIONS]);
+	if (!vnc_producer_sleeps(r)) {
+		vnc_count(&p->stats[VNC_RXSTAT_WAKEUPS_SUPPRESSED]);
+		return;
+	}
+	vnc_count(&p->stats[VNC_RXSTAT_WAKEUPS_SENT]);
+	if (p->futex)
+		vnc_futex_wake(&r->own->cons);
+}
+
+static void violation(struct vnc_pump *p, enum vnc_ring_result what)
+{
+	static const uint8_t word[] = {
+		[VNC_BAD_INDEX] = VNC_RXSTAT_VIOL_PROD,
+		[VNC_BAD_LEN] = VNC_RXSTAT_VIOL_LEN,
+		[VNC_BAD_HEADER] = VNC_RXSTAT_VIOL_HEADER,
+		[VNC_BAD_SEQ] = VNC_RXSTAT_VIOL_SEQ,
+	};
+
+	if (vnc_pump_epoch_changed(p))
+		return;
+	vnc_count(&p->stats[word[what]]);
+	vnc_pump_hold(p, VNC_EVENT_VIOLATION);
+}
+
+static void wait_for_record(struct vnc_pump *p, uint32_t command)
+{
+	struct vnc_consumer *r = &p->consumer;
+
+	vnc_count(&p->stats[VNC_RXSTAT_RING_EMPTY]);
+	if (p->wait == VNC_WAIT_ADAPTIVE && vnc_spin_until_changed(&r->peer->prod, r->prod, VNC_SPIN_ROUNDS))
+		return;
+	if (p->wait == VNC_WAIT_POLL) {
+		vnc_cpu_relax();
+	} else {
+		vnc_store32(r->domain, &r->own->need_wakeup, 1);
+		vnc_full_fence(r->domain); /* (F) pairs with (E) */
+		if (vnc_consumer_refresh(r) == VNC_EMPTY && !vnc_pump_commanded(p, command))
+			vnc_pump_sleep_on_word(p, &r->peer->prod, r->prod);
+		vnc_store32(r->domain, &r->own->need_wakeup, 0);
+	}
+}
+
+/* Give the kernel one packet. Return: 0, or the word of the drop that it deserves. */
+static int deliver(struct vnc_pump *p, const struct vnc_view *view, uint32_t command)
+{
+	struct vnc_vnet_hdr hdr = {0};
+	uint32_t len = view->len - view->hdr_len;
+	struct iovec iov[3];
+	uint32_t needed;
+	int n = 0;
+
+	if (len > p->link.packet_max)
+		return VNC_RX_DROP_BAD_FRAME;
+	if (view->hdr_len) {
+		memcpy(&hdr, view->span[0].base, sizeof(hdr)); /* once: the peer may change it */
+		needed = vnc_needed_feature(&hdr, view->span[0].base[VNC_VNET_HDR]);
+		if ((needed & ~p->link.features) || !vnc_vnet_sane(&hdr, len))
+			return VNC_RX_DROP_BAD_FRAME;
+	}
+	if (p->port.vnet)
+		iov[n++] = (struct iovec){&hdr, sizeof(hdr)};
+	iov[n++] = (struct iovec){view->span[0].base + view->hdr_len, view->span[0].len - view->hdr_len};
+	iov[n++] = (struct iovec){view->span[1].base, view->span[1].len};
+
+	for (;;) {
+		vnc_count(&p->stats[VNC_RXSTAT_PORT_WRITES]);
+		if (writev(p->port.fd, iov, n) >= 0)
+			return 0;
+		if (errno == EINTR)
+			continue;
+		if ((errno == EAGAIN || errno == ENOBUFS) && !vnc_pump_commanded(p, command)) {
+			vnc_pump_sleep_on_port(p, POLLOUT);
+			continue;
+		}
+		break;
+	}
+	if (errno == EAGAIN || errno == ENOBUFS)
+		return -1; /* commanded meanwhile: the record stays in the ring */
+	p->last_errno = errno;
+	if (errno == EBADFD || errno == EBADF)
+		vnc_pump_hold(p, VNC_EVENT_PORT_GONE);
+	if (errno == EIO || errno == EBADFD || errno == EBADF)
+		return VNC_RX_DROP_PORT_DOWN;
+	if (hdr.gso_type != VNC_GSO_NONE) {
+		__atomic_fetch_or(&p->refused, vnc_needed_feature(&hdr, view->span[0].base[VNC_VNET_HDR]),
+				  __ATOMIC_RELEASE);
+		vnc_pump_raise(p, VNC_EVENT_REFUSED);
+	}
+	return VNC_RX_DROP_PORT_REFUSED;
+}
+
+/* Return: false when the record has to be offered again. */
+static bool move_one(struct vnc_pump *p, const struct vnc_view *view, uint32_t command)
+{
+	uint64_t *now = p->ledger.now;
+	int drop = deliver(p, view, command);
+
+	if (drop < 0)
+		return false;
+	vnc_ring_release(&p->consumer, view->len);
+	now[VNC_RX_RX_RECEIVED]++;
+	now[VNC_RX_RX_RECEIVED_BYTES] += view->len - view->hdr_len;
+	if (drop) {
+		now[drop]++;
+	} else {
+		now[VNC_RX_RX_DELIVERED]++;
+		now[VNC_RX_RX_DELIVERED_BYTES] += view->len - view->hdr_len;
+	}
+	now[VNC_LEDGER_GEN_RECORDS]++;
+	now[VNC_LEDGER_INDEX] = p->consumer.cons;
+	vnc_ledger_flip(&p->ledger);
+	return true;
+}
+
+/** vnc_rx_step() - deliver records until there is another command, or nothing to do. */
+void vnc_rx_step(struct vnc_pump *p, uint32_t command)
+{
+	uint16_t flags = p->link.features & VNC_F_CSUM ? VNC_REC_VNET : 0;
+	enum vnc_ring_result got;
+	struct vnc_view view;
+
+	while (!vnc_pump_commanded(p, command)) {
+		got = vnc_ring_peek(&p->consumer, &view);
+		if (got == VNC_OK && view.flags != flags)
+			got = VNC_BAD_HEADER;
+		if (got == VNC_OK) {
+			if (move_one(p, &view, command))
+				publish(p);
+			continue;
+		}
+		if (got == VNC_EMPTY) {
+			got = vnc_consumer_refresh(&p->consumer);
+			/* New records, or a new generation's index?  The peer publishes its epoch before it
+			 * touches prod, so having read prod we would read the new epoch here. */
+			if (got == VNC_OK && vnc_pump_epoch_changed(p))
+				return;
+		}
+		if (got == VNC_EMPTY)
+			wait_for_record(p, command);
+		else if (got != VNC_OK)
+			violation(p, got);
+	}
+}

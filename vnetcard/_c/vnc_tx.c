@@ -1,0 +1,229 @@
+/* SPDX-License-Identifier: MIT */
+/**
+ * DOC: port to FIFO.
+ *
+ * A packet is read by readv straight into its place in the ring.  Exact books need one trick: a process
+ * killed inside that readv has taken a packet from the kernel and told nobody.  So the place is *armed*
+ * first (an impossible length in the header, an impossible first word in the payload); a successor that
+ * finds the length still there but the payload changed knows that one packet was taken, and counts it
+ * (vnc_tx_recover).  The order is arm, read, ledger, header, publish.
+ */
+#include "vnc_offload.h"
+#include "vnc_pump.h"
+#include <errno.h>
+#include <poll.h>
+#include <sys/uio.h>
+
+#define ARMED_LEN 0xffffffffu
+#define ARMED_PAYLOAD UINT64_MAX /* neither an IP header nor a virtio_net_hdr starts so */
+
+static uint64_t *place_of(const struct vnc_producer *r, uint32_t index)
+{
+	return (uint64_t *)(void *)(r->ring + (index & (r->size - 1)));
+}
+
+static void arm(struct vnc_pump *p)
+{
+	uint64_t *place = place_of(&p->producer, p->producer.prod);
+
+	if (p->armed)
+		return;
+	__atomic_store_n(&place[2], ARMED_PAYLOAD, __ATOMIC_RELAXED);
+	__atomic_store_n(&place[0], ARMED_LEN, __ATOMIC_RELEASE);
+	p->armed = true;
+}
+
+/** vnc_tx_recover() - take over the ledger; count a packet that died with the last owner. */
+void vnc_tx_recover(struct vnc_pump *p)
+{
+	uint64_t *now = p->ledger.now;
+	uint64_t *place;
+
+	vnc_ledger_open(&p->ledger, p->ledger.shared);
+	place = place_of(&p->producer, (uint32_t)now[VNC_LEDGER_INDEX] & ~(VNC_LINE - 1));
+	if ((uint32_t)place[0] != ARMED_LEN || !now[VNC_LEDGER_GENERATION])
+		return;
+	place[0] = 0;
+	if (place[2] == ARMED_PAYLOAD)
+		return;
+	now[VNC_TX_TX_TAKEN]++;
+	now[VNC_TX_TX_SENT]++; /* into a ring that nobody will read: the handshake finds it lost */
+	now[VNC_LEDGER_GEN_RECORDS]++;
+	vnc_ledger_flip(&p->ledger);
+}
+
+static void publish(struct vnc_pump *p)
+{
+	struct vnc_producer *r = &p->producer;
+
+	if (!vnc_producer_publish(r))
+		return;
+	vnc_count(&p->stats[VNC_TXSTAT_PUBLICATIONS]);
+	if (!vnc_consumer_sleeps(r)) {
+		vnc_count(&p->stats[VNC_TXSTAT_WAKEUPS_SUPPRESSED]);
+		return;
+	}
+	vnc_count(&p->stats[VNC_TXSTAT_WAKEUPS_SENT]);
+	if (p->futex)
+		vnc_futex_wake(&r->own->prod);
+}
+
+/* The peer's index makes no sense: because the peer has restarted, or because it lies? */
+static void bad_index(struct vnc_pump *p)
+{
+	if (vnc_pump_epoch_changed(p))
+		return;
+	vnc_count(&p->stats[VNC_TXSTAT_VIOL_CONS]);
+	vnc_pump_hold(p, VNC_EVENT_VIOLATION);
+}
+
+static void wait_for_room(struct vnc_pump *p, uint32_t len, uint32_t command)
+{
+	struct vnc_producer *r = &p->producer;
+	struct vnc_span span[2];
+	uint32_t seen = r->cons;
+
+	vnc_count(&p->stats[VNC_TXSTAT_RING_FULL]);
+	if (p->wait == VNC_WAIT_ADAPTIVE && vnc_spin_until_changed(&r->peer->cons, seen, VNC_SPIN_ROUNDS))
+		return;
+	if (p->wait == VNC_WAIT_POLL) {
+		vnc_cpu_relax();
+	} else {
+		vnc_store32(r->domain, &r->own->need_wakeup, 1);
+		vnc_full_fence(r->domain); /* (F) pairs with (E) */
+		if (vnc_ring_reserve(r, len, span) == VNC_FULL && !vnc_pump_commanded(p, command))
+			vnc_pump_sleep_on_word(p, &r->peer->cons, r->cons);
+		vnc_store32(r->domain, &r->own->need_wakeup, 0);
+	}
+	vnc_pump_epoch_changed(p);
+}
+
+/* Which drop, if any, a packet of @len bytes deserves; @hdr leads it when the port speaks vnet. */
+static int judge(const struct vnc_pump *p, const struct vnc_vnet_hdr *hdr, const uint8_t *packet, int64_t len)
+{
+	uint32_t needed;
+
+	if (len <= 0)
+		return VNC_TX_DROP_MALFORMED;
+	if (len > p->link.packet_max)
+		return VNC_TX_DROP_TOO_BIG;
+	if (!p->port.vnet)
+		return 0;
+	/* Left over from before the kernel was told what the peer takes. */
+	needed = vnc_needed_feature(hdr, packet[0]);
+	return (needed & ~p->link.features) ? VNC_TX_DROP_OFFLOAD : 0;
+}
+
+/* One packet from the port into the ring. Return: false when there was none. */
+static bool move_one(struct vnc_pump *p, struct vnc_span span[2])
+{
+	bool link_vnet = p->link.features & VNC_F_CSUM;
+	struct vnc_vnet_hdr hdr = {0};
+	uint64_t *now = p->ledger.now;
+	struct iovec iov[4];
+	uint8_t overflow;
+	int drop, n = 0;
+	int64_t len;
+	ssize_t got;
+
+	if (p->port.vnet && !link_vnet)
+		iov[n++] = (struct iovec){&hdr, sizeof(hdr)};
+	iov[n++] = (struct iovec){span[0].base, span[0].len};
+	iov[n++] = (struct iovec){span[1].base, span[1].len};
+	iov[n++] = (struct iovec){&overflow, 1}; /* a packet that reaches it did not fit */
+
+	arm(p);
+	vnc_count(&p->stats[VNC_TXSTAT_PORT_READS]);
+	got = readv(p->port.fd, iov, n);
+	if (got < 0) {
+		if (errno != EAGAIN && errno != EINTR) {
+			p->last_errno = errno;
+			vnc_pump_hold(p, VNC_EVENT_PORT_GONE);
+		}
+		return false;
+	}
+	p->armed = false;
+	if (link_vnet) /* a record starts in line 0 of its place, so its first 48 bytes are one piece */
+		memcpy(&hdr, span[0].base, sizeof(hdr));
+	len = got - (p->port.vnet ? (int64_t)sizeof(hdr) : 0);
+	drop = judge(p, &hdr, span[0].base + (link_vnet ? sizeof(hdr) : 0), len);
+	now[VNC_TX_TX_TAKEN]++;
+	now[VNC_TX_TX_TAKEN_BYTES] += len > 0 ? (uint64_t)len : 0;
+	if (drop) {
+		now[drop]++;
+		vnc_ledger_flip(&p->ledger);
+		return true;
+	}
+	len += link_vnet ? VNC_VNET_HDR : 0;
+	now[VNC_TX_TX_SENT]++;
+	now[VNC_TX_TX_SENT_BYTES] += (uint64_t)len - (link_vnet ? VNC_VNET_HDR : 0);
+	now[VNC_LEDGER_GEN_RECORDS]++;
+	now[VNC_LEDGER_INDEX] = p->producer.prod + vnc_record_bytes((uint32_t)len);
+	vnc_ledger_flip(&p->ledger);
+	vnc_ring_commit(&p->producer, (uint32_t)len, link_vnet ? VNC_REC_VNET : 0, link_vnet ? VNC_VNET_HDR : 0);
+	return true;
+}
+
+static void run(struct vnc_pump *p, uint32_t command)
+{
+	uint32_t most = p->link.packet_max + (p->link.features & VNC_F_CSUM ? VNC_VNET_HDR : 0);
+	struct vnc_span span[2];
+
+	while (!vnc_pump_commanded(p, command)) {
+		switch (vnc_ring_reserve(&p->producer, most, span)) {
+		case VNC_OK:
+			if (move_one(p, span)) {
+				publish(p);
+				break;
+			}
+			vnc_pump_sleep_on_port(p, POLLIN);
+			return;
+		case VNC_FULL:
+			wait_for_room(p, most, command);
+			break;
+		default:
+			bad_index(p);
+			return;
+		}
+	}
+}
+
+static void drop_all(struct vnc_pump *p, uint32_t command, int which)
+{
+	uint64_t *now = p->ledger.now;
+	ssize_t got;
+
+	while (!vnc_pump_commanded(p, command)) {
+		vnc_count(&p->stats[VNC_TXSTAT_PORT_READS]);
+		got = read(p->port.fd, p->scratch, sizeof(p->scratch));
+		if (got < 0) {
+			if (errno == EAGAIN || errno == EINTR) {
+				vnc_pump_sleep_on_port(p, POLLIN);
+				return;
+			}
+			p->last_errno = errno;
+			vnc_pump_hold(p, VNC_EVENT_PORT_GONE);
+			return;
+		}
+		got -= p->port.vnet ? VNC_VNET_HDR : 0;
+		now[VNC_TX_TX_TAKEN]++;
+		now[VNC_TX_TX_TAKEN_BYTES] += got > 0 ? (uint64_t)got : 0;
+		now[which]++;
+		vnc_ledger_flip(&p->ledger);
+	}
+}
+
+/** vnc_tx_step() - carry on with @command until there is another, or nothing to do. */
+void vnc_tx_step(struct vnc_pump *p, uint32_t command)
+{
+	switch (command & 0xff) {
+	case VNC_RUN:
+		run(p, command);
+		break;
+	case VNC_DROP_PEER_DEAD:
+		drop_all(p, command, VNC_TX_DROP_PEER_DEAD);
+		break;
+	default:
+		drop_all(p, command, VNC_TX_DROP_LINK_DOWN);
+	}
+}

@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: MIT */
+/**
+ * DOC: waiting for a word of the window to change.
+ *
+ * SPIN_SLEEP ("adaptive") looks for a few microseconds and then sleeps, SPIN ("poll") never sleeps,
+ * SLEEP ("sleep") sleeps at once.  Sleeping is a futex on the word itself where the peer can wake it
+ * (shared RAM), and otherwise a pause that grows from 20 us to 1 ms.
+ */
+#ifndef VNC_WAIT_H
+#define VNC_WAIT_H
+#include "vnc_barrier.h"
+#include <linux/futex.h>
+#include <stdint.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+enum vnc_wait_mode { VNC_WAIT_ADAPTIVE, VNC_WAIT_POLL, VNC_WAIT_SLEEP };
+
+/* Long enough to catch a packet that is already on its way, short enough not to cost a core that the
+ * peer's pump may need. */
+#define VNC_SPIN_ROUNDS 300
+
+/* A lost wake-up cannot happen (barriers E and F); a hostile peer that never wakes anybody can. */
+#define VNC_SLEEP_NS 100000000L
+
+/** vnc_futex_wait() - sleep while *@word is @seen, at most @ns. Other words wake by vnc_futex_wake(). */
+static inline void vnc_futex_wait(const uint32_t *word, uint32_t seen, long ns)
+{
+	struct timespec limit = {.tv_sec = ns / 1000000000L, .tv_nsec = ns % 1000000000L};
+
+	syscall(SYS_futex, word, FUTEX_WAIT, seen, &limit, NULL, 0);
+}
+
+/** vnc_futex_wake() - wake everybody who sleeps on @word, in this process or another. */
+static inline void vnc_futex_wake(const uint32_t *word)
+{
+	syscall(SYS_futex, word, FUTEX_WAKE, 0x7fffffff, NULL, NULL, 0);
+}
+
+/** vnc_spin_until_changed() - Return: 1 when *@word left @seen within the budget, else 0. */
+static inline int vnc_spin_until_changed(const uint32_t *word, uint32_t seen, int rounds)
+{
+	while (rounds-- > 0) {
+		if (__atomic_load_n(word, __ATOMIC_RELAXED) != seen)
+			return 1;
+		vnc_cpu_relax();
+	}
+	return 0;
+}
+
+/** vnc_pause() - one step of timed waiting; *@ns is the length of the next. */
+static inline void vnc_pause(long *ns)
+{
+	struct timespec length = {.tv_nsec = *ns < 20000 ? 20000 : *ns};
+
+	nanosleep(&length, NULL);
+	*ns = length.tv_nsec < 500000 ? length.tv_nsec * 2 : 1000000;
+}
+
+#endif

@@ -1,0 +1,138 @@
+"""The compiled core: memory with barriers, ring ends, pump threads.
+
+Everything that must not be a plain Python store is here; see _c/vnc_barrier.h for the ordering.
+Offsets are bytes from the start of the window.
+"""
+
+from collections.abc import Sequence
+from typing import final
+
+HOLD: int
+DROP_LINK_DOWN: int
+DROP_PEER_DEAD: int
+RUN: int
+EVENT_EPOCH: int
+EVENT_VIOLATION: int
+EVENT_PORT_GONE: int
+EVENT_REFUSED: int
+WAIT_ADAPTIVE: int
+WAIT_POLL: int
+WAIT_SLEEP: int
+
+type_buffer = bytes | bytearray | memoryview
+
+class Corrupt(Exception):
+    """The peer broke the ring's format; ``vnetcard.errors.FifoCorrupt`` is raised from it."""
+
+@final
+class Memory:
+    """A mapped window: every access is bounds-checked, aligned and ordered.
+
+    ``buffer`` is a writable buffer (an ``mmap``); ``device=True`` takes the barriers and aligned copies of
+    memory behind PCIe.  Offsets beyond the window raise IndexError, misaligned ones ValueError.
+    """
+
+    def __new__(cls, buffer: object, *, device: bool = False) -> Memory: ...
+    @property
+    def size(self) -> int:
+        """Bytes of the window; 0 when closed."""
+    def load32(self, offset: int, /) -> int:
+        """One u32, acquire."""
+    def store32(self, offset: int, value: int, /) -> None:
+        """One u32, release: everything stored before is visible before it."""
+    def load64(self, offset: int, /) -> int: ...
+    def store64(self, offset: int, value: int, /) -> None: ...
+    def read(self, offset: int, count: int, /) -> bytes:
+        """``count`` bytes from an offset that is a multiple of 8."""
+    def write(self, offset: int, data: type_buffer, /) -> None:
+        """Bytes, a multiple of 8 long, to an offset that is a multiple of 8; unordered by themselves."""
+    def words(self, offset: int, count: int, /) -> tuple[int, ...]:
+        """``count`` u64."""
+    def ledger(self, offset: int, /) -> tuple[int, ...]:
+        """The sixteen u64 of the newer of the two ledger slots at ``offset``."""
+    def close(self) -> None:
+        """Let go of the buffer; BufferError while FIFO ends or pumps use it."""
+
+@final
+class Producer:
+    """The producing end of a ring.  Threads may share it; processes may not."""
+
+    def __new__(
+        cls, memory: Memory, *, ring: int, size: int, own: int, peer: int, frame_max: int
+    ) -> Producer: ...
+    def try_push(self, packet: type_buffer, *, hdr_len: int = 0) -> bool:
+        """Append and publish one packet; False when the ring is full."""
+    def push_batch(self, packets: Sequence[type_buffer], /) -> int:
+        """Append as many as fit, publish once; how many."""
+    def reset(self, index: int = 0, /) -> None: ...
+    @property
+    def fill(self) -> int:
+        """Bytes between the peer's cons and our prod."""
+    def close(self) -> None: ...
+
+@final
+class Consumer:
+    """The consuming end of a ring.  Threads may share it; processes may not."""
+
+    def __new__(
+        cls, memory: Memory, *, ring: int, size: int, own: int, peer: int, frame_max: int
+    ) -> Consumer: ...
+    def try_pop(self) -> bytes | None:
+        """The oldest packet, or None."""
+    def pop_batch(self, most: int = 64, /) -> list[bytes]: ...
+    def reset(self, index: int = 0, /) -> None: ...
+    @property
+    def fill(self) -> int: ...
+    def close(self) -> None: ...
+
+@final
+class Pump:
+    """A thread between a port's file descriptor and one end of a ring; starts in HOLD.
+
+    ``tx``: port to FIFO.  ``own`` and ``peer`` are the offsets of the index lines, ``ledger`` of the end's
+    ledger, ``peer_epoch`` of the peer's epoch word.  ``fd`` must be non-blocking and stay open.
+    """
+
+    def __new__(
+        cls,
+        memory: Memory,
+        *,
+        tx: bool,
+        ring: int,
+        size: int,
+        own: int,
+        peer: int,
+        frame_max: int,
+        ledger: int,
+        fd: int,
+        vnet: bool,
+        peer_epoch: int,
+        attention_fd: int,
+        wait: int,
+        futex: bool,
+    ) -> Pump: ...
+    def command(self, command: int, /) -> None:
+        """HOLD, DROP_LINK_DOWN, DROP_PEER_DEAD (tx only) or RUN; returns once it is taken up."""
+    def reset(self) -> None:
+        """In HOLD: set the index that this end writes to 0."""
+    def begin(self, *, own_epoch: int, peer_epoch: int, features: int, packet_max: int) -> None:
+        """In HOLD: what the next RUN works with; opens a generation in the ledger."""
+    def settle(self, lost: int, /) -> None:
+        """In HOLD, tx: close the generation in the ledger with ``lost`` records lost in flight."""
+    def take_events(self) -> int:
+        """The EVENT_* bits raised since the last call."""
+    @property
+    def ledger(self) -> tuple[int, ...]: ...
+    @property
+    def stats(self) -> tuple[int, ...]: ...
+    @property
+    def refused(self) -> int:
+        """Feature bits whose packets the port refused since ``begin``."""
+    @property
+    def last_errno(self) -> int:
+        """errno of the port's last refusal; 0 when there was none."""
+    @property
+    def mode(self) -> int:
+        """The command in force; a pump goes from RUN to HOLD by itself when it raises an event."""
+    def close(self) -> None:
+        """End the thread and let go of the window."""
