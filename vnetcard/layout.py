@@ -146,6 +146,7 @@ SUPERBLOCK: Final = Block(
         ("rings_offset", 4, "where the first ring may start; multiple of 4 KiB"),
         ("instance", 4, "random id of this creation; never 0"),
         ("checksum", 4, "CRC-32 (zlib) of the superblock with magic and checksum as 0, and of the Q descriptors"),
+        ("removable", 4, "1: the agents made the file; the last to leave removes it"),
     ),
 )
 

@@ -87,7 +87,7 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class PingResult:
-    """What became of the pings of one size to one target.
+    """What became of the pings of one size to one target; a request that ping could not send is ``sent`` and lost.
 
     ``corrupted`` counts replies with a wrong byte, cut short, or with a bad checksum.  ``rtt_*`` are in
     milliseconds, None when no reply carried a time stamp (16 bytes).  ``error`` holds ping's own words.
@@ -157,13 +157,12 @@ class Transcript:
 
     def result(self, target: Target, size: int, *, problem: str | None = None) -> PingResult:
         """The verdict once ping has ended; ``problem`` is what the caller saw go wrong, if anything."""
-        sent = self.count if self.transmitted is None else min(self.count, self.transmitted)
-        if not problem and sent < self.count:
-            problem = f"ping sent only {sent} of {self.count}"
+        if not problem and self.transmitted is not None and self.transmitted < self.count:
+            problem = f"ping got only {self.transmitted} of {self.count} requests out"
         problems = [problem] if problem else []
-        if problems or len(self.answered) < sent:
+        if len(self.answered) < self.count:
             problems += list(self.words)[:3]
-        counted = (sent, len(self.answered), self.duplicates, self.corrupted)
+        counted = (self.count, len(self.answered), self.duplicates, self.corrupted)
         times: tuple[float | None, float | None, float | None, float | None] = (None, None, None, None)
         if rtts := self.rtts:
             times = (min(rtts), sum(rtts) / len(rtts), percentile(rtts, 99), max(rtts))
@@ -176,10 +175,7 @@ def percentile(values: Sequence[float], percent: float) -> float:
 
 
 def fill_pattern(size: int) -> str:
-    """The ``-p`` pattern for ``size``, in hex: other bytes for each size and never 0, so leftovers stand out.
-
-    Its length is odd, so contents displaced by a power of two stand out as well.
-    """
+    """The ``-p`` pattern in hex: not 0, other bytes for each ``size``, an odd number; so leftovers stand out."""
     length = min((15, 13, 11, 9, 7, 5, 3), key=lambda length: size % length)
     return bytes(byte or 1 for byte in hashlib.sha256(str(size).encode()).digest()[:length]).hex()
 

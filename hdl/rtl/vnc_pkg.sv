@@ -49,6 +49,7 @@ package vnc_pkg;
   localparam int unsigned SuperblockRingsOffset = 32'h0000001c;
   localparam int unsigned SuperblockInstance = 32'h00000020;
   localparam int unsigned SuperblockChecksum = 32'h00000024;
+  localparam int unsigned SuperblockRemovable = 32'h00000028;
   localparam int unsigned QueueDescriptorH2cOffset = 32'h00000000;
   localparam int unsigned QueueDescriptorH2cBytes = 32'h00000004;
   localparam int unsigned QueueDescriptorC2hOffset = 32'h00000008;

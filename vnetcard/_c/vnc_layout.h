@@ -60,7 +60,8 @@ struct vnc_superblock {
 	uint32_t rings_offset;          /* 0x1c where the first ring may start; multiple of 4 KiB */
 	uint32_t instance;              /* 0x20 random id of this creation; never 0 */
 	uint32_t checksum;              /* 0x24 CRC-32 (zlib) of the superblock with magic and checksum as 0, and of the Q descriptors */
-	uint8_t pad[24];
+	uint32_t removable;             /* 0x28 1: the agents made the file; the last to leave removes it */
+	uint8_t pad[20];
 };
 _Static_assert(sizeof(struct vnc_superblock) == 64, "superblock");
 _Static_assert(offsetof(struct vnc_superblock, magic) == 0, "superblock.magic");
@@ -71,6 +72,7 @@ _Static_assert(offsetof(struct vnc_superblock, queues) == 24, "superblock.queues
 _Static_assert(offsetof(struct vnc_superblock, rings_offset) == 28, "superblock.rings_offset");
 _Static_assert(offsetof(struct vnc_superblock, instance) == 32, "superblock.instance");
 _Static_assert(offsetof(struct vnc_superblock, checksum) == 36, "superblock.checksum");
+_Static_assert(offsetof(struct vnc_superblock, removable) == 40, "superblock.removable");
 
 /* written by: creator; as the superblock; descriptor q stands at 0x40 * (1 + q) */
 struct vnc_queue_descriptor {

@@ -1,0 +1,61 @@
+# One command for each thing; `make` alone lists them.
+# PYTEST_ARGS goes to pytest: make check PYTEST_ARGS='-k ring -x'
+
+SHELL := /bin/bash
+VENV ?= .venv
+export VENV
+BIN := $(VENV)/bin
+PYTEST = $(BIN)/python -m pytest $(PYTEST_ARGS)
+
+# As setup.py compiles it, and warnings are errors; -fsyntax-only would miss those that need the optimizer.
+CWARN := -O2 -Wall -Wextra -Werror -Wno-missing-field-initializers -S -o -
+CROSS := aarch64-linux-gnu-gcc
+
+.PHONY: help demo test check lint campaign clean
+
+help: ## list these targets
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
+
+demo: ## install what is missing and show two computers talking through shared memory
+	@scripts/system-packages.sh run
+	@scripts/venv.sh demo
+	@$(BIN)/vnetcard demo
+
+test: ## everything but the campaigns; needs root for most (CI=true: nothing may be skipped)
+	@scripts/system-packages.sh test
+	@scripts/venv.sh test
+	@$(MAKE) --no-print-directory lint
+	$(PYTEST) tests -m 'not campaign'
+
+check: ## the quick tests: no root, under a minute
+	@scripts/venv.sh test
+	$(PYTEST) tests -m 'not root and not slow and not campaign and not e2e and not hdl'
+
+campaign: ## the long tests, with live output
+	@scripts/system-packages.sh test
+	@scripts/venv.sh test
+	$(PYTEST) tests -m campaign -s
+
+# x86_side/ and the like are vnetcard.x86_side only once installed; mypy, which runs no import hooks,
+# is given a tree of links that looks like the installation.
+TYPES := .cache/types
+
+lint: ## style, types, C warnings (also for ARM64), generated files up to date
+	@scripts/venv.sh test
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	@rm -rf $(TYPES) && mkdir -p $(TYPES)/vnetcard
+	@ln -s $(CURDIR)/vnetcard/* $(addprefix $(CURDIR)/,x86_side fpga_side sim hdl) $(TYPES)/vnetcard/
+	cd $(TYPES) && $(abspath $(BIN))/mypy --config-file $(CURDIR)/pyproject.toml --cache-dir $(CURDIR)/.mypy_cache
+	@include=$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("include"))'); \
+	for c in vnetcard/_c/*.c; do \
+		(set -x; gcc -std=gnu11 $(CWARN) -isystem "$$include" $$c >/dev/null) || exit; \
+	done
+	@for cc in gcc $$(type -P $(CROSS)); do \
+		(set -x; $$cc -std=c11 -ffreestanding $(CWARN) -include vnetcard/_c/vnc_ring.h -x c /dev/null >/dev/null) || exit; \
+	done
+	$(BIN)/python -m vnetcard.layout --check
+
+clean: ## remove what was built; keeps the virtual environment
+	rm -rf build dist *.egg-info .cache .pytest_cache .mypy_cache .ruff_cache .hypothesis vnetcard/_core.*.so
+	find . -name __pycache__ -not -path './.venv/*' -prune -exec rm -rf {} +

@@ -1,0 +1,121 @@
+#!/usr/bin/env bash
+# Makes or updates the virtual environment: .venv in the checkout, or $VENV.
+#
+#   scripts/venv.sh demo          the package (editable) and what it needs at run time
+#   scripts/venv.sh test          and the tools of requirements/test.txt
+#   scripts/venv.sh python        print the Python that would be used
+#   scripts/venv.sh python-lacks  its version when its headers or venv are missing, else nothing
+#
+# Installs again, and builds the C core again, only when one of its inputs changed.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+root=$PWD
+export PIP_DISABLE_PIP_VERSION_CHECK=1
+
+say() { echo "venv: $*"; }
+die() {
+    echo "venv: $*" >&2
+    exit 1
+}
+
+# Prints "complete|lacking <version> <path>"; fails below 3.11.  The path is that of the base installation:
+# a wrapper or an activated venv, perhaps the very one to be rebuilt, is no ground to build on.
+PROBE='
+import importlib.util, os, sys, sysconfig
+if sys.version_info < (3, 11): sys.exit(1)
+version = "%d.%d" % sys.version_info[:2]
+headers = os.path.exists(os.path.join(sysconfig.get_path("include"), "Python.h"))
+base = os.path.join(sys.base_prefix, "bin", "python" + version)
+print("complete" if headers and importlib.util.find_spec("ensurepip") else "lacking",
+      version, base if os.path.exists(base) else sys.executable)
+'
+
+# Sets state, version and python: the first complete Python, else the first new enough.
+find_python() {
+    local name found
+    python=""
+    for name in python3.13 python3.12 python3.11 python3; do
+        found=$("$name" -I -c "$PROBE" 2>/dev/null) || continue
+        [[ -z $python || $found == complete* ]] && read -r state version python <<<"$found"
+        [[ $state == complete ]] && return
+    done
+    [[ -n $python ]]
+}
+
+no_python="no Python 3.11 or newer found (tried python3.13, python3.12, python3.11, python3)"
+case ${1-} in
+    demo | test) mode=$1 ;;
+    python)
+        find_python || die "$no_python"
+        echo "$python"
+        exit
+        ;;
+    python-lacks)
+        find_python || die "$no_python"
+        [[ $state == complete ]] || echo "$version"
+        exit
+        ;;
+    *)
+        echo "usage: scripts/venv.sh demo|test|python|python-lacks" >&2
+        exit 2
+        ;;
+esac
+
+venv=$(realpath -m "${VENV:-.venv}")
+# First line: where this venv was made, and for which checkout; then the inputs last installed, and the mode.
+stamp=$venv/.vnetcard-stamp
+made_for="$venv for $root"
+
+inputs() {
+    shopt -s nullglob
+    # setup.py reads VNETCARD_SANITIZE: another value is another core.
+    { sha256sum pyproject.toml setup.py requirements/test.txt vnetcard/_c/*.[ch] && echo "${VNETCARD_SANITIZE-}"; } |
+        sha256sum | cut -d' ' -f1
+}
+
+# Asked from / so that the answer comes from the installation and not from the current directory.
+core_loads() {
+    local how='import vnetcard._core'
+    # A sanitized core loads only into a process that preloads the sanitizer; that it is there must do.
+    [[ -z ${VNETCARD_SANITIZE-} ]] || how='import importlib.util as u; assert u.find_spec("vnetcard._core")'
+    (cd / && "$venv/bin/python" -c "$how" 2>/dev/null)
+}
+
+key=$(inputs)
+old_made="" old_key="" old_mode=""
+if [[ -r $stamp ]]; then
+    { read -r old_made && read -r old_key old_mode; } <"$stamp" || true # one line after a failed installation
+fi
+
+usable() { [[ $old_made == "$made_for" ]] && "$venv/bin/python" -c '' 2>/dev/null; }
+
+if usable; then
+    # What the tests need includes what a demo needs.
+    if [[ $old_key == "$key" && ($old_mode == "$mode" || $old_mode == test) ]] && core_loads; then
+        exit 0
+    fi
+else
+    # Half made, moved, or its Python is gone.  Clear only what is evidently a venv or ours.
+    if [[ -d $venv && ! -e $venv/pyvenv.cfg && $venv != "$root/.venv" && -n $(ls -A "$venv") ]]; then
+        die "$venv is not a virtual environment; refusing to clear it"
+    fi
+    find_python || die "$no_python"
+    say "making ${VENV:-.venv} with Python $version"
+    "$python" -m venv --clear "$venv" || die "could not make it; try scripts/system-packages.sh run"
+    echo "$made_for" >"$stamp"
+fi
+
+# -qq still shows errors, the compiler's among them.
+pip() { "$venv/bin/python" -m pip -qq install -c requirements/test.txt "$@"; }
+
+say "installing for $mode, building the C core"
+echo "$made_for" >"$stamp" # whatever happens now, the next run installs again
+suffix=$("$venv/bin/python" -c 'import sysconfig; print(sysconfig.get_config_var("EXT_SUFFIX"))')
+rm -f "vnetcard/_core$suffix" # not overwritten: a running agent has it mapped
+# setuptools is installed and the build not isolated so that building again needs no network.
+package=.
+[[ $mode == test ]] && package='.[dev]'
+{ pip 'setuptools>=70.1' && pip --no-build-isolation -e "$package"; } ||
+    die "installation failed; is something missing? scripts/system-packages.sh run --check"
+core_loads || die "vnetcard._core was built but does not load: $venv/bin/python -c 'import vnetcard._core'"
+printf '%s\n%s %s\n' "$made_for" "$key" "$mode" >"$stamp"

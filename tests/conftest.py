@@ -1,0 +1,92 @@
+"""Shared fixtures, the `root` marker, and the check that a test run leaves nothing behind on the machine."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from needs import need, need_root
+
+# --- needs root --------------------------------------------------------------------------------------
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    if item.get_closest_marker("root"):
+        need_root()
+
+
+# --- network namespaces ------------------------------------------------------------------------------
+
+_pairs = itertools.count()
+
+
+def _delete_netns(ip: str, name: str) -> None:
+    """Delete ``name`` and end what still runs in it: a process would keep it alive, out of sight."""
+    pids = subprocess.run([ip, "netns", "pids", name], capture_output=True, text=True, check=False).stdout
+    for pid in pids.split():
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(int(pid), signal.SIGKILL)
+    subprocess.run([ip, "netns", "del", name], check=True)
+
+
+@pytest.fixture
+def netns_pair() -> Iterator[tuple[str, str]]:
+    """Names of two fresh network namespaces with ``lo`` up; both are gone after the test, however it ends."""
+    need_root()
+    ip = need("ip")
+    n = next(_pairs)
+    a, b = (f"vnc-test-{os.getpid()}-{n}{side}" for side in "ab")
+    with contextlib.ExitStack() as stack:
+        for name in (a, b):
+            subprocess.run([ip, "netns", "add", name], check=True)
+            stack.callback(_delete_netns, ip, name)
+            subprocess.run([ip, "-n", name, "link", "set", "lo", "up"], check=True)
+        yield a, b
+
+
+# --- nothing left behind -----------------------------------------------------------------------------
+
+SETTLE_S = 2.0
+"""How long things may take to go after the last test: the kernel removes some asynchronously."""
+
+FOREIGN = (".org.chromium.", "org.mozilla.", "pulse-shm-")
+"""Names in /dev/shm that a desktop makes and removes all the time."""
+
+
+def _present() -> set[str]:
+    """The network namespaces, shared memory objects and TUN interfaces that exist now."""
+    found = {str(path) for folder in ("/run/netns", "/dev/shm") for path in Path(folder).glob("*")}
+    found |= {f"interface {path.parent.name}" for path in Path("/sys/class/net").glob("*/tun_flags")}
+    return {name for name in found if not Path(name).name.startswith(FOREIGN)}
+
+
+_before = pytest.StashKey[set[str]]()
+_left = pytest.StashKey[list[str]]()
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    session.config.stash[_before] = _present()
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    before = session.config.stash[_before]
+    deadline = time.monotonic() + SETTLE_S
+    while (left := sorted(_present() - before)) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    session.config.stash[_left] = left
+    if left and session.exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED):
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    if left := config.stash.get(_left, []):
+        terminalreporter.section("left behind", red=True)
+        for name in left:
+            terminalreporter.line(f"{name} was not there when the tests began", red=True)

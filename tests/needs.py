@@ -1,0 +1,30 @@
+"""What a test needs of the machine: missing, it is skipped; where CI=true, it fails instead."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from typing import NoReturn
+
+import pytest
+
+# A plain user's PATH lacks the sbin directories, where Debian keeps ip and ethtool.
+SEARCH = os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/sbin", "/sbin"])
+
+
+def skip_or_fail(why: str) -> NoReturn:
+    """Skip the running test because of ``why``; a build server must not skip, so there it fails."""
+    if os.environ.get("CI") == "true":
+        pytest.fail(f"{why} (CI=true: not skipped)", pytrace=False)
+    pytest.skip(why)
+
+
+def need(tool: str) -> str:
+    """The path of ``tool``; without it the running test is skipped, or fails where CI=true."""
+    return shutil.which(tool, path=SEARCH) or skip_or_fail(f"{tool} is missing: scripts/system-packages.sh test")
+
+
+def need_root() -> None:
+    """Skip the running test unless root runs it; fail it where CI=true."""
+    if os.geteuid() != 0:
+        skip_or_fail("needs root")

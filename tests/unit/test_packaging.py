@@ -1,0 +1,61 @@
+"""What `pip install` brings: one package, typed, with its compiled core, and no tests."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+from needs import need
+
+pytestmark = pytest.mark.slow
+
+ROOT = Path(__file__).resolve().parents[2]
+NOT_SOURCES = shutil.ignore_patterns(".*", "build", "dist", "*.egg-info", "*.so", "__pycache__")
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    """Names of the files in a wheel of a copy of this tree: a build in place would leave files behind."""
+    need("gcc")
+    tmp = tmp_path_factory.mktemp("packaging")
+    shutil.copytree(ROOT, tmp / "tree", ignore=NOT_SOURCES)
+    pip_wheel = [sys.executable, "-m", "pip", "wheel", "--no-deps", "--no-build-isolation"]
+    built = subprocess.run([*pip_wheel, "-w", tmp / "out", tmp / "tree"], capture_output=True, text=True, check=False)
+    assert built.returncode == 0, built.stdout + built.stderr
+    (path,) = (tmp / "out").glob("*.whl")
+    with zipfile.ZipFile(path) as archive:
+        return archive.namelist()
+
+
+def test_wheel_has_one_top_level_package(wheel: list[str]) -> None:
+    top = {name.partition("/")[0] for name in wheel}
+    assert {name for name in top if not name.endswith(".dist-info")} == {"vnetcard"}
+
+
+def test_wheel_has_both_sides_and_the_compiled_core(wheel: list[str]) -> None:
+    for package in ("", "window/", "port/", "x86_side/", "fpga_side/", "sim/", "hdl/"):
+        assert f"vnetcard/{package}__init__.py" in wheel
+    assert [name for name in wheel if name.startswith("vnetcard/_core.") and name.endswith(".so")]
+
+
+def test_wheel_has_every_module_of_the_tree(wheel: list[str]) -> None:
+    # A new subpackage that is missing from pyproject.toml still imports in a checkout, but not installed.
+    tree = {str(path.relative_to(ROOT)) for path in (ROOT / "vnetcard").rglob("*.py")}
+    for side in ("x86_side", "fpga_side", "sim", "hdl"):
+        tree |= {f"vnetcard/{path.relative_to(ROOT)}" for path in (ROOT / side).rglob("*.py")}
+    assert tree - set(wheel) == set()
+
+
+def test_wheel_is_typed(wheel: list[str]) -> None:
+    assert "vnetcard/py.typed" in wheel
+    assert "vnetcard/_core.pyi" in wheel
+
+
+def test_wheel_has_no_tests_and_no_c_sources(wheel: list[str]) -> None:
+    unwanted = re.compile(r"(^|/)(tests?|test_[^/]*|conftest\.py|needs\.py)(/|$)|\.c$")
+    assert [name for name in wheel if unwanted.search(name)] == []

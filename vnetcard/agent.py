@@ -1,0 +1,237 @@
+"""One side's process: opens window and port, runs the link, answers on the control socket.
+
+``vnetcard-x86`` and ``vnetcard-fpga`` are this with another side.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import signal
+import sys
+import time
+from types import FrameType
+from typing import Any
+
+from vnetcard import layout as L
+from vnetcard import service, status
+from vnetcard.config import Config, load
+from vnetcard.control import ControlServer, socket_path
+from vnetcard.ends import PumpEnds
+from vnetcard.errors import ConfigError, PortUnavailable, VnetcardError
+from vnetcard.link import Agreement, Link, LinkState, Offer
+from vnetcard.port import open_port
+from vnetcard.port.interface import Interface
+from vnetcard.window import Window, open_window
+
+WINDOW_LOOK_EVERY = 0.5
+"""Seconds between two looks whether the window's memory is still the peer's too."""
+
+
+class Stopped(Exception):
+    """A signal asked us to end before we were up."""
+
+
+class Agent:
+    """A configured agent; ``run`` returns when a signal ends it."""
+
+    def __init__(self, config: Config) -> None:
+        self.config = config
+        self.log = service.logger(config)
+        self.window: Window
+        self.link: Link | None = None
+        self.since = time.time()
+        self.announced = False
+        self._starting = True
+        self._stop = False
+        self._stack = contextlib.ExitStack()
+        self._wake_read, self._wake_write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        self._attention = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+
+    # --- life ----------------------------------------------------------------------------------------
+
+    def run(self) -> None:
+        """Serve until SIGINT, SIGTERM or SIGHUP.  Whatever happens, everything that was made is gone afterwards."""
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, self._on_signal)
+        signal.set_wakeup_fd(self._wake_write, warn_on_full_buffer=False)
+        try:
+            self._open()
+            self._starting = False
+            while not self._stop:
+                self._serve()
+        except Stopped:
+            pass
+        finally:
+            self._starting = False
+            self._stack.close()
+            with contextlib.suppress(AttributeError):
+                self.window.close()
+            service.notify("STOPPING=1")
+
+    def _on_signal(self, number: int, frame: FrameType | None) -> None:
+        del number, frame
+        self._stop = True
+        if self._starting:
+            self._starting = False
+            raise Stopped
+
+    def _open(self) -> None:
+        """The window first: it says whether somebody else runs this side."""
+        config = self.config
+        self.window = open_window(config.window, side=config.side, queue_bytes=config.queue_bytes)
+        self._tell_notes()
+        most = self.window.geometry.mtu_max
+        if config.mtu > most:
+            raise ConfigError(
+                f"--mtu {config.mtu} does not fit the window's rings of {self.window.geometry.ring_bytes} bytes: "
+                f"at most {most}; take a larger window or --queue-bytes"
+            )
+        self.port = open_port(config.port, netns=config.netns, persist=config.persist)
+        self._stack.callback(self.port.close)
+        self.interface = self._configure_interface()
+        self.offer = self._make_offer()
+        control = ControlServer(socket_path(self.window.url, config.side), self.answer)
+        self._stack.callback(control.close)
+        service.announce(self)
+
+    def _configure_interface(self) -> Interface | None:
+        if not self.config.port.startswith("tun:"):
+            return None
+        interface = Interface(self.port.name, netns=self.config.netns)
+        self._stack.callback(interface.close)
+        self.port.set_carrier(False)
+        interface.up(mtu=self.config.mtu)
+        for address in self.config.addresses:
+            interface.add_address(address)
+        for route in self.config.routes:
+            interface.add_route(route)
+        return interface
+
+    def _make_offer(self) -> Offer:
+        """What the port really takes, less what was switched off or does not fit."""
+        verdicts = self.port.probe_offload()
+        small = self.window.geometry.ring_bytes < L.OFFLOAD_RING_MIN
+        for kind in verdicts:
+            if kind not in self.config.offload:
+                verdicts[kind] = "switched off by --offload"
+            elif small:
+                verdicts[kind] = f"the rings are smaller than {L.OFFLOAD_RING_MIN >> 10} KiB"
+        if verdicts.get("CSUM"):
+            for kind in verdicts:
+                verdicts[kind] = verdicts[kind] or "it needs CSUM"
+        if verdicts.get("USO4") or verdicts.get("USO6"):
+            for kind in ("USO4", "USO6"):
+                if kind in verdicts:
+                    verdicts[kind] = verdicts[kind] or "the kernel knows USO4 and USO6 only together"
+        features = sum(L.FEATURES[kind] for kind, why in verdicts.items() if not why)
+        return Offer(features, self.config.mtu, {kind: why for kind, why in verdicts.items() if why})
+
+    # --- the loop ------------------------------------------------------------------------------------
+
+    def _serve(self) -> None:
+        """Run the link over the present window until a signal comes or the window is lost, which brings a new one."""
+        ends = PumpEnds(
+            self.window.memory,
+            self.window.geometry,
+            self.config.side,
+            self.port,
+            attention_fd=self._attention,
+            wait=self.config.wait,
+            futex=self.window.doorbell,
+        )
+        try:
+            self.link = Link(self.window.memory, self.window.geometry, self.config.side, ends, self, self.offer)
+            self.link.start()
+            lost = self._loop(self.link)
+        finally:
+            if self.link is not None:
+                self.link.stop()
+            self.link = None
+            ends.close()
+        if lost:
+            self.log.warning("window lost: %s; opening it again", lost)
+            self.window.close()
+            self._reopen()
+
+    def _loop(self, link: Link) -> str | None:
+        poll = select.poll()
+        poll.register(self._wake_read, select.POLLIN)
+        poll.register(self._attention, select.POLLIN)
+        look_at = 0.0
+        while not self._stop:
+            pause = link.tick()
+            if link.port_gone:
+                raise PortUnavailable(f"interface {self.port.name} is gone: somebody deleted it")
+            now = time.monotonic()
+            if now >= look_at:
+                look_at = now + WINDOW_LOOK_EVERY
+                if lost := self.window.vanished():
+                    return lost
+            for fd, _ in poll.poll(pause * 1000):
+                with contextlib.suppress(BlockingIOError):
+                    os.read(fd, 64)
+        return None
+
+    def _reopen(self) -> None:
+        """A new window where the old one was; until there is one, say why not every now and then."""
+        said = ""
+        while not self._stop:
+            try:
+                self.window = open_window(
+                    self.config.window, side=self.config.side, queue_bytes=self.config.queue_bytes
+                )
+                self._tell_notes()
+                return
+            except VnetcardError as error:
+                if str(error) != said:
+                    self.log.error("%s; trying again", error)
+                    said = str(error)
+                select.select([self._wake_read], [], [], 0.2)
+
+    def _tell_notes(self) -> None:
+        for note in self.window.notes:
+            self.log.warning("%s", note)
+
+    # --- what the link tells (vnetcard.link.Listener) ------------------------------------------------
+
+    def link_up(self, agreement: Agreement) -> None:
+        self.port.set_offload(agreement.features)
+        if self.interface is not None:
+            self.interface.set_mtu(agreement.mtu)
+
+    def carrier(self, up: bool, reason: str) -> None:
+        self.port.set_carrier(up)
+        self.since = time.time()
+        service.notify(f"STATUS=link {'up' if up else 'down'}: {reason}")
+
+    def report(self, message: str) -> None:
+        self.log.info("%s", message)
+
+    # --- what the control socket asks ----------------------------------------------------------------
+
+    def answer(self, question: dict[str, Any]) -> dict[str, Any]:
+        """``{"ask": "status"}``."""
+        if question.get("ask") != "status":
+            return {"error": f"unknown question {question.get('ask')!r}: status is known"}
+        return status.collect(self)
+
+    @property
+    def link_state(self) -> LinkState:
+        """The link's state; DOWN between two windows."""
+        return self.link.state if self.link is not None else LinkState.DOWN
+
+
+def main(side: int, argv: list[str] | None = None) -> int:
+    """Run an agent from the command line: 0 stopped by a signal, 1 failed while running, 2 could not start."""
+    agent: Agent | None = None
+    try:
+        agent = Agent(load(side, argv))
+        agent.run()
+    except VnetcardError as error:
+        from vnetcard.config import PROGRAMS
+
+        print(f"{PROGRAMS[side]}: error: {error}", file=sys.stderr)
+        return 1 if agent is not None and agent.announced else 2
+    return 0

@@ -1,0 +1,74 @@
+"""The ledger in words: names for the counters, and the sums that must come out even.
+
+Works on bytes of a window, so it serves a running agent, a peer across the window, and a dead one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from vnetcard import layout as L
+from vnetcard._core import Memory
+
+COMMON = len(L.LEDGER_COMMON)
+TX_DROPS = tuple(name for name in L.TX_LEDGER if name.startswith("drop_"))
+RX_DROPS = tuple(name for name in L.RX_LEDGER if name.startswith("drop_"))
+
+
+@dataclass(frozen=True, slots=True)
+class EndCounters:
+    """One end's ledger and stats by name; ``tx`` says which of the two tables."""
+
+    tx: bool
+    ledger: dict[str, int]
+    stats: dict[str, int]
+
+    @property
+    def unaccounted(self) -> int:
+        """Packets in, minus packets out, minus drops: 0 or the books are wrong."""
+        if self.tx:
+            return self.ledger["tx_taken"] - self.ledger["tx_sent"] - sum(self.ledger[name] for name in TX_DROPS)
+        return self.ledger["rx_received"] - self.ledger["rx_delivered"] - sum(self.ledger[name] for name in RX_DROPS)
+
+    def flat(self) -> dict[str, int]:
+        """All counters under one name each; stats carry the direction, as both ends have some of one name."""
+        prefix = "tx_" if self.tx else "rx_"
+        return self.ledger | {name if name.startswith("viol_") else prefix + name: n for name, n in self.stats.items()}
+
+
+def read_end(memory: Memory, direction: str, *, tx: bool, queue: int = 0) -> EndCounters:
+    """The counters of one end of FIFO ``direction``, a consistent snapshot of its ledger."""
+    at = L.queue_offset(queue) + L.QUEUE_LEDGERS[f"{direction}_{'tx' if tx else 'rx'}"]
+    names, stats = (L.TX_LEDGER, L.TX_STATS) if tx else (L.RX_LEDGER, L.RX_STATS)
+    words = memory.ledger(at)[: len(names)]
+    figures = memory.words(at + 2 * L.LEDGER_SLOT_BYTES, len(stats))
+    ledger = dict(zip(names[COMMON:], words[COMMON:], strict=True))
+    return EndCounters(tx, ledger, dict(zip(stats, figures, strict=True)))
+
+
+@dataclass(frozen=True, slots=True)
+class Balance:
+    """One direction across the link, in records; ``in_flight`` is what neither side has counted off yet."""
+
+    direction: str
+    sent: int
+    received: int
+    lost_restart: int
+    in_ring: int
+
+    @property
+    def in_flight(self) -> int:
+        """Sent, and neither received nor counted as lost: what lies in the ring, or the books are wrong."""
+        return self.sent - self.received - self.lost_restart
+
+    @property
+    def even(self) -> bool:
+        """Do the books agree with the ring?  Only a link at rest can say."""
+        return self.in_flight == self.in_ring
+
+
+def balance(memory: Memory, direction: str, in_ring: int, queue: int = 0) -> Balance:
+    """The sum over both ends of FIFO ``direction``."""
+    tx = read_end(memory, direction, tx=True, queue=queue).ledger
+    rx = read_end(memory, direction, tx=False, queue=queue).ledger
+    return Balance(direction, tx["tx_sent"], rx["rx_received"], tx["lost_restart"], in_ring)

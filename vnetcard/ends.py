@@ -1,0 +1,233 @@
+"""The ends of a link on one side, as the handshake commands them: C pumps, or plain FIFOs.
+
+``Ends`` is the seam between ``link.py``, which decides, and what moves the packets.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from vnetcard import _core
+from vnetcard import layout as L
+from vnetcard._core import Memory
+from vnetcard.errors import FifoCorrupt
+from vnetcard.fifo import Fifo, locate
+from vnetcard.geometry import Geometry
+from vnetcard.port import Port
+
+WAITS = {"adaptive": _core.WAIT_ADAPTIVE, "poll": _core.WAIT_POLL, "sleep": _core.WAIT_SLEEP}
+
+
+@dataclass(frozen=True, slots=True)
+class Generation:
+    """A run of the link: both epochs, and the records of it that this side sent, or received."""
+
+    own_epoch: int
+    peer_epoch: int
+    records: int
+
+
+class Ends(Protocol):
+    """Both ends of one side.  After ``hold`` nothing moves until ``run``."""
+
+    def hold(self) -> None:
+        """Stop moving packets; returns when nothing moves any more."""
+
+    def reset(self) -> None:
+        """Set the indices that this side writes to 0; held."""
+
+    def sent(self) -> Generation:
+        """The generation last sent in, as the ledger has it; held."""
+
+    def received(self) -> Generation:
+        """The generation last received in; held."""
+
+    def settle(self, lost: int) -> None:
+        """Close the generation sent in: ``lost`` of its records never arrived; held."""
+
+    def begin(self, *, own_epoch: int, peer_epoch: int, features: int, packet_max: int) -> None:
+        """Open a generation; held.  ``packet_max`` in bytes, without virtio_net_hdr."""
+
+    def run(self) -> None:
+        """Move packets."""
+
+    def drop(self, *, peer_dead: bool) -> None:
+        """Take packets from the port and count them as dropped; ``peer_dead`` says under which name."""
+
+    def take_events(self) -> int:
+        """The _core.EVENT_* bits raised since the last call."""
+
+    def refused(self) -> tuple[int, int]:
+        """Features whose packets the port refused, and its errno."""
+
+
+class PumpEnds:
+    """Two pump threads between a port and a window."""
+
+    def __init__(
+        self, memory: Memory, geometry: Geometry, side: int, port: Port, *, attention_fd: int, wait: str, futex: bool
+    ) -> None:
+        def pump(direction: str, role: str) -> _core.Pump:
+            end = locate(geometry, direction, role)
+            return _core.Pump(
+                memory,
+                tx=role == "producer",
+                ring=end.ring.offset,
+                size=end.ring.size,
+                own=end.own,
+                peer=end.peer,
+                frame_max=min(L.FRAME_MAX, end.ring.size - L.RECORD_HEADER),
+                ledger=end.ledger,
+                fd=port.fd,
+                vnet=port.vnet,
+                peer_epoch=L.side_offset(1 - side) + L.SIDE_CONTROL.offset("epoch"),
+                attention_fd=attention_fd,
+                wait=WAITS[wait],
+                futex=futex,
+            )
+
+        self.tx = pump(L.DIRECTIONS[side], "producer")
+        self.rx = pump(L.DIRECTIONS[1 - side], "consumer")
+
+    def hold(self) -> None:
+        self.tx.command(_core.HOLD)
+        self.rx.command(_core.HOLD)
+
+    def reset(self) -> None:
+        self.tx.reset()
+        self.rx.reset()
+
+    def sent(self) -> Generation:
+        return _generation(self.tx.ledger)
+
+    def received(self) -> Generation:
+        return _generation(self.rx.ledger)
+
+    def settle(self, lost: int) -> None:
+        self.tx.settle(lost)
+
+    def begin(self, *, own_epoch: int, peer_epoch: int, features: int, packet_max: int) -> None:
+        for pump in (self.tx, self.rx):
+            pump.begin(own_epoch=own_epoch, peer_epoch=peer_epoch, features=features, packet_max=packet_max)
+
+    def run(self) -> None:
+        self.rx.command(_core.RUN)
+        self.tx.command(_core.RUN)
+
+    def drop(self, *, peer_dead: bool) -> None:
+        self.tx.command(_core.DROP_PEER_DEAD if peer_dead else _core.DROP_LINK_DOWN)
+
+    def take_events(self) -> int:
+        return self.tx.take_events() | self.rx.take_events()
+
+    def refused(self) -> tuple[int, int]:
+        return self.rx.refused, self.rx.last_errno
+
+    def close(self) -> None:
+        """End both threads."""
+        self.tx.close()
+        self.rx.close()
+
+
+def _generation(words: tuple[int, ...]) -> Generation:
+    both = words[L.LEDGER_COMMON.index("generation")]
+    return Generation(both >> 32, both & 0xFFFF_FFFF, words[L.LEDGER_COMMON.index("gen_records")])
+
+
+class FifoEnds:
+    """Two FIFO objects without threads: ``send`` and ``receive`` move packets while the link runs.
+
+    The checks are those of the pumps: an impossible index or record raises EVENT_VIOLATION unless the peer
+    has a new epoch, and no packet is handed out whose index was read under another epoch.
+    """
+
+    def __init__(self, memory: Memory, geometry: Geometry, side: int) -> None:
+        self._memory = memory
+        self._epoch_at = L.side_offset(1 - side) + L.SIDE_CONTROL.offset("epoch")
+        self._tx = Fifo(memory, geometry, L.DIRECTIONS[side], role="producer")
+        self._rx = Fifo(memory, geometry, L.DIRECTIONS[1 - side], role="consumer")
+        self._sent = self._received = Generation(0, 0, 0)
+        self._events = 0
+        self._running = False
+        self.lost = 0
+
+    def send(self, packet: bytes) -> bool:
+        """Into the ring; False when the link does not run, or the ring is full."""
+        if not self._running:
+            return False
+        try:
+            done = self._tx.try_push(packet)
+        except FifoCorrupt:
+            self._stop_for_violation()
+            return False
+        old = self._sent
+        self._sent = Generation(old.own_epoch, old.peer_epoch, old.records + done)
+        return done
+
+    def receive(self) -> bytes | None:
+        """Out of the ring; None when the link does not run, or nothing is there."""
+        if not self._running:
+            return None
+        try:
+            packet = self._rx.try_pop()
+        except FifoCorrupt:
+            self._stop_for_violation()
+            return None
+        if self._epoch_changed() or packet is None:
+            return None
+        old = self._received
+        self._received = Generation(old.own_epoch, old.peer_epoch, old.records + 1)
+        return packet
+
+    def _epoch_changed(self) -> bool:
+        if self._memory.load32(self._epoch_at) == self._received.peer_epoch:
+            return False
+        self._running = False
+        self._events |= _core.EVENT_EPOCH
+        return True
+
+    def _stop_for_violation(self) -> None:
+        if not self._epoch_changed():
+            self._running = False
+            self._events |= _core.EVENT_VIOLATION
+
+    def hold(self) -> None:
+        self._running = False
+
+    def reset(self) -> None:
+        self._tx.reset()
+        self._rx.reset()
+
+    def sent(self) -> Generation:
+        return self._sent
+
+    def received(self) -> Generation:
+        return self._received
+
+    def settle(self, lost: int) -> None:
+        self.lost += lost
+        self._sent = Generation(0, 0, 0)
+
+    def begin(self, *, own_epoch: int, peer_epoch: int, features: int, packet_max: int) -> None:
+        del features, packet_max  # a FIFO's limits are those of its ring
+        self._sent = self._received = Generation(own_epoch, peer_epoch, 0)
+
+    def run(self) -> None:
+        self._running = True
+
+    def drop(self, *, peer_dead: bool) -> None:
+        del peer_dead
+        self._running = False
+
+    def take_events(self) -> int:
+        events, self._events = self._events, 0
+        return events
+
+    def refused(self) -> tuple[int, int]:
+        return 0, 0
+
+    def close(self) -> None:
+        """Let go of the window."""
+        self._tx.close()
+        self._rx.close()

@@ -1,0 +1,55 @@
+"""Packets that find out whether a kernel really takes an offload kind.
+
+Some kernels accept the flags and then refuse the packets (facts from the field), so one of each kind is
+written.  Each is whole enough for the TUN driver, and then dropped by the IP layer without an answer:
+IPv4 with a wrong header checksum (ip_rcv counts InCsumErrors), IPv6 with a payload length beyond the
+packet's end (ipv6_rcv counts InTruncatedPkts).
+"""
+
+from __future__ import annotations
+
+import struct
+from typing import Final
+
+PROBES: Final[dict[str, tuple[str, ...]]] = {
+    "CSUM": ("CSUM",),
+    "TSO4": ("CSUM", "TSO4"),
+    "TSO6": ("CSUM", "TSO6"),
+    "USO4": ("CSUM", "USO4", "USO6"),
+    "USO6": ("CSUM", "USO4", "USO6"),
+}
+"""Kind to the flags that the kernel must be asked for together."""
+
+_NEEDS_CSUM = 1
+_GSO = {"CSUM": 0, "TSO4": 1, "TSO6": 4, "USO4": 5, "USO6": 5}
+_SEGMENT = 512
+_TCP, _UDP = 6, 17
+
+
+def probe_packet(kind: str) -> bytes:
+    """A virtio_net_hdr and a packet of ``kind`` with two segments' payload that no IP stack will accept."""
+    tcp = kind.startswith(("TSO", "CSUM"))
+    ipv6 = kind.endswith("6")
+    ip_bytes = 40 if ipv6 else 20
+    transport = struct.pack("!HHIIBBHHH", 9, 9, 1, 0, 5 << 4, 0x10, 0, 0, 0) if tcp else struct.pack("!HHHH", 9, 9, 0, 0)
+    payload = bytes(2 * _SEGMENT)
+    total = len(transport) + len(payload)
+    protocol = _TCP if tcp else _UDP
+    if ipv6:
+        beyond = total + 64
+        ip = struct.pack("!IHBB16s16s", 6 << 28, beyond, protocol, 1, bytes(15) + b"\1", bytes(15) + b"\1")
+    else:
+        wrong_checksum = 0xDEAD
+        ip = struct.pack(
+            "!BBHHHBBH4s4s", 0x45, 0, ip_bytes + total, 0, 0, 1, protocol, wrong_checksum, bytes(4), bytes(4)
+        )
+    header = struct.pack(
+        "<BBHHHH",
+        _NEEDS_CSUM,
+        _GSO[kind],
+        ip_bytes + len(transport),
+        _SEGMENT if _GSO[kind] else 0,
+        ip_bytes,
+        16 if tcp else 6,
+    )
+    return header + ip + transport + payload

@@ -1,0 +1,140 @@
+"""``tun:NAME``: a TUN device, with virtio_net_hdr, opened without carrier.
+
+Opened through python-pytun where that is installed, else by the same ioctl; what pytun does not know
+(offloads, carrier, persistence of our choosing) is done on its file descriptor.
+Source of the constants: Linux include/uapi/linux/if_tun.h (USO since 6.2, not in older headers).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import os
+import struct
+from collections.abc import Callable
+from pathlib import Path
+
+from vnetcard import layout as L
+from vnetcard.errors import ConfigError, PortUnavailable
+from vnetcard.port import netns as ns
+from vnetcard.port.probe import PROBES, probe_packet
+
+CLONE_DEVICE = "/dev/net/tun"
+
+TUNSETIFF = 0x4004_54CA
+TUNSETPERSIST = 0x4004_54CB
+TUNSETOFFLOAD = 0x4004_54D0
+TUNSETCARRIER = 0x4004_54E2
+
+IFF_TUN = 0x0001
+IFF_NO_CARRIER = 0x0040
+IFF_NO_PI = 0x1000
+IFF_VNET_HDR = 0x4000
+FLAGS = IFF_TUN | IFF_NO_PI | IFF_VNET_HDR | IFF_NO_CARRIER
+
+TUN_F = {"CSUM": 0x01, "TSO4": 0x02, "TSO6": 0x04, "USO4": 0x20, "USO6": 0x40}
+"""The kernel wants USO4 and USO6 together, and CSUM with any of the others."""
+
+NAME_MAX = 15
+"""IFNAMSIZ - 1, Linux include/uapi/linux/if.h"""
+
+
+def check_name(name: str) -> str:
+    """``name`` if the kernel would take it for an interface; ConfigError otherwise."""
+    if not 1 <= len(name.encode()) <= NAME_MAX or any(c.isspace() or c in "/:%" for c in name) or name in (".", ".."):
+        raise ConfigError(f"interface name {name!r} is not possible: 1 to {NAME_MAX} bytes, no space, '/', ':' or '%'")
+    return name
+
+
+class TunPort:
+    """A TUN device; see ``vnetcard.port.Port`` for the contract."""
+
+    def __init__(self, name: str, fd: int, close: Callable[[], None]) -> None:
+        self.name = name
+        self.fd = fd
+        self.vnet = True
+        self._close: Callable[[], None] | None = close
+
+    def probe_offload(self) -> dict[str, str]:
+        """Ask the kernel for each kind, then write one packet of it that the IP stack throws away."""
+        verdicts: dict[str, str] = {}
+        for kind, needs in PROBES.items():
+            mask = sum(TUN_F[name] for name in needs)
+            try:
+                fcntl.ioctl(self.fd, TUNSETOFFLOAD, mask)
+                os.write(self.fd, probe_packet(kind))
+                verdicts[kind] = ""
+            except OSError as error:
+                verdicts[kind] = f"the kernel refuses it ({errno.errorcode.get(error.errno or 0, error.strerror)})"
+        self.set_offload(0)
+        return verdicts
+
+    def set_offload(self, features: int) -> None:
+        wanted = {kind for kind in TUN_F if features & L.FEATURES[kind]}
+        if not {"USO4", "USO6"} <= wanted:
+            wanted -= {"USO4", "USO6"}
+        fcntl.ioctl(self.fd, TUNSETOFFLOAD, sum(TUN_F[kind] for kind in wanted))
+
+    def set_carrier(self, up: bool) -> None:
+        # EINVAL: the interface is down; it gets its carrier when the link comes up again
+        with contextlib.suppress(OSError):
+            fcntl.ioctl(self.fd, TUNSETCARRIER, struct.pack("i", int(up)))
+
+    def close(self) -> None:
+        if self._close is not None:
+            self._close()
+            self._close = None
+
+
+def open_port(name: str, *, netns: str | None = None, persist: bool = False) -> TunPort:
+    """Make, or take over, TUN ``name`` in namespace ``netns``; PortUnavailable says why it cannot be."""
+    check_name(name)
+    with ns.inside(netns):
+        try:
+            fd, close = _open(name)
+        except OSError as error:
+            raise PortUnavailable(_explain(name, netns, error)) from error
+    try:
+        os.set_blocking(fd, False)
+        os.set_inheritable(fd, False)
+        if persist:
+            fcntl.ioctl(fd, TUNSETPERSIST, 1)
+    except OSError as error:
+        close()
+        raise PortUnavailable(f"port tun:{name}: cannot set it up ({error.strerror})") from error
+    return TunPort(name, fd, close)
+
+
+def _open(name: str) -> tuple[int, Callable[[], None]]:
+    try:
+        import pytun
+    except ImportError:
+        fd = os.open(CLONE_DEVICE, os.O_RDWR | os.O_CLOEXEC)
+        try:
+            fcntl.ioctl(fd, TUNSETIFF, struct.pack("16sH22x", name.encode(), FLAGS))
+        except OSError:
+            os.close(fd)
+            raise
+        return fd, lambda: os.close(fd)
+    try:
+        device = pytun.TunTapDevice(name=name, flags=FLAGS)
+    except pytun.Error as error:  # its own kind of exception, with (errno, text)
+        raise OSError(*error.args) from error
+    return device.fileno(), device.close
+
+
+def _explain(name: str, netns: str | None, error: OSError) -> str:
+    place = f"port tun:{name}" + (f" in namespace {netns}" if netns else "")
+    if error.errno == errno.EBUSY:
+        return f"{place}: the name is taken by a TUN that another process holds; choose another --name"
+    if error.errno == errno.EINVAL:
+        return f"{place}: the name is taken by an interface of another kind; choose another --name"
+    if not Path(CLONE_DEVICE).exists():
+        return f"{place}: there is no {CLONE_DEVICE}; load the kernel's module with `modprobe tun`"
+    if error.errno in (errno.EPERM, errno.EACCES):
+        return (
+            f"{place}: no permission for {CLONE_DEVICE}; run as root, or let root make one for you: "
+            f"`ip tuntap add {name} mode tun vnet_hdr user $USER`"
+        )
+    return f"{place}: {error.strerror or error}"

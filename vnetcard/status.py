@@ -1,0 +1,133 @@
+"""What an agent says about itself, and how it is shown."""
+
+from __future__ import annotations
+
+import os
+import time
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from vnetcard import layout as L
+from vnetcard.inspect import view_balance, view_ring, view_side
+from vnetcard.link import LinkState
+
+if TYPE_CHECKING:
+    from vnetcard.agent import Agent
+
+
+def collect(agent: Agent) -> dict[str, Any]:
+    """The agent's view of everything, as the control socket sends it; sizes in bytes, times in seconds."""
+    config, window = agent.config, agent.window
+    memory, geometry = window.memory, window.geometry
+    rings = [view_ring(memory, geometry, direction) for direction in L.DIRECTIONS]
+    return {
+        "program": config.program,
+        "side": L.SIDES[config.side],
+        "pid": os.getpid(),
+        "window": {"url": window.url, "geometry": geometry.describe(), "doorbell": window.doorbell},
+        "port": {
+            "url": config.port,
+            "name": agent.port.name,
+            "netns": config.netns,
+            "addresses": [str(address) for address in config.addresses],
+        },
+        "link": _link(agent),
+        "rings": [asdict(ring) for ring in rings],
+        "sides": [view_side(memory, side) for side in (L.HOST, L.CARD)],
+        "balance": view_balance(memory, rings),
+    }
+
+
+def _link(agent: Agent) -> dict[str, Any]:
+    link = agent.link
+    if link is None:
+        return {"state": LinkState.DOWN.value, "reason": "no window", "up": False}
+    agreement = link.agreement
+    up = link.state is LinkState.RUN
+    return {
+        "state": link.state.value,
+        "up": up,
+        "reason": link.reason,
+        "since": round(time.time() - agent.since, 3),
+        "epoch": link.epoch,
+        "peer_epoch": link.answered,
+        "mtu": agreement.mtu if agreement else None,
+        "features": {name: _feature(agent, name) for name in L.FEATURES if name != "CRC32C"},
+    }
+
+
+def _feature(agent: Agent, name: str) -> str:
+    """``on``, or why not."""
+    link = agent.link
+    assert link is not None
+    if name in link.offer.refusals:
+        return link.offer.refusals[name]
+    if not link.offer.features & L.FEATURES[name]:
+        return "the port does not know it"
+    if link.agreement is None:
+        return "the link is not up"
+    if link.agreement.features & L.FEATURES[name]:
+        return "on"
+    return "the peer does not offer it"
+
+
+def text(view: dict[str, Any]) -> str:
+    """The view as lines for people."""
+    link, window, port = view["link"], view["window"], view["port"]
+    place = f" in {port['netns']}" if port["netns"] else ""
+    lines = [
+        f"{view['program']} (pid {view['pid']}): {port['name']} {' '.join(port['addresses'])}{place}",
+        f"  window    {window['url']}: {window['geometry']}",
+        f"  link      {'UP' if link['up'] else 'DOWN'} ({link['state']}: {link['reason']})",
+    ]
+    if "epoch" in link:
+        lines.append(f"  epochs    own {link['epoch']:08x}, peer answered {link['peer_epoch']:08x}; mtu {link['mtu']}")
+        lines += [f"  {name:9} {verdict}" for name, verdict in link["features"].items()]
+    lines += ring_lines(view["rings"])
+    lines += balance_lines(view["balance"])
+    for side in view["sides"]:
+        lines += side_lines(side)
+    return "\n".join(lines)
+
+
+def ring_lines(rings: list[dict[str, Any]]) -> list[str]:
+    """One line a ring: a bar of its fill, and its state."""
+    lines = []
+    for ring in rings:
+        share = min(1.0, ring["fill"] / ring["size"])
+        bar = "#" * round(share * 20)
+        sleeping = [who for who in ("producer", "consumer") if ring[f"{who}_sleeps"]]
+        note = ring["problem"] or (f"{' and '.join(sleeping)} sleeping" if sleeping else "both awake")
+        lines.append(
+            f"  ring {ring['direction']}  [{bar:20}] {ring['fill']} of {ring['size']} bytes, "
+            f"{ring['records']} records; {note}"
+        )
+    return lines
+
+
+def balance_lines(rows: list[dict[str, Any]]) -> list[str]:
+    """One line a direction: the books across the link."""
+    return [
+        f"  {row['direction']}       sent {row['sent']} = received {row['received']} + lost in restarts "
+        f"{row['lost_restart']} + in flight {row['in_flight']}" + ("" if row["even"] else "  (moving, or uneven)")
+        for row in rows
+    ]
+
+
+def side_lines(side: dict[str, Any]) -> list[str]:
+    """A side's identity and every counter of it that is not 0; the main sums always."""
+    tx, rx = side["tx"], side["rx"]
+    drops = {name: n for name, n in (tx | rx).items() if name.startswith(("drop_", "viol_")) and n}
+    events = {name: n for name, n in side["link"].items() if n}
+    lines = [
+        f"  {side['side']:4}      {side['state']}, pid {side['pid']}, {side['software']} on {side['machine']}; "
+        f"mtu {side['mtu']}, offers {' '.join(side['features']) or 'no offload'}",
+        f"    in      {tx['tx_taken']} packets taken = {tx['tx_sent']} sent + drops"
+        f" (unaccounted {tx['unaccounted']})",
+        f"    out     {rx['rx_received']} packets received = {rx['rx_delivered']} delivered + drops"
+        f" (unaccounted {rx['unaccounted']})",
+    ]
+    for title, figures in (("drops", drops), ("events", events)):
+        if figures:
+            lines.append(f"    {title:7} " + ", ".join(f"{name} {n}" for name, n in figures.items()))
+    return lines

@@ -1,0 +1,108 @@
+"""Windows: memory that both sides reach.  One backend a file; this file is the contract and the table.
+
+A URL is ``KIND:PLACE``, and ``+SIZE`` where the kind creates its memory: ``shm:vnetcard0+64K``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Protocol
+
+from vnetcard._core import Memory
+from vnetcard.errors import ConfigError
+from vnetcard.geometry import Geometry, parse_size
+
+BACKENDS = {
+    "file": "vnetcard.window.file",
+    "shm": "vnetcard.window.shm",
+}
+"""Kind to module; a module offers ``open_window(request) -> Window`` and ``read_window(place) -> bytes``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What the opener of a window asks for; None: whatever is there, or the default.
+
+    ``side`` is HOST or CARD; sizes are in bytes.
+    """
+
+    place: str
+    side: int
+    size: int | None = None
+    queue_bytes: int | None = None
+
+
+class Window(Protocol):
+    """An open window.  The end of ``side`` is locked for this process until ``close``."""
+
+    @property
+    def url(self) -> str:
+        """The canonical URL, without a size."""
+
+    @property
+    def memory(self) -> Memory:
+        """The bytes, with the barriers that this kind of memory needs."""
+
+    @property
+    def geometry(self) -> Geometry:
+        """What the superblock said when the window was opened; never read again."""
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What happened at opening that a log should tell, such as a stale window made anew."""
+
+    @property
+    def doorbell(self) -> bool:
+        """True: a futex on a word of the memory wakes the peer.  False: the peer has to poll."""
+
+    def vanished(self) -> str | None:
+        """Why the memory is no longer the peer's too (deleted, device removed), or None."""
+
+    def close(self) -> None:
+        """Unlock and unmap; the last one out removes memory that the agents made.  Twice is once."""
+
+
+@dataclass(frozen=True, slots=True)
+class WindowUrl:
+    """A window URL taken apart."""
+
+    kind: str
+    place: str
+    size: int | None
+
+    @classmethod
+    def parse(cls, url: str) -> WindowUrl:
+        """Take ``url`` apart; ConfigError names what is wrong and which kinds there are."""
+        kind, colon, rest = url.partition(":")
+        if not colon or kind not in BACKENDS:
+            kinds = ", ".join(f"{name}:" for name in sorted(BACKENDS))
+            raise ConfigError(f"window {url!r} is not understood: it starts with one of {kinds}")
+        place, plus, size = rest.rpartition("+")
+        if not plus:
+            place, size = rest, ""
+        if not place:
+            raise ConfigError(f"window {url!r} names no place: write {kind}:NAME")
+        return cls(kind, place, parse_size(size) if plus else None)
+
+    def __str__(self) -> str:
+        return f"{self.kind}:{self.place}"
+
+
+def open_window(url: str, *, side: int, queue_bytes: int | None = None) -> Window:
+    """Open, or create, the window at ``url`` for ``side``.
+
+    Raises ConfigError (the URL, an impossible size), WindowUnavailable (missing, no permission, no room,
+    the side taken by another process, which is named) or LayoutMismatch.
+    """
+    parsed = WindowUrl.parse(url)
+    request = Request(place=parsed.place, side=side, size=parsed.size, queue_bytes=queue_bytes)
+    window: Window = import_module(BACKENDS[parsed.kind]).open_window(request)
+    return window
+
+
+def read_window(url: str, limit: int | None = None) -> bytes:
+    """A copy of the window's first ``limit`` bytes (default all), read without creating or locking anything."""
+    parsed = WindowUrl.parse(url)
+    copy: bytes = import_module(BACKENDS[parsed.kind]).read_window(parsed.place, limit)
+    return copy

@@ -1,0 +1,34 @@
+"""``file:PATH[+SIZE]``: a mapped file, such as the backing file of a virtual machine's memory; mode 0600."""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+
+from vnetcard.errors import WindowUnavailable
+from vnetcard.window import Request
+from vnetcard.window.backed import BackedWindow, Opener, open_backed, read_backed
+
+
+def open_window(request: Request) -> BackedWindow:
+    """Open or create the file; see ``vnetcard.window.open_window``."""
+    path = Path(request.place)
+    url = f"file:{path}"
+
+    def open_file() -> int:
+        try:
+            fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NONBLOCK, 0o600)
+        except OSError as error:
+            raise WindowUnavailable(f"{url}: cannot open {path} ({error.strerror})") from error
+        if not stat.S_ISREG(os.fstat(fd).st_mode):
+            os.close(fd)
+            raise WindowUnavailable(f"{url}: {path} is not a regular file")
+        return fd
+
+    return open_backed(Opener(url, path, open_file, path.unlink, blank_is_ours=False), request)
+
+
+def read_window(place: str, limit: int | None) -> bytes:
+    """A copy of the file's first bytes."""
+    return read_backed(Path(place), f"file:{place}", limit)

@@ -1,0 +1,45 @@
+"""``shm:NAME[+SIZE]``: POSIX shared memory, by posix_ipc; mode 0600."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import posix_ipc
+
+from vnetcard.errors import ConfigError, WindowUnavailable
+from vnetcard.window import Request
+from vnetcard.window.backed import BackedWindow, Opener, open_backed, read_backed
+
+
+def _path(name: str) -> Path:
+    """Where Linux keeps the object ``name`` (shm_overview(7)); ConfigError for a name that cannot be one."""
+    if "/" in name or name in (".", "..") or len(name.encode()) > 250 or "\0" in name:
+        raise ConfigError(f"window shm:{name} is not possible: a name has 1 to 250 bytes and no '/'")
+    return Path("/dev/shm") / name
+
+
+def open_window(request: Request) -> BackedWindow:
+    """Open or create the object; see ``vnetcard.window.open_window``."""
+    name = request.place
+    url, path = f"shm:{name}", _path(name)
+
+    def open_object() -> int:
+        try:
+            fd: int = posix_ipc.SharedMemory(f"/{name}", posix_ipc.O_CREAT, mode=0o600).fd
+        except posix_ipc.PermissionsError as error:
+            raise WindowUnavailable(
+                f"{url}: no permission for {path}: it belongs to another user; name another --window"
+            ) from error
+        except (posix_ipc.Error, OSError, ValueError) as error:
+            raise WindowUnavailable(f"{url}: cannot open {path} ({error})") from error
+        return fd
+
+    def remove() -> None:
+        posix_ipc.unlink_shared_memory(f"/{name}")
+
+    return open_backed(Opener(url, path, open_object, remove, blank_is_ours=True), request)
+
+
+def read_window(place: str, limit: int | None) -> bytes:
+    """A copy of the object's first bytes."""
+    return read_backed(_path(place), f"shm:{place}", limit)
