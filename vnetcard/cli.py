@@ -1,0 +1,52 @@
+"""The ``vnetcard`` command: what people and scripts ask of a card, and the demo."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from vnetcard import demo_cmd, info_cmd, ping_cmd, status_cmd
+from vnetcard.errors import VnetcardError
+from vnetcard.sideblock import SOFTWARE
+
+EPILOG = """\
+The agents are commands of their own: vnetcard-x86 on the host, vnetcard-fpga on the card.
+Each command has examples: vnetcard COMMAND --help.  Exit status: 0 good, 1 not good, 2 bad input.
+"""
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The parser with all commands; each sets ``run``."""
+    parser = argparse.ArgumentParser(
+        prog="vnetcard",
+        description="A network card made of shared memory.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument("--version", action="version", version=SOFTWARE)
+    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+    for command in (demo_cmd, ping_cmd, status_cmd, info_cmd):
+        command.add_parser(commands)
+    return parser
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run one command; 0 good, 1 not good, 2 bad input, 130 interrupted."""
+    args = build_parser().parse_args(argv)
+    try:
+        status: int = args.run(args)
+    except VnetcardError as error:
+        print(f"vnetcard: error: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("vnetcard: interrupted", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        sys.stderr.close()  # the reader of our output has seen enough
+        return 1
+    return status
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,131 @@
+"""``vnetcard demo``: two computers that share nothing but memory answer each other's pings."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import signal
+import sys
+import tempfile
+import time
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING
+
+from vnetcard import layout as L
+from vnetcard import pingreport, pingsuite
+from vnetcard.errors import ConfigError
+from vnetcard.lab import ADDRESSES, Lab, LabError
+from vnetcard.port.tun import CLONE_DEVICE
+
+if TYPE_CHECKING:
+    Subparsers = argparse._SubParsersAction[argparse.ArgumentParser]
+
+EPILOG = """\
+examples:
+  vnetcard demo
+  vnetcard demo --window shm:small+16K --count 5
+
+Without root it uses a user namespace, where the system allows that and lets you open /dev/net/tun.
+exit status: 0 no ping was lost, 1 one was, 2 the demo cannot run here
+"""
+_INSIDE = "VNETCARD_DEMO_INSIDE"
+
+
+def add_parser(subparsers: Subparsers) -> argparse.ArgumentParser:
+    """Add ``demo`` to the commands."""
+    parser = subparsers.add_parser(
+        "demo",
+        help="two namespaces, two agents, pings at every size",
+        description="Start both agents in two network namespaces and run the ping-size suite both ways.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--window", metavar="URL", help="shared memory to use (default: a new 8 MiB one)")
+    parser.add_argument("--count", type=int, default=20, metavar="N", help="pings of each size (default: %(default)s)")
+    parser.set_defaults(run=run)
+    return parser
+
+
+def run(args: argparse.Namespace) -> int:
+    """The demo: start, ping, show, leave nothing behind."""
+    _check_tun()
+    if os.geteuid() != 0:
+        return _enter_user_namespace()
+    if os.environ.get(_INSIDE):
+        _own_run_netns()
+    signal.signal(signal.SIGTERM, _interrupt)
+    started = time.monotonic()
+    with tempfile.TemporaryFile("w+") as log:
+        try:
+            return _show(args, log, started)
+        except LabError:
+            log.seek(0)
+            sys.stderr.write(log.read())
+            raise
+
+
+def _show(args: argparse.Namespace, log, started: float) -> int:  # type: ignore[no-untyped-def]
+    with Lab(window=args.window, log=log) as lab:
+        print(f"two network namespaces: {' and '.join(lab.namespaces)}, joined by {lab.url} alone", flush=True)
+        for side in (L.HOST, L.CARD):
+            lab.start(side)
+        lab.wait_up()
+        view = lab.status(L.HOST)
+        on = " ".join(name for name, verdict in view["link"]["features"].items() if verdict == "on") or "none"
+        print(f"link up after {time.monotonic() - started:.2f} s: {view['window']['geometry']}; offloads: {on}\n")
+        host, card = lab.namespaces
+        targets = [
+            pingsuite.Target(ADDRESSES[L.CARD], netns=host, label="host to card"),
+            pingsuite.Target(ADDRESSES[L.HOST], netns=card, label="card to host"),
+        ]
+        print(pingreport.header(targets), flush=True)
+        results = pingsuite.run_suite(
+            targets, count=args.count, on_result=lambda result: print(pingreport.row(result, targets), flush=True)
+        )
+        print(pingreport.summary(results))
+        rows = lab.status(L.HOST)["balance"]
+        print("\n".join(f"ledger {row['direction']}: sent {row['sent']}, received {row['received']}, "
+                        f"lost {row['lost_restart'] + row['in_flight']}" for row in rows))
+    print(f"done in {time.monotonic() - started:.0f} s; namespaces, interfaces and shared memory are gone again")
+    return 0 if all(result.ok for result in results) else 1
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    """SIGTERM like Ctrl-C: everything is undone on the way out."""
+    del number, frame
+    raise KeyboardInterrupt
+
+
+def _check_tun() -> None:
+    try:
+        os.close(os.open(CLONE_DEVICE, os.O_RDWR | os.O_CLOEXEC))
+    except OSError as error:
+        raise ConfigError(
+            f"the demo needs {CLONE_DEVICE} ({error.strerror}): run it as root, load the module with `modprobe tun`, "
+            "or in a container pass the device"
+        ) from error
+
+
+def _enter_user_namespace() -> int:
+    """Become root of a user namespace of our own and start again there; does not return."""
+    unshare = shutil.which("unshare")
+    if unshare is None:
+        raise ConfigError("the demo needs root, or `unshare` (package util-linux)")
+    probe = os.spawnl(os.P_WAIT, unshare, unshare, "--user", "--map-root-user", "--net", "--mount", "true")
+    if probe:
+        raise ConfigError("the demo needs root: this system does not let users make namespaces")
+    print("not root: using a user namespace", flush=True)
+    os.environ[_INSIDE] = "1"
+    command = [sys.executable, "-m", "vnetcard.cli", *sys.argv[1:]]
+    os.execv(unshare, [unshare, "--user", "--map-root-user", "--net", "--mount", *command])
+
+
+def _own_run_netns() -> None:
+    """In a user namespace /run is not ours: put an empty one over it, in this mount namespace only."""
+    mount = shutil.which("mount")
+    folder = "/run"
+    if mount is None or os.spawnl(os.P_WAIT, mount, mount, "-t", "tmpfs", "tmpfs", folder):
+        raise ConfigError("the demo cannot mount a private /run in its user namespace: run it as root")
+    Path(folder, "netns").mkdir()

@@ -1,0 +1,168 @@
+"""Two computers on one machine: two network namespaces, an agent in each, one window between them.
+
+What ``vnetcard demo`` shows and the tests use.  Everything made here is gone after ``close``.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import IO, Any
+
+from vnetcard import layout as L
+from vnetcard.control import ask
+from vnetcard.errors import ConfigError, PeerGone, VnetcardError
+from vnetcard.window import WindowUrl
+
+MODULES = ("vnetcard.x86_side.agent", "vnetcard.fpga_side.agent")
+ADDRESSES = ("10.10.10.1", "10.10.10.5")
+START_LIMIT = 30.0
+"""Seconds within which an agent is up, on a machine that is very busy."""
+_PR_SET_PDEATHSIG = 1
+
+
+class LabError(VnetcardError):
+    """An agent of the lab did not do what was expected; the message carries what it said."""
+
+
+def ip(*words: str) -> None:
+    """``ip`` with ``words``; ConfigError with its own words when it fails."""
+    program = shutil.which("ip")
+    if program is None:
+        raise ConfigError("`ip` is not installed: it is in the package iproute2")
+    done = subprocess.run([program, *words], capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise ConfigError(f"`ip {' '.join(words)}` failed: {done.stderr.strip()}")
+
+
+def _die_with_parent() -> None:
+    """In the child: when the lab's process is killed, its agents stop as by SIGTERM (prctl(2))."""
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
+class Lab:
+    """Two namespaces, named after ``tag`` and this process, and up to one agent in each."""
+
+    def __init__(self, tag: str = "demo", *, window: str | None = None, log: IO[str] | None = None) -> None:
+        """Make the namespaces; ConfigError when that is not permitted."""
+        unique = f"vnetcard-{tag}-{os.getpid()}"
+        self.window = window or f"shm:{unique}"
+        self.url = str(WindowUrl.parse(self.window))
+        self.namespaces = (f"{unique}-host", f"{unique}-card")
+        self.agents: list[subprocess.Popen[str] | None] = [None, None]
+        self._log = log
+        self._made = contextlib.ExitStack()
+        try:
+            for name in self.namespaces:
+                ip("netns", "add", name)
+                self._made.callback(ip, "netns", "del", name)
+                ip("-n", name, "link", "set", "lo", "up")
+        except BaseException:
+            self._made.close()
+            raise
+
+    def __enter__(self) -> Lab:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def start(self, side: int, *options: str) -> None:
+        """Start the agent of ``side`` and return once it is ready; LabError with its last words if it is not."""
+        arguments = ["--window", self.window, "--netns", self.namespaces[side], *options]
+        agent = subprocess.Popen(
+            [sys.executable, "-m", MODULES[side], *arguments],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=self._log if self._log is not None else subprocess.DEVNULL,
+            text=True,
+            preexec_fn=_die_with_parent,
+        )
+        self.agents[side] = agent
+        assert agent.stdout is not None
+        line = agent.stdout.readline()  # ready, or the end of the agent
+        if " ready: " not in line:
+            raise LabError(f"the {L.SIDES[side]}'s agent ended with status {agent.wait()} before it was ready")
+
+    def agent(self, side: int) -> subprocess.Popen[str]:
+        """The running agent of ``side``."""
+        agent = self.agents[side]
+        if agent is None:
+            raise LabError(f"there is no agent on the {L.SIDES[side]}'s side")
+        return agent
+
+    def stop(self, side: int, number: int = signal.SIGTERM, *, limit: float = 10.0) -> int:
+        """End the agent of ``side`` by a signal; its exit status (negative: the signal that killed it)."""
+        agent = self.agent(side)
+        self.agents[side] = None
+        with contextlib.suppress(ProcessLookupError):
+            agent.send_signal(number)
+        try:
+            return agent.wait(limit)
+        except subprocess.TimeoutExpired:
+            agent.kill()
+            agent.wait()
+            raise LabError(f"the {L.SIDES[side]}'s agent did not end within {limit} s of signal {number}") from None
+        finally:
+            if agent.stdout is not None:
+                agent.stdout.close()
+
+    def status(self, side: int) -> dict[str, Any]:
+        """What the agent of ``side`` says; PeerGone when it does not answer."""
+        return ask(self.url, side, "status")
+
+    def wait_for(self, side: int, state: str, *, limit: float = START_LIMIT) -> dict[str, Any]:
+        """Return the status of ``side`` once its link is in ``state``; LabError after ``limit`` seconds."""
+        deadline = time.monotonic() + limit
+        seen = "no answer"
+        while time.monotonic() < deadline:
+            with contextlib.suppress(PeerGone):
+                view = self.status(side)
+                seen = f"{view['link']['state']}: {view['link']['reason']}"
+                if view["link"]["state"] == state:
+                    return view
+            time.sleep(0.005)
+        raise LabError(f"the {L.SIDES[side]}'s link is not '{state}' within {limit} s but '{seen}'")
+
+    def wait_up(self, *, limit: float = START_LIMIT) -> None:
+        """Return once both links run and the kernel has opened both interfaces for sending."""
+        for side in (L.HOST, L.CARD):
+            self.wait_for(side, "run", limit=limit)
+        self.wait_open(limit=limit)
+
+    def wait_open(self, *, name: str = "tun0", limit: float = START_LIMIT) -> None:
+        """The kernel follows the carrier a moment later (linkwatch): until then it drops what is sent."""
+        deadline = time.monotonic() + limit
+        for namespace in self.namespaces:
+            while True:
+                done = subprocess.run(
+                    ["ip", "-n", namespace, "-o", "link", "show", name], capture_output=True, text=True, check=False
+                )
+                if " state UP " in done.stdout:
+                    break
+                if time.monotonic() > deadline:
+                    raise LabError(f"{name} in {namespace} is not up: {done.stdout or done.stderr}".strip())
+                time.sleep(0.005)
+
+    def close(self) -> None:
+        """End the agents, and remove the namespaces and, after a kill, the window."""
+        for side in (L.HOST, L.CARD):
+            if self.agents[side] is not None:
+                with contextlib.suppress(LabError):
+                    self.stop(side)
+        kind, _, place = self.url.partition(":")
+        Path("/dev/shm" if kind == "shm" else "/", place).unlink(missing_ok=True)
+        self._made.close()
+
+
+def run_in(namespace: str, command: Sequence[str]) -> list[str]:
+    """``command`` as it is run in a network namespace."""
+    return ["ip", "netns", "exec", namespace, *command]
