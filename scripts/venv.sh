@@ -115,7 +115,7 @@ rm -f "vnetcard/_core$suffix" # not overwritten: a running agent has it mapped
 # setuptools is installed and the build not isolated so that building again needs no network.
 package=.
 [[ $mode == test ]] && package='.[dev]'
-{ pip 'setuptools>=70.1' && pip --no-build-isolation -e "$package"; } ||
+{ pip 'setuptools>=77' && pip --no-build-isolation -e "$package"; } ||
     die "installation failed; is something missing? scripts/system-packages.sh run --check"
 core_loads || die "vnetcard._core was built but does not load: $venv/bin/python -c 'import vnetcard._core'"
 printf '%s\n%s %s\n' "$made_for" "$key" "$mode" >"$stamp"

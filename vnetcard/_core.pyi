@@ -57,9 +57,7 @@ class Memory:
 class Producer:
     """The producing end of a ring.  Threads may share it; processes may not."""
 
-    def __new__(
-        cls, memory: Memory, *, ring: int, size: int, own: int, peer: int, frame_max: int
-    ) -> Producer: ...
+    def __new__(cls, memory: Memory, *, ring: int, size: int, own: int, peer: int, frame_max: int) -> Producer: ...
     def try_push(self, packet: type_buffer, *, hdr_len: int = 0) -> bool:
         """Append and publish one packet; False when the ring is full."""
     def push_batch(self, packets: Sequence[type_buffer], /) -> int:
@@ -74,9 +72,7 @@ class Producer:
 class Consumer:
     """The consuming end of a ring.  Threads may share it; processes may not."""
 
-    def __new__(
-        cls, memory: Memory, *, ring: int, size: int, own: int, peer: int, frame_max: int
-    ) -> Consumer: ...
+    def __new__(cls, memory: Memory, *, ring: int, size: int, own: int, peer: int, frame_max: int) -> Consumer: ...
     def try_pop(self) -> bytes | None:
         """The oldest packet, or None."""
     def pop_batch(self, most: int = 64, /) -> list[bytes]: ...

@@ -142,7 +142,7 @@ class Agent:
             futex=self.window.doorbell,
         )
         try:
-            self.link = Link(self.window.memory, self.window.geometry, self.config.side, ends, self, self.offer)
+            self.link = Link(self.window.memory, self.config.side, ends, self, self.offer)
             self.link.start()
             lost = self._loop(self.link)
         finally:

@@ -77,7 +77,10 @@ def parser(side: int) -> argparse.ArgumentParser:
     p.add_argument("--port", metavar="KIND[:NAME]", help="where packets enter and leave (tun)")
     p.add_argument("--name", metavar="NAME", help="name of the interface (tun0)")
     p.add_argument(
-        "--address", metavar="IP/BITS", action="append", help=f"again for more; ({DEFAULT_ADDRESS[side]}); 'none': no one"
+        "--address",
+        metavar="IP/BITS",
+        action="append",
+        help=f"again for more; ({DEFAULT_ADDRESS[side]}); 'none': no one",
     )
     p.add_argument("--route", metavar="'NET/BITS [via IP]'", action="append", help="a route over the interface")
     p.add_argument("--mtu", metavar="BYTES", type=int, help="largest packet; both sides' minimum counts (1500)")
@@ -104,6 +107,10 @@ def load(side: int, argv: list[str] | None = None) -> Config:
     return _check(side, values)
 
 
+_TYPES: dict[str, type] = {"mtu": int, "persist": bool, "json_log": bool, "address": list, "route": list}
+"""Of the keys that are not strings."""
+
+
 def _read_file(path: Path, known: set[str]) -> dict[str, Any]:
     try:
         table = tomllib.loads(path.read_text(encoding="utf-8"))
@@ -119,7 +126,7 @@ def _read_file(path: Path, known: set[str]) -> dict[str, Any]:
         if isinstance(values.get(key), str):
             values[key] = [values[key]]
     for key, value in values.items():
-        want = {"mtu": int, "persist": bool, "json_log": bool, "address": list, "route": list}.get(key, str)
+        want = _TYPES.get(key, str)
         if key == "queue_bytes" and type(value) is int:
             values[key] = str(value)
         elif type(value) is not want or (want is list and not all(isinstance(item, str) for item in value)):

@@ -86,8 +86,13 @@ def _show(args: argparse.Namespace, log, started: float) -> int:  # type: ignore
         )
         print(pingreport.summary(results))
         rows = lab.status(L.HOST)["balance"]
-        print("\n".join(f"ledger {row['direction']}: sent {row['sent']}, received {row['received']}, "
-                        f"lost {row['lost_restart'] + row['in_flight']}" for row in rows))
+        print(
+            "\n".join(
+                f"ledger {row['direction']}: sent {row['sent']}, received {row['received']}, "
+                f"lost {row['lost_restart'] + row['in_flight']}"
+                for row in rows
+            )
+        )
     print(f"done in {time.monotonic() - started:.0f} s; namespaces, interfaces and shared memory are gone again")
     return 0 if all(result.ok for result in results) else 1
 

@@ -152,7 +152,7 @@ def human(size: int) -> str:
 
 
 def parse_size(text: str) -> int:
-    """``65536``, ``64K``, ``8M`` or ``1G`` (powers of 1024; ``KiB`` and ``kB`` alike) in bytes; ConfigError otherwise."""
+    """``65536``, ``64K``, ``8MiB`` or ``1G`` (powers of 1024) in bytes; ConfigError otherwise."""
     body = text.strip().upper().removesuffix("IB").removesuffix("B")
     unit = body[-1:] if body[-1:] in ("K", "M", "G") else ""
     digits = body.removesuffix(unit).strip()

@@ -53,7 +53,9 @@ def text(view: dict[str, Any]) -> str:
     if geometry := view.get("geometry"):
         lines.append(f"  superblock  instance {geometry['instance']:08x}, {human(geometry['window_bytes'])}")
         for pair in geometry["rings"]:
-            places = ", ".join(f"{name} {human(pair[name]['size'])} at {pair[name]['offset']:#x}" for name in ("h2c", "c2h"))
+            places = ", ".join(
+                f"{name} {human(pair[name]['size'])} at {pair[name]['offset']:#x}" for name in ("h2c", "c2h")
+            )
             lines.append(f"  queue {pair['queue']}   {places}")
     lines += status.ring_lines(view.get("rings", []))
     lines += status.balance_lines(view.get("balance", []))

@@ -84,7 +84,7 @@ class Lab:
             stdout=subprocess.PIPE,
             stderr=self._log if self._log is not None else subprocess.DEVNULL,
             text=True,
-            preexec_fn=_die_with_parent,
+            preexec_fn=_die_with_parent,  # noqa: PLW1509 - a lab is made by the main thread
         )
         self.agents[side] = agent
         assert agent.stdout is not None

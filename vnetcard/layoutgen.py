@@ -55,7 +55,8 @@ def _struct(block: L.Block) -> list[str]:
     if at < block.size:
         body.append(f"\tuint8_t pad[{block.size - at}];")
     checks = [
-        f'_Static_assert(offsetof(struct {name}, {f.name}) == {f.offset}, "{block.name}.{f.name}");' for f in block.fields
+        f'_Static_assert(offsetof(struct {name}, {f.name}) == {f.offset}, "{block.name}.{f.name}");'
+        for f in block.fields
     ]
     size = f'_Static_assert(sizeof(struct {name}) == {block.size}, "{block.name}");'
     return [f"/* written by: {block.writer}; {block.ordering} */", f"struct {name} {{", *body, "};", size, *checks, ""]

@@ -23,7 +23,6 @@ from vnetcard import _core
 from vnetcard import layout as L
 from vnetcard._core import Memory
 from vnetcard.ends import Ends
-from vnetcard.geometry import Geometry
 from vnetcard.sideblock import SideBlock
 
 HEARTBEAT_EVERY = 0.1
@@ -84,7 +83,6 @@ class Link:
     def __init__(
         self,
         memory: Memory,
-        geometry: Geometry,
         side: int,
         ends: Ends,
         listener: Listener,
@@ -94,7 +92,6 @@ class Link:
     ) -> None:
         self.own = SideBlock(memory, side)
         self.peer = SideBlock(memory, 1 - side)
-        self._geometry = geometry
         self._ends = ends
         self._listener = listener
         self.offer = offer

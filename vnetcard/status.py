@@ -122,8 +122,7 @@ def side_lines(side: dict[str, Any]) -> list[str]:
     lines = [
         f"  {side['side']:4}      {side['state']}, pid {side['pid']}, {side['software']} on {side['machine']}; "
         f"mtu {side['mtu']}, offers {' '.join(side['features']) or 'no offload'}",
-        f"    in      {tx['tx_taken']} packets taken = {tx['tx_sent']} sent + drops"
-        f" (unaccounted {tx['unaccounted']})",
+        f"    in      {tx['tx_taken']} packets taken = {tx['tx_sent']} sent + drops (unaccounted {tx['unaccounted']})",
         f"    out     {rx['rx_received']} packets received = {rx['rx_delivered']} delivered + drops"
         f" (unaccounted {rx['unaccounted']})",
     ]

@@ -31,7 +31,9 @@ def probe_packet(kind: str) -> bytes:
     tcp = kind.startswith(("TSO", "CSUM"))
     ipv6 = kind.endswith("6")
     ip_bytes = 40 if ipv6 else 20
-    transport = struct.pack("!HHIIBBHHH", 9, 9, 1, 0, 5 << 4, 0x10, 0, 0, 0) if tcp else struct.pack("!HHHH", 9, 9, 0, 0)
+    transport = (
+        struct.pack("!HHIIBBHHH", 9, 9, 1, 0, 5 << 4, 0x10, 0, 0, 0) if tcp else struct.pack("!HHHH", 9, 9, 0, 0)
+    )
     payload = bytes(2 * _SEGMENT)
     total = len(transport) + len(payload)
     protocol = _TCP if tcp else _UDP
