@@ -54,7 +54,7 @@ lint: ## style, types, C warnings (also for ARM64), generated files up to date
 	@for cc in gcc $$(type -P $(CROSS)); do \
 		(set -x; $$cc -std=c11 -ffreestanding $(CWARN) -include vnetcard/_c/vnc_ring.h -x c /dev/null >/dev/null) || exit; \
 	done
-	$(BIN)/python -m vnetcard.layout --check
+	$(BIN)/python -m vnetcard.layoutgen --check
 
 clean: ## remove what was built; keeps the virtual environment
 	rm -rf build dist *.egg-info .cache .pytest_cache .mypy_cache .ruff_cache .hypothesis vnetcard/_core.*.so

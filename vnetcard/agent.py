@@ -29,10 +29,6 @@ WINDOW_LOOK_EVERY = 0.5
 """Seconds between two looks whether the window's memory is still the peer's too."""
 
 
-class Stopped(Exception):
-    """A signal asked us to end before we were up."""
-
-
 class Agent:
     """A configured agent; ``run`` returns when a signal ends it."""
 
@@ -43,7 +39,6 @@ class Agent:
         self.link: Link | None = None
         self.since = time.time()
         self.announced = False
-        self._starting = True
         self._stop = False
         self._stack = contextlib.ExitStack()
         self._wake_read, self._wake_write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
@@ -57,14 +52,12 @@ class Agent:
             signal.signal(number, self._on_signal)
         signal.set_wakeup_fd(self._wake_write, warn_on_full_buffer=False)
         try:
-            self._open()
-            self._starting = False
+            for step in (self._open_window, self._open_port, self._open_doors):
+                if not self._stop:
+                    step()
             while not self._stop:
                 self._serve()
-        except Stopped:
-            pass
         finally:
-            self._starting = False
             self._stack.close()
             with contextlib.suppress(AttributeError):
                 self.window.close()
@@ -72,13 +65,10 @@ class Agent:
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
         del number, frame
-        self._stop = True
-        if self._starting:
-            self._starting = False
-            raise Stopped
+        self._stop = True  # and no exception: it could fall between making a thing and remembering it
 
-    def _open(self) -> None:
-        """The window first: it says whether somebody else runs this side."""
+    def _open_window(self) -> None:
+        """First of all: it says whether somebody else runs this side."""
         config = self.config
         self.window = open_window(config.window, side=config.side, queue_bytes=config.queue_bytes)
         self._tell_notes()
@@ -88,11 +78,17 @@ class Agent:
                 f"--mtu {config.mtu} does not fit the window's rings of {self.window.geometry.ring_bytes} bytes: "
                 f"at most {most}; take a larger window or --queue-bytes"
             )
+
+    def _open_port(self) -> None:
+        config = self.config
         self.port = open_port(config.port, netns=config.netns, persist=config.persist)
         self._stack.callback(self.port.close)
         self.interface = self._configure_interface()
         self.offer = self._make_offer()
-        control = ControlServer(socket_path(self.window.url, config.side), self.answer)
+
+    def _open_doors(self) -> None:
+        """Tell the world that we are here."""
+        control = ControlServer(socket_path(self.window.url, self.config.side), self.answer)
         self._stack.callback(control.close)
         service.announce(self)
 

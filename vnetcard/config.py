@@ -129,7 +129,7 @@ def _read_file(path: Path, known: set[str]) -> dict[str, Any]:
         want = _TYPES.get(key, str)
         if key == "queue_bytes" and type(value) is int:
             values[key] = str(value)
-        elif type(value) is not want or (want is list and not all(isinstance(item, str) for item in value)):
+        elif type(value) is not want or (isinstance(value, list) and not all(isinstance(item, str) for item in value)):
             raise ConfigError(f"--config {path}: {key.replace('_', '-')} takes a {want.__name__}, not {value!r}")
     return values
 

@@ -1,7 +1,7 @@
 """The wire format: every offset, size, flag and counter of a window, and its one writer.
 
 This table is the single source.  From it come the C header (``_c/vnc_layout.h``), the SystemVerilog
-package (``hdl/rtl/vnc_pkg.sv``) and the table in ``docs/wire-format.md``; ``python -m vnetcard.layout``
+package (``hdl/rtl/vnc_pkg.sv``) and the table in ``docs/wire-format.md``; ``python -m vnetcard.layoutgen``
 writes them, ``--check`` says whether they still agree (a test does).  Generation lives in
 ``layoutgen.py``; this file holds only the facts.
 
@@ -307,6 +307,7 @@ LINK_COUNTERS: Final = (
     "viol_final_count",
     "window_lost",
     "offload_refused",
+    "refused",
 )
 """Events of the link, u64 each, in the side block after the identity line."""
 
@@ -365,9 +366,3 @@ def feature_names(mask: int) -> list[str]:
     known = {bit: name for name, bit in FEATURES.items()}
     bits = (1 << n for n in range(32) if mask >> n & 1)
     return [known.get(bit, f"bit{bit.bit_length() - 1}") for bit in bits]
-
-
-if __name__ == "__main__":
-    from vnetcard.layoutgen import main
-
-    raise SystemExit(main())

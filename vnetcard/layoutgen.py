@@ -1,6 +1,6 @@
 """Writes what ``layout.py`` says as a C header, a SystemVerilog package and a table for people.
 
-``python -m vnetcard.layout`` rewrites the three files; with ``--check`` it exits 1 when one differs.
+``python -m vnetcard.layoutgen`` rewrites the three files; with ``--check`` it exits 1 when one differs.
 Works from a checkout only (the files live beside the sources).
 """
 
@@ -14,7 +14,7 @@ from pathlib import Path
 from vnetcard import layout as L
 
 ROOT = Path(__file__).resolve().parent.parent
-NOTE = "Generated from vnetcard/layout.py by `python -m vnetcard.layout`; do not edit."
+NOTE = "Generated from vnetcard/layout.py by `python -m vnetcard.layoutgen`; do not edit."
 
 _SIZES = {
     "VERSION": L.VERSION,
@@ -165,13 +165,17 @@ def stale() -> list[str]:
 
 def main(argv: list[str] | None = None) -> int:
     """Write the files, or with ``--check`` only compare; 1 when one is stale."""
-    parser = argparse.ArgumentParser(prog="python -m vnetcard.layout", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m vnetcard.layoutgen", description=__doc__)
     parser.add_argument("--check", action="store_true", help="compare only; exit 1 when a file is stale")
     if parser.parse_args(argv).check:
         old = stale()
         for name in old:
-            print(f"{name} does not match vnetcard/layout.py: run `python -m vnetcard.layout`", file=sys.stderr)
+            print(f"{name} does not match vnetcard/layout.py: run `python -m vnetcard.layoutgen`", file=sys.stderr)
         return 1 if old else 0
     for name, make in OUTPUTS.items():
         (ROOT / name).write_text(make())
     return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

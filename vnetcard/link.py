@@ -200,9 +200,8 @@ class Link:
             self._try_to_run()
 
     def _answer(self, epoch: int) -> None:
-        version = self.peer.load("version")
-        if version != L.VERSION:
-            self._refuse(f"the peer speaks wire format {version}, this side {L.VERSION}: update the older one")
+        if why := self._objection():
+            self._refuse(why)
             return
         if self.answered:
             self.own.count("peer_restart")
@@ -214,9 +213,19 @@ class Link:
         self.answered = epoch
         self.own.store("answered", epoch)
 
+    def _objection(self) -> str | None:
+        """Why this side cannot work with what the peer says about itself, or None."""
+        version, mtu = self.peer.load("version"), self.peer.load("mtu")
+        if version != L.VERSION:
+            return f"the peer speaks wire format {version}, this side {L.VERSION}: update the older one"
+        if not L.MTU_MIN <= mtu <= L.MTU_MAX:
+            return f"the peer offers an MTU of {mtu}; {L.MTU_MIN} to {L.MTU_MAX} is possible"
+        return None
+
     def _refuse(self, why: str) -> None:
         if self.state is LinkState.REFUSED and self.reason == why:
             return
+        self.own.count("refused")
         self._leave(LinkState.REFUSED, why)
         self._listener.report(f"link refused: {why}")
         self.answered = 0
@@ -229,9 +238,9 @@ class Link:
         final = self.peer.final()
         if self.peer.load("answered") != self.epoch or self.peer.load("epoch") != self.answered:
             return  # it moved on while we read: what we read may be half of each
-        if not L.MTU_MIN <= mtu <= L.MTU_MAX:
+        if not L.MTU_MIN <= mtu <= L.MTU_MAX:  # it was good when we answered
             self.own.count("viol_side_block")
-            self._refuse(f"the peer offers an MTU of {mtu}; {L.MTU_MIN} to {L.MTU_MAX} is possible")
+            self._refuse(self._objection() or "the peer's MTU flickers")
             return
         self._ends.hold()
         self._settle(final)

@@ -37,7 +37,7 @@ def assert_unique(names: list[str]) -> None:
 
 
 def test_generated_files_say_what_the_table_says() -> None:
-    assert layoutgen.stale() == [], "run `python -m vnetcard.layout`"
+    assert layoutgen.stale() == [], "run `python -m vnetcard.layoutgen`"
 
 
 def test_changed_offset_makes_every_generated_file_stale(monkeypatch: pytest.MonkeyPatch) -> None:

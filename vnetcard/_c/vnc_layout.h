@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Generated from vnetcard/layout.py by `python -m vnetcard.layout`; do not edit. */
+/* Generated from vnetcard/layout.py by `python -m vnetcard.layoutgen`; do not edit. */
 #ifndef VNC_LAYOUT_H
 #define VNC_LAYOUT_H
 #include <stddef.h>
@@ -231,6 +231,7 @@ enum vnc_link_word {
 	VNC_LINK_VIOL_FINAL_COUNT = 7,
 	VNC_LINK_WINDOW_LOST = 8,
 	VNC_LINK_OFFLOAD_REFUSED = 9,
+	VNC_LINK_REFUSED = 10,
 };
 
 #endif

@@ -74,7 +74,10 @@ class TunPort:
         wanted = {kind for kind in TUN_F if features & L.FEATURES[kind]}
         if not {"USO4", "USO6"} <= wanted:
             wanted -= {"USO4", "USO6"}
-        fcntl.ioctl(self.fd, TUNSETOFFLOAD, sum(TUN_F[kind] for kind in wanted))
+        try:
+            fcntl.ioctl(self.fd, TUNSETOFFLOAD, sum(TUN_F[kind] for kind in wanted))
+        except OSError as error:
+            raise PortUnavailable(f"port tun:{self.name}: cannot set its offloads ({error.strerror})") from error
 
     def set_carrier(self, up: bool) -> None:
         # EINVAL: the interface is down; it gets its carrier when the link comes up again
