@@ -27,7 +27,7 @@ static PyObject *corrupt(enum vnc_ring_result got)
 	return NULL;
 }
 
-int core_end_check(MemoryObject *m, const struct core_end *end)
+static int end_check(MemoryObject *m, const struct core_end *end)
 {
 	if (end->size < VNC_RING_MIN || end->size > VNC_RING_MAX || (end->size & (end->size - 1))) {
 		PyErr_Format(PyExc_ValueError, "a ring is a power of two from %u to %u bytes, not %llu", VNC_RING_MIN,
@@ -39,35 +39,31 @@ int core_end_check(MemoryObject *m, const struct core_end *end)
 			     end->frame_max);
 		return -1;
 	}
-	if (!core_at(m, end->ring, end->size, VNC_LINE) || !core_at(m, end->own, VNC_LINE, VNC_LINE) ||
-	    !core_at(m, end->peer, VNC_LINE, VNC_LINE))
-		return -1;
 	return 0;
 }
 
-int core_setup_producer(MemoryObject *m, const struct core_end *end, struct vnc_producer *out)
+/* Set up the one of @p and @c that is not NULL, inside @m. Return: 0, or -1 with an exception. */
+int core_setup_end(MemoryObject *m, const struct core_end *end, struct vnc_producer *p, struct vnc_consumer *c)
 {
-	if (core_end_check(m, end) < 0)
-		return -1;
-	out->ring = core_at(m, end->ring, end->size, VNC_LINE);
-	out->size = (uint32_t)end->size;
-	out->frame_max = end->frame_max;
-	out->domain = m->domain;
-	out->own = core_at(m, end->own, VNC_LINE, VNC_LINE);
-	out->peer = core_at(m, end->peer, VNC_LINE, VNC_LINE);
-	return 0;
-}
+	void *ring, *own, *peer;
 
-int core_setup_consumer(MemoryObject *m, const struct core_end *end, struct vnc_consumer *out)
-{
-	if (core_end_check(m, end) < 0)
+	if (end_check(m, end) < 0 || !(ring = core_at(m, end->ring, end->size, VNC_LINE)) ||
+	    !(own = core_at(m, end->own, VNC_LINE, VNC_LINE)) || !(peer = core_at(m, end->peer, VNC_LINE, VNC_LINE)))
 		return -1;
-	out->ring = core_at(m, end->ring, end->size, VNC_LINE);
-	out->size = (uint32_t)end->size;
-	out->frame_max = end->frame_max;
-	out->domain = m->domain;
-	out->own = core_at(m, end->own, VNC_LINE, VNC_LINE);
-	out->peer = core_at(m, end->peer, VNC_LINE, VNC_LINE);
+	if (p)
+		*p = (struct vnc_producer){.ring = ring,
+					   .size = (uint32_t)end->size,
+					   .frame_max = end->frame_max,
+					   .domain = m->domain,
+					   .own = own,
+					   .peer = peer};
+	else
+		*c = (struct vnc_consumer){.ring = ring,
+					   .size = (uint32_t)end->size,
+					   .frame_max = end->frame_max,
+					   .domain = m->domain,
+					   .own = own,
+					   .peer = peer};
 	return 0;
 }
 
@@ -77,7 +73,7 @@ static PyObject *end_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 	struct core_end where = {.frame_max = 0};
 	MemoryObject *memory;
 	EndObject *end;
-	int failed;
+	bool tx = type == &Producer_Type;
 
 	if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O!$KKKKI:end", names, &Memory_Type, &memory, &where.ring,
 					 &where.size, &where.own, &where.peer, &where.frame_max))
@@ -86,9 +82,7 @@ static PyObject *end_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 	if (!end)
 		return NULL;
 	pthread_mutex_init(&end->lock, NULL);
-	failed = type == &Producer_Type ? core_setup_producer(memory, &where, &end->producer)
-					: core_setup_consumer(memory, &where, &end->consumer);
-	if (failed) {
+	if (core_setup_end(memory, &where, tx ? &end->producer : NULL, tx ? NULL : &end->consumer) < 0) {
 		Py_DECREF(end);
 		return NULL;
 	}
@@ -215,7 +209,7 @@ static PyObject *producer_push_batch(EndObject *end, PyObject *packets)
 		if (PyObject_GetBuffer(PySequence_Fast_GET_ITEM(fast, n), &data, PyBUF_SIMPLE) < 0)
 			break;
 		got = push_one(&end->producer, &data, 0);
-		if (got != VNC_OK && got != VNC_FULL)
+		if (got != VNC_OK && got != VNC_FULL && n == 0) /* else the next call meets it again */
 			push_error(&end->producer, got, data.len);
 		PyBuffer_Release(&data);
 		if (got != VNC_OK)

@@ -48,7 +48,7 @@ static PyObject *pump_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 	p->wait = (enum vnc_wait_mode)wait;
 	p->futex = futex;
 	p->kick_fd = -1;
-	failed = tx ? core_setup_producer(memory, &where, &p->producer) : core_setup_consumer(memory, &where, &p->consumer);
+	failed = core_setup_end(memory, &where, tx ? &p->producer : NULL, tx ? NULL : &p->consumer);
 	if (!failed) {
 		p->ledger.shared = core_at(memory, ledger, 2 * VNC_LEDGER_SLOT_BYTES + VNC_STATS_BYTES, VNC_LINE);
 		p->link.peer_epoch = core_at(memory, peer_epoch, 4, 4);
@@ -173,10 +173,15 @@ static PyObject *pump_begin(PumpObject *self, PyObject *args, PyObject *kwargs)
 	else
 		p->consumer.frame_max = frame_max;
 	__atomic_store_n(&p->refused, 0, __ATOMIC_RELAXED);
-	p->ledger.now[VNC_LEDGER_GENERATION] = (uint64_t)own << 32 | peer;
-	p->ledger.now[VNC_LEDGER_GEN_RECORDS] = 0;
-	p->ledger.now[VNC_LEDGER_INDEX] = 0;
-	vnc_ledger_flip(&p->ledger);
+	p->link.generation = (uint64_t)own << 32 | peer;
+	/* What the pump met in the generation before says nothing about this one. */
+	__atomic_fetch_and(&p->events, ~(VNC_EVENT_EPOCH | VNC_EVENT_VIOLATION), __ATOMIC_RELAXED);
+	if (p->tx) {
+		p->ledger.now[VNC_LEDGER_GENERATION] = p->link.generation;
+		p->ledger.now[VNC_LEDGER_GEN_RECORDS] = 0;
+		p->ledger.now[VNC_LEDGER_INDEX] = 0;
+		vnc_ledger_flip(&p->ledger);
+	} /* rx: by the first record, see vnc_rx.c */
 	Py_RETURN_NONE;
 }
 

@@ -27,9 +27,7 @@ struct core_end {
 };
 
 void *core_at(MemoryObject *m, unsigned long long offset, unsigned long long bytes, unsigned int align);
-int core_end_check(MemoryObject *m, const struct core_end *end);
-int core_setup_producer(MemoryObject *m, const struct core_end *end, struct vnc_producer *out);
-int core_setup_consumer(MemoryObject *m, const struct core_end *end, struct vnc_consumer *out);
+int core_setup_end(MemoryObject *m, const struct core_end *end, struct vnc_producer *p, struct vnc_consumer *c);
 PyObject *core_words(const uint64_t *words, Py_ssize_t count);
 int core_ready_fifo(PyObject *module);
 

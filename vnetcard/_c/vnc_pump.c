@@ -62,11 +62,17 @@ void vnc_pump_sleep_on_word(struct vnc_pump *p, const uint32_t *word, uint32_t s
 void vnc_pump_sleep_on_port(struct vnc_pump *p, short events)
 {
 	struct pollfd fds[2] = {{.fd = p->port.fd, .events = events}, {.fd = p->kick_fd, .events = POLLIN}};
+	uint64_t drain;
 
 	if (p->wait == VNC_WAIT_POLL)
 		return;
 	vnc_count(&p->stats[p->tx ? VNC_TXSTAT_SLEEPS : VNC_RXSTAT_SLEEPS]);
-	if (poll(fds, 2, 1000) > 0 && !(fds[0].revents & events) && (fds[0].revents & (POLLERR | POLLHUP | POLLNVAL)))
+	if (poll(fds, 2, 1000) <= 0)
+		return;
+	if ((fds[1].revents & POLLIN) && read(p->kick_fd, &drain, sizeof(drain)) < 0) {
+		/* Drained here too: a kick that came after its command was seen would end every poll. */
+	}
+	if (!(fds[0].revents & events) && (fds[0].revents & (POLLERR | POLLHUP | POLLNVAL)))
 		/* POLLERR alone: an interface that is down. It comes back; do not spin on it. */
 		vnc_pause(&p->pause_ns);
 }

@@ -47,6 +47,7 @@ static void violation(struct vnc_pump *p, enum vnc_ring_result what)
 static void wait_for_record(struct vnc_pump *p, uint32_t command)
 {
 	struct vnc_consumer *r = &p->consumer;
+	enum vnc_ring_result got;
 
 	vnc_count(&p->stats[VNC_RXSTAT_RING_EMPTY]);
 	if (p->wait == VNC_WAIT_ADAPTIVE && vnc_spin_until_changed(&r->peer->prod, r->prod, VNC_SPIN_ROUNDS))
@@ -56,9 +57,12 @@ static void wait_for_record(struct vnc_pump *p, uint32_t command)
 	} else {
 		vnc_store32(r->domain, &r->own->need_wakeup, 1);
 		vnc_full_fence(r->domain); /* (F) pairs with (E) */
-		if (vnc_consumer_refresh(r) == VNC_EMPTY && !vnc_pump_commanded(p, command))
+		got = vnc_consumer_refresh(r);
+		if (got == VNC_EMPTY && !vnc_pump_commanded(p, command))
 			vnc_pump_sleep_on_word(p, &r->peer->prod, r->prod);
 		vnc_store32(r->domain, &r->own->need_wakeup, 0);
+		if (got == VNC_OK)
+			vnc_pump_epoch_changed(p); /* as in vnc_rx_step() */
 	}
 }
 
@@ -120,6 +124,12 @@ static bool move_one(struct vnc_pump *p, const struct vnc_view *view, uint32_t c
 	if (drop < 0)
 		return false;
 	vnc_ring_release(&p->consumer, view->len);
+	if (now[VNC_LEDGER_GENERATION] != p->link.generation) {
+		/* Only a first record proves that the peer has settled the generation before; until then a
+		 * restart must still be able to tell it how many of that one arrived. */
+		now[VNC_LEDGER_GENERATION] = p->link.generation;
+		now[VNC_LEDGER_GEN_RECORDS] = 0;
+	}
 	now[VNC_RX_RX_RECEIVED]++;
 	now[VNC_RX_RX_RECEIVED_BYTES] += view->len - view->hdr_len;
 	if (drop) {
