@@ -9,18 +9,18 @@ import contextlib
 import os
 import select
 import signal
-import sys
 import time
 from types import FrameType
 from typing import Any
 
 from vnetcard import layout as L
 from vnetcard import service, status
-from vnetcard.config import Config, load
+from vnetcard.commandline import complain
+from vnetcard.config import PROGRAMS, Config, load
 from vnetcard.control import ControlServer, socket_path
 from vnetcard.ends import PumpEnds
 from vnetcard.errors import ConfigError, PortUnavailable, VnetcardError
-from vnetcard.link import Agreement, Link, LinkState, Offer
+from vnetcard.link import Agreement, Link, Offer
 from vnetcard.port import open_port
 from vnetcard.port.interface import Interface
 from vnetcard.window import Window, open_window
@@ -37,7 +37,7 @@ class Agent:
         self.log = service.logger(config)
         self.window: Window
         self.link: Link | None = None
-        self.since = time.time()
+        self.since = time.monotonic()
         self.announced = False
         self._stop = False
         self._stack = contextlib.ExitStack()
@@ -90,7 +90,8 @@ class Agent:
         """Tell the world that we are here."""
         control = ControlServer(socket_path(self.window.url, self.config.side), self.answer)
         self._stack.callback(control.close)
-        service.announce(self)
+        service.announce(self.config, self.window.url)
+        self.announced = True
 
     def _configure_interface(self) -> Interface | None:
         if not self.config.port.startswith("tun:"):
@@ -199,7 +200,7 @@ class Agent:
 
     def carrier(self, up: bool, reason: str) -> None:
         self.port.set_carrier(up)
-        self.since = time.time()
+        self.since = time.monotonic()
         service.notify(f"STATUS=link {'up' if up else 'down'}: {reason}")
 
     def report(self, message: str) -> None:
@@ -211,12 +212,7 @@ class Agent:
         """``{"ask": "status"}``."""
         if question.get("ask") != "status":
             return {"error": f"unknown question {question.get('ask')!r}: status is known"}
-        return status.collect(self)
-
-    @property
-    def link_state(self) -> LinkState:
-        """The link's state; DOWN between two windows."""
-        return self.link.state if self.link is not None else LinkState.DOWN
+        return status.collect(self.config, self.window, self.link, since=time.monotonic() - self.since)
 
 
 def main(side: int, argv: list[str] | None = None) -> int:
@@ -226,8 +222,6 @@ def main(side: int, argv: list[str] | None = None) -> int:
         agent = Agent(load(side, argv))
         agent.run()
     except VnetcardError as error:
-        from vnetcard.config import PROGRAMS
-
-        print(f"{PROGRAMS[side]}: error: {error}", file=sys.stderr)
+        complain(PROGRAMS[side], error)
         return 1 if agent is not None and agent.announced else 2
     return 0

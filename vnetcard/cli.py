@@ -6,6 +6,7 @@ import argparse
 import sys
 
 from vnetcard import demo_cmd, info_cmd, ping_cmd, status_cmd
+from vnetcard.commandline import Parser, complain
 from vnetcard.errors import VnetcardError
 from vnetcard.sideblock import SOFTWARE
 
@@ -17,7 +18,7 @@ Each command has examples: vnetcard COMMAND --help.  Exit status: 0 good, 1 not 
 
 def build_parser() -> argparse.ArgumentParser:
     """The parser with all commands; each sets ``run``."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="vnetcard",
         description="A network card made of shared memory.",
         epilog=EPILOG,
@@ -37,7 +38,7 @@ def main(argv: list[str] | None = None) -> int:
     try:
         status: int = args.run(args)
     except VnetcardError as error:
-        print(f"vnetcard: error: {error}", file=sys.stderr)
+        complain("vnetcard", error)
         return 2
     except KeyboardInterrupt:
         print("vnetcard: interrupted", file=sys.stderr)

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from vnetcard import layout as L
+from vnetcard.commandline import Parser
 from vnetcard.ends import WAITS
 from vnetcard.errors import ConfigError
 from vnetcard.geometry import parse_size
@@ -66,7 +67,7 @@ The command line goes before the file.  Exit status: 0 stopped, 1 failed while r
 def parser(side: int) -> argparse.ArgumentParser:
     """The agent's command line; every option defaults to None, so that a file can stand below it."""
     program = PROGRAMS[side]
-    p = argparse.ArgumentParser(
+    p = Parser(
         prog=program,
         description=f"The {L.SIDES[side]} side's agent: a network interface whose cable is shared memory.",
         epilog=EPILOG.format(program=program, address=DEFAULT_ADDRESS[side], n=(1, 5)[side]),

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import mmap
 import struct
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -141,8 +142,6 @@ def view_window(url: str, copy: bytes) -> dict[str, Any]:
 
 def _aligned(copy: bytes) -> Any:
     """A writable buffer that starts at a multiple of 64, as a mapped window does."""
-    import mmap
-
     buffer = mmap.mmap(-1, len(copy))
     buffer[:] = copy
     return buffer

@@ -8,12 +8,8 @@ import logging
 import os
 import socket
 import sys
-from typing import TYPE_CHECKING
 
 from vnetcard.config import Config
-
-if TYPE_CHECKING:
-    from vnetcard.agent import Agent
 
 
 class _JsonFormatter(logging.Formatter):
@@ -55,15 +51,12 @@ def notify(state: str) -> None:
         sender.sendto(state.encode(), address)
 
 
-def announce(agent: Agent) -> None:
+def announce(config: Config, window_url: str) -> None:
     """The interface is there: one line on stdout, and READY=1."""
-    config = agent.config
-    agent.announced = True
     addresses = " ".join(str(address) for address in config.addresses) or "no address"
     place = f" in {config.netns}" if config.netns else ""
     with contextlib.suppress(OSError):
         print(
-            f"{config.program} ready: {agent.port.name} {addresses}{place} on {agent.window.url} (pid {os.getpid()})",
-            flush=True,
+            f"{config.program} ready: {config.name} {addresses}{place} on {window_url} (pid {os.getpid()})", flush=True
         )
     notify(f"READY=1\nMAINPID={os.getpid()}\nSTATUS=waiting for the peer")

@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import os
-import time
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from vnetcard import layout as L
+from vnetcard.config import Config
 from vnetcard.inspect import view_balance, view_ring, view_side
-from vnetcard.link import LinkState
-
-if TYPE_CHECKING:
-    from vnetcard.agent import Agent
+from vnetcard.link import Link, LinkState
+from vnetcard.window import Window
 
 
-def collect(agent: Agent) -> dict[str, Any]:
-    """The agent's view of everything, as the control socket sends it; sizes in bytes, times in seconds."""
-    config, window = agent.config, agent.window
+def collect(config: Config, window: Window, link: Link | None, *, since: float) -> dict[str, Any]:
+    """The agent's view of everything, as the control socket sends it; sizes in bytes, times in seconds.
+
+    ``link`` is None between two windows; ``since`` is how long the carrier is as it is.
+    """
     memory, geometry = window.memory, window.geometry
     rings = [view_ring(memory, geometry, direction) for direction in L.DIRECTIONS]
     return {
@@ -27,39 +27,35 @@ def collect(agent: Agent) -> dict[str, Any]:
         "window": {"url": window.url, "geometry": geometry.describe(), "doorbell": window.doorbell},
         "port": {
             "url": config.port,
-            "name": agent.port.name,
+            "name": config.name,
             "netns": config.netns,
             "addresses": [str(address) for address in config.addresses],
         },
-        "link": _link(agent),
+        "link": _view_link(link, since)
+        if link
+        else {"state": LinkState.DOWN.value, "reason": "no window", "up": False},
         "rings": [asdict(ring) for ring in rings],
         "sides": [view_side(memory, side) for side in (L.HOST, L.CARD)],
         "balance": view_balance(memory, rings),
     }
 
 
-def _link(agent: Agent) -> dict[str, Any]:
-    link = agent.link
-    if link is None:
-        return {"state": LinkState.DOWN.value, "reason": "no window", "up": False}
+def _view_link(link: Link, since: float) -> dict[str, Any]:
     agreement = link.agreement
-    up = link.state is LinkState.RUN
     return {
         "state": link.state.value,
-        "up": up,
+        "up": link.state is LinkState.RUN,
         "reason": link.reason,
-        "since": round(time.time() - agent.since, 3),
+        "since": round(since, 3),
         "epoch": link.epoch,
         "peer_epoch": link.answered,
         "mtu": agreement.mtu if agreement else None,
-        "features": {name: _feature(agent, name) for name in L.FEATURES if name != "CRC32C"},
+        "features": {name: _verdict(link, name) for name in L.FEATURES if name != "CRC32C"},
     }
 
 
-def _feature(agent: Agent, name: str) -> str:
-    """``on``, or why not."""
-    link = agent.link
-    assert link is not None
+def _verdict(link: Link, name: str) -> str:
+    """``on``, or why a feature is not."""
     if name in link.offer.refusals:
         return link.offer.refusals[name]
     if not link.offer.features & L.FEATURES[name]:
