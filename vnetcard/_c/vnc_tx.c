@@ -4,8 +4,8 @@
  *
  * A packet is read by readv straight into its place in the ring.  Exact books need one trick: a process
  * killed inside that readv has taken a packet from the kernel and told nobody.  So the place is *armed*
- * first (an impossible length in the header, an impossible first word in the payload); a successor that
- * finds the length still there but the payload changed knows that one packet was taken, and counts it
+ * first: an impossible length and the generation in the header, an impossible first word in the payload.
+ * A successor that finds that header but another payload knows that one packet was taken, and counts it
  * (vnc_tx_recover).  The order is arm, read, ledger, header, publish.
  */
 #include "vnc_offload.h"
@@ -29,6 +29,7 @@ static void arm(struct vnc_pump *p)
 	if (p->armed)
 		return;
 	__atomic_store_n(&place[2], ARMED_PAYLOAD, __ATOMIC_RELAXED);
+	__atomic_store_n(&place[1], p->ledger.now[VNC_LEDGER_GENERATION], __ATOMIC_RELAXED);
 	__atomic_store_n(&place[0], ARMED_LEN, __ATOMIC_RELEASE);
 	p->armed = true;
 }
@@ -41,7 +42,7 @@ void vnc_tx_recover(struct vnc_pump *p)
 
 	vnc_ledger_open(&p->ledger, p->ledger.shared);
 	place = place_of(&p->producer, (uint32_t)now[VNC_LEDGER_INDEX] & ~(VNC_LINE - 1));
-	if ((uint32_t)place[0] != ARMED_LEN || !now[VNC_LEDGER_GENERATION])
+	if ((uint32_t)place[0] != ARMED_LEN || place[1] != now[VNC_LEDGER_GENERATION] || !place[1])
 		return;
 	place[0] = 0;
 	if (place[2] == ARMED_PAYLOAD)
@@ -142,7 +143,6 @@ static bool move_one(struct vnc_pump *p, struct vnc_span span[2])
 		}
 		return false;
 	}
-	p->armed = false;
 	if (link_vnet) /* a record starts in line 0 of its place, so its first 48 bytes are one piece */
 		memcpy(&hdr, span[0].base, sizeof(hdr));
 	len = got - (p->port.vnet ? (int64_t)sizeof(hdr) : 0);
@@ -151,9 +151,11 @@ static bool move_one(struct vnc_pump *p, struct vnc_span span[2])
 	now[VNC_TX_TX_TAKEN_BYTES] += len > 0 ? (uint64_t)len : 0;
 	if (drop) {
 		now[drop]++;
+		__atomic_store_n(&place_of(&p->producer, p->producer.prod)[2], ARMED_PAYLOAD, __ATOMIC_RELAXED);
 		vnc_ledger_flip(&p->ledger);
 		return true;
 	}
+	p->armed = false;
 	len += link_vnet ? VNC_VNET_HDR : 0;
 	now[VNC_TX_TX_SENT]++;
 	now[VNC_TX_TX_SENT_BYTES] += (uint64_t)len - (link_vnet ? VNC_VNET_HDR : 0);
