@@ -25,6 +25,7 @@ from vnetcard.port import open_port
 from vnetcard.port.interface import Interface
 from vnetcard.window import Window, open_window
 
+STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 WINDOW_LOOK_EVERY = 0.5
 """Seconds between two looks whether the window's memory is still the peer's too."""
 
@@ -48,7 +49,7 @@ class Agent:
 
     def run(self) -> None:
         """Serve until SIGINT, SIGTERM or SIGHUP.  Whatever happens, everything that was made is gone afterwards."""
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        for number in STOP_SIGNALS:
             signal.signal(number, self._on_signal)
         signal.set_wakeup_fd(self._wake_write, warn_on_full_buffer=False)
         try:
@@ -224,4 +225,7 @@ def main(side: int, argv: list[str] | None = None) -> int:
     except VnetcardError as error:
         complain(PROGRAMS[side], error)
         return 1 if agent is not None and agent.announced else 2
+    finally:
+        for number in STOP_SIGNALS:  # Python, on its way out, would let the next one kill us
+            signal.signal(number, signal.SIG_IGN)
     return 0

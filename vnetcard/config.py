@@ -104,6 +104,10 @@ def load(side: int, argv: list[str] | None = None) -> Config:
     arguments = vars(parser(side).parse_args(argv))
     file = arguments.pop("config")
     values = _read_file(Path(file), set(arguments)) if file else {}
+    try:
+        _check(side, values)
+    except ConfigError as error:
+        raise ConfigError(f"--config {file}: {error}") from error
     values |= {name: value for name, value in arguments.items() if value is not None}
     return _check(side, values)
 
@@ -127,6 +131,8 @@ def _read_file(path: Path, known: set[str]) -> dict[str, Any]:
         if isinstance(values.get(key), str):
             values[key] = [values[key]]
     for key, value in values.items():
+        if "\0" in (value if isinstance(value, str) else "".join(map(str, value)) if isinstance(value, list) else ""):
+            raise ConfigError(f"--config {path}: {key.replace('_', '-')} holds a NUL character")
         want = _TYPES.get(key, str)
         if key == "queue_bytes" and type(value) is int:
             values[key] = str(value)
@@ -146,7 +152,10 @@ def _check(side: int, values: dict[str, Any]) -> Config:
         if option in values and values[option] not in allowed:
             raise ConfigError(f"{option.replace('_', '-')} {values[option]!r} is not one of {', '.join(allowed)}")
     addresses = values.get("address", [DEFAULT_ADDRESS[side]])
-    queue_bytes = parse_size(values["queue_bytes"]) if "queue_bytes" in values else None
+    try:
+        queue_bytes = parse_size(values["queue_bytes"]) if "queue_bytes" in values else None
+    except ConfigError as error:
+        raise ConfigError(f"--queue-bytes: {error}") from error
     if queue_bytes is not None and (queue_bytes & (queue_bytes - 1) or not L.RING_MIN <= queue_bytes <= L.RING_MAX):
         raise ConfigError(f"--queue-bytes {values['queue_bytes']} is not possible: a power of two from 4K to 512M")
     config = Config(

@@ -8,11 +8,13 @@ and side, so that a second window's agents have theirs beside it.
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import os
 import re
 import socket
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -38,30 +40,43 @@ def folder() -> Path:
 
 def socket_path(window: str, side: int) -> Path:
     """The socket of the agent on ``side`` of ``window`` (its URL without a size)."""
-    slug = re.sub(r"[^A-Za-z0-9._-]+", "-", window)[-60:]
+    slug = re.sub(r"[^A-Za-z0-9._-]+", "-", window)
+    if not re.fullmatch(r"[a-z]+:[A-Za-z0-9._-]{1,48}", window):  # the slug alone could be another window's too
+        slug = f"{slug[-40:]}~{hashlib.sha256(window.encode()).hexdigest()[:8]}"
     return folder() / f"{slug}.{L.SIDES[side]}.sock"
 
 
 class ControlServer:
-    """Answers in a thread of its own; ``answer`` is called there with the question's dict."""
+    """Answers in threads of its own, one a client, so that a silent client keeps nobody waiting.
+
+    ``answer`` is called there with the question's dict: one call at a time, and none after ``close``.
+    """
 
     def __init__(self, path: Path, answer: Callable[[dict[str, Any]], dict[str, Any]]) -> None:
         """Listen at ``path``; the window's lock is held, so what stands there is left from a killed agent."""
         self._path = path
         self._answer = answer
+        self._answering = threading.Lock()
+        self._closed = False
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        made = not path.parent.exists()
         try:
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             if path.parent.stat().st_uid != os.geteuid():
                 raise ConfigError(f"control socket: {path.parent} belongs to another user; set VNETCARD_RUN_DIR")
             path.unlink(missing_ok=True)
-            self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
             before = os.umask(0o177)
             try:
                 self._socket.bind(str(path))
             finally:
                 os.umask(before)
-            self._socket.listen(8)
-        except OSError as error:
+            self._socket.listen(128)
+        except (OSError, ConfigError) as error:
+            self._socket.close()
+            if made:
+                _remove_if_empty(path.parent)
+            if isinstance(error, ConfigError):
+                raise
             raise ConfigError(f"control socket {path}: {error.strerror or error}; set VNETCARD_RUN_DIR") from error
         self._thread = threading.Thread(target=self._serve, name="control", daemon=True)
         self._thread.start()
@@ -71,26 +86,54 @@ class ControlServer:
             try:
                 client, _ = self._socket.accept()
             except OSError:
-                return  # closed
-            with client, contextlib.suppress(OSError, ValueError):
-                client.settimeout(ANSWER_LIMIT)
+                if self._closed:
+                    return
+                time.sleep(0.1)  # out of file descriptors, say
+                continue
+            with contextlib.suppress(RuntimeError):  # no thread to be had: hang up
+                threading.Thread(target=self._talk, args=(client,), name="control-client", daemon=True).start()
+                continue
+            client.close()
+
+    def _talk(self, client: socket.socket) -> None:
+        with client, contextlib.suppress(OSError):
+            try:
                 question = json.loads(_read_line(client))
-                reply = self._answer(question) if isinstance(question, dict) else {"error": "not an object"}
-                client.sendall(json.dumps(reply).encode() + b"\n")
+            except (ValueError, RecursionError):
+                question = None
+            reply = {"error": 'not understood: a line of JSON such as {"ask": "status"}'}
+            if isinstance(question, dict):
+                with self._answering:
+                    if self._closed:
+                        return
+                    try:
+                        reply = self._answer(question)
+                    except ValueError:  # closed under it
+                        reply = {"error": "the window is lost; the agent is about to open it again"}
+            client.settimeout(ANSWER_LIMIT)
+            client.sendall(json.dumps(reply).encode() + b"\n")
 
     def close(self) -> None:
-        """Stop answering and remove the socket."""
+        """Stop answering, once a running answer is complete, and remove the socket."""
+        with self._answering:
+            self._closed = True
         with contextlib.suppress(OSError):
             self._socket.shutdown(socket.SHUT_RDWR)
         self._socket.close()
         self._path.unlink(missing_ok=True)
-        with contextlib.suppress(OSError):  # not empty: other agents live there
-            self._path.parent.rmdir()
+        _remove_if_empty(self._path.parent)
+
+
+def _remove_if_empty(path: Path) -> None:
+    with contextlib.suppress(OSError):  # not empty: other agents live there
+        path.rmdir()
 
 
 def _read_line(stream: socket.socket) -> bytes:
+    deadline = time.monotonic() + ANSWER_LIMIT
     line = b""
     while not line.endswith(b"\n") and len(line) < LINE_MAX:
+        stream.settimeout(max(0.001, deadline - time.monotonic()))
         piece = stream.recv(65536)
         if not piece:
             break
@@ -113,6 +156,8 @@ def ask(window: str, side: int, question: str) -> dict[str, Any]:
         raise PeerGone(f"no {L.SIDES[side]} agent answers for {window} at {path}") from error
     if not isinstance(reply, dict):
         raise PeerGone(f"the {L.SIDES[side]} agent for {window} answered nonsense")
+    if "error" in reply:
+        raise PeerGone(f"the {L.SIDES[side]} agent for {window} cannot answer: {reply['error']}")
     return reply
 
 

@@ -6,6 +6,7 @@ import argparse
 import os
 import shutil
 import signal
+import subprocess
 import sys
 import tempfile
 import time
@@ -16,8 +17,10 @@ from typing import TYPE_CHECKING
 from vnetcard import layout as L
 from vnetcard import pingreport, pingsuite
 from vnetcard.errors import ConfigError
+from vnetcard.geometry import Geometry
 from vnetcard.lab import ADDRESSES, Lab, LabError
 from vnetcard.port.tun import CLONE_DEVICE
+from vnetcard.window import WindowUrl
 
 if TYPE_CHECKING:
     Subparsers = argparse._SubParsersAction[argparse.ArgumentParser]
@@ -50,6 +53,7 @@ def add_parser(subparsers: Subparsers) -> argparse.ArgumentParser:
 
 def run(args: argparse.Namespace) -> int:
     """The demo: start, ping, show, leave nothing behind."""
+    _check_arguments(args)
     _check_tun()
     if os.geteuid() != 0:
         return _enter_user_namespace()
@@ -103,6 +107,15 @@ def _interrupt(number: int, frame: FrameType | None) -> None:
     raise KeyboardInterrupt
 
 
+def _check_arguments(args: argparse.Namespace) -> None:
+    """What the agents or the pings would refuse later, in the midst of the show."""
+    if args.window and (size := WindowUrl.parse(args.window).size) is not None:
+        Geometry.plan(size, instance=1, removable=True)
+    least, most, unit = pingsuite.LIMITS["count"]
+    if not least <= args.count <= most:
+        raise ConfigError(f"--count {args.count} must lie in {least} to {most} {unit}")
+
+
 def _check_tun() -> None:
     try:
         os.close(os.open(CLONE_DEVICE, os.O_RDWR | os.O_CLOEXEC))
@@ -118,19 +131,21 @@ def _enter_user_namespace() -> int:
     unshare = shutil.which("unshare")
     if unshare is None:
         raise ConfigError("the demo needs root, or `unshare` (package util-linux)")
-    probe = os.spawnl(os.P_WAIT, unshare, unshare, "--user", "--map-root-user", "--net", "--mount", "true")
-    if probe:
-        raise ConfigError("the demo needs root: this system does not let users make namespaces")
+    command = [unshare, "--user", "--map-root-user", "--net", "--mount"]
+    probe = subprocess.run([*command, "true"], capture_output=True, text=True, check=False)
+    if probe.returncode:
+        why = probe.stderr.strip() or f"status {probe.returncode}"
+        raise ConfigError(f"the demo needs root: this system does not let users make namespaces ({why})")
     print("not root: using a user namespace", flush=True)
     os.environ[_INSIDE] = "1"
-    command = [sys.executable, "-m", "vnetcard.cli", *sys.argv[1:]]
-    os.execv(unshare, [unshare, "--user", "--map-root-user", "--net", "--mount", *command])
+    os.execv(unshare, [*command, sys.executable, "-m", "vnetcard.cli", *sys.argv[1:]])
 
 
 def _own_run_netns() -> None:
     """In a user namespace /run is not ours: put an empty one over it, in this mount namespace only."""
     mount = shutil.which("mount")
     folder = "/run"
-    if mount is None or os.spawnl(os.P_WAIT, mount, mount, "-t", "tmpfs", "tmpfs", folder):
+    command = [mount or "mount", "-t", "tmpfs", "tmpfs", folder]
+    if mount is None or subprocess.run(command, capture_output=True, check=False).returncode:
         raise ConfigError("the demo cannot mount a private /run in its user namespace: run it as root")
     Path(folder, "netns").mkdir()

@@ -147,7 +147,7 @@ class FifoEnds:
         self._epoch_at = L.side_offset(1 - side) + L.SIDE_CONTROL.offset("epoch")
         self._tx = Fifo(memory, geometry, L.DIRECTIONS[side], role="producer")
         self._rx = Fifo(memory, geometry, L.DIRECTIONS[1 - side], role="consumer")
-        self._sent = self._received = Generation(0, 0, 0)
+        self._sent = self._received = self._current = Generation(0, 0, 0)
         self._events = 0
         self._running = False
         self.lost = 0
@@ -176,12 +176,14 @@ class FifoEnds:
             return None
         if self._epoch_changed() or packet is None:
             return None
-        old = self._received
-        self._received = Generation(old.own_epoch, old.peer_epoch, old.records + 1)
+        old, now = self._received, self._current
+        # Only a first record proves that the peer has settled the generation before (as in vnc_rx.c).
+        same = (old.own_epoch, old.peer_epoch) == (now.own_epoch, now.peer_epoch)
+        self._received = Generation(now.own_epoch, now.peer_epoch, old.records * same + 1)
         return packet
 
     def _epoch_changed(self) -> bool:
-        if self._memory.load32(self._epoch_at) == self._received.peer_epoch:
+        if self._memory.load32(self._epoch_at) == self._current.peer_epoch:
             return False
         self._running = False
         self._events |= _core.EVENT_EPOCH
@@ -211,7 +213,8 @@ class FifoEnds:
 
     def begin(self, *, own_epoch: int, peer_epoch: int, features: int, packet_max: int) -> None:
         del features, packet_max  # a FIFO's limits are those of its ring
-        self._sent = self._received = Generation(own_epoch, peer_epoch, 0)
+        self._sent = self._current = Generation(own_epoch, peer_epoch, 0)
+        self._events = 0  # what was met in the generation before says nothing about this one
 
     def run(self) -> None:
         self._running = True

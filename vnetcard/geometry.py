@@ -156,6 +156,6 @@ def parse_size(text: str) -> int:
     body = text.strip().upper().removesuffix("IB").removesuffix("B")
     unit = body[-1:] if body[-1:] in ("K", "M", "G") else ""
     digits = body.removesuffix(unit).strip()
-    if not digits.isascii() or not digits.isdigit():
+    if not digits.isascii() or not digits.isdigit() or len(digits) > 18:
         raise ConfigError(f"size {text!r} is not understood: give bytes, or a number with K, M or G")
     return int(digits) * _UNITS[unit]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from vnetcard import status
 from vnetcard.geometry import human
-from vnetcard.inspect import view_window
+from vnetcard.inspect import LOOKS, view_window
 from vnetcard.window import read_window
 
 if TYPE_CHECKING:
@@ -42,6 +42,10 @@ def add_parser(subparsers: Subparsers) -> argparse.ArgumentParser:
 def run(args: argparse.Namespace) -> int:
     """Show the window; 1 when something about it is impossible."""
     view = view_window(args.url, read_window(args.url))
+    for _ in range(LOOKS):
+        if not view["problems"] or "geometry" not in view:
+            break
+        view = view_window(args.url, read_window(args.url))  # perhaps the rings moved on while we copied
     print(json.dumps(view, indent=2) if args.json else text(view))
     return 1 if view["problems"] else 0
 

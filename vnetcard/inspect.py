@@ -21,6 +21,9 @@ from vnetcard.sideblock import SideBlock
 MOST_RECORDS = 1 << 20
 """Records that a walk through a ring looks at: a ring of 64-byte records in a 64 MiB ring."""
 
+LOOKS = 8
+"""Times that a ring is looked at which moves on meanwhile."""
+
 _RECORD = struct.Struct("<IHHII")
 
 
@@ -41,15 +44,23 @@ class RingView:
 
 
 def view_ring(memory: Memory, geometry: Geometry, direction: str, queue: int = 0) -> RingView:
-    """Walk the records of a ring from cons to prod and say whether they make sense."""
+    """Walk the records of a ring from cons to prod and say whether they make sense.
+
+    A ring in use moves on under our eyes: what seems impossible counts only if cons is still where it was.
+    """
     end = locate(geometry, direction, "producer", queue)
-    cons, prod = memory.load32(end.peer), memory.load32(end.own)
-    fill = (prod - cons) & 0xFFFF_FFFF
-    records, problem = 0, ""
-    if fill > end.ring.size or prod % L.LINE or cons % L.LINE:
-        problem = f"prod {prod:#x} and cons {cons:#x} are impossible in a ring of {end.ring.size} bytes"
+    for _ in range(LOOKS):
+        cons, prod = memory.load32(end.peer), memory.load32(end.own)
+        fill = (prod - cons) & 0xFFFF_FFFF
+        records, problem = 0, ""
+        if fill > end.ring.size or prod % L.LINE or cons % L.LINE:
+            problem = f"prod {prod:#x} and cons {cons:#x} are impossible in a ring of {end.ring.size} bytes"
+        else:
+            records, problem = _walk(memory, end.ring.offset, end.ring.size, cons, fill)
+        if not problem or memory.load32(end.peer) == cons:
+            break
     else:
-        records, problem = _walk(memory, end.ring.offset, end.ring.size, cons, fill)
+        fill, problem = min(fill, end.ring.size), ""
     return RingView(
         direction,
         end.ring.offset,

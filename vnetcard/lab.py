@@ -13,7 +13,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+import weakref
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import IO, Any
 
@@ -48,6 +49,16 @@ def _die_with_parent() -> None:
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
+@contextlib.contextmanager
+def _uninterrupted() -> Iterator[None]:
+    """Ctrl-C and the like wait until the body is through, also for the programs that it runs."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM, signal.SIGHUP})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 class Lab:
     """Two namespaces, named after ``tag`` and this process, and up to one agent in each."""
 
@@ -60,11 +71,13 @@ class Lab:
         self.agents: list[subprocess.Popen[str] | None] = [None, None]
         self._log = log
         self._made = contextlib.ExitStack()
+        weakref.finalize(self, self._made.close)  # for an exception between here and the caller's `with`
         try:
-            for name in self.namespaces:
-                ip("netns", "add", name)
-                self._made.callback(ip, "netns", "del", name)
-                ip("-n", name, "link", "set", "lo", "up")
+            with _uninterrupted():
+                for name in self.namespaces:
+                    ip("netns", "add", name)
+                    self._made.callback(ip, "netns", "del", name)
+                    ip("-n", name, "link", "set", "lo", "up")
         except BaseException:
             self._made.close()
             raise
@@ -154,13 +167,14 @@ class Lab:
 
     def close(self) -> None:
         """End the agents, and remove the namespaces and, after a kill, the window."""
-        for side in (L.HOST, L.CARD):
-            if self.agents[side] is not None:
-                with contextlib.suppress(LabError):
-                    self.stop(side)
-        kind, _, place = self.url.partition(":")
-        Path("/dev/shm" if kind == "shm" else "/", place).unlink(missing_ok=True)
-        self._made.close()
+        with _uninterrupted():
+            for side in (L.HOST, L.CARD):
+                if self.agents[side] is not None:
+                    with contextlib.suppress(LabError):
+                        self.stop(side)
+            kind, _, place = self.url.partition(":")
+            Path("/dev/shm" if kind == "shm" else "/", place).unlink(missing_ok=True)
+            self._made.close()
 
 
 def run_in(namespace: str, command: Sequence[str]) -> list[str]:

@@ -3,24 +3,31 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
+import ipaddress
 import json
 import re
 import sys
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from vnetcard import layout as L
 from vnetcard import pingreport
-from vnetcard.errors import ConfigError
+from vnetcard.config import DEFAULT_ADDRESS
+from vnetcard.control import ask
+from vnetcard.errors import ConfigError, PeerGone
 from vnetcard.pingsuite import DEFAULT_SIZES, SIZE_MAX, PingResult, Target, run_suite
+from vnetcard.window import WindowUrl
 
 if TYPE_CHECKING:
     Subparsers = argparse._SubParsersAction[argparse.ArgumentParser]
 
 EPILOG = """\
 examples:
-  vnetcard ping                                   every card of this machine
+  vnetcard ping                                   the other side of shm:vnetcard0; both ways if both are here
+  vnetcard ping --window shm:lab0                 likewise of another window
   vnetcard ping 10.10.10.5                        one address
   vnetcard ping card@10.10.10.1 host@10.10.10.5   both directions, from network namespaces
   vnetcard ping 10.10.10.5 --sizes 0-2100 9000,65507 --count 5 --junit ping.xml
@@ -38,7 +45,10 @@ def add_parser(subparsers: Subparsers) -> argparse.ArgumentParser:
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("targets", nargs="*", metavar="TARGET", help="ADDRESS or NETNS@ADDRESS (default: local cards)")
+    parser.add_argument("targets", nargs="*", metavar="TARGET", help="ADDRESS or NETNS@ADDRESS (default: the peer)")
+    parser.add_argument(
+        "--window", default="shm:vnetcard0", metavar="URL", help="without targets: whose agents (default: %(default)s)"
+    )
     parser.add_argument(
         "--sizes",
         nargs="+",
@@ -63,7 +73,7 @@ def run(args: argparse.Namespace) -> int:
     ConfigError, which the caller turns into exit status 2, for bad input; nothing has been pinged then,
     unless it says that the JUnit file could not be written.
     """
-    targets = [Target.parse(text) for text in args.targets] or default_targets()
+    targets = [Target.parse(text) for text in args.targets] or default_targets(args.window)
     if args.netns:
         targets = [target if target.netns else replace(target, netns=args.netns) for target in targets]
     sizes = DEFAULT_SIZES if args.sizes is None else parse_sizes(args.sizes)
@@ -81,10 +91,63 @@ def run(args: argparse.Namespace) -> int:
     return 0 if all(result.ok for result in results) else 1
 
 
-def default_targets() -> list[Target]:
-    """What to ping when the user names nothing."""
-    # The main session replaces this by asking the local agents for their peers' addresses.
-    return [Target("10.10.10.5")]
+DIRECTIONS = ("host to card", "card to host")
+"""Of the targets that nobody named, by the side that pings."""
+
+
+def default_targets(window: str = "shm:vnetcard0") -> list[Target]:
+    """What to ping when the user names nothing: the peers of the agents of ``window`` on this machine.
+
+    With one agent, its peer is elsewhere and taken to have the default address; with none, it is the card,
+    pinged from here.  ConfigError when an address cannot be known.
+    """
+    url = str(WindowUrl.parse(window))
+    views: dict[int, dict[str, Any]] = {}
+    for side in (L.HOST, L.CARD):
+        with contextlib.suppress(PeerGone):
+            views[side] = ask(url, side, "status")
+    if not views:
+        return [Target(_default_address(L.CARD))]
+    return [
+        Target(
+            _address(views[1 - side]) if 1 - side in views else _unseen_peer(view),
+            netns=_netns(view),
+            label=DIRECTIONS[side],
+        )
+        for side, view in views.items()
+    ]
+
+
+def _default_address(side: int) -> str:
+    return DEFAULT_ADDRESS[side].partition("/")[0]
+
+
+def _address(view: dict[str, Any]) -> str:
+    """The first IPv4 address of an agent that is here, or else its first."""
+    addresses = [ipaddress.ip_interface(text) for text in view["port"]["addresses"]]
+    for address in sorted(addresses, key=lambda address: address.version):
+        return str(address.ip)
+    raise ConfigError(f"the agent of the {view['side']} has no address to ping: name a target")
+
+
+def _unseen_peer(view: dict[str, Any]) -> str:
+    """The default address of the peer of an agent that is alone here, if it is in the agent's own network."""
+    peer = ipaddress.ip_address(_default_address(1 - L.SIDES.index(view["side"])))
+    if not any(peer in ipaddress.ip_interface(text).network for text in view["port"]["addresses"]):
+        raise ConfigError(f"the address of the {view['side']}'s peer is not known on this machine: name it as a target")
+    return str(peer)
+
+
+def _netns(view: dict[str, Any]) -> str | None:
+    """Where the agent's interface is: the agent's --netns, or the namespace that the agent itself runs in."""
+    named: str | None = view["port"]["netns"]
+    if named:
+        return named
+    path = Path(f"/proc/{view['pid']}/ns/net")
+    with contextlib.suppress(OSError):  # not ours to look at, so not ours to enter
+        if path.readlink() != Path("/proc/self/ns/net").readlink():
+            return str(path)
+    return None
 
 
 def parse_sizes(words: Iterable[str]) -> tuple[int, ...]:

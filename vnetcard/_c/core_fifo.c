@@ -27,7 +27,7 @@ static PyObject *corrupt(enum vnc_ring_result got)
 	return NULL;
 }
 
-static int end_check(MemoryObject *m, const struct core_end *end)
+static int end_check(const struct core_end *end)
 {
 	if (end->size < VNC_RING_MIN || end->size > VNC_RING_MAX || (end->size & (end->size - 1))) {
 		PyErr_Format(PyExc_ValueError, "a ring is a power of two from %u to %u bytes, not %llu", VNC_RING_MIN,
@@ -47,7 +47,7 @@ int core_setup_end(MemoryObject *m, const struct core_end *end, struct vnc_produ
 {
 	void *ring, *own, *peer;
 
-	if (end_check(m, end) < 0 || !(ring = core_at(m, end->ring, end->size, VNC_LINE)) ||
+	if (end_check(end) < 0 || !(ring = core_at(m, end->ring, end->size, VNC_LINE)) ||
 	    !(own = core_at(m, end->own, VNC_LINE, VNC_LINE)) || !(peer = core_at(m, end->peer, VNC_LINE, VNC_LINE)))
 		return -1;
 	if (p)

@@ -2,8 +2,8 @@
 
 Some kernels accept the flags and then refuse the packets (facts from the field), so one of each kind is
 written.  Each is whole enough for the TUN driver, and then dropped by the IP layer without an answer:
-IPv4 with a wrong header checksum (ip_rcv counts InCsumErrors), IPv6 with a payload length beyond the
-packet's end (ipv6_rcv counts InTruncatedPkts).
+IPv4 with a wrong header checksum (ip_rcv counts InCsumErrors), IPv6 from and to ::1, which may come over
+no wire (ipv6_rcv counts InHdrErrors), and with a payload length beyond the packet's end besides.
 """
 
 from __future__ import annotations

@@ -42,7 +42,8 @@ NAME_MAX = 15
 
 def check_name(name: str) -> str:
     """``name`` if the kernel would take it for an interface; ConfigError otherwise."""
-    if not 1 <= len(name.encode()) <= NAME_MAX or any(c.isspace() or c in "/:%" for c in name) or name in (".", ".."):
+    bad = any(c.isspace() or not c.isprintable() or c in "/:%" for c in name) or name in (".", "..")
+    if bad or not 1 <= len(name.encode()) <= NAME_MAX:
         raise ConfigError(f"interface name {name!r} is not possible: 1 to {NAME_MAX} bytes, no space, '/', ':' or '%'")
     return name
 

@@ -19,6 +19,7 @@ from vnetcard import layout as L
 from vnetcard._core import Memory
 from vnetcard.errors import ConfigError, LayoutMismatch, WindowUnavailable
 from vnetcard.geometry import HEADER_BYTES, Geometry, human, speaks_our_format
+from vnetcard.sideblock import SideBlock
 from vnetcard.window import Request, locks
 
 CREATION_LIMIT = 20.0
@@ -27,7 +28,7 @@ CREATION_LIMIT = 20.0
 
 @dataclass(frozen=True, slots=True)
 class Opener:
-    """How a kind of window reaches its file: open or create (mode 0600), remove; ``url`` for messages.
+    """How a kind of window reaches its file: open or create (mode 0600), remove (OSError); ``url`` for messages.
 
     ``blank_is_ours``: a file of zeros was left by a creator that was killed, not made by somebody for us.
     """
@@ -49,6 +50,7 @@ class BackedWindow:
         self._map = mmap.mmap(fd, geometry.window_bytes)
         self.url = opener.url
         self.memory = Memory(self._map)
+        SideBlock(self.memory, side).write_identity()  # so that a second opener is told who has the side
         self.geometry = geometry
         self.notes = notes
         self.doorbell = True
@@ -69,7 +71,8 @@ class BackedWindow:
         with _creation_lock(self._fd, self.url):
             last = not locks.is_locked(self._fd, 1 - self._side)
             if last and self.geometry.removable and os.fstat(self._fd).st_nlink:
-                self._opener.remove()
+                with contextlib.suppress(OSError):
+                    self._opener.remove()
             locks.unlock(self._fd, self._side)
         os.close(self._fd)
         self._fd = -1
@@ -94,8 +97,13 @@ def open_backed(opener: Opener, request: Request) -> BackedWindow:
         try:
             with _creation_lock(fd, opener.url):
                 geometry = _settle(opener, fd, request, notes) if os.fstat(fd).st_nlink else None
-            if geometry is not None:
-                return BackedWindow(opener, fd, request.side, geometry, tuple(notes))
+                if geometry is not None:  # its pid stands there before anybody else may look
+                    return BackedWindow(opener, fd, request.side, geometry, tuple(notes))
+        except OSError as error:
+            os.close(fd)
+            raise WindowUnavailable(
+                f"{opener.url}: cannot use {opener.path} ({error.strerror}); name another --window"
+            ) from error
         except BaseException:
             os.close(fd)
             raise
@@ -115,6 +123,9 @@ def _settle(opener: Opener, fd: int, request: Request, notes: list[str]) -> Geom
     if size == 0:
         return _create(opener, fd, request, removable=True)
     if header[:8] == bytes(8):
+        if opener.blank_is_ours and size < L.WINDOW_MIN:
+            opener.remove()
+            return None
         return _create(opener, fd, request, removable=opener.blank_is_ours, size=size)
     peer = locks.is_locked(fd, 1 - request.side)
     try:
@@ -168,7 +179,8 @@ def _create(opener: Opener, fd: int, request: Request, *, removable: bool, size:
         os.pwrite(fd, L.MAGIC.to_bytes(8, "little"), 0)
     except (OSError, ConfigError) as error:
         if removable:
-            opener.remove()
+            with contextlib.suppress(OSError):
+                opener.remove()
         if isinstance(error, ConfigError):
             raise
         raise WindowUnavailable(

@@ -26,7 +26,10 @@ def open_window(request: Request) -> BackedWindow:
             raise WindowUnavailable(f"{url}: {path} is not a regular file")
         return fd
 
-    return open_backed(Opener(url, path, open_file, path.unlink, blank_is_ours=False), request)
+    def remove() -> None:
+        path.unlink(missing_ok=True)
+
+    return open_backed(Opener(url, path, open_file, remove, blank_is_ours=False), request)
 
 
 def read_window(place: str, limit: int | None) -> bytes:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from pathlib import Path
 
 import posix_ipc
@@ -13,7 +15,7 @@ from vnetcard.window.backed import BackedWindow, Opener, open_backed, read_backe
 
 def _path(name: str) -> Path:
     """Where Linux keeps the object ``name`` (shm_overview(7)); ConfigError for a name that cannot be one."""
-    if "/" in name or name in (".", "..") or len(name.encode()) > 250 or "\0" in name:
+    if "/" in name or name in (".", "..") or len(os.fsencode(name)) > 250 or "\0" in name:
         raise ConfigError(f"window shm:{name} is not possible: a name has 1 to 250 bytes and no '/'")
     return Path("/dev/shm") / name
 
@@ -35,7 +37,12 @@ def open_window(request: Request) -> BackedWindow:
         return fd
 
     def remove() -> None:
-        posix_ipc.unlink_shared_memory(f"/{name}")
+        try:
+            posix_ipc.unlink_shared_memory(f"/{name}")
+        except posix_ipc.ExistentialError:
+            pass  # somebody else was faster
+        except posix_ipc.PermissionsError as error:
+            raise PermissionError(errno.EPERM, os.strerror(errno.EPERM)) from error
 
     return open_backed(Opener(url, path, open_object, remove, blank_is_ours=True), request)
 

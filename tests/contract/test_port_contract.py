@@ -1,0 +1,188 @@
+"""Every kind of port keeps the same promises; a new kind is one line in OPENERS."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import json
+import os
+import socket
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from needs import need, need_root
+
+from vnetcard.errors import ConfigError, PortUnavailable
+from vnetcard.port import BACKENDS, Port, open_port
+from vnetcard.port.netns import inside
+from vnetcard.port.pair import PairPort
+from vnetcard.testing import PORT_CHECKS, NearAndFar, OpenPort
+
+ETH_P_IP = 0x0800
+_names = itertools.count()
+
+
+def ip(*words: str) -> str:
+    done = subprocess.run([need("ip"), *words], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def link(netns: str, name: str) -> dict[str, Any]:
+    """What ``ip link`` says about an interface; {} when it is not there."""
+    shown = subprocess.run(
+        [need("ip"), "-n", netns, "-j", "link", "show", name], capture_output=True, text=True, check=False
+    )
+    return dict(json.loads(shown.stdout)[0]) if shown.returncode == 0 else {}
+
+
+@pytest.fixture
+def netns() -> Iterator[str]:
+    """A network namespace where the kernel does not speak IPv6 on its own."""
+    need_root()
+    name = f"vnc-port-{os.getpid()}-{next(_names)}"
+    ip("netns", "add", name)
+    try:
+        with inside(name):
+            for scope in ("all", "default"):
+                with contextlib.suppress(OSError):
+                    Path(f"/proc/sys/net/ipv6/conf/{scope}/disable_ipv6").write_text("1")
+        yield name
+    finally:
+        ip("netns", "del", name)
+
+
+def _bring_up(netns: str, port: Port) -> socket.socket:
+    ip("-n", netns, "link", "set", port.name, "up")
+    port.set_carrier(True)
+    with inside(netns):
+        far = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, socket.htons(ETH_P_IP))
+    far.bind((port.name, ETH_P_IP))
+    far.settimeout(5)
+    return far
+
+
+class PacketSocket:
+    """The network stack's end of an interface; sends IPv4 packets to it and sees what arrives."""
+
+    def __init__(self, netns: str, port: Port) -> None:
+        self.socket = _bring_up(netns, port)
+        self._to = (port.name, ETH_P_IP, 0, 0, b"")
+
+    def send(self, packet: bytes, /) -> object:
+        return self.socket.sendto(packet, self._to)
+
+    def recv(self, size: int, /) -> bytes:
+        return self.socket.recv(size)
+
+
+@pytest.fixture
+def tun(netns: str) -> Iterator[OpenPort]:
+    made: list[PacketSocket] = []
+
+    def open_one() -> NearAndFar:
+        port = open_port("tun:tun0", netns=netns)
+        made.append(PacketSocket(netns, port))
+        return NearAndFar(port, made[-1])
+
+    yield open_one
+    for far in made:
+        far.socket.close()
+
+
+@pytest.fixture
+def pair() -> OpenPort:
+    def open_one() -> NearAndFar:
+        port = open_port("pair:test")
+        assert isinstance(port, PairPort)
+        return NearAndFar(port, port.far)
+
+    return open_one
+
+
+OPENERS = {"pair": "pair", "tun": "tun"}
+"""Kind to the fixture that opens such a port and has its far end."""
+
+
+def test_every_kind_of_port_is_under_contract() -> None:
+    assert set(OPENERS) == set(BACKENDS)
+
+
+@pytest.mark.parametrize("check", PORT_CHECKS, ids=lambda check: check.__name__)
+@pytest.mark.parametrize("kind", sorted(BACKENDS))
+def test_port_keeps_its_promise(request: pytest.FixtureRequest, kind: str, check: Callable[[OpenPort], None]) -> None:
+    check(request.getfixturevalue(OPENERS[kind]))
+
+
+# --- what only an interface of the kernel has --------------------------------------------------------
+
+
+@pytest.mark.root
+def test_tun_is_made_in_the_namespace_named_and_this_thread_stays(netns: str) -> None:
+    own = Path("/proc/thread-self/ns/net")
+    home = own.readlink()
+    for name in (netns, f"/run/netns/{netns}"):
+        with contextlib.closing(open_port("tun:tun7", netns=name)):
+            assert link(netns, "tun7")
+            assert not Path("/sys/class/net/tun7").exists()
+            assert own.readlink() == home
+            assert str(Path("/run/netns", netns).stat().st_ino) not in str(home), "this thread was left in there"
+        assert not link(netns, "tun7")
+
+
+@pytest.mark.root
+def test_tun_has_no_carrier_before_it_is_given(netns: str) -> None:
+    with contextlib.closing(open_port("tun:tun0", netns=netns)) as port:
+        ip("-n", netns, "link", "set", "tun0", "up")
+        assert "NO-CARRIER" in link(netns, "tun0")["flags"]
+        port.set_carrier(True)
+        assert "LOWER_UP" in link(netns, "tun0")["flags"]
+        port.set_carrier(False)
+        assert "NO-CARRIER" in link(netns, "tun0")["flags"]
+
+
+@pytest.mark.root
+def test_persistent_tun_stays_and_is_taken_over(netns: str) -> None:
+    open_port("tun:tun0", netns=netns, persist=True).close()
+    first = link(netns, "tun0")
+    assert first
+    with contextlib.closing(open_port("tun:tun0", netns=netns)):
+        assert link(netns, "tun0")["ifindex"] == first["ifindex"]
+    assert link(netns, "tun0")["ifindex"] == first["ifindex"], "a persistent TUN went with its second owner"
+
+
+@pytest.mark.root
+def test_tun_that_is_held_is_refused_and_stays(netns: str) -> None:
+    with contextlib.closing(open_port("tun:tun0", netns=netns)):
+        with pytest.raises(PortUnavailable, match="another process holds; choose another --name"):
+            open_port("tun:tun0", netns=netns)
+        assert link(netns, "tun0")
+
+
+@pytest.mark.root
+def test_missing_namespace_is_bad_input() -> None:
+    with pytest.raises(ConfigError, match=r"'vnc-no-such'.*ip netns add vnc-no-such"):
+        open_port("tun:tun0", netns="vnc-no-such")
+
+
+@pytest.mark.root
+def test_namespace_that_is_no_namespace_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(PortUnavailable, match="cannot enter it"):
+        open_port("tun:tun0", netns=str(tmp_path / "file"))
+
+
+@pytest.mark.parametrize("url", ["", "tun", "tun:", "taper:x", ":x", "TUN:x"])
+def test_url_that_names_no_port_is_bad_input_and_says_what_is_known(url: str) -> None:
+    with pytest.raises(ConfigError, match="pair:NAME, tun:NAME"):
+        open_port(url)
+
+
+@pytest.mark.root
+@pytest.mark.parametrize("name", ["sixteen-bytes-xx", "a b", "a/b", "a:b", "tun%d", ".", "..", "a\tb", "a\0b"])
+def test_name_that_the_kernel_would_not_take_is_bad_input(netns: str, name: str) -> None:
+    with pytest.raises(ConfigError, match="not possible"):
+        open_port(f"tun:{name}", netns=netns)

@@ -1,0 +1,267 @@
+"""Every kind of window keeps the same promises; a new kind is one line in PLACES."""
+
+from __future__ import annotations
+
+import contextlib
+import multiprocessing
+import os
+import shutil
+import stat
+import uuid
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from multiprocessing.synchronize import Barrier
+from pathlib import Path
+
+import pytest
+
+from vnetcard import layout as L
+from vnetcard.errors import ConfigError, LayoutMismatch, WindowUnavailable
+from vnetcard.geometry import Geometry
+from vnetcard.testing import WINDOW_CHECKS, OpenWindow, check_window
+from vnetcard.window import BACKENDS, Window, open_window, read_window
+
+PLACES: dict[str, Callable[[Path], tuple[str, Path]]] = {
+    "file": lambda tmp: (f"file:{tmp / 'window'}", tmp / "window"),
+    "shm": lambda tmp: (name := f"vnc-contract-{uuid.uuid4().hex[:12]}") and (f"shm:{name}", Path("/dev/shm", name)),
+}
+"""Kind to a new URL of it, and the file behind it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A window that is not there yet, and the file that will be behind it."""
+
+    url: str
+    path: Path
+
+    def open(self, side: int, size: str = "", queue_bytes: int | None = None) -> Window:
+        return open_window(self.url + (f"+{size}" if size else ""), side=side, queue_bytes=queue_bytes)
+
+    def make(self, side: int = L.HOST, size: str = "") -> None:
+        """Make the window and die, as it were: the file stays and nobody holds it."""
+        with contextlib.closing(self.open(side, size)):
+            content = self.path.read_bytes()
+        self.path.write_bytes(content)
+        self.path.chmod(0o600)
+
+
+@pytest.fixture(params=sorted(BACKENDS))
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Place]:
+    here = Place(*PLACES[request.param](tmp_path))
+    yield here
+    here.path.unlink(missing_ok=True)
+
+
+def test_every_kind_of_window_is_under_contract() -> None:
+    assert set(PLACES) == set(BACKENDS)
+
+
+@pytest.mark.parametrize("check", WINDOW_CHECKS, ids=lambda check: check.__name__)
+@pytest.mark.parametrize("size", ["16K", "64K", "8M"])
+def test_window_keeps_its_promise(place: Place, check: Callable[[OpenWindow], None], size: str) -> None:
+    check(lambda side: place.open(side, size))
+    assert not place.path.exists(), "the last one out left the window behind"
+
+
+def test_largest_window_works(place: Place) -> None:
+    folder = place.path.parent
+    if shutil.disk_usage(folder).free < 2 * L.WINDOW_MAX:
+        pytest.skip(f"{folder} has no room for a window of 1 GiB")
+    check_window(lambda side: place.open(side, "1G"))
+
+
+def test_window_is_its_owners_alone(place: Place) -> None:
+    before = os.umask(0)
+    try:
+        with contextlib.closing(place.open(L.HOST)):
+            assert stat.S_IMODE(place.path.stat().st_mode) == 0o600
+    finally:
+        os.umask(before)
+
+
+@pytest.mark.parametrize("first", [L.HOST, L.CARD])
+def test_last_one_out_removes_the_window(place: Place, first: int) -> None:
+    with contextlib.closing(place.open(first)), contextlib.closing(place.open(1 - first)):
+        pass
+    assert not place.path.exists()
+    one, other = place.open(first), place.open(1 - first)
+    one.close()
+    assert place.path.exists()
+    other.close()
+    assert not place.path.exists()
+
+
+def test_deletion_is_noticed_and_a_new_window_is_another_one(place: Place) -> None:
+    with contextlib.closing(place.open(L.HOST)) as window:
+        place.path.unlink()
+        assert "deleted" in (window.vanished() or "")
+        with contextlib.closing(place.open(L.HOST)) as other:
+            assert other.geometry.instance != window.geometry.instance
+            assert other.vanished() is None
+            window.close()
+            assert place.path.exists(), "closing a lost window removed its successor"
+
+
+def test_truncation_is_noticed(place: Place) -> None:
+    with contextlib.closing(place.open(L.HOST, "64K")) as window:
+        content = place.path.read_bytes()
+        os.truncate(place.path, 4096)
+        assert "4096" in (window.vanished() or "")
+        place.path.write_bytes(content)  # before anything touches the pages that were cut off: SIGBUS
+        assert window.vanished() is None
+
+
+def test_stale_window_is_used_again(place: Place) -> None:
+    place.make(size="64K")
+    before = place.path.read_bytes()[: L.LINE]
+    with contextlib.closing(place.open(L.CARD)) as window:
+        assert window.geometry.window_bytes == 64 << 10
+        assert place.path.read_bytes()[: L.LINE] == before
+        assert not window.notes
+    assert not place.path.exists()
+
+
+def test_stale_window_of_another_size_is_made_anew_and_it_is_said(place: Place) -> None:
+    place.make(size="64K")
+    with contextlib.closing(place.open(L.CARD, "32K")) as window:
+        assert window.geometry.window_bytes == 32 << 10 == place.path.stat().st_size
+        assert any("64 KiB" in note and "made anew" in note for note in window.notes)
+
+
+def test_stale_damaged_window_is_made_anew_and_it_is_said(place: Place) -> None:
+    place.make()
+    with place.path.open("r+b") as file:
+        file.seek(L.SUPERBLOCK.offset("instance"))
+        file.write(b"\xaa\xaa")
+    with contextlib.closing(place.open(L.CARD)) as window:
+        assert any("damaged" in note for note in window.notes)
+
+
+def test_other_size_than_a_live_peers_is_refused(place: Place) -> None:
+    with contextlib.closing(place.open(L.HOST, "64K")) as window:
+        with pytest.raises(LayoutMismatch, match=r"128 KiB.*64 KiB.*stop it"):
+            place.open(L.CARD, "128K")
+        with pytest.raises(LayoutMismatch, match=r"queues of 4 KiB.*16 KiB.*stop it"):
+            place.open(L.CARD, queue_bytes=4096)
+        place.open(L.CARD, "64K", 16384).close()
+        assert window.vanished() is None
+
+
+def test_damaged_window_of_a_live_peer_is_refused_and_kept(place: Place) -> None:
+    with contextlib.closing(place.open(L.HOST)) as window:
+        window.memory.store32(L.SUPERBLOCK.offset("instance"), 0)
+        with pytest.raises(LayoutMismatch, match=r"damaged.*stop the peer's agent"):
+            place.open(L.CARD)
+        assert window.vanished() is None
+
+
+def test_impossible_size_is_bad_input_and_leaves_nothing(place: Place) -> None:
+    for size, queue in (("8K", None), ("2G", None), ("64K", 65536), ("64K", 12288), ("64K", 2048)):
+        with pytest.raises(ConfigError):
+            place.open(L.HOST, size, queue)
+        assert not place.path.exists()
+
+
+def test_blank_memory_becomes_a_window(place: Place) -> None:
+    place.path.write_bytes(bytes(64 << 10))
+    with contextlib.closing(place.open(L.HOST)) as host, contextlib.closing(place.open(L.CARD)) as card:
+        assert host.geometry == card.geometry
+        assert host.geometry.window_bytes == 64 << 10
+
+
+def test_foreign_contents_are_refused_and_unchanged(place: Place) -> None:
+    foreign = os.urandom(1 << 16)
+    place.path.write_bytes(foreign)
+    for size in ("", "64K", "16K"):
+        with pytest.raises(LayoutMismatch, match="no vnetcard window"):
+            place.open(L.HOST, size)
+    assert place.path.read_bytes() == foreign
+
+
+def test_window_of_another_wire_version_is_refused_naming_both(place: Place) -> None:
+    place.make()
+    with place.path.open("r+b") as file:
+        file.seek(L.SUPERBLOCK.offset("version_min"))
+        file.write((77).to_bytes(4, "little") * 2)
+    with pytest.raises(LayoutMismatch, match=rf"77.*speaks {L.VERSION}"):
+        place.open(L.HOST)
+
+
+def test_reading_disturbs_nobody(place: Place) -> None:
+    with pytest.raises(WindowUnavailable, match="No such file"):
+        read_window(place.url)
+    assert not place.path.exists()
+    with contextlib.closing(place.open(L.HOST, "64K")) as window:
+        window.memory.store32(L.side_offset(L.HOST), 0x1234_5678)
+        before = place.path.read_bytes()
+        copies = [read_window(place.url) for _ in range(20)]
+        assert set(copies) == {before}
+        assert len(read_window(place.url, 100)) == 100
+        assert place.path.read_bytes() == before
+        Geometry.decode(copies[0], len(copies[0]))
+        place.open(L.CARD).close()  # the free side is still free
+
+
+def _race(url: str, side: int, barrier: Barrier, results: multiprocessing.Queue) -> None:
+    for n in range(ROUNDS):
+        barrier.wait(60)
+        try:
+            window = open_window(f"{url}-{n}+64K", side=side)
+        except WindowUnavailable:
+            results.put((n, None))
+            barrier.wait(60)
+        else:
+            results.put((n, window.geometry))
+            barrier.wait(60)
+            window.close()
+
+
+ROUNDS, RACERS = 20, 8
+
+
+def test_eight_creators_at_once_make_one_window(place: Place) -> None:
+    context = multiprocessing.get_context("fork")
+    barrier, results = context.Barrier(RACERS), context.Queue()
+    racers = [context.Process(target=_race, args=(place.url, n % 2, barrier, results)) for n in range(RACERS)]
+    for racer in racers:
+        racer.start()
+    rounds: dict[int, list[Geometry]] = {n: [] for n in range(ROUNDS)}
+    for _ in range(RACERS * ROUNDS):
+        n, geometry = results.get(timeout=60)
+        if geometry is not None:
+            rounds[n].append(geometry)
+    for racer in racers:
+        racer.join(60)
+        assert racer.exitcode == 0
+    for n, winners in rounds.items():
+        assert len(winners) == 2, f"round {n}: {len(winners)} processes hold the window's two sides"
+        assert winners[0] == winners[1], f"round {n}: two windows"
+        assert not place.path.with_name(f"{place.path.name}-{n}").exists()
+
+
+def _come_and_go(url: str, side: int, barrier: Barrier, results: multiprocessing.Queue) -> None:
+    barrier.wait(60)
+    lost = opened = 0
+    for _ in range(300):
+        with contextlib.suppress(WindowUnavailable):  # another process has this side just now
+            window = open_window(f"{url}+16K", side=side)
+            opened += 1
+            lost += window.vanished() is not None
+            window.close()
+    results.put((opened, lost))
+
+
+def test_window_is_never_removed_under_one_who_has_just_opened_it(place: Place) -> None:
+    context = multiprocessing.get_context("fork")
+    barrier, results = context.Barrier(4), context.Queue()
+    racers = [context.Process(target=_come_and_go, args=(place.url, n % 2, barrier, results)) for n in range(4)]
+    for racer in racers:
+        racer.start()
+    counts = [results.get(timeout=60) for _ in racers]
+    for racer in racers:
+        racer.join(60)
+        assert racer.exitcode == 0
+    assert all(opened for opened, _ in counts)
+    assert [lost for _, lost in counts] == [0] * len(counts)
+    assert not place.path.exists()

@@ -1,0 +1,136 @@
+"""Do the books balance?  What the tests of the data path and of its disturbances ask at their end.
+
+Every packet that an agent took is delivered, or counted under a name; the status of each agent is asked, not
+the window, so the figures are those that a user sees.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import json
+import subprocess
+import time
+from collections.abc import Set
+from typing import Any
+
+from vnetcard import layout as L
+from vnetcard.lab import Lab
+from vnetcard.port.interface import Interface
+from vnetcard.port.tun import open_port
+
+REST_S = 0.1
+"""How long nothing may move before a link counts as at rest."""
+LIMIT_S = 30.0
+"""How long that may take on a busy machine."""
+
+View = dict[str, Any]
+
+
+def assert_books_balance(lab: Lab, *, allow: Set[str] = frozenset()) -> list[View]:
+    """Wait until the link is at rest, then assert that the ledger balances; returns the status of each agent that runs.
+
+    Balanced: on both sides no packet is unaccounted for, in both directions what is in flight lies in the ring (and,
+    while the link is up, nothing does), and no counter called ``drop_*``, ``viol_*`` or ``lost_restart`` moved but
+    those in ``allow``.
+    """
+    views, wrong = wait_for_rest(lab)
+    for view in views:
+        wrong += [f"{name}: {count}" for name, count in losses(view).items() if name.split()[-1] not in allow]
+    assert not wrong, f"the books do not balance: {'; '.join(wrong)}\n{json.dumps(views, indent=1)}"
+    return views
+
+
+def wait_for_rest(lab: Lab, *, limit: float = LIMIT_S) -> tuple[list[View], list[str]]:
+    """Status of each running agent once nothing moves and nothing is owed, and []; or what still is, at the end."""
+    deadline = time.monotonic() + limit
+    before: list[Any] = []
+    while True:
+        views = [lab.status(side) for side in (L.HOST, L.CARD) if lab.agents[side] is not None]
+        assert views, "no agent runs, so nobody can be asked"
+        owed = [debt for view in views for debt in _debts(view)]
+        now = [side[end] for view in views for side in view["sides"] for end in ("tx", "rx")]
+        moving = [] if _packets(now) == _packets(before) else ["packets were still moving"]
+        if not owed + moving or time.monotonic() > deadline:
+            return views, owed + moving
+        before = now
+        time.sleep(REST_S)
+
+
+def losses(view: View) -> dict[str, int]:
+    """Every counter of ``view`` that says that a packet was lost or the format violated, and is not 0."""
+    found: dict[str, int] = {}
+    for side in view["sides"]:
+        for end in ("tx", "rx", "link"):
+            for name, count in side[end].items():
+                if count and name.startswith(("drop_", "viol_", "lost_")):
+                    found[f"{side['side']} {end} {name}"] = count
+    return found
+
+
+def kernel_counters(lab: Lab, side: int, name: str = "tun0") -> dict[str, int]:
+    """The kernel's counters of the interface on ``side``: ``tx_packets``, ``rx_dropped``, ``tx_errors`` and so on."""
+    command = ["ip", "-n", lab.namespaces[side], "-s", "-j", "link", "show", name]
+    (link,) = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+    return {f"{way}_{what}": count for way, counts in link["stats64"].items() for what, count in counts.items()}
+
+
+def assert_kernel_agrees(lab: Lab, *, allow: Set[str] = frozenset(), limit: float = LIMIT_S) -> None:
+    """Assert that both kernels counted what their agents counted, and lost nothing; for agents never restarted.
+
+    ``allow`` names counters of the kernel that may be non-zero: ``tx_dropped`` is its own queue before the TUN,
+    too short for a TCP that segments in software.
+    """
+    probes = _probes_taken(lab.namespaces[L.HOST])
+    deadline = time.monotonic() + limit
+    while wrong := [word for view in assert_books_balance(lab) for word in _disagreements(lab, view, probes, allow)]:
+        assert time.monotonic() < deadline, "; ".join(wrong)  # else a packet came between the two looks
+        time.sleep(REST_S)
+
+
+def _disagreements(lab: Lab, view: View, probes: int, allow: Set[str]) -> list[str]:
+    side = L.SIDES.index(view["side"])
+    own, kernel = view["sides"][side], kernel_counters(lab, side)
+    sent, got = kernel["tx_packets"], kernel["rx_packets"] - probes  # the probes came in by the same door
+    taken, given = own["tx"]["tx_taken"], own["rx"]["rx_delivered"]
+    bad = {name: n for name, n in kernel.items() if n and name.endswith(("dropped", "errors")) and name not in allow}
+    wrong = [f"{view['side']}: the kernel counts {name} {n}" for name, n in bad.items()]
+    if sent != taken:
+        wrong.append(f"{view['side']}: the kernel sent {sent} packets, the agent took {taken}")
+    if got != given:
+        wrong.append(f"{view['side']}: the kernel got {got} packets and {probes} probes, the agent delivered {given}")
+    return wrong
+
+
+@functools.cache
+def _probes_taken(namespace: str) -> int:
+    """How many of the packets by which an agent probes a TUN at its start this kernel takes, and counts."""
+    port = open_port("probe0", netns=namespace)
+    try:
+        with contextlib.closing(Interface(port.name, netns=namespace)) as interface:
+            interface.up(mtu=L.MTU_DEFAULT)
+        return sum(not refusal for refusal in port.probe_offload().values())
+    finally:
+        port.close()
+
+
+def _debts(view: View) -> list[str]:
+    """What a link at rest must not owe."""
+    debts = []
+    for side in view["sides"]:
+        for end in ("tx", "rx"):
+            if side[end]["unaccounted"]:
+                debts.append(f"{side['side']} {end} has {side[end]['unaccounted']} packets unaccounted for")
+    for row, ring in zip(view["balance"], view["rings"], strict=True):
+        if not row["even"]:
+            debts.append(f"{row['direction']} has {row['in_flight']} in flight but {row['in_ring']} in the ring")
+        if ring["problem"]:
+            debts.append(f"{row['direction']}: {ring['problem']}")
+        if view["link"]["up"] and row["in_flight"]:
+            debts.append(f"{row['direction']} still has {row['in_flight']} in flight")
+    return debts
+
+
+def _packets(ends: list[dict[str, int]]) -> list[dict[str, int]]:
+    """``ends`` without the figures that move on an idle link too, such as the pumps' looks at an empty ring."""
+    return [{name: n for name, n in end.items() if name.startswith(("tx_taken", "rx_rec", "drop_"))} for end in ends]

@@ -1,0 +1,176 @@
+"""Our programs as real processes: run to their end, run as `nobody`, and what they must not leave behind."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+import shlex
+import signal
+import stat
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from needs import need
+
+from vnetcard.lab import MODULES
+
+ROOT = Path(__file__).resolve().parents[2]
+X86, FPGA = ([sys.executable, "-m", module] for module in MODULES)
+VNETCARD = [sys.executable, "-m", "vnetcard.cli"]
+PROGRAMS = {"vnetcard-x86": X86, "vnetcard-fpga": FPGA, "vnetcard": VNETCARD}
+NOBODY = 65534
+OPEN_TUN = "mount -t tmpfs -o mode=755 tmpfs /dev/net; mknod -m 666 /dev/net/tun c 10 200"
+"""Make /dev/net/tun what most systems have: open to everybody."""
+LIMIT = 30.0
+"""Seconds for a program that is to end by itself, on a machine that is very busy."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a program ended."""
+
+    status: int
+    stdout: str
+    stderr: str
+
+
+def run(command: Sequence[str], *, env: dict[str, str] | None = None, cwd: Path | None = None) -> Outcome:
+    """Run ``command`` to its end, with ``env`` on top of our environment."""
+    done = subprocess.run(
+        command,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        errors="backslashreplace",
+        env=os.environ | (env or {}),
+        cwd=cwd,
+        timeout=LIMIT,
+        check=False,
+    )
+    return Outcome(done.returncode, done.stdout, done.stderr)
+
+
+def ip(*words: str) -> str:
+    """``ip`` with ``words``; what it printed."""
+    done = subprocess.run([need("ip"), *words], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, f"ip {' '.join(words)}: {done.stderr}"
+    return done.stdout
+
+
+def _die_with_parent() -> None:
+    ctypes.CDLL(None).prctl(1, signal.SIGKILL)
+
+
+@contextlib.contextmanager
+def started(
+    command: Sequence[str], *, env: dict[str, str] | None = None, stderr: int = subprocess.PIPE
+) -> Iterator[subprocess.Popen[str]]:
+    """``command`` running; killed at the end if it still runs then."""
+    process = subprocess.Popen(
+        command,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=stderr,
+        text=True,
+        env=os.environ | (env or {}),
+        preexec_fn=_die_with_parent,  # noqa: PLW1509 - it makes one system call
+    )
+    try:
+        yield process
+    finally:
+        if process.poll() is None:
+            process.kill()
+        process.communicate()
+
+
+@contextlib.contextmanager
+def agent(command: Sequence[str], *, env: dict[str, str] | None = None) -> Iterator[subprocess.Popen[str]]:
+    """An agent that has said that it is ready; ended by SIGTERM, and then its status must be 0."""
+    with started(command, env=env) as process:
+        assert process.stdout is not None
+        line = process.stdout.readline()
+        if " ready: " not in line:
+            raise AssertionError(f"not ready but {line!r}: {process.communicate(timeout=LIMIT)[1]}")
+        yield process
+        if process.poll() is None:
+            process.terminate()
+            process.wait(LIMIT)
+            assert process.returncode == 0, f"ended with status {process.returncode}"
+
+
+# --- another user, another view of the file system ---------------------------------------------------
+
+
+def privately(script: str, command: Sequence[str]) -> list[str]:
+    """``command`` in a mount namespace of its own, after the shell commands ``script`` have changed it."""
+    return [need("unshare"), "--mount", "sh", "-ec", f'{script}\nexec "$@"', "sh", *command]
+
+
+def as_nobody(command: Sequence[str], script: str = "") -> list[str]:
+    """``command`` as user nobody without any capability, after ``script`` as root in a mount namespace of its own.
+
+    A Python, a virtual environment or a checkout below a closed folder such as /root is made reachable there.
+    """
+    drop = [need("setpriv"), f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups", "--inh-caps=-all"]
+    return privately(f"{_open_the_way()}\n{script}", [*drop, "--bounding-set=-all", "--no-new-privs", *command])
+
+
+def _open_the_way() -> str:
+    """Shell commands that put what Python needs where anybody may go, in this mount namespace."""
+    wanted = {Path(sys.base_prefix).resolve(), Path(sys.prefix).resolve(), ROOT}
+    closed = {path: top for path in sorted(wanted) if (top := _closed_above(path))}
+    lines = ["mount -t tmpfs -o mode=755 tmpfs /mnt"] if closed else []
+    for n, path in enumerate(closed):
+        lines += [f"mkdir /mnt/{n}", f"mount --bind {shlex.quote(str(path))} /mnt/{n}"]
+    lines += [f"mount -t tmpfs -o mode=755 tmpfs {shlex.quote(str(top))}" for top in sorted(set(closed.values()))]
+    for n, path in enumerate(closed):
+        lines += [f"mkdir -p {shlex.quote(str(path))}", f"mount --bind /mnt/{n} {shlex.quote(str(path))}"]
+    return "\n".join(lines)
+
+
+def _closed_above(path: Path) -> Path | None:
+    """The topmost folder on the way to ``path`` that others may not pass."""
+    for folder in [*reversed(path.parents), path]:
+        if not folder.stat().st_mode & stat.S_IXOTH:
+            return folder
+    return None
+
+
+@contextlib.contextmanager
+def home_of_nobody() -> Iterator[Path]:
+    """A folder that belongs to nobody, where nobody can reach it: /tmp, not pytest's own."""
+    with tempfile.TemporaryDirectory(prefix="vnc-nobody-", ignore_cleanup_errors=True) as name:
+        path = Path(name)
+        os.chown(path, NOBODY, NOBODY)
+        path.chmod(0o755)
+        yield path
+
+
+# --- nothing left behind -----------------------------------------------------------------------------
+
+
+@dataclass(slots=True)
+class Traces:
+    """What a test's own programs could leave: interfaces of a namespace, windows and sockets by their names."""
+
+    netns: str
+    run_dir: Path
+    shm: str
+    interfaces: set[str] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        self.interfaces = self._interfaces()
+
+    def _interfaces(self) -> set[str]:
+        return {line.split(":")[1].strip() for line in ip("-n", self.netns, "-o", "link", "show").splitlines()}
+
+    def found(self) -> list[str]:
+        """What is there now that was not there at first."""
+        left = [f"interface {name}" for name in sorted(self._interfaces() ^ self.interfaces)]
+        left += [str(path) for path in Path("/dev/shm").glob(f"{self.shm}*")]
+        return left + [str(path) for path in self.run_dir.rglob("*")]

@@ -1,0 +1,160 @@
+"""Killing agents and watching the link come back, for the tests of restarts and of exits."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import random
+import signal
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+
+from vnetcard import layout as L
+from vnetcard.control import socket_path
+from vnetcard.lab import ADDRESSES, MODULES, Lab, run_in
+from vnetcard.pingsuite import Target, run_suite
+
+GENEROUS = 60.0
+"""Seconds for what takes well under one; a machine that is very busy must not fail a test."""
+OUTAGE = frozenset({"lost_restart", "drop_link_down", "drop_peer_dead", "drop_offload"})
+"""Counters that may move when an agent is killed under load."""
+
+
+def chance() -> random.Random:
+    """Random numbers whose seed is printed; VNETCARD_SEED=... plays the same again."""
+    seed = int(os.environ.get("VNETCARD_SEED") or random.SystemRandom().randrange(1 << 32))
+    print(f"VNETCARD_SEED={seed}")
+    return random.Random(seed)
+
+
+def shm_path(lab: Lab) -> Path:
+    """The window's file."""
+    return Path("/dev/shm", lab.url.removeprefix("shm:"))
+
+
+def left_behind(lab: Lab) -> list[str]:
+    """What agents of ``lab`` have made that exists: its window, its sockets, its interfaces."""
+    found = [str(path) for path in (shm_path(lab), *(socket_path(lab.url, side) for side in (0, 1))) if path.exists()]
+    for netns in lab.namespaces:
+        listing = subprocess.run(["ip", "-n", netns, "-o", "link"], capture_output=True, text=True, check=True)
+        names = [line.split(": ")[1] for line in listing.stdout.splitlines()]
+        found += [f"{name} in {netns}" for name in names if name != "lo"]
+    return found
+
+
+class Handshake:
+    """The control words of both sides, read from the window's file as they stand."""
+
+    def __init__(self, lab: Lab) -> None:
+        self._lab = lab
+
+    def word(self, side: int, name: str) -> int:
+        """A word of a side block; 0 when there is no window."""
+        at = L.side_offset(side) + L.SIDE_CONTROL.offset(name)
+        try:
+            with shm_path(self._lab).open("rb", buffering=0) as file:
+                return int.from_bytes(os.pread(file.fileno(), 4, at), "little")
+        except FileNotFoundError:
+            return 0
+
+    def poke(self, side: int, name: str, value: int) -> None:
+        """Write a word as a peer would that is not ours."""
+        at = L.side_offset(side) + L.SIDE_CONTROL.offset(name)
+        with shm_path(self._lab).open("r+b", buffering=0) as file:
+            os.pwrite(file.fileno(), value.to_bytes(4, "little"), at)
+
+    def epochs(self) -> tuple[int, int]:
+        """Of the host, of the card."""
+        return self.word(L.HOST, "epoch"), self.word(L.CARD, "epoch")
+
+    def running(self) -> bool:
+        """Do both sides say RUN, and do they mean the same run?"""
+        host, card = self.epochs()
+        answered = self.word(L.HOST, "answered"), self.word(L.CARD, "answered")
+        states = {self.word(side, "state") for side in (L.HOST, L.CARD)}
+        return 0 not in (host, card) and answered == (card, host) and states == {L.STATES["RUN"]}
+
+
+def until(condition: Callable[[], bool], what: str, *, limit: float = GENEROUS) -> float:
+    """Wait for ``condition``; the time.monotonic() at which it was true."""
+    deadline = time.monotonic() + limit
+    while not condition():
+        assert time.monotonic() < deadline, f"{what}: not within {limit:.0f} s"
+        time.sleep(0.001)
+    return time.monotonic()
+
+
+def kill_and_restart(
+    lab: Lab, sides: Sequence[int], options: Sequence[Sequence[str]] = ((), ()), *, pause: float = 0.0
+) -> float:
+    """SIGKILL the agents of ``sides``, start them in that order; seconds from the last start to RUN on both sides."""
+    look = Handshake(lab)
+    before = look.epochs()
+    for side in sides:
+        lab.stop(side, signal.SIGKILL)
+    time.sleep(pause)
+    began = 0.0
+    for side in sides:
+        began = time.monotonic()
+        lab.start(side, *options[side])
+
+    def back() -> bool:
+        now = look.epochs()
+        return all(now[side] != before[side] for side in sides) and look.running()
+
+    return until(back, "the link is back") - began
+
+
+def ping(lab: Lab, side: int, *, count: int = 3, size: int = 56, limit: int = 20) -> None:
+    """Pings from ``side`` to the other side, all answered."""
+    command = ["ping", "-q", "-c", str(count), "-i", "0.02", "-s", str(size), "-W", str(limit), ADDRESSES[1 - side]]
+    done = subprocess.run(run_in(lab.namespaces[side], command), capture_output=True, text=True, check=False)
+    assert f"{count} packets transmitted, {count} received" in done.stdout, done.stdout + done.stderr
+
+
+def fast_retries(lab: Lab) -> None:
+    """Let TCP ask again after 5 ms, not 200, so that it goes on as soon as the link does."""
+    for netns, address in zip(lab.namespaces, ADDRESSES, strict=True):
+        words = ["ip", "-n", netns, "route", "replace", "10.10.10.0/24", "dev", "tun0", "src", address]
+        subprocess.run([*words, "proto", "kernel", "scope", "link", "rto_min", "5ms"], check=True)
+
+
+def spread(what: str, seconds: Iterable[float]) -> str:
+    """``what: n times, min/median/max in ms``, printed as well."""
+    times = sorted(seconds)
+    low, middle, high = (1000 * value for value in (times[0], statistics.median(times), times[-1]))
+    line = f"{what}: {len(times)} times, min/median/max {low:.0f}/{middle:.0f}/{high:.0f} ms"
+    print(line)
+    return line
+
+
+def end_quietly(processes: Iterable[subprocess.Popen[str]]) -> None:
+    """Kill what still runs of ``processes`` and reap it."""
+    for process in processes:
+        with contextlib.suppress(ProcessLookupError):
+            process.kill()
+        process.communicate()
+
+
+def start_fails(lab: Lab, side: int, *options: str) -> tuple[int, str]:
+    """Start an agent that ends by itself; its exit status and what it said."""
+    command = [sys.executable, "-m", MODULES[side], "--window", lab.window, "--netns", lab.namespaces[side], *options]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=GENEROUS)
+    return done.returncode, done.stderr
+
+
+def link_line(lab: Lab, side: int, name: str = "tun0") -> str:
+    """What ``ip link`` shows of the interface on ``side``; empty when there is none."""
+    command = ["ip", "-n", lab.namespaces[side], "-o", "link", "show", name]
+    return subprocess.run(command, capture_output=True, text=True, check=False).stdout
+
+
+def ping_suite(lab: Lab, sizes: Sequence[int] = (0, 56, 1472, 8000), *, count: int = 2) -> None:
+    """Every size both ways, none lost."""
+    targets = [Target(ADDRESSES[1 - side], netns=lab.namespaces[side], label=L.SIDES[side]) for side in (0, 1)]
+    results = run_suite(targets, count=count, sizes=sizes)
+    assert all(result.ok for result in results), "\n".join(str(result) for result in results if not result.ok)

@@ -1,0 +1,85 @@
+"""``vnetcard demo`` interrupted at any moment leaves nothing behind."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from restarts import GENEROUS, chance, end_quietly, spread
+
+pytestmark = [pytest.mark.root, pytest.mark.slow, pytest.mark.timeout(1800)]
+
+LASTS_S = 1.2
+"""A moment longer than the demo with one ping a size takes, so that some signals meet its clean-up."""
+
+OURS = re.compile(r'/cli\.py", line \d+, in main$', re.MULTILINE)
+"""In a traceback: we were past Python's own start."""
+
+
+def traces(pid: int) -> list[str]:
+    """What a demo that ran as process ``pid`` has made and is still there: namespaces, shared memory, processes."""
+    name = f"vnetcard-demo-{pid}"
+    found = [str(path) for folder in ("/run/netns", "/dev/shm") for path in Path(folder).glob(f"{name}*")]
+    found += [str(path) for path in Path("/run/vnetcard").glob(f"*{name}*")]
+    for entry in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            command = entry.read_bytes().replace(b"\0", b" ").decode(errors="replace")
+        except OSError:
+            continue
+        if name in command:
+            found.append(f"process {entry.parent.name}: {command}")
+    return found
+
+
+def start_demo(said: Path) -> subprocess.Popen[str]:
+    """A demo in a process group of its own, as a shell starts it."""
+    command = [sys.executable, "-m", "vnetcard.cli", "demo", "--count", "1"]
+    with said.open("w") as file:
+        return subprocess.Popen(command, stdout=file, stderr=file, text=True, start_new_session=True)
+
+
+def interrupt(demo: subprocess.Popen[str], number: int, *, group: bool) -> float:
+    """Signal the demo, or as a terminal does its whole group; seconds to its end."""
+    began = time.monotonic()
+    (os.killpg if group else os.kill)(demo.pid, number)
+    demo.wait(GENEROUS)
+    return time.monotonic() - began
+
+
+def assert_no_trace(demo: subprocess.Popen[str], said: str, when: str) -> None:
+    deadline = time.monotonic() + 20
+    while left := traces(demo.pid):  # agents end a moment after the demo when it dies itself
+        assert time.monotonic() < deadline, f"{when}: {left}\n{said}"
+        time.sleep(0.02)
+
+
+SIGNALS = [(signal.SIGINT, False), (signal.SIGINT, True), (signal.SIGTERM, False)]
+
+
+@pytest.mark.parametrize(
+    "tries",
+    [pytest.param(8, id="normal"), pytest.param(80, id="campaign", marks=pytest.mark.campaign)],
+)
+@pytest.mark.parametrize(("number", "group"), SIGNALS, ids=["SIGINT", "Ctrl-C", "SIGTERM"])
+def test_an_interrupted_demo_leaves_nothing_behind(tmp_path: Path, tries: int, number: int, group: bool) -> None:
+    rng, times = chance(), []
+    file = tmp_path / "said"
+    for _ in range(tries):
+        delay = rng.uniform(0.0, LASTS_S)
+        when = f"signal {number} after {delay:.3f} s"
+        demo = start_demo(file)
+        try:
+            time.sleep(delay)
+            times.append(interrupt(demo, number, group=group))
+            assert_no_trace(demo, file.read_text(), when)
+            said = file.read_text()
+            assert "Traceback" not in said or not OURS.search(said), f"{when}: {said}"
+        finally:
+            end_quietly([demo])
+    spread("an interrupted demo ends", times)

@@ -1,0 +1,97 @@
+"""An agent without any capability, on a TUN that root has made for it."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from needs import need
+from programs import FPGA, OPEN_TUN, VNETCARD, X86, agent, as_nobody, home_of_nobody, ip, run
+from test_bad_input import assert_refused
+
+from vnetcard.lab import run_in
+
+pytestmark = pytest.mark.root
+
+
+@pytest.fixture
+def home() -> Iterator[Path]:
+    with home_of_nobody() as path:
+        yield path
+
+
+@pytest.fixture
+def shm() -> Iterator[str]:
+    name = f"vnc-user-{os.getpid()}"
+    yield name
+    assert not Path("/dev/shm", name).exists()
+
+
+def env(home: Path) -> dict[str, str]:
+    return {"VNETCARD_RUN_DIR": str(home / "run"), "HOME": str(home)}
+
+
+def prepare(netns: str, *addresses: str, mtu: int = 1500) -> None:
+    """What root does once for nobody's agent."""
+    ip("-n", netns, "tuntap", "add", "tun0", "mode", "tun", "vnet_hdr", "user", "nobody")
+    for address in addresses:
+        ip("-n", netns, "address", "add", address, "dev", "tun0")
+    ip("-n", netns, "link", "set", "tun0", "up", "mtu", str(mtu))
+
+
+def nobodys(netns: str, program: list[str], shm: str, *options: str) -> list[str]:
+    return run_in(netns, as_nobody([*program, "--window", f"shm:{shm}", *options], OPEN_TUN))
+
+
+def test_users_agents_run_on_interfaces_that_root_has_prepared(
+    netns_pair: tuple[str, str], home: Path, shm: str
+) -> None:
+    host, card = netns_pair
+    prepare(host, "10.10.10.1/24", "fd00:9::1/64")
+    prepare(card, "10.10.10.5/24")
+    ip("-n", host, "route", "add", "10.77.0.0/16", "via", "10.10.10.5")
+    options = ["--address", "10.10.10.1/24", "--address", "fd00:9::1/64", "--route", "10.77.0.0/16 via 10.10.10.5"]
+    with (
+        agent(nobodys(host, X86, shm, *options), env=env(home)) as x86,
+        agent(nobodys(card, FPGA, shm), env=env(home)),
+    ):
+        capabilities = [line for line in Path(f"/proc/{x86.pid}/status").read_text().splitlines() if "CapEff" in line]
+        assert int(capabilities[0].split()[1], 16) == 0
+        shown = run(run_in(host, [need("ping"), "-n", "-c", "50", "-i", "0.01", "-w", "20", "10.10.10.5"]))
+        assert "50 received" in shown.stdout or " 0% packet loss" in shown.stdout, shown
+        view = run(as_nobody([*VNETCARD, "status", "--window", f"shm:{shm}", "--json"]), env=env(home))
+        assert view.status == 0, view
+        assert [one["link"]["features"]["CSUM"] for one in json.loads(view.stdout)["agents"]] == ["on", "on"]
+    assert "tun0" in ip("-n", host, "link", "show", "tun0"), "the interface that root made is gone"
+    assert list(home.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("prepared", "options", "words"),
+    [
+        ([], [], ("cannot set address 10.10.10.1/24", "`ip address add 10.10.10.1/24 dev tun0`")),
+        (["10.10.10.1/16"], [], ("cannot set address 10.10.10.1/24", "only root may")),
+        (["10.10.10.1/24"], ["--mtu", "1400"], ("cannot bring it up", "`ip link set tun0 up mtu 1400`")),
+        (["10.10.10.1/24"], ["--route", "10.7.0.0/16"], ("route 10.7.0.0/16", "`ip route add 10.7.0.0/16 dev tun0`")),
+    ],
+    ids=["no address", "other prefix", "smaller MTU", "no route"],
+)
+def test_user_is_told_what_root_has_to_do(
+    netns_pair: tuple[str, str], home: Path, prepared: list[str], options: list[str], words: tuple[str, ...]
+) -> None:
+    prepare(netns_pair[0], *prepared)
+    outcome = run(nobodys(netns_pair[0], X86, f"vnc-user-{os.getpid()}", *options), env=env(home))
+    assert_refused(outcome, "vnetcard-x86", *words)
+    assert not Path(f"/dev/shm/vnc-user-{os.getpid()}").exists()
+    assert list(home.iterdir()) == []
+
+
+def test_tun_that_was_made_for_somebody_else_is_refused(netns_pair: tuple[str, str], home: Path, shm: str) -> None:
+    ip("-n", netns_pair[0], "tuntap", "add", "tun0", "mode", "tun", "vnet_hdr", "user", "1")
+    outcome = run(nobodys(netns_pair[0], X86, shm), env=env(home))
+    assert_refused(
+        outcome, "vnetcard-x86", "no permission for /dev/net/tun", "ip tuntap add tun0 mode tun vnet_hdr user"
+    )

@@ -1,0 +1,104 @@
+"""Two joined agents with IPv4 and IPv6, and traffic between them: what the tests of the data path share."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+from vnetcard import layout as L
+from vnetcard.lab import Lab, run_in
+
+V4, V6 = ("10.10.10.1", "10.10.10.5"), ("fd00::1", "fd00::5")
+ADDRESS = {4: V4, 6: V6}
+"""By IP version and side."""
+HERE = Path(__file__).parent
+PORT = 5301
+LIMIT_S = 240.0
+
+
+@contextmanager
+def joined(*, size: str = "8M", host: Sequence[str] = (), card: Sequence[str] = ()) -> Iterator[Lab]:
+    """A lab over a fresh window of ``size`` with both links up; ``host`` and ``card`` are options of the agents."""
+    window = f"shm:vnetcard-traffic-{os.getpid()}+{size}"
+    with Lab("traffic", window=window) as lab:
+        for side, options in ((L.HOST, host), (L.CARD, card)):
+            lab.start(side, "--address", f"{V4[side]}/24", "--address", f"{V6[side]}/64", *options)
+        lab.wait_up()
+        yield lab
+
+
+def stream(
+    lab: Lab, protocol: str, total: int, *, version: int = 4, sender: int = L.HOST, segments: int = 1
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Send ``total`` bytes from ``sender`` to the other side by stream.py: what the sender and the receiver say."""
+    receiver = 1 - sender
+    what = [ADDRESS[version][receiver], str(PORT), str(total)]
+    more = ["--segments", str(segments)] if segments > 1 else []
+    with ExitStack() as stack:
+        sink = stack.enter_context(_python(lab, receiver, "stream.py", protocol, "receive", *what))
+        stack.callback(sink.kill)
+        assert sink.stdout is not None
+        assert sink.stdout.readline() == "listening\n"
+        source = stack.enter_context(_python(lab, sender, "stream.py", protocol, "send", *what, *more))
+        stack.callback(source.kill)
+        return _answer(source), _answer(sink)
+
+
+def assert_stream_arrives(lab: Lab, protocol: str, total: int, **how: Any) -> float:
+    """``stream``, and both ends agree about it; the seconds that it took."""
+    sent, got = stream(lab, protocol, total, **how)
+    assert (got["bytes"], got["hash"]) == (total, sent["hash"]), f"{protocol} {how}: sent {sent}, received {got}"
+    return float(got["seconds"])
+
+
+def sweep_both_ways(lab: Lab, last: int, *, count: int, version: int = 4) -> list[dict[str, Any]]:
+    """Ping every size from 0 to ``last`` from both sides at once by sweep.py: what each side says."""
+    with ExitStack() as stack:
+        runs = []
+        for side in (L.HOST, L.CARD):
+            words = (ADDRESS[version][1 - side], "0", str(last), str(count))
+            runs.append(stack.enter_context(_python(lab, side, "sweep.py", *words)))
+            stack.callback(runs[-1].kill)
+        return [_answer(run) for run in runs]
+
+
+def snmp(lab: Lab, side: int) -> dict[str, int]:
+    """``counters_in`` the namespace of ``side``."""
+    return counters_in(lab.namespaces[side])
+
+
+def counters_in(namespace: str) -> dict[str, int]:
+    """The namespace's counters in /proc/net/snmp, netstat and snmp6, as ``Icmp.InEchos`` or ``Ip6InReceives``."""
+    command = run_in(namespace, ["cat", "/proc/net/snmp", "/proc/net/netstat", "/proc/net/snmp6"])
+    lines = subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
+    found = {line.split()[0]: int(line.split()[1]) for line in lines if ":" not in line}
+    pairs = [line.split() for line in lines if ":" in line]
+    for names, values in zip(pairs[::2], pairs[1::2], strict=True):
+        found |= {f"{names[0]}{name}".replace(":", "."): int(n) for name, n in zip(names[1:], values[1:], strict=True)}
+    return found
+
+
+def assert_no_bad_checksums(lab: Lab) -> None:
+    """No layer of either kernel met a wrong checksum; but the probes' IPv4 headers, which are wrong on purpose."""
+    for side in (L.HOST, L.CARD):
+        bad = {name: n for name, n in snmp(lab, side).items() if "CsumErrors" in name and n}
+        bad.pop("IpExt.InCsumErrors", None)
+        assert not bad, f"{L.SIDES[side]}: {bad}"
+
+
+def _python(lab: Lab, side: int, *words: str) -> subprocess.Popen[str]:
+    command = run_in(lab.namespaces[side], [sys.executable, str(HERE / words[0]), *words[1:]])
+    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+
+
+def _answer(run: subprocess.Popen[str]) -> dict[str, Any]:
+    out, _ = run.communicate(timeout=LIMIT_S)
+    assert run.returncode == 0, f"{run.args} ended with status {run.returncode}"
+    answer: dict[str, Any] = json.loads(out)
+    return answer

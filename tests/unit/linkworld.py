@@ -1,0 +1,223 @@
+"""Two sides of a link on one anonymous mapping, under a clock that only the test moves."""
+
+from __future__ import annotations
+
+import mmap
+import struct
+from dataclasses import dataclass, field
+
+from vnetcard import layout as L
+from vnetcard._core import Memory
+from vnetcard.ends import FifoEnds, Generation
+from vnetcard.geometry import Geometry
+from vnetcard.link import Agreement, Link, LinkState, Offer
+
+WINDOW = 16 << 10
+GEOMETRY = Geometry.plan(WINDOW, instance=1, removable=False)
+MTU = 1500
+TICK = 0.01
+TAG = struct.Struct("<III")  # sender's epoch, receiver's epoch, number in the generation
+
+
+class Crash(BaseException):
+    """The process ends here: no handler runs."""
+
+
+@dataclass
+class Clock:
+    now: float = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+class Journal:
+    """A Listener that keeps what it was told."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+        self.up = False
+
+    def link_up(self, agreement: Agreement) -> None:
+        self.lines.append(f"up {agreement}")
+
+    def carrier(self, up: bool, reason: str) -> None:
+        self.up = up
+
+    def report(self, message: str) -> None:
+        self.lines.append(message)
+
+
+class MortalMemory:
+    """The window as a Link sees it; after ``stores_left`` more stores the process is dead."""
+
+    def __init__(self, memory: Memory) -> None:
+        self._memory = memory
+        self.stores_left: int | None = None
+        self.load32, self.load64 = memory.load32, memory.load64
+        self.read, self.words = memory.read, memory.words
+
+    def _one(self) -> None:
+        if self.stores_left is not None:
+            if self.stores_left == 0:
+                raise Crash
+            self.stores_left -= 1
+
+    def store32(self, offset: int, value: int) -> None:
+        self._one()
+        self._memory.store32(offset, value)
+
+    def store64(self, offset: int, value: int) -> None:
+        self._one()
+        self._memory.store64(offset, value)
+
+    def write(self, offset: int, data: bytes) -> None:
+        self._one()
+        self._memory.write(offset, data)
+
+
+@dataclass
+class Books:
+    """What a ledger in shared memory keeps when its agent dies."""
+
+    sent: Generation = field(default_factory=lambda: Generation(0, 0, 0))
+    received: Generation = field(default_factory=lambda: Generation(0, 0, 0))
+    lost: int = 0
+    total_sent: int = 0
+    total_received: int = 0
+
+
+class Side:
+    """One side; ``link`` is None while its agent does not run."""
+
+    def __init__(self, memory: Memory, clock: Clock, number: int, offer: Offer | None = None) -> None:
+        self.memory, self.clock, self.number = memory, clock, number
+        self.offer = offer or Offer(0, MTU)
+        self.books = Books()
+        self.journal = Journal()
+        self.link: Link | None = None
+        self.stalled = False
+        self._expected = ((0, 0), 0)
+
+    def start(self) -> None:
+        self.mortal = MortalMemory(self.memory)
+        self.ends = FifoEnds(self.memory, GEOMETRY, self.number)
+        self.ends._sent, self.ends._received = self.books.sent, self.books.received
+        self.ends.lost = self.books.lost
+        self.link = Link(
+            self.mortal,  # type: ignore[arg-type]
+            self.number,
+            self.ends,
+            self.journal,
+            self.offer,
+            clock=self.clock,
+        )
+        self.stalled = False
+        self.link.start()
+        self._save()
+
+    @property
+    def alive(self) -> Link:
+        assert self.link is not None
+        return self.link
+
+    @property
+    def running(self) -> bool:
+        return self.link is not None and self.link.state is LinkState.RUN
+
+    def _save(self) -> None:
+        self.books.sent, self.books.received = self.ends.sent(), self.ends.received()
+        self.books.lost = self.ends.lost
+
+    def tick(self) -> None:
+        if self.link is not None and not self.stalled:
+            self.link.tick()
+            self._save()
+
+    def crash(self) -> None:
+        """Dead without a goodbye; the ledger and the window stay as they are."""
+        self._save()
+        self.ends.close()
+        self.link = None
+
+    def dies_in(self, stores: int, what: str) -> bool:
+        """Run ``tick``, ``stop`` or ``start`` and die before its store number ``stores``; did it come so far?"""
+        try:
+            if what == "start":
+                self.start()  # a start has no tick before it: die in the first one instead
+                self.mortal.stores_left = stores
+                self.alive.tick()
+            else:
+                self.mortal.stores_left = stores
+                getattr(self.alive, what)()
+        except Crash:
+            self.crash()
+            return True
+        self.mortal.stores_left = None
+        self._save()
+        return False
+
+    def stop(self) -> None:
+        self.alive.stop()
+        self.crash()
+
+    def send(self) -> bool:
+        link, number = self.alive, self.ends.sent().records
+        if not self.ends.send(TAG.pack(link.epoch, link.answered, number)):
+            return False
+        self.books.total_sent += 1
+        self._save()
+        return True
+
+    def receive(self) -> bool:
+        """Take one packet, if there is one, and check that it is the next one of this generation."""
+        link = self.alive
+        packet = self.ends.receive()
+        if packet is None:
+            return False
+        sender, receiver, number = TAG.unpack(packet)
+        generation = (link.answered, link.epoch)
+        assert (sender, receiver) == generation, "a packet of another generation"
+        before, due = self._expected
+        assert number == (due if before == generation else 0), "a packet is missing, twice, or out of order"
+        self._expected = (generation, number + 1)
+        self.books.total_received += 1
+        self._save()
+        return True
+
+    def counters(self) -> dict[str, int]:
+        return self.alive.own.counters()
+
+
+class World:
+    """A host and a card."""
+
+    def __init__(self, host: Offer | None = None, card: Offer | None = None) -> None:
+        self.memory = Memory(mmap.mmap(-1, WINDOW))
+        self.clock = Clock()
+        self.host = Side(self.memory, self.clock, L.HOST, host)
+        self.card = Side(self.memory, self.clock, L.CARD, card)
+        self.sides = (self.host, self.card)
+
+    def go_on(self, seconds: float = 0.3, step: float = TICK) -> None:
+        """Both sides tick for ``seconds`` of fake time."""
+        for _ in range(round(seconds / step)):
+            self.clock.now += step
+            for side in self.sides:
+                side.tick()
+
+    def start(self) -> None:
+        for side in self.sides:
+            side.start()
+        self.go_on()
+        assert self.host.running and self.card.running
+
+    def drain(self) -> None:
+        for side in self.sides:
+            while side.receive():
+                pass
+
+    def check_books(self) -> None:
+        """At rest, with empty rings: sent = received + lost, each way."""
+        for tx, rx in (self.sides, self.sides[::-1]):
+            assert tx.books.total_sent == rx.books.total_received + tx.books.lost

@@ -1,0 +1,149 @@
+"""Configuration: one table of options for command line and file, and the mission's defaults."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from vnetcard import layout as L
+from vnetcard.config import DEFAULT_ADDRESS, PROGRAMS, Config, load, parser
+from vnetcard.errors import ConfigError
+
+VALUES: dict[str, tuple[list[str], Any]] = {
+    "window": (["shm:lab0+64K"], "shm:lab0+64K"),
+    "port": (["tun:tun5"], "tun:tun5"),
+    "name": (["tun5"], "tun5"),
+    "address": (["10.9.9.1/24", "fd00::1/64"], ["10.9.9.1/24", "fd00::1/64"]),
+    "route": (["10.8.0.0/16 via 10.9.9.5", "10.7.0.0/16"], ["10.8.0.0/16 via 10.9.9.5", "10.7.0.0/16"]),
+    "mtu": (["9000"], 9000),
+    "netns": (["lab"], "lab"),
+    "queue-bytes": (["64K"], "64K"),
+    "wait": (["sleep"], "sleep"),
+    "offload": (["csum,tso4"], "csum,tso4"),
+    "persist": ([], True),
+    "log-level": (["debug"], "debug"),
+    "json-log": ([], True),
+}
+"""Option: its words on the command line, and the same in TOML."""
+
+
+def long_options(side: int) -> set[str]:
+    names = {name for action in parser(side)._actions for name in action.option_strings if name.startswith("--")}
+    return {name.removeprefix("--") for name in names} - {"help", "config"}
+
+
+def words(option: str) -> list[str]:
+    values = VALUES[option][0]
+    return [word for value in values for word in (f"--{option}", value)] or [f"--{option}"]
+
+
+def from_file(path: Path, text: str, *argv: str, side: int = L.HOST) -> Config:
+    path.write_text(text, encoding="utf-8")
+    return load(side, ["--config", str(path), *argv])
+
+
+@pytest.mark.parametrize("side", [L.HOST, L.CARD])
+def test_defaults_are_the_missions(side: int) -> None:
+    config = load(side, [])
+    assert config.program == PROGRAMS[side] == ("vnetcard-x86", "vnetcard-fpga")[side]
+    assert config.window == "shm:vnetcard0"
+    assert (config.port, config.name) == ("tun:tun0", "tun0")
+    assert [str(address) for address in config.addresses] == [("10.10.10.1/24", "10.10.10.5/24")[side]]
+    assert (config.mtu, config.netns, config.queue_bytes, config.routes) == (1500, None, None, ())
+    assert (config.wait, config.persist, config.log_level, config.json_log) == ("adaptive", False, "info", False)
+    assert config.offload == {"CSUM", "TSO4", "TSO6", "USO4", "USO6"}
+
+
+def test_both_sides_have_the_same_options_and_each_is_tried_here() -> None:
+    assert long_options(L.HOST) == long_options(L.CARD) == set(VALUES)
+
+
+@pytest.mark.parametrize("option", VALUES)
+def test_file_and_command_line_say_the_same(option: str, tmp_path: Path) -> None:
+    line = f"{option} = {json.dumps(VALUES[option][1])}\n"
+    same = load(L.HOST, words(option))
+    assert from_file(tmp_path / "a.toml", line) == same
+    assert from_file(tmp_path / "a.toml", line.replace("-", "_", option.count("-"))) == same
+    assert same != load(L.HOST, []), "the value tried is the default: it proves nothing"
+
+
+@pytest.mark.parametrize("option", VALUES)
+def test_command_line_goes_before_the_file(option: str, tmp_path: Path) -> None:
+    others: dict[str, Any] = {"mtu": 1400, "address": "10.1.1.1/8", "route": "10.2.0.0/16", "window": "shm:other"}
+    others |= {"port": "tun:tun5", "offload": "off", "queue-bytes": "4K", "wait": "poll", "log-level": "error"}
+    other = others.get(option, False if VALUES[option][1] is True else "tun5")
+    line = f"{option} = {json.dumps(other)}\n"
+    assert from_file(tmp_path / "a.toml", line, *words(option)) == load(L.HOST, words(option))
+
+
+def test_whole_file_is_the_whole_command_line(tmp_path: Path) -> None:
+    text = "".join(f"{option} = {json.dumps(value)}\n" for option, (_, value) in VALUES.items())
+    whole = [word for option in VALUES for word in words(option)]
+    assert from_file(tmp_path / "a.toml", text, side=L.CARD) == load(L.CARD, whole)
+
+
+def test_single_address_and_number_of_bytes_need_no_quotes_or_brackets(tmp_path: Path) -> None:
+    config = from_file(tmp_path / "a.toml", 'address = "10.9.9.1/24"\nqueue-bytes = 65536\n')
+    assert [str(address) for address in config.addresses] == ["10.9.9.1/24"]
+    assert config.queue_bytes == 65536
+
+
+def test_no_address_at_all_is_possible(tmp_path: Path) -> None:
+    assert load(L.HOST, ["--address", "none"]).addresses == ()
+    assert from_file(tmp_path / "a.toml", "address = []\n").addresses == ()
+
+
+def test_error_in_a_file_names_the_file(tmp_path: Path) -> None:
+    for text in ("mtu = 7\n", "wait = 'never'\n", "address = '10.0.0.1'\n", "name = 'a/b'\n", "nonsense = 1\n", "="):
+        with pytest.raises(ConfigError, match=str(tmp_path / "a.toml")):
+            from_file(tmp_path / "a.toml", text)
+
+
+def test_impossible_together_though_each_is_possible(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="1280 at least"):
+        from_file(tmp_path / "a.toml", "mtu = 1000\n", "--address", "fd00::1/64")
+    with pytest.raises(ConfigError, match="give one of them"):
+        from_file(tmp_path / "a.toml", 'port = "tun:tun1"\n', "--name", "tun2")
+
+
+@pytest.mark.parametrize("side", [L.HOST, L.CARD])
+def test_help_shows_every_default_and_an_example(side: int, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as end:
+        load(side, ["--help"])
+    assert end.value.code == 0
+    shown = capsys.readouterr().out
+    for word in ("shm:vnetcard0", "(tun0)", DEFAULT_ADDRESS[side], "(1500)", "(adaptive)", "(info)", "examples:"):
+        assert word in shown
+    assert all(f"--{option}" in shown for option in VALUES)
+
+
+def test_bad_command_line_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as end:
+        load(L.CARD, ["--mtu", "big\nbad"])
+    assert end.value.code == 2
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    assert shown.err.startswith("vnetcard-fpga: error: ") and shown.err.endswith("; try vnetcard-fpga --help\n")
+    assert shown.err.count("\n") == 1
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    key=st.sampled_from(sorted(VALUES)),
+    value=st.recursive(
+        st.none() | st.booleans() | st.integers(-(2**40), 2**40) | st.floats() | st.text(max_size=20),
+        lambda inner: st.lists(inner, max_size=3),
+        max_leaves=4,
+    ),
+)
+def test_any_value_is_taken_or_refused_in_words(key: str, value: Any, tmp_path_factory: pytest.TempPathFactory) -> None:
+    path = tmp_path_factory.getbasetemp() / "any.toml"
+    try:
+        from_file(path, f"{key} = {json.dumps(value)}\n")
+    except ConfigError as error:
+        assert str(path) in str(error)

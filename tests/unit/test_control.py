@@ -1,0 +1,181 @@
+"""The control socket: a line in, a line out, whoever else is connected."""
+
+from __future__ import annotations
+
+import json
+import socket
+import stat
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from vnetcard import control
+from vnetcard.control import ControlServer, ask, socket_path
+from vnetcard.errors import ConfigError, PeerGone
+from vnetcard.layout import CARD, HOST
+
+WINDOW = "shm:control-test"
+Answer = Callable[[dict[str, Any]], dict[str, Any]]
+Serve = Callable[[Answer], ControlServer]
+
+
+def echo(question: dict[str, Any]) -> dict[str, Any]:
+    return {"asked": question["ask"]}
+
+
+@pytest.fixture
+def serve(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Serve]:
+    """Start the host's server of WINDOW; it is closed after the test."""
+    monkeypatch.setenv("VNETCARD_RUN_DIR", str(tmp_path / "run"))
+    made: list[ControlServer] = []
+
+    def start(answer: Answer) -> ControlServer:
+        made.append(ControlServer(socket_path(WINDOW, HOST), answer))
+        return made[-1]
+
+    yield start
+    for server in made:
+        server.close()
+
+
+def connect() -> socket.socket:
+    client = socket.socket(socket.AF_UNIX)
+    client.settimeout(10)
+    client.connect(str(socket_path(WINDOW, HOST)))
+    return client
+
+
+def exchange(line: bytes) -> dict[str, Any]:
+    with connect() as client:
+        client.sendall(line)
+        client.shutdown(socket.SHUT_WR)
+        reply = json.loads(client.makefile("rb").readline())
+    assert isinstance(reply, dict)
+    return reply
+
+
+def test_question_is_answered(serve: Serve) -> None:
+    serve(echo)
+    assert ask(WINDOW, HOST, "status") == {"asked": "status"}
+
+
+def test_socket_is_its_owners_alone(serve: Serve) -> None:
+    serve(echo)
+    path = socket_path(WINDOW, HOST)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
+
+
+@pytest.mark.parametrize(
+    "line", [b"nonsense\n", b"\n", b"", b"\xff\xfe\n", b'["ask"]\n', b"7\n", b"[" * 100_000 + b"\n", b"no end of line"]
+)
+def test_nonsense_is_answered_by_an_error_and_the_next_question_is_heard(serve: Serve, line: bytes) -> None:
+    serve(echo)
+    assert "not understood" in exchange(line)["error"]
+    assert ask(WINDOW, HOST, "status") == {"asked": "status"}
+
+
+def test_error_of_the_agent_is_peer_gone_with_its_words(serve: Serve) -> None:
+    serve(lambda question: {"error": "no window today"})
+    with pytest.raises(PeerGone, match="no window today"):
+        ask(WINDOW, HOST, "status")
+
+
+def test_lost_window_is_said_and_ends_nothing(serve: Serve) -> None:
+    def lost(question: dict[str, Any]) -> dict[str, Any]:
+        raise ValueError("the window is closed")
+
+    serve(lost)
+    for _ in range(2):
+        with pytest.raises(PeerGone, match="window is lost"):
+            ask(WINDOW, HOST, "status")
+
+
+def test_twenty_silent_clients_keep_nobody_waiting(serve: Serve) -> None:
+    serve(echo)
+    silent = [connect() for _ in range(20)]
+    started = time.monotonic()
+    assert ask(WINDOW, HOST, "status") == {"asked": "status"}
+    assert time.monotonic() - started < 1
+    for client in silent:
+        client.close()
+
+
+def test_client_that_dribbles_is_cut_off(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(control, "ANSWER_LIMIT", 0.3)
+    serve(echo)
+    started = time.monotonic()
+    with connect() as client, pytest.raises(OSError):
+        while time.monotonic() - started < 5:
+            client.sendall(b" ")
+            time.sleep(0.02)
+    assert time.monotonic() - started < 3
+
+
+def test_no_answer_begins_after_close(serve: Serve) -> None:
+    entered, go_on, answers = threading.Event(), threading.Event(), []
+
+    def slow(question: dict[str, Any]) -> dict[str, Any]:
+        entered.set()
+        assert go_on.wait(10)
+        answers.append(question)
+        return {}
+
+    server = serve(slow)
+    with connect() as first, connect() as second:
+        first.sendall(b'{"ask": "status"}\n')
+        assert entered.wait(10)
+        second.sendall(b'{"ask": "status"}\n')
+        closing = threading.Thread(target=server.close)
+        closing.start()
+        closing.join(0.2)
+        assert closing.is_alive(), "close returned while an answer was being made"
+        go_on.set()
+        closing.join(10)
+        assert not closing.is_alive()
+        count = len(answers)
+        time.sleep(0.1)
+        assert len(answers) == count
+
+
+def test_close_removes_socket_and_empty_folder_and_twice_is_once(serve: Serve) -> None:
+    server = serve(echo)
+    server.close()
+    server.close()
+    assert not socket_path(WINDOW, HOST).parent.exists()
+    with pytest.raises(PeerGone, match="no host agent answers"):
+        ask(WINDOW, HOST, "status")
+
+
+def test_other_side_has_a_socket_of_its_own(serve: Serve) -> None:
+    serve(echo)
+    with pytest.raises(PeerGone, match="no card agent"):
+        ask(WINDOW, CARD, "status")
+    assert control.windows() == ["shm-control-test"]
+
+
+def test_socket_left_by_a_killed_agent_is_replaced(serve: Serve) -> None:
+    path = socket_path(WINDOW, HOST)
+    path.parent.mkdir(mode=0o700)
+    left = socket.socket(socket.AF_UNIX)
+    left.bind(str(path))
+    left.close()
+    serve(echo)
+    assert ask(WINDOW, HOST, "status") == {"asked": "status"}
+
+
+def test_path_too_long_for_a_socket_is_bad_input(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VNETCARD_RUN_DIR", str(tmp_path / ("x" * 120)))
+    with pytest.raises(ConfigError, match=r"too long.*VNETCARD_RUN_DIR"):
+        ControlServer(socket_path(WINDOW, HOST), echo)
+
+
+def test_two_urls_that_look_alike_have_sockets_of_their_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VNETCARD_RUN_DIR", str(tmp_path))
+    long = "file:/" + "very-long/" * 10
+    urls = ["shm:a b", "shm:a-b", "shm:a--b", f"{long}one/window", f"{long}two/window", "file:/a/b", "file:/a-b"]
+    assert len({socket_path(url, HOST) for url in urls}) == len(urls)

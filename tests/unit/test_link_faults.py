@@ -1,0 +1,177 @@
+"""Either side may die, stall, stop and start at any moment: no wrong packet, none unaccounted for, and up again."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import seed as hypothesis_seed
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
+from unit.cbuild import seed
+from unit.linkworld import Side, World
+
+RECOVERY = 3.0
+"""Seconds of fake time within which the link must be up again."""
+STORES_IN_A_TICK = 16
+
+sides = st.integers(0, 1)
+
+
+class Faults(RuleBasedStateMachine):
+    """Two sides between whose steps, and inside them, anything happens."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.world = World()
+
+    @initialize(up=st.booleans(), counts=st.tuples(*[st.integers(0, 5)] * 4))
+    def begin(self, up: bool, counts: tuple[int, int, int, int]) -> None:
+        if up:
+            self.world.start()
+            self.send(0, counts[0]), self.send(1, counts[1])
+            self.receive(0, counts[2]), self.receive(1, counts[3])
+
+    def side(self, n: int) -> Side:
+        return self.world.sides[n]
+
+    @rule(n=sides)
+    def start(self, n: int) -> None:
+        if self.side(n).link is None:
+            self.side(n).start()
+
+    @rule(n=sides, count=st.integers(1, 3))
+    def tick(self, n: int, count: int) -> None:
+        for _ in range(count):
+            self.world.clock.now += 0.001
+            self.side(n).tick()
+
+    @rule(seconds=st.sampled_from([0.05, 0.3, 1.5, 30.0]))
+    def time_passes(self, seconds: float) -> None:
+        self.world.clock.now += seconds
+
+    @rule(seconds=st.sampled_from([0.05, 0.3, 1.5]))
+    def both_live_on(self, seconds: float) -> None:
+        self.world.go_on(seconds)
+
+    @rule(n=sides, count=st.integers(1, 80))
+    def send(self, n: int, count: int) -> None:
+        side = self.side(n)
+        while side.link is not None and not side.stalled and count and side.send():
+            count -= 1
+
+    @rule(n=sides, count=st.integers(1, 80))
+    def receive(self, n: int, count: int) -> None:
+        side = self.side(n)
+        while side.link is not None and not side.stalled and count and side.receive():
+            count -= 1
+
+    @rule(n=sides)
+    def crash(self, n: int) -> None:
+        if self.side(n).link is not None:
+            self.side(n).crash()
+
+    @rule(n=sides, stores=st.integers(0, STORES_IN_A_TICK), what=st.sampled_from(["tick", "tick", "stop"]))
+    def crash_inside(self, n: int, stores: int, what: str) -> None:
+        side = self.side(n)
+        if side.link is not None and not side.stalled and not side.dies_in(stores, what) and what == "stop":
+            side.crash()
+
+    @rule(n=sides)
+    def restart(self, n: int) -> None:
+        if self.side(n).link is not None:
+            self.side(n).crash()
+        self.side(n).start()
+
+    @rule(n=sides)
+    def stop_cleanly(self, n: int) -> None:
+        if self.side(n).link is not None:
+            self.side(n).stop()
+
+    @rule(n=sides)
+    def stall_or_wake(self, n: int) -> None:
+        self.side(n).stalled = not self.side(n).stalled
+
+    @invariant()
+    def no_honest_peer_is_accused(self) -> None:
+        for side in self.world.sides:
+            if side.link is not None:
+                count = side.counters()
+                assert (count["viol_side_block"], count["viol_final_count"], count["own_restart"]) == (0, 0, 0)
+
+    def teardown(self) -> None:
+        for side in self.world.sides:
+            side.stalled = False
+            if side.link is None:
+                side.start()
+        self.world.go_on(RECOVERY)
+        assert all(side.running and side.journal.up for side in self.world.sides)
+        self.world.drain()
+        self.world.check_books()
+        for side in self.world.sides:
+            assert side.send()
+        self.world.drain()
+        self.world.check_books()
+
+
+def run_machine(examples: int, steps: int) -> None:
+    hypothesis_seed(seed())(Faults)
+    quiet = [HealthCheck.too_slow, HealthCheck.filter_too_much]
+    budget = settings(max_examples=examples, stateful_step_count=steps, deadline=None, suppress_health_check=quiet)
+    run_state_machine_as_test(Faults, settings=budget)
+
+
+@pytest.mark.slow
+def test_link_survives_whatever_befalls_either_side() -> None:
+    run_machine(examples=600, steps=30)
+
+
+@pytest.mark.campaign
+@pytest.mark.timeout(3600)
+def test_link_survives_for_long() -> None:
+    run_machine(examples=20_000, steps=60)
+
+
+@pytest.mark.parametrize("victim", [0, 1])
+@pytest.mark.parametrize("stores", range(STORES_IN_A_TICK))
+@pytest.mark.parametrize("what", ["tick", "stop", "start"])
+def test_death_between_any_two_stores_leaves_a_link_that_comes_back(victim: int, stores: int, what: str) -> None:
+    world = World()
+    world.start()
+    hurt, other = world.sides[victim], world.sides[1 - victim]
+    for side in world.sides:
+        assert side.send() and side.send()
+    assert hurt.receive() and other.receive()
+    if what == "tick":  # the one that answers: its peer is new
+        other.crash()
+        other.start()
+    if what == "start":
+        hurt.crash()
+        other.tick()
+    died = hurt.dies_in(stores, what)
+    other.tick()
+    if died or what == "stop":
+        hurt.crash() if hurt.link is not None else None
+        hurt.start()
+    world.go_on(RECOVERY)
+    assert hurt.running and other.running
+    world.drain()
+    world.check_books()
+
+
+@pytest.mark.parametrize("victim", [0, 1])
+def test_what_arrived_is_not_lost_when_a_side_dies_twice_before_the_other_looks(victim: int) -> None:
+    world = World()
+    world.start()
+    hurt, other = world.sides[victim], world.sides[1 - victim]
+    assert all(other.send() for _ in range(10))
+    assert all(hurt.receive() for _ in range(7))
+    hurt.crash()
+    hurt.start()
+    other.tick()  # has answered, but ...
+    hurt.tick()  # ... only the victim has seen both answers, and runs
+    assert hurt.running and not other.running
+    hurt.crash()
+    hurt.start()
+    world.go_on()
+    world.check_books()
+    assert other.books.lost == 3

@@ -1,0 +1,300 @@
+"""The handshake, case by case, under a clock that only the test moves."""
+
+from __future__ import annotations
+
+import pytest
+from unit.linkworld import MTU, TICK, Side, World
+
+from vnetcard import _core
+from vnetcard import layout as L
+from vnetcard.link import LinkState, Offer
+from vnetcard.sideblock import SideBlock
+
+CSUM, TSO4, USO4 = (L.FEATURES[name] for name in ("CSUM", "TSO4", "USO4"))
+
+
+class Puppet:
+    """A card whose words in the side block the test writes one by one."""
+
+    def __init__(self, world: World, *, mtu: int = MTU, version: int = L.VERSION, epoch: int = 0xBEEF) -> None:
+        self.world, self.block, self.host = world, SideBlock(world.memory, L.CARD), world.host
+        self.say(version=version, mtu=mtu, features=0, queue_mask=1, epoch=epoch)
+
+    def say(self, **words: int) -> None:
+        for name, value in words.items():
+            self.block.store(name, value)
+
+    def tick(self, seconds: float = TICK) -> None:
+        """The host ticks for a while, and this side's heart beats."""
+        for _ in range(round(seconds / TICK)):
+            self.world.clock.now += TICK
+            self.block.beat()
+            self.host.tick()
+
+    def come_up(self) -> None:
+        if self.host.link is None:
+            self.host.start()
+        self.tick()
+        self.say(answered=self.host.alive.epoch)
+        self.tick()
+        assert self.host.running
+
+
+def lines(side: Side) -> str:
+    return "\n".join(side.journal.lines)
+
+
+# --- up, down and the agreement --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("first", [0, 1])
+def test_link_comes_up_whoever_starts_first(first: int) -> None:
+    world = World()
+    world.sides[first].start()
+    world.go_on(5.0)
+    assert world.sides[first].alive.state is LinkState.WAITING
+    world.sides[1 - first].start()
+    world.go_on()
+    for side, other in (world.sides, world.sides[::-1]):
+        assert side.running and side.journal.up
+        assert side.send() and other.receive() and not other.receive()
+    assert SideBlock(world.memory, L.HOST).load("state") == L.STATES["RUN"]
+
+
+@pytest.mark.parametrize(
+    ("host", "card", "agreed"),
+    [
+        (CSUM | TSO4, CSUM, CSUM),
+        (CSUM | TSO4, CSUM | TSO4 | USO4, CSUM | TSO4),
+        (TSO4, TSO4, 0),
+        (CSUM, 0, 0),
+        (CSUM, 0xFFFF_FFFF, CSUM),
+    ],
+)
+def test_features_are_the_intersection_and_nothing_without_csum(host: int, card: int, agreed: int) -> None:
+    world = World(Offer(host, MTU), Offer(card, MTU))
+    world.start()
+    for side in world.sides:
+        agreement = side.alive.agreement
+        assert agreement is not None and agreement.features == agreed
+        assert agreement.packet_max == (L.FRAME_MAX - L.VNET_HDR if agreed & ~CSUM else MTU)
+
+
+@pytest.mark.parametrize(("host", "card"), [(1500, 9000), (9000, 1500), (68, 65535)])
+def test_mtu_is_the_smaller_one(host: int, card: int) -> None:
+    world = World(Offer(0, host), Offer(0, card))
+    world.start()
+    for side in world.sides:
+        agreement = side.alive.agreement
+        assert agreement is not None and agreement.mtu == agreement.packet_max == min(host, card)
+
+
+def test_clean_stop_is_seen_at_once() -> None:
+    world = World()
+    world.start()
+    world.card.stop()
+    world.host.tick()
+    assert world.host.alive.state is LinkState.WAITING and not world.host.journal.up
+    assert "the peer has stopped" in lines(world.host)
+    assert not world.host.send()
+    world.card.start()
+    world.go_on()
+    assert world.host.running and world.card.running
+
+
+def test_restarted_peer_is_counted_and_what_it_did_not_take_is_lost() -> None:
+    world = World()
+    world.start()
+    assert all(world.host.send() for _ in range(5)) and world.card.receive()
+    world.card.crash()
+    world.card.start()
+    world.go_on()
+    assert world.host.counters()["peer_restart"] == 1
+    assert world.host.books.lost == 4
+    world.check_books()
+
+
+def test_withdrawn_feature_leads_to_a_link_without_it() -> None:
+    world = World(Offer(CSUM | TSO4, MTU), Offer(CSUM | TSO4, MTU))
+    world.start()
+    world.host.alive.withdraw(TSO4, "the kernel said no")
+    world.go_on()
+    for side in world.sides:
+        agreement = side.alive.agreement
+        assert agreement is not None and agreement.features == CSUM
+    assert world.host.counters()["offload_refused"] == 1
+
+
+# --- what a peer must not say ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("version", [0, L.VERSION + 1, 0xFFFF_FFFF])
+@pytest.mark.parametrize("epoch", [0xBEEF, 0xCAFE], ids=["same epoch", "new epoch"])
+def test_other_version_is_refused_in_words_once_and_recovers(version: int, epoch: int) -> None:
+    world = World()
+    puppet = Puppet(world, version=version)
+    world.host.start()
+    puppet.tick(1.0)
+    link = world.host.alive
+    assert link.state is LinkState.REFUSED
+    assert f"wire format {version}, this side {L.VERSION}" in link.reason
+    assert lines(world.host).count("link refused: the peer speaks") <= 2
+    assert world.host.counters()["refused"] == 1
+    assert (link.own.load("state"), link.own.load("answered")) == (L.STATES["REFUSED"], 0)
+    puppet.say(version=L.VERSION, epoch=epoch)
+    puppet.come_up()
+
+
+@pytest.mark.parametrize("mtu", [0, L.MTU_MIN - 1, L.MTU_MAX + 1, 0xFFFF_FFFF])
+def test_impossible_mtu_is_refused_counted_once_and_recovers(mtu: int) -> None:
+    world = World()
+    puppet = Puppet(world, mtu=mtu)
+    world.host.start()
+    puppet.say(answered=world.host.alive.epoch)
+    puppet.tick(1.0)
+    assert world.host.alive.state is LinkState.REFUSED
+    assert f"an MTU of {mtu}; {L.MTU_MIN} to {L.MTU_MAX} is possible" in world.host.alive.reason
+    assert world.host.counters()["refused"] == 1
+    puppet.say(mtu=MTU)
+    puppet.come_up()
+
+
+def test_mtu_that_turns_bad_after_it_was_answered_is_a_violation() -> None:
+    world = World()
+    puppet = Puppet(world)
+    world.host.start()
+    puppet.tick()
+    puppet.say(mtu=0, answered=world.host.alive.epoch)
+    puppet.tick()
+    assert world.host.alive.state is LinkState.REFUSED
+    assert world.host.counters()["viol_side_block"] == 1
+    puppet.say(mtu=MTU)
+    puppet.come_up()
+
+
+def test_epoch_that_flickers_is_a_violation_and_the_link_comes_back() -> None:
+    world = World()
+    world.start()
+    before = world.host.alive.epoch
+    card = SideBlock(world.memory, L.CARD)
+    epoch = card.load("epoch")
+    card.store("epoch", epoch ^ 1)
+    assert not world.host.receive()
+    card.store("epoch", epoch)
+    world.go_on()
+    assert world.host.running and world.card.running
+    assert world.host.alive.epoch != before
+    count = world.host.counters()
+    assert (count["viol_side_block"], count["own_restart"]) == (1, 1)
+
+
+@pytest.mark.parametrize("event", [_core.EVENT_EPOCH, _core.EVENT_VIOLATION])
+def test_event_of_the_generation_before_is_no_violation_in_this_one(
+    event: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # A pump may meet the new epoch, or what stands behind it, while the link is just answering it.
+    world = World()
+    world.start()
+    world.card.crash()
+    world.card.start()
+    ends, hold = world.host.ends, world.host.ends.hold
+
+    def hold_late() -> None:
+        hold()
+        if ends._current.peer_epoch != world.card.alive.epoch:
+            ends._events |= event
+
+    monkeypatch.setattr(ends, "hold", hold_late)
+    world.host.tick()
+    world.go_on()
+    assert world.host.running and world.card.running
+    count = world.host.counters()
+    assert (count["viol_side_block"], count["own_restart"], count["peer_restart"]) == (0, 0, 1)
+
+
+@pytest.mark.parametrize("line", ["h2c_cons", "c2h_prod"])
+def test_impossible_index_leads_to_a_new_epoch_and_back(line: str) -> None:
+    world = World()
+    world.start()
+    while world.host.send():
+        pass
+    world.memory.store32(L.queue_offset(0) + L.QUEUE_LINES[line], 1)
+    assert not world.host.send() and not world.host.receive()
+    world.go_on()
+    assert world.host.running and world.card.running
+    assert world.host.counters()["own_restart"] == 1
+    assert world.card.counters()["own_restart"] == 0
+    world.drain()
+    world.check_books()
+
+
+@pytest.mark.parametrize("claimed", [4, 2**32, 2**64 - 1])
+def test_final_count_above_what_was_sent_is_clamped_and_counted(claimed: int) -> None:
+    world = World()
+    puppet = Puppet(world)
+    puppet.come_up()
+    assert all(world.host.send() for _ in range(3))
+    ours = world.host.alive.epoch
+    puppet.say(answered=0, epoch=0xF00D)
+    puppet.say(final_own_epoch=0xBEEF, final_peer_epoch=ours)
+    puppet.block.store64("final_records", claimed)
+    puppet.come_up()
+    assert world.host.counters()["viol_final_count"] == 1
+    assert world.host.books.lost == 0
+
+
+def test_final_count_of_another_generation_counts_for_nothing() -> None:
+    world = World()
+    puppet = Puppet(world)
+    puppet.come_up()
+    assert all(world.host.send() for _ in range(3))
+    puppet.say(answered=0, epoch=0xF00D, final_own_epoch=0xBEEF, final_peer_epoch=world.host.alive.epoch ^ 1)
+    puppet.block.store64("final_records", 3)
+    puppet.come_up()
+    assert world.host.books.lost == 3
+
+
+# --- the watch ---------------------------------------------------------------------------------------------
+
+
+def test_silent_peer_is_dead_after_a_second_and_comes_back_without_loss() -> None:
+    world = World()
+    world.start()
+    assert world.card.send()
+    world.card.stalled = True
+    world.go_on(0.85)
+    assert world.host.running
+    world.go_on(0.25)
+    assert world.host.alive.state is LinkState.PEER_DEAD and not world.host.journal.up
+    assert "no heartbeat for 1 s" in lines(world.host)
+    assert not world.host.send()
+    world.card.stalled = False
+    world.go_on()
+    assert world.host.running and world.host.journal.up
+    count = world.host.counters()
+    assert (count["peer_dead"], count["peer_back"], count["own_restart"], count["link_up"]) == (1, 1, 0, 1)
+    assert world.host.receive()
+    world.check_books()
+    assert (world.host.books.lost, world.card.books.lost) == (0, 0)
+
+
+@pytest.mark.parametrize("gap", [0.9, 1.5, 60.0, 86400.0])
+def test_our_own_absence_does_not_make_the_peer_dead(gap: float) -> None:
+    world = World()
+    world.start()
+    world.clock.now += gap  # the whole machine slept
+    world.host.tick()
+    assert world.host.running
+    world.go_on()
+    for side in world.sides:
+        assert side.running and side.counters()["peer_dead"] == 0
+
+
+def test_window_of_all_ones_is_a_device_that_is_gone() -> None:
+    world = World()
+    world.start()
+    world.memory.write(L.side_offset(L.HOST), b"\xff" * 64)
+    world.host.tick()  # too early for a heartbeat, which in a real window would change nothing
+    assert world.host.alive.state is LinkState.GONE and not world.host.journal.up
+    assert "all ones: the device is gone" in world.host.alive.reason
+    assert not world.host.send()

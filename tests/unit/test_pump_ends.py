@@ -1,0 +1,129 @@
+"""What the pumps tell the handshake: generations, events, and books that a peer cannot change."""
+
+from __future__ import annotations
+
+import mmap
+import os
+import select
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from unit.cbuild import build, must_pass
+
+from vnetcard import _core
+from vnetcard import layout as L
+from vnetcard._core import Memory
+from vnetcard.ends import Generation, PumpEnds
+from vnetcard.fifo import Fifo
+from vnetcard.geometry import Geometry
+from vnetcard.port.pair import PairPort
+
+WINDOW = 64 << 10
+GEOMETRY = Geometry.plan(WINDOW, instance=1, removable=False)
+PEER_EPOCH = L.side_offset(L.CARD) + L.SIDE_CONTROL.offset("epoch")
+C2H_PROD = L.queue_offset(0) + L.QUEUE_LINES["c2h_prod"]
+LEDGERS = [L.queue_offset(0) + L.QUEUE_LEDGERS[name] for name in ("h2c_tx", "c2h_rx")]
+
+
+class Host:
+    """The pumps of a host, and the bare FIFOs of a card beside them."""
+
+    def __init__(self) -> None:
+        self.memory = Memory(mmap.mmap(-1, WINDOW))
+        self.port = PairPort("host")
+        self.attention = os.eventfd(0, os.EFD_NONBLOCK)
+        self.ends = PumpEnds(
+            self.memory, GEOMETRY, L.HOST, self.port, attention_fd=self.attention, wait="sleep", futex=True
+        )
+        self.to_host = Fifo(self.memory, GEOMETRY, "c2h", role="producer")
+        self.from_host = Fifo(self.memory, GEOMETRY, "h2c", role="consumer")
+
+    def begin(self, own: int, peer: int) -> None:
+        self.ends.hold()
+        self.memory.store32(PEER_EPOCH, peer)
+        self.ends.reset()
+        self.to_host.reset()
+        self.from_host.reset()
+        self.ends.begin(own_epoch=own, peer_epoch=peer, features=0, packet_max=1500)
+        self.ends.run()
+
+    def deliver(self, count: int) -> None:
+        for _ in range(count):
+            assert self.to_host.try_push(b"E packet")
+            assert select.select([self.port.far], [], [], 2)[0]
+            self.port.far.recv(100)
+
+    def take(self, count: int) -> None:
+        for _ in range(count):
+            self.port.far.send(b"E packet")
+            deadline = time.monotonic() + 2
+            while self.from_host.try_pop() is None:
+                assert time.monotonic() < deadline
+
+    def close(self) -> None:
+        self.ends.close()
+        self.port.close()
+        os.close(self.attention)
+
+
+@pytest.fixture
+def host() -> Iterator[Host]:
+    host = Host()
+    yield host
+    host.close()
+
+
+def test_generation_received_in_is_the_last_one_that_brought_a_record(host: Host) -> None:
+    host.begin(1, 2)
+    host.deliver(3)
+    host.begin(3, 4)
+    host.ends.hold()
+    assert host.ends.received() == Generation(1, 2, 3)  # a peer that has not settled it yet will ask
+    host.begin(3, 4)
+    host.deliver(1)
+    host.ends.hold()
+    assert host.ends.received() == Generation(3, 4, 1)
+
+
+def test_generation_sent_in_begins_at_once(host: Host) -> None:
+    host.begin(1, 2)
+    host.take(3)
+    host.ends.hold()
+    assert host.ends.sent() == Generation(1, 2, 3)
+    host.begin(3, 4)
+    host.ends.hold()
+    assert host.ends.sent() == Generation(3, 4, 0)
+
+
+def test_events_of_a_generation_end_with_it(host: Host) -> None:
+    host.begin(1, 2)
+    host.memory.store32(C2H_PROD, 1)
+    assert select.select([host.attention], [], [], 2)[0]
+    host.begin(3, 4)
+    assert host.ends.take_events() == 0
+    host.memory.store32(C2H_PROD, 1)
+    os.eventfd_read(host.attention)
+    assert select.select([host.attention], [], [], 2)[0]
+    assert host.ends.take_events() == _core.EVENT_VIOLATION
+
+
+def test_books_of_the_handshake_are_out_of_the_peers_reach(host: Host) -> None:
+    host.begin(1, 2)
+    host.deliver(2)
+    host.take(2)
+    host.ends.hold()
+    for ledger in LEDGERS:
+        host.memory.write(ledger, b"\xff" * 2 * L.LEDGER_SLOT_BYTES)
+    assert host.ends.sent() == host.ends.received() == Generation(1, 2, 2)
+    host.ends.settle(0)
+    host.begin(3, 4)
+    host.take(1)
+    host.ends.hold()
+    assert host.ends.sent() == Generation(3, 4, 1)
+
+
+def test_stray_kick_does_not_keep_an_idle_pump_awake(tmp_path: Path) -> None:
+    program = build(tmp_path, "pump_kick.c", "vnc_pump.c", "vnc_tx.c", "vnc_rx.c")
+    assert int(must_pass(program)) <= 5

@@ -1,0 +1,293 @@
+"""The contracts of windows and ports as checks that anybody can run on their own backend.
+
+``check_window`` and ``check_port`` run every check; each raises AssertionError with the promise that was
+broken.  ``WINDOW_CHECKS`` and ``PORT_CHECKS`` are the checks one by one, for a test runner's table.
+They need no test framework, nor does anything here need root, as far as the backend itself does not.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+from collections.abc import Callable, Iterator
+from typing import NamedTuple, Protocol
+
+from vnetcard import layout as L
+from vnetcard.errors import Closed, WindowUnavailable
+from vnetcard.fifo import Fifo
+from vnetcard.port import Port
+from vnetcard.window import BACKENDS, Window, WindowUrl
+
+PACKET_SIZES = (20, 21, 63, 64, 65, 576, 1280, 1499, 1500)
+"""Bytes of the packets that cross a port in ``check_port``."""
+PATIENCE = 5.0
+"""Seconds until a packet that did not arrive counts as lost."""
+
+
+class OpenWindow(Protocol):
+    """Opens one window, always the same: ``open_one(HOST)``, and meanwhile ``open_one(CARD)``."""
+
+    def __call__(self, side: int, /) -> Window:
+        """Open, or create, the window for ``side``; as ``vnetcard.window.open_window`` does."""
+
+
+class Far(Protocol):
+    """What is beyond a port: a network stack, a socket.  IP packets, as they are on the interface."""
+
+    def send(self, packet: bytes, /) -> object:
+        """Send ``packet`` towards the port; it is to be read from the port's descriptor."""
+
+    def recv(self, size: int, /) -> bytes:
+        """The next packet that was written into the port; TimeoutError or BlockingIOError when there is none."""
+
+
+class NearAndFar(NamedTuple):
+    """A port just opened and what is beyond it."""
+
+    port: Port
+    far: Far
+
+
+OpenPort = Callable[[], NearAndFar]
+"""Opens a port with carrier, that nobody else sends packets to; the check closes it."""
+
+
+def check_window(open_one: OpenWindow) -> None:
+    """Run all of WINDOW_CHECKS; AssertionError names the promise that the backend does not keep."""
+    for check in WINDOW_CHECKS:
+        check(open_one)
+
+
+def check_port(open_one: OpenPort) -> None:
+    """Run all of PORT_CHECKS; AssertionError names the promise that the backend does not keep."""
+    for check in PORT_CHECKS:
+        check(open_one)
+
+
+def _promise(kept: bool, promise: str) -> None:
+    if not kept:
+        raise AssertionError(promise)
+
+
+# --- windows -----------------------------------------------------------------------------------------
+
+
+@contextlib.contextmanager
+def _both(open_one: OpenWindow) -> Iterator[tuple[Window, Window]]:
+    with contextlib.closing(open_one(L.HOST)) as host, contextlib.closing(open_one(L.CARD)) as card:
+        yield host, card
+
+
+def both_sides_see_one_geometry(open_one: OpenWindow) -> None:
+    """Creating and attaching agree, and the memory holds what the geometry says."""
+    with _both(open_one) as (host, card):
+        _promise(host.geometry == card.geometry, f"geometries differ: {host.geometry} and {card.geometry}")
+        _promise(host.geometry.instance != 0, "the instance is never 0")
+        for window in (host, card):
+            ends = [ring.offset + ring.size for pair in window.geometry.rings for ring in pair]
+            _promise(max(ends) <= window.memory.size, "every ring lies inside the memory")
+
+
+def stores_cross(open_one: OpenWindow) -> None:
+    """What one side stores in its own lines, the other loads."""
+    with _both(open_one) as (host, card):
+        for mine, peer, side in ((host, card, L.HOST), (card, host, L.CARD)):
+            at = L.side_offset(side) + L.SIDE_CONTROL.offset("heartbeat")
+            for value in (1, 0xFFFF_FFFF, 0x0102_0304, 0):
+                mine.memory.store32(at, value)
+                deadline = time.monotonic() + PATIENCE
+                while peer.memory.load32(at) != value:
+                    _promise(time.monotonic() < deadline, f"{value:#x} stored at {at:#x} does not reach the peer")
+
+
+def packets_cross(open_one: OpenWindow) -> None:
+    """A FIFO over the window carries packets in both directions, also around the end of the ring."""
+    with _both(open_one) as (host, card):
+        for direction, sender, receiver in (("h2c", host, card), ("c2h", card, host)):
+            push = Fifo(sender.memory, sender.geometry, direction, role="producer")
+            pop = Fifo(receiver.memory, receiver.geometry, direction, role="consumer")
+            with contextlib.closing(push), contextlib.closing(pop):
+                push.reset()
+                pop.reset()
+                for n in range(64):
+                    packet = os.urandom(1 + n * push.frame_max // 160)
+                    _promise(push.try_push(packet), f"{direction}: an empty ring took no packet")
+                    _promise(
+                        pop.try_pop() == packet, f"{direction}: packet {n} of {len(packet)} bytes came out changed"
+                    )
+
+
+def side_belongs_to_one_opener(open_one: OpenWindow) -> None:
+    """A second opener of a side is refused, and told the pid of the first; the other side stays free."""
+    with contextlib.closing(open_one(L.HOST)):
+        try:
+            open_one(L.HOST).close()
+        except WindowUnavailable as error:
+            _promise(str(os.getpid()) in str(error), f"the refusal does not name pid {os.getpid()}: {error}")
+        else:
+            raise AssertionError("a side that is taken could be opened again")
+        open_one(L.CARD).close()
+
+
+def refused_opener_harms_nothing(open_one: OpenWindow) -> None:
+    """After a refusal the holder still holds its side, and the window works."""
+    with _both(open_one) as (host, card):
+        for side in (L.HOST, L.CARD, L.HOST, L.CARD):
+            with contextlib.suppress(WindowUnavailable):
+                open_one(side).close()
+                raise AssertionError("a refusal released the side that it was about")
+        _promise(host.vanished() is None and card.vanished() is None, "a refused opener removed the window")
+
+
+def url_is_canonical(open_one: OpenWindow) -> None:
+    """Both sides name the window alike, without a size, and parsing the name gives it back."""
+    with _both(open_one) as (host, card):
+        _promise(host.url == card.url, f"two names for one window: {host.url} and {card.url}")
+        kind, colon, place = host.url.partition(":")
+        _promise(bool(kind and colon and place) and "+" not in place, f"{host.url} is not KIND:PLACE without a size")
+        if kind in BACKENDS:
+            _promise(str(WindowUrl.parse(host.url)) == host.url, f"{host.url} changes when it is parsed")
+
+
+def side_is_free_after_close(open_one: OpenWindow) -> None:
+    """Close gives the side back, twice is once, and a restarted side finds the peer's window again."""
+    with contextlib.closing(open_one(L.CARD)) as card:
+        for _ in range(3):
+            host = open_one(L.HOST)
+            _promise(host.geometry == card.geometry, "a side that restarts beside its peer meets another window")
+            host.close()
+            host.close()
+        _promise(card.vanished() is None, "the window went while one side still had it")
+
+
+def live_window_has_not_vanished(open_one: OpenWindow) -> None:
+    """``vanished`` says None again and again while all is well."""
+    with _both(open_one) as (host, card):
+        for window in (host, card, host, card):
+            _promise(window.vanished() is None, f"a window in use has vanished: {window.vanished()}")
+
+
+WINDOW_CHECKS: tuple[Callable[[OpenWindow], None], ...] = (
+    both_sides_see_one_geometry,
+    stores_cross,
+    packets_cross,
+    side_belongs_to_one_opener,
+    refused_opener_harms_nothing,
+    url_is_canonical,
+    side_is_free_after_close,
+    live_window_has_not_vanished,
+)
+
+
+# --- ports -------------------------------------------------------------------------------------------
+
+
+def _packet(size: int, mark: int) -> bytes:
+    """An IPv4 packet of ``size`` bytes between two test networks, protocol 253 (RFC 3692: experiments)."""
+    head = (
+        bytes([0x45, 0])
+        + size.to_bytes(2, "big")
+        + bytes([0, mark, 0, 0, 64, 253, 0, 0, 198, 51, 100, 1, 192, 0, 2, 1])
+    )
+    words = sum(int.from_bytes(head[n : n + 2], "big") for n in range(0, 20, 2))
+    checksum = ~((words & 0xFFFF) + (words >> 16)) & 0xFFFF
+    return head[:10] + checksum.to_bytes(2, "big") + head[12:] + bytes((mark + n) & 0xFF for n in range(size - 20))
+
+
+def _read(port: Port) -> bytes:
+    deadline = time.monotonic() + PATIENCE
+    while True:
+        with contextlib.suppress(BlockingIOError):
+            return os.read(port.fd, 1 << 17)
+        _promise(time.monotonic() < deadline, "a packet sent to the port is not there to be read")
+        time.sleep(0.001)
+
+
+def _header(port: Port) -> bytes:
+    return bytes(L.VNET_HDR) if port.vnet else b""
+
+
+@contextlib.contextmanager
+def _opened(open_one: OpenPort) -> Iterator[NearAndFar]:
+    pair = open_one()
+    with contextlib.closing(pair.port):
+        yield pair
+
+
+def descriptor_never_waits_and_is_not_inherited(open_one: OpenPort) -> None:
+    """Reading an empty port raises BlockingIOError; a child process does not get the descriptor."""
+    with _opened(open_one) as (port, _):
+        _promise(not os.get_blocking(port.fd), "the descriptor waits")
+        _promise(not os.get_inheritable(port.fd), "the descriptor would be inherited")
+        _promise(bool(port.name), "the port has no name")
+        with contextlib.suppress(BlockingIOError):
+            raise AssertionError(f"a port just opened holds {len(os.read(port.fd, 1 << 17))} bytes")
+
+
+def each_read_is_one_whole_packet(open_one: OpenPort) -> None:
+    """Packets come out one a read, in order and unchanged, led by a virtio_net_hdr where ``vnet`` says so."""
+    with _opened(open_one) as (port, far):
+        packets = [_packet(size, n) for n, size in enumerate(PACKET_SIZES)]
+        for packet in packets:
+            far.send(packet)
+        for packet in packets:
+            got = _read(port)
+            _promise(got[len(_header(port)) :] == packet, f"{len(packet)} bytes were sent, {len(got)} read, or changed")
+
+
+def each_write_is_one_whole_packet(open_one: OpenPort) -> None:
+    """Packets go in one a write, in order and unchanged."""
+    with _opened(open_one) as (port, far):
+        packets = [_packet(size, n) for n, size in enumerate(PACKET_SIZES)]
+        for packet in packets:
+            os.write(port.fd, _header(port) + packet)
+        for packet in packets:
+            got = far.recv(1 << 17)
+            _promise(got == packet, f"{len(packet)} bytes were written, {len(got)} came out, or changed")
+
+
+def offloads_are_known_kinds_and_probing_leaves_nothing(open_one: OpenPort) -> None:
+    """``probe_offload`` names kinds of layout.FEATURES, and ``set_offload`` takes those that it allows."""
+    with _opened(open_one) as (port, far):
+        for _ in range(2):
+            verdicts = port.probe_offload()
+            _promise(set(verdicts) <= set(L.FEATURES), f"unknown kinds: {sorted(set(verdicts) - set(L.FEATURES))}")
+        allowed = sum(L.FEATURES[kind] for kind, why in verdicts.items() if not why)
+        for features in (allowed, 0, allowed & L.FEATURES["CSUM"], 0):
+            port.set_offload(features)
+        packet = _packet(100, 7)
+        far.send(packet)
+        _promise(_read(port)[len(_header(port)) :] == packet, "after probing, something else comes out of the port")
+
+
+def carrier_can_be_set_at_any_time(open_one: OpenPort) -> None:
+    """Up twice and down twice are fine, and with carrier the port carries."""
+    with _opened(open_one) as (port, far):
+        for up in (False, False, True, True):
+            port.set_carrier(up)
+        os.write(port.fd, _header(port) + _packet(64, 1))
+        _promise(far.recv(1 << 17) == _packet(64, 1), "with carrier up again a packet was lost")
+
+
+def close_gives_the_descriptor_back(open_one: OpenPort) -> None:
+    """After ``close`` the descriptor is closed; twice is once; the port can be opened again."""
+    for _ in range(3):
+        port = open_one().port
+        fd = port.fd
+        port.close()
+        with contextlib.suppress(OSError):
+            os.fstat(fd)
+            raise AssertionError("the descriptor is still open after close()")
+        with contextlib.suppress(Closed):
+            port.close()
+
+
+PORT_CHECKS: tuple[Callable[[OpenPort], None], ...] = (
+    descriptor_never_waits_and_is_not_inherited,
+    each_read_is_one_whole_packet,
+    each_write_is_one_whole_packet,
+    offloads_are_known_kinds_and_probing_leaves_nothing,
+    carrier_can_be_set_at_any_time,
+    close_gives_the_descriptor_back,
+)
