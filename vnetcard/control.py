@@ -159,9 +159,3 @@ def ask(window: str, side: int, question: str) -> dict[str, Any]:
     if "error" in reply:
         raise PeerGone(f"the {L.SIDES[side]} agent for {window} cannot answer: {reply['error']}")
     return reply
-
-
-def windows() -> list[str]:
-    """The slugs of windows whose agents have a socket here, sorted."""
-    names = {path.name.removesuffix(".sock").rpartition(".")[0] for path in folder().glob("*.sock")}
-    return sorted(names)

@@ -127,12 +127,6 @@ class Interface:
             **more,
         )
 
-    def counters(self) -> dict[str, int]:
-        """The kernel's own rx/tx packet and drop counters of the interface (``ip -s link``)."""
-        (link,) = self._netlink.get_links(self.index)
-        stats = link.get_attr("IFLA_STATS64") or {}
-        return {name: int(stats[name]) for name in ("rx_packets", "tx_packets", "rx_dropped", "tx_dropped")}
-
     def close(self) -> None:
         """Close the netlink socket; the interface stays as it is."""
         self._netlink.close()
