@@ -4,21 +4,25 @@ Two computers joined only by shared memory over PCIe each get an ordinary networ
 ``vnetcard demo``; the library's doors are ``open_window``, ``open_port``, ``Fifo`` and ``Link``.
 """
 
-from vnetcard.errors import (
-    Closed,
-    ConfigError,
-    FifoCorrupt,
-    FrameTooLarge,
-    LayoutMismatch,
-    PeerGone,
-    PortUnavailable,
-    VnetcardError,
-    WindowUnavailable,
-)
-from vnetcard.fifo import Fifo
-from vnetcard.link import Link, LinkState
-from vnetcard.port import open_port
-from vnetcard.window import open_window
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from vnetcard.errors import (
+        Closed,
+        ConfigError,
+        FifoCorrupt,
+        FrameTooLarge,
+        LayoutMismatch,
+        PeerGone,
+        PortUnavailable,
+        VnetcardError,
+        WindowUnavailable,
+    )
+    from vnetcard.fifo import Fifo
+    from vnetcard.link import Link, LinkState
+    from vnetcard.port import open_port
+    from vnetcard.window import open_window
 
 __version__ = "0.1.0"
 
@@ -38,3 +42,15 @@ __all__ = [
     "open_port",
     "open_window",
 ]
+
+_HOMES = {"Fifo": "fifo", "Link": "link", "LinkState": "link", "open_port": "port", "open_window": "window"}
+"""Where the names above live that are not errors."""
+
+
+def __getattr__(name: str) -> object:
+    """Load a name when it is first used: an agent's start, which imports this package, need not wait for all."""
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value: object = getattr(import_module(f"{__name__}.{_HOMES.get(name, 'errors')}"), name)
+    globals()[name] = value
+    return value

@@ -121,7 +121,7 @@ class Geometry:
             raise LayoutMismatch("the superblock is damaged: its checksum does not fit")
         if window_bytes > available:
             raise LayoutMismatch(f"the superblock names {window_bytes} bytes, the window has {available}")
-        rows = [_DESCRIPTOR.unpack_from(descriptors, L.LINE * q) for q in range(queues)]
+        rows = [_DESCRIPTOR.unpack_from(header, L.descriptor_offset(q)) for q in range(queues)]
         pairs = tuple((Ring(a, b), Ring(c, d)) for a, b, c, d in rows)
         taken = L.rings_offset(queues)
         if start < taken:

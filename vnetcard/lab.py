@@ -19,9 +19,9 @@ from pathlib import Path
 from typing import IO, Any
 
 from vnetcard import layout as L
-from vnetcard.control import ask
+from vnetcard.control import ask, socket_path
 from vnetcard.errors import ConfigError, PeerGone, VnetcardError
-from vnetcard.window import WindowUrl
+from vnetcard.window import WindowUrl, open_window
 
 MODULES = ("vnetcard.x86_side.agent", "vnetcard.fpga_side.agent")
 ADDRESSES = ("10.10.10.1", "10.10.10.5")
@@ -67,6 +67,7 @@ class Lab:
         unique = f"vnetcard-{tag}-{os.getpid()}"
         self.window = window or f"shm:{unique}"
         self.url = str(WindowUrl.parse(self.window))
+        self._own_window = window is None
         self.namespaces = (f"{unique}-host", f"{unique}-card")
         self.agents: list[subprocess.Popen[str] | None] = [None, None]
         self._log = log
@@ -166,15 +167,24 @@ class Lab:
                 time.sleep(0.005)
 
     def close(self) -> None:
-        """End the agents, and remove the namespaces and, after a kill, the window."""
+        """End the agents, and remove the namespaces and, after a kill, window and sockets."""
         with _uninterrupted():
             for side in (L.HOST, L.CARD):
                 if self.agents[side] is not None:
                     with contextlib.suppress(LabError):
                         self.stop(side)
-            kind, _, place = self.url.partition(":")
-            Path("/dev/shm" if kind == "shm" else "/", place).unlink(missing_ok=True)
+            self._sweep()
             self._made.close()
+
+    def _sweep(self) -> None:
+        """Remove what killed agents left, and nothing that an agent of somebody else's uses."""
+        for side in (L.HOST, L.CARD):
+            with contextlib.suppress(VnetcardError):
+                window = open_window(self.url, side=side)
+                socket_path(self.url, side).unlink(missing_ok=True)
+                window.close()  # the last one out removes it
+        if self._own_window:  # whatever has become of it
+            Path("/dev/shm", self.url.removeprefix("shm:")).unlink(missing_ok=True)
 
 
 def run_in(namespace: str, command: Sequence[str]) -> list[str]:

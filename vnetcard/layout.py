@@ -350,6 +350,11 @@ def queue_offset(queue: int) -> int:
     return QUEUE_OFFSET + queue * QUEUE_BYTES
 
 
+def descriptor_offset(queue: int) -> int:
+    """Offset of the descriptor of queue pair ``queue`` in the superblock."""
+    return SUPERBLOCK_OFFSET + LINE * (1 + queue)
+
+
 def rings_offset(queues: int) -> int:
     """Where the rings may start behind ``queues`` queue blocks; a multiple of 4 KiB."""
     end = queue_offset(queues)

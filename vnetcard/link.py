@@ -132,8 +132,8 @@ class Link:
         if now - self._beat_at >= HEARTBEAT_EVERY:
             self._beat_at = now
             self.own.beat()
-        if self.own.all_ones():
-            self._gone()
+        ours = (self.own.load("epoch"), self.own.load("answered"))
+        if ours != (self.epoch, self.answered) and not self._reclaim():
             return HEARTBEAT_EVERY
         self._heed_events()
         self._heed_peer()
@@ -319,10 +319,17 @@ class Link:
             self._ends.drop(peer_dead=True)
             self._listener.carrier(False, self.reason)
 
-    def _gone(self) -> None:
-        if self.state is not LinkState.GONE:
-            self._leave(LinkState.GONE, "the window reads all ones: the device is gone")
-            self._listener.report(self.reason)
+    def _reclaim(self) -> bool:
+        """Our own line holds what we never wrote: the device is gone (False), or a peer scribbles in it."""
+        self.own.store("version", L.VERSION)
+        if self.own.load("version") != L.VERSION:
+            if self.state is not LinkState.GONE:
+                self._leave(LinkState.GONE, "the window does not hold what is written to it: the device is gone")
+            return False
+        self.own.count("viol_side_block")
+        self.own.count("own_restart")
+        self._new_epoch("somebody else wrote into this side's block")
+        return True
 
     # --- small change --------------------------------------------------------------------------------
 

@@ -8,11 +8,11 @@ import struct
 import time
 from dataclasses import dataclass
 
+from vnetcard import __version__
 from vnetcard import layout as L
 from vnetcard._core import Memory
 
-SOFTWARE = "vnetcard 0.1.0"
-ALL_ONES = 0xFFFF_FFFF
+SOFTWARE = f"vnetcard {__version__}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,10 +50,6 @@ class SideBlock:
         """(own epoch, peer epoch, records) of the last generation that this side received in."""
         records = self._memory.load64(self._base + L.SIDE_CONTROL.offset("final_records"))
         return self.load("final_own_epoch"), self.load("final_peer_epoch"), records
-
-    def all_ones(self) -> bool:
-        """Does the block read as a PCIe device does that is no longer there?"""
-        return all(self.load(field) == ALL_ONES for field in ("version", "epoch", "heartbeat"))
 
     def beat(self) -> None:
         """One heartbeat."""

@@ -54,8 +54,11 @@ class MortalMemory:
     def __init__(self, memory: Memory) -> None:
         self._memory = memory
         self.stores_left: int | None = None
-        self.load32, self.load64 = memory.load32, memory.load64
-        self.read, self.words = memory.read, memory.words
+        self.device_gone = False
+        self.load64, self.read, self.words = memory.load64, memory.read, memory.words
+
+    def load32(self, offset: int) -> int:
+        return 0xFFFF_FFFF if self.device_gone else self._memory.load32(offset)
 
     def _one(self) -> None:
         if self.stores_left is not None:
@@ -65,7 +68,8 @@ class MortalMemory:
 
     def store32(self, offset: int, value: int) -> None:
         self._one()
-        self._memory.store32(offset, value)
+        if not self.device_gone:
+            self._memory.store32(offset, value)
 
     def store64(self, offset: int, value: int) -> None:
         self._one()

@@ -155,7 +155,6 @@ def test_other_side_has_a_socket_of_its_own(serve: Serve) -> None:
     serve(echo)
     with pytest.raises(PeerGone, match="no card agent"):
         ask(WINDOW, CARD, "status")
-    assert control.windows() == ["shm-control-test"]
 
 
 def test_socket_left_by_a_killed_agent_is_replaced(serve: Serve) -> None:

@@ -290,11 +290,25 @@ def test_our_own_absence_does_not_make_the_peer_dead(gap: float) -> None:
         assert side.running and side.counters()["peer_dead"] == 0
 
 
-def test_window_of_all_ones_is_a_device_that_is_gone() -> None:
+def test_window_of_all_ones_is_a_device_that_is_gone_until_it_is_back() -> None:
     world = World()
     world.start()
-    world.memory.write(L.side_offset(L.HOST), b"\xff" * 64)
-    world.host.tick()  # too early for a heartbeat, which in a real window would change nothing
+    world.host.mortal.device_gone = True  # reads give all ones, writes go nowhere
+    world.host.tick()
     assert world.host.alive.state is LinkState.GONE and not world.host.journal.up
-    assert "all ones: the device is gone" in world.host.alive.reason
+    assert "the device is gone" in world.host.alive.reason
     assert not world.host.send()
+    world.host.mortal.device_gone = False
+    world.go_on()
+    assert world.host.running and world.card.running
+
+
+@pytest.mark.parametrize("word", ["epoch", "answered"])
+@pytest.mark.parametrize("value", [0, 1, 0xFFFF_FFFF])
+def test_scribbles_in_our_own_block_are_noticed_and_undone(word: str, value: int) -> None:
+    world = World()
+    world.start()
+    world.memory.store32(L.side_offset(L.HOST) + L.SIDE_CONTROL.offset(word), value)
+    world.go_on()
+    assert world.host.running and world.card.running
+    assert world.host.counters()["viol_side_block"] == 1
