@@ -51,6 +51,9 @@ lint: ## style, types, C warnings (also for ARM64), generated files up to date
 	for c in vnetcard/_c/*.c; do \
 		(set -x; gcc -std=gnu11 $(CWARN) -isystem "$$include" $$c >/dev/null) || exit; \
 	done
+	@for cc in $$(type -P $(CROSS)); do for c in vnetcard/_c/vnc_*.c; do \
+		(set -x; $$cc -std=gnu11 $(CWARN) $$c >/dev/null) || exit; \
+	done; done
 	@for cc in gcc $$(type -P $(CROSS)); do \
 		(set -x; $$cc -std=c11 -ffreestanding $(CWARN) -include vnetcard/_c/vnc_ring.h -x c /dev/null >/dev/null) || exit; \
 	done

@@ -61,8 +61,8 @@ FOREIGN = (".org.chromium.", "org.mozilla.", "pulse-shm-")
 
 
 def _present() -> set[str]:
-    """The network namespaces, shared memory objects and TUN interfaces that exist now."""
-    found = {str(path) for folder in ("/run/netns", "/dev/shm") for path in Path(folder).glob("*")}
+    """The network namespaces, shared memory objects, control sockets and TUN interfaces that exist now."""
+    found = {str(path) for folder in ("/run/netns", "/dev/shm", "/run/vnetcard") for path in Path(folder).glob("*")}
     found |= {f"interface {path.parent.name}" for path in Path("/sys/class/net").glob("*/tun_flags")}
     return {name for name in found if not Path(name).name.startswith(FOREIGN)}
 
