@@ -170,6 +170,15 @@ def test_blank_memory_becomes_a_window(place: Place) -> None:
         assert host.geometry.window_bytes == 64 << 10
 
 
+def test_blank_file_that_somebody_made_for_us_is_never_removed(tmp_path: Path) -> None:
+    path = tmp_path / "backing"
+    path.write_bytes(bytes(64 << 10))
+    open_window(f"file:{path}", side=L.HOST).close()
+    with pytest.raises(LayoutMismatch, match=r"32 KiB.*64 KiB.*not the agents' own"):
+        open_window(f"file:{path}+32K", side=L.HOST)
+    assert path.stat().st_size == 64 << 10
+
+
 def test_foreign_contents_are_refused_and_unchanged(place: Place) -> None:
     foreign = os.urandom(1 << 16)
     place.path.write_bytes(foreign)

@@ -142,6 +142,8 @@ def _settle(opener: Opener, fd: int, request: Request, notes: list[str]) -> Geom
         return geometry
     if peer:
         raise LayoutMismatch(f"{opener.url}: {wrong}, and the peer's agent is using it: ask for the same or stop it")
+    if not geometry.removable:  # a virtual machine may have it mapped, and those hold no lock
+        raise LayoutMismatch(f"{opener.url}: {wrong}, and {opener.path} is not the agents' own: ask for the same")
     notes.append(f"{opener.url}: {wrong}; nobody uses it, so it is made anew")
     opener.remove()
     return None
