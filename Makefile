@@ -11,7 +11,7 @@ PYTEST = $(BIN)/python -m pytest $(PYTEST_ARGS)
 CWARN := -O2 -Wall -Wextra -Werror -Wno-missing-field-initializers -S -o -
 CROSS := aarch64-linux-gnu-gcc
 
-.PHONY: help demo test check lint campaign clean
+.PHONY: help demo test check hdl lint campaign clean
 
 help: ## list these targets
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -30,6 +30,11 @@ test: ## everything but the campaigns; needs root for most (CI=true: nothing may
 check: ## the quick tests: no root, under a minute
 	@scripts/venv.sh test
 	$(PYTEST) tests -m 'not root and not slow and not campaign and not e2e and not hdl'
+
+hdl: ## simulate the DMA engine: all of tests/hdl
+	@scripts/system-packages.sh test
+	@scripts/venv.sh test
+	$(PYTEST) tests/hdl
 
 campaign: ## the long tests, with live output
 	@scripts/system-packages.sh test

@@ -1,1 +1,1 @@
-"""The DMA engine in SystemVerilog; so far only the generated package of the wire format."""
+"""The DMA engine in SystemVerilog: ``rtl/``, described in ``README.md``."""

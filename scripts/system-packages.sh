@@ -19,6 +19,8 @@ gcc                                     gcc                    gcc
 make                                    make                   make
 '
 TEST='
+g++                                     g++                    gcc-c++
+perl                                    perl                   perl
 iperf3                                  iperf3                 iperf3
 tcpdump                                 tcpdump                tcpdump
 ethtool                                 ethtool                ethtool

@@ -114,7 +114,7 @@ suffix=$("$venv/bin/python" -c 'import sysconfig; print(sysconfig.get_config_var
 rm -f "vnetcard/_core$suffix" # not overwritten: a running agent has it mapped
 # setuptools is installed and the build not isolated so that building again needs no network.
 package=.
-[[ $mode == test ]] && package='.[dev]'
+[[ $mode == test ]] && package='.[dev,sim]'
 { pip 'setuptools>=77' && pip --no-build-isolation -e "$package"; } ||
     die "installation failed; is something missing? scripts/system-packages.sh run --check"
 core_loads || die "vnetcard._core was built but does not load: $venv/bin/python -c 'import vnetcard._core'"

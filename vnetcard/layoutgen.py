@@ -1,6 +1,6 @@
-"""Writes what ``layout.py`` says as a C header, a SystemVerilog package and a table for people.
+"""Writes what ``layout.py`` and ``registers.py`` say as a C header, a SystemVerilog package and tables for people.
 
-``python -m vnetcard.layoutgen`` rewrites the three files; with ``--check`` it exits 1 when one differs.
+``python -m vnetcard.layoutgen`` rewrites the files; with ``--check`` it exits 1 when one differs.
 Works from a checkout only (the files live beside the sources).
 """
 
@@ -12,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from vnetcard import layout as L
+from vnetcard import registers as R
 
 ROOT = Path(__file__).resolve().parent.parent
 NOTE = "Generated from vnetcard/layout.py by `python -m vnetcard.layoutgen`; do not edit."
@@ -37,6 +38,19 @@ _SIZES = {
     "LEDGER_SLOT_BYTES": L.LEDGER_SLOT_BYTES,
     "STATS_BYTES": L.STATS_BYTES,
 }
+
+_TABLES = (
+    ("STATE", L.STATES),
+    ("F", L.FEATURES),
+    ("REC", L.RECORD_FLAGS),
+    ("CONTROL", R.CONTROL_BITS),
+    ("STATUS", R.STATUS_BITS),
+    ("RESET", R.RESET_BITS),
+    ("IRQ", R.IRQ_BITS),
+    ("CAUSE", R.CAUSES),
+)
+
+_ENGINE = {"ENGINE_ID": R.ENGINE_ID, "ENGINE_VERSION": R.ENGINE_VERSION}
 
 
 def _enum_rows(prefix: str, names: tuple[str, ...]) -> list[str]:
@@ -75,10 +89,13 @@ def c_header() -> str:
         f"#define VNC_MAGIC UINT64_C({L.MAGIC:#018x})",
     ]
     lines += [f"#define VNC_{name} {value}u" for name, value in _SIZES.items()]
-    for prefix, table in (("STATE", L.STATES), ("F", L.FEATURES), ("REC", L.RECORD_FLAGS)):
+    lines += [f"#define VNC_{name} {value:#x}u" for name, value in _ENGINE.items()]
+    for prefix, table in _TABLES:
         lines += ["", *(f"#define VNC_{prefix}_{name} {value}u" for name, value in table.items())]
     lines.append("")
     lines += [f"#define VNC_Q_{name.upper()} {at:#05x}u" for name, at in (L.QUEUE_LINES | L.QUEUE_LEDGERS).items()]
+    lines += ["", "/* the DMA engine's register page, 32 bits each */"]
+    lines += [f"#define VNC_REG_{register.name.upper()} {register.offset:#05x}u" for register in R.REGISTERS]
     lines.append("")
     for block in L.BLOCKS:
         lines += _struct(block)
@@ -103,12 +120,13 @@ def sv_package() -> str:
         camel = "".join(part.capitalize() for part in name.lower().split("_"))
         return f"  localparam int unsigned {camel} = 32'h{value:08x};"
 
-    lines += [param(name, value) for name, value in _SIZES.items()]
-    for prefix, table in (("STATE", L.STATES), ("F", L.FEATURES), ("REC", L.RECORD_FLAGS)):
+    lines += [param(name, value) for name, value in (_SIZES | _ENGINE).items()]
+    for prefix, table in _TABLES:
         lines += [param(f"{prefix}_{name}", value) for name, value in table.items()]
     lines += [param(f"Q_{name}", at) for name, at in (L.QUEUE_LINES | L.QUEUE_LEDGERS).items()]
     for block in L.BLOCKS:
         lines += [param(f"{block.name}_{field.name}", field.offset) for field in block.fields]
+    lines += [param(f"REG_{register.name}", register.offset) for register in R.REGISTERS]
     lines.append("endpackage")
     return "\n".join(lines) + "\n"
 
@@ -151,10 +169,47 @@ def wire_format_page() -> str:
     return f"{head}{_BEGIN}\n{doc_table()}{_END}{tail}"
 
 
+_PAGE_HEAD = f"""\
+# The DMA engine's registers
+
+<!-- Generated from vnetcard/registers.py by `python -m vnetcard.layoutgen`; do not edit. -->
+
+Each side has one page of {R.PAGE_BYTES} bytes (the host's is BAR0), and the pages are alike: *tx* is the direction that
+this side produces, *rx* the one that it consumes.  Registers are 32 bits, little-endian; a write that is not a
+whole register, to a register that does not exist, or to a locked one is ignored, and what does not exist reads 0.
+
+Configuration ("locked") takes writes only while this side's ENABLE is 0 and both directions are off.  A side can
+place the engine only in its own memory.  How to start: write the configuration, then ENABLE, on both sides.
+"""
+
+
+def registers_page() -> str:
+    """``docs/registers.md``: the register page, and the words that the engine writes by itself."""
+    lines = [_PAGE_HEAD, "| offset | name | access | meaning |", "|---|---|---|---|"]
+    lines += [f"| {r.offset:#05x} | `{r.name}` | {r.access} | {r.meaning} |" for r in R.REGISTERS]
+    for title, table in (
+        ("control", R.CONTROL_BITS),
+        ("status", R.STATUS_BITS),
+        ("reset", R.RESET_BITS),
+        ("irq_status, irq_enable", R.IRQ_BITS),
+        ("tx_cause, rx_cause", R.CAUSES),
+    ):
+        lines += ["", f"## {title}", "", "| value | name |", "|---|---|"]
+        lines += [f"| {value:#x} | `{name}` |" for name, value in table.items()]
+    lines += ["", "## Words that the engine writes", ""]
+    lines += ["Besides ring data, in queue block 0 of a window:", "", "| offset | window | what |", "|---|---|---|"]
+    for direction, (source, sink) in zip(L.DIRECTIONS, (L.SIDES, L.SIDES[::-1]), strict=True):
+        for line, window in (("prod", sink), ("cons", source)):
+            at = L.queue_offset(0) + L.QUEUE_LINES[f"{direction}_{line}"]
+            lines.append(f"| {at:#05x} | {window} | `{line}` of {direction} |")
+    return "\n".join(lines) + "\n"
+
+
 OUTPUTS: dict[str, Callable[[], str]] = {
     "vnetcard/_c/vnc_layout.h": c_header,
     "hdl/rtl/vnc_pkg.sv": sv_package,
     "docs/wire-format.md": wire_format_page,
+    "docs/registers.md": registers_page,
 }
 
 

@@ -25,6 +25,8 @@
 #define VNC_LEDGER_WORDS 16u
 #define VNC_LEDGER_SLOT_BYTES 128u
 #define VNC_STATS_BYTES 128u
+#define VNC_ENGINE_ID 0x44434e56u
+#define VNC_ENGINE_VERSION 0x1u
 
 #define VNC_STATE_DOWN 0u
 #define VNC_STATE_INIT 1u
@@ -41,6 +43,33 @@
 
 #define VNC_REC_VNET 1u
 
+#define VNC_CONTROL_ENABLE 1u
+
+#define VNC_STATUS_TX_RUN 1u
+#define VNC_STATUS_TX_HALT 2u
+#define VNC_STATUS_TX_DRAIN 4u
+#define VNC_STATUS_RX_RUN 16u
+#define VNC_STATUS_RX_HALT 32u
+#define VNC_STATUS_RX_DRAIN 64u
+#define VNC_STATUS_LOCKED 256u
+
+#define VNC_RESET_TX 1u
+#define VNC_RESET_RX 2u
+
+#define VNC_IRQ_RX_PROD 1u
+#define VNC_IRQ_TX_CONS 2u
+#define VNC_IRQ_TX_HALT 4u
+#define VNC_IRQ_RX_HALT 8u
+
+#define VNC_CAUSE_NONE 0u
+#define VNC_CAUSE_CONFIG 1u
+#define VNC_CAUSE_READ 2u
+#define VNC_CAUSE_WRITE 3u
+#define VNC_CAUSE_PROD_WRITE 4u
+#define VNC_CAUSE_CONS_WRITE 5u
+#define VNC_CAUSE_BAD_PROD 6u
+#define VNC_CAUSE_BAD_CONS 7u
+
 #define VNC_Q_H2C_PROD 0x000u
 #define VNC_Q_H2C_CONS 0x080u
 #define VNC_Q_C2H_PROD 0x100u
@@ -49,6 +78,48 @@
 #define VNC_Q_H2C_RX 0x380u
 #define VNC_Q_C2H_TX 0x500u
 #define VNC_Q_C2H_RX 0x680u
+
+/* the DMA engine's register page, 32 bits each */
+#define VNC_REG_ID 0x000u
+#define VNC_REG_VERSION 0x004u
+#define VNC_REG_CAPS 0x008u
+#define VNC_REG_CONTROL 0x00cu
+#define VNC_REG_STATUS 0x010u
+#define VNC_REG_RESET 0x014u
+#define VNC_REG_IRQ_STATUS 0x018u
+#define VNC_REG_IRQ_ENABLE 0x01cu
+#define VNC_REG_WINDOW_BASE_LO 0x020u
+#define VNC_REG_WINDOW_BASE_HI 0x024u
+#define VNC_REG_WINDOW_LOG2 0x028u
+#define VNC_REG_H2C_RING_OFFSET 0x030u
+#define VNC_REG_H2C_RING_LOG2 0x034u
+#define VNC_REG_C2H_RING_OFFSET 0x038u
+#define VNC_REG_C2H_RING_LOG2 0x03cu
+#define VNC_REG_TX_PROD 0x040u
+#define VNC_REG_RX_CONS 0x044u
+#define VNC_REG_TX_START 0x048u
+#define VNC_REG_TX_CAUSE 0x080u
+#define VNC_REG_TX_ERROR_ADDR_LO 0x084u
+#define VNC_REG_TX_ERROR_ADDR_HI 0x088u
+#define VNC_REG_TX_PUBLISHED 0x08cu
+#define VNC_REG_TX_RETURNED 0x090u
+#define VNC_REG_TX_BYTES_LO 0x094u
+#define VNC_REG_TX_BYTES_HI 0x098u
+#define VNC_REG_TX_BURSTS 0x09cu
+#define VNC_REG_TX_PUBLICATIONS 0x0a0u
+#define VNC_REG_TX_ERRORS 0x0a4u
+#define VNC_REG_RX_CAUSE 0x0c0u
+#define VNC_REG_RX_ERROR_ADDR_LO 0x0c4u
+#define VNC_REG_RX_ERROR_ADDR_HI 0x0c8u
+#define VNC_REG_RX_PUBLISHED 0x0ccu
+#define VNC_REG_RX_RETURNED 0x0d0u
+#define VNC_REG_RX_BYTES_LO 0x0d4u
+#define VNC_REG_RX_BYTES_HI 0x0d8u
+#define VNC_REG_RX_BURSTS 0x0dcu
+#define VNC_REG_RX_PUBLICATIONS 0x0e0u
+#define VNC_REG_RX_ERRORS 0x0e4u
+#define VNC_REG_CYCLES_LO 0x100u
+#define VNC_REG_CYCLES_HI 0x104u
 
 /* written by: creator; magic last, with release; nothing else changes afterwards */
 struct vnc_superblock {
