@@ -106,7 +106,7 @@ def verify(tmp_path: Path, model: tuple[str, ...], kind: tuple[str, ...], depth:
     return Verdict(output, int(errors[1]), int(float(states[1])), trail)
 
 
-pytestmark = pytest.mark.usefixtures("tools")
+pytestmark = [pytest.mark.usefixtures("tools"), pytest.mark.slow]
 
 
 def test_safety(tmp_path: Path) -> None:
@@ -118,7 +118,6 @@ def test_safety(tmp_path: Path) -> None:
     assert verdict.unreached() == {"-end-", "assert(0)"}, verdict.output
 
 
-@pytest.mark.slow
 def test_safety_with_traffic_both_ways(tmp_path: Path) -> None:
     verify(tmp_path, ("RESTARTS=1", "MOD=4", "C2H"), SAFETY, depth=200_000).must_hold()
 
