@@ -15,6 +15,7 @@ from multiprocessing.synchronize import Barrier
 from pathlib import Path
 
 import pytest
+from needs import skip_or_fail
 
 from vnetcard import layout as L
 from vnetcard.errors import ConfigError, LayoutMismatch, WindowUnavailable
@@ -68,7 +69,7 @@ def test_window_keeps_its_promise(place: Place, check: Callable[[OpenWindow], No
 def test_largest_window_works(place: Place) -> None:
     folder = place.path.parent
     if shutil.disk_usage(folder).free < 2 * L.WINDOW_MAX:
-        pytest.skip(f"{folder} has no room for a window of 1 GiB")
+        skip_or_fail(f"{folder} has no room for a window of 1 GiB")
     check_window(lambda side: place.open(side, "1G"))
 
 

@@ -30,12 +30,12 @@ LEDGERS = [L.queue_offset(0) + L.QUEUE_LEDGERS[name] for name in ("h2c_tx", "c2h
 class Host:
     """The pumps of a host, and the bare FIFOs of a card beside them."""
 
-    def __init__(self) -> None:
+    def __init__(self, wait: str = "sleep") -> None:
         self.memory = Memory(mmap.mmap(-1, WINDOW))
         self.port = PairPort("host")
         self.attention = os.eventfd(0, os.EFD_NONBLOCK)
         self.ends = PumpEnds(
-            self.memory, GEOMETRY, L.HOST, self.port, attention_fd=self.attention, wait="sleep", futex=True
+            self.memory, GEOMETRY, L.HOST, self.port, attention_fd=self.attention, wait=wait, futex=True
         )
         self.to_host = Fifo(self.memory, GEOMETRY, "c2h", role="producer")
         self.from_host = Fifo(self.memory, GEOMETRY, "h2c", role="consumer")
@@ -127,3 +127,21 @@ def test_books_of_the_handshake_are_out_of_the_peers_reach(host: Host) -> None:
 def test_stray_kick_does_not_keep_an_idle_pump_awake(tmp_path: Path) -> None:
     program = build(tmp_path, "pump_kick.c", "vnc_pump.c", "vnc_tx.c", "vnc_rx.c")
     assert int(must_pass(program)) <= 5
+
+
+@pytest.mark.parametrize("wait", ["adaptive", "poll", "sleep"])
+def test_record_under_a_new_epoch_is_never_delivered(wait: str) -> None:
+    """The index and the record are perfect; only the epoch says that they are another generation's."""
+    host = Host(wait)
+    try:
+        host.begin(1, 2)
+        host.deliver(1)
+        host.memory.store32(PEER_EPOCH, 3)  # as a restarting peer does, before it touches prod
+        assert host.to_host.try_push(b"E stale packet")
+        assert select.select([host.attention], [], [], 10)[0], "the pump did not notice the new epoch"
+        assert host.ends.take_events() == _core.EVENT_EPOCH
+        host.ends.hold()
+        assert not select.select([host.port.far], [], [], 0)[0]
+        assert host.ends.received() == Generation(1, 2, 1)
+    finally:
+        host.close()
