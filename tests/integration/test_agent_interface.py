@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 from needs import need, skip_or_fail
 from programs import FPGA, X86, agent, ip, run, started
+from restarts import until
 
 from vnetcard.control import ask, socket_path
 from vnetcard.lab import Lab, run_in
@@ -58,7 +59,9 @@ def test_without_a_single_argument_both_sides_meet_and_ping(netns_pair: tuple[st
         assert addresses(host) == {"10.10.10.1/24"}
         assert addresses(card) == {"10.10.10.5/24"}
         assert link(host)["mtu"] == 1500
-        ping(host, "10.10.10.5", "-w", "20")
+        for netns in (host, card):  # ready says that there is an interface; the kernel opens it after the handshake
+            until(lambda netns=netns: link(netns)["operstate"] == "UP", f"{netns} open for sending")
+        ping(host, "10.10.10.5")
         ping(card, "10.10.10.1")
         assert stat.S_IMODE(Path("/dev/shm/vnetcard0").stat().st_mode) == 0o600
     assert not link(host) and not link(card)
@@ -136,7 +139,7 @@ def test_both_families_cross(lab: Lab) -> None:
     lab.start(CARD, "--address", "10.9.9.5/24", "--address", "fd00:9::5/64")
     lab.wait_up()
     for address in ("10.9.9.5", "fd00:9::5"):
-        ping(lab.namespaces[HOST], address, "-w", "20")
+        ping(lab.namespaces[HOST], address)
 
 
 def test_smaller_mtu_of_both_is_the_interfaces(lab: Lab) -> None:
