@@ -39,6 +39,12 @@ _DIRECTION: Final = (
     ("bursts", "write bursts acknowledged"),
     ("publications", "index words written to the consumer and acknowledged"),
     ("errors", "times that the direction halted"),
+    ("stall_read", "cycles with work in which the next beat to write was not read yet"),
+    ("stall_write", "cycles in which AW or W was not accepted"),
+    ("stall_ack", "cycles in which everything was written and a response was missing"),
+    ("suppressed", "publications that raised no interrupt because nobody slept"),
+    ("latency", "cycles from the doorbell to the acknowledged publication, the last time"),
+    ("latency_max", "and the longest since the direction started"),
 )
 
 
@@ -67,6 +73,14 @@ REGISTERS: Final = (
     Register("tx_prod", 0x040, "RW", "doorbell: this side's new prod; reads as last written"),
     Register("rx_cons", 0x044, "RW", "doorbell: this side's new cons; reads as last written"),
     Register("tx_start", 0x048, "RW", "index at which tx starts after a reset, multiple of 64"),
+    Register("side_bell", 0x04C, "RW", "doorbell: this side's block changed, take it across; any value, such as a count"),
+    Register("side_done", 0x050, "RO", "the side_bell whose block the peer's window holds, acknowledged"),
+    Register("side_cause", 0x054, "RO", "why this side's block halted: NONE, READ, WRITE or TIMEOUT"),
+    Register("side_error_addr_lo", 0x058, "RO", "the bus address that failed"),
+    Register("side_error_addr_hi", 0x05C, "RO", "its upper half"),
+    Register("irq_count", 0x060, "RW", "RX_PROD and TX_CONS interrupt after this many events; 0 and 1: at once"),
+    Register("irq_time", 0x064, "RW", "... or this many cycles after the first of them; 0: without a limit"),
+    Register("timeout", 0x068, "RW", "cycles that this side's memory may leave a transaction waiting; 0: for ever"),
     *_direction("tx", 0x080),
     *_direction("rx", 0x0C0),
     Register("cycles_lo", 0x100, "RO", "clock cycles since reset; reading it holds the upper half"),
@@ -75,6 +89,7 @@ REGISTERS: Final = (
 
 CONTROL_BITS: Final[dict[str, int]] = {
     "ENABLE": 1 << 0,  # the directions run when both sides say so; locks this side's configuration
+    "NEED_WAKEUP": 1 << 1,  # RX_PROD and TX_CONS only when this side's line says need_wakeup
 }
 STATUS_BITS: Final[dict[str, int]] = {
     "TX_RUN": 1 << 0,
@@ -84,13 +99,18 @@ STATUS_BITS: Final[dict[str, int]] = {
     "RX_HALT": 1 << 5,
     "RX_DRAIN": 1 << 6,
     "LOCKED": 1 << 8,  # configuration registers ignore writes
+    "SIDE_RUN": 1 << 12,
+    "SIDE_HALT": 1 << 13,
+    "SIDE_DRAIN": 1 << 14,
 }
-RESET_BITS: Final[dict[str, int]] = {"TX": 1 << 0, "RX": 1 << 1}
+RESET_BITS: Final[dict[str, int]] = {"TX": 1 << 0, "RX": 1 << 1, "SIDE": 1 << 2}
 IRQ_BITS: Final[dict[str, int]] = {
     "RX_PROD": 1 << 0,  # there is a new prod in this window
     "TX_CONS": 1 << 1,  # there is a new cons in this window
     "TX_HALT": 1 << 2,
     "RX_HALT": 1 << 3,
+    "SIDE": 1 << 4,  # the peer's block in this window changed
+    "SIDE_HALT": 1 << 5,  # this side's block could not be taken across
 }
 CAUSES: Final[dict[str, int]] = {
     "NONE": 0,
@@ -101,6 +121,8 @@ CAUSES: Final[dict[str, int]] = {
     "CONS_WRITE": 5,  # BRESP on the cons word
     "BAD_PROD": 6,  # no multiple of 64, or beyond what the consumer has freed
     "BAD_CONS": 7,  # no multiple of 64, or beyond what was published
+    "TIMEOUT": 8,  # a memory did not answer; the direction drains only when it does
+    "WAKEUP_READ": 9,  # RRESP on the need_wakeup word
 }
 
 

@@ -1,0 +1,68 @@
+"""The shared objects through which agents reach a live simulation: its memories, registers and doorbells.
+
+``vnetcard-sim`` (``sim/``) makes them, ``--window sim:NAME`` opens them.  Three objects of POSIX shared memory::
+
+    /vnetcard-sim-NAME         the bus: a header, and for each side registers, doorbell counts and a mailbox
+    /vnetcard-sim-NAME.host    the host's memory: its window
+    /vnetcard-sim-NAME.card    the card's
+
+This file is the single source of the layout; the simulator's C++ gets it as a generated header.  All values
+are little-endian u32 unless said otherwise.
+
+A *doorbell* (tx_prod, rx_cons, side_bell) is a store of the value into the register's word of the page REGS, then
+an atomic increment of the word at the same offset in the page RUNG, then, if ``asleep`` is 1, an increment of
+``bell`` and a futex wake on it.  The simulator looks at the counts, and for each that moved writes the value over
+AXI4-Lite.  So a value rung twice is never lost, and values rung faster than the bus are coalesced, as a posted
+write that overtakes nothing may be.
+
+Any other access goes through the *mailbox*, one at a time a side: ``op``, ``offset`` and ``value`` stored, then
+``request`` incremented and ``bell`` as above; the simulator answers with ``result``, then ``reply = request``.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+MAGIC: Final = 0x314D_4953_5445_4E56
+"""``VNETSIM1`` as little-endian bytes; stored last."""
+VERSION: Final = 1
+BUS_BYTES: Final = 0x7000
+
+HEADER: Final[dict[str, int]] = {
+    "magic": 0x000,  # u64
+    "version": 0x008,
+    "instance": 0x00C,  # random, new at each start of the simulator; never 0
+    "pid": 0x010,
+    "data_width": 0x014,
+    "memory_bytes": 0x018,  # u64, of each side's memory
+    "base_host": 0x020,  # u64, bus address of the host's memory
+    "base_card": 0x028,  # u64
+    "bell": 0x040,  # futex: wakes the simulator
+    "asleep": 0x044,  # 1: it sleeps, or is about to, and wants the bell
+    "removed": 0x048,  # 1: the card was pulled out; register reads give all ones
+}
+SIDE_OFFSET: Final = 0x1000
+SIDE_BYTES: Final = 0x3000
+REGS: Final = 0x0000
+"""Page of a side: the doorbell words, at the offsets of their registers."""
+RUNG: Final = 0x1000
+"""Page of a side: how often each was rung, at the same offsets."""
+MAILBOX: Final[dict[str, int]] = {
+    "request": 0x2000,
+    "op": 0x2004,
+    "offset": 0x2008,
+    "value": 0x200C,
+    "reply": 0x2040,
+    "result": 0x2044,
+}
+OPS: Final[dict[str, int]] = {"READ": 1, "WRITE": 2}
+
+
+def bus_name(name: str) -> str:
+    """The shared memory object of the bus of simulation ``name``, without the slash."""
+    return f"vnetcard-sim-{name}"
+
+
+def memory_name(name: str, side: int) -> str:
+    """The object of the memory of ``side`` (HOST or CARD)."""
+    return f"vnetcard-sim-{name}.{('host', 'card')[side]}"
