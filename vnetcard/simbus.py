@@ -16,7 +16,18 @@ AXI4-Lite.  So a value rung twice is never lost, and values rung faster than the
 write that overtakes nothing may be.
 
 Any other access goes through the *mailbox*, one at a time a side: ``op``, ``offset`` and ``value`` stored, then
-``request`` incremented and ``bell`` as above; the simulator answers with ``result``, then ``reply = request``.
+``request`` incremented and ``bell`` as above; the simulator answers with ``result``, then ``reply = request``, and
+a futex wake on ``reply``.  Every doorbell rung before the request has been carried when it is answered.
+
+The simulator is also the driver's interrupt handler of both sides.  While a side's interrupt is raised it clears
+what ``irq_status`` says, and wakes (futex, everybody) the words in that side's memory on which its pumps sleep: the
+prod word of its rx ring for RX_PROD, the cons word of its tx ring for TX_CONS, both for anything else.
+
+*Life.*  The simulator holds byte LOCK_BYTE of the bus locked (``window/locks.py``) while it lives, however it ends.
+Ending, it stores ``instance = 0`` and removes the three names.  Killed, it leaves them, and the next one of the name
+takes them over: the memories keep their contents, ``instance`` is new, doorbells rung before are forgotten, and a
+request that was waiting is answered with all ones.  A card that was pulled out (``removed``) reads as all ones,
+ignores writes and touches no memory; put back, its registers are as after power-up, and ``instance`` is new as well.
 """
 
 from __future__ import annotations
@@ -31,7 +42,7 @@ BUS_BYTES: Final = 0x7000
 HEADER: Final[dict[str, int]] = {
     "magic": 0x000,  # u64
     "version": 0x008,
-    "instance": 0x00C,  # random, new at each start of the simulator; never 0
+    "instance": 0x00C,  # random, new at each start of the simulator and each return of the card; 0: it ended
     "pid": 0x010,
     "data_width": 0x014,
     "memory_bytes": 0x018,  # u64, of each side's memory
@@ -41,6 +52,8 @@ HEADER: Final[dict[str, int]] = {
     "asleep": 0x044,  # 1: it sleeps, or is about to, and wants the bell
     "removed": 0x048,  # 1: the card was pulled out; register reads give all ones
 }
+LOCK_BYTE: Final = 0
+"""The byte of the bus that a living simulator holds locked; agents lock bytes of their own memory only."""
 SIDE_OFFSET: Final = 0x1000
 SIDE_BYTES: Final = 0x3000
 REGS: Final = 0x0000
