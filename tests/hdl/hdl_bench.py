@@ -237,7 +237,9 @@ class Page:
 class Bench:
     """The engine between two memories.  ``await start(...)`` before anything else, ``await finish()`` at the end."""
 
-    def __init__(self, dut: Any, *, ring: int = 4096, window: int = 16384, start: int = 0) -> None:
+    def __init__(
+        self, dut: Any, *, ring: int = 4096, window: int = 16384, start: int = 0, bases: tuple[int, int] = BASES
+    ) -> None:
         self.seed = int(os.environ.get("VNETCARD_SEED", "1"))
         dut._log.info("VNETCARD_SEED=%d", self.seed)
         self.rng = random.Random(self.seed)
@@ -245,14 +247,13 @@ class Bench:
         self.start_index = start
         self.window = window
         self.geometry = Geometry.plan(window, queue_bytes=ring, instance=1, removable=False)
-        self.memories = [Memory(name, base, window) for name, base in zip(L.SIDES, BASES, strict=True)]
+        self.memories = [Memory(name, base, window) for name, base in zip(L.SIDES, bases, strict=True)]
         logging.getLogger(f"cocotb.{dut._name}").setLevel(logging.ERROR)  # cocotbext logs each burst
-        self.pages = [Page(dut, side) for side in L.SIDES]
-        self.reads, self.writes = [], []
+        self.pages = [self.make_page(side) for side in L.SIDES]
+        self.reads: list[AxiSlaveRead] = []
+        self.writes: list[WritePort] = []
         for memory in self.memories:
-            bus = AxiBus.from_prefix(dut, f"m_axi_{memory.name}")
-            self.reads.append(AxiSlaveRead(bus.read, dut.clk_i, dut.rst_ni, memory, reset_active_level=False))
-            self.writes.append(WritePort(bus.write, dut.clk_i, dut.rst_ni, memory, self.rng))
+            self.attach(memory)
         self.directions = []
         for n, name in enumerate(L.DIRECTIONS):
             place = self.geometry.rings[0][n]
@@ -264,6 +265,16 @@ class Bench:
         for side, memory in enumerate(self.memories):
             memory.check_read = lambda at, count, side=side: self._on_read(side, at, count)
             memory.check_write = lambda at, data, side=side: self._on_write(side, at, data)
+
+    def make_page(self, side: str) -> Page:
+        """The registers of ``side``; a bench that reaches them by another way has another."""
+        return Page(self.dut, side)
+
+    def attach(self, memory: Memory) -> None:
+        """Put a memory on its master; likewise."""
+        bus = AxiBus.from_prefix(self.dut, f"m_axi_{memory.name}")
+        self.reads.append(AxiSlaveRead(bus.read, self.dut.clk_i, self.dut.rst_ni, memory, reset_active_level=False))
+        self.writes.append(WritePort(bus.write, self.dut.clk_i, self.dut.rst_ni, memory, self.rng))
 
     @property
     def wrong(self) -> list[str]:

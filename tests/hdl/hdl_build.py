@@ -71,8 +71,8 @@ def build(folder: Path, width: int) -> Path:
     return folder
 
 
-def run(folder: Path, case: str) -> None:
-    """Run one case of ``hdl_cases.py``; the simulator's output is shown when it fails."""
+def run(folder: Path, case: str, module: str = "hdl_cases") -> None:
+    """Run one case of ``module``; the simulator's output is shown when it fails."""
     from cocotb_tools.runner import get_runner
 
     seed = os.environ.get("VNETCARD_SEED") or str(random.randrange(1 << 32))
@@ -85,7 +85,7 @@ def run(folder: Path, case: str) -> None:
         runner.test(
             hdl_toplevel=TOP,
             hdl_toplevel_lang="verilog",
-            test_module="hdl_cases",
+            test_module=module,
             test_filter=rf"\.{case}$",
             build_dir=folder,
             test_dir=folder,
