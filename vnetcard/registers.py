@@ -73,7 +73,7 @@ REGISTERS: Final = (
     Register("tx_prod", 0x040, "RW", "doorbell: this side's new prod; reads as last written"),
     Register("rx_cons", 0x044, "RW", "doorbell: this side's new cons; reads as last written"),
     Register("tx_start", 0x048, "RW", "index at which tx starts after a reset, multiple of 64"),
-    Register("side_bell", 0x04C, "RW", "doorbell: this side's block changed, take it across; any value, such as a count"),
+    Register("side_bell", 0x04C, "RW", "doorbell: this side's block changed, take it across; any value, say a count"),
     Register("side_done", 0x050, "RO", "the side_bell whose block the peer's window holds, acknowledged"),
     Register("side_cause", 0x054, "RO", "why this side's block halted: NONE, READ, WRITE or TIMEOUT"),
     Register("side_error_addr_lo", 0x058, "RO", "the bus address that failed"),
