@@ -32,6 +32,8 @@ module axi_checks #(
     return 32'(address[11:0]) + (32'(len) + 1) * (DataW / 8) > 4096;
   endfunction
 
+  // Registers start with random bits: nothing is judged before the first reset.
+  logic           live_q = 1'b0;
   logic           aw_held_q, w_held_q, ar_held_q;
   logic [AwW-1:0] aw, aw_q;
   logic [WW-1:0]  w, w_q;
@@ -48,7 +50,8 @@ module axi_checks #(
     aw_q      <= aw;
     w_q       <= w;
     ar_q      <= ar;
-    if (rst_ni) begin
+    if (!rst_ni) live_q <= 1'b1;
+    if (rst_ni && live_q) begin
       if (aw_held_q && !(awvalid && aw == aw_q)) $fatal(1, "AW changed while stalled");
       if (w_held_q && !(wvalid && w == w_q)) $fatal(1, "W changed while stalled");
       if (ar_held_q && !(arvalid && ar == ar_q)) $fatal(1, "AR changed while stalled");
@@ -68,7 +71,7 @@ module axi_checks #(
       lengths.delete();
       aw_seen_q <= 1'b0;
       beat_q    <= '0;
-    end else begin
+    end else if (live_q) begin
       if (awvalid && !aw_seen_q) lengths.push_back(awlen);
       aw_seen_q <= awvalid && !awready;
       if (wvalid && wready) begin

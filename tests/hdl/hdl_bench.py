@@ -224,6 +224,11 @@ class Page:
         self.master = AxiLiteMaster(bus, dut.clk_i, dut.rst_ni, reset_active_level=False)
         self.irq = getattr(dut, f"irq_{side}_o")
 
+    def channels(self) -> list[Any]:
+        """The five AXI-Lite channels."""
+        write, read = self.master.write_if, self.master.read_if
+        return [write.aw_channel, write.w_channel, write.b_channel, read.ar_channel, read.r_channel]
+
     async def write(self, name: str, value: int) -> None:
         await self.master.write_dword(R.offset(name), value & MASK)
 
@@ -311,11 +316,22 @@ class Bench:
         for read, write in zip(self.reads, self.writes, strict=True):
             write.slow = slow
             for channel in (read.ar_channel, read.r_channel, write.aw_channel, write.w_channel, write.b_channel):
-                if busy:
-                    channel.set_pause_generator(stalls(random.Random(self.rng.random()), busy))
-                else:
-                    channel.clear_pause_generator()
-                    channel.pause = False
+                self._stall_channel(channel, busy)
+
+    def _stall_channel(self, channel: Any, busy: float) -> None:
+        channel.clear_pause_generator()
+        channel.pause = False
+        if busy:
+            channel.set_pause_generator(stalls(random.Random(self.rng.random()), busy))
+
+    def surround(self) -> None:
+        """Calm or stalled, as the run was asked to be."""
+        if os.environ.get("VNETCARD_STALL") != "stalled":
+            return
+        self.stall(self.rng.choice((0.1, 0.3, 0.5)), self.rng.choice((0, 30, 150)))
+        for page in self.pages:
+            for channel in page.channels():
+                self._stall_channel(channel, 0.3)
 
     async def reset(self) -> None:
         cocotb.start_soon(Clock(self.dut.clk_i, 10, unit="ns").start())
@@ -340,6 +356,7 @@ class Bench:
             await page.write("control", R.CONTROL_BITS["ENABLE"])
 
     async def start(self) -> None:
+        self.surround()
         await self.reset()
         await self.configure()
 

@@ -7,6 +7,8 @@ import os
 import random
 import subprocess
 import xml.etree.ElementTree as ET
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -17,6 +19,11 @@ RTL = Path(os.environ.get("VNETCARD_RTL", ROOT / "hdl/rtl"))
 """Where the RTL lies; a mutation run points it at a changed copy."""
 
 TOP = "vnc_dma_top"
+FAST = ("-O3", "-CFLAGS", "-O1")
+"""The bench changes no code between runs, so a second of compilation more is worth less than the speed."""
+QUICK = ("-CFLAGS", "-O0")
+"""For a build that runs once."""
+COVERAGE = ("--coverage-line", "--coverage-toggle")
 
 
 def sources() -> list[Path]:
@@ -54,35 +61,56 @@ def lint(verilator: str, **parameters: int) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
-def build(folder: Path, width: int) -> Path:
+def build(folder: Path, width: int, options: Iterable[str] = FAST) -> Path:
     """Compile the engine of data width ``width`` into ``folder``."""
     from cocotb_tools.runner import get_runner
 
-    get_runner("verilator").build(
-        sources=[*sources(), Path(__file__).with_name("axi_checks.sv")],
-        hdl_toplevel=TOP,
-        parameters={"DataW": width},
-        # The bench changes no code between runs, so a second of compilation more is worth less than the speed.
-        build_args=["--assert", "-O3", "-CFLAGS", "-O1", "-Wno-fatal", "--quiet"],
-        build_dir=folder,
-        timescale=("1ns", "1ps"),
-        log_file=folder.parent / f"{folder.name}.log",
-    )
+    log = folder.parent / f"{folder.name}.log"
+    try:
+        get_runner("verilator").build(
+            sources=[*sources(), Path(__file__).with_name("axi_checks.sv")],
+            hdl_toplevel=TOP,
+            parameters={"DataW": width},
+            # Whatever no reset sets starts with random bits: Verilator knows no X, so a use of them shows as a
+            # run that depends on the seed.
+            build_args=["--assert", "--x-initial", "unique", "-Wno-fatal", "--quiet", *options],
+            build_dir=folder,
+            timescale=("1ns", "1ps"),
+            log_file=log,
+        )
+    except (SystemExit, subprocess.CalledProcessError, RuntimeError) as error:
+        said = log.read_text()[-4000:] if log.exists() else ""
+        raise AssertionError(f"the build at {width} bit failed: {error}\n{said}") from None
     return folder
 
 
-def run(folder: Path, case: str, module: str = "hdl_cases") -> None:
-    """Run one case of ``module``; the simulator's output is shown when it fails."""
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How one run of one case ended; ``why`` is empty when all is well."""
+
+    why: str
+    seed: str
+    output: str
+
+
+def simulate(
+    folder: Path,
+    case: str,
+    *,
+    module: str = "hdl_cases",
+    label: str = "",
+    extra_env: Mapping[str, str] | None = None,
+) -> Outcome:
+    """Run the case ``module.case`` on the engine built in ``folder``; ``label`` tells runs of one case apart."""
     from cocotb_tools.runner import get_runner
 
-    seed = os.environ.get("VNETCARD_SEED") or str(random.randrange(1 << 32))
-    print(f"VNETCARD_SEED={seed}")
-    log = folder.parent / f"{folder.name}-{case}.log"
-    runner = get_runner("verilator")
-    results = folder.parent / f"{folder.name}-{case}.xml"
+    seed = os.environ.get("VNETCARD_SEED") or str(random.randrange(1 << 31))
+    name = f"{folder.name}-{case}{label}"
+    log, results = folder.parent / f"{name}.log", folder.parent / f"{name}.xml"
     results.unlink(missing_ok=True)
+    why = ""
     try:
-        runner.test(
+        get_runner("verilator").test(
             hdl_toplevel=TOP,
             hdl_toplevel_lang="verilog",
             test_module=module,
@@ -90,17 +118,39 @@ def run(folder: Path, case: str, module: str = "hdl_cases") -> None:
             build_dir=folder,
             test_dir=folder,
             results_xml=str(results),
+            plusargs=[
+                "+verilator+rand+reset+2",
+                f"+verilator+seed+{int(seed) % 0x7FFF_FFFF or 1}",
+                f"+verilator+coverage+file+{folder.parent / f'{name}.dat'}",
+            ],
             # cocotbext-axi still uses what cocotb 2 calls deprecated.
-            extra_env={"VNETCARD_SEED": seed, "PYTHONWARNINGS": "ignore::DeprecationWarning"},
+            extra_env={"VNETCARD_SEED": seed, "PYTHONWARNINGS": "ignore::DeprecationWarning", **(extra_env or {})},
             log_file=log,
         )
-        died = ""
     except (SystemExit, subprocess.CalledProcessError, RuntimeError) as error:
-        died = f"the simulator ended with {error}"
+        why = f"the simulator ended with {error}"
     output = log.read_text() if log.exists() else ""
-    print(output[-6000:])
-    assert not died, died
+    if not why:
+        why = _judge(results, case)
+    return Outcome(why and f"{case}: {why}, VNETCARD_SEED={seed}", seed, output)
+
+
+def _judge(results: Path, case: str) -> str:
+    """What is wrong with the results file of a run."""
     cases = list(ET.parse(results).iter("testcase"))
-    assert [found.get("name") for found in cases] == [case], "the case did not run"
-    failed = [found for found in cases if found.find("failure") is not None or found.find("error") is not None]
-    assert not failed, f"{case} failed with VNETCARD_SEED={seed}"
+    if [found.get("name") for found in cases] != [case]:
+        return "it did not run"
+    failed = any(found.find("failure") is not None or found.find("error") is not None for found in cases)
+    return "it failed" if failed else ""
+
+
+def run(folder: Path, case: str, module: str = "hdl_cases") -> None:
+    """Run one case of ``module``; the simulator's output is shown when it fails."""
+    show(simulate(folder, case, module=module))
+
+
+def show(outcome: Outcome) -> None:
+    """Print a run's output, and fail when it failed."""
+    print(f"VNETCARD_SEED={outcome.seed}")
+    print(outcome.output[-6000:])
+    assert not outcome.why, outcome.why

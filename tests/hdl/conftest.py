@@ -1,0 +1,52 @@
+"""Fixtures of the simulations: Verilator in the environment, the builds of a session, the queue of runs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import hdl_build
+import pytest
+from hdl_jobs import Builds, Jobs
+from hdl_suite import Run
+
+
+@pytest.fixture
+def verilator(monkeypatch: pytest.MonkeyPatch) -> str:
+    """The path of Verilator, which is first on PATH for the length of the test."""
+    return hdl_build.use_verilator(monkeypatch)
+
+
+@pytest.fixture(scope="session")
+def builds(tmp_path_factory: pytest.TempPathFactory) -> Builds:
+    """The engine at each data width, built once a session; 64 bit counts what is covered as it runs."""
+    return Builds(
+        tmp_path_factory.mktemp("hdl"),
+        lambda width: (*hdl_build.FAST, *(hdl_build.COVERAGE if width == 64 else ())),
+    )
+
+
+@pytest.fixture
+def simulator(request: pytest.FixtureRequest, verilator: str, builds: Builds) -> Path:
+    """The engine of data width ``request.param``."""
+    width: int = request.param
+    return builds.get(width)
+
+
+@pytest.fixture(scope="module")
+def jobs(request: pytest.FixtureRequest, builds: Builds) -> Iterator[Jobs]:
+    """Every selected test of this module that has a parameter ``run`` is under way, two at a time."""
+    with pytest.MonkeyPatch.context() as patch:
+        hdl_build.use_verilator(patch)
+        module = request.node
+        wanted = [
+            item.callspec.params["run"]
+            for item in request.session.items
+            if item.getparent(pytest.Module) is module
+            and isinstance(item, pytest.Function)
+            and hasattr(item, "callspec")
+            and isinstance(item.callspec.params.get("run"), Run)
+        ]
+        jobs = Jobs(builds, wanted)
+        yield jobs
+        jobs.close()
