@@ -11,7 +11,7 @@ PYTEST = $(BIN)/python -m pytest $(PYTEST_ARGS)
 CWARN := -O2 -Wall -Wextra -Werror -Wno-missing-field-initializers -S -o -
 CROSS := aarch64-linux-gnu-gcc
 
-.PHONY: help demo test check hdl lint campaign clean
+.PHONY: help demo test check hdl formal lint campaign clean
 
 help: ## list these targets
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -35,6 +35,10 @@ hdl: ## simulate the DMA engine: all of tests/hdl
 	@scripts/system-packages.sh test
 	@scripts/venv.sh test
 	$(PYTEST) tests/hdl
+
+formal: ## prove the DMA engine's modules, and that each proof notices a bug; prints a table
+	@scripts/venv.sh test
+	$(BIN)/python -m vnetcard.hdl.formal
 
 campaign: ## the long tests, with live output
 	@scripts/system-packages.sh test

@@ -1,0 +1,1 @@
+"""Formal proofs of the DMA engine: ``python -m vnetcard.hdl.formal``."""

@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: MIT
+//
+// prove_fifo: vnc_fifo neither loses, nor doubles, nor swaps a word, and never holds more than it may.
+//
+//   any pushes, pops, clears, resets --> vnc_fifo --> a shadow count, and one word followed on its way
+//
+// The word followed is any word: `follow_i` is free.  `ahead_q` counts those in front of it.
+//
+// Assumed: nothing is pushed or popped in the cycle of a clear (prove_mover shows it of the engine's FIFOs).
+
+module prove_fifo #(
+  parameter int unsigned Width = 8,
+  parameter int unsigned Depth = 4
+) (
+  input logic             clk_i,
+  input logic             rst_ni,
+  input logic             clear_i,
+  input logic             in_valid_i,
+  input logic [Width-1:0] in_data_i,
+  input logic             out_ready_i,
+  input logic             follow_i
+);
+  localparam int unsigned PtrW = $clog2(Depth);
+
+  logic             in_ready, out_valid;
+  logic [Width-1:0] out_data;
+
+  vnc_fifo #(.Width(Width), .Depth(Depth)) dut (
+    .clk_i, .rst_ni, .clear_i,
+    .in_valid_i, .in_ready_o(in_ready), .in_data_i,
+    .out_valid_o(out_valid), .out_ready_i, .out_data_o(out_data)
+  );
+
+  logic push, pop;
+  assign push = in_valid_i && in_ready;
+  assign pop  = out_valid && out_ready_i;
+
+  // --- shadow: how many words are in, and where the followed one is -----------------------------------------
+
+  logic             started_q = 1'b0;
+  logic [PtrW+1:0]  count_q;
+  logic             followed_q;
+  logic [PtrW+1:0]  ahead_q;
+  logic [Width-1:0] word_q;
+
+  always_ff @(posedge clk_i) begin
+    started_q <= 1'b1;
+    if (!rst_ni || clear_i) begin
+      count_q    <= '0;
+      followed_q <= 1'b0;
+    end else begin
+      count_q <= count_q + (PtrW + 2)'(push) - (PtrW + 2)'(pop);
+      if (push && follow_i && !followed_q) begin
+        followed_q <= 1'b1;
+        ahead_q    <= count_q - (PtrW + 2)'(pop);
+        word_q     <= in_data_i;
+      end else if (followed_q && pop) begin
+        ahead_q <= ahead_q - 1'b1;
+        if (ahead_q == '0) followed_q <= 1'b0;
+      end
+    end
+  end
+
+  // --- where in the memory the followed word must be: what induction needs to know ---------------------------
+
+  logic [PtrW:0]   used;
+  logic [PtrW+1:0] behind;  // words of the memory in front of the followed one
+  logic [PtrW-1:0] place;
+  assign used   = dut.wr_q - dut.rd_q;
+  assign behind = ahead_q - (PtrW + 2)'(out_valid);
+  assign place  = dut.rd_q[PtrW-1:0] + behind[PtrW-1:0];
+
+  always_comb begin
+    if (!started_q) assume (!rst_ni);
+    if (clear_i) assume (!in_valid_i && !out_ready_i);
+  end
+
+  always_ff @(posedge clk_i) begin
+    if (started_q && rst_ni) begin
+      a_used_at_most_depth: assert (used <= (PtrW + 1)'(Depth));
+      a_count_is_right: assert (count_q == (PtrW + 2)'(used) + (PtrW + 2)'(out_valid));
+      a_never_more_than_depth_and_one: assert (count_q <= (PtrW + 2)'(Depth + 1));
+      a_takes_whatever_fits: assert (in_ready || count_q >= (PtrW + 2)'(Depth));
+      a_empty_offers_nothing: assert (count_q != '0 || !out_valid);
+      a_followed_is_inside: assert (!followed_q || ahead_q < count_q);
+      a_followed_keeps_its_place: assert (!followed_q || (ahead_q == '0 && out_valid) || dut.mem[place] == word_q);
+      a_followed_comes_out_in_turn: assert (!(followed_q && ahead_q == '0 && out_valid) || out_data == word_q);
+      if ($past(rst_ni) && !$past(clear_i) && started_q) begin
+        a_output_stands_still: assert (!$past(out_valid && !out_ready_i) || (out_valid && $stable(out_data)));
+        a_nothing_stays_behind: assert (!$past(count_q != '0 && !pop) || out_valid);
+      end
+      c_full: cover (count_q == (PtrW + 2)'(Depth + 1));
+      c_followed_through_a_full_fifo: cover (followed_q && ahead_q == (PtrW + 2)'(Depth));
+      c_followed_arrives_after_the_wrap: cover (followed_q && ahead_q == '0 && out_valid && dut.rd_q[PtrW]);
+      c_cleared_while_full: cover (clear_i && !in_ready);
+    end
+  end
+endmodule
