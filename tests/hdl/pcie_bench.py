@@ -42,6 +42,7 @@ class BarPage(Page):
     def __init__(self, dut: Any, bench: PcieBench) -> None:
         self.irq = dut.irq_host_o
         self.bench = bench
+        self.master = bench.shim.page
 
     async def write(self, name: str, value: int) -> None:
         await self.bench.bar0.write_dword(R.offset(name), value & MASK)

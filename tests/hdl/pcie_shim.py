@@ -147,8 +147,8 @@ class PcieShim(Device):
         super().__init__()
         logging.getLogger(f"cocotb.{dut._name}").setLevel(logging.ERROR)  # cocotbext logs each burst
         clock = (dut.clk_i, dut.rst_ni)
-        page = AxiLiteMaster(AxiLiteBus.from_prefix(dut, "s_axil_host"), *clock, reset_active_level=False)
-        self.function = Function(page)
+        self.page = AxiLiteMaster(AxiLiteBus.from_prefix(dut, "s_axil_host"), *clock, reset_active_level=False)
+        self.function = Function(self.page)
         self.append_function(self.function)
         bus = AxiBus.from_prefix(dut, "m_axi_host")
         self.read = DmaRead(bus.read, *clock, self.function)

@@ -6,36 +6,20 @@ Root complex, link and device are cocotbext-pcie's; what joins the device to the
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import hdl_build
+import hdl_suite
 import pytest
+from hdl_jobs import Jobs
+from hdl_suite import Run
 
-pytestmark = [pytest.mark.hdl, pytest.mark.slow]
+pytestmark = [pytest.mark.hdl, pytest.mark.slow, pytest.mark.timeout(900)]
 
-CASES = (
-    "root_complex_finds_the_card_and_places_bar0",
-    "registers_work_as_a_bar",
-    "bytes_survive_the_smallest_payload",
-    "bytes_survive_32_bit_addresses_and_larger_tlps",
-    "packets_cross_on_msi_alone",
-    "refused_read_halts_h2c_alone",
-    "card_that_may_not_master_the_bus_halts",
-)
+MODULE = "cases_pcie"
+RUNS = [Run(MODULE, case, 64, "stalled") for case in hdl_suite.cases(MODULE)]
+# Bursts of 4 KiB, the longest that there are, and a side block that is one beat.
+RUNS += [Run(MODULE, case, 512, "calm") for case in hdl_suite.cases(MODULE) if case.startswith("bytes_survive")]
 
 
-@pytest.fixture(scope="session")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("pcie")
-
-
-@pytest.fixture
-def simulator(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    hdl_build.use_verilator(monkeypatch)
-    build = folder / "w64"
-    return build if build.exists() else hdl_build.build(build, 64)
-
-
-@pytest.mark.parametrize("case", CASES)
-def test_pcie(simulator: Path, case: str) -> None:
-    hdl_build.run(simulator, case, "cases_pcie")
+@pytest.mark.parametrize("run", [pytest.param(run, id=run.name) for run in RUNS])
+def test_pcie(jobs: Jobs, run: Run) -> None:
+    hdl_build.show(jobs.result(run))
