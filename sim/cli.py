@@ -1,0 +1,166 @@
+"""``vnetcard-sim``: the DMA engine, simulated live between two ordinary agents."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import sys
+import threading
+import time
+from types import FrameType
+from typing import Final
+
+from vnetcard import service
+from vnetcard.commandline import complain
+from vnetcard.errors import VnetcardError
+from vnetcard.geometry import human
+from vnetcard.sim import build, report
+from vnetcard.sim.library import CLOCK_HZ, Simulator
+from vnetcard.sim.objects import Objects, new_instance
+from vnetcard.sim.options import PROGRAM, Options, load
+
+STOP_SIGNALS: Final = frozenset({signal.SIGINT, signal.SIGTERM, signal.SIGHUP})
+SIGNALS: Final = STOP_SIGNALS | {signal.SIGUSR1}
+STATS_EVERY: Final = 1.0
+"""Seconds."""
+
+
+class Interrupted(Exception):
+    """A signal came before the simulation was there."""
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    del frame
+    raise Interrupted(signal.Signals(number).name)
+
+
+def _tell(text: str) -> None:
+    """Progress, on stderr: stdout belongs to the ready line and the figures."""
+    sys.stderr.write(text)
+    sys.stderr.flush()
+
+
+class Session:
+    """A simulation while it runs: its thread, the signals, and what is printed."""
+
+    def __init__(self, options: Options, simulator: Simulator) -> None:
+        self._options = options
+        self._simulator = simulator
+        self._out = False
+        self._began = time.monotonic()
+        self._remove_at = None if options.remove_after is None else self._began + options.remove_after
+        self._last = (self._began, simulator.stats())
+
+    def serve(self) -> None:
+        """Until a signal ends it; SIGUSR1 pulls the card out and puts it back."""
+        while True:
+            found = signal.sigtimedwait(SIGNALS, self._pause())
+            if found is not None and found.si_signo in STOP_SIGNALS:
+                return
+            if found is not None:
+                self._toggle()
+            now = time.monotonic()
+            if self._remove_at is not None and now >= self._remove_at:
+                self._remove_at = None
+                if not self._out:
+                    self._toggle()
+            if self._options.stats and now >= self._last[0] + STATS_EVERY:
+                self._line(now)
+
+    def _pause(self) -> float:
+        until = [self._last[0] + STATS_EVERY] if self._options.stats else []
+        until += [self._remove_at] if self._remove_at is not None else []
+        return max(0.0, min(until, default=time.monotonic() + 3600) - time.monotonic())
+
+    def _toggle(self) -> None:
+        self._out = not self._out
+        if self._out:
+            self._simulator.pull_out()
+        else:
+            self._simulator.put_back(new_instance())
+        self._say("removed" if self._out else "returned", "the card is " + ("pulled out" if self._out else "back"))
+
+    def _line(self, now: float) -> None:
+        then, old = self._last
+        self._last = (now, self._simulator.stats())
+        line = report.Line.between(old, self._last[1], span=now - then, seconds=now - self._began)
+        self._print(line.json() if self._options.json else line.text())
+
+    def announce(self) -> None:
+        """One line on stdout, and READY=1."""
+        options = self._options
+        self._say(
+            "ready",
+            f"{PROGRAM} ready: {options.name}, {options.width} bit, 2 x {human(options.memory)}, "
+            f"{CLOCK_HZ // 1_000_000} MHz (pid {os.getpid()})",
+        )
+        service.notify(f"READY=1\nMAINPID={os.getpid()}\nSTATUS=simulating")
+
+    def finish(self) -> None:
+        """The totals, while the simulator still answers."""
+        if not self._options.stats:
+            return
+        counters = report.engine(self._simulator.read)
+        seconds, stats = time.monotonic() - self._began, self._simulator.stats()
+        if self._options.json:
+            self._print(json.dumps({"event": "totals", **report.totals(stats, seconds, counters)}))
+        else:
+            self._print(report.table(stats, seconds, counters))
+
+    def _say(self, event: str, text: str) -> None:
+        if self._options.json:
+            text = json.dumps({"event": event, "name": self._options.name, "pid": os.getpid(), "text": text})
+        self._print(text)
+
+    def _print(self, text: str) -> None:
+        with contextlib.suppress(OSError):  # whoever read it has gone
+            print(text, flush=True)
+
+
+def run(options: Options) -> None:
+    """Build, simulate until a signal comes, and undo everything."""
+    library = build.library(options.width, trace=options.trace is not None, tell=_tell)
+    # From here on signals are taken one at a time by Session.serve, and never in the midst of something.
+    signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+    with contextlib.ExitStack() as stack:
+        objects = Objects(options.name, options.memory, options.width)
+        stack.callback(objects.close)
+        mapped = (objects.bus, *objects.memories)
+        simulator = Simulator(library, options.width, mapped, bus=options.bus, trace=options.trace, seed=options.seed)
+        stack.callback(simulator.close)
+        for injection in options.injections:
+            simulator.inject(injection)
+        session = Session(options, simulator)
+        thread = threading.Thread(target=simulator.run, name="simulator")
+        thread.start()
+        stack.callback(thread.join)
+        stack.callback(simulator.stop)
+        objects.open_to_agents()
+        session.announce()
+        session.serve()
+        service.notify("STOPPING=1")
+        session.finish()
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run a simulation: 0 stopped by a signal, 1 failed while building, 2 bad input, 130 interrupted."""
+    for number in STOP_SIGNALS:
+        signal.signal(number, _interrupt)
+    try:
+        run(load(argv))
+    except build.BuildFailed as error:
+        complain(PROGRAM, error)
+        return 1
+    except VnetcardError as error:
+        complain(PROGRAM, error)
+        return 2
+    except Interrupted as error:
+        _tell(f"\n{PROGRAM}: interrupted by {error}\n")
+        return 130
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,293 @@
+/* SPDX-License-Identifier: MIT */
+/**
+ * DOC: one side's memory as an AXI4 slave: the shared memory object itself, with a bus in front.
+ *
+ *   AR --> queue --(latency, bandwidth)--> R      read from the object when the beat is answered
+ *   AW --> queue
+ *   W  --------------(bandwidth)---------> object, then --(latency)--> B
+ *
+ * Bursts are answered in order.  Other processes look at the object while this writes it: 8 bytes at a time
+ * become visible together, as do the 4 of an index word, and a burst becomes visible after all that was acknowledged
+ * before it (barrier S1).  Its reader's acquire is the partner of S1: vnc_barrier.h, barriers A and B.
+ */
+#pragma once
+#include "faults.h"
+#include "stats.h"
+#include "verilated.h"
+#include <algorithm>
+#include <cstdint>
+#include <cstring>
+
+namespace vnc {
+
+/* Where the bytes of a port lie: Verilator makes 64 bits a number and more an array of 32-bit words. */
+inline uint8_t *raw(QData &port) { return reinterpret_cast<uint8_t *>(&port); }
+template <std::size_t Words> uint8_t *raw(VlWide<Words> &port) { return reinterpret_cast<uint8_t *>(port.data()); }
+inline uint8_t *raw(IData &port) { return reinterpret_cast<uint8_t *>(&port); }
+inline uint8_t *raw(SData &port) { return reinterpret_cast<uint8_t *>(&port); }
+inline uint8_t *raw(CData &port) { return &port; }
+
+/** struct MasterPins - the ports of one AXI4 master of the engine. */
+struct MasterPins {
+	CData &awid;
+	QData &awaddr;
+	CData &awlen;
+	CData &awvalid, &awready;
+	const uint8_t *wdata, *wstrb;
+	CData &wlast, &wvalid, &wready;
+	CData &bid, &bresp, &bvalid, &bready;
+	CData &arid;
+	QData &araddr;
+	CData &arlen;
+	CData &arvalid, &arready;
+	CData &rid;
+	uint8_t *rdata;
+	CData &rresp, &rlast, &rvalid, &rready;
+};
+
+/** struct Timing - of the bus before a memory, in cycles; 0: none, and as fast as the ports. */
+struct Timing {
+	uint64_t latency;
+	double beat; /* cycles that one beat takes, each way */
+};
+
+/** class Queue - at most Depth things in order. */
+template <class Thing, unsigned Depth> class Queue {
+      public:
+	bool empty() const { return in_ == out_; }
+	bool full() const { return in_ - out_ == Depth; }
+	Thing &front() { return things_[out_ % Depth]; }
+	void push(const Thing &thing) { things_[in_++ % Depth] = thing; }
+	void pop() { out_++; }
+	void clear() { out_ = in_; }
+
+      private:
+	Thing things_[Depth];
+	unsigned in_ = 0, out_ = 0;
+};
+
+class AxiMemory {
+      public:
+	static constexpr unsigned BeatBytes = VNC_DATA_W / 8;
+
+	AxiMemory(MasterPins pins, uint8_t *bytes, uint64_t base, uint64_t size, Timing timing, SideStats &stats)
+	    : pins_(pins), bytes_(bytes), base_(base), size_(size), timing_(timing), stats_(stats)
+	{
+	}
+
+	Faults &read_faults() { return read_faults_; }
+	Faults &write_faults() { return write_faults_; }
+
+	/** drive() - set what the slave says in cycle @now. */
+	void drive(uint64_t now)
+	{
+		pins_.arready = !reads_.full();
+		pins_.awready = !writes_.full();
+		pins_.wready = double(now) >= write_free_;
+		if (!pins_.rvalid && !reads_.empty())
+			drive_read(now);
+		if (!pins_.bvalid && !acks_.empty())
+			drive_ack(now);
+	}
+
+	/** sample() - the ports have settled: note what is handed over at the end of cycle @now. */
+	void sample(uint64_t now)
+	{
+		r_taken_ = pins_.rvalid && pins_.rready;
+		b_taken_ = pins_.bvalid && pins_.bready;
+		if (pins_.arvalid && pins_.arready)
+			take_read(now);
+		if (pins_.awvalid && pins_.awready)
+			take_write();
+		if (pins_.wvalid && pins_.wready)
+			take_beat(now);
+	}
+
+	/** settle() - the clock edge is over. */
+	void settle()
+	{
+		if (r_taken_) {
+			pins_.rvalid = 0;
+			if (pins_.rlast)
+				reads_.pop();
+		}
+		if (b_taken_) {
+			pins_.bvalid = 0;
+			acks_.pop();
+		}
+	}
+
+	/** busy() - Return: true while something moves, or will without being asked; a hang never will. */
+	bool busy()
+	{
+		return pins_.arvalid || pins_.awvalid || pins_.wvalid || pins_.rvalid || pins_.bvalid ||
+		       (!reads_.empty() && reads_.front().answer != HANG) ||
+		       (!acks_.empty() && acks_.front().answer != HANG);
+	}
+
+	/** hangs() - Return: true while a burst waits for an answer that never comes. */
+	bool hangs()
+	{
+		return (!reads_.empty() && reads_.front().answer == HANG) ||
+		       (!acks_.empty() && acks_.front().answer == HANG);
+	}
+
+	/** reset() - forget every burst. */
+	void reset()
+	{
+		reads_.clear();
+		writes_.clear();
+		acks_.clear();
+		pins_.rvalid = pins_.bvalid = 0;
+		pins_.arready = pins_.awready = pins_.wready = 0;
+		read_free_ = write_free_ = 0;
+	}
+
+	uint64_t errors() const { return stats_.errors; }
+
+      private:
+	struct Burst {
+		uint64_t address, ready;
+		unsigned beats;
+		uint8_t id;
+		Answer answer;
+	};
+
+	/* More than the engine has outstanding: it is never held back for this. */
+	static constexpr unsigned Depth = 64;
+
+	Answer judge(uint64_t address, unsigned beats, Faults &faults)
+	{
+		Answer answer = faults.next();
+
+		if (address < base_ || address - base_ > size_ - beats * BeatBytes) {
+			stats_.outside++;
+			answer = DECERR;
+		}
+		if (answer != OKAY)
+			stats_.errors++;
+		return answer;
+	}
+
+	void take_read(uint64_t now)
+	{
+		unsigned beats = pins_.arlen + 1u;
+		uint64_t address = pins_.araddr & -uint64_t(BeatBytes);
+
+		stats_.read_bursts++;
+		reads_.push({address, now + 1 + timing_.latency, beats, pins_.arid, judge(address, beats, read_faults_)});
+	}
+
+	void drive_read(uint64_t now)
+	{
+		Burst &burst = reads_.front();
+
+		if (now < burst.ready || burst.answer == HANG || double(now) < read_free_)
+			return;
+		if (burst.answer == OKAY) {
+			copy_out(burst.address);
+			stats_.read_bytes += BeatBytes;
+		} else {
+			memset(pins_.rdata, 0xff, BeatBytes);
+		}
+		burst.address += BeatBytes;
+		pins_.rid = burst.id;
+		pins_.rresp = burst.answer;
+		pins_.rlast = --burst.beats == 0;
+		pins_.rvalid = 1;
+		read_free_ = std::max(read_free_, double(now)) + timing_.beat;
+	}
+
+	void copy_out(uint64_t address)
+	{
+		const uint64_t *from = reinterpret_cast<const uint64_t *>(bytes_ + (address - base_));
+
+		/* The doorbell that led here was read with acquire: what it covers is visible. */
+		for (unsigned n = 0; n < BeatBytes / 8; n++) {
+			uint64_t value = __atomic_load_n(from + n, __ATOMIC_RELAXED);
+
+			memcpy(pins_.rdata + 8 * n, &value, 8);
+		}
+	}
+
+	void take_write()
+	{
+		unsigned beats = pins_.awlen + 1u;
+		uint64_t address = pins_.awaddr & -uint64_t(BeatBytes);
+
+		stats_.write_bursts++;
+		writes_.push({address, 0, beats, pins_.awid, judge(address, beats, write_faults_)});
+		__atomic_thread_fence(__ATOMIC_RELEASE); /* barrier S1 */
+	}
+
+	void take_beat(uint64_t now)
+	{
+		if (writes_.empty())
+			vl_fatal(__FILE__, __LINE__, "", "vnetcard-sim: the engine sent a beat before its address");
+
+		Burst &burst = writes_.front();
+
+		if (burst.answer == OKAY)
+			copy_in(burst.address);
+		burst.address += BeatBytes;
+		write_free_ = std::max(write_free_, double(now)) + timing_.beat;
+		burst.beats--;
+		if (pins_.wlast != (burst.beats == 0))
+			vl_fatal(__FILE__, __LINE__, "", "vnetcard-sim: WLAST is not on the last beat");
+		if (pins_.wlast) {
+			burst.ready = now + 1 + timing_.latency;
+			acks_.push(burst);
+			writes_.pop();
+		}
+	}
+
+	void copy_in(uint64_t address)
+	{
+		uint8_t *to = bytes_ + (address - base_);
+
+		for (unsigned n = 0; n < BeatBytes / 8; n++, to += 8) {
+			uint64_t value;
+
+			memcpy(&value, pins_.wdata + 8 * n, 8);
+			switch (pins_.wstrb[n]) {
+			case 0:
+				break;
+			case 0xff:
+				__atomic_store_n(reinterpret_cast<uint64_t *>(to), value, __ATOMIC_RELAXED);
+				stats_.write_bytes += 8;
+				break;
+			case 0x0f:
+				__atomic_store_n(reinterpret_cast<uint32_t *>(to), uint32_t(value), __ATOMIC_RELAXED);
+				stats_.index_words++;
+				break;
+			default:
+				for (unsigned byte = 0; byte < 8; byte++)
+					if (pins_.wstrb[n] >> byte & 1)
+						to[byte] = uint8_t(value >> 8 * byte);
+			}
+		}
+	}
+
+	void drive_ack(uint64_t now)
+	{
+		const Burst &burst = acks_.front();
+
+		if (now < burst.ready || burst.answer == HANG)
+			return;
+		pins_.bid = burst.id;
+		pins_.bresp = burst.answer;
+		pins_.bvalid = 1;
+	}
+
+	MasterPins pins_;
+	uint8_t *bytes_;
+	uint64_t base_, size_;
+	Timing timing_;
+	SideStats &stats_;
+	Faults read_faults_, write_faults_;
+	Queue<Burst, Depth> reads_, writes_, acks_;
+	double read_free_ = 0, write_free_ = 0;
+	bool r_taken_ = false, b_taken_ = false;
+};
+
+} // namespace vnc

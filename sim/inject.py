@@ -1,0 +1,45 @@
+"""Bus errors on purpose, as the command line names them: ``SIDE-ACCESS-ANSWER@WHEN``."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Final
+
+from vnetcard import layout as L
+from vnetcard.errors import ConfigError
+
+ANSWERS: Final = {"slverr": 2, "decerr": 3, "hang": 4}
+"""Name to code in cpp/faults.h; ``hang`` never answers."""
+_FORM: Final = re.compile(r"(host|card)-(read|write)-(slverr|decerr|hang)@(?:1/)?([0-9]{1,18})")
+HELP: Final = (
+    "SIDE-ACCESS-ANSWER@WHEN: SIDE host or card, ACCESS read or write, ANSWER slverr, decerr or hang (none at all); "
+    "WHEN a burst's number, or 1/N for each with that probability"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Injection:
+    """Burst ``number`` of that kind, counted from 1, or each with probability ``share``, ends with ``answer``."""
+
+    side: int
+    write: bool
+    answer: int
+    number: int | None = None
+    share: float | None = None
+
+    @classmethod
+    def parse(cls, text: str) -> Injection:
+        """From the command line; ConfigError for anything else."""
+        found = _FORM.fullmatch(text)
+        if found is None or int(found[4]) == 0:
+            raise ConfigError(f"--inject {text!r} is not understood: {HELP}; such as card-write-slverr@100")
+        number = int(found[4])
+        share = 1 / number if "@1/" in text else None
+        return cls(
+            L.SIDES.index(found[1]),
+            found[2] == "write",
+            ANSWERS[found[3]],
+            number=None if share else number,
+            share=share,
+        )

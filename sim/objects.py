@@ -1,0 +1,141 @@
+"""The three shared memory objects of a simulation: made, taken over from one that was killed, and removed.
+
+``vnetcard/simbus.py`` says what stands in them and who may rely on what.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import mmap
+import os
+import secrets
+from pathlib import Path
+from typing import Final
+
+import posix_ipc
+
+from vnetcard import layout as L
+from vnetcard import simbus
+from vnetcard._core import Memory
+from vnetcard.errors import ConfigError, WindowUnavailable
+from vnetcard.geometry import human
+from vnetcard.sim.library import BASES
+from vnetcard.window import locks
+
+FOLDER: Final = Path("/dev/shm")
+"""Where Linux keeps POSIX shared memory (shm_overview(7))."""
+_NAME_MAX: Final = 200
+
+
+def new_instance() -> int:
+    """A random instance, never 0."""
+    return secrets.randbelow((1 << 32) - 1) + 1
+
+
+def check_name(name: str) -> str:
+    """``name`` when objects can be called so; ConfigError otherwise."""
+    if (
+        not name
+        or not name.isprintable()
+        or set(name) & set("/+ ")
+        or name[0] in ".-"
+        or len(os.fsencode(name)) > _NAME_MAX
+    ):
+        raise ConfigError(
+            f"{name!r} is no name for a simulation: 1 to {_NAME_MAX} characters without '/', '+' and spaces, "
+            "and none of '.-' first"
+        )
+    return name
+
+
+class Objects:
+    """Bus and memories of simulation ``name``, mapped, and locked for this process until ``close``."""
+
+    def __init__(self, name: str, memory_bytes: int, width: int) -> None:
+        """Make them, or take over what a killed simulator left; WindowUnavailable when one is running."""
+        self.name = check_name(name)
+        self.memory_bytes = memory_bytes
+        self._names = (simbus.bus_name(name), simbus.memory_name(name, L.HOST), simbus.memory_name(name, L.CARD))
+        self._stack = contextlib.ExitStack()
+        try:
+            self.bus = self._lock_bus()
+            self._stack.callback(self.bus.close)
+            self._words = Memory(self.bus)
+            self._stack.callback(self._words.close)
+            self._words.store64(simbus.HEADER["magic"], 0)  # nobody may open it while it is being made
+            self.memories = (self._memory(L.HOST), self._memory(L.CARD))
+            self._write_header(width)
+        except posix_ipc.PermissionsError as error:
+            self._stack.close()
+            raise WindowUnavailable(f"simulation {name} belongs to another user: take another name") from error
+        except OSError as error:
+            self._stack.close()
+            raise WindowUnavailable(
+                f"simulation {name}: no room for 2 x {human(memory_bytes)} in {FOLDER} ({error.strerror}): "
+                "free some, or ask for less with --memory"
+            ) from error
+        except BaseException:
+            self._stack.close()
+            raise
+
+    def _open(self, name: str) -> int:
+        fd: int = posix_ipc.SharedMemory(f"/{name}", posix_ipc.O_CREAT, mode=0o600).fd
+        return fd
+
+    def _lock_bus(self) -> mmap.mmap:
+        while True:
+            fd = self._open(self._names[0])
+            if not locks.try_lock(fd, simbus.LOCK_BYTE):
+                owner = os.pread(fd, 4, simbus.HEADER["pid"])
+                os.close(fd)
+                raise WindowUnavailable(
+                    f"simulation {self.name} is run by process {int.from_bytes(owner, 'little')}: "
+                    "end that one, or take another name"
+                )
+            if os.fstat(fd).st_nlink:
+                break
+            os.close(fd)  # its owner ended, and removed it, between our two steps
+        self._stack.callback(os.close, fd)  # gives the lock back
+        self._stack.callback(self._remove)
+        if os.fstat(fd).st_size < simbus.BUS_BYTES:
+            os.posix_fallocate(fd, 0, simbus.BUS_BYTES)
+        os.pwrite(fd, os.getpid().to_bytes(4, "little"), simbus.HEADER["pid"])
+        return mmap.mmap(fd, simbus.BUS_BYTES)
+
+    def _memory(self, side: int) -> mmap.mmap:
+        name = self._names[1 + side]
+        fd = self._open(name)
+        if os.fstat(fd).st_size not in (0, self.memory_bytes):  # of another size: agents find theirs deleted
+            os.close(fd)
+            posix_ipc.unlink_shared_memory(f"/{name}")
+            fd = self._open(name)
+        try:
+            os.posix_fallocate(fd, 0, self.memory_bytes)  # all of it: a hole would be a SIGBUS later
+            memory = mmap.mmap(fd, self.memory_bytes)
+        finally:
+            os.close(fd)
+        self._stack.callback(memory.close)
+        return memory
+
+    def _write_header(self, width: int) -> None:
+        """Everything but the magic, which ``open_to_agents`` stores."""
+        narrow = {"version": simbus.VERSION, "data_width": width, "instance": new_instance(), "asleep": 0, "removed": 0}
+        for name, value in narrow.items():
+            self._words.store32(simbus.HEADER[name], value)
+        wide = {"memory_bytes": self.memory_bytes, "base_host": BASES[L.HOST], "base_card": BASES[L.CARD]}
+        for name, value in wide.items():
+            self._words.store64(simbus.HEADER[name], value)
+
+    def open_to_agents(self) -> None:
+        """The simulator looks at the bus from now on."""
+        self._words.store64(simbus.HEADER["magic"], simbus.MAGIC)
+
+    def close(self) -> None:
+        """Remove the objects and unlock; ``instance`` 0 tells those who have them mapped."""
+        self._words.store32(simbus.HEADER["instance"], 0)
+        self._stack.close()
+
+    def _remove(self) -> None:
+        for name in self._names:
+            with contextlib.suppress(posix_ipc.ExistentialError):
+                posix_ipc.unlink_shared_memory(f"/{name}")

@@ -1,0 +1,128 @@
+"""A simulation seen from its bus object: registers, doorbells and memories, without any of the agents' code."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import mmap
+import os
+import platform
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from vnetcard import layout as L
+from vnetcard import registers as R
+from vnetcard import simbus
+from vnetcard._core import Memory
+
+SYS_FUTEX = {"x86_64": 202, "aarch64": 98}[platform.machine()]
+_FUTEX_WAKE = 1
+_LIBC = ctypes.CDLL(None)
+LIMIT = 30.0
+"""Seconds for what takes microseconds, on a machine that is very busy."""
+RING_LOG2 = {L.DIRECTIONS[0]: 16, L.DIRECTIONS[1]: 16}
+RING_OFFSET = {L.DIRECTIONS[0]: 0x10000, L.DIRECTIONS[1]: 0x20000}
+RING_BYTES = 1 << 16
+
+
+def wait_until(what: str, true) -> None:  # type: ignore[no-untyped-def]
+    """Return once ``true()`` holds; AssertionError naming ``what`` after LIMIT."""
+    deadline = time.monotonic() + LIMIT
+    while not true():
+        assert time.monotonic() < deadline, f"not within {LIMIT:.0f} s: {what}"
+        time.sleep(0.0005)
+
+
+class Card:
+    """One side's view: its registers over the bus object, and its memory."""
+
+    def __init__(self, bus: Memory, bus_at: int, memory: Memory, memory_at: int, side: int) -> None:
+        """The mappings, and the addresses where they begin."""
+        self.bus, self.memory, self.side = bus, memory, side
+        self._bus_at, self.memory_at = bus_at, memory_at
+        self._at = simbus.SIDE_OFFSET + side * simbus.SIDE_BYTES
+
+    def _wake(self) -> None:
+        if self.bus.load32(simbus.HEADER["asleep"]):
+            self.ring_bell()
+
+    def ring_bell(self) -> None:
+        """Wake the simulator.  Two sides that do so at once may count as one: it wakes all the same."""
+        at = simbus.HEADER["bell"]
+        self.bus.store32(at, (self.bus.load32(at) + 1) & 0xFFFF_FFFF)
+        _LIBC.syscall(SYS_FUTEX, ctypes.c_void_p(self._bus_at + at), _FUTEX_WAKE, 1, None, None, 0)
+
+    def _ask(self, op: int, offset: int, value: int) -> int:
+        mail = {name: self._at + at for name, at in simbus.MAILBOX.items()}
+        for name, word in (("op", op), ("offset", offset), ("value", value)):
+            self.bus.store32(mail[name], word)
+        request = (self.bus.load32(mail["request"]) + 1) & 0xFFFF_FFFF
+        self.bus.store32(mail["request"], request)
+        self._wake()
+        wait_until("the simulator answers", lambda: self.bus.load32(mail["reply"]) == request)
+        return self.bus.load32(mail["result"])
+
+    def read(self, name: str) -> int:
+        """The register ``name``."""
+        return self._ask(simbus.OPS["READ"], R.offset(name), 0)
+
+    def write(self, name: str, value: int) -> None:
+        """Write the register ``name``."""
+        self._ask(simbus.OPS["WRITE"], R.offset(name), value)
+
+    def ring(self, name: str, value: int) -> None:
+        """A doorbell."""
+        at = self._at + R.offset(name)
+        self.bus.store32(at + simbus.REGS, value)
+        self.bus.store32(at + simbus.RUNG, (self.bus.load32(at + simbus.RUNG) + 1) & 0xFFFF_FFFF)
+        self._wake()
+
+    def configure(self, base: int | None = None) -> None:
+        """Rings of 64 KiB, as both sides of a test use them; enabled.  ``base``: elsewhere than this side's memory."""
+        if base is None:
+            base = self.bus.load64(simbus.HEADER[f"base_{L.SIDES[self.side]}"])
+        self.write("window_base_lo", base & 0xFFFF_FFFF)
+        self.write("window_base_hi", base >> 32)
+        self.write("window_log2", self.memory.size.bit_length() - 1)
+        for direction in L.DIRECTIONS:
+            self.write(f"{direction}_ring_offset", RING_OFFSET[direction])
+            self.write(f"{direction}_ring_log2", RING_LOG2[direction])
+        self.write("irq_enable", 0xFFFF_FFFF)
+        self.write("control", R.CONTROL_BITS["ENABLE"])
+
+    def line(self, name: str) -> int:
+        """The index word ``name`` (``h2c_prod``, ...) as it stands in this side's memory."""
+        return self.memory.load32(L.queue_offset(0) + L.QUEUE_LINES[name])
+
+
+@contextlib.contextmanager
+def opened(name: str) -> Iterator[tuple[Card, Card]]:
+    """Host and card of the running simulation ``name``."""
+    with contextlib.ExitStack() as stack:
+        paths = [simbus.bus_name(name), *(simbus.memory_name(name, side) for side in (L.HOST, L.CARD))]
+        maps = [stack.enter_context(_mapped(Path("/dev/shm", path))) for path in paths]
+        bus, *memories = (Memory(mapped) for mapped in maps)
+        for memory in (bus, *memories):
+            stack.callback(memory.close)
+        assert bus.load64(simbus.HEADER["magic"]) == simbus.MAGIC
+        at = [_address(mapped) for mapped in maps]
+        yield (
+            Card(bus, at[0], memories[L.HOST], at[1], L.HOST),
+            Card(bus, at[0], memories[L.CARD], at[2], L.CARD),
+        )
+
+
+def _address(mapped: mmap.mmap) -> int:
+    return ctypes.addressof(ctypes.c_char.from_buffer(mapped))
+
+
+@contextlib.contextmanager
+def _mapped(path: Path) -> Iterator[mmap.mmap]:
+    fd = os.open(path, os.O_RDWR)
+    try:
+        mapped = mmap.mmap(fd, os.fstat(fd).st_size)
+    finally:
+        os.close(fd)
+    with mapped:
+        yield mapped

