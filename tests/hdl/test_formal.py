@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from needs import skip_or_fail
+
 from vnetcard.hdl.formal import flow
 from vnetcard.hdl.formal.proofs import PROOFS
 
