@@ -4,7 +4,7 @@ Everything that must not be a plain Python store is here; see _c/vnc_barrier.h f
 Offsets are bytes from the start of the window.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import final
 
 HOLD: int
@@ -40,6 +40,8 @@ class Memory:
         """One u32, acquire."""
     def store32(self, offset: int, value: int, /) -> None:
         """One u32, release: everything stored before is visible before it."""
+    def wait32(self, offset: int, seen: int, seconds: float, /) -> None:
+        """Sleep (futex) while the u32 is ``seen``, at most ``seconds``; may return early, without a reason."""
     def load64(self, offset: int, /) -> int: ...
     def store64(self, offset: int, value: int, /) -> None: ...
     def read(self, offset: int, count: int, /) -> bytes:
@@ -82,11 +84,32 @@ class Consumer:
     def close(self) -> None: ...
 
 @final
+class Doorbell:
+    """A register that is rung by calling this with its new value, after everything stored before.
+
+    ``word`` is the register's offset in ``memory``.  The others are for a simulated one (vnetcard/simbus.py):
+    ``rung`` counts, and ``bell`` is a futex that is incremented and woken while ``asleep`` is 1.
+    """
+
+    def __new__(
+        cls,
+        memory: Memory,
+        word: int,
+        *,
+        rung: int | None = None,
+        bell: int | None = None,
+        asleep: int | None = None,
+    ) -> Doorbell: ...
+    def __call__(self, value: int, /) -> None: ...
+
+@final
 class Pump:
     """A thread between a port's file descriptor and one end of a ring; starts in HOLD.
 
     ``tx``: port to FIFO.  ``own`` and ``peer`` are the offsets of the index lines, ``ledger`` of the end's
-    ledger, ``peer_epoch`` of the peer's epoch word.  ``fd`` must be non-blocking and stay open.
+    ledger, ``peer_epoch`` of the peer's epoch word.  ``fd`` must be non-blocking and stay open.  ``doorbell``
+    (a Doorbell, TypeError otherwise) is rung with each index that the pump publishes; with it the pump neither
+    asks whether the peer sleeps nor wakes it.
     """
 
     def __new__(
@@ -106,6 +129,7 @@ class Pump:
         attention_fd: int,
         wait: int,
         futex: bool,
+        doorbell: Callable[[int], None] | None,
     ) -> Pump: ...
     def command(self, command: int, /) -> None:
         """HOLD, DROP_LINK_DOWN, DROP_PEER_DEAD (tx only) or RUN; returns once it is taken up."""

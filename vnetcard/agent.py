@@ -20,7 +20,7 @@ from vnetcard.commandline import complain
 from vnetcard.config import PROGRAMS, Config, load
 from vnetcard.control import ControlServer, socket_path
 from vnetcard.ends import PumpEnds
-from vnetcard.errors import ConfigError, PortUnavailable, VnetcardError
+from vnetcard.errors import ConfigError, PortUnavailable, VnetcardError, WindowUnavailable
 from vnetcard.link import Agreement, Link, Offer
 from vnetcard.port import open_port
 from vnetcard.port.interface import Interface
@@ -39,6 +39,7 @@ class Agent:
         self.log = service.logger(config)
         self.window: Window
         self.link: Link | None = None
+        self.lost: str | None = None
         self.since = time.monotonic()
         self.announced = False
         self._stop = False
@@ -131,6 +132,7 @@ class Agent:
 
     def _serve(self) -> None:
         """Run the link over the present window until a signal comes or the window is lost, which brings a new one."""
+        engine = self.window.engine
         ends = PumpEnds(
             self.window.memory,
             self.window.geometry,
@@ -139,18 +141,21 @@ class Agent:
             attention_fd=self._attention,
             wait=self.config.wait,
             futex=self.window.doorbell,
+            doorbells=engine.doorbells() if engine else None,
         )
         try:
-            self.link = Link(self.window.memory, self.config.side, ends, self, self.offer)
+            self.link = Link(self.window.memory, self.config.side, ends, self, self.offer, crossing=engine)
             self.link.start()
-            lost = self._loop(self.link)
+            self.lost = self._loop(self.link)
+        except WindowUnavailable as error:
+            self.lost = str(error)
         finally:
             if self.link is not None:
                 self.link.stop()
             self.link = None
             ends.close()
-        if lost:
-            self.log.warning("window lost: %s; opening it again", lost)
+        if self.lost:
+            self.log.warning("window lost: %s; opening it again", self.lost)
             self.window.close()
             self._reopen()
 
@@ -182,6 +187,7 @@ class Agent:
                     self.config.window, side=self.config.side, queue_bytes=self.config.queue_bytes
                 )
                 self._tell_notes()
+                self.lost = None
                 return
             except VnetcardError as error:
                 if str(error) != said:
@@ -214,6 +220,8 @@ class Agent:
         """``{"ask": "status"}``."""
         if question.get("ask") != "status":
             return {"error": f"unknown question {question.get('ask')!r}: status is known"}
+        if self.lost:
+            return status.collect_lost(self.config, self.window.url, self.lost)
         return status.collect(self.config, self.window, self.link, since=time.monotonic() - self.since)
 
 

@@ -5,6 +5,7 @@ Works on bytes of a window, so it serves a running agent, a peer across the wind
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from vnetcard import layout as L
@@ -56,6 +57,11 @@ class Balance:
     lost_restart: int
     in_ring: int
 
+    @classmethod
+    def of(cls, direction: str, tx: Mapping[str, int], rx: Mapping[str, int], in_ring: int) -> Balance:
+        """From the counters of both ends by name."""
+        return cls(direction, tx["tx_sent"], rx["rx_received"], tx["lost_restart"], in_ring)
+
     @property
     def in_flight(self) -> int:
         """Sent, and neither received nor counted as lost: what lies in the ring, or the books are wrong."""
@@ -71,4 +77,4 @@ def balance(memory: Memory, direction: str, in_ring: int, queue: int = 0) -> Bal
     """The sum over both ends of FIFO ``direction``."""
     tx = read_end(memory, direction, tx=True, queue=queue).ledger
     rx = read_end(memory, direction, tx=False, queue=queue).ledger
-    return Balance(direction, tx["tx_sent"], rx["rx_received"], tx["lost_restart"], in_ring)
+    return Balance.of(direction, tx, rx, in_ring)

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -17,6 +18,9 @@ from vnetcard.geometry import Geometry
 from vnetcard.port import Port
 
 WAITS = {"adaptive": _core.WAIT_ADAPTIVE, "poll": _core.WAIT_POLL, "sleep": _core.WAIT_SLEEP}
+
+Doorbells = tuple[Callable[[int], None], Callable[[int], None]]
+"""Of a DMA engine: what is called with each new prod, and with each new cons.  Pumps take ``_core.Doorbell`` only."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,11 +67,22 @@ class Ends(Protocol):
 
 
 class PumpEnds:
-    """Two pump threads between a port and a window."""
+    """Two pump threads between a port and a window; ``doorbells`` of the engine for its prod and its cons."""
 
     def __init__(
-        self, memory: Memory, geometry: Geometry, side: int, port: Port, *, attention_fd: int, wait: str, futex: bool
+        self,
+        memory: Memory,
+        geometry: Geometry,
+        side: int,
+        port: Port,
+        *,
+        attention_fd: int,
+        wait: str,
+        futex: bool,
+        doorbells: Doorbells | None = None,
     ) -> None:
+        tx_bell, rx_bell = doorbells or (None, None)
+
         def pump(direction: str, role: str) -> _core.Pump:
             end = locate(geometry, direction, role)
             return _core.Pump(
@@ -85,6 +100,7 @@ class PumpEnds:
                 attention_fd=attention_fd,
                 wait=WAITS[wait],
                 futex=futex,
+                doorbell=tx_bell if role == "producer" else rx_bell,
             )
 
         self.tx = pump(L.DIRECTIONS[side], "producer")
@@ -139,11 +155,22 @@ class FifoEnds:
     """Two FIFO objects without threads: ``send`` and ``receive`` move packets while the link runs.
 
     The checks are those of the pumps: an impossible index or record raises EVENT_VIOLATION unless the peer
-    has a new epoch, and no packet is handed out whose index was read under another epoch.
+    has a new epoch, and no packet is handed out whose index was read under another epoch.  ``doorbells`` of an
+    engine are called with each new prod and each new cons.
     """
 
-    def __init__(self, memory: Memory, geometry: Geometry, side: int) -> None:
+    def __init__(
+        self,
+        memory: Memory,
+        geometry: Geometry,
+        side: int,
+        *,
+        doorbells: Doorbells | None = None,
+    ) -> None:
         self._memory = memory
+        self._doorbells = doorbells
+        self._prod_at = locate(geometry, L.DIRECTIONS[side], "producer").own
+        self._cons_at = locate(geometry, L.DIRECTIONS[1 - side], "consumer").own
         self._epoch_at = L.side_offset(1 - side) + L.SIDE_CONTROL.offset("epoch")
         self._tx = Fifo(memory, geometry, L.DIRECTIONS[side], role="producer")
         self._rx = Fifo(memory, geometry, L.DIRECTIONS[1 - side], role="consumer")
@@ -161,6 +188,8 @@ class FifoEnds:
         except FifoCorrupt:
             self._stop_for_violation()
             return False
+        if done and self._doorbells:
+            self._doorbells[0](self._memory.load32(self._prod_at))
         old = self._sent
         self._sent = Generation(old.own_epoch, old.peer_epoch, old.records + done)
         return done
@@ -176,6 +205,8 @@ class FifoEnds:
             return None
         if self._epoch_changed() or packet is None:
             return None
+        if self._doorbells:
+            self._doorbells[1](self._memory.load32(self._cons_at))
         old, now = self._received, self._current
         # Only a first record proves that the peer has settled the generation before (as in vnc_rx.c).
         same = (old.own_epoch, old.peer_epoch) == (now.own_epoch, now.peer_epoch)
@@ -231,6 +262,7 @@ class FifoEnds:
         return 0, 0
 
     def close(self) -> None:
-        """Let go of the window."""
+        """Let go of the window and of the doorbells."""
+        self._doorbells = None
         self._tx.close()
         self._rx.close()

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from vnetcard import status
 from vnetcard.geometry import human
 from vnetcard.inspect import LOOKS, view_window
-from vnetcard.window import read_window
+from vnetcard.window import read_window, seen_side
 
 if TYPE_CHECKING:
     Subparsers = argparse._SubParsersAction[argparse.ArgumentParser]
@@ -18,6 +18,7 @@ EPILOG = """\
 examples:
   vnetcard info shm:vnetcard0
   vnetcard info file:/tmp/saved-window.bin --json
+  vnetcard info sim:lab0.card        the card's memory in a simulation; the engine is shown by `vnetcard status`
 
 The window is only read: nothing is locked, created or changed.
 exit status: 0 the window makes sense, 1 it does not, 2 it cannot be read
@@ -33,7 +34,7 @@ def add_parser(subparsers: Subparsers) -> argparse.ArgumentParser:
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("url", metavar="URL", help="the window: shm:NAME or file:PATH")
+    parser.add_argument("url", metavar="URL", help="the window: shm:NAME, file:PATH, sim:NAME.host or sim:NAME.card")
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser.set_defaults(run=run)
     return parser
@@ -41,11 +42,12 @@ def add_parser(subparsers: Subparsers) -> argparse.ArgumentParser:
 
 def run(args: argparse.Namespace) -> int:
     """Show the window; 1 when something about it is impossible."""
-    view = view_window(args.url, read_window(args.url))
+    side = seen_side(args.url)
+    view = view_window(args.url, read_window(args.url), side=side)
     for _ in range(LOOKS):
         if not view["problems"] or "geometry" not in view:
             break
-        view = view_window(args.url, read_window(args.url))  # perhaps the rings moved on while we copied
+        view = view_window(args.url, read_window(args.url), side=side)  # perhaps the rings moved on while we copied
     print(json.dumps(view, indent=2) if args.json else text(view))
     return 1 if view["problems"] else 0
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from vnetcard import layout as L
 from vnetcard._core import Memory
-from vnetcard.counters import balance, read_end
+from vnetcard.counters import Balance, balance, read_end
 from vnetcard.errors import LayoutMismatch
 from vnetcard.fifo import locate
 from vnetcard.geometry import HEADER_BYTES, Geometry
@@ -115,12 +115,19 @@ def view_side(memory: Memory, side: int) -> dict[str, Any]:
 
 def view_balance(memory: Memory, rings: list[RingView]) -> list[dict[str, Any]]:
     """Each direction's books across the link."""
-    rows = [balance(memory, ring.direction, ring.records) for ring in rings]
-    return [asdict(row) | {"in_flight": row.in_flight, "even": row.even} for row in rows]
+    return [describe_balance(balance(memory, ring.direction, ring.records)) for ring in rings]
 
 
-def view_window(url: str, copy: bytes) -> dict[str, Any]:
-    """Everything about a copied window; ``problems`` lists what is wrong, in words, and is empty when all is well."""
+def describe_balance(row: Balance) -> dict[str, Any]:
+    """A direction's books with their sums."""
+    return asdict(row) | {"in_flight": row.in_flight, "even": row.even}
+
+
+def view_window(url: str, copy: bytes, *, side: int | None = None) -> dict[str, Any]:
+    """Everything about a copied window; ``problems`` lists what is wrong, in words, and is empty when all is well.
+
+    ``side``: whose memory it is, if the peer has another; the peer's counters are not there then.
+    """
     problems: list[str] = []
     view: dict[str, Any] = {"window": url, "bytes": len(copy), "problems": problems}
     try:
@@ -142,12 +149,12 @@ def view_window(url: str, copy: bytes) -> dict[str, Any]:
         problems.append(f"{len(copy)} bytes are too few for a window: {L.WINDOW_MIN} at least")
         return view
     memory = Memory(_aligned(copy))
-    view["sides"] = [view_side(memory, side) for side in (L.HOST, L.CARD)]
+    view["sides"] = [view_side(memory, n) for n in ((L.HOST, L.CARD) if side is None else (side,))]
     if geometry is not None:
         rings = [view_ring(memory, geometry, direction) for direction in L.DIRECTIONS]
         view["rings"] = [asdict(ring) for ring in rings]
         problems += [f"{ring.direction}: {ring.problem}" for ring in rings if ring.problem]
-        view["balance"] = view_balance(memory, rings)
+        view["balance"] = view_balance(memory, rings) if side is None else []
     return view
 
 

@@ -308,6 +308,7 @@ LINK_COUNTERS: Final = (
     "window_lost",
     "offload_refused",
     "refused",
+    "engine_halt",
 )
 """Events of the link, u64 each, in the side block after the identity line."""
 

@@ -7,10 +7,13 @@ milliseconds.  The order of the stores is the protocol (docs/wire-format.md; mod
    then what it finally received of the generation before, then ``answered =`` the peer's epoch;
 2. a side that meets a new peer epoch: pumps stopped, then as above from its indices on;
 3. it runs when it has answered the peer's epoch and the peer has answered its own.
+
+Where a DMA engine carries the stores (``crossing.py``), "then" means: once the peer can see it.
 """
 
 from __future__ import annotations
 
+import contextlib
 import enum
 import errno
 import secrets
@@ -22,7 +25,9 @@ from typing import Protocol
 from vnetcard import _core
 from vnetcard import layout as L
 from vnetcard._core import Memory
+from vnetcard.crossing import BackOff, Crossing, SharedMemory
 from vnetcard.ends import Ends
+from vnetcard.errors import WindowUnavailable
 from vnetcard.sideblock import SideBlock
 
 HEARTBEAT_EVERY = 0.1
@@ -43,6 +48,7 @@ class LinkState(enum.Enum):
     RUN = "run"
     PEER_DEAD = "peer-dead"
     REFUSED = "refused"
+    HALTED = "halted"  # the engine stopped by itself
     GONE = "gone"
 
 
@@ -88,11 +94,14 @@ class Link:
         listener: Listener,
         offer: Offer,
         *,
+        crossing: Crossing | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        """``crossing``: what carries stores to the peer, nothing where both share ``memory``."""
         self.own = SideBlock(memory, side)
         self.peer = SideBlock(memory, 1 - side)
         self._ends = ends
+        self._crossing = crossing or SharedMemory()
         self._listener = listener
         self.offer = offer
         self._clock = clock
@@ -107,6 +116,8 @@ class Link:
         self._silence = 0.0
         self._ticked_at = 0.0
         self._busy_until = 0.0
+        self._back_off = BackOff()
+        self._mend_at: float | None = None
 
     # --- for the owner -------------------------------------------------------------------------------
 
@@ -114,6 +125,7 @@ class Link:
         """Announce this side; whatever an earlier owner left in the window is made harmless."""
         self.own.write_identity()
         self._ticked_at = self._clock()
+        self._crossing.attach()
         self._new_epoch("starting")
         self._ends.drop(peer_dead=False)
 
@@ -123,15 +135,35 @@ class Link:
         self.own.store("answered", 0)
         self._publish_state("DOWN")
         self.own.store("epoch", 0)
+        with contextlib.suppress(WindowUnavailable):
+            self._crossing.tell()
+            self._crossing.detach()
 
     def tick(self) -> float:
         """Look at the peer and at the pumps, and act; the seconds until the next call makes sense."""
         now = self._clock()
         step = min(now - self._ticked_at, LONGEST_STEP)
         self._ticked_at = now
+        try:
+            return self._step(now, step)
+        except WindowUnavailable as error:
+            self._break(LinkState.GONE, str(error))
+            return HEARTBEAT_EVERY
+
+    def _step(self, now: float, step: float) -> float:
+        if self._mend_at is not None:
+            if now < self._mend_at:
+                return HEARTBEAT_EVERY / 2
+            self._mend()
         if now - self._beat_at >= HEARTBEAT_EVERY:
             self._beat_at = now
             self.own.beat()
+            self._crossing.tell(wait=False)
+            # In a handshake a halt may be the echo of what an old pump rang: the reset that follows ends it.
+            settled = self.agreement is not None or now >= self._busy_until
+            if settled and (fault := self._crossing.fault()):
+                self._break(LinkState.HALTED, fault)
+                return HEARTBEAT_EVERY / 2
         ours = (self.own.load("epoch"), self.own.load("answered"))
         if ours != (self.epoch, self.answered) and not self._reclaim():
             return HEARTBEAT_EVERY
@@ -160,6 +192,7 @@ class Link:
         self._leave(LinkState.HANDSHAKE, why)
         self.answered = 0
         self.own.store("answered", 0)
+        self._crossing.tell()
         taken = {0, 0xFFFF_FFFF, self.own.load("epoch"), self.peer.load("answered")}
         while (epoch := secrets.randbits(32)) in taken:
             pass
@@ -170,12 +203,14 @@ class Link:
         self.own.store("queue_mask", 1)
         self._publish_state("INIT")
         self.own.store("epoch", epoch)
+        self._crossing.announce()
         self._reset()
 
     def _reset(self) -> None:
         """From the indices on, as steps 1 and 2 share it; the pumps are held or drop."""
         self._ends.hold()
         self._ends.reset()
+        self._crossing.reset_directions()
         last = self._ends.received()
         self.own.store("final_own_epoch", last.own_epoch)
         self.own.store("final_peer_epoch", last.peer_epoch)
@@ -191,6 +226,7 @@ class Link:
                 self._leave(LinkState.WAITING, "the peer has stopped")
                 self.answered = 0
                 self.own.store("answered", 0)
+                self._crossing.tell()
             elif self.state is not LinkState.WAITING:
                 self._become(LinkState.WAITING, "no peer yet")
             return
@@ -212,6 +248,7 @@ class Link:
         self._publish_state("READY")
         self.answered = epoch
         self.own.store("answered", epoch)
+        self._crossing.tell()
 
     def _objection(self) -> str | None:
         """Why this side cannot work with what the peer says about itself, or None."""
@@ -231,6 +268,7 @@ class Link:
         self.answered = 0
         self.own.store("answered", 0)
         self._publish_state("REFUSED")
+        self._crossing.tell()
 
     def _try_to_run(self) -> None:
         """Both have answered: settle the past, agree on the future, go."""
@@ -241,6 +279,9 @@ class Link:
         if not L.MTU_MIN <= mtu <= L.MTU_MAX:  # it was good when we answered
             self.own.count("viol_side_block")
             self._refuse(self._objection() or "the peer's MTU flickers")
+            return
+        if fault := self._crossing.fault():
+            self._break(LinkState.HALTED, fault)
             return
         self._ends.hold()
         self._settle(final)
@@ -330,6 +371,20 @@ class Link:
         self.own.count("own_restart")
         self._new_epoch("somebody else wrote into this side's block")
         return True
+
+    def _break(self, state: LinkState, why: str) -> None:
+        """What carries our stores has halted or is gone: leave, and try anew in a while."""
+        if state is LinkState.HALTED:
+            self.own.count("engine_halt")
+        self._mend_at = self._clock() + self._back_off.next(self._clock())
+        self._leave(state, why)
+
+    def _mend(self) -> None:
+        """Once more from the start.  Its failure comes back to ``_break``, by ``tick``."""
+        self._crossing.attach()
+        self._mend_at = None
+        self.own.count("own_restart")
+        self._new_epoch(f"anew, after: {self.reason}")
 
     # --- small change --------------------------------------------------------------------------------
 

@@ -4,39 +4,85 @@ from __future__ import annotations
 
 import os
 from dataclasses import asdict
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from vnetcard import layout as L
 from vnetcard.config import Config
-from vnetcard.inspect import view_balance, view_ring, view_side
+from vnetcard.counters import Balance
+from vnetcard.errors import WindowUnavailable
+from vnetcard.inspect import describe_balance, view_balance, view_ring, view_side
 from vnetcard.link import Link, LinkState
 from vnetcard.window import Window
+
+if TYPE_CHECKING:
+    from vnetcard.dma import Engine
 
 
 def collect(config: Config, window: Window, link: Link | None, *, since: float) -> dict[str, Any]:
     """The agent's view of everything, as the control socket sends it; sizes in bytes, times in seconds.
 
-    ``link`` is None between two windows; ``since`` is how long the carrier is as it is.
+    ``link`` is None between two windows; ``since`` is how long the carrier is as it is.  Beyond an engine the
+    peer's counters are in the peer's memory: ``sides`` has this side alone and ``balance`` nothing, see ``complete``.
     """
-    memory, geometry = window.memory, window.geometry
+    memory, geometry, engine = window.memory, window.geometry, window.engine
     rings = [view_ring(memory, geometry, direction) for direction in L.DIRECTIONS]
+    return {
+        **_view_agent(config),
+        "window": {"url": window.url, "geometry": geometry.describe(), "doorbell": window.doorbell},
+        "engine": view_engine(engine) if engine else None,
+        "link": _view_link(link, since)
+        if link
+        else {"state": LinkState.DOWN.value, "reason": "no window", "up": False},
+        "rings": [asdict(ring) for ring in rings],
+        "sides": [view_side(memory, side) for side in ((config.side,) if engine else (L.HOST, L.CARD))],
+        "balance": [] if engine else view_balance(memory, rings),
+    }
+
+
+def collect_lost(config: Config, url: str, reason: str) -> dict[str, Any]:
+    """The view of an agent whose window is gone, for the reason ``reason``; it waits for the next one."""
+    return {
+        **_view_agent(config),
+        "window": {"url": url, "geometry": "gone", "doorbell": False},
+        "engine": None,
+        "link": {"state": LinkState.GONE.value, "reason": reason, "up": False},
+        "rings": [],
+        "sides": [],
+        "balance": [],
+    }
+
+
+def complete(views: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Views of both agents beyond an engine, each made whole with what only the other can see; others unchanged."""
+    if len(views) < 2 or any(len(view["sides"]) != 1 for view in views):
+        return views
+    sides = [view["sides"][0] for view in views]
+    rows = []
+    for sender, direction in enumerate(L.DIRECTIONS):
+        tx, rx, ring = sides[sender]["tx"], sides[1 - sender]["rx"], views[sender]["rings"][sender]
+        rows.append(describe_balance(Balance.of(direction, tx, rx, ring["records"])))
+    return [{**view, "sides": sides, "balance": rows} for view in views]
+
+
+def view_engine(engine: Engine) -> dict[str, Any]:
+    """What the engine says of itself; ``error`` in words when it says nothing."""
+    try:
+        return {"engine": engine.describe(), "fault": engine.fault(), **asdict(engine.statistics())}
+    except WindowUnavailable as error:
+        return {"engine": engine.describe(), "error": str(error)}
+
+
+def _view_agent(config: Config) -> dict[str, Any]:
     return {
         "program": config.program,
         "side": L.SIDES[config.side],
         "pid": os.getpid(),
-        "window": {"url": window.url, "geometry": geometry.describe(), "doorbell": window.doorbell},
         "port": {
             "url": config.port,
             "name": config.name,
             "netns": config.netns,
             "addresses": [str(address) for address in config.addresses],
         },
-        "link": _view_link(link, since)
-        if link
-        else {"state": LinkState.DOWN.value, "reason": "no window", "up": False},
-        "rings": [asdict(ring) for ring in rings],
-        "sides": [view_side(memory, side) for side in (L.HOST, L.CARD)],
-        "balance": view_balance(memory, rings),
     }
 
 
@@ -79,11 +125,31 @@ def text(view: dict[str, Any]) -> str:
     if "epoch" in link:
         lines.append(f"  epochs    own {link['epoch']:08x}, peer answered {link['peer_epoch']:08x}; mtu {link['mtu']}")
         lines += [f"  {name:9} {verdict}" for name, verdict in link["features"].items()]
+    if view["engine"]:
+        lines += engine_lines(view["engine"])
     lines += ring_lines(view["rings"])
     lines += balance_lines(view["balance"])
     for side in view["sides"]:
         lines += side_lines(side)
     return "\n".join(lines)
+
+
+def engine_lines(engine: dict[str, Any]) -> list[str]:
+    """The engine, what is wrong with it, and a line a direction."""
+    lines = [f"  engine    {engine['engine']}"]
+    if wrong := engine.get("error") or engine["fault"]:
+        lines.append(f"    PROBLEM {wrong}")
+    if "error" in engine:
+        return lines
+    lines[0] += f"; side block {engine['side']}"
+    for way in (engine["tx"], engine["rx"]):
+        lines.append(
+            f"    {way['direction']}     {way['state']}; {way['bytes']} bytes, {way['bursts']} bursts, "
+            f"{way['publications']} publications ({way['suppressed']} without an interrupt), {way['errors']} errors; "
+            f"stalls: read {way['stall_read']}, write {way['stall_write']}, ack {way['stall_ack']} cycles; "
+            f"latency {way['latency']}, at most {way['latency_max']} cycles"
+        )
+    return lines
 
 
 def ring_lines(rings: list[dict[str, Any]]) -> list[str]:

@@ -55,7 +55,7 @@ def agents_of(window: str) -> list[dict[str, Any]]:
         raise ConfigError(
             f"no agent for {url} answers in {folder()}: start vnetcard-x86 or vnetcard-fpga, or name its --window"
         )
-    return views
+    return status.complete(views)
 
 
 def run(args: argparse.Namespace) -> int:

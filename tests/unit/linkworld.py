@@ -1,19 +1,24 @@
-"""Two sides of a link on one anonymous mapping, under a clock that only the test moves."""
+"""Two sides of a link under a clock that only the test moves: on one mapping, or on two with an engine between."""
 
 from __future__ import annotations
 
 import mmap
 import struct
+from collections.abc import Callable
 from dataclasses import dataclass, field
+
+from softengine import SoftEngine, SoftRegisters
 
 from vnetcard import layout as L
 from vnetcard._core import Memory
+from vnetcard.dma import Engine
 from vnetcard.ends import FifoEnds, Generation
 from vnetcard.geometry import Geometry
 from vnetcard.link import Agreement, Link, LinkState, Offer
 
 WINDOW = 16 << 10
 GEOMETRY = Geometry.plan(WINDOW, instance=1, removable=False)
+BASES = (0x1_0000_0000, 0x2_0000_0000)
 MTU = 1500
 TICK = 0.01
 TAG = struct.Struct("<III")  # sender's epoch, receiver's epoch, number in the generation
@@ -60,24 +65,51 @@ class MortalMemory:
     def load32(self, offset: int) -> int:
         return 0xFFFF_FFFF if self.device_gone else self._memory.load32(offset)
 
-    def _one(self) -> None:
+    def store(self) -> None:
+        """One store more."""
         if self.stores_left is not None:
             if self.stores_left == 0:
                 raise Crash
             self.stores_left -= 1
 
     def store32(self, offset: int, value: int) -> None:
-        self._one()
+        self.store()
         if not self.device_gone:
             self._memory.store32(offset, value)
 
     def store64(self, offset: int, value: int) -> None:
-        self._one()
+        self.store()
         self._memory.store64(offset, value)
 
     def write(self, offset: int, data: bytes) -> None:
-        self._one()
+        self.store()
         self._memory.write(offset, data)
+
+
+class MortalRegisters(SoftRegisters):
+    """The registers as an Engine sees them: a write is a store of the mortal process."""
+
+    def __init__(self, engine: SoftEngine, side: int, mortal: MortalMemory) -> None:
+        super().__init__(engine, side)
+        self._mortal = mortal
+
+    def write32(self, offset: int, value: int, /) -> None:
+        self._mortal.store()
+        super().write32(offset, value)
+
+
+class Waiting:
+    """Clock and sleep of an Engine that waits: the other things go on meanwhile."""
+
+    def __init__(self, meanwhile: Callable[[], object]) -> None:
+        self.now, self._meanwhile = 0.0, meanwhile
+
+    def clock(self) -> float:
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        self.now += max(seconds, 0.01)
+        self._meanwhile()
 
 
 @dataclass
@@ -94,8 +126,12 @@ class Books:
 class Side:
     """One side; ``link`` is None while its agent does not run."""
 
-    def __init__(self, memory: Memory, clock: Clock, number: int, offer: Offer | None = None) -> None:
-        self.memory, self.clock, self.number = memory, clock, number
+    def __init__(
+        self, memory: Memory, clock: Clock, number: int, offer: Offer | None = None, engine: SoftEngine | None = None
+    ) -> None:
+        """``engine``: what lies between this memory and the peer's, if they are two."""
+        self.memory, self.clock, self.number, self.engine = memory, clock, number, engine
+        self.meanwhile: Callable[[], object] = engine.step if engine else lambda: None
         self.offer = offer or Offer(0, MTU)
         self.books = Books()
         self.journal = Journal()
@@ -105,7 +141,10 @@ class Side:
 
     def start(self) -> None:
         self.mortal = MortalMemory(self.memory)
-        self.ends = FifoEnds(self.memory, GEOMETRY, self.number)
+        crossing = self._crossing()
+        self.ends = FifoEnds(
+            self.memory, GEOMETRY, self.number, doorbells=crossing.doorbells() if crossing is not None else None
+        )
         self.ends._sent, self.ends._received = self.books.sent, self.books.received
         self.ends.lost = self.books.lost
         self.link = Link(
@@ -114,11 +153,25 @@ class Side:
             self.ends,
             self.journal,
             self.offer,
+            crossing=crossing,
             clock=self.clock,
         )
         self.stalled = False
         self.link.start()
         self._save()
+
+    def _crossing(self) -> Engine | None:
+        if self.engine is None:
+            return None
+        waiting = Waiting(self.meanwhile)
+        return Engine(
+            MortalRegisters(self.engine, self.number, self.mortal),
+            self.number,
+            base=BASES[self.number],
+            geometry=GEOMETRY,
+            clock=waiting.clock,
+            sleep=waiting.sleep,
+        )
 
     @property
     def alive(self) -> Link:
@@ -194,14 +247,21 @@ class Side:
 
 
 class World:
-    """A host and a card."""
+    """A host and a card; ``engine``: each has a memory of its own, and a ``SoftEngine`` carries between them."""
 
-    def __init__(self, host: Offer | None = None, card: Offer | None = None) -> None:
+    def __init__(self, host: Offer | None = None, card: Offer | None = None, *, engine: bool = False) -> None:
         self.memory = Memory(mmap.mmap(-1, WINDOW))
+        memories = (self.memory, Memory(mmap.mmap(-1, WINDOW)) if engine else self.memory)
+        self.engine = SoftEngine(memories) if engine else None
         self.clock = Clock()
-        self.host = Side(self.memory, self.clock, L.HOST, host)
-        self.card = Side(self.memory, self.clock, L.CARD, card)
+        self.host = Side(memories[L.HOST], self.clock, L.HOST, host, self.engine)
+        self.card = Side(memories[L.CARD], self.clock, L.CARD, card, self.engine)
         self.sides = (self.host, self.card)
+
+    def carry(self) -> None:
+        """The engine does everything that is due."""
+        while self.engine is not None and self.engine.step():
+            pass
 
     def go_on(self, seconds: float = 0.3, step: float = TICK) -> None:
         """Both sides tick for ``seconds`` of fake time."""
@@ -209,6 +269,7 @@ class World:
             self.clock.now += step
             for side in self.sides:
                 side.tick()
+                self.carry()
 
     def start(self) -> None:
         for side in self.sides:
@@ -218,8 +279,9 @@ class World:
 
     def drain(self) -> None:
         for side in self.sides:
+            self.carry()
             while side.receive():
-                pass
+                self.carry()
 
     def check_books(self) -> None:
         """At rest, with empty rings: sent = received + lost, each way."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+
 import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import seed as hypothesis_seed
@@ -12,7 +14,7 @@ from unit.linkworld import Side, World
 
 RECOVERY = 3.0
 """Seconds of fake time within which the link must be up again."""
-STORES_IN_A_TICK = 16
+STORES_IN_A_TICK = 24
 
 sides = st.integers(0, 1)
 
@@ -20,9 +22,11 @@ sides = st.integers(0, 1)
 class Faults(RuleBasedStateMachine):
     """Two sides between whose steps, and inside them, anything happens."""
 
+    engine = False
+
     def __init__(self) -> None:
         super().__init__()
-        self.world = World()
+        self.world = World(engine=self.engine)
 
     @initialize(up=st.booleans(), counts=st.tuples(*[st.integers(0, 5)] * 4))
     def begin(self, up: bool, counts: tuple[int, int, int, int]) -> None:
@@ -64,6 +68,12 @@ class Faults(RuleBasedStateMachine):
         side = self.side(n)
         while side.link is not None and not side.stalled and count and side.receive():
             count -= 1
+
+    @rule(steps=st.integers(1, 4))
+    def engine_works(self, steps: int) -> None:
+        for _ in range(steps):
+            if self.world.engine is not None:
+                self.world.engine.step()
 
     @rule(n=sides)
     def crash(self, n: int) -> None:
@@ -113,33 +123,75 @@ class Faults(RuleBasedStateMachine):
         self.world.check_books()
 
 
-def run_machine(examples: int, steps: int) -> None:
-    hypothesis_seed(seed())(Faults)
+class FaultsThroughEngine(Faults):
+    """The same with an engine between the two: what is stored gets across when the engine works, or on waiting."""
+
+    engine = True
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.others = "wait"
+        self._inside = False
+        for n in (0, 1):
+            self.side(n).meanwhile = functools.partial(self.while_waiting, n)
+
+    @rule(what=st.sampled_from(["wait", "act first", "act later"]))
+    def others_now(self, what: str) -> None:
+        """What the peer does while a side waits for the engine, from here on."""
+        self.others = what
+
+    def while_waiting(self, n: int) -> None:
+        peer, engine = self.side(1 - n), self.world.engine
+        assert engine is not None
+        if self.others != "act first":
+            engine.step()
+        if self.others != "wait" and not self._inside and peer.link is not None and not peer.stalled:
+            self._inside = True
+            peer.send()
+            peer.tick()
+            peer.send()
+            self._inside = False
+        if self.others == "act first":
+            engine.step()
+
+
+def run_machine(machine: type[Faults], examples: int, steps: int) -> None:
+    hypothesis_seed(seed())(machine)
     quiet = [HealthCheck.too_slow, HealthCheck.filter_too_much]
     budget = settings(max_examples=examples, stateful_step_count=steps, deadline=None, suppress_health_check=quiet)
-    run_state_machine_as_test(Faults, settings=budget)
+    run_state_machine_as_test(machine, settings=budget)
+
+
+MACHINES = pytest.mark.parametrize("machine", [Faults, FaultsThroughEngine], ids=["shared", "engine"])
+WORLDS = pytest.mark.parametrize("engine", [False, True], ids=["shared", "engine"])
 
 
 @pytest.mark.slow
-def test_link_survives_whatever_befalls_either_side() -> None:
-    run_machine(examples=600, steps=30)
+@MACHINES
+def test_link_survives_whatever_befalls_either_side(machine: type[Faults]) -> None:
+    run_machine(machine, examples=600, steps=30)
 
 
 @pytest.mark.campaign
 @pytest.mark.timeout(3600)
-def test_link_survives_for_long() -> None:
-    run_machine(examples=20_000, steps=60)
+@MACHINES
+def test_link_survives_for_long(machine: type[Faults]) -> None:
+    run_machine(machine, examples=20_000, steps=60)
 
 
+@WORLDS
 @pytest.mark.parametrize("victim", [0, 1])
 @pytest.mark.parametrize("stores", range(STORES_IN_A_TICK))
 @pytest.mark.parametrize("what", ["tick", "stop", "start"])
-def test_death_between_any_two_stores_leaves_a_link_that_comes_back(victim: int, stores: int, what: str) -> None:
-    world = World()
+def test_death_between_any_two_stores_leaves_a_link_that_comes_back(
+    victim: int, stores: int, what: str, engine: bool
+) -> None:
+    world = World(engine=engine)
     world.start()
     hurt, other = world.sides[victim], world.sides[1 - victim]
     for side in world.sides:
         assert side.send() and side.send()
+    world.carry()
     assert hurt.receive() and other.receive()
     if what == "tick":  # the one that answers: its peer is new
         other.crash()
@@ -158,20 +210,24 @@ def test_death_between_any_two_stores_leaves_a_link_that_comes_back(victim: int,
     world.check_books()
 
 
+@WORLDS
 @pytest.mark.parametrize("victim", [0, 1])
-def test_what_arrived_is_not_lost_when_a_side_dies_twice_before_the_other_looks(victim: int) -> None:
-    world = World()
+def test_what_arrived_is_not_lost_when_a_side_dies_twice_before_the_other_looks(victim: int, engine: bool) -> None:
+    world = World(engine=engine)
     world.start()
     hurt, other = world.sides[victim], world.sides[1 - victim]
     assert all(other.send() for _ in range(10))
+    world.carry()
     assert all(hurt.receive() for _ in range(7))
     hurt.crash()
     hurt.start()
+    world.carry()
     other.tick()  # has answered, but ...
     hurt.tick()  # ... only the victim has seen both answers, and runs
     assert hurt.running and not other.running
     hurt.crash()
     hurt.start()
     world.go_on()
+    world.drain()
     world.check_books()
     assert other.books.lost == 3

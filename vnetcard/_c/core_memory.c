@@ -109,6 +109,27 @@ static PyObject *memory_store32(MemoryObject *m, PyObject *args)
 	Py_RETURN_NONE;
 }
 
+static PyObject *memory_wait32(MemoryObject *m, PyObject *args)
+{
+	unsigned long long offset;
+	unsigned int seen;
+	double seconds;
+	uint32_t *at;
+
+	if (!PyArg_ParseTuple(args, "KId:wait32", &offset, &seen, &seconds) || !(at = core_at(m, offset, 4, 4)))
+		return NULL;
+	if (!(seconds >= 0 && seconds <= 3600)) {
+		PyErr_SetString(PyExc_ValueError, "wait32 waits 0 to 3600 seconds");
+		return NULL;
+	}
+	m->users++; /* it stays mapped under the wait */
+	Py_BEGIN_ALLOW_THREADS
+	vnc_futex_wait(at, seen, (long)(seconds * 1e9));
+	Py_END_ALLOW_THREADS
+	m->users--;
+	Py_RETURN_NONE;
+}
+
 static PyObject *memory_load64(MemoryObject *m, PyObject *args)
 {
 	unsigned long long offset;
@@ -199,6 +220,7 @@ static PyMethodDef methods[] = {
 	{"close", (PyCFunction)memory_close, METH_NOARGS, NULL},
 	{"load32", (PyCFunction)memory_load32, METH_VARARGS, NULL},
 	{"store32", (PyCFunction)memory_store32, METH_VARARGS, NULL},
+	{"wait32", (PyCFunction)memory_wait32, METH_VARARGS, NULL},
 	{"load64", (PyCFunction)memory_load64, METH_VARARGS, NULL},
 	{"store64", (PyCFunction)memory_store64, METH_VARARGS, NULL},
 	{"read", (PyCFunction)memory_read, METH_VARARGS, NULL},

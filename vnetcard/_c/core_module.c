@@ -35,6 +35,7 @@ PyMODINIT_FUNC PyInit__core(void)
 		{"Producer", &Producer_Type},
 		{"Consumer", &Consumer_Type},
 		{"Pump", &Pump_Type},
+		{"Doorbell", &Doorbell_Type},
 	};
 	PyObject *module = PyModule_Create(&definition);
 	size_t n;

@@ -7,6 +7,7 @@
 typedef struct {
 	PyObject_HEAD
 	MemoryObject *memory;
+	DoorbellObject *doorbell; /* NULL: none */
 	struct vnc_pump *pump;
 } PumpObject;
 
@@ -20,18 +21,24 @@ static struct vnc_pump *pump_of(PumpObject *self)
 static PyObject *pump_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 {
 	static char *names[] = {"memory", "tx",     "ring",       "size",         "own",  "peer",  "frame_max", "ledger",
-				"fd",     "vnet",   "peer_epoch", "attention_fd", "wait", "futex", NULL};
+				"fd",     "vnet",   "peer_epoch", "attention_fd", "wait", "futex", "doorbell",
+				NULL};
 	unsigned long long ledger, peer_epoch;
 	int tx, fd, vnet, attention, wait, futex, failed;
+	PyObject *doorbell = Py_None;
 	struct core_end where;
 	MemoryObject *memory;
 	PumpObject *self;
 	struct vnc_pump *p;
 
-	if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O!$pKKKKIKipKiip:Pump", names, &Memory_Type, &memory, &tx,
+	if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O!$pKKKKIKipKiipO:Pump", names, &Memory_Type, &memory, &tx,
 					 &where.ring, &where.size, &where.own, &where.peer, &where.frame_max, &ledger,
-					 &fd, &vnet, &peer_epoch, &attention, &wait, &futex))
+					 &fd, &vnet, &peer_epoch, &attention, &wait, &futex, &doorbell))
 		return NULL;
+	if (doorbell != Py_None && !PyObject_TypeCheck(doorbell, &Doorbell_Type)) {
+		PyErr_SetString(PyExc_TypeError, "doorbell is a _core.Doorbell or None");
+		return NULL;
+	}
 	self = (PumpObject *)type->tp_alloc(type, 0);
 	if (!self)
 		return NULL;
@@ -48,6 +55,10 @@ static PyObject *pump_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 	p->wait = (enum vnc_wait_mode)wait;
 	p->futex = futex;
 	p->kick_fd = -1;
+	if (doorbell != Py_None) {
+		self->doorbell = (DoorbellObject *)Py_NewRef(doorbell);
+		p->doorbell = self->doorbell->bell;
+	}
 	failed = core_setup_end(memory, &where, tx ? &p->producer : NULL, tx ? NULL : &p->consumer);
 	if (!failed) {
 		p->ledger.shared = core_at(memory, ledger, 2 * VNC_LEDGER_SLOT_BYTES + VNC_STATS_BYTES, VNC_LINE);
@@ -88,6 +99,7 @@ static void pump_release(PumpObject *self)
 		free(self->pump);
 		self->pump = NULL;
 	}
+	Py_CLEAR(self->doorbell);
 	if (self->memory) {
 		self->memory->users--;
 		Py_CLEAR(self->memory);

@@ -19,6 +19,13 @@ extern PyTypeObject Memory_Type;
 extern PyTypeObject Producer_Type;
 extern PyTypeObject Consumer_Type;
 extern PyTypeObject Pump_Type;
+extern PyTypeObject Doorbell_Type;
+
+typedef struct {
+	PyObject_HEAD
+	MemoryObject *memory;
+	struct vnc_doorbell bell;
+} DoorbellObject;
 
 /* Where an end lies in its window. */
 struct core_end {

@@ -24,6 +24,8 @@
  *
  * G orders the handshake: answered = 0, epoch, index lines, answered.
  *
+ * I to K are those of a DMA engine's doorbells: see vnc_doorbell.h.
+ *
  * TSan does not follow fences, so A to D and G, H are release stores and acquire loads in the coherent
  * domain, and barrier plus plain access only in the device domain.
  */

@@ -14,6 +14,7 @@
  */
 #ifndef VNC_PUMP_H
 #define VNC_PUMP_H
+#include "vnc_doorbell.h"
 #include "vnc_ledger.h"
 #include "vnc_ring.h"
 #include "vnc_wait.h"
@@ -53,7 +54,8 @@ struct vnc_pump {
 	struct vnc_ledger ledger;
 	uint64_t *stats;
 	enum vnc_wait_mode wait;
-	bool futex; /* the window is RAM that both sides map */
+	bool futex; /* somebody wakes this pump when the word changes on which it sleeps */
+	struct vnc_doorbell doorbell; /* of the engine that takes what is published across, if there is one */
 
 	pthread_t thread;
 	bool started;

@@ -20,6 +20,10 @@ static void publish(struct vnc_pump *p)
 	if (!vnc_consumer_publish(r))
 		return;
 	vnc_count(&p->stats[VNC_RXSTAT_PUBLICATIONS]);
+	if (p->doorbell.word) { /* whether the peer sleeps the engine will see, at the other end */
+		vnc_ring_doorbell(&p->doorbell, r->cons);
+		return;
+	}
 	if (!vnc_producer_sleeps(r)) {
 		vnc_count(&p->stats[VNC_RXSTAT_WAKEUPS_SUPPRESSED]);
 		return;

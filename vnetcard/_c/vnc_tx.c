@@ -60,6 +60,10 @@ static void publish(struct vnc_pump *p)
 	if (!vnc_producer_publish(r))
 		return;
 	vnc_count(&p->stats[VNC_TXSTAT_PUBLICATIONS]);
+	if (p->doorbell.word) { /* whether the peer sleeps the engine will see, at the other end */
+		vnc_ring_doorbell(&p->doorbell, r->prod);
+		return;
+	}
 	if (!vnc_consumer_sleeps(r)) {
 		vnc_count(&p->stats[VNC_TXSTAT_WAKEUPS_SUPPRESSED]);
 		return;

@@ -7,15 +7,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from importlib import import_module
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from vnetcard._core import Memory
 from vnetcard.errors import ConfigError
 from vnetcard.geometry import Geometry, parse_size
 
+if TYPE_CHECKING:
+    from vnetcard.dma import Engine
+
 BACKENDS = {
     "file": "vnetcard.window.file",
     "shm": "vnetcard.window.shm",
+    "sim": "vnetcard.window.sim",
 }
 """Kind to module; a module offers ``open_window(request) -> Window`` and ``read_window(place) -> bytes``."""
 
@@ -54,7 +58,11 @@ class Window(Protocol):
 
     @property
     def doorbell(self) -> bool:
-        """True: a futex on a word of the memory wakes the peer.  False: the peer has to poll."""
+        """True: whoever sleeps (futex) on a word of the memory is woken when the peer moves it.  False: poll."""
+
+    @property
+    def engine(self) -> Engine | None:
+        """The DMA engine between this memory and the peer's; None: the peer has this memory too."""
 
     def vanished(self) -> str | None:
         """Why the memory is no longer the peer's too (deleted, device removed), or None."""
@@ -106,3 +114,13 @@ def read_window(url: str, limit: int | None = None) -> bytes:
     parsed = WindowUrl.parse(url)
     copy: bytes = import_module(BACKENDS[parsed.kind]).read_window(parsed.place, limit)
     return copy
+
+
+def seen_side(url: str) -> int | None:
+    """The side whose memory alone ``read_window(url)`` shows, HOST or CARD; None where both have one memory."""
+    parsed = WindowUrl.parse(url)
+    if parsed.kind != "sim":
+        return None
+    from vnetcard.window.sim import whose  # only here: a backend is loaded when it is used
+
+    return whose(parsed.place)[1]

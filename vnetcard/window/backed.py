@@ -31,6 +31,7 @@ class Opener:
     """How a kind of window reaches its file: open or create (mode 0600), remove (OSError); ``url`` for messages.
 
     ``blank_is_ours``: a file of zeros was left by a creator that was killed, not made by somebody for us.
+    ``one_sided``: the peer has another memory, so what does not fit is made anew where it is.
     """
 
     url: str
@@ -38,6 +39,7 @@ class Opener:
     open: Callable[[], int]
     remove: Callable[[], None]
     blank_is_ours: bool
+    one_sided: bool = False
 
 
 class BackedWindow:
@@ -54,6 +56,7 @@ class BackedWindow:
         self.geometry = geometry
         self.notes = notes
         self.doorbell = True
+        self.engine = None
 
     def vanished(self) -> str | None:
         state = os.fstat(self._fd)
@@ -131,20 +134,25 @@ def _settle(opener: Opener, fd: int, request: Request, notes: list[str]) -> Geom
     try:
         geometry = Geometry.decode(header, size)
     except LayoutMismatch as error:
-        if peer or not speaks_our_format(header):
+        if not opener.one_sided and (peer or not speaks_our_format(header)):
             remedy = "stop the peer's agent, then remove" if peer else "remove, if nothing uses it,"
             raise LayoutMismatch(f"{opener.url}: {error}; {remedy} {opener.path}, or name another --window") from None
         notes.append(f"{opener.url}: {error}; nobody uses it, so it is made anew")
-        opener.remove()
-        return None
+        return _make_anew(opener, fd, request, size)
     wrong = _differs(geometry, request)
     if not wrong:
         return geometry
     if peer:
         raise LayoutMismatch(f"{opener.url}: {wrong}, and the peer's agent is using it: ask for the same or stop it")
-    if not geometry.removable:  # a virtual machine may have it mapped, and those hold no lock
+    if not geometry.removable and not opener.one_sided:  # a virtual machine may have it mapped, and those hold no lock
         raise LayoutMismatch(f"{opener.url}: {wrong}, and {opener.path} is not the agents' own: ask for the same")
     notes.append(f"{opener.url}: {wrong}; nobody uses it, so it is made anew")
+    return _make_anew(opener, fd, request, size)
+
+
+def _make_anew(opener: Opener, fd: int, request: Request, size: int) -> Geometry | None:
+    if opener.one_sided:
+        return _create(opener, fd, request, removable=False, size=size)
     opener.remove()
     return None
 
