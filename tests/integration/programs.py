@@ -70,7 +70,7 @@ def _die_with_parent() -> None:
 def started(
     command: Sequence[str], *, env: dict[str, str] | None = None, stderr: int = subprocess.PIPE
 ) -> Iterator[subprocess.Popen[str]]:
-    """``command`` running; killed at the end if it still runs then."""
+    """``command`` running; asked to end if it still runs at the end, so that a failed test leaves nothing, then killed."""
     process = subprocess.Popen(
         command,
         stdin=subprocess.DEVNULL,
@@ -84,8 +84,12 @@ def started(
         yield process
     finally:
         if process.poll() is None:
+            process.terminate()
+        try:
+            process.communicate(timeout=LIMIT)
+        except subprocess.TimeoutExpired:
             process.kill()
-        process.communicate()
+            process.communicate()
 
 
 @contextlib.contextmanager
