@@ -51,7 +51,7 @@ class SimBus:
         try:
             size = os.fstat(self._fd).st_size
             if size < B.BUS_BYTES:
-                raise WindowUnavailable(f"sim:{name}: its bus has {size} bytes, not {B.BUS_BYTES}: it is just starting")
+                raise WindowUnavailable(f"sim:{name}: its bus has {size} bytes, not {B.BUS_BYTES}: is it starting?")
             self._map = mmap.mmap(self._fd, B.BUS_BYTES)
         except BaseException:
             os.close(self._fd)
@@ -65,6 +65,8 @@ class SimBus:
 
     def _check(self) -> None:
         load, load64, at = self.memory.load32, self.memory.load64, B.HEADER
+        if load64(at["magic"]) == 0:
+            raise WindowUnavailable(f"sim:{self.name}: the simulation is just starting, or its start failed")
         if load64(at["magic"]) != B.MAGIC:
             raise WindowUnavailable(f"sim:{self.name}: {SHM / B.bus_name(self.name)} is no simulation's bus")
         if load(at["version"]) != B.VERSION:

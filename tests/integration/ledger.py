@@ -18,6 +18,7 @@ from vnetcard import layout as L
 from vnetcard.lab import Lab
 from vnetcard.port.interface import Interface
 from vnetcard.port.tun import open_port
+from vnetcard.status import complete
 
 REST_S = 0.1
 """How long nothing may move before a link counts as at rest."""
@@ -46,7 +47,7 @@ def wait_for_rest(lab: Lab, *, limit: float = LIMIT_S) -> tuple[list[View], list
     deadline = time.monotonic() + limit
     before: list[Any] = []
     while True:
-        views = [lab.status(side) for side in (L.HOST, L.CARD) if lab.agents[side] is not None]
+        views = complete([lab.status(side) for side in (L.HOST, L.CARD) if lab.agents[side] is not None])
         assert views, "no agent runs, so nobody can be asked"
         owed = [debt for view in views for debt in _debts(view)]
         now = [side[end] for view in views for side in view["sides"] for end in ("tx", "rx")]

@@ -17,6 +17,7 @@ from vnetcard import layout as L
 from vnetcard.control import socket_path
 from vnetcard.lab import ADDRESSES, MODULES, Lab, run_in
 from vnetcard.pingsuite import Target, run_suite
+from vnetcard.simbus import memory_name
 
 GENEROUS = 60.0
 """Seconds for what takes well under one; a machine that is very busy must not fail a test."""
@@ -34,6 +35,12 @@ def chance() -> random.Random:
 def shm_path(lab: Lab) -> Path:
     """The window's file."""
     return Path("/dev/shm", lab.url.removeprefix("shm:"))
+
+
+def memory_path(lab: Lab, side: int) -> Path:
+    """The file in which the agent of ``side`` keeps its block: the window's, or its own memory's in a simulation."""
+    kind, _, name = lab.url.partition(":")
+    return Path("/dev/shm", memory_name(name, side)) if kind == "sim" else shm_path(lab)
 
 
 def left_behind(lab: Lab) -> list[str]:
@@ -56,7 +63,7 @@ class Handshake:
         """A word of a side block; 0 when there is no window."""
         at = L.side_offset(side) + L.SIDE_CONTROL.offset(name)
         try:
-            with shm_path(self._lab).open("rb", buffering=0) as file:
+            with memory_path(self._lab, side).open("rb", buffering=0) as file:
                 return int.from_bytes(os.pread(file.fileno(), 4, at), "little")
         except FileNotFoundError:
             return 0
@@ -64,7 +71,7 @@ class Handshake:
     def poke(self, side: int, name: str, value: int) -> None:
         """Write a word as a peer would that is not ours."""
         at = L.side_offset(side) + L.SIDE_CONTROL.offset(name)
-        with shm_path(self._lab).open("r+b", buffering=0) as file:
+        with memory_path(self._lab, side).open("r+b", buffering=0) as file:
             os.pwrite(file.fileno(), value.to_bytes(4, "little"), at)
 
     def epochs(self) -> tuple[int, int]:

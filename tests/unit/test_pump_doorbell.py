@@ -1,0 +1,151 @@
+"""Pumps beside a DMA engine ring its doorbells with each index that they publish, and leave the waking to it."""
+
+from __future__ import annotations
+
+import mmap
+import time
+from collections.abc import Iterator
+
+import pytest
+from unit import test_pump_ends
+from unit.test_pump_ends import GEOMETRY
+
+from vnetcard import _core
+from vnetcard import layout as L
+from vnetcard._core import Doorbell, Memory
+from vnetcard.ends import FifoEnds, PumpEnds
+from vnetcard.port.pair import PairPort
+
+PROD, CONS, PROD_RUNG, CONS_RUNG, BELL, ASLEEP = range(0, 24, 4)
+RECORD = L.align_record(len(b"E packet"))
+
+
+class Host(test_pump_ends.Host):
+    """... whose pumps have doorbells on a page of their own."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.ends.close()
+        self.page = Memory(mmap.mmap(-1, 4096))
+        self.bells = tuple(
+            Doorbell(self.page, at, rung=rung, bell=BELL, asleep=ASLEEP)
+            for at, rung in ((PROD, PROD_RUNG), (CONS, CONS_RUNG))
+        )
+        self.ends = PumpEnds(
+            self.memory,
+            GEOMETRY,
+            L.HOST,
+            self.port,
+            attention_fd=self.attention,
+            wait="sleep",
+            futex=True,
+            doorbells=self.bells,  # type: ignore[arg-type]
+        )
+
+    def page_reads(self, **expected: int) -> bool:
+        """Does the page come to read so?  A pump rings a moment after it has published."""
+        places = {"prod": PROD, "cons": CONS, "prod_rung": PROD_RUNG, "cons_rung": CONS_RUNG, "bell": BELL}
+        deadline = time.monotonic() + 10
+        while {name: self.page.load32(places[name]) for name in expected} != expected:
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(0.001)
+        return True
+
+
+@pytest.fixture
+def host() -> Iterator[Host]:
+    host = Host()
+    host.begin(1, 2)
+    yield host
+    host.close()
+
+
+def test_pumps_ring_each_index_that_they_publish(host: Host) -> None:
+    host.take(3)
+    assert host.page_reads(prod=3 * RECORD, prod_rung=3, cons_rung=0)
+    host.deliver(2)
+    assert host.page_reads(cons=2 * RECORD, cons_rung=2, prod_rung=3)
+
+
+def test_only_a_simulation_that_sleeps_is_woken(host: Host) -> None:
+    host.take(1)
+    assert host.page_reads(prod_rung=1, bell=0)
+    host.page.store32(ASLEEP, 1)
+    host.take(1)
+    assert host.page_reads(prod_rung=2, bell=1)
+
+
+def test_peer_is_neither_asked_nor_woken(host: Host) -> None:
+    consumer = L.queue_offset(0) + L.QUEUE_LINES["h2c_cons"]
+    host.memory.store32(consumer + L.CONS_LINE.offset("need_wakeup"), 1)
+    host.take(5)
+    sent, suppressed = (L.TX_STATS.index(f"wakeups_{name}") for name in ("sent", "suppressed"))
+    assert host.page_reads(prod_rung=5)
+    assert (host.ends.tx.stats[sent], host.ends.tx.stats[suppressed]) == (0, 0)
+
+
+def test_page_stays_mapped_until_the_pumps_have_ended(host: Host) -> None:
+    host.bells = ()
+    with pytest.raises(BufferError):
+        host.page.close()
+    host.ends.close()
+    host.page.close()
+
+
+def test_pump_takes_no_other_doorbell() -> None:
+    port = PairPort("host")
+    memory = Memory(mmap.mmap(-1, GEOMETRY.window_bytes))
+    with pytest.raises(TypeError, match=r"_core\.Doorbell or None"):
+        PumpEnds(
+            memory,
+            GEOMETRY,
+            L.HOST,
+            port,
+            attention_fd=0,
+            wait="sleep",
+            futex=True,
+            doorbells=(lambda value: None, lambda value: None),
+        )
+    port.close()
+
+
+def test_fifo_ends_ring_as_pumps_do() -> None:
+    memory = Memory(mmap.mmap(-1, GEOMETRY.window_bytes))
+    rung: list[tuple[str, int]] = []
+    host = FifoEnds(
+        memory,
+        GEOMETRY,
+        L.HOST,
+        doorbells=(lambda value: rung.append(("prod", value)), lambda value: rung.append(("cons", value))),
+    )
+    card = FifoEnds(memory, GEOMETRY, L.CARD)
+    for ends in (host, card):
+        ends.reset()
+        ends.begin(own_epoch=0, peer_epoch=0, features=0, packet_max=1500)
+        ends.run()
+    assert host.send(b"E packet") and host.send(b"E packet")
+    assert card.send(b"E packet") and host.receive() == b"E packet" and host.receive() is None
+    assert rung == [("prod", RECORD), ("prod", 2 * RECORD), ("cons", RECORD)]
+    while host.send(bytes(1000)):
+        pass
+    assert rung[-1][1] == memory.load32(L.queue_offset(0) + L.QUEUE_LINES["h2c_prod"]), "a full ring is not rung"
+    assert len({value for what, value in rung if what == "prod"}) == sum(what == "prod" for what, _ in rung)
+
+
+@pytest.mark.parametrize("places", [{"rung": 4096}, {"bell": 2, "asleep": 0}, {"bell": 8}])
+def test_impossible_doorbell_is_refused(places: dict[str, int]) -> None:
+    page = Memory(mmap.mmap(-1, 4096))
+    with pytest.raises((IndexError, ValueError)):
+        _core.Doorbell(page, 0, **places)
+    page.close()
+
+
+def test_wait_for_a_word_ends_when_it_has_changed_already() -> None:
+    page = Memory(mmap.mmap(-1, 4096))
+    began = time.monotonic()
+    page.wait32(0, 1, 60)
+    assert time.monotonic() - began < 30
+    with pytest.raises(ValueError, match="0 to 3600 seconds"):
+        page.wait32(0, 0, -1)
+    page.close()
