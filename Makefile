@@ -31,10 +31,14 @@ check: ## the quick tests: no root, under a minute
 	@scripts/venv.sh test
 	$(PYTEST) tests -m 'not root and not slow and not campaign and not e2e and not hdl'
 
-hdl: ## simulate the DMA engine: all of tests/hdl
+hdl: ## simulate the DMA engine: all of tests/hdl, or PCAP=in.pcap [PCAP_OUT=out.pcap] through it
 	@scripts/system-packages.sh test
 	@scripts/venv.sh test
+ifdef PCAP
+	@PYTHONPATH=tests:tests/hdl $(BIN)/python -m replay "$(PCAP)" $(if $(PCAP_OUT),--out "$(PCAP_OUT)")
+else
 	$(PYTEST) tests/hdl
+endif
 
 formal: ## prove the DMA engine's modules, and that each proof notices a bug; prints a table
 	@scripts/venv.sh test

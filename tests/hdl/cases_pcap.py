@@ -1,0 +1,84 @@
+"""A capture through the engine; run by replay.py, which is what ``make hdl PCAP=...`` runs, and by test_pcap.py."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import captures
+import cocotb
+from captures import Packet
+from cocotb.triggers import ClockCycles
+from cocotb.utils import get_sim_time
+from hdl_bench import Bench, Direction
+
+from vnetcard.fifo import Fifo
+
+RING, WINDOW = 128 << 10, 512 << 10
+"""A ring takes one of the largest packets and something more, so that they wrap."""
+
+
+@cocotb.test()
+async def capture_arrives_and_returns_unchanged(dut: Any) -> None:
+    """The host sends the packets of VNETCARD_PCAP as fast as they go, the card returns each: in order, unchanged.
+
+    What the card received goes to VNETCARD_PCAP_OUT, stamped with the simulated time after the first stamp.
+    """
+    packets = captures.read(Path(os.environ["VNETCARD_PCAP"])).packets
+    bench = Bench(dut, ring=RING, window=WINDOW)
+    await bench.start()
+    began = get_sim_time("ns")
+    h2c, c2h = bench.directions
+
+    def fifo(side: int, way: Direction, role: Any) -> Fifo:
+        return Fifo(bench.memories[side].core, bench.geometry, way.name, role=role)
+
+    host_tx, card_rx, card_tx, host_rx = (
+        fifo(0, h2c, "producer"),
+        fifo(1, h2c, "consumer"),
+        fifo(1, c2h, "producer"),
+        fifo(0, c2h, "consumer"),
+    )
+    arrived: list[Packet] = []
+    returned = 0
+
+    async def push(side: int, tx: Fifo, data: bytes) -> None:
+        way = bench.directions[side]
+        while not tx.try_push(data):
+            await ClockCycles(dut.clk_i, 16)
+        await bench.ring_prod(side, way.source.core.load32(way.prod_line))
+
+    async def pop(side: int, rx: Fifo) -> bytes:
+        way = bench.directions[1 - side]
+        while (data := rx.try_pop()) is None:
+            await ClockCycles(dut.clk_i, 8)
+        await bench.ring_cons(side, way.sink.core.load32(way.cons_line))
+        return data
+
+    async def send() -> None:
+        for packet in packets:
+            await push(0, host_tx, packet.data)
+
+    async def echo() -> None:
+        for packet in packets:
+            data = await pop(1, card_rx)
+            assert data == packet.data, f"packet {len(arrived) + 1} arrived changed, or in another's place"
+            arrived.append(Packet(packets[0].time + round(get_sim_time("ns") - began), data))
+            await push(1, card_tx, data)
+
+    async def receive() -> None:
+        nonlocal returned
+        for packet in packets:
+            assert await pop(0, host_rx) == packet.data, f"packet {returned + 1} returned changed"
+            returned += 1
+
+    tasks = [cocotb.start_soon(job()) for job in (send, echo, receive)]
+    beats = sum(len(packet.data) + 128 for packet in packets) // (len(dut.m_axi_host_wdata) // 8)
+    limit = 20_000 + 16 * beats + 2000 * len(packets)
+    await bench.wait_until(lambda: all(task.done() for task in tasks), "all packets are back", limit)
+    for end in (host_tx, card_rx, card_tx, host_rx):
+        end.close()
+    await bench.finish()
+    if out := os.environ.get("VNETCARD_PCAP_OUT"):
+        captures.write(Path(out), arrived)

@@ -1,0 +1,95 @@
+"""``make hdl PCAP=in.pcap [PCAP_OUT=out.pcap]``: the packets of a capture through the engine, and out again.
+
+Builds the simulation in a folder of its own, which is gone afterwards.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import signal
+import sys
+import tempfile
+from pathlib import Path
+
+import captures
+import hdl_build
+import pytest
+from captures import CaptureError, Packet
+
+
+def replay(source: Path, target: Path | None, width: int, folder: Path) -> str:
+    """Send ``source`` through the engine of data width ``width``; what happened, in a line.
+
+    CaptureError when the file cannot be replayed, AssertionError when the simulation fails: then ``target`` stays
+    as it was.
+    """
+    capture = captures.read(source)
+    total = sum(len(packet.data) for packet in capture.packets)
+    left_out = f", {capture.others} frames that are not IP left out" if capture.others else ""
+    say(f"{source}: {len(capture.packets)} packets, {total} bytes{left_out}; building the engine at {width} bit")
+    with pytest.MonkeyPatch.context() as patch:
+        hdl_build.use_verilator(patch)
+        built = hdl_build.build(folder / f"w{width}", width)
+        say("simulating")
+        arrived = through(built, source, folder / "out.pcap")
+    if target:
+        shutil.copyfile(folder / "out.pcap", target)
+    took = (arrived[-1].time - capture.packets[0].time) / 1000
+    return f"all {len(arrived)} packets arrived and returned in order, none changed, in {took:.1f} us simulated"
+
+
+def through(built: Path, source: Path, target: Path) -> tuple[Packet, ...]:
+    """What arrives of ``source`` in an engine that is built, also written to ``target``; AssertionError as above."""
+    paths = {"VNETCARD_PCAP": str(source.resolve()), "VNETCARD_PCAP_OUT": str(target.resolve())}
+    outcome = hdl_build.simulate(
+        built, "capture_arrives_and_returns_unchanged", module="cases_pcap", label=f"-{source.stem}", extra_env=paths
+    )
+    assert not outcome.why, f"{outcome.output[-6000:]}\n{outcome.why}"
+    sent, arrived = captures.read(source).packets, captures.read(target).packets
+    assert [packet.data for packet in arrived] == [packet.data for packet in sent], "other packets than were sent"
+    times = [sent[0].time, *(packet.time for packet in arrived)]
+    assert times == sorted(times), "a packet arrived before the one ahead of it"
+    return arrived
+
+
+def say(line: str) -> None:
+    print(f"replay: {line}", flush=True)
+
+
+def check_target(path: Path, source: Path) -> None:
+    """CaptureError unless ``path`` can be written and is not ``source``; before the long work, not after it."""
+    if path.exists() and source.exists() and path.samefile(source):
+        raise CaptureError(f"{path} is the capture itself: write what arrives to another file")
+    if not path.parent.is_dir() or not os.access(path if path.exists() else path.parent, os.W_OK) or path.is_dir():
+        raise CaptureError(f"{path} cannot be written: name a file in a folder that exists")
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="replay", description="replay a capture through the simulated engine")
+    parser.add_argument("capture", type=Path)
+    parser.add_argument("--out", type=Path, help="write what arrived, stamped with simulated time")
+    parser.add_argument("--width", type=int, default=64, choices=(64, 128, 256, 512), help="data width in bits")
+    given = parser.parse_args(arguments)
+    try:
+        if given.out:
+            check_target(given.out, given.capture)
+        with tempfile.TemporaryDirectory(prefix="vnetcard-replay-") as folder:
+            say(replay(given.capture, given.out, given.width, Path(folder)))
+    except (CaptureError, AssertionError) as error:
+        print(f"replay: {error}", file=sys.stderr)
+        return 1
+    except (pytest.skip.Exception, pytest.fail.Exception) as missing:
+        print(f"replay: {missing.msg}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    if given.out:
+        say(f"what the card received: {given.out}")
+    return 0
+
+
+if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # by way of the folder's removal
+    sys.exit(main())

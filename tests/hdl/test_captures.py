@@ -1,0 +1,157 @@
+"""Capture files are read as tcpdump reads them, and what cannot be replayed is refused in one line."""
+
+from __future__ import annotations
+
+import struct
+import subprocess
+import sys
+from pathlib import Path
+
+import captures
+import pytest
+import replay
+from captures import RAW, Packet
+from needs import need
+
+SAMPLE = Path(__file__).with_name("data") / "ping-and-tcp.pcap"
+IP4 = bytes.fromhex("450000150000000040fd0000c6336401c000020121")
+IP6 = b"\x60" + bytes(39)
+
+
+def tcpdump(*arguments: str | Path) -> str:
+    done = subprocess.run([need("tcpdump"), "-nn", *arguments], capture_output=True, text=True, check=True)
+    return done.stdout
+
+
+def as_tcpdump_sees(path: Path) -> list[tuple[int, bytes]]:
+    """(stamp in nanoseconds, IP packet) by tcpdump's own listing."""
+    listed = tcpdump("--time-stamp-precision=nano", "-tt", "-x", "-r", path)
+    found: list[tuple[int, bytes]] = []
+    for line in listed.splitlines():
+        if line.startswith("\t0x"):
+            time, data = found[-1]
+            found[-1] = time, data + bytes.fromhex(line.split(":", 1)[1].replace(" ", ""))
+        else:
+            seconds, part = line.split()[0].split(".")
+            found.append((int(seconds) * 1_000_000_000 + int(part), b""))
+    return found
+
+
+def file_of(
+    *frames: bytes, link: int = RAW, order: str = "<", magic: int = 0xA1B2C3D4, kept: int | None = None
+) -> bytes:
+    """A capture file made here, one frame a second."""
+    out = struct.pack(f"{order}IHHiIII", magic, 2, 4, 0, 0, 65535, link)
+    for n, frame in enumerate(frames):
+        out += struct.pack(f"{order}IIII", 100 + n, 7, len(frame) if kept is None else kept, len(frame)) + frame[:kept]
+    return out
+
+
+def test_packets_and_stamps_are_those_that_tcpdump_lists() -> None:
+    capture = captures.read(SAMPLE)
+    assert [(packet.time, packet.data) for packet in capture.packets] == as_tcpdump_sees(SAMPLE)
+    assert {len(packet.data) for packet in capture.packets} >= {28, 84, 92, 540, 1500}
+
+
+def test_tcpdump_reads_what_is_written(tmp_path: Path) -> None:
+    packets = [Packet(1_700_000_000_123_456_789 + n, IP4) for n in range(3)]
+    captures.write(tmp_path / "out.pcap", packets)
+    assert as_tcpdump_sees(tmp_path / "out.pcap") == [(packet.time, packet.data) for packet in packets]
+    assert captures.read(tmp_path / "out.pcap").packets == tuple(packets)
+
+
+def test_nanosecond_file_of_tcpdump_holds_the_same_packets(tmp_path: Path) -> None:
+    tcpdump("--time-stamp-precision=nano", "-r", SAMPLE, "-w", tmp_path / "nano.pcap")
+    assert (tmp_path / "nano.pcap").read_bytes()[:4] != SAMPLE.read_bytes()[:4]
+    assert captures.read(tmp_path / "nano.pcap") == captures.read(SAMPLE)
+
+
+@pytest.mark.parametrize(("magic", "time"), [(0xA1B2C3D4, 7000), (0xA1B23C4D, 7)], ids=["micro", "nano"])
+@pytest.mark.parametrize("order", ["<", ">"], ids=["little", "big"])
+def test_both_byte_orders_and_units_are_read(tmp_path: Path, order: str, magic: int, time: int) -> None:
+    (tmp_path / "in.pcap").write_bytes(file_of(IP4, IP6, order=order, magic=magic))
+    assert captures.read(tmp_path / "in.pcap").packets == (
+        Packet(100_000_000_000 + time, IP4),
+        Packet(101_000_000_000 + time, IP6),
+    )
+
+
+@pytest.mark.parametrize(
+    ("link", "header"),
+    [
+        (1, bytes(12) + b"\x08\x00"),
+        (1, bytes(12) + b"\x81\x00\x00\x05\x08\x00"),
+        (1, bytes(12) + b"\x88\xa8\x00\x05\x81\x00\x00\x06\x08\x00"),
+        (113, bytes(14) + b"\x08\x00"),
+        (276, b"\x08\x00" + bytes(18)),
+        (228, b""),
+    ],
+    ids=["ethernet", "vlan", "two vlans", "cooked", "cooked v2", "raw IPv4"],
+)
+def test_link_header_is_taken_off(tmp_path: Path, link: int, header: bytes) -> None:
+    (tmp_path / "in.pcap").write_bytes(file_of(header + IP4, link=link))
+    assert [packet.data for packet in captures.read(tmp_path / "in.pcap").packets] == [IP4]
+    assert [data[-len(IP4) :] for _, data in as_tcpdump_sees(tmp_path / "in.pcap")] == [IP4], "the file made here"
+
+
+def test_frames_that_are_not_ip_are_left_out_and_counted(tmp_path: Path) -> None:
+    arp = bytes(12) + b"\x08\x06" + bytes(28)
+    (tmp_path / "in.pcap").write_bytes(file_of(arp, bytes(12) + b"\x08\x00" + IP4, arp, link=1))
+    capture = captures.read(tmp_path / "in.pcap")
+    assert ([packet.data for packet in capture.packets], capture.others) == ([IP4], 2)
+
+
+WHOLE = file_of(IP4, IP4)
+BAD = {
+    "pcapng": (b"\x0a\x0d\x0d\x0a" + bytes(40), "is a pcapng file; convert it with: editcap -F pcap"),
+    "text": (b"hello", "is no capture file: it starts with 68656c6c"),
+    "nothing": (b"", "is no capture file: it starts with nothing"),
+    "half a header": (WHOLE[:20], "is no capture file"),
+    "no packets": (file_of(), "holds no IP packet"),
+    "only ARP": (file_of(bytes(12) + b"\x08\x06" + bytes(28), link=1), "holds no IP packet (1 others)"),
+    "802.11": (file_of(IP4, link=105), "has link type 105, of which no IP packet can be taken"),
+    "cut packets": (file_of(IP4, kept=16), "packet 1 was cut from 21 to 16 bytes: capture with tcpdump -s 0"),
+    "end within a header": (WHOLE[:-30], "ends within packet 2"),
+    "end within a packet": (WHOLE[:-3], "ends within packet 2"),
+    "length beyond the file": (WHOLE[:32] + b"\xff" * 8 + WHOLE[40:], "ends within packet 1"),
+    "too large": (file_of(bytes(65_601)), "packet 1 has 65601 bytes, a record holds 65600"),
+}
+
+
+@pytest.mark.parametrize("what", BAD)
+def test_file_that_cannot_be_replayed_is_refused_in_one_line(
+    what: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data, why = BAD[what]
+    (tmp_path / "in.pcap").write_bytes(data)
+    assert replay.main([str(tmp_path / "in.pcap")]) == 1
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert why in err and str(tmp_path / "in.pcap") in err and err.count("\n") == 1
+
+
+def test_missing_file_and_impossible_target_are_refused_in_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for arguments, why in (
+        ((tmp_path / "absent.pcap",), "absent.pcap: cannot be read (No such file or directory)"),
+        ((tmp_path,), "cannot be read (Is a directory)"),
+        ((SAMPLE, "--out", tmp_path / "no/out.pcap"), "no/out.pcap cannot be written: name a file in a folder that"),
+        ((SAMPLE, "--out", tmp_path), "cannot be written"),
+        ((SAMPLE, "--out", SAMPLE), "is the capture itself: write what arrives to another file"),
+    ):
+        assert replay.main([str(argument) for argument in arguments]) == 1
+        out, err = capsys.readouterr()
+        assert out == ""
+        assert why in err and err.count("\n") == 1
+
+
+def test_make_passes_the_file_on_and_fails_with_it(tmp_path: Path) -> None:
+    """By way of `make hdl`, with a space in the name."""
+    (tmp_path / "a capture.txt").write_text("hello")
+    root = Path(__file__).resolve().parents[2]
+    command = [need("make"), "-s", "-C", str(root), "hdl", f"VENV={sys.prefix}", f"PCAP={tmp_path}/a capture.txt"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode != 0
+    assert f"replay: {tmp_path}/a capture.txt is no capture file" in done.stderr
+    assert "Traceback" not in done.stderr

@@ -1,0 +1,62 @@
+"""Captures through the engine: what was recorded on an interface goes in, and comes out packet by packet.
+
+``make hdl PCAP=file`` does the same with a file of yours.
+"""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+
+import captures
+import hdl_build
+import pytest
+import replay
+from captures import Packet
+from hdl_jobs import Builds
+
+pytestmark = [pytest.mark.hdl, pytest.mark.slow, pytest.mark.timeout(900), pytest.mark.usefixtures("verilator")]
+
+SAMPLE = Path(__file__).with_name("data") / "ping-and-tcp.pcap"
+"""Recorded on tun0 between two agents: pings of 0 to 2048 bytes, and a short TCP connection."""
+
+
+def test_recorded_pings_and_tcp_cross_the_engine(builds: Builds, tmp_path: Path) -> None:
+    arrived = replay.through(builds.get(64), SAMPLE, tmp_path / "out.pcap")
+    assert len(arrived) == len(captures.read(SAMPLE).packets) == 37
+
+
+def test_largest_packets_cross_the_engine(builds: Builds, tmp_path: Path) -> None:
+    """Jumbo frames, super-packets of 64 KB, and the smallest between them; together more than a ring holds."""
+    sizes = [9000, 1, 65_535, 20, 65_600, 64, 65_535, 40]
+    packets = [Packet(n, random.randbytes(size)) for n, size in enumerate(sizes)]
+    captures.write(tmp_path / "large.pcap", packets)
+    arrived = replay.through(builds.get(512), tmp_path / "large.pcap", tmp_path / "out.pcap")
+    assert [packet.data for packet in arrived] == [packet.data for packet in packets]
+
+
+def test_command_replays_and_writes_what_arrived(
+    builds: Builds, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(hdl_build, "build", lambda folder, width: builds.get(width))  # it is built already
+    out = tmp_path / "out.pcap"
+    assert replay.main([str(SAMPLE), "--out", str(out)]) == 0
+    assert "37 packets" in (said := capsys.readouterr().out) and "none changed" in said
+    sent, arrived = captures.read(SAMPLE).packets, captures.read(out).packets
+    assert [packet.data for packet in arrived] == [packet.data for packet in sent]
+    assert all(packet.time > sent[0].time for packet in arrived)
+
+
+def test_failing_simulation_is_told_and_writes_nothing(
+    builds: Builds, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(hdl_build, "build", lambda folder, width: builds.get(width))
+    monkeypatch.setenv("VNETCARD_SEED", "7")
+    real = hdl_build.simulate
+    monkeypatch.setattr(
+        hdl_build, "simulate", lambda *a, **k: real(*a, **{**k, "extra_env": {"VNETCARD_PCAP": "/none"}})
+    )
+    out = tmp_path / "out.pcap"
+    assert replay.main([str(SAMPLE), "--out", str(out)]) == 1
+    assert "VNETCARD_SEED=7" in capsys.readouterr().err
+    assert not out.exists()
