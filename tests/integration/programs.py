@@ -70,7 +70,7 @@ def _die_with_parent() -> None:
 def started(
     command: Sequence[str], *, env: dict[str, str] | None = None, stderr: int = subprocess.PIPE
 ) -> Iterator[subprocess.Popen[str]]:
-    """``command`` running; asked to end if it still runs at the end, so that a failed test leaves nothing, then killed."""
+    """``command`` running; if it still runs at the end it is asked to stop, so that nothing is left, then killed."""
     process = subprocess.Popen(
         command,
         stdin=subprocess.DEVNULL,
