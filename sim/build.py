@@ -180,9 +180,7 @@ def _build(cache: Path, name: str, tools: Tools, rtl: Path, width: int, *, trace
             if done.returncode:
                 last = log.read_text(errors="replace").splitlines()[-LAST_LINES:]
                 tell("\n".join([" ... failed; its last lines:", *last, ""]))
-                raise BuildFailed(
-                    f"the simulator was not built: {Path(command[0]).name} failed; all it said is in {log}"
-                )
+                raise BuildFailed(f"the simulator was not built: {Path(command[0]).name} failed; see {log}")
             tell(then)
         whole = work / "whole"
         whole.mkdir()

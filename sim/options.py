@@ -130,6 +130,10 @@ def _trace(given: argparse.Namespace) -> Trace | None:
         raise ConfigError(f"--trace {path}: the file is an FST, call it something.fst")
     if not path.parent.is_dir():
         raise ConfigError(f"--trace {path}: there is no folder {path.parent}")
+    try:
+        path.open("ab").close()
+    except OSError as error:
+        raise ConfigError(f"--trace {path}: cannot write it ({error.strerror})") from error
     if given.trace_on is None:
         if given.trace_cycles is not None:
             raise ConfigError("--trace-cycles needs --trace-on error")

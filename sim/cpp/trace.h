@@ -6,7 +6,7 @@
  * for as many again.  So at least half of them show what led to it.  Without VM_TRACE_FST this is empty.
  */
 #pragma once
-#include "verilated.h"
+#include "Vtop.h"
 #include <cstdint>
 #include <cstdio>
 #include <memory>
@@ -27,26 +27,24 @@ struct TraceWish {
 #if VM_TRACE_FST
 class Trace {
       public:
-	template <class Top> void attach(Top &top, const TraceWish &wish, double ns_a_cycle)
+	void attach(Vtop &top, const TraceWish &wish, double ns_a_cycle)
 	{
+		top_ = &top;
 		wish_ = wish;
 		tick_ = uint64_t(ns_a_cycle * 1000 / 2);
-		if (!wish.path)
-			return;
-		file_ = std::make_unique<VerilatedFstC>();
-		top.trace(file_.get(), 99);
+		done_ = !wish.path;
 	}
-
-	bool on() const { return open_ || (file_ && !done_); }
 
 	/** edge() - the ports and signals as they stand in the first (0) or second (1) half of @cycle. */
 	void edge(uint64_t cycle, unsigned half)
 	{
-		if (!file_ || done_ || cycle < wish_.from)
+		if (done_ || cycle < wish_.from)
 			return;
-		if (!open_)
+		if (!file_)
 			open(cycle);
-		if (half == 0 && turn(cycle))
+		if (half == 0)
+			turn(cycle);
+		if (done_)
 			return;
 		file_->dump((2 * cycle + half) * tick_);
 	}
@@ -60,44 +58,45 @@ class Trace {
 
 	void close()
 	{
-		if (open_)
+		if (file_)
 			file_->close();
-		open_ = false;
+		file_.reset();
 		done_ = true;
 	}
 
       private:
+	/* A new one each time: Verilator cannot open one twice when there are enums in the design. */
 	void open(uint64_t cycle)
 	{
+		file_ = std::make_unique<VerilatedFstC>();
+		top_->trace(file_.get(), Levels);
 		file_->open(wish_.path);
-		open_ = true;
 		began_ = cycle;
 	}
 
-	/* Return: true when tracing is over. */
-	bool turn(uint64_t cycle)
+	void turn(uint64_t cycle)
 	{
 		if (cycle >= wish_.to) {
 			close();
-			return true;
-		}
-		if (wish_.around && wish_.to == UINT64_MAX && cycle - began_ >= wish_.around / 2) {
+		} else if (wish_.around && wish_.to == UINT64_MAX && cycle - began_ >= wish_.around / 2) {
 			file_->close();
 			std::rename(wish_.path, wish_.path_before);
 			open(cycle);
 		}
-		return false;
 	}
 
+	static constexpr int Levels = 99; /* of hierarchy: all */
+
+	Vtop *top_ = nullptr;
 	TraceWish wish_{};
 	std::unique_ptr<VerilatedFstC> file_;
 	uint64_t tick_ = 1, began_ = 0;
-	bool open_ = false, done_ = false;
+	bool done_ = true;
 };
 #else
 class Trace {
       public:
-	template <class Top> void attach(Top &, const TraceWish &, double) {}
+	void attach(Vtop &, const TraceWish &, double) {}
 	void edge(uint64_t, unsigned) {}
 	void error(uint64_t) {}
 	void close() {}

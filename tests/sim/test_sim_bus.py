@@ -13,9 +13,9 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import cards as bus_cards
 import pytest
-import simclient
-from simclient import RING_BYTES, RING_OFFSET, Card, opened, wait_until
+from cards import RING_BYTES, RING_OFFSET, Card, opened, wait_until
 from simulation import Simulation, objects, simulated
 
 from vnetcard import layout as L
@@ -142,13 +142,13 @@ def sleep_on(card: Card, name: str) -> tuple[threading.Thread, list[int]]:
     def sleeper() -> None:
         limit = (ctypes.c_long * 2)(20, 0)
         libc = ctypes.CDLL(None, use_errno=True)
-        done = libc.syscall(simclient.SYS_FUTEX, ctypes.c_void_p(card.memory_at + at), 0, seen, limit, None, 0)
+        done = libc.syscall(bus_cards.SYS_FUTEX, ctypes.c_void_p(card.memory_at + at), 0, seen, limit, None, 0)
         result.append(0 if done == 0 else ctypes.get_errno())
 
     thread = threading.Thread(target=sleeper)
     thread.start()
     state = Path(f"/proc/self/task/{thread.native_id}/syscall")
-    wait_until("the thread sleeps", lambda: state.read_text().startswith(f"{simclient.SYS_FUTEX} "))
+    wait_until("the thread sleeps", lambda: state.read_text().startswith(f"{bus_cards.SYS_FUTEX} "))
     time.sleep(0.01)
     return thread, result
 
