@@ -14,7 +14,7 @@ CROSS := aarch64-linux-gnu-gcc
 .PHONY: help demo test check hdl formal lint campaign clean
 
 help: ## list these targets
-	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
 
 demo: ## install what is missing and show two computers talking through shared memory
 	@scripts/system-packages.sh run
@@ -43,6 +43,13 @@ endif
 formal: ## prove the DMA engine's modules, and that each proof notices a bug; prints a table
 	@scripts/venv.sh test
 	$(BIN)/python -m vnetcard.hdl.formal
+
+hdl-coverage: ## lines and toggles of the RTL that the simulations reach, and what they never do
+	@scripts/system-packages.sh test
+	@scripts/venv.sh test
+	@mkdir -p .cache
+	VNETCARD_COVERAGE=.cache/hdl-coverage.txt $(PYTEST) tests/hdl/test_engine.py -m 'not campaign' -k 'w64 or cover'; \
+	status=$$?; cat .cache/hdl-coverage.txt; exit $$status
 
 campaign: ## the long tests, with live output
 	@scripts/system-packages.sh test

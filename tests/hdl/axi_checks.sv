@@ -1,13 +1,19 @@
 // SPDX-License-Identifier: MIT
 //
-// axi_checks: what every AXI4 master owes its slave, checked in each cycle; bound to the engine from outside.
+// axi_checks: what an AXI4 master owes its slave, checked in each cycle; bound to both masters from outside.
 //
-//   payload and valid stand still until ready; no burst crosses 4 KiB; WLAST on the last beat and only there
+//   AW, W, AR   payload and valid stand still until ready
+//   AW, AR      no burst crosses 4 KiB
+//   W           WLAST on the last beat and only there; strobes of whole bursts, words and halves of a line
+//   R, B        always taken; each belongs to a transaction that is under way
+//   all         of bursts no more under way than promised, of everything else one at a time
 //
-// Written with plain registers, so that any tool can read it.
+// Written with plain registers, so that any tool can read it.  A simulator of two states knows no X: instead,
+// registers without a reset start with random bits, and nothing is judged before the first reset.
 
 module axi_checks #(
-  parameter int unsigned DataW = 64
+  parameter int unsigned DataW    = 64,
+  parameter int unsigned ReadsMax = 8
 ) (
   input logic               clk_i,
   input logic               rst_ni,
@@ -21,19 +27,32 @@ module axi_checks #(
   input logic               wlast,
   input logic               wvalid,
   input logic               wready,
+  input logic [1:0]         bid,
+  input logic               bvalid,
+  input logic               bready,
+  input logic [1:0]         arid,
   input logic [63:0]        araddr,
   input logic [7:0]         arlen,
   input logic               arvalid,
-  input logic               arready
+  input logic               arready,
+  input logic [1:0]         rid,
+  input logic               rlast,
+  input logic               rvalid,
+  input logic               rready
 );
-  localparam int unsigned AwW = 2 + 64 + 8, WW = DataW + DataW / 8 + 1, ArW = 64 + 8;
+  localparam int unsigned AwW = 2 + 64 + 8, WW = DataW + DataW / 8 + 1, ArW = AwW;
+  // A mover's bursts have id 0: as many as its queue holds, and one that is leaving it.
+  localparam int unsigned BurstsMax = ReadsMax + 1;
 
   function automatic logic crosses(logic [63:0] address, logic [7:0] len);
     return 32'(address[11:0]) + (32'(len) + 1) * (DataW / 8) > 4096;
   endfunction
 
-  // Registers start with random bits: nothing is judged before the first reset.
-  logic           live_q = 1'b0;
+  logic live_q = 1'b0;
+  always_ff @(posedge clk_i) if (!rst_ni) live_q <= 1'b1;
+
+  // --- stable while stalled; 4 KiB -----------------------------------------------------------------------
+
   logic           aw_held_q, w_held_q, ar_held_q;
   logic [AwW-1:0] aw, aw_q;
   logic [WW-1:0]  w, w_q;
@@ -41,7 +60,7 @@ module axi_checks #(
 
   assign aw = {awid, awaddr, awlen};
   assign w  = {wdata, wstrb, wlast};
-  assign ar = {araddr, arlen};
+  assign ar = {arid, araddr, arlen};
 
   always_ff @(posedge clk_i) begin
     aw_held_q <= rst_ni && awvalid && !awready;
@@ -50,18 +69,22 @@ module axi_checks #(
     aw_q      <= aw;
     w_q       <= w;
     ar_q      <= ar;
-    if (!rst_ni) live_q <= 1'b1;
     if (rst_ni && live_q) begin
       if (aw_held_q && !(awvalid && aw == aw_q)) $fatal(1, "AW changed while stalled");
       if (w_held_q && !(wvalid && w == w_q)) $fatal(1, "W changed while stalled");
       if (ar_held_q && !(arvalid && ar == ar_q)) $fatal(1, "AR changed while stalled");
       if (awvalid && crosses(awaddr, awlen)) $fatal(1, "a write burst crosses 4 KiB");
       if (arvalid && crosses(araddr, arlen)) $fatal(1, "a read burst crosses 4 KiB");
+      if (!rready || !bready) $fatal(1, "a response has to wait");
     end
   end
 
-  // WLAST: the lengths of the bursts whose beats are still to come.  W may run ahead of AW, but here, in one
-  // burst at a time, only while its AW is already valid.
+  // --- WLAST and strobes ---------------------------------------------------------------------------------
+  // The lengths of the bursts whose beats are still to come.  W may run ahead of AW's acceptance, but not of
+  // its being valid.
+
+  localparam logic [DataW/8-1:0] Word = (DataW / 8)'(4'hf), Head = (DataW / 8)'(8'hff);
+
   logic [7:0] lengths [$];
   logic       aw_seen_q;
   logic [8:0] beat_q;
@@ -77,6 +100,7 @@ module axi_checks #(
       if (wvalid && wready) begin
         if (lengths.size() == 0) $fatal(1, "write data without an address");
         if (wlast != (beat_q == 9'(lengths[0]))) $fatal(1, "WLAST is wrong at beat %0d", beat_q);
+        if (!(wstrb inside {'1, Word, Head, ~Head})) $fatal(1, "strobes %h", wstrb);
         if (beat_q == 9'(lengths[0])) begin
           void'(lengths.pop_front());
           beat_q <= '0;
@@ -86,23 +110,41 @@ module axi_checks #(
       end
     end
   end
+
+  // --- under way, by id ------------------------------------------------------------------------------------
+
+  int unsigned reads_q [4], writes_q [4];
+
+  always_ff @(posedge clk_i) begin
+    for (int unsigned n = 0; n < 4; n++) begin
+      if (!rst_ni) begin
+        reads_q[n]  <= 0;
+        writes_q[n] <= 0;
+      end else if (live_q) begin
+        reads_q[n]  <= reads_q[n] + 32'(arvalid && arready && arid == 2'(n)) - 32'(rvalid && rlast && rid == 2'(n));
+        writes_q[n] <= writes_q[n] + 32'(awvalid && awready && awid == 2'(n)) - 32'(bvalid && bid == 2'(n));
+        if (reads_q[n] > (n == 0 ? BurstsMax : 1)) $fatal(1, "%0d reads of id %0d under way", reads_q[n], n);
+        if (writes_q[n] > (n == 0 ? BurstsMax : 1)) $fatal(1, "%0d writes of id %0d under way", writes_q[n], n);
+        if (rvalid && rid == 2'(n) && reads_q[n] == 0) $fatal(1, "read data that nobody asked for, id %0d", n);
+        if (bvalid && bid == 2'(n) && writes_q[n] == 0) $fatal(1, "a response to nothing, id %0d", n);
+      end
+    end
+  end
 endmodule
 
-bind vnc_dma_top axi_checks #(.DataW(DataW)) i_checks_host (
-  .clk_i, .rst_ni,
-  .awid(m_axi_host_awid), .awaddr(m_axi_host_awaddr), .awlen(m_axi_host_awlen),
-  .awvalid(m_axi_host_awvalid), .awready(m_axi_host_awready),
-  .wdata(m_axi_host_wdata), .wstrb(m_axi_host_wstrb), .wlast(m_axi_host_wlast),
-  .wvalid(m_axi_host_wvalid), .wready(m_axi_host_wready),
-  .araddr(m_axi_host_araddr), .arlen(m_axi_host_arlen),
-  .arvalid(m_axi_host_arvalid), .arready(m_axi_host_arready)
-);
-bind vnc_dma_top axi_checks #(.DataW(DataW)) i_checks_card (
-  .clk_i, .rst_ni,
-  .awid(m_axi_card_awid), .awaddr(m_axi_card_awaddr), .awlen(m_axi_card_awlen),
-  .awvalid(m_axi_card_awvalid), .awready(m_axi_card_awready),
-  .wdata(m_axi_card_wdata), .wstrb(m_axi_card_wstrb), .wlast(m_axi_card_wlast),
-  .wvalid(m_axi_card_wvalid), .wready(m_axi_card_wready),
-  .araddr(m_axi_card_araddr), .arlen(m_axi_card_arlen),
-  .arvalid(m_axi_card_arvalid), .arready(m_axi_card_arready)
-);
+`define VNC_CHECK_MASTER(side) \
+  bind vnc_dma_top axi_checks #(.DataW(DataW), .ReadsMax(ReadsMax)) i_checks_``side ( \
+    .clk_i, .rst_ni, \
+    .awid(m_axi_``side``_awid), .awaddr(m_axi_``side``_awaddr), .awlen(m_axi_``side``_awlen), \
+    .awvalid(m_axi_``side``_awvalid), .awready(m_axi_``side``_awready), \
+    .wdata(m_axi_``side``_wdata), .wstrb(m_axi_``side``_wstrb), .wlast(m_axi_``side``_wlast), \
+    .wvalid(m_axi_``side``_wvalid), .wready(m_axi_``side``_wready), \
+    .bid(m_axi_``side``_bid), .bvalid(m_axi_``side``_bvalid), .bready(m_axi_``side``_bready), \
+    .arid(m_axi_``side``_arid), .araddr(m_axi_``side``_araddr), .arlen(m_axi_``side``_arlen), \
+    .arvalid(m_axi_``side``_arvalid), .arready(m_axi_``side``_arready), \
+    .rid(m_axi_``side``_rid), .rlast(m_axi_``side``_rlast), \
+    .rvalid(m_axi_``side``_rvalid), .rready(m_axi_``side``_rready) \
+  );
+
+`VNC_CHECK_MASTER(host)
+`VNC_CHECK_MASTER(card)

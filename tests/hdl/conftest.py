@@ -8,7 +8,7 @@ from pathlib import Path
 import hdl_build
 import pytest
 from hdl_jobs import Builds, Jobs
-from hdl_suite import Run
+from hdl_suite import COVERED_WIDTH, Run
 
 
 @pytest.fixture
@@ -19,10 +19,10 @@ def verilator(monkeypatch: pytest.MonkeyPatch) -> str:
 
 @pytest.fixture(scope="session")
 def builds(tmp_path_factory: pytest.TempPathFactory) -> Builds:
-    """The engine at each data width, built once a session; 64 bit counts what is covered as it runs."""
+    """The engine at each data width, built once a session."""
     return Builds(
         tmp_path_factory.mktemp("hdl"),
-        lambda width: (*hdl_build.FAST, *(hdl_build.COVERAGE if width == 64 else ())),
+        lambda width: (*hdl_build.FAST, *(hdl_build.COVERAGE if width == COVERED_WIDTH else ())),
     )
 
 

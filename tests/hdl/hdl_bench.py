@@ -27,8 +27,11 @@ from vnetcard import registers as R
 from vnetcard.geometry import Geometry
 
 MASK = 0xFFFF_FFFF
-BASES = (0x0000_0012_3450_1000, 0x0000_7FFF_FF20_3000)
-"""Bus addresses of the windows: beyond 4 GiB, and no multiples of their size."""
+
+
+def random_base(rng: random.Random) -> int:
+    """A bus address for a window: any multiple of 4 KiB that is not in the last GiB of the address space."""
+    return (rng.getrandbits(64) & -4096) % ((1 << 64) - (1 << 30))
 
 
 class Memory:
@@ -243,7 +246,7 @@ class Bench:
     """The engine between two memories.  ``await start(...)`` before anything else, ``await finish()`` at the end."""
 
     def __init__(
-        self, dut: Any, *, ring: int = 4096, window: int = 16384, start: int = 0, bases: tuple[int, int] = BASES
+        self, dut: Any, *, ring: int = 4096, window: int = 16384, start: int = 0, bases: tuple[int, int] | None = None
     ) -> None:
         self.seed = int(os.environ.get("VNETCARD_SEED", "1"))
         dut._log.info("VNETCARD_SEED=%d", self.seed)
@@ -252,7 +255,8 @@ class Bench:
         self.start_index = start
         self.window = window
         self.geometry = Geometry.plan(window, queue_bytes=ring, instance=1, removable=False)
-        self.memories = [Memory(name, base, window) for name, base in zip(L.SIDES, bases, strict=True)]
+        self.bases = bases or (random_base(self.rng), random_base(self.rng))
+        self.memories = [Memory(name, base, window) for name, base in zip(L.SIDES, self.bases, strict=True)]
         logging.getLogger(f"cocotb.{dut._name}").setLevel(logging.ERROR)  # cocotbext logs each burst
         self.pages = [self.make_page(side) for side in L.SIDES]
         self.reads: list[AxiSlaveRead] = []
@@ -358,6 +362,14 @@ class Bench:
     async def start(self) -> None:
         self.surround()
         await self.reset()
+        await self.configure()
+
+    async def restart(self, start: int) -> None:
+        """Both sides off, and on again with every index at ``start``."""
+        for page in self.pages:
+            await page.write("control", 0)
+        await self.wait_off()
+        self.start_index = start
         await self.configure()
 
     async def ring_prod(self, side: int, value: int) -> None:

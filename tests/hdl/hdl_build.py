@@ -19,6 +19,7 @@ RTL = Path(os.environ.get("VNETCARD_RTL", ROOT / "hdl/rtl"))
 """Where the RTL lies; a mutation run points it at a changed copy."""
 
 TOP = "vnc_dma_top"
+CHECKS = ("axi_checks.sv", "axil_checks.sv")
 FAST = ("-O3", "-CFLAGS", "-O1")
 """The bench changes no code between runs, so a second of compilation more is worth less than the speed."""
 QUICK = ("-CFLAGS", "-O0")
@@ -26,10 +27,10 @@ QUICK = ("-CFLAGS", "-O0")
 COVERAGE = ("--coverage-line", "--coverage-toggle")
 
 
-def sources() -> list[Path]:
+def sources(rtl: Path = RTL) -> list[Path]:
     """The RTL files in the order of ``files.f``."""
-    lines = (RTL / "files.f").read_text().splitlines()
-    return [RTL / line for line in lines if line and not line.startswith("//")]
+    lines = (rtl / "files.f").read_text().splitlines()
+    return [rtl / line for line in lines if line and not line.startswith("//")]
 
 
 def use_verilator(monkeypatch: pytest.MonkeyPatch) -> str:
@@ -61,14 +62,14 @@ def lint(verilator: str, **parameters: int) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
-def build(folder: Path, width: int, options: Iterable[str] = FAST) -> Path:
-    """Compile the engine of data width ``width`` into ``folder``."""
+def build(folder: Path, width: int, options: Iterable[str] = FAST, rtl: Path = RTL) -> Path:
+    """Compile the engine in ``rtl`` at data width ``width`` into ``folder``; AssertionError when it does not."""
     from cocotb_tools.runner import get_runner
 
     log = folder.parent / f"{folder.name}.log"
     try:
         get_runner("verilator").build(
-            sources=[*sources(), Path(__file__).with_name("axi_checks.sv")],
+            sources=[*sources(rtl), *(Path(__file__).with_name(name) for name in CHECKS)],
             hdl_toplevel=TOP,
             parameters={"DataW": width},
             # Whatever no reset sets starts with random bits: Verilator knows no X, so a use of them shows as a
@@ -99,12 +100,17 @@ def simulate(
     *,
     module: str = "hdl_cases",
     label: str = "",
+    seed: str = "",
+    random_start: bool = True,
     extra_env: Mapping[str, str] | None = None,
 ) -> Outcome:
-    """Run the case ``module.case`` on the engine built in ``folder``; ``label`` tells runs of one case apart."""
+    """Run the case ``module.case`` on the engine built in ``folder``; ``label`` tells runs of one case apart.
+
+    ``random_start``: registers that no reset sets start with random bits, not with 0.
+    """
     from cocotb_tools.runner import get_runner
 
-    seed = os.environ.get("VNETCARD_SEED") or str(random.randrange(1 << 31))
+    seed = os.environ.get("VNETCARD_SEED") or seed or str(random.randrange(1 << 31))
     name = f"{folder.name}-{case}{label}"
     log, results = folder.parent / f"{name}.log", folder.parent / f"{name}.xml"
     results.unlink(missing_ok=True)
@@ -119,7 +125,7 @@ def simulate(
             test_dir=folder,
             results_xml=str(results),
             plusargs=[
-                "+verilator+rand+reset+2",
+                f"+verilator+rand+reset+{2 if random_start else 0}",
                 f"+verilator+seed+{int(seed) % 0x7FFF_FFFF or 1}",
                 f"+verilator+coverage+file+{folder.parent / f'{name}.dat'}",
             ],

@@ -13,7 +13,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import hdl_build
-from hdl_suite import Run
+from hdl_suite import COVERED_WIDTH, Run
 
 WORKERS = max(1, min(4, len(os.sched_getaffinity(0))))
 
@@ -53,8 +53,14 @@ class Jobs:
             run.case,
             module=run.module,
             label=f"-{run.stall}",
+            # Random bits that a reset clears would count as toggles.
+            random_start=run.width != COVERED_WIDTH,
             extra_env={"VNETCARD_STALL": run.stall},
         )
+
+    def knows(self, run: Run) -> bool:
+        """Was ``run`` asked for?"""
+        return run in self._futures
 
     def result(self, run: Run) -> hdl_build.Outcome:
         """Wait for ``run``; AssertionError when its build failed."""

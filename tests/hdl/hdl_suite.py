@@ -8,13 +8,15 @@ from pathlib import Path
 
 HERE = Path(__file__).parent
 
-MODULES = ("hdl_cases",)
+MODULES = ("hdl_cases", "cases_sizes", "cases_registers")
 """Files of cases that ``test_engine.py`` runs at every width, calm and stalled."""
 
 SWEEPS = ()
 """Files of long ones, for the campaign."""
 
 WIDTHS = (64, 128, 256, 512)
+COVERED_WIDTH = 64
+"""Its runs count which lines and bits of the RTL they reach."""
 STALLS = ("calm", "stalled")
 """calm: every channel answers at once; stalled: idle cycles and back-pressure on each, drawn from the seed."""
 

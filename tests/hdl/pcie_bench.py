@@ -9,13 +9,16 @@ from cocotb.triggers import Event
 from cocotbext.axi import Region
 from cocotbext.pcie.core import RootComplex
 from cocotbext.pcie.core.caps import PciCapId
-from hdl_bench import BASES, MASK, Bench, Memory, Page
+from hdl_bench import MASK, Bench, Memory, Page
 from pcie_shim import PcieShim
 
 from vnetcard import registers as R
 
 HIGH = 0x1_0000_0000
 """Host memory from here on needs 64-bit addresses, that is, TLPs with a longer header."""
+
+CARD_BASE = 0x0000_7FFF_FF20_3000
+"""Where the card's window lies on the card's bus."""
 
 
 class HostRegion(Region):
@@ -63,7 +66,7 @@ class PcieBench(Bench):
         for model in (self.root, self.root.upstream_bridge, *self.root.endpoints):
             model.log.setLevel(logging.ERROR)  # they log each TLP
         self.msi = Event()
-        super().__init__(dut, window=window, bases=(region.get_absolute_address(0), BASES[1]), **others)
+        super().__init__(dut, window=window, bases=(region.get_absolute_address(0), CARD_BASE), **others)
         region.memory = self.memories[0]
 
     def make_page(self, side: str) -> Page:
