@@ -51,7 +51,9 @@ module vnc_axil_regs #(
   output logic              cons_valid_o,
   output logic [31:0]       cons_o,
   output logic [31:0]       tx_start_o,
-  output logic [1:0]        reset_o,
+  output logic [2:0]        reset_o,        // tx, rx, side
+  output logic              side_valid_o,
+  output logic [31:0]       side_bell_o,
 
   // State, events and statistics.
   input  logic [1:0]        off_i,
@@ -69,20 +71,31 @@ module vnc_axil_regs #(
   input  logic              rx_prod_event_i,
   input  logic              tx_cons_event_i,
   input  logic [1:0]        halt_event_i,
-  input  logic [63:0]       cycles_i
+  input  logic [63:0]       cycles_i,
+
+  // The mover of this side's block; side_event: the peer's block arrived.
+  input  logic              side_off_i,
+  input  logic              side_run_i,
+  input  logic              side_halt_i,
+  input  logic              side_drain_i,
+  input  logic [31:0]       side_done_i,
+  input  logic [3:0]        side_cause_i,
+  input  logic [63:0]       side_error_addr_i,
+  input  logic              side_event_i,
+  input  logic              side_halt_event_i
 );
   // --- write -------------------------------------------------------------------------------------------
 
   logic        take_write, write, locked;
   logic [11:0] at;
-  logic [3:0]  irq_status_q, irq_enable_q, irq_clear, irq_events;
+  logic [5:0]  irq_status_q, irq_enable_q, irq_clear, irq_events;
 
   assign take_write = aw_valid_i && w_valid_i && (!b_valid_o || b_ready_i);
   assign aw_ready_o = take_write;
   assign w_ready_o  = take_write;
   assign write      = take_write && w_strb_i == 4'hf;
   assign at         = aw_addr_i;
-  assign locked     = enable_o || off_i != 2'b11;
+  assign locked     = enable_o || off_i != 2'b11 || !side_off_i;
 
   always_ff @(posedge clk_i) begin
     if (!rst_ni) b_valid_o <= 1'b0;
@@ -122,17 +135,20 @@ module vnc_axil_regs #(
       cons_o       <= '0;
       prod_valid_o <= 1'b0;
       cons_valid_o <= 1'b0;
+      side_bell_o  <= '0;
+      side_valid_o <= 1'b0;
       reset_o      <= '0;
     end else begin
       prod_valid_o <= 1'b0;
       cons_valid_o <= 1'b0;
+      side_valid_o <= 1'b0;
       reset_o      <= '0;
       if (write) begin
         case (at)
           12'(vnc_pkg::RegControl):   enable_o <= w_data_i[0];
-          12'(vnc_pkg::RegIrqEnable): irq_enable_q <= w_data_i[3:0];
+          12'(vnc_pkg::RegIrqEnable): irq_enable_q <= w_data_i[5:0];
           12'(vnc_pkg::RegTxStart):   tx_start_o <= {w_data_i[31:6], 6'b0};
-          12'(vnc_pkg::RegReset):     reset_o <= w_data_i[1:0];
+          12'(vnc_pkg::RegReset):     reset_o <= w_data_i[2:0];
           12'(vnc_pkg::RegTxProd): begin
             prod_o       <= w_data_i;
             prod_valid_o <= 1'b1;
@@ -140,6 +156,10 @@ module vnc_axil_regs #(
           12'(vnc_pkg::RegRxCons): begin
             cons_o       <= w_data_i;
             cons_valid_o <= 1'b1;
+          end
+          12'(vnc_pkg::RegSideBell): begin
+            side_bell_o  <= w_data_i;
+            side_valid_o <= 1'b1;
           end
           default: ;
         endcase
@@ -149,8 +169,8 @@ module vnc_axil_regs #(
 
   // --- interrupt: an event in the cycle of its clearing stays ---------------------------------------------
 
-  assign irq_events = {halt_event_i[1], halt_event_i[0], tx_cons_event_i, rx_prod_event_i};
-  assign irq_clear  = write && at == 12'(vnc_pkg::RegIrqStatus) ? w_data_i[3:0] : '0;
+  assign irq_events = {side_halt_event_i, side_event_i, halt_event_i[1], halt_event_i[0], tx_cons_event_i, rx_prod_event_i};
+  assign irq_clear  = write && at == 12'(vnc_pkg::RegIrqStatus) ? w_data_i[5:0] : '0;
 
   always_ff @(posedge clk_i) begin
     if (!rst_ni) begin
@@ -176,10 +196,11 @@ module vnc_axil_regs #(
       12'(vnc_pkg::RegVersion):        value = {16'(vnc_pkg::Version), 16'(vnc_pkg::EngineVersion)};
       12'(vnc_pkg::RegCaps):           value = {7'b0, IsCard, 8'(BurstBeats - 1), 16'(DataW)};
       12'(vnc_pkg::RegControl):        value = {31'b0, enable_o};
-      12'(vnc_pkg::RegStatus):         value = {23'b0, locked, 1'b0, drain_i[1], halt_i[1], run_i[1],
+      12'(vnc_pkg::RegStatus):         value = {17'b0, side_drain_i, side_halt_i, side_run_i, 3'b0, locked,
+                                                1'b0, drain_i[1], halt_i[1], run_i[1],
                                                 1'b0, drain_i[0], halt_i[0], run_i[0]};
-      12'(vnc_pkg::RegIrqStatus):      value = {28'b0, irq_status_q};
-      12'(vnc_pkg::RegIrqEnable):      value = {28'b0, irq_enable_q};
+      12'(vnc_pkg::RegIrqStatus):      value = {26'b0, irq_status_q};
+      12'(vnc_pkg::RegIrqEnable):      value = {26'b0, irq_enable_q};
       12'(vnc_pkg::RegWindowBaseLo):   value = window_base_o[31:0];
       12'(vnc_pkg::RegWindowBaseHi):   value = window_base_o[63:32];
       12'(vnc_pkg::RegWindowLog2):     value = {27'b0, window_log2_o};
@@ -190,6 +211,11 @@ module vnc_axil_regs #(
       12'(vnc_pkg::RegTxProd):         value = prod_o;
       12'(vnc_pkg::RegRxCons):         value = cons_o;
       12'(vnc_pkg::RegTxStart):        value = tx_start_o;
+      12'(vnc_pkg::RegSideBell):       value = side_bell_o;
+      12'(vnc_pkg::RegSideDone):       value = side_done_i;
+      12'(vnc_pkg::RegSideCause):      value = {28'b0, side_cause_i};
+      12'(vnc_pkg::RegSideErrorAddrLo): value = side_error_addr_i[31:0];
+      12'(vnc_pkg::RegSideErrorAddrHi): value = side_error_addr_i[63:32];
       12'(vnc_pkg::RegTxCause):        value = {28'b0, cause_i[0]};
       12'(vnc_pkg::RegTxErrorAddrLo):  value = error_addr_i[0][31:0];
       12'(vnc_pkg::RegTxErrorAddrHi):  value = error_addr_i[0][63:32];

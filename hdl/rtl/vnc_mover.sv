@@ -25,16 +25,20 @@
 // half done on the write side.  Rings start at multiples of 4 KiB and are at least 4 KiB long: a burst that
 // ends at the page's end also ends at the ring's, so the wrap needs nothing of its own.
 //
-//   Off ---- enable, configuration good ----> Run ---- bus error or bad index ----> Halt
-//    |                                         |                                      |
-//    |      (configuration bad: to Halt)       +-------- reset or not enable ---------+
-//    |                                                        v
-//    +<------------ nothing outstanding any more ----------- Drain
+//   Off ---- enable, configuration good, ----> Start ---- both words ----> Run ---- bus error or ----> Halt
+//    |       side blocks copied                  |        acknowledged      |         bad index          |
+//    |      (configuration bad: to Halt)         +----------------- reset or not enable -----------------+
+//    |                                                                      v
+//    +<--------------------- nothing outstanding any more ---------------- Drain
+//
+// Start writes `start_i` into both index words, the consumer's prod and the producer's cons, so that both sides
+// see the new beginning before Run.  Doorbells are heard in Run only: software rings when it has seen RUN, and
+// what is rung before belongs to nothing.
 //
 // Halt keeps the first cause and address, and starts nothing more; an index word that was on its way by then
 // still arrives, and covers acknowledged bytes only.  Leaving Off, every index is `start_i`.
 //
-// Timing: doorbell to AR 3 cycles; last R beat to AW 3 cycles; last B to the request for the index word
+// Timing: doorbell to AR 4 cycles; last R beat to AW 3 cycles; last B to the request for the index word
 // 2 cycles.  One burst can be planned every 2 cycles.
 
 module vnc_mover #(
@@ -51,6 +55,7 @@ module vnc_mover #(
   input  logic             enable_i,
   input  logic             reset_i,         // a pulse
   input  logic             config_ok_i,
+  input  logic             side_up_i,       // both side blocks were copied since coming up
   input  logic [31:0]      start_i,         // multiple of 64
   input  logic [29:0]      ring_mask_i,
   input  logic [63:0]      src_base_i,
@@ -84,10 +89,9 @@ module vnc_mover #(
   // Source: read.
   output logic             ar_valid_o,
   input  logic             ar_ready_i,
-  output logic [63:0]      ar_addr_o,
+  output logic [29:0]      ar_offset_o,
   output logic [7:0]       ar_len_o,
   input  logic             r_valid_i,
-  output logic             r_ready_o,
   input  logic [DataW-1:0] r_data_i,
   input  logic             r_error_i,
   input  logic             r_last_i,
@@ -95,7 +99,7 @@ module vnc_mover #(
   // Destination: write.
   output logic             aw_valid_o,
   input  logic             aw_ready_i,
-  output logic [63:0]      aw_addr_o,
+  output logic [29:0]      aw_offset_o,
   output logic [7:0]       aw_len_o,
   output logic             w_valid_o,
   input  logic             w_ready_i,
@@ -107,13 +111,13 @@ module vnc_mover #(
   // Index words: prod into the destination window, cons into the source window.
   output logic             prod_word_valid_o,
   input  logic             prod_word_ready_i,
-  output logic [63:0]      prod_word_addr_o,
+  output logic [29:0]      prod_word_offset_o,
   output logic [31:0]      prod_word_o,
   input  logic             prod_word_done_i,
   input  logic             prod_word_error_i,
   output logic             cons_word_valid_o,
   input  logic             cons_word_ready_i,
-  output logic [63:0]      cons_word_addr_o,
+  output logic [29:0]      cons_word_offset_o,
   output logic [31:0]      cons_word_o,
   input  logic             cons_word_done_i,
   input  logic             cons_word_error_i
@@ -154,20 +158,24 @@ module vnc_mover #(
 
   // --- state -------------------------------------------------------------------------------------------
 
-  typedef enum logic [1:0] {Off, Run, Halt, Drain} state_e;
+  typedef enum logic [2:0] {Off, Start, Run, Halt, Drain} state_e;
   state_e state_q;
-  logic   run, off, stop, fault, quiet;
+  logic   run, off, stop, leave, started, fault, quiet;
 
   assign run  = state_q == Run;
   assign off  = state_q == Off;
   assign stop = reset_i || !enable_i;
+
+  assign leave   = off && !stop && config_ok_i && side_up_i;
+  assign started = !prod_word_q && !prod_wait_q && !cons_word_q && !cons_wait_q;
 
   always_ff @(posedge clk_i) begin
     if (!rst_ni) begin
       state_q <= Off;
     end else begin
       unique case (state_q)
-        Off:     if (!stop) state_q <= config_ok_i ? Run : Halt;
+        Off:     if (leave) state_q <= Start; else if (config_fault) state_q <= Halt;
+        Start:   if (stop) state_q <= Drain; else if (fault) state_q <= Halt; else if (started) state_q <= Run;
         Run:     if (stop) state_q <= Drain; else if (fault) state_q <= Halt;
         Halt:    if (stop) state_q <= Drain;
         default: if (quiet) state_q <= Off;
@@ -241,42 +249,18 @@ module vnc_mover #(
 
   // --- AR: only with space in the FIFO for the whole burst, so R never waits ------------------------------
 
-  logic              ar_valid_q;
-  logic [63:0]       src_addr;
   logic [FreeW-1:0]  free_q;     // beats of the FIFO that nobody counts on
   logic [CountW-1:0] reads_q;    // bursts between AR and their last R beat
   logic [CountW-1:0] whole_q;    // bursts read completely and not yet handed to AW
-  logic              queue_ready, queue_valid, aw_load;
+  logic              queue_ready, queue_valid, aw_take;
   logic              r_end, w_beat;
   burst_t            queue_head;
 
-  vnc_address i_src_address (
-    .base_i        (src_base_i),
-    .window_mask_i (src_window_mask_i),
-    .ring_offset_i (src_ring_i),
-    .ring_mask_i,
-    .index_i       (plan_q.index),
-    .address_o     (src_addr)
-  );
-
-  assign plan_take  = run && plan_valid_q && !ar_valid_q && queue_ready && 32'(free_q) >= 32'(beats(plan_q.lines));
-  assign ar_valid_o = ar_valid_q;
-  assign r_ready_o  = 1'b1;
-  assign r_end      = r_valid_i && r_last_i;
-
-  always_ff @(posedge clk_i) begin
-    if (!rst_ni) begin
-      ar_valid_q <= 1'b0;
-    end else if (plan_take) begin
-      ar_valid_q <= 1'b1;
-    end else if (ar_ready_i) begin
-      ar_valid_q <= 1'b0;
-    end
-    if (plan_take) begin
-      ar_addr_o <= src_addr;
-      ar_len_o  <= 8'(beats(plan_q.lines) - 9'd1);
-    end
-  end
+  assign ar_valid_o  = run && plan_valid_q && queue_ready && 32'(free_q) >= 32'(beats(plan_q.lines));
+  assign ar_offset_o = src_ring_i + (plan_q.index & ring_mask_i);
+  assign ar_len_o    = 8'(beats(plan_q.lines) - 9'd1);
+  assign plan_take   = ar_valid_o && ar_ready_i;
+  assign r_end       = r_valid_i && r_last_i;
 
   always_ff @(posedge clk_i) begin
     if (!rst_ni || off) begin
@@ -286,7 +270,7 @@ module vnc_mover #(
       read_q  <= start_i;
     end else begin
       reads_q <= reads_q + CountW'(plan_take) - CountW'(r_end);
-      whole_q <= whole_q + CountW'(r_end) - CountW'(aw_load);
+      whole_q <= whole_q + CountW'(r_end) - CountW'(aw_take);
       free_q  <= free_q - (plan_take ? FreeW'(beats(plan_q.lines)) : '0) + FreeW'(w_beat);
       if (r_valid_i) read_q <= read_q + BeatBytes;
     end
@@ -295,7 +279,7 @@ module vnc_mover #(
   vnc_fifo #(.Width($bits(burst_t)), .Depth(ReadsMax)) i_burst_queue (
     .clk_i, .rst_ni, .clear_i(off),
     .in_valid_i(plan_take), .in_ready_o(queue_ready), .in_data_i(plan_q),
-    .out_valid_o(queue_valid), .out_ready_i(aw_load), .out_data_o(queue_head)
+    .out_valid_o(queue_valid), .out_ready_i(aw_take), .out_data_o(queue_head)
   );
 
   // --- data FIFO ---------------------------------------------------------------------------------------
@@ -310,56 +294,42 @@ module vnc_mover #(
 
   // --- AW, W: bursts that have been read completely --------------------------------------------------------
 
-  logic        aw_valid_q;
-  lines_t      aw_lines_q;
-  logic [8:0]  w_left_q;  // beats of the burst on W
-  logic [63:0] dst_addr;
-  logic        aw_taken, ack_ready, ack_valid;
-  lines_t      ack_lines;
+  logic [8:0] w_left_q, w_next_q;  // beats to go of the burst on W, and of the one whose AW went out ahead of it
+  logic       w_end;
+  logic       ack_ready, ack_valid;
+  lines_t     ack_lines;
 
-  vnc_address i_dst_address (
-    .base_i        (dst_base_i),
-    .window_mask_i (dst_window_mask_i),
-    .ring_offset_i (dst_ring_i),
-    .ring_mask_i,
-    .index_i       (queue_head.index),
-    .address_o     (dst_addr)
-  );
-
-  assign aw_load    = run && !aw_valid_q && whole_q != '0 && queue_valid && ack_ready;
-  assign aw_taken   = aw_valid_q && aw_ready_i;
-  assign aw_valid_o = aw_valid_q;
-  assign w_valid_o  = w_left_q != '0 && data_valid;
-  assign w_last_o   = w_left_q == 9'd1;
-  assign w_beat     = w_valid_o && w_ready_i;
+  assign aw_valid_o  = run && w_next_q == '0 && whole_q != '0 && queue_valid && ack_ready;
+  assign aw_take     = aw_valid_o && aw_ready_i;
+  assign aw_offset_o = dst_ring_i + (queue_head.index & ring_mask_i);
+  assign aw_len_o    = 8'(beats(queue_head.lines) - 9'd1);
+  assign w_valid_o   = w_left_q != '0 && data_valid;
+  assign w_last_o    = w_left_q == 9'd1;
+  assign w_beat      = w_valid_o && w_ready_i;
+  assign w_end       = w_beat && w_last_o;
 
   always_ff @(posedge clk_i) begin
     if (!rst_ni) begin
-      aw_valid_q <= 1'b0;
-      w_left_q   <= '0;
+      w_left_q <= '0;
+      w_next_q <= '0;
+    end else if (w_left_q == '0 || w_end) begin
+      w_left_q <= w_next_q != '0 ? w_next_q : aw_take ? beats(queue_head.lines) : '0;
+      w_next_q <= '0;
     end else begin
-      if (aw_load) aw_valid_q <= 1'b1;
-      else if (aw_ready_i) aw_valid_q <= 1'b0;
-      // The port takes a burst only when the one before has left W.
-      if (aw_taken) w_left_q <= beats(aw_lines_q);
-      else if (w_beat) w_left_q <= w_left_q - 9'd1;
-    end
-    if (aw_load) begin
-      aw_addr_o  <= dst_addr;
-      aw_len_o   <= 8'(beats(queue_head.lines) - 9'd1);
-      aw_lines_q <= queue_head.lines;
+      w_left_q <= w_left_q - 9'(w_beat);
+      if (aw_take) w_next_q <= beats(queue_head.lines);
     end
   end
 
   // --- B: count what is acknowledged -----------------------------------------------------------------------
   // Responses of one id come in order, so each belongs to the oldest burst.
 
-  logic [CountW-1:0] writes_q;  // bursts between AW's register and B
+  logic [CountW-1:0] writes_q;  // bursts between AW and B
   logic              b_good;
 
   vnc_fifo #(.Width($bits(lines_t)), .Depth(ReadsMax)) i_ack_queue (
     .clk_i, .rst_ni, .clear_i(off),
-    .in_valid_i(aw_load), .in_ready_o(ack_ready), .in_data_i(queue_head.lines),
+    .in_valid_i(aw_take), .in_ready_o(ack_ready), .in_data_i(queue_head.lines),
     .out_valid_o(ack_valid), .out_ready_i(b_valid_i), .out_data_o(ack_lines)
   );
 
@@ -371,7 +341,7 @@ module vnc_mover #(
       writes_q <= '0;
       acked_q  <= start_i;
     end else begin
-      writes_q <= writes_q + CountW'(aw_load) - CountW'(b_valid_i);
+      writes_q <= writes_q + CountW'(aw_take) - CountW'(b_valid_i);
       // Not in Halt: a response after a failed one must not stand in for it.
       if (run && b_good) acked_q <= acked_q + bytes(ack_lines);
     end
@@ -380,6 +350,7 @@ module vnc_mover #(
   // --- publish -----------------------------------------------------------------------------------------
 
   logic prod_word_q, prod_wait_q;  // requested; taken and not yet acknowledged
+  logic prod_first_q;              // the word that Start writes is no publication
   logic prod_start;
 
   assign prod_start = run && !prod_word_q && !prod_wait_q && goal_q != published_q &&
@@ -390,8 +361,9 @@ module vnc_mover #(
       goal_q      <= start_i;
       offered_q   <= start_i;
       published_q <= start_i;
-      prod_word_q <= 1'b0;
+      prod_word_q <= leave;
       prod_wait_q <= 1'b0;
+      prod_first_q <= 1'b1;
     end else begin
       if (run && goal_q == published_q) goal_q <= target_q;
       if (prod_start) begin
@@ -402,29 +374,31 @@ module vnc_mover #(
       end
       if (prod_word_q && prod_word_ready_i) prod_wait_q <= 1'b1;
       if (prod_wait_q && prod_word_done_i) begin
-        prod_wait_q <= 1'b0;
+        prod_wait_q  <= 1'b0;
+        prod_first_q <= 1'b0;
         if (!prod_word_error_i) published_q <= goal_q;
       end
     end
   end
 
   assign prod_word_valid_o = prod_word_q;
-  assign prod_word_addr_o  = dst_base_i + 64'(ProdLine);
+  assign prod_word_offset_o = 30'(ProdLine);
   assign prod_word_o       = goal_q;
-  assign publish_event_o   = prod_wait_q && prod_word_done_i && !prod_word_error_i;
+  assign publish_event_o   = prod_wait_q && prod_word_done_i && !prod_word_error_i && !prod_first_q;
   assign publish_bytes_o   = goal_q - published_q;
 
   // --- cons goes back ----------------------------------------------------------------------------------
 
-  logic        cons_word_q, cons_wait_q;
+  logic        cons_word_q, cons_wait_q, cons_first_q;
   logic [31:0] cons_sent_q;
 
   always_ff @(posedge clk_i) begin
     if (!rst_ni || off) begin
-      cons_word_q <= 1'b0;
-      cons_wait_q <= 1'b0;
-      cons_sent_q <= start_i;
-      returned_q  <= start_i;
+      cons_word_q  <= leave;
+      cons_wait_q  <= 1'b0;
+      cons_first_q <= 1'b1;
+      cons_sent_q  <= start_i;
+      returned_q   <= start_i;
     end else begin
       if (run && !cons_word_q && !cons_wait_q && consumed_q != returned_q) begin
         cons_word_q <= 1'b1;
@@ -434,32 +408,35 @@ module vnc_mover #(
       end
       if (cons_word_q && cons_word_ready_i) cons_wait_q <= 1'b1;
       if (cons_wait_q && cons_word_done_i) begin
-        cons_wait_q <= 1'b0;
+        cons_wait_q  <= 1'b0;
+        cons_first_q <= 1'b0;
         if (!cons_word_error_i) returned_q <= cons_sent_q;
       end
     end
   end
 
   assign cons_word_valid_o = cons_word_q;
-  assign cons_word_addr_o  = src_base_i + 64'(ConsLine);
+  assign cons_word_offset_o = 30'(ConsLine);
   assign cons_word_o       = cons_sent_q;
-  assign cons_event_o      = cons_wait_q && cons_word_done_i && !cons_word_error_i;
+  assign cons_event_o      = cons_wait_q && cons_word_done_i && !cons_word_error_i && !cons_first_q;
 
   // --- faults: the first one is kept ------------------------------------------------------------------------
 
   logic        read_fault, write_fault, prod_fault, cons_fault, config_fault;
   logic [3:0]  cause_q;
-  logic [29:0] fault_index_q;  // for a data fault, where in the ring
-  logic [63:0] fault_value_q;  // for the others, what to show
+  logic [29:0] fault_offset_q;  // for a bus fault, where in which window
+  logic        fault_at_dst_q;
+  logic [31:0] fault_value_q;   // for a bad index, the value
+  logic        fault_is_value;
   logic [63:0] fault_addr;
-  logic        fault_at_dst;
 
   assign read_fault   = r_valid_i && r_error_i;
   assign write_fault  = b_valid_i && b_error_i;
   assign prod_fault   = prod_wait_q && prod_word_done_i && prod_word_error_i;
   assign cons_fault   = cons_wait_q && cons_word_done_i && cons_word_error_i;
   assign config_fault = off && !stop && !config_ok_i;
-  assign fault        = run && (read_fault || write_fault || prod_fault || cons_fault || bad_prod || bad_cons);
+  assign fault        = (run || state_q == Start) &&
+                        (read_fault || write_fault || prod_fault || cons_fault || bad_prod || bad_cons);
 
   always_ff @(posedge clk_i) begin
     if (!rst_ni) begin
@@ -472,46 +449,46 @@ module vnc_mover #(
       fault_value_q <= '0;
     end else if (fault) begin
       if (read_fault) begin
-        cause_q       <= 4'(vnc_pkg::CauseRead);
-        fault_index_q <= read_q[29:0];
+        cause_q        <= 4'(vnc_pkg::CauseRead);
+        fault_at_dst_q <= 1'b0;
+        fault_offset_q <= src_ring_i + (read_q[29:0] & ring_mask_i);
       end else if (write_fault) begin
-        cause_q       <= 4'(vnc_pkg::CauseWrite);
-        fault_index_q <= acked_q[29:0];
+        cause_q        <= 4'(vnc_pkg::CauseWrite);
+        fault_at_dst_q <= 1'b1;
+        fault_offset_q <= dst_ring_i + (acked_q[29:0] & ring_mask_i);
       end else if (prod_fault) begin
-        cause_q       <= 4'(vnc_pkg::CauseProdWrite);
-        fault_value_q <= prod_word_addr_o;
+        cause_q        <= 4'(vnc_pkg::CauseProdWrite);
+        fault_at_dst_q <= 1'b1;
+        fault_offset_q <= prod_word_offset_o;
       end else if (cons_fault) begin
-        cause_q       <= 4'(vnc_pkg::CauseConsWrite);
-        fault_value_q <= cons_word_addr_o;
+        cause_q        <= 4'(vnc_pkg::CauseConsWrite);
+        fault_at_dst_q <= 1'b0;
+        fault_offset_q <= cons_word_offset_o;
       end else if (bad_prod) begin
         cause_q       <= 4'(vnc_pkg::CauseBadProd);
-        fault_value_q <= {32'b0, prod_i};
+        fault_value_q <= prod_i;
       end else begin
         cause_q       <= 4'(vnc_pkg::CauseBadCons);
-        fault_value_q <= {32'b0, cons_i};
+        fault_value_q <= cons_i;
       end
     end
   end
 
-  assign fault_at_dst = cause_q == 4'(vnc_pkg::CauseWrite);
-
   vnc_address i_fault_address (
-    .base_i        (fault_at_dst ? dst_base_i : src_base_i),
-    .window_mask_i (fault_at_dst ? dst_window_mask_i : src_window_mask_i),
-    .ring_offset_i (fault_at_dst ? dst_ring_i : src_ring_i),
-    .ring_mask_i,
-    .index_i       (fault_index_q),
+    .base_i        (fault_at_dst_q ? dst_base_i : src_base_i),
+    .window_mask_i (fault_at_dst_q ? dst_window_mask_i : src_window_mask_i),
+    .offset_i      (fault_offset_q),
     .address_o     (fault_addr)
   );
 
-  always_ff @(posedge clk_i) begin
-    if (fault_at_dst || cause_q == 4'(vnc_pkg::CauseRead)) error_addr_o <= fault_addr;
-    else error_addr_o <= fault_value_q;
-  end
+  assign fault_is_value = cause_q inside {4'(vnc_pkg::CauseNone), 4'(vnc_pkg::CauseConfig),
+                                          4'(vnc_pkg::CauseBadProd), 4'(vnc_pkg::CauseBadCons)};
+
+  always_ff @(posedge clk_i) error_addr_o <= fault_is_value ? {32'b0, fault_value_q} : fault_addr;
 
   // --- and out -----------------------------------------------------------------------------------------
 
-  assign quiet = reads_q == '0 && writes_q == '0 && !ar_valid_q && !prod_word_q && !prod_wait_q &&
+  assign quiet = reads_q == '0 && writes_q == '0 && !prod_word_q && !prod_wait_q &&
                  !cons_word_q && !cons_wait_q;
 
   assign off_o         = off;

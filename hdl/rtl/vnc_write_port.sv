@@ -1,43 +1,50 @@
 // SPDX-License-Identifier: MIT
 //
-// vnc_write_port: shares the write channels of one AXI master between the bursts of a mover and the index
-// words of both directions (the prod of the one that ends here, the cons of the one that starts here).
+// vnc_write_port: shares the write channels of one AXI master between the bursts of a mover, the index words of
+// both directions (the prod of the one that ends here, the cons of the one that starts here), and the peer's
+// side block.
 //
-//   burst (aw, w) --- id 0 --+
-//   index 0 --------- id 1 --+-- round robin, one burst at a time --> AW, W
-//   index 1 --------- id 2 --+
-//   b_*, done, error <-------- by id ------------------------------- B
+//   id 0  bursts  --+                 +----------------+
+//   id 1  prod    --+-- round robin -->| & mask, + base |--> AW
+//   id 2  cons    --+        |        +----------------+
+//   id 3  side    --+        +--> order of the bursts, two deep --> choice of the beats --> W
+//   done by id <------------------------------------------------------------------------ B
 //
 // An index word is one beat with four strobes on a line's first word.  The ids differ, so nothing here
 // orders an index behind a burst: that is the mover's task, by waiting for B.
 //
-// Timing: one cycle from a request to AW; one idle cycle between bursts.
+// W follows the order of AW.  The address of one burst goes out while the beats of the one before run, so there
+// is no idle cycle between them; not more than one, so that a word does not wait behind a row of bursts.  W
+// begins no earlier than its AW is valid.
+//
+// Timing: two cycles from a request to AW and to the first beat; one request a cycle.
 
 module vnc_write_port #(
   parameter int unsigned DataW = 64
 ) (
   input  logic               clk_i,
   input  logic               rst_ni,
+  input  logic [63:0]        base_i,
+  input  logic [29:0]        window_mask_i,
 
-  // The mover's bursts.
-  input  logic               aw_valid_i,
-  output logic               aw_ready_o,
-  input  logic [63:0]        aw_addr_i,
-  input  logic [7:0]         aw_len_i,
-  input  logic               w_valid_i,
-  output logic               w_ready_o,
-  input  logic [DataW-1:0]   w_data_i,
-  input  logic               w_last_i,
-  output logic               b_valid_o,
-  output logic               b_error_o,
+  // Requests, by id.  A request stays until it is taken; done comes with its write response.
+  input  logic [3:0]         req_valid_i,
+  output logic [3:0]         req_ready_o,
+  input  logic [3:0][29:0]   req_offset_i,
+  input  logic [3:0][7:0]    req_len_i,
+  output logic [3:0]         done_o,
+  output logic               error_o,
 
-  // Index words: a request stays until taken; done comes with its write response.
-  input  logic [1:0]         index_valid_i,
-  output logic [1:0]         index_ready_o,
-  input  logic [1:0][63:0]   index_addr_i,
-  input  logic [1:0][31:0]   index_data_i,
-  output logic [1:0]         index_done_o,
-  output logic               index_error_o,
+  // The beats: of the bursts, in their order; the words, with their request; of the side block.
+  input  logic               burst_valid_i,
+  output logic               burst_ready_o,
+  input  logic [DataW-1:0]   burst_data_i,
+  input  logic               burst_last_i,
+  input  logic [1:0][31:0]   word_i,
+  output logic               side_ready_o,
+  input  logic [DataW-1:0]   side_data_i,
+  input  logic [DataW/8-1:0] side_strb_i,
+  input  logic               side_last_i,
 
   // The master.
   output logic               m_aw_valid_o,
@@ -55,82 +62,122 @@ module vnc_write_port #(
   input  logic [1:0]         m_b_id_i,
   input  logic [1:0]         m_b_resp_i
 );
-  logic [2:0]  wanted;
-  logic [1:0]  pick;
-  logic [1:0]  turn_q;     // who was served last
-  logic        aw_valid_q, w_active_q;
-  logic [1:0]  id_q;
-  logic [63:0] addr_q;
-  logic [7:0]  len_q;
-  logic [31:0] word_q;
-  logic        idle, take;
+  typedef enum logic [1:0] {Burst, Prod, Cons, Side} id_e;
 
-  assign wanted = {index_valid_i, aw_valid_i};
-  assign idle   = !aw_valid_q && !w_active_q;
-  assign take   = idle && wanted != '0;
+  typedef struct packed {
+    id_e         id;
+    logic [31:0] word;
+  } beats_t;  // whose beats, and the word if it is one
+
+  // --- pick one ----------------------------------------------------------------------------------------
+
+  logic [1:0]  pick, turn_q;  // turn_q: who was served last
+  logic        picked_q, take, move;
+  beats_t      beats_q;
+  logic [29:0] offset_q;
+  logic [7:0]  len_q;
+  logic        first_valid_q, second_valid_q;
 
   // The next one after the last served that wants something.
   always_comb begin
-    unique case (turn_q)
-      2'd0:    pick = wanted[1] ? 2'd1 : wanted[2] ? 2'd2 : 2'd0;
-      2'd1:    pick = wanted[2] ? 2'd2 : wanted[0] ? 2'd0 : 2'd1;
-      default: pick = wanted[0] ? 2'd0 : wanted[1] ? 2'd1 : 2'd2;
-    endcase
+    pick = turn_q;
+    for (logic [2:0] n = 3'd4; n > 0; n--) begin
+      if (req_valid_i[turn_q + n[1:0]]) pick = turn_q + n[1:0];
+    end
   end
 
-  assign aw_ready_o    = take && pick == 2'd0;
-  assign index_ready_o = {take && pick == 2'd2, take && pick == 2'd1};
+  assign move = picked_q && !second_valid_q && (!m_aw_valid_o || m_aw_ready_i);
+  assign take = req_valid_i != '0 && !second_valid_q && (!picked_q || move);
+
+  always_comb begin
+    req_ready_o = '0;
+    req_ready_o[pick] = take;
+  end
 
   always_ff @(posedge clk_i) begin
     if (!rst_ni) begin
-      turn_q     <= 2'd0;
-      aw_valid_q <= 1'b0;
-      w_active_q <= 1'b0;
-      id_q       <= 2'd0;
+      picked_q <= 1'b0;
+      turn_q   <= '0;
     end else if (take) begin
-      turn_q     <= pick;
-      id_q       <= pick;
-      aw_valid_q <= 1'b1;
-      w_active_q <= 1'b1;
-    end else begin
-      if (m_aw_ready_i) aw_valid_q <= 1'b0;
-      if (m_w_valid_o && m_w_ready_i && m_w_last_o) w_active_q <= 1'b0;
+      picked_q <= 1'b1;
+      turn_q   <= pick;
+    end else if (move) begin
+      picked_q <= 1'b0;
+    end
+    if (take) begin
+      beats_q  <= '{id: id_e'(pick), word: word_i[pick == Cons]};
+      offset_q <= req_offset_i[pick];
+      len_q    <= req_len_i[pick];
     end
   end
+
+  // --- AW ----------------------------------------------------------------------------------------------
+
+  logic [63:0] address;
+
+  vnc_address i_address (.base_i, .window_mask_i, .offset_i(offset_q), .address_o(address));
 
   always_ff @(posedge clk_i) begin
-    if (take) begin
-      addr_q <= pick == 2'd0 ? aw_addr_i : index_addr_i[pick == 2'd2];
-      len_q  <= pick == 2'd0 ? aw_len_i : 8'd0;
-      word_q <= index_data_i[pick == 2'd2];
+    if (!rst_ni) m_aw_valid_o <= 1'b0;
+    else if (move) m_aw_valid_o <= 1'b1;
+    else if (m_aw_ready_i) m_aw_valid_o <= 1'b0;
+    if (move) begin
+      m_aw_id_o   <= beats_q.id;
+      m_aw_addr_o <= address;
+      m_aw_len_o  <= len_q;
     end
   end
 
-  assign m_aw_valid_o = aw_valid_q;
-  assign m_aw_id_o    = id_q;
-  assign m_aw_addr_o  = addr_q;
-  assign m_aw_len_o   = len_q;
+  // --- W: the beats of `first`; the address of `second` is on its way already ------------------------------
+
+  beats_t first_q, second_q;
+  logic   pop;
+
+  assign pop = m_w_valid_o && m_w_ready_i && m_w_last_o;
+
+  always_ff @(posedge clk_i) begin
+    if (!rst_ni) begin
+      first_valid_q  <= 1'b0;
+      second_valid_q <= 1'b0;
+    end else if (pop || !first_valid_q) begin
+      first_valid_q  <= second_valid_q || move;
+      second_valid_q <= 1'b0;
+    end else if (move) begin
+      second_valid_q <= 1'b1;
+    end
+    if (pop || !first_valid_q) first_q <= second_valid_q ? second_q : beats_q;
+    if (move) second_q <= beats_q;
+  end
 
   always_comb begin
-    if (id_q == 2'd0) begin
-      m_w_valid_o = w_active_q && w_valid_i;
-      m_w_data_o  = w_data_i;
+    m_w_valid_o = first_valid_q;
+    m_w_last_o  = 1'b1;
+    m_w_data_o  = DataW'(first_q.word);
+    m_w_strb_o  = (DataW / 8)'(4'hf);
+    if (first_q.id == Burst) begin
+      m_w_valid_o = first_valid_q && burst_valid_i;
+      m_w_data_o  = burst_data_i;
       m_w_strb_o  = '1;
-      m_w_last_o  = w_last_i;
-    end else begin
-      m_w_valid_o = w_active_q;
-      m_w_data_o  = DataW'(word_q);
-      m_w_strb_o  = (DataW / 8)'(4'hf);
-      m_w_last_o  = 1'b1;
+      m_w_last_o  = burst_last_i;
+    end else if (first_q.id == Side) begin
+      m_w_data_o  = side_data_i;
+      m_w_strb_o  = side_strb_i;
+      m_w_last_o  = side_last_i;
     end
   end
-  assign w_ready_o = w_active_q && id_q == 2'd0 && m_w_ready_i;
 
-  assign m_b_ready_o   = 1'b1;
-  assign b_valid_o     = m_b_valid_i && m_b_id_i == 2'd0;
-  assign b_error_o     = m_b_resp_i[1];  // SLVERR or DECERR
-  assign index_done_o  = {m_b_valid_i && m_b_id_i == 2'd2, m_b_valid_i && m_b_id_i == 2'd1};
-  assign index_error_o = m_b_resp_i[1];
+  assign burst_ready_o = first_valid_q && first_q.id == Burst && m_w_ready_i;
+  assign side_ready_o  = first_valid_q && first_q.id == Side && m_w_ready_i;
+
+  // --- B -----------------------------------------------------------------------------------------------
+
+  assign m_b_ready_o = 1'b1;
+  assign error_o     = m_b_resp_i[1];  // SLVERR or DECERR
+
+  always_comb begin
+    done_o = '0;
+    done_o[m_b_id_i] = m_b_valid_i;
+  end
 
   // The other bit tells OKAY from EXOKAY and SLVERR from DECERR; neither matters here.
   logic unused;

@@ -50,12 +50,12 @@ class Memory:
         self.check_write: Callable[[int, bytes], None] = lambda at, data: None
         self.bursts = 0  # of data, acknowledged without error
         self.failed_at: list[int] = []  # bus addresses of failed read beats and write bursts
-        self.accesses = 0
+        self.accesses = 0  # to index words and rings
 
     def inside(self, address: int, count: int) -> int:
         """Offset of a bus address in the window; an access outside is the one thing that must never be."""
-        self.accesses += 1
         at = address - self.base
+        self.accesses += not 0 <= at < L.QUEUE_OFFSET
         if at < 0 or at + count > self.size:
             self.wrong.append(f"{self.name}: access to {count} bytes at {address:#x}, outside the window")
             raise ValueError("outside")
@@ -99,23 +99,23 @@ class WritePort(AxiSlaveWrite):
         cocotb.start_soon(self._apply())
 
     async def _process_write(self) -> None:
-        full = (1 << self.byte_lanes) - 1
         while True:
             while sum(map(len, self.pending.values())) >= self.DEPTH:
                 self.room.clear()
                 await self.room.wait()
             aw = await self.aw_channel.recv()
             assert int(aw.awburst) == 1 and 1 << int(aw.awsize) == self.byte_lanes
-            data = bytearray()
+            data, strobes = bytearray(), 0
             for n in range(int(aw.awlen) + 1):
                 w = await self.w_channel.recv()
                 assert int(w.wlast) == (n == int(aw.awlen)), "WLAST"
-                beat = int(w.wdata).to_bytes(self.byte_lanes, "little")
-                # Data is whole beats; an index word is the first four bytes of one.
-                strobes = int(w.wstrb)
-                assert strobes == full or (strobes == 0xF and int(aw.awlen) == 0), f"strobes {strobes:#x}"
-                data += beat if strobes == full else beat[:4]
-            self.pending[int(aw.awid)].append((int(aw.awaddr), bytes(data)))
+                data += int(w.wdata).to_bytes(self.byte_lanes, "little")
+                strobes |= int(w.wstrb) << n * self.byte_lanes
+            # One run of bytes: all of it, a word at its start, the first 8 bytes, or all but these.
+            first, count = (strobes & -strobes).bit_length() - 1, strobes.bit_count()
+            assert strobes == ((1 << count) - 1) << first and first in (0, 8), f"strobes {strobes:#x}"
+            assert first + count == len(data) or (first == 0 and count in (4, 8)), f"strobes {strobes:#x}"
+            self.pending[int(aw.awid)].append((int(aw.awaddr) + first, bytes(data[first : first + count])))
             self.news.set()
 
     async def _apply(self) -> None:
@@ -135,7 +135,7 @@ class WritePort(AxiSlaveWrite):
             b.bid = chosen
             good = self.memory.write(address, data)
             b.bresp = AxiResp.OKAY if good else self.rng.choice((AxiResp.SLVERR, AxiResp.DECERR))
-            self.memory.bursts += good and len(data) > 4
+            self.memory.bursts += good and chosen == 0
             await self.b_channel.send(b)
 
 
@@ -167,13 +167,21 @@ class Direction:
     publications: int = 0
     moved: int = 0
     hostile: bool = False  # the register writes make no sense: only containment is checked
+    start: int = 0  # at which it starts
+    starting: bool = False  # from start_at to restart
 
-    def restart(self, start: int) -> None:
-        self.target = self.published = start
+    def start_at(self, start: int) -> None:
+        """Its next start will write this into both index words."""
+        self.start, self.starting = start, True
+
+    def restart(self) -> None:
+        """It runs anew: both sides must see where."""
+        self.starting = False
+        self.target = self.published = self.start
         self.doorbells = set()
         self.cons_doorbells = set()
-        self.sink.core.store32(self.prod_line, start)
-        self.source.core.store32(self.cons_line, start)
+        assert self.sink.core.load32(self.prod_line) == self.start, f"{self.name}: the start is not at the consumer"
+        assert self.source.core.load32(self.cons_line) == self.start, f"{self.name}: the start is not at the producer"
 
     def spans(self, start: int, stop: int) -> Iterator[tuple[int, int]]:
         """Ring offsets and lengths of the bytes [start, stop), two where they wrap."""
@@ -203,6 +211,8 @@ class Direction:
 
     def on_prod_word(self, value: int) -> str | None:
         """The engine publishes: its bytes must be there, and it must be what the producer said."""
+        if self.starting and value == self.start:
+            return None
         if value not in self.doorbells:
             return f"{self.name}: published {value:#x}, which no doorbell said"
         step = (value - self.published) & MASK
@@ -263,6 +273,7 @@ class Bench:
         self.writes: list[WritePort] = []
         for memory in self.memories:
             self.attach(memory)
+        self.side_body = [False, False]  # in each memory: bytes 8 to 63 of the peer's block came, 0 to 7 did not yet
         self.directions = []
         for n, name in enumerate(L.DIRECTIONS):
             place = self.geometry.rings[0][n]
@@ -292,7 +303,7 @@ class Bench:
     def _on_read(self, side: int, at: int, count: int) -> None:
         """Only what the direction that starts here still has to move is ever read."""
         way = self.directions[side]
-        if not way.hostile:
+        if not way.hostile and not 0 <= at - L.side_offset(side) < L.LINE:
             ring_at = at - way.source_ring
             if not 0 <= ring_at < way.size or not way.unpublished(ring_at, count):
                 self.memories[side].wrong.append(f"{way.name}: read of {count} bytes at {at:#x}, not to be moved")
@@ -306,8 +317,15 @@ class Bench:
         if len(data) == 4 and at == ending.prod_line:
             why = ending.on_prod_word(int.from_bytes(data, "little"))
         elif len(data) == 4 and at == starting.cons_line:
-            if int.from_bytes(data, "little") not in starting.cons_doorbells:
+            value = int.from_bytes(data, "little")
+            if value not in starting.cons_doorbells and not (starting.starting and value == starting.start):
                 why = f"{starting.name}: cons {data.hex()}, which no doorbell said"
+        elif at == L.side_offset(1 - side) + 8 and len(data) == L.LINE - 8:
+            self.side_body[side] = True
+        elif at == L.side_offset(1 - side) and len(data) == 8:
+            if not self.side_body[side]:
+                why = "the first 8 bytes of a side block without the rest before them"
+            self.side_body[side] = False
         else:
             ring_at = at - ending.sink_ring
             if not 0 <= ring_at < ending.size or not ending.unpublished(ring_at, len(data)):
@@ -346,7 +364,7 @@ class Bench:
 
     async def configure(self) -> None:
         for way in self.directions:
-            way.restart(self.start_index)
+            way.start_at(self.start_index)
         for page, memory in zip(self.pages, self.memories, strict=True):
             await page.write("window_base_lo", memory.base)
             await page.write("window_base_hi", memory.base >> 32)
@@ -358,6 +376,15 @@ class Bench:
             await page.write("tx_start", self.start_index)
             await page.write("irq_enable", 0xF)
             await page.write("control", R.CONTROL_BITS["ENABLE"])
+        await self.running()
+
+    async def running(self) -> None:
+        """Wait until both directions run, and begin the model anew."""
+        for side, way in enumerate(self.directions):
+            await self.wait_status(side, "TX_RUN")
+            way.restart()
+        for page in self.pages:
+            await page.write("irq_status", MASK)
 
     async def start(self) -> None:
         self.surround()

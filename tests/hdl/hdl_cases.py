@@ -211,11 +211,12 @@ async def halted(bench: Bench, side: int, cause: str) -> int:
 async def recover(bench: Bench, side: int, start: int) -> None:
     """Reset one direction from either side's page, and see that it works again."""
     who = bench.rng.choice((0, 1))
+    bench.directions[side].start_at(start)
     await bench.pages[side].write("tx_start", start)
     await bench.pages[who].write("reset", R.RESET_BITS["TX" if who == side else "RX"])
     await bench.wait_status(side, "TX_RUN")
     assert await bench.pages[side].read("tx_cause") == R.CAUSES["NONE"]
-    bench.directions[side].restart(start)
+    bench.directions[side].restart()
     await traffic(bench, side, 3000)
 
 
@@ -370,9 +371,11 @@ async def reset_in_mid_burst_drains_and_starts_anew(dut: Any) -> None:
         seen = [memory.accesses for memory in bench.memories]
         await ClockCycles(dut.clk_i, 200)
         assert [memory.accesses for memory in bench.memories] == seen
-        for way, start in zip(bench.directions, [await p.read("tx_start") for p in bench.pages], strict=True):
-            way.restart(start)
+        for other, way in zip(bench.pages, bench.directions, strict=True):
+            way.start_at(LINE * bench.rng.randrange(1 << 26))
+            await other.write("tx_start", way.start)
         await page.write("control", 1)
+        await bench.running()
         await both_ways(bench, 3000)
     await bench.finish()
 
@@ -468,7 +471,7 @@ async def configuration_is_checked_and_locked(dut: Any) -> None:
 
     locked = [register.name for register in R.REGISTERS if register.meaning.endswith("; locked")]
     assert len(locked) == 7
-    assert await host.read("status") == sum(R.STATUS_BITS[name] for name in ("TX_RUN", "RX_RUN", "LOCKED"))
+    assert await host.read("status") == sum(R.STATUS_BITS[name] for name in ("TX_RUN", "RX_RUN", "LOCKED", "SIDE_RUN"))
     for name in locked:
         before = await host.read(name)
         await host.write(name, before ^ 0x0000_F00F)
@@ -491,20 +494,24 @@ async def configuration_is_checked_and_locked(dut: Any) -> None:
         if name == "window_base_hi":
             await page.write("window_base_lo", MASK)
         await page.write(name, value)
-        seen = sum(memory.accesses for memory in bench.memories)
+        for way in bench.directions:
+            way.start_at(0)
         await page.write("control", 1)
         side = 1 if name.startswith("c2h") else 0
         await bench.wait_status(side, "TX_HALT")
         assert await bench.pages[side].read("tx_cause") == R.CAUSES["CONFIG"], name
+        await ClockCycles(dut.clk_i, 100)  # the other direction may start
+        seen = sum(memory.accesses for memory in bench.memories)
         await bench.pages[side].write("tx_prod", LINE)
         await ClockCycles(dut.clk_i, 100)
         assert sum(memory.accesses for memory in bench.memories) == seen
         await page.write("control", 0)
         await page.write(name, good)
         await page.write("window_base_lo", low)
-        await page.write("control", 1)
         for way in bench.directions:
-            way.restart(0)
+            way.start_at(0)
+        await page.write("control", 1)
+        await bench.running()
         await both_ways(bench, 1000)
     await bench.finish()
 
