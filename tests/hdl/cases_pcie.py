@@ -192,11 +192,11 @@ async def refused_read_halts_h2c_alone(dut: Any) -> None:
     await bench.pages[0].write("window_log2", bench.window.bit_length())
     await bench.pages[0].write("h2c_ring_offset", bench.window)
     for page, way in zip(bench.pages, bench.directions, strict=True):
-        way.restart(0)
+        way.start_at(0)
         await page.write("tx_start", 0)
     for page in bench.pages:
         await page.write("control", R.CONTROL_BITS["ENABLE"])
-    await bench.wait_status(0, "TX_RUN")
+    await bench.running()
     await two_doorbells(bench, 0, LINE, LINE)
     assert await halted(bench, 0, "READ") == h2c.source.base + bench.window
     assert h2c.published == 0

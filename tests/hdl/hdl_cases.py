@@ -437,8 +437,12 @@ async def hostile_registers_stay_inside_the_window(dut: Any) -> None:
                 await ClockCycles(dut.clk_i, 60)
                 for log2 in (name for name in names if name.endswith("log2")):
                     await page.write(log2, 14 if log2 == "window_log2" else 12)
+                await page.write("window_base_hi", rng.choice((0, 0x7FFF)))
                 await page.write("control", 1)
                 start = await page.read("tx_start")
+                for _ in range(20):
+                    if await page.read("status") & (R.STATUS_BITS["TX_RUN"] | R.STATUS_BITS["TX_HALT"]):
+                        break
                 await page.write("tx_prod", start + LINE * rng.randint(1, 64))
             if rng.random() < 0.2:
                 await bench.pages[honest].write(rng.choice(("tx_prod", "rx_cons")), LINE * rng.randrange(64))
