@@ -257,13 +257,15 @@ class Engine:
         status = self._status()
         if self._enabled and not status & _STATUS["LOCKED"]:
             return f"{self.name} is no longer enabled: it was reset"
-        found = []
-        for prefix, what in (("tx", L.DIRECTIONS[self._side]), ("rx", L.DIRECTIONS[1 - self._side])):
+        halted: dict[str, list[str]] = {}  # by cause: both directions often have the same
+        for prefix, what in (
+            ("tx", L.DIRECTIONS[self._side]),
+            ("rx", L.DIRECTIONS[1 - self._side]),
+            ("side", f"the {L.SIDES[self._side]}'s block"),
+        ):
             if status & _STATUS[f"{prefix.upper()}_HALT"]:
-                found.append(f"{what} halted: {self._cause(prefix)}")
-        if status & _STATUS["SIDE_HALT"]:
-            found.append(f"the {L.SIDES[self._side]}'s block halted: {self._cause('side')}")
-        return "; ".join(found) or None
+                halted.setdefault(self._cause(prefix), []).append(what)
+        return "; ".join(f"{' and '.join(who)} halted: {why}" for why, who in halted.items()) or None
 
     def _cause(self, prefix: str) -> str:
         number = self._read(f"{prefix}_cause")

@@ -13,8 +13,8 @@ from vnetcard._core import Doorbell, Memory
 from vnetcard.errors import ConfigError, LayoutMismatch, WindowUnavailable
 from vnetcard.window import locks
 
-ANSWER_LIMIT = 5.0
-"""Seconds for one register access; a simulator on a very busy machine takes a few milliseconds."""
+ANSWER_LIMIT = 2.0
+"""Seconds for one register access; a simulator on a very busy machine takes some milliseconds."""
 LOOK_EVERY = 0.1
 """Seconds after which a wait looks whether the simulator lives."""
 

@@ -29,7 +29,7 @@ def collect(config: Config, window: Window, link: Link | None, *, since: float) 
     return {
         **_view_agent(config),
         "window": {"url": window.url, "geometry": geometry.describe(), "doorbell": window.doorbell},
-        "engine": view_engine(engine) if engine else None,
+        "engine": view_engine(engine, link) if engine else None,
         "link": _view_link(link, since)
         if link
         else {"state": LinkState.DOWN.value, "reason": "no window", "up": False},
@@ -64,8 +64,10 @@ def complete(views: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return [{**view, "sides": sides, "balance": rows} for view in views]
 
 
-def view_engine(engine: Engine) -> dict[str, Any]:
+def view_engine(engine: Engine, link: Link | None) -> dict[str, Any]:
     """What the engine says of itself; ``error`` in words when it says nothing."""
+    if link is not None and link.state is LinkState.GONE:  # asking costs a time-out
+        return {"engine": engine.describe(), "error": link.reason}
     try:
         return {"engine": engine.describe(), "fault": engine.fault(), **asdict(engine.statistics())}
     except WindowUnavailable as error:

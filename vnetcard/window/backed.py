@@ -139,7 +139,7 @@ def _settle(opener: Opener, fd: int, request: Request, notes: list[str]) -> Geom
             raise LayoutMismatch(f"{opener.url}: {error}; {remedy} {opener.path}, or name another --window") from None
         notes.append(f"{opener.url}: {error}; nobody uses it, so it is made anew")
         return _make_anew(opener, fd, request, size)
-    wrong = _differs(geometry, request)
+    wrong = _differs(geometry, _planned(request, size) if opener.one_sided else request)
     if not wrong:
         return geometry
     if peer:
@@ -155,6 +155,12 @@ def _make_anew(opener: Opener, fd: int, request: Request, size: int) -> Geometry
         return _create(opener, fd, request, removable=False, size=size)
     opener.remove()
     return None
+
+
+def _planned(request: Request, size: int) -> Request:
+    """``request`` with its defaults: with no peer to agree with, what an earlier owner asked for does not count."""
+    plan = _plan(request, removable=False, size=size)
+    return Request(request.place, request.side, plan.window_bytes, plan.ring_bytes)
 
 
 def _pid_at(side: int) -> int:
