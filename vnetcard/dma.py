@@ -76,12 +76,17 @@ class MappedRegisters:
 
 @dataclass(frozen=True, slots=True)
 class Direction:
-    """One direction's figures; times in clock cycles.  ``state``: run, halt, drain or off."""
+    """One direction's figures; times in clock cycles.  ``state``: run, halt, drain or off.
+
+    ``published`` and ``returned`` are the prod and the cons that the other side can see.
+    """
 
     direction: str
     state: str
     cause: str
     bytes: int
+    published: int
+    returned: int
     bursts: int
     publications: int
     errors: int

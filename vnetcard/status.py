@@ -145,12 +145,13 @@ def engine_lines(engine: dict[str, Any]) -> list[str]:
         return lines
     lines[0] += f"; side block {engine['side']}"
     for way in (engine["tx"], engine["rx"]):
-        lines.append(
-            f"    {way['direction']}     {way['state']}; {way['bytes']} bytes, {way['bursts']} bursts, "
-            f"{way['publications']} publications ({way['suppressed']} without an interrupt), {way['errors']} errors; "
-            f"stalls: read {way['stall_read']}, write {way['stall_write']}, ack {way['stall_ack']} cycles; "
-            f"latency {way['latency']}, at most {way['latency_max']} cycles"
-        )
+        lines += [
+            f"    {way['direction']}     {way['state']}; prod {way['published']:#x}, cons {way['returned']:#x}; "
+            f"{way['bytes']} bytes, {way['bursts']} bursts, {way['publications']} publications "
+            f"({way['suppressed']} without an interrupt), {way['errors']} errors",
+            f"            stalls: read {way['stall_read']}, write {way['stall_write']}, ack {way['stall_ack']} cycles; "
+            f"latency {way['latency']}, at most {way['latency_max']} cycles",
+        ]
     return lines
 
 

@@ -1,16 +1,107 @@
-"""A window of a simulation: bad input, in one line each."""
+"""A window of a simulation: what holds of any window holds of it, and its memory is one side's alone."""
 
 from __future__ import annotations
 
+import contextlib
 import os
+from collections.abc import Callable, Iterator
 
 import pytest
+from softsim import SoftSimulation, soft_simulation
 
 from vnetcard import layout as L
-from vnetcard.errors import ConfigError, WindowUnavailable
-from vnetcard.window import open_window, read_window
+from vnetcard import simbus
+from vnetcard import testing as checks
+from vnetcard.errors import ConfigError, LayoutMismatch, WindowUnavailable
+from vnetcard.window import Window, open_window, read_window
 
 NAME = f"vnc-contract-{os.getpid()}"
+
+
+@pytest.fixture
+def simulation() -> Iterator[SoftSimulation]:
+    with soft_simulation() as simulation:
+        yield simulation
+
+
+def opened(simulation: SoftSimulation, side: int, queue_bytes: int | None = None) -> contextlib.closing[Window]:
+    return contextlib.closing(open_window(f"sim:{simulation.name}", side=side, queue_bytes=queue_bytes))
+
+
+@pytest.mark.parametrize(
+    "check",
+    [
+        checks.side_belongs_to_one_opener,
+        checks.refused_opener_harms_nothing,
+        checks.url_is_canonical,
+        checks.live_window_has_not_vanished,
+    ],
+    ids=lambda check: check.__name__,
+)
+def test_window_keeps_the_promises_of_any_window(
+    simulation: SoftSimulation, check: Callable[[checks.OpenWindow], None]
+) -> None:
+    check(lambda side: open_window(f"sim:{simulation.name}", side=side))
+
+
+def test_each_side_has_a_memory_of_its_own(simulation: SoftSimulation) -> None:
+    with opened(simulation, L.HOST) as host, opened(simulation, L.CARD) as card:
+        assert host.geometry.rings == card.geometry.rings
+        host.memory.store32(L.side_offset(L.HOST), 77)
+        assert card.memory.load32(L.side_offset(L.HOST)) == 0
+        copies = [read_window(f"sim:{simulation.name}.{side}", 2048) for side in L.SIDES]
+        at = L.side_offset(L.HOST)
+        assert [copy[at] for copy in copies] == [77, 0]
+
+
+def test_closed_window_leaves_the_memory_to_the_simulator(simulation: SoftSimulation) -> None:
+    with opened(simulation, L.HOST) as window:
+        instance = window.geometry.instance
+    with opened(simulation, L.HOST) as window:
+        assert (window.geometry.instance, window.notes) == (instance, ()), "a restart goes on with its counters"
+
+
+def test_other_rings_than_the_owners_before_are_made_anew_and_it_is_said(simulation: SoftSimulation) -> None:
+    with opened(simulation, L.HOST, 65536) as window:
+        assert window.geometry.ring_bytes == 65536
+    with opened(simulation, L.CARD), opened(simulation, L.HOST) as window:
+        assert window.geometry.ring_bytes > 65536, "what an earlier owner asked for has stuck"
+        assert "made anew" in " ".join(window.notes)
+
+
+def test_damaged_memory_is_made_anew_and_it_is_said(simulation: SoftSimulation) -> None:
+    with opened(simulation, L.HOST) as window:
+        window.memory.store32(L.SUPERBLOCK.offset("instance"), 0)
+    with opened(simulation, L.HOST) as window:
+        assert "damaged" in " ".join(window.notes)
+
+
+def test_bus_of_another_version_is_refused_naming_both(simulation: SoftSimulation) -> None:
+    simulation.bus.store32(simbus.HEADER["version"], 9)
+    with pytest.raises(LayoutMismatch, match=rf"version 9, this software speaks {simbus.VERSION}"):
+        opened(simulation, L.HOST)
+
+
+def test_bus_without_a_simulator_is_no_simulation(simulation: SoftSimulation) -> None:
+    simulation.bus.store64(simbus.HEADER["magic"], 0)
+    with pytest.raises(WindowUnavailable, match="just starting"):
+        opened(simulation, L.HOST)
+    simulation.bus.store64(simbus.HEADER["magic"], 0x1234)
+    with pytest.raises(WindowUnavailable, match="is no simulation's bus"):
+        opened(simulation, L.HOST)
+
+
+def test_card_that_is_out_cannot_be_opened(simulation: SoftSimulation) -> None:
+    with opened(simulation, L.HOST) as window:
+        simulation.pull_out()
+        assert "was pulled out" in (window.vanished() or "")
+        simulation.put_back()
+        assert "put back" in (window.vanished() or ""), "its registers are not what they were"
+    simulation.pull_out()
+    with pytest.raises(WindowUnavailable, match="was pulled out"):
+        opened(simulation, L.CARD)
+    simulation.put_back()
+    opened(simulation, L.CARD).__enter__().close()
 
 
 def test_simulation_that_does_not_run_is_named_with_its_remedy() -> None:

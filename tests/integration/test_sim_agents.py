@@ -10,10 +10,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from checked_stream import Stream
 from ledger import assert_books_balance
 from programs import VNETCARD, run
-from restarts import OUTAGE, chance, fast_retries, kill_and_restart, ping, ping_suite, spread, start_fails, until
+from restarts import OUTAGE, ping, ping_suite, start_fails, until
+from sim_kills import KEEP, start_both, survive_kills
 from softengine import EPOCHS
 from softsim import SoftSimulation, new_name, soft_simulation
 
@@ -24,7 +24,6 @@ from vnetcard.simbus import memory_name
 
 pytestmark = pytest.mark.root
 
-KEEP = ("--persist",)
 RINGS = 0x1000
 """Where the h2c ring starts in a window."""
 PROD = L.queue_offset(0) + L.QUEUE_LINES["h2c_prod"]
@@ -40,12 +39,6 @@ def simulation() -> Iterator[SoftSimulation]:
 def lab(simulation: SoftSimulation) -> Iterator[Lab]:
     with Lab("sim", window=f"sim:{simulation.name}", log=sys.stderr) as lab:
         yield lab
-
-
-def start_both(lab: Lab, *options: str) -> None:
-    for side in (L.HOST, L.CARD):
-        lab.start(side, *options)
-    lab.wait_up()
 
 
 def events(lab: Lab, side: int) -> dict[str, int]:
@@ -98,22 +91,7 @@ def test_one_agent_alone_shows_itself_and_waits(lab: Lab) -> None:
 
 @pytest.mark.slow
 def test_tcp_survives_killed_agents(lab: Lab, tmp_path: Path) -> None:
-    """One connection, verified byte for byte, lives through kills of either side and of both."""
-    rng = chance()
-    start_both(lab, *KEEP)
-    fast_retries(lab)
-    netns, times = lab.namespaces, []
-    with Stream(netns[L.HOST], netns[L.CARD], ADDRESSES[L.CARD], tmp_path, seed=rng.randrange(1 << 32)) as stream:
-        for victims in ((L.HOST,), (L.CARD,), (L.HOST, L.CARD), (L.CARD, L.HOST), (L.HOST,), (L.CARD,)):
-            stream.wait_progress(since=stream.position)
-            time.sleep(rng.uniform(0, 0.05))
-            times.append(kill_and_restart(lab, victims, (KEEP, KEEP), pause=rng.choice((0, 0.1))))
-            stream.wait_progress(since=stream.position)
-            stream.pause()
-            assert_books_balance(lab, allow=OUTAGE)
-            stream.resume()
-        assert stream.finish() > 0
-    spread("through an engine, from the start of the new agent to a link that runs", times)
+    survive_kills(lab, tmp_path, ((L.HOST,), (L.CARD,), (L.HOST, L.CARD), (L.CARD, L.HOST), (L.HOST,), (L.CARD,)))
 
 
 def test_agent_that_stops_is_missed_at_once_and_its_memory_left_alone(lab: Lab, simulation: SoftSimulation) -> None:

@@ -1,0 +1,24 @@
+"""kill -9 of agents under load, the engine between them being the RTL."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from sim_kills import survive_kills
+from simulation import simulated
+
+from vnetcard import layout as L
+from vnetcard.lab import Lab
+
+pytestmark = [pytest.mark.hdl, pytest.mark.root, pytest.mark.slow]
+
+VICTIMS = ((L.HOST,), (L.CARD,), (L.HOST, L.CARD), (L.CARD, L.HOST))
+NORMAL = pytest.param(1, id="normal")
+CAMPAIGN = pytest.param(15, id="campaign", marks=(pytest.mark.campaign, pytest.mark.timeout(1800)))
+
+
+@pytest.mark.parametrize("rounds", [NORMAL, CAMPAIGN])
+def test_tcp_survives_killed_agents(tmp_path: Path, rounds: int) -> None:
+    with simulated() as simulation, Lab("simkill", window=f"sim:{simulation.name}") as lab:
+        survive_kills(lab, tmp_path, VICTIMS * rounds)
