@@ -11,7 +11,7 @@ PYTEST = $(BIN)/python -m pytest $(PYTEST_ARGS)
 CWARN := -O2 -Wall -Wextra -Werror -Wno-missing-field-initializers -S -o -
 CROSS := aarch64-linux-gnu-gcc
 
-.PHONY: help demo test check hdl formal lint campaign clean
+.PHONY: help demo demo-sim test check hdl formal lint campaign clean
 
 help: ## list these targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -20,6 +20,11 @@ demo: ## install what is missing and show two computers talking through shared m
 	@scripts/system-packages.sh run
 	@scripts/venv.sh demo
 	@$(BIN)/vnetcard demo
+
+demo-sim: ## the same through the DMA engine, simulated live from its RTL
+	@scripts/system-packages.sh sim
+	@scripts/venv.sh sim
+	@$(BIN)/vnetcard demo --sim
 
 test: ## everything but the campaigns; needs root for most (CI=true: nothing may be skipped)
 	@scripts/system-packages.sh test

@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
 # The one place that names system packages.
 #
-#   scripts/system-packages.sh run|test [--check]
+#   scripts/system-packages.sh run|sim|test [--check]
 #
-# `run`: what a demo needs; `test`: that and what the tests need.  Looks for the commands and files
-# themselves, so that it also holds where they came from elsewhere, and does nothing when all are there.
+# `run`: what a demo needs; `sim`: that and what the simulator is built with; `test`: that and what the tests need.
+# Looks for the commands and files themselves, so that it also holds where they came from elsewhere, and does
+# nothing when all are there.
 # Installs with apt-get as root or by passwordless sudo; otherwise, and with --check, says what to install.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -18,9 +19,12 @@ gcc                                     gcc                    gcc
 /usr/include/stdio.h                    libc6-dev              glibc-devel
 make                                    make                   make
 '
-TEST='
+SIM='
 g++                                     g++                    gcc-c++
 perl                                    perl                   perl
+/usr/include/lz4.h                      liblz4-dev             lz4-devel
+'
+TEST='
 iperf3                                  iperf3                 iperf3
 tcpdump                                 tcpdump                tcpdump
 ethtool                                 ethtool                ethtool
@@ -31,13 +35,14 @@ qemu-aarch64-static                     qemu-user-static       qemu-user-static
 '
 
 usage() {
-    echo "usage: scripts/system-packages.sh run|test [--check]" >&2
+    echo "usage: scripts/system-packages.sh run|sim|test [--check]" >&2
     exit 2
 }
 
 case ${1-} in
     run) wanted=$RUN ;;
-    test) wanted=$RUN$TEST ;;
+    sim) wanted=$RUN$SIM ;;
+    test) wanted=$RUN$SIM$TEST ;;
     *) usage ;;
 esac
 check=${2-}

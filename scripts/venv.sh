@@ -2,6 +2,7 @@
 # Makes or updates the virtual environment: .venv in the checkout, or $VENV.
 #
 #   scripts/venv.sh demo          the package (editable) and what it needs at run time
+#   scripts/venv.sh sim           and what the simulator is built with
 #   scripts/venv.sh test          and the tools of requirements/test.txt
 #   scripts/venv.sh python        print the Python that would be used
 #   scripts/venv.sh python-lacks  its version when its headers or venv are missing, else nothing
@@ -44,7 +45,7 @@ find_python() {
 
 no_python="no Python 3.11 or newer found (tried python3.13, python3.12, python3.11, python3)"
 case ${1-} in
-    demo | test) mode=$1 ;;
+    demo | sim | test) mode=$1 ;;
     python)
         find_python || die "$no_python"
         echo "$python"
@@ -56,7 +57,7 @@ case ${1-} in
         exit
         ;;
     *)
-        echo "usage: scripts/venv.sh demo|test|python|python-lacks" >&2
+        echo "usage: scripts/venv.sh demo|sim|test|python|python-lacks" >&2
         exit 2
         ;;
 esac
@@ -90,8 +91,8 @@ fi
 usable() { [[ $old_made == "$made_for" ]] && "$venv/bin/python" -c '' 2>/dev/null; }
 
 if usable; then
-    # What the tests need includes what a demo needs.
-    if [[ $old_key == "$key" && ($old_mode == "$mode" || $old_mode == test) ]] && core_loads; then
+    # What the tests need includes what the others need, and all include what a demo needs.
+    if [[ $old_key == "$key" && ($old_mode == "$mode" || $old_mode == test || $mode == demo) ]] && core_loads; then
         exit 0
     fi
 else
@@ -114,7 +115,10 @@ suffix=$("$venv/bin/python" -c 'import sysconfig; print(sysconfig.get_config_var
 rm -f "vnetcard/_core$suffix" # not overwritten: a running agent has it mapped
 # setuptools is installed and the build not isolated so that building again needs no network.
 package=.
-[[ $mode == test ]] && package='.[dev,sim]'
+case $mode in
+    sim) package='.[sim]' ;;
+    test) package='.[dev,hdl]' ;;
+esac
 { pip 'setuptools>=77' && pip --no-build-isolation -e "$package"; } ||
     die "installation failed; is something missing? scripts/system-packages.sh run --check"
 core_loads || die "vnetcard._core was built but does not load: $venv/bin/python -c 'import vnetcard._core'"

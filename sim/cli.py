@@ -100,7 +100,7 @@ class Session:
 
     def finish(self) -> None:
         """The totals, while the simulator still answers."""
-        if not self._options.stats:
+        if not self._options.totals:
             return
         counters = report.engine(self._simulator.read)
         seconds, stats = time.monotonic() - self._began, self._simulator.stats()

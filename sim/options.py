@@ -51,6 +51,7 @@ class Options:
     seed: int
     remove_after: float | None
     stats: bool
+    totals: bool
     json: bool
 
 
@@ -79,6 +80,7 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--seed", type=int, default=0, metavar="N", help="of the probabilities (%(default)s)")
     p.add_argument("--remove-after", type=float, metavar="S", help="pull the card out after S seconds")
     p.add_argument("--stats", action="store_true", help="a line a second, and a table at the end")
+    p.add_argument("--totals", action="store_true", help="only the table at the end")
     p.add_argument("--json", action="store_true", help="what is printed, as JSON objects, a line each")
     p.add_argument("--version", action="version", version=SOFTWARE)
     return p
@@ -105,6 +107,7 @@ def load(argv: list[str] | None = None) -> Options:
         seed=given.seed,
         remove_after=given.remove_after,
         stats=given.stats,
+        totals=given.stats or given.totals,
         json=given.json,
     )
 

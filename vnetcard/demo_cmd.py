@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import shutil
 import signal
@@ -10,9 +11,10 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, Any
 
 from vnetcard import layout as L
 from vnetcard import pingreport, pingsuite
@@ -20,6 +22,7 @@ from vnetcard.errors import ConfigError
 from vnetcard.geometry import Geometry
 from vnetcard.lab import ADDRESSES, Lab, LabError
 from vnetcard.port.tun import CLONE_DEVICE
+from vnetcard.simlab import SimProcess
 from vnetcard.window import WindowUrl
 
 if TYPE_CHECKING:
@@ -29,6 +32,7 @@ EPILOG = """\
 examples:
   vnetcard demo
   vnetcard demo --window shm:small+16K --count 5
+  vnetcard demo --sim                     through the DMA engine, simulated from its RTL
 
 Without root it uses a user namespace, where the system allows that and lets you open /dev/net/tun.
 exit status: 0 no ping was lost, 1 one was, 2 the demo cannot run here
@@ -46,6 +50,8 @@ def add_parser(subparsers: Subparsers) -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--window", metavar="URL", help="shared memory to use (default: a new 8 MiB one)")
+    parser.add_argument("--sim", action="store_true", help="a live simulation of the DMA engine between the two")
+    parser.add_argument("--data-width", type=int, choices=(64, 128, 256, 512), help="of the simulated engine (64)")
     parser.add_argument("--count", type=int, default=20, metavar="N", help="pings of each size (default: %(default)s)")
     parser.set_defaults(run=run)
     return parser
@@ -70,35 +76,66 @@ def run(args: argparse.Namespace) -> int:
             raise
 
 
-def _show(args: argparse.Namespace, log, started: float) -> int:  # type: ignore[no-untyped-def]
-    with Lab(window=args.window, log=log) as lab:
-        print(f"two network namespaces: {' and '.join(lab.namespaces)}, joined by {lab.url} alone", flush=True)
-        for side in (L.HOST, L.CARD):
-            lab.start(side)
-        lab.wait_up()
-        view = lab.status(L.HOST)
-        on = " ".join(name for name, verdict in view["link"]["features"].items() if verdict == "on") or "none"
-        print(f"link up after {time.monotonic() - started:.2f} s: {view['window']['geometry']}; offloads: {on}\n")
-        host, card = lab.namespaces
-        targets = [
-            pingsuite.Target(ADDRESSES[L.CARD], netns=host, label="host to card"),
-            pingsuite.Target(ADDRESSES[L.HOST], netns=card, label="card to host"),
-        ]
-        print(pingreport.header(targets), flush=True)
-        results = pingsuite.run_suite(
-            targets, count=args.count, on_result=lambda result: print(pingreport.row(result, targets), flush=True)
-        )
-        print(pingreport.summary(results))
-        rows = lab.status(L.HOST)["balance"]
-        print(
-            "\n".join(
-                f"ledger {row['direction']}: sent {row['sent']}, received {row['received']}, "
-                f"lost {row['lost_restart'] + row['in_flight']}"
-                for row in rows
-            )
-        )
+def _show(args: argparse.Namespace, log: IO[str], started: float) -> int:
+    with contextlib.ExitStack() as stack:
+        window, simulator = args.window, None
+        if args.sim:
+            simulator = stack.enter_context(_simulator(args.data_width or 64))
+            window = simulator.url
+        lab = stack.enter_context(Lab(window=window, log=log))
+        results = _ping(lab, args.count, started, simulator)
+        if simulator is not None:
+            print(_engine_line(simulator.stop()))
     print(f"done in {time.monotonic() - started:.0f} s; namespaces, interfaces and shared memory are gone again")
     return 0 if all(result.ok for result in results) else 1
+
+
+def _simulator(width: int) -> SimProcess:
+    """A simulation of our own; its progress, and why it cannot be, it tells on our stderr."""
+    return SimProcess(f"demo-{os.getpid()}", "--data-width", str(width))
+
+
+def _ping(lab: Lab, count: int, started: float, simulator: SimProcess | None) -> Sequence[pingsuite.PingResult]:
+    """Start both agents, run the suite, and print what is seen."""
+    joined = f"{lab.url} alone" if simulator is None else f"{lab.url} alone, the simulated DMA engine"
+    print(f"two network namespaces: {' and '.join(lab.namespaces)}, joined by {joined}", flush=True)
+    for side in (L.HOST, L.CARD):
+        lab.start(side)
+    lab.wait_up()
+    view = lab.status(L.HOST)
+    on = " ".join(name for name, verdict in view["link"]["features"].items() if verdict == "on") or "none"
+    print(f"link up after {time.monotonic() - started:.2f} s: {view['window']['geometry']}; offloads: {on}\n")
+    host, card = lab.namespaces
+    targets = [
+        pingsuite.Target(ADDRESSES[L.CARD], netns=host, label="host to card"),
+        pingsuite.Target(ADDRESSES[L.HOST], netns=card, label="card to host"),
+    ]
+    print(pingreport.header(targets), flush=True)
+    results = pingsuite.run_suite(
+        targets, count=count, on_result=lambda result: print(pingreport.row(result, targets), flush=True)
+    )
+    print(pingreport.summary(results))
+    print("\n".join(_ledger(lab)))
+    return results
+
+
+def _ledger(lab: Lab) -> Iterator[str]:
+    """The books of both directions; each end's as its own agent has them."""
+    own = [lab.status(side)["sides"][side] for side in (L.HOST, L.CARD)]
+    for side, direction in enumerate(L.DIRECTIONS):
+        tx, rx = own[side]["tx"], own[1 - side]["rx"]
+        lost = tx["tx_sent"] - rx["rx_received"]
+        yield f"ledger {direction}: sent {tx['tx_sent']}, received {rx['rx_received']}, lost {lost}"
+
+
+def _engine_line(totals: dict[str, Any]) -> str:
+    """What the simulated engine says at the end."""
+    sides, engine = totals["sides"], totals["engine"]
+    moved = [
+        f"{direction} {sides[L.SIDES[side]]['read_bytes']} bytes in {engine[direction]['publications']} publications"
+        for side, direction in enumerate(L.DIRECTIONS)
+    ]
+    return f"engine: {', '.join(moved)}; {totals['cycles']} cycles, {totals['simulated_ms']:.1f} ms simulated"
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:
@@ -109,6 +146,10 @@ def _interrupt(number: int, frame: FrameType | None) -> None:
 
 def _check_arguments(args: argparse.Namespace) -> None:
     """What the agents or the pings would refuse later, in the midst of the show."""
+    if args.sim and args.window:
+        raise ConfigError("--sim brings its own window: leave --window away")
+    if args.data_width is not None and not args.sim:
+        raise ConfigError("--data-width is of the simulated engine: add --sim")
     if args.window and (size := WindowUrl.parse(args.window).size) is not None:
         Geometry.plan(size, instance=1, removable=True)
     least, most, unit = pingsuite.LIMITS["count"]

@@ -44,13 +44,13 @@ def ip(*words: str) -> None:
         raise ConfigError(f"`ip {' '.join(words)}` failed: {done.stderr.strip()}")
 
 
-def _die_with_parent() -> None:
+def die_with_parent() -> None:
     """In the child: when the lab's process is killed, its agents stop as by SIGTERM (prctl(2))."""
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 @contextlib.contextmanager
-def _uninterrupted() -> Iterator[None]:
+def uninterrupted() -> Iterator[None]:
     """Ctrl-C and the like wait until the body is through, also for the programs that it runs."""
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM, signal.SIGHUP})
     try:
@@ -74,7 +74,7 @@ class Lab:
         self._made = contextlib.ExitStack()
         weakref.finalize(self, self._made.close)  # for an exception between here and the caller's `with`
         try:
-            with _uninterrupted():
+            with uninterrupted():
                 for name in self.namespaces:
                     ip("netns", "add", name)
                     self._made.callback(ip, "netns", "del", name)
@@ -98,7 +98,7 @@ class Lab:
             stdout=subprocess.PIPE,
             stderr=self._log if self._log is not None else subprocess.DEVNULL,
             text=True,
-            preexec_fn=_die_with_parent,  # noqa: PLW1509 - a lab is made by the main thread
+            preexec_fn=die_with_parent,  # noqa: PLW1509 - a lab is made by the main thread
         )
         self.agents[side] = agent
         assert agent.stdout is not None
@@ -168,7 +168,7 @@ class Lab:
 
     def close(self) -> None:
         """End the agents, and remove the namespaces and, after a kill, window and sockets."""
-        with _uninterrupted():
+        with uninterrupted():
             for side in (L.HOST, L.CARD):
                 if self.agents[side] is not None:
                     with contextlib.suppress(LabError):

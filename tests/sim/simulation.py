@@ -40,7 +40,7 @@ def objects(name: str) -> list[str]:
 
 
 class Simulation:
-    """A running ``vnetcard-sim --json --stats``."""
+    """A running ``vnetcard-sim --json --totals``."""
 
     def __init__(self, name: str, process: subprocess.Popen[str]) -> None:
         self.name, self.process = name, process
@@ -78,7 +78,7 @@ def simulated(*options: str, name: str | None = None) -> Iterator[Simulation]:
     need_simulator()
     name = name or new_name()
     try:
-        with started([*COMMAND, name, "--json", "--stats", *options]) as process:
+        with started([*COMMAND, name, "--json", "--totals", *options]) as process:
             simulation = Simulation(name, process)
             simulation.event("ready")
             yield simulation
