@@ -121,7 +121,8 @@ def _ping(lab: Lab, count: int, started: float, simulator: SimProcess | None) ->
 
 def _ledger(lab: Lab) -> Iterator[str]:
     """The books of both directions; each end's as its own agent has them."""
-    own = [lab.status(side)["sides"][side] for side in (L.HOST, L.CARD)]
+    views = [lab.status(side) for side in (L.HOST, L.CARD)]
+    own = [next(side for side in view["sides"] if side["side"] == view["side"]) for view in views]
     for side, direction in enumerate(L.DIRECTIONS):
         tx, rx = own[side]["tx"], own[1 - side]["rx"]
         lost = tx["tx_sent"] - rx["rx_received"]
