@@ -11,7 +11,7 @@ PYTEST = $(BIN)/python -m pytest $(PYTEST_ARGS)
 CWARN := -O2 -Wall -Wextra -Werror -Wno-missing-field-initializers -S -o -
 CROSS := aarch64-linux-gnu-gcc
 
-.PHONY: help demo demo-sim test check hdl formal lint campaign clean
+.PHONY: help demo demo-sim test check hdl formal hdl-coverage synth bench-hdl lint campaign clean
 
 help: ## list these targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -56,6 +56,15 @@ hdl-coverage: ## lines and toggles of the RTL that the simulations reach, and wh
 	VNETCARD_COVERAGE=.cache/hdl-coverage.txt $(PYTEST) tests/hdl/test_engine.py -m 'not campaign' -k 'w64 or cover'; \
 	status=$$?; cat .cache/hdl-coverage.txt; exit $$status
 
+synth: ## size and speed of the DMA engine on an ECP5, against the record: a yardstick; minutes
+	@scripts/venv.sh test
+	$(BIN)/python -m vnetcard.hdl.synth
+
+bench-hdl: ## the DMA engine's efficiency and latency between ideal memories, into benchmarks/results
+	@scripts/system-packages.sh test
+	@scripts/venv.sh test
+	$(BIN)/python benchmarks/mover_efficiency.py --output benchmarks/results/mover_efficiency.json
+
 campaign: ## the long tests, with live output
 	@scripts/system-packages.sh test
 	@scripts/venv.sh test
@@ -72,6 +81,8 @@ lint: ## style, types, C warnings (also for ARM64), generated files up to date
 	@rm -rf $(TYPES) && mkdir -p $(TYPES)/vnetcard
 	@ln -s $(CURDIR)/vnetcard/* $(addprefix $(CURDIR)/,x86_side fpga_side sim hdl) $(TYPES)/vnetcard/
 	cd $(TYPES) && $(abspath $(BIN))/mypy --config-file $(CURDIR)/pyproject.toml --cache-dir $(CURDIR)/.mypy_cache
+	cd $(TYPES) && MYPYPATH=$(CURDIR)/benchmarks $(abspath $(BIN))/mypy --config-file $(CURDIR)/pyproject.toml \
+		--cache-dir $(CURDIR)/.mypy_cache $(CURDIR)/benchmarks/*.py
 	@include=$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("include"))'); \
 	for c in vnetcard/_c/*.c; do \
 		(set -x; gcc -std=gnu11 $(CWARN) -isystem "$$include" $$c >/dev/null) || exit; \

@@ -1,0 +1,171 @@
+"""How well the engine fills the bus, and how long a doorbell takes: ``make bench-hdl``.
+
+Efficiency is data beats on W divided by the cycles from the first to the last of them, both directions at
+once, the worse direction; memories are ideal (``mover/axi_memory.h``).  A doorbell either follows each
+record, as fast as the register page takes them, or each batch of 64 KiB.
+
+Latency is counted from the edge at which the doorbell's register write is accepted to the edge at which the
+index word is acknowledged, for one 64-byte record in an idle engine.  From that is taken what the memory
+needs, one read and two writes (data, then index): what remains is the engine's own, the record's beats on R
+and W included.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import report
+import verilated
+
+SOURCE = Path(__file__).parent / "mover/main.cpp"
+WIDTHS = (64, 128, 256, 512)
+RECORDS = (64, 256, 512, 1536, 4096, 9000, 65536)
+BATCH_BYTES = 65536
+BEATS = 100_000
+LIMIT_S = 300
+
+IDEAL_TARGET, IDEAL_FROM = 0.95, 1536
+FAR_TARGET, FAR_READ = 0.85, 200
+LATENCY_TARGET = 40
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """Cycles from AR to the first beat of R, and from the last W to B; 1 is the least."""
+
+    read: int
+    write: int
+
+
+IDEAL = Memory(1, 1)
+MEMORIES = (IDEAL, Memory(20, 20), Memory(FAR_READ, 1), Memory(FAR_READ, 100))
+
+
+@dataclass(frozen=True, slots=True)
+class Efficiency:
+    """One run: ``efficiency`` of the worse direction; ``largest``: bytes published at once, at most."""
+
+    width: int
+    read: int
+    write: int
+    record: int
+    batch: int
+    efficiency: float
+    publications: int
+    largest: int
+
+    @property
+    def target(self) -> float | None:
+        """What is to be reached, if anything is."""
+        if self.record < IDEAL_FROM or self.write != 1:
+            return None
+        return {IDEAL.read: IDEAL_TARGET, FAR_READ: FAR_TARGET}.get(self.read)
+
+    @property
+    def missed(self) -> bool:
+        return self.target is not None and self.efficiency < self.target
+
+
+@dataclass(frozen=True, slots=True)
+class Latency:
+    """Cycles from doorbell to publication; ``engine``: without the memory's."""
+
+    width: int
+    read: int
+    write: int
+    cycles: int
+    engine: int
+
+    @property
+    def missed(self) -> bool:
+        return self.engine > LATENCY_TARGET
+
+
+def run(program: Path, *arguments: object) -> dict[str, dict[str, int]]:
+    """One run of the bench; a run that is not valid has no figures, and ends this program."""
+    command = [str(program), *map(str, arguments)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=LIMIT_S, check=False)
+    if done.returncode != 0:
+        verilated.fail(f"{' '.join(command[1:])}: {done.stderr.strip()}")
+    figures: dict[str, dict[str, int]] = json.loads(done.stdout)
+    return figures
+
+
+def efficiency(program: Path, width: int, memory: Memory, record: int, batch: int) -> Efficiency:
+    ways = run(program, record, batch, BEATS, memory.read, memory.write).values()
+    worse = min(way["beats"] / way["cycles"] for way in ways)
+    publications, largest = min(way["publications"] for way in ways), max(way["largest"] for way in ways)
+    return Efficiency(width, memory.read, memory.write, record, batch, round(worse, 4), publications, largest)
+
+
+def latency(program: Path, width: int, memory: Memory) -> Latency:
+    longest = run(program, "latency", memory.read, memory.write)["doorbell"]["most"]
+    return Latency(width, memory.read, memory.write, longest, longest - memory.read - 2 * memory.write)
+
+
+def sweep(program: Path, width: int, records: tuple[int, ...]) -> Iterator[Efficiency]:
+    for memory in MEMORIES:
+        for record in records:
+            batches = {1, max(1, BATCH_BYTES // record)}
+            for batch in sorted(batches):
+                yield efficiency(program, width, memory, record, batch)
+
+
+def line(row: Efficiency) -> str:
+    target = "" if row.target is None else f"{'MISSED' if row.missed else 'ok'} {row.target}"
+    return (
+        f"{row.width:>5} {row.read:>5} {row.write:>5} {row.record:>7} {row.batch:>6} {row.efficiency:>11.3f} "
+        f"{row.publications:>9} {row.largest:>8}  {target}"
+    )
+
+
+HEADER = " bits  read write  record  batch  efficiency published  largest  target"
+
+
+def measure(widths: list[int], records: tuple[int, ...]) -> tuple[list[Efficiency], list[Latency]]:
+    rows, latencies = [], []
+    with TemporaryDirectory(prefix="vnetcard-bench-") as folder:
+        print(HEADER)
+        for width in widths:
+            program = verilated.build(SOURCE, Path(folder) / str(width), width)
+            for row in sweep(program, width, records):
+                print(line(row), flush=True)
+                rows.append(row)
+            latencies += [latency(program, width, memory) for memory in MEMORIES]
+    print(f"\n{'bits':>5} {'read':>5} {'write':>5} {'doorbell to publication':>24} {'of it the engine':>17}  target")
+    for found in latencies:
+        target = f"{'MISSED' if found.missed else 'ok'} {LATENCY_TARGET}"
+        print(f"{found.width:>5} {found.read:>5} {found.write:>5} {found.cycles:>24} {found.engine:>17}  {target}")
+    return rows, latencies
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--widths", type=int, nargs="+", choices=WIDTHS, default=list(WIDTHS))
+    parser.add_argument("--records", type=int, nargs="+", default=list(RECORDS), help="bytes in the ring")
+    parser.add_argument("--output", type=Path, help="write the figures to this file as well")
+    given = parser.parse_args()
+    if bad := [record for record in given.records if not 1 <= record <= BATCH_BYTES]:
+        parser.error(f"--records {bad[0]}: a record has 1 to {BATCH_BYTES} bytes")
+    rows, latencies = measure(given.widths, tuple(given.records))
+    missed = sum(row.missed for row in rows) + sum(found.missed for found in latencies)
+    if given.output:
+        figures = report.circumstances(["verilator"]) | {
+            "efficiency": [asdict(row) for row in rows],
+            "latency": [asdict(found) for found in latencies],
+            "missed": missed,
+        }
+        report.write(given.output, figures)
+    print(f"\n{missed} targets missed" if missed else "\nall targets reached")
+    return 1 if missed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

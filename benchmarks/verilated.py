@@ -1,0 +1,43 @@
+"""Builds a C++ bench around the Verilated engine with the tools that the live simulation uses."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import NoReturn
+
+from vnetcard.errors import ConfigError
+from vnetcard.sim.build import TOP, find_tools, rtl_folder
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def fail(why: str) -> NoReturn:
+    """End the program with what is wrong."""
+    sys.exit(f"bench: {why}")
+
+
+def build(source: Path, folder: Path, width: int) -> Path:
+    """Compile ``source`` with the engine of data width ``width`` into ``folder``; the program's path.
+
+    VNETCARD_RTL names a changed copy of the engine to be measured instead.
+    """
+    try:
+        tools = find_tools(trace=False)
+        rtl = rtl_folder()
+    except ConfigError as error:
+        fail(str(error))
+    lines = (rtl / "files.f").read_text().splitlines()
+    files = [str(rtl / line) for line in lines if line and not line.startswith("//")]
+    flags = f"-O2 -std=c++17 -Wall -DVNC_BENCH_DATA_W={width} -I{source.parent} -I{ROOT}/vnetcard/_c"
+    command = [str(tools.verilator), "--cc", "--exe", "--build", "-O3", "-CFLAGS", flags, "-Wno-fatal", "--quiet"]
+    command += ["--top-module", TOP, f"-GDataW={width}", "--Mdir", str(folder), "-o", "bench", *files, str(source)]
+    # The wheel's makefile lacks the option that takes a precompiled header.  MAKEFLAGS is set whole: under
+    # make there would be that make's own flags in it.
+    env = os.environ | {"VERILATOR_ROOT": str(tools.root), "MAKEFLAGS": "CFG_CXXFLAGS_PCH_I=-include"}
+    done = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        fail(f"Verilator refuses the bench:\n{done.stdout[-4000:]}{done.stderr[-4000:]}")
+    return folder / "bench"

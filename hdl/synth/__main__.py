@@ -1,0 +1,69 @@
+"""``python -m vnetcard.hdl.synth``: size and speed on an ECP5 against the record; exit 1 when something got worse.
+
+A yardstick to compare one commit with another, by open tools.  It says nothing of other FPGA families.
+"""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import sys
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from types import FrameType
+
+from vnetcard.hdl.synth import flow, yardstick
+
+HEADER = f"{'bits':>5} {'LUTs':>6} {'FFs':>6} {'LUT RAM':>8} {'block RAM':>10} {'MHz':>6} {'target':>7}  slowest path"
+
+
+def measure(width: int, *, routed: bool) -> yardstick.Measured:
+    with TemporaryDirectory(prefix="vnetcard-synth-") as name:
+        size = flow.synthesize(width, Path(name))
+        return yardstick.Measured(width, size, flow.route(width, Path(name)) if routed else None)
+
+
+def line(row: yardstick.Measured) -> str:
+    size, speed = row.size, row.speed
+    cells = f"{row.width:>5} {size.luts:>6} {size.ff:>6} {size.lut_ram:>8} {size.block_ram:>10}"
+    if speed is None:
+        return f"{cells} {'-':>6} {'-':>7}"
+    return f"{cells} {speed.mhz:>6} {flow.TARGETS_MHZ[row.width]:>7g}  {speed.path_from} -> {speed.path_to}"
+
+
+def end(_signal: int, _frame: FrameType | None) -> None:
+    """Leave by an exception, so that the folder goes as well."""
+    sys.exit(128 + signal.SIGTERM)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m vnetcard.hdl.synth", description=__doc__)
+    widths = sorted(flow.TARGETS_MHZ)
+    parser.add_argument("--widths", type=int, nargs="+", choices=widths, default=widths)
+    parser.add_argument("--size-only", action="store_true", help="do not place and route: seconds, not minutes")
+    parser.add_argument("--record", action="store_true", help="make this the record")
+    given = parser.parse_args()
+    if given.record and (given.size_only or given.widths != widths):
+        parser.error("--record wants all widths, routed")
+    signal.signal(signal.SIGTERM, end)
+    try:
+        print(HEADER)
+        measured = {}
+        for width in given.widths:
+            measured[width] = measure(width, routed=not given.size_only)
+            print(line(measured[width]), flush=True)
+    except flow.SynthError as error:
+        print(f"synth: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    if given.record:
+        yardstick.save(measured)
+    record = yardstick.load()
+    wrong = [text for width, row in measured.items() for text in yardstick.complaints(row, record[width])]
+    print("\n".join(wrong) or "nothing got worse than hdl/synth/yardstick.json allows")
+    return 1 if wrong else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

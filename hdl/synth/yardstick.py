@@ -1,0 +1,79 @@
+"""The record of the engine's size and speed, and the ratchet: neither may get worse unnoticed."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+
+from vnetcard.hdl.synth import flow
+from vnetcard.hdl.synth.flow import Size, Speed
+
+RECORD = Path(__file__).with_name("yardstick.json")
+GROWTH = 0.03
+"""By how much LUTs and registers may exceed the record; more has to be recorded on purpose."""
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """One data width; without ``speed`` when it was not routed."""
+
+    width: int
+    size: Size
+    speed: Speed | None = None
+
+
+def rtl_digest() -> str:
+    """Says which RTL was measured."""
+    digest = hashlib.sha256()
+    for path in sorted(flow.RTL.glob("*.sv")):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+def load() -> dict[int, Measured]:
+    """The record, by data width."""
+    rows = json.loads(RECORD.read_text())["widths"]
+    found = {}
+    for name, row in rows.items():
+        size = Size(*(row[field.name] for field in fields(Size)))
+        found[int(name)] = Measured(int(name), size, Speed(row["mhz"], row["path_from"], row["path_to"]))
+    return found
+
+
+def save(measured: Mapping[int, Measured]) -> None:
+    """Make ``measured`` the record; all of it was routed."""
+    rows = {}
+    for width, row in sorted(measured.items()):
+        assert row.speed is not None
+        rows[str(width)] = asdict(row.size) | {"luts": row.size.luts} | asdict(row.speed)
+    record = {
+        "what": "vnc_dma_top on a Lattice LFE5U-85F-8, see hdl/synth; a yardstick, no evidence for other families",
+        "date": datetime.now(UTC).strftime("%Y-%m-%d"),
+        "rtl": rtl_digest(),
+        "versions": {name: version(name) for name in flow.TOOLS},
+        "widths": rows,
+    }
+    RECORD.write_text(json.dumps(record, indent=1) + "\n")
+
+
+def complaints(now: Measured, record: Measured) -> list[str]:
+    """What got worse than the record allows, in words."""
+    found = []
+    for what, have, had in (("LUTs", now.size.luts, record.size.luts), ("registers", now.size.ff, record.size.ff)):
+        if have > had * (1 + GROWTH):
+            found.append(f"{now.width} bit: {have} {what}, more than {GROWTH:.0%} over the recorded {had}")
+    if now.size.block_ram != record.size.block_ram:
+        found.append(f"{now.width} bit: {now.size.block_ram} block RAMs, not the recorded {record.size.block_ram}")
+    if now.size.lut_ram > record.size.lut_ram * (1 + GROWTH):
+        found.append(f"{now.width} bit: {now.size.lut_ram} LUT RAMs, recorded {record.size.lut_ram}")
+    target = flow.TARGETS_MHZ[now.width]
+    if now.speed is not None and now.speed.mhz < target:
+        found.append(
+            f"{now.width} bit: {now.speed.mhz} MHz, not {target:g}: {now.speed.path_from} -> {now.speed.path_to}"
+        )
+    return found
