@@ -218,9 +218,13 @@ class Side:
         self.alive.stop()
         self.crash()
 
+    def body(self, head: bytes) -> bytes:
+        """The packet that starts with ``head``."""
+        return head
+
     def send(self) -> bool:
         link, number = self.alive, self.ends.sent().records
-        if not self.ends.send(TAG.pack(link.epoch, link.answered, number)):
+        if not self.ends.send(self.body(TAG.pack(link.epoch, link.answered, number))):
             return False
         self.books.total_sent += 1
         self._save()
@@ -232,7 +236,9 @@ class Side:
         packet = self.ends.receive()
         if packet is None:
             return False
-        sender, receiver, number = TAG.unpack(packet)
+        head = packet[: TAG.size]
+        assert packet == self.body(head), "a packet arrived changed"
+        sender, receiver, number = TAG.unpack(head)
         generation = (link.answered, link.epoch)
         assert (sender, receiver) == generation, "a packet of another generation"
         before, due = self._expected

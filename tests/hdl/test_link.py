@@ -1,0 +1,22 @@
+"""The same Link, Engine driver and FIFOs that agents use bring a link up through the RTL, and keep it."""
+
+from __future__ import annotations
+
+import hdl_build
+import hdl_suite
+import pytest
+from hdl_jobs import Jobs
+from hdl_suite import Run
+
+pytestmark = [pytest.mark.hdl, pytest.mark.slow, pytest.mark.timeout(900)]
+
+MODULE = "cases_link"
+RUNS = [Run(MODULE, case, 64, stall) for case in hdl_suite.cases(MODULE) for stall in hdl_suite.STALLS]
+
+
+@pytest.mark.parametrize(
+    "run",
+    [pytest.param(run, id=run.name, marks=() if run.stall == "stalled" else pytest.mark.campaign) for run in RUNS],
+)
+def test_link(jobs: Jobs, run: Run) -> None:
+    hdl_build.show(jobs.result(run))
