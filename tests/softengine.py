@@ -32,6 +32,7 @@ class Page:
     side_done: int = 0
     side_state: str = "off"
     side_cause: int = 0
+    side_address: int = 0
 
     def __getitem__(self, name: str) -> int:
         return self.words.get(name, 0)
@@ -51,7 +52,6 @@ class Way:
     address: int = 0
     rung: list[tuple[str, int]] = field(default_factory=list)
     figures: dict[str, int] = field(default_factory=dict)
-    reset: bool = False
     target: int = 0
     published: int = 0
     consumed: int = 0
@@ -107,6 +107,10 @@ class SoftEngine:
                 return page.side_done
             case "side_cause":
                 return page.side_cause
+            case "side_error_addr_lo":
+                return page.side_address & MASK
+            case "side_error_addr_hi":
+                return page.side_address >> 32
         return page[name]
 
     def _read_way(self, way: Way, name: str) -> int:
@@ -142,7 +146,8 @@ class SoftEngine:
                 page.irq &= ~value
             case "reset":
                 for bit, way in (("TX", self.ways[side]), ("RX", self.ways[1 - side])):
-                    way.reset |= bool(value & R.RESET_BITS[bit])
+                    if value & R.RESET_BITS[bit] and way.state != "off":
+                        way.state = "drain"
                 if value & R.RESET_BITS["SIDE"]:
                     page.side_state = "off"
             case "tx_prod":
@@ -154,7 +159,7 @@ class SoftEngine:
         page.words[name] = value
 
     def _ring(self, way: Way, what: str, value: int) -> None:
-        if way.state == "run" and not way.reset:  # heard in Run only
+        if way.state == "run":  # heard in Run only
             way.rung.append((what, value))
 
     def _raise(self, side: int, name: str) -> None:
@@ -191,7 +196,7 @@ class SoftEngine:
             self._store(peer, at, line[:EPOCHS])
         except BusError as error:
             page.side_state = "halt"
-            page.side_cause = R.CAUSES["READ" if error.args[0] == "read" else "WRITE"]
+            page.side_cause, page.side_address = R.CAUSES[error.args[1]], error.args[2]
             self._raise(page.side, "SIDE_HALT")
             return True
         page.side_state, page.side_done = "run", taken
@@ -199,8 +204,7 @@ class SoftEngine:
         return True
 
     def _step_way(self, way: Way, both: bool) -> bool:
-        if way.reset or not both:
-            way.reset = False
+        if way.state == "drain" or not both:
             was, way.state = way.state, "off"
             way.rung.clear()
             if not both:
@@ -225,6 +229,7 @@ class SoftEngine:
             raise BusError("", "CONFIG", 0)
         start = pages[way.source]["tx_start"]
         way.target = way.published = way.consumed = start
+        way.count("starts")
         self._store_word(1 - way.source, f"{direction}_prod", start, "PROD_WRITE")
         self._store_word(way.source, f"{direction}_cons", start, "CONS_WRITE")
         way.state = "run"

@@ -33,7 +33,7 @@ _CAUSE: Final = {number: name for name, number in R.CAUSES.items()}
 _STATUS: Final = R.STATUS_BITS
 _RUNNING: Final = _STATUS["TX_RUN"] | _STATUS["RX_RUN"]
 _HALTED: Final = _STATUS["TX_HALT"] | _STATUS["RX_HALT"]
-_IN_USE: Final = _STATUS["LOCKED"] | _STATUS["SIDE_RUN"] | _STATUS["SIDE_DRAIN"]
+_IN_USE: Final = sum(_STATUS.values())
 
 _IN_WORDS: Final = {
     "CONFIG": "the two sides' rings differ in size, or a window or ring size is not possible: give both agents "

@@ -160,10 +160,13 @@ class Side:
         self.link.start()
         self._save()
 
+    def _waits(self) -> None:
+        self.meanwhile()
+
     def _crossing(self) -> Engine | None:
         if self.engine is None:
             return None
-        waiting = Waiting(self.meanwhile)
+        waiting = Waiting(self._waits)
         return Engine(
             MortalRegisters(self.engine, self.number, self.mortal),
             self.number,

@@ -10,11 +10,15 @@ from hypothesis import seed as hypothesis_seed
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 from unit.cbuild import seed
-from unit.linkworld import Side, World
+from unit.linkworld import MTU, Side, World
+
+from vnetcard import layout as L
+from vnetcard.link import Offer
 
 RECOVERY = 3.0
 """Seconds of fake time within which the link must be up again."""
 STORES_IN_A_TICK = 24
+CSUM = L.FEATURES["CSUM"]
 
 sides = st.integers(0, 1)
 
@@ -26,7 +30,7 @@ class Faults(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.world = World(engine=self.engine)
+        self.world = World(Offer(CSUM, MTU), Offer(CSUM, MTU), engine=self.engine)
 
     @initialize(up=st.booleans(), counts=st.tuples(*[st.integers(0, 5)] * 4))
     def begin(self, up: bool, counts: tuple[int, int, int, int]) -> None:
@@ -85,6 +89,13 @@ class Faults(RuleBasedStateMachine):
         side = self.side(n)
         if side.link is not None and not side.stalled and not side.dies_in(stores, what) and what == "stop":
             side.crash()
+
+    @rule(n=sides)
+    def restarts_itself(self, n: int) -> None:
+        """A new epoch from a side that lives, as when its kernel refuses an offload."""
+        if self.side(n).running and not self.side(n).stalled:
+            self.side(n).alive.withdraw(CSUM, "")
+            self.side(n).alive.offer.features = CSUM  # to be offered again the next time
 
     @rule(n=sides)
     def restart(self, n: int) -> None:
@@ -148,6 +159,7 @@ class FaultsThroughEngine(Faults):
         if self.others != "wait" and not self._inside and peer.link is not None and not peer.stalled:
             self._inside = True
             peer.send()
+            peer.receive()
             peer.tick()
             peer.send()
             self._inside = False

@@ -1,0 +1,234 @@
+"""The link beyond an engine: what is seen first, what ends a wait, and what happens when the engine stops."""
+
+from __future__ import annotations
+
+import pytest
+from unit.linkworld import BASES, MTU, Side, World
+
+from vnetcard import layout as L
+from vnetcard.crossing import BackOff
+from vnetcard.link import LinkState, Offer
+
+CSUM = L.FEATURES["CSUM"]
+BOTH = pytest.mark.parametrize("n", [L.HOST, L.CARD], ids=L.SIDES)
+
+
+@pytest.fixture
+def world() -> World:
+    """A link that runs, and a packet has crossed each way."""
+    world = World(Offer(CSUM, MTU), Offer(CSUM, MTU), engine=True)
+    world.start()
+    for side in world.sides:
+        assert side.send()
+    world.drain()
+    return world
+
+
+def word(side: Side, of: int, name: str) -> int:
+    """A word of the block of side ``of``, as it stands in the memory of ``side``."""
+    return side.memory.load32(L.side_offset(of) + L.SIDE_CONTROL.offset(name))
+
+
+def index(side: Side, line: str) -> int:
+    return side.memory.load32(L.queue_offset(0) + L.QUEUE_LINES[line])
+
+
+def log(side: Side) -> str:
+    return "\n".join(side.journal.lines)
+
+
+def restart_itself(side: Side) -> None:
+    """A new epoch without a new process, as when a kernel refuses an offload."""
+    side.alive.withdraw(CSUM, "the test wants it")
+
+
+# --- the order of what the peer sees -----------------------------------------------------------------------
+
+
+@BOTH
+def test_peer_sees_the_new_epoch_before_any_index_goes_back(world: World, n: int) -> None:
+    side, peer = world.sides[n], world.sides[1 - n]
+    assert world.engine is not None
+    direction, back = L.DIRECTIONS[n], L.DIRECTIONS[1 - n]
+    lines = (f"{direction}_prod", f"{back}_cons")
+    before = side.alive.epoch
+    assert all(index(peer, line) > 0 for line in lines)
+
+    def work_and_look() -> None:
+        assert world.engine is not None
+        world.engine.step()
+        if word(peer, n, "epoch") == before:
+            assert all(index(peer, line) > 0 for line in lines), "an index went back under the old epoch"
+
+    side.meanwhile = work_and_look
+    restart_itself(side)
+    assert word(peer, n, "epoch") == side.alive.epoch != before
+    assert all(index(peer, line) == 0 for line in lines)
+
+
+@BOTH
+def test_answer_stands_in_the_peers_memory_after_both_directions_were_reset(world: World, n: int) -> None:
+    side, peer = world.sides[n], world.sides[1 - n]
+    assert world.engine is not None
+    peer.crash()
+    peer.start()
+    world.carry()
+    starts = [way.figures.get("starts", 0) for way in world.engine.ways]
+    side.tick()
+    assert word(peer, n, "answered") == peer.alive.epoch, "told, and waited for"
+    assert [way.figures.get("starts", 0) for way in world.engine.ways] == [count + 1 for count in starts]
+
+
+@BOTH
+def test_what_an_old_pump_rings_during_the_handshake_does_no_harm(world: World, n: int) -> None:
+    side, peer = world.sides[n], world.sides[1 - n]
+    for _ in range(5):
+        peer.crash()
+        peer.start()
+        while side.send():  # it has not looked yet, and sends on
+            world.carry()
+        world.go_on()
+        assert side.running and peer.running
+        world.drain()
+        assert side.send() and peer.send()
+        world.drain()
+    counters = side.counters()
+    assert (counters["engine_halt"], counters["own_restart"], counters["viol_side_block"]) == (0, 0, 0)
+    world.check_books()
+
+
+@BOTH
+def test_goodbye_is_seen_at_once_and_nothing_touches_the_memory_afterwards(world: World, n: int) -> None:
+    side, peer = world.sides[n], world.sides[1 - n]
+    assert world.engine is not None
+    side.stop()
+    assert word(peer, n, "epoch") == 0
+    peer.tick()
+    assert peer.alive.state is LinkState.WAITING
+    before = side.memory.read(0, side.memory.size)
+    peer.alive.own.store("heartbeat", 0x1234)
+    peer.tick()
+    world.go_on(1.0)
+    assert side.memory.read(0, side.memory.size) == before
+
+
+def test_heartbeat_crosses(world: World) -> None:
+    world.go_on(5.0)
+    assert all(side.running for side in world.sides)
+    world.card.stalled = True
+    world.go_on(1.5)
+    assert world.host.alive.state is LinkState.PEER_DEAD
+    world.card.stalled = False
+    world.go_on(0.5)
+    assert world.host.running and world.host.counters()["peer_back"] == 1
+
+
+# --- halts -------------------------------------------------------------------------------------------------
+
+
+def break_h2c(world: World) -> None:
+    """Every read of the host's ring fails from now on."""
+    assert world.engine is not None
+    ring = L.rings_offset(1)
+    world.engine.broken = lambda what, side, at: (what, side) == ("read", L.HOST) and ring <= at < ring + 4096
+
+
+def test_halt_is_told_counted_and_mended_on_both_sides(world: World) -> None:
+    assert world.engine is not None
+    break_h2c(world)
+    assert world.host.send()
+    world.go_on(0.15)
+    for side in world.sides:
+        assert "link halted: h2c halted: READ, a read failed at bus address 0x1000" in log(side)
+        assert side.counters()["engine_halt"] == 1 and not side.journal.up
+    world.engine.broken = lambda *_: False
+    world.go_on(1.0)
+    assert all(side.running and side.journal.up for side in world.sides)
+    assert world.host.send()
+    world.drain()
+    world.check_books()
+    assert world.host.books.lost == 1
+
+
+def test_halt_that_lasts_is_not_tried_in_a_busy_loop(world: World) -> None:
+    break_h2c(world)
+    for _ in range(6000):
+        world.go_on(0.01)
+        if world.host.running:
+            world.host.send()
+    assert 8 <= world.host.counters()["engine_halt"] <= 25, "a minute of tries, 0.1 to 5 s apart"
+
+
+def test_rings_of_two_sizes_do_not_run(world: World) -> None:
+    assert world.engine is not None
+    world.card.crash()
+    world.engine.pages[L.CARD].words["control"] = 0
+    world.engine.step()
+    world.card.start()
+    world.engine.pages[L.CARD].words["h2c_ring_log2"] = 14
+    world.engine.ways[L.HOST].state = "drain"
+    world.go_on(0.2)
+    for side in world.sides:
+        assert "link halted: h2c halted: CONFIG, the two sides' rings differ in size" in log(side)
+    world.go_on(1.0)  # each has configured its side anew, as it should be
+    assert all(side.running for side in world.sides)
+
+
+def test_block_that_cannot_cross_is_told_even_without_a_link() -> None:
+    world = World(engine=True)
+    assert world.engine is not None
+    world.engine.broken = lambda what, side, at: (what, side) == ("write", L.CARD) and at < L.QUEUE_OFFSET
+    for side in world.sides:
+        side.start()
+    world.go_on(3.0)
+    assert f"the host's block halted: WRITE, a write failed at bus address {BASES[1] + 0x408:#x}" in log(world.host)
+    assert not world.card.running
+    world.engine.broken = lambda *_: False
+    world.go_on(10.0)
+    assert all(side.running for side in world.sides)
+
+
+# --- surprise removal ----------------------------------------------------------------------------------------
+
+
+def test_device_that_goes_is_said_so_and_found_again(world: World) -> None:
+    assert world.engine is not None
+    world.engine.removed = True
+    world.go_on(3.0)
+    for side in world.sides:
+        assert side.alive.state is LinkState.GONE and "the device is gone" in side.alive.reason
+        assert not side.journal.up and not side.send()
+        assert log(side).count("link gone") == 1, "said once"
+    world.engine.power_up()
+    world.engine.removed = False
+    world.go_on(10.0)
+    assert all(side.running for side in world.sides)
+    for side in world.sides:
+        assert side.send()
+    world.drain()
+    world.check_books()
+
+
+def test_engine_that_was_reset_behind_our_back_is_configured_again(world: World) -> None:
+    assert world.engine is not None
+    world.engine.power_up()
+    world.go_on(3.0)
+    assert "no longer enabled: it was reset" in log(world.host) + log(world.card)
+    assert all(side.running for side in world.sides)
+
+
+def test_stop_without_a_device_is_quiet(world: World) -> None:
+    assert world.engine is not None
+    world.engine.removed = True
+    for side in world.sides:
+        side.stop()
+
+
+def test_back_off_doubles_to_a_limit_and_forgets_after_a_quiet_time() -> None:
+    back_off, now, waits = BackOff(), 1000.0, []
+    for _ in range(8):
+        waits.append(back_off.next(now))
+        now += waits[-1]
+    assert waits == [0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 5.0, 5.0]
+    assert back_off.next(now + 9) == 5.0
+    assert back_off.next(now + 60) == 0.1
