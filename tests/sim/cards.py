@@ -126,3 +126,25 @@ def _mapped(path: Path) -> Iterator[mmap.mmap]:
         os.close(fd)
     with mapped:
         yield mapped
+
+
+RUNNING = R.STATUS_BITS["TX_RUN"] | R.STATUS_BITS["RX_RUN"]
+Pair = tuple[Card, Card]
+
+
+def bring_up(cards: Pair) -> None:
+    for card in cards:
+        card.configure()
+    wait_until("the directions run", lambda: cards[0].read("status") & RUNNING == RUNNING)
+
+
+def send(cards: Pair, sender: int, prod: int, data: bytes) -> int:
+    """Ring bytes from ``prod`` on, the doorbell, and wait until the other side sees them; the new prod."""
+    direction = L.DIRECTIONS[sender]
+    base = RING_OFFSET[direction]
+    for at in range(0, len(data), L.LINE):
+        cards[sender].memory.write(base + (prod + at) % RING_BYTES, data[at : at + L.LINE])
+    prod = (prod + len(data)) & 0xFFFF_FFFF
+    cards[sender].ring("tx_prod", prod)
+    wait_until("prod arrives", lambda: cards[1 - sender].line(f"{direction}_prod") == prod)
+    return prod

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import cards as bus_cards
 import pytest
-from cards import RING_BYTES, RING_OFFSET, Card, opened, wait_until
+from cards import RING_BYTES, RING_OFFSET, Card, Pair, bring_up, opened, send, wait_until
 from simulation import Simulation, objects, simulated
 
 from vnetcard import layout as L
@@ -24,9 +24,6 @@ from vnetcard import simbus
 
 pytestmark = [pytest.mark.hdl, pytest.mark.slow]
 
-RUNNING = R.STATUS_BITS["TX_RUN"] | R.STATUS_BITS["RX_RUN"]
-Pair = tuple[Card, Card]
-
 
 @contextlib.contextmanager
 def engine(*options: str) -> Iterator[tuple[Simulation, Pair]]:
@@ -34,24 +31,6 @@ def engine(*options: str) -> Iterator[tuple[Simulation, Pair]]:
     with simulated(*options) as simulation, opened(simulation.name) as cards:
         bring_up(cards)
         yield simulation, cards
-
-
-def bring_up(cards: Pair) -> None:
-    for card in cards:
-        card.configure()
-    wait_until("the directions run", lambda: cards[0].read("status") & RUNNING == RUNNING)
-
-
-def send(cards: Pair, sender: int, prod: int, data: bytes) -> int:
-    """Ring bytes from ``prod`` on, the doorbell, and wait until the other side sees them; the new prod."""
-    direction = L.DIRECTIONS[sender]
-    base = RING_OFFSET[direction]
-    for at in range(0, len(data), L.LINE):
-        cards[sender].memory.write(base + (prod + at) % RING_BYTES, data[at : at + L.LINE])
-    prod = (prod + len(data)) & 0xFFFF_FFFF
-    cards[sender].ring("tx_prod", prod)
-    wait_until("prod arrives", lambda: cards[1 - sender].line(f"{direction}_prod") == prod)
-    return prod
 
 
 def test_the_registers_of_both_sides_answer() -> None:

@@ -11,11 +11,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-from cards import opened, wait_until
+from cards import opened, send, wait_until
 from needs import skip_or_fail
 from programs import Outcome, run, started
 from simulation import COMMAND, need_simulator, new_name, objects, simulated
-from test_sim_bus import L, engine, halted, send
+from test_sim_bus import engine, halted
+
+from vnetcard import layout as L
 
 ROOT = Path(__file__).resolve().parents[2]
 

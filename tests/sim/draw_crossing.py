@@ -1,0 +1,32 @@
+"""Traces a 64-byte record that crosses the simulated engine; as a program, draws docs/images/record-crossing.svg."""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "tests/integration")]
+
+from cards import bring_up, opened, send  # noqa: E402
+from simulation import simulated  # noqa: E402
+
+from vnetcard import layout as L  # noqa: E402
+from vnetcard.sim import waveform  # noqa: E402
+
+PICTURE = ROOT / "docs/images/record-crossing.svg"
+
+
+def trace_crossing(path: Path) -> None:
+    """Write a trace to ``path`` whose last doorbell is that of one record of 64 bytes from host to card."""
+    with simulated("--trace", str(path)) as simulation, opened(simulation.name) as cards:
+        bring_up(cards)
+        send(cards, L.HOST, 0, bytes(range(64)))
+
+
+if __name__ == "__main__":
+    with tempfile.TemporaryDirectory() as folder:
+        trace_crossing(Path(folder, "crossing.fst"))
+        PICTURE.parent.mkdir(exist_ok=True)
+        sys.exit(waveform.main([str(Path(folder, "crossing.fst")), str(PICTURE)]))
