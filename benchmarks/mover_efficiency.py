@@ -29,6 +29,8 @@ WIDTHS = (64, 128, 256, 512)
 RECORDS = (64, 256, 512, 1536, 4096, 9000, 65536)
 BATCH_BYTES = 65536
 BEATS = 100_000
+RING_BYTES = 1 << 18
+"""As in ``mover/main.cpp``."""
 LIMIT_S = 300
 
 IDEAL_TARGET, IDEAL_FROM = 0.95, 1536
@@ -158,6 +160,7 @@ def main() -> int:
     missed = sum(row.missed for row in rows) + sum(found.missed for found in latencies)
     if given.output:
         figures = report.circumstances(["verilator"]) | {
+            "parameters": {"ring_bytes": RING_BYTES, "beats": BEATS, "batch_bytes": BATCH_BYTES},
             "efficiency": [asdict(row) for row in rows],
             "latency": [asdict(found) for found in latencies],
             "missed": missed,
