@@ -74,7 +74,9 @@ def parser(side: int) -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    p.add_argument("--window", metavar="URL", help="shared memory: shm:NAME[+SIZE], file:PATH[+SIZE] (shm:vnetcard0)")
+    p.add_argument(
+        "--window", metavar="URL", help="memory: shm:NAME[+SIZE], file:PATH[+SIZE], or sim:NAME (shm:vnetcard0)"
+    )
     p.add_argument("--port", metavar="KIND[:NAME]", help="where packets enter and leave (tun)")
     p.add_argument("--name", metavar="NAME", help="name of the interface (tun0)")
     p.add_argument(
