@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -13,12 +14,16 @@ from vnetcard.lab import Lab
 
 pytestmark = [pytest.mark.hdl, pytest.mark.root, pytest.mark.slow]
 
-VICTIMS = ((L.HOST,), (L.CARD,), (L.HOST, L.CARD), (L.CARD, L.HOST))
-NORMAL = pytest.param(1, id="normal")
-CAMPAIGN = pytest.param(15, id="campaign", marks=(pytest.mark.campaign, pytest.mark.timeout(1800)))
+HOST, CARD = L.HOST, L.CARD
+NORMAL = pytest.param(((HOST, CARD), (CARD,)), id="normal")
+CAMPAIGN = pytest.param(
+    ((HOST,), (CARD,), (HOST, CARD), (CARD, HOST)) * 15,
+    id="campaign",
+    marks=(pytest.mark.campaign, pytest.mark.timeout(1800)),
+)
 
 
-@pytest.mark.parametrize("rounds", [NORMAL, CAMPAIGN])
-def test_tcp_survives_killed_agents(tmp_path: Path, rounds: int) -> None:
+@pytest.mark.parametrize("kills", [NORMAL, CAMPAIGN])
+def test_tcp_survives_killed_agents(tmp_path: Path, kills: Sequence[Sequence[int]]) -> None:
     with simulated() as simulation, Lab("simkill", window=f"sim:{simulation.name}") as lab:
-        survive_kills(lab, tmp_path, VICTIMS * rounds)
+        survive_kills(lab, tmp_path, kills)

@@ -180,6 +180,22 @@ def test_rings_of_two_sizes_do_not_run(world: World) -> None:
     assert all(side.running for side in world.sides)
 
 
+def test_link_is_never_up_over_a_direction_that_cannot_start() -> None:
+    world = World(engine=True)
+    assert world.engine is not None
+    prod = L.queue_offset(0) + L.QUEUE_LINES["h2c_prod"]
+    world.engine.broken = lambda *what: what == ("write", L.CARD, prod)
+    for side in world.sides:
+        side.start()
+    world.go_on(10.0)
+    for side in world.sides:
+        assert "link halted: h2c halted: PROD_WRITE, the write of prod failed at bus address 0x200000800" in log(side)
+        assert side.counters()["link_up"] == 0
+    world.engine.broken = lambda *_: False
+    world.go_on(10.0)
+    assert all(side.running for side in world.sides)
+
+
 def test_block_that_cannot_cross_is_told_even_without_a_link() -> None:
     world = World(engine=True)
     assert world.engine is not None
