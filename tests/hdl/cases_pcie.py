@@ -10,6 +10,7 @@ from cocotbext.pcie.core.caps import PciCapId
 from cocotbext.pcie.core.tlp import Tlp, TlpType
 from hdl_bench import MASK
 from hdl_cases import both_ways, check_statistics, halted, recover, two_doorbells
+from link_world import LinkWorld
 from pcie_bench import HIGH, PcieBench
 from pcie_shim import DEVICE, VENDOR
 
@@ -226,4 +227,22 @@ async def card_that_may_not_master_the_bus_halts(dut: Any) -> None:
     await bench.device.set_master()
     for side in (0, 1):
         await recover(bench, side, LINE * side)
+    await bench.finish()
+
+
+@cocotb.test()
+async def agents_bring_their_link_up_behind_pcie(dut: Any) -> None:
+    """Link and driver as agents use them, the host's through BAR0; each side restarts once, nothing is unaccounted."""
+    bench = PcieBench(dut)
+    bench.surround()
+    await bench.reset()
+    async with LinkWorld(bench) as world:
+        await world.come_up()
+        await world.exchange(20)
+        for side in world.sides:
+            await world.order(side, side.crash)
+            await world.come_up()
+            await world.exchange(10)
+            await world.rest()
+        world.nobody_accused()
     await bench.finish()

@@ -28,8 +28,8 @@ from unit.linkworld import GEOMETRY, WINDOW, MortalMemory, Side
 from vnetcard import registers as R
 from vnetcard.dma import Engine
 
-CYCLE = 50e-6
-"""Seconds of a link's time in a clock cycle: its heartbeat of 0.1 s comes every 2000 cycles."""
+CYCLE = 100e-6
+"""Seconds of a link's time in a clock cycle: its heartbeat of 0.1 s comes every 1000 cycles."""
 NAMES = {register.offset: register.name for register in R.REGISTERS}
 
 
