@@ -11,7 +11,8 @@ import cocotb
 from captures import Packet
 from cocotb.triggers import ClockCycles
 from cocotb.utils import get_sim_time
-from hdl_bench import Bench, Direction
+from hdl_bench import Bench
+from hdl_model import Direction
 
 from vnetcard.fifo import Fifo
 

@@ -8,8 +8,8 @@ import cocotb
 from cocotb.triggers import ClockCycles
 from cocotbext.pcie.core.caps import PciCapId
 from cocotbext.pcie.core.tlp import Tlp, TlpType
-from hdl_bench import MASK
-from hdl_cases import both_ways, check_statistics, halted, recover, two_doorbells
+from hdl_model import MASK
+from hdl_traffic import both_ways, check_statistics, halted, recover, two_doorbells
 from link_world import LinkWorld
 from pcie_bench import HIGH, PcieBench
 from pcie_shim import DEVICE, VENDOR

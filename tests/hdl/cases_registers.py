@@ -1,12 +1,16 @@
-"""The register page: what is written reads back in the bits that exist, and nothing else changes."""
+"""The register page: what is written reads back in the bits that exist, is locked in use, and must make sense."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import cocotb
-from hdl_bench import MASK, Bench
+from cocotb.triggers import ClockCycles
+from hdl_bench import Bench
+from hdl_model import MASK
+from hdl_traffic import LINE, both_ways
 
+from vnetcard import layout as L
 from vnetcard import registers as R
 
 PAGE = 1 << 12
@@ -15,7 +19,7 @@ OFFSET = 0x3FFF_F000
 
 BITS = {
     "control": R.CONTROL_BITS["ENABLE"],
-    "irq_enable": 0xF,
+    "irq_enable": 0x3F,
     "window_base_lo": MASK & -PAGE,
     "window_base_hi": MASK,
     "window_log2": LOG2,
@@ -26,6 +30,7 @@ BITS = {
     "tx_prod": MASK,
     "rx_cons": MASK,
     "tx_start": MASK & -64,
+    "side_bell": MASK,
 }
 """The bits of each register that keep what is written."""
 
@@ -73,4 +78,69 @@ async def only_whole_writes_to_real_registers_count(dut: Any) -> None:
         for at in rng.sample(holes, 40):
             assert await page.master.read_dword(at) == 0, f"{at:#x} reads something"
         assert [await page.master.read_dword(at) for at in quiet] == before
+    await bench.finish()
+
+
+async def settled(bench: Bench) -> int:
+    """Accesses to rings and index words so far, once no more come."""
+    before, now = -1, 0
+    while before != now:
+        await ClockCycles(bench.dut.clk_i, 400)
+        before, now = now, sum(memory.accesses for memory in bench.memories)
+    return now
+
+
+@cocotb.test()
+async def configuration_is_checked_and_locked(dut: Any) -> None:
+    bench = Bench(dut)
+    await bench.start()
+    host, card = bench.pages
+    assert await host.read("id") == R.ENGINE_ID
+    assert await host.read("version") == R.ENGINE_VERSION | L.VERSION << 16
+    width = len(dut.m_axi_host_rdata)
+    assert [await page.read("caps") for page in (host, card)] == [width | 63 << 16, width | 63 << 16 | 1 << 24]
+
+    locked = [register.name for register in R.REGISTERS if register.meaning.endswith("; locked")]
+    assert len(locked) == 7
+    assert await host.read("status") == sum(R.STATUS_BITS[name] for name in ("TX_RUN", "RX_RUN", "LOCKED", "SIDE_RUN"))
+    for name in locked:
+        before = await host.read(name)
+        await host.write(name, before ^ 0x0000_F00F)
+        assert await host.read(name) == before, f"{name} changed while in use"
+    await host.master.write(R.offset("tx_start"), b"\xff\xff")  # half a register
+    assert await host.read("tx_start") == 0
+
+    # Each of these cannot run, and says so; put right, it runs.
+    for page, name, value in (
+        (host, "h2c_ring_log2", 13),
+        (card, "c2h_ring_log2", 11),
+        (host, "window_log2", 13),
+        (card, "window_log2", 31),
+        (card, "window_log2", 12 + 32),
+        (host, "window_base_hi", MASK),
+    ):
+        low = await page.read("window_base_lo")
+        await page.write("control", 0)
+        await bench.wait_off()
+        good = await page.read(name)
+        if name == "window_base_hi":
+            await page.write("window_base_lo", MASK)
+        await page.write(name, value)
+        for way in bench.directions:
+            way.start_at(0)
+        await page.write("control", 1)
+        side = 1 if name.startswith("c2h") else 0
+        await bench.wait_status(side, "TX_HALT")
+        assert await bench.pages[side].read("tx_cause") == R.CAUSES["CONFIG"], name
+        seen = await settled(bench)  # the other direction may start
+        await bench.pages[side].write("tx_prod", LINE)
+        assert await settled(bench) == seen
+        await page.write("control", 0)
+        await page.write(name, good)
+        await page.write("window_base_lo", low)
+        for way in bench.directions:
+            way.start_at(0)
+        await page.write("control", 1)
+        await bench.running()
+        await both_ways(bench, 1000)
     await bench.finish()

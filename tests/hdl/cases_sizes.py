@@ -9,7 +9,8 @@ from typing import Any
 
 import cocotb
 from cocotb.triggers import ClockCycles, Combine
-from hdl_bench import MASK, Bench
+from hdl_bench import Bench
+from hdl_model import MASK
 
 from vnetcard import layout as L
 

@@ -1,142 +1,32 @@
 """The surroundings of the engine in simulation: two memories, two register masters, and what must always hold.
 
-The memories apply a write burst only when they answer it, and bursts of different ids in any order, as an
-interconnect may: an index that does not wait for the responses of its data overtakes them here.  Every access
-is checked as it happens; what is wrong goes to ``Bench.wrong``, and ``Bench.finish`` fails on it.
+Every access is checked as it happens; what is wrong goes to ``Bench.wrong``, and ``Bench.finish`` fails on it.
 """
 
 from __future__ import annotations
 
 import logging
-import mmap
 import os
 import random
-from collections import deque
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from typing import Any
 
 import cocotb
 from cocotb.clock import Clock
-from cocotb.triggers import ClockCycles, Event, RisingEdge
-from cocotbext.axi import AxiBus, AxiLiteBus, AxiLiteMaster, AxiResp, AxiSlaveRead, AxiSlaveWrite
+from cocotb.triggers import ClockCycles
+from cocotbext.axi import AxiBus, AxiLiteBus, AxiLiteMaster
+from hdl_memory import Memory
+from hdl_model import MASK, Direction
+from hdl_ports import ReadPort, WritePort
 
-from vnetcard import _core
 from vnetcard import layout as L
 from vnetcard import registers as R
 from vnetcard.geometry import Geometry
-
-MASK = 0xFFFF_FFFF
 
 
 def random_base(rng: random.Random) -> int:
     """A bus address for a window: any multiple of 4 KiB that is not in the last GiB of the address space."""
     return (rng.getrandbits(64) & -4096) % ((1 << 64) - (1 << 30))
-
-
-class Memory:
-    """One side's window on its bus.  ``check_read`` and ``check_write`` see every access first."""
-
-    def __init__(self, name: str, base: int, size: int) -> None:
-        self.name = name
-        self.base = base
-        self.size = size
-        self.bytes = mmap.mmap(-1, size)
-        self.core = _core.Memory(self.bytes)
-        self.wrong: list[str] = []
-        self.bad_read: Callable[[int], bool] = lambda at: False
-        self.bad_write: Callable[[int], bool] = lambda at: False
-        self.check_read: Callable[[int, int], None] = lambda at, count: None
-        self.check_write: Callable[[int, bytes], None] = lambda at, data: None
-        self.bursts = 0  # of data, acknowledged without error
-        self.failed_at: list[int] = []  # bus addresses of failed read beats and write bursts
-        self.accesses = 0  # to index words and rings
-
-    def inside(self, address: int, count: int) -> int:
-        """Offset of a bus address in the window; an access outside is the one thing that must never be."""
-        at = address - self.base
-        self.accesses += not 0 <= at < L.QUEUE_OFFSET
-        if at < 0 or at + count > self.size:
-            self.wrong.append(f"{self.name}: access to {count} bytes at {address:#x}, outside the window")
-            raise ValueError("outside")
-        return at
-
-    async def read(self, address: int, count: int) -> bytes:
-        at = self.inside(address, count)
-        if self.bad_read(at):
-            self.failed_at.append(address)
-            raise ValueError("injected")
-        self.check_read(at, count)
-        return self.bytes[at : at + count]
-
-    def write(self, address: int, data: bytes) -> bool:
-        """Apply one whole burst; False: answer it with SLVERR."""
-        try:
-            at = self.inside(address, len(data))
-        except ValueError:
-            return False
-        if any(self.bad_write(n) for n in range(at, at + len(data), 4)):
-            self.failed_at.append(address)
-            return False
-        self.check_write(at, data)
-        self.bytes[at : at + len(data)] = data
-        return True
-
-
-class WritePort(AxiSlaveWrite):
-    """Takes bursts as they come, applies them late and, of different ids, in any order."""
-
-    DEPTH = 16
-
-    def __init__(self, bus: Any, clock: Any, reset: Any, memory: Memory, rng: random.Random) -> None:
-        self.memory = memory
-        self.rng = rng
-        self.slow = 0  # up to so many cycles before a burst is applied
-        self.pending: dict[int, deque[tuple[int, bytes]]] = {n: deque() for n in range(4)}
-        self.news = Event()
-        self.room = Event()
-        super().__init__(bus, clock, reset, target=memory, reset_active_level=False)
-        cocotb.start_soon(self._apply())
-
-    async def _process_write(self) -> None:
-        while True:
-            while sum(map(len, self.pending.values())) >= self.DEPTH:
-                self.room.clear()
-                await self.room.wait()
-            aw = await self.aw_channel.recv()
-            assert int(aw.awburst) == 1 and 1 << int(aw.awsize) == self.byte_lanes
-            data, strobes = bytearray(), 0
-            for n in range(int(aw.awlen) + 1):
-                w = await self.w_channel.recv()
-                assert int(w.wlast) == (n == int(aw.awlen)), "WLAST"
-                data += int(w.wdata).to_bytes(self.byte_lanes, "little")
-                strobes |= int(w.wstrb) << n * self.byte_lanes
-            # One run of bytes: all of it, a word at its start, the first 8 bytes, or all but these.
-            first, count = (strobes & -strobes).bit_length() - 1, strobes.bit_count()
-            assert strobes == ((1 << count) - 1) << first and first in (0, 8), f"strobes {strobes:#x}"
-            assert first + count == len(data) or (first == 0 and count in (4, 8)), f"strobes {strobes:#x}"
-            self.pending[int(aw.awid)].append((int(aw.awaddr) + first, bytes(data[first : first + count])))
-            self.news.set()
-
-    async def _apply(self) -> None:
-        clock = RisingEdge(self.clock)
-        while True:
-            waiting = [n for n, bursts in self.pending.items() if bursts]
-            if not waiting:
-                self.news.clear()
-                await self.news.wait()
-                continue
-            for _ in range(self.rng.randrange(self.slow + 1)):
-                await clock
-            chosen = self.rng.choice([n for n, bursts in self.pending.items() if bursts])
-            address, data = self.pending[chosen].popleft()
-            self.room.set()
-            b = self.b_channel._transaction_obj()
-            b.bid = chosen
-            good = self.memory.write(address, data)
-            b.bresp = AxiResp.OKAY if good else self.rng.choice((AxiResp.SLVERR, AxiResp.DECERR))
-            self.memory.bursts += good and chosen == 0
-            await self.b_channel.send(b)
 
 
 def stalls(rng: random.Random, busy: float) -> Iterator[bool]:
@@ -146,87 +36,6 @@ def stalls(rng: random.Random, busy: float) -> Iterator[bool]:
         for stalled, share in ((True, busy), (False, 1 - busy)):
             for _ in range(max(1, round(rng.expovariate(1 / (2 * mean * share))))):
                 yield stalled
-
-
-@dataclass
-class Direction:
-    """One direction as the bench knows it: the model that every access is checked against."""
-
-    name: str
-    source: Memory
-    sink: Memory
-    source_ring: int
-    sink_ring: int
-    size: int
-    prod_line: int
-    cons_line: int
-    target: int = 0  # last doorbell
-    published: int = 0
-    doorbells: set[int] = field(default_factory=set)
-    cons_doorbells: set[int] = field(default_factory=set)
-    publications: int = 0
-    moved: int = 0
-    hostile: bool = False  # the register writes make no sense: only containment is checked
-    start: int = 0  # at which it starts
-    starting: bool = False  # from start_at to restart
-
-    def start_at(self, start: int) -> None:
-        """Its next start will write this into both index words."""
-        self.start, self.starting = start, True
-
-    def restart(self) -> None:
-        """It runs anew: both sides must see where."""
-        self.starting = False
-        self.target = self.published = self.start
-        self.doorbells = set()
-        self.cons_doorbells = set()
-        assert self.sink.core.load32(self.prod_line) == self.start, f"{self.name}: the start is not at the consumer"
-        assert self.source.core.load32(self.cons_line) == self.start, f"{self.name}: the start is not at the producer"
-
-    def spans(self, start: int, stop: int) -> Iterator[tuple[int, int]]:
-        """Ring offsets and lengths of the bytes [start, stop), two where they wrap."""
-        left = (stop - start) & MASK
-        while left:
-            at = start & (self.size - 1)
-            count = min(left, self.size - at)
-            yield at, count
-            start, left = start + count, left - count
-
-    def put(self, start: int, data: bytes) -> None:
-        """Producer: store ``data`` at index ``start`` of the source ring."""
-        done = 0
-        for at, count in self.spans(start, start + len(data)):
-            self.source.bytes[self.source_ring + at : self.source_ring + at + count] = data[done : done + count]
-            done += count
-
-    def get(self, start: int, stop: int) -> bytes:
-        """Consumer: the bytes [start, stop) of the sink's ring."""
-        ring = self.sink_ring
-        return b"".join(self.sink.bytes[ring + at : ring + at + count] for at, count in self.spans(start, stop))
-
-    def unpublished(self, ring_at: int, count: int) -> bool:
-        """Do ``count`` bytes at this offset lie in [published, target)?"""
-        ahead = (ring_at - self.published) & (self.size - 1)
-        return ahead + count <= (self.target - self.published) & MASK
-
-    def on_prod_word(self, value: int) -> str | None:
-        """The engine publishes: its bytes must be there, and it must be what the producer said."""
-        if self.starting and value == self.start:
-            return None
-        if value not in self.doorbells:
-            return f"{self.name}: published {value:#x}, which no doorbell said"
-        step = (value - self.published) & MASK
-        if not 0 < step <= (self.target - self.published) & MASK:
-            return f"{self.name}: published {value:#x} after {self.published:#x}"
-        for at, count in self.spans(self.published, value):
-            a = self.source.bytes[self.source_ring + at : self.source_ring + at + count]
-            b = self.sink.bytes[self.sink_ring + at : self.sink_ring + at + count]
-            if a != b:
-                return f"{self.name}: {value:#x} is visible before its bytes at ring offset {at:#x}"
-        self.published = value
-        self.publications += 1
-        self.moved += step
-        return None
 
 
 class Page:
@@ -269,7 +78,7 @@ class Bench:
         self.memories = [Memory(name, base, window) for name, base in zip(L.SIDES, self.bases, strict=True)]
         logging.getLogger(f"cocotb.{dut._name}").setLevel(logging.ERROR)  # cocotbext logs each burst
         self.pages = [self.make_page(side) for side in L.SIDES]
-        self.reads: list[AxiSlaveRead] = []
+        self.reads: list[ReadPort] = []
         self.writes: list[WritePort] = []
         for memory in self.memories:
             self.attach(memory)
@@ -293,7 +102,7 @@ class Bench:
     def attach(self, memory: Memory) -> None:
         """Put a memory on its master; likewise."""
         bus = AxiBus.from_prefix(self.dut, f"m_axi_{memory.name}")
-        self.reads.append(AxiSlaveRead(bus.read, self.dut.clk_i, self.dut.rst_ni, memory, reset_active_level=False))
+        self.reads.append(ReadPort(bus.read, self.dut.clk_i, self.dut.rst_ni, memory, self.rng))
         self.writes.append(WritePort(bus.write, self.dut.clk_i, self.dut.rst_ni, memory, self.rng))
 
     @property
@@ -336,7 +145,7 @@ class Bench:
     def stall(self, busy: float, slow: int = 0) -> None:
         """Idle cycles and back-pressure on every channel, ``slow`` cycles at most until a write is applied."""
         for read, write in zip(self.reads, self.writes, strict=True):
-            write.slow = slow
+            write.slow = read.slow = slow
             for channel in (read.ar_channel, read.r_channel, write.aw_channel, write.w_channel, write.b_channel):
                 self._stall_channel(channel, busy)
 

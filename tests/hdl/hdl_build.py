@@ -98,7 +98,7 @@ def simulate(
     folder: Path,
     case: str,
     *,
-    module: str = "hdl_cases",
+    module: str,
     label: str = "",
     seed: str = "",
     random_start: bool = True,
@@ -150,7 +150,7 @@ def _judge(results: Path, case: str) -> str:
     return "it failed" if failed else ""
 
 
-def run(folder: Path, case: str, module: str = "hdl_cases") -> None:
+def run(folder: Path, case: str, module: str) -> None:
     """Run one case of ``module``; the simulator's output is shown when it fails."""
     show(simulate(folder, case, module=module))
 

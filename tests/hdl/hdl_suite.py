@@ -8,7 +8,17 @@ from pathlib import Path
 
 HERE = Path(__file__).parent
 
-MODULES = ("hdl_cases", "cases_sizes", "cases_registers")
+MODULES = (
+    "cases_moving",
+    "cases_sizes",
+    "cases_places",
+    "cases_errors",
+    "cases_side",
+    "cases_reset",
+    "cases_hostile",
+    "cases_registers",
+    "cases_interrupts",
+)
 """Files of cases that ``test_engine.py`` runs at every width, calm and stalled."""
 
 SWEEPS = ()

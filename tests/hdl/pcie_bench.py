@@ -9,7 +9,9 @@ from cocotb.triggers import Event
 from cocotbext.axi import Region
 from cocotbext.pcie.core import RootComplex
 from cocotbext.pcie.core.caps import PciCapId
-from hdl_bench import MASK, Bench, Memory, Page
+from hdl_bench import Bench, Page
+from hdl_memory import Memory
+from hdl_model import MASK
 from pcie_shim import PcieShim
 
 from vnetcard import registers as R

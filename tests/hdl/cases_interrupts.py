@@ -1,0 +1,87 @@
+"""Interrupts: which event raises which, and that none is lost."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import cocotb
+from cocotb.triggers import ClockCycles, RisingEdge
+from hdl_bench import Bench
+from hdl_model import MASK
+from hdl_traffic import LINE
+
+from vnetcard import registers as R
+
+
+@cocotb.test()
+async def interrupts_follow_mask_and_clearing(dut: Any) -> None:
+    bench = Bench(dut)
+    await bench.start()
+    host, card = bench.pages
+    way = bench.directions[0]
+
+    async def levels() -> tuple[int, int]:
+        await ClockCycles(dut.clk_i, 4)
+        return int(host.irq.value), int(card.irq.value)
+
+    assert await levels() == (0, 0)
+    way.put(0, bench.rng.randbytes(LINE))
+    await bench.ring_prod(0, LINE)
+    await bench.wait_until(lambda: way.published == LINE, "published")
+    await ClockCycles(dut.clk_i, 100)
+    assert await levels() == (0, 1)
+    assert way.sink.core.load32(way.prod_line) == LINE
+    assert await card.read("irq_status") == R.IRQ_BITS["RX_PROD"]
+    await card.write("irq_enable", MASK & ~R.IRQ_BITS["RX_PROD"])
+    assert await levels() == (0, 0)
+    await card.write("irq_enable", R.IRQ_BITS["RX_PROD"])
+    assert await levels() == (0, 1)
+    await card.write("irq_status", MASK & ~R.IRQ_BITS["RX_PROD"])
+    assert await levels() == (0, 1)
+    await card.write("irq_status", R.IRQ_BITS["RX_PROD"])
+    assert await levels() == (0, 0)
+    await bench.ring_cons(1, LINE)
+    await bench.wait_until(lambda: way.source.core.load32(way.cons_line) == LINE, "cons returned")
+    await ClockCycles(dut.clk_i, 100)
+    assert await levels() == (1, 0)
+    assert await host.read("irq_status") == R.IRQ_BITS["TX_CONS"]
+    await bench.finish()
+
+
+@cocotb.test()
+async def event_in_the_cycle_of_its_clearing_stays(dut: Any) -> None:
+    """Clears irq_status again and again while it publishes, until three clearings have met an event."""
+    bench = Bench(dut)
+    await bench.start()
+    way, card = bench.directions[0], bench.pages[1]
+    regs = dut.i_regs_card
+    met = 0
+
+    async def watch() -> None:
+        nonlocal met
+        event = False
+        while True:
+            await RisingEdge(dut.clk_i)
+            if event:
+                assert int(regs.irq_status_q.value) & R.IRQ_BITS["RX_PROD"], "an event was lost"
+            event = bool(int(regs.rx_prod_event_i.value))
+            met += event and bool(int(regs.irq_clear.value))
+
+    async def clear() -> None:
+        while True:
+            await card.write("irq_status", MASK)
+            await ClockCycles(dut.clk_i, bench.rng.randint(1, 5))
+
+    tasks = [cocotb.start_soon(job()) for job in (watch, clear)]
+    tries = 0
+    while met < 3:
+        tries += 1
+        assert tries < 500, "no clearing met an event"
+        prod = way.target + LINE
+        way.put(prod - LINE, bench.rng.randbytes(LINE))
+        await bench.ring_prod(0, prod)
+        await bench.wait_until(lambda prod=prod: way.published == prod, "published")
+        await bench.ring_cons(1, prod)
+    for task in tasks:
+        task.cancel()
+    await bench.finish()

@@ -1,0 +1,158 @@
+"""The side blocks cross by themselves: whole, in order, when asked, and once before anything else."""
+
+from __future__ import annotations
+
+import struct
+from typing import Any
+
+import cocotb
+from cocotb.triggers import ClockCycles
+from hdl_bench import Bench
+from hdl_memory import Memory
+from hdl_traffic import both_ways
+
+from vnetcard import layout as L
+from vnetcard import registers as R
+
+WORDS = struct.Struct("<16I")
+HEAD = 8
+
+
+def line(memory: Memory, side: int) -> tuple[int, ...]:
+    """The control line of ``side`` as ``memory`` has it."""
+    return WORDS.unpack_from(memory.bytes, L.side_offset(side))
+
+
+def store(bench: Bench, side: int, version: int) -> None:
+    """``side`` stores a line of which every word says its version."""
+    WORDS.pack_into(bench.memories[side].bytes, L.side_offset(side), *(16 * [version]))
+
+
+async def rung(bench: Bench, side: int, value: int) -> None:
+    """Ring ``side``'s bell and wait until the engine says that the block is there."""
+    await bench.pages[side].write("side_bell", value)
+    await done(bench, side, value)
+
+
+async def done(bench: Bench, side: int, value: int) -> None:
+    for _ in range(2000):
+        if await bench.pages[side].read("side_done") == value:
+            return
+    raise AssertionError(f"{L.SIDES[side]}: side_done never says {value}")
+
+
+@cocotb.test()
+async def coming_up_copies_both_blocks_first(dut: Any) -> None:
+    """Before the first index word of a generation is written, each side has the other's block."""
+    bench = Bench(dut)
+    arrived: list[str] = []
+
+    def watch(side: int) -> None:
+        check = bench.memories[side].check_write
+
+        def note(at: int, data: bytes) -> None:
+            check(at, data)
+            arrived.append("head" if len(data) == HEAD else "word" if len(data) == 4 else "body")
+
+        bench.memories[side].check_write = note
+
+    for side in (0, 1):
+        watch(side)
+    for version in range(1, 7):
+        arrived.clear()
+        for side in (0, 1):
+            store(bench, side, version)
+        await (bench.start() if version == 1 else bench.restart(64 * version))
+        assert arrived.index("word") > max(n for n, what in enumerate(arrived) if what == "head"), arrived
+        assert arrived.count("head") == arrived.count("body") == 2
+        for side in (0, 1):
+            assert line(bench.memories[1 - side], side) == line(bench.memories[side], side)
+    await bench.finish()
+
+
+@cocotb.test()
+async def bell_during_a_copy_leads_to_one_more(dut: Any) -> None:
+    """However fast the bells ring, the last line arrives, and side_done never promises more than has arrived."""
+    bench = Bench(dut)
+    await bench.start()
+    rng = bench.rng
+    for side in (0, 1):
+        page, peer = bench.pages[side], bench.memories[1 - side]
+        await bench.pages[1 - side].write("irq_enable", R.IRQ_BITS["SIDE"])
+        for version in range(1, 60):
+            store(bench, side, version)
+            await page.write("side_bell", version)
+            await ClockCycles(dut.clk_i, rng.choice((0, 0, rng.randrange(40))))
+            promised = await page.read("side_done")
+            there = line(peer, side)
+            assert there[0] >= promised, f"side_done says {promised}, the peer sees {there[0]}"
+            assert min(there[HEAD // 4 :]) >= there[0], f"the epoch came before the rest: {there}"
+        await done(bench, side, version)
+        assert line(peer, side) == line(bench.memories[side], side)
+        other = bench.pages[1 - side]
+        assert await other.read("irq_status") & R.IRQ_BITS["SIDE"]
+        assert int(other.irq.value)
+        await other.write("irq_status", R.IRQ_BITS["SIDE"])
+        await ClockCycles(dut.clk_i, 3)
+        assert not int(other.irq.value)
+    await bench.finish()
+
+
+@cocotb.test()
+async def side_block_error_halts_its_side_alone(dut: Any) -> None:
+    """An error on any beat of the read, on the body or on the head: named, not completed, and nobody else halts."""
+    bench = Bench(dut)
+    await bench.start()
+    beat = len(dut.m_axi_host_rdata) // 8
+    version = 0
+    for side in (0, 1):
+        page, mine, peer = bench.pages[side], bench.memories[side], bench.memories[1 - side]
+        offset, last = L.side_offset(side), 0
+        faults = [("READ", at) for at in range(0, L.LINE, beat)] + [("WRITE", HEAD), ("WRITE", 0)]
+        for cause, bad in faults:
+            version += 1
+            store(bench, side, version)
+            if cause == "READ":
+                mine.bad_read = lambda at, bad=bad, offset=offset: at == offset + bad
+            else:
+                peer.bad_write = lambda at, bad=bad, offset=offset: at == offset + bad
+            traffic = cocotb.start_soon(both_ways(bench, 500))
+            before = line(peer, side)
+            await page.write("side_bell", version)
+            await bench.wait_status(side, "SIDE_HALT")
+            await ClockCycles(dut.clk_i, 100)
+            assert await page.read("side_cause") == R.CAUSES[cause]
+            assert await page.read64("side_error_addr") == (mine if cause == "READ" else peer).failed_at[0] & -beat
+            assert await page.read("irq_status") & R.IRQ_BITS["SIDE_HALT"]
+            assert await page.read("side_done") == last
+            assert line(peer, side)[: HEAD // 4] == before[: HEAD // 4], "the head of a block that failed was written"
+            await page.write("side_bell", version)  # not heard
+            await traffic
+            mine.bad_read = peer.bad_write = lambda at: False
+            for memory in (mine, peer):
+                memory.failed_at.clear()
+            await page.write("irq_status", R.IRQ_BITS["SIDE_HALT"])
+            await page.write("reset", R.RESET_BITS["SIDE"])
+            await done(bench, side, version)
+            last = version
+            assert await page.read("side_cause") == R.CAUSES["NONE"]
+            assert line(peer, side) == line(mine, side)
+    await bench.finish()
+
+
+@cocotb.test()
+async def side_copy_may_be_reset_at_any_cycle(dut: Any) -> None:
+    bench = Bench(dut)
+    await bench.start()
+    for version in range(1, 40):
+        side = version % 2
+        page = bench.pages[side]
+        traffic = cocotb.start_soon(both_ways(bench, 300))
+        store(bench, side, version)
+        await page.write("side_bell", version)
+        await ClockCycles(dut.clk_i, bench.rng.randrange(60))
+        await page.write("reset", R.RESET_BITS["SIDE"])
+        await done(bench, side, version)
+        assert line(bench.memories[1 - side], side) == line(bench.memories[side], side)
+        await traffic
+    await bench.finish()

@@ -1,0 +1,58 @@
+"""One side's window in simulation: bytes that both the engine's bus and the project's own code see."""
+
+from __future__ import annotations
+
+import mmap
+from collections.abc import Callable
+
+from vnetcard import _core
+from vnetcard import layout as L
+
+
+class Memory:
+    """One side's window on its bus.  ``check_read`` and ``check_write`` see every access first."""
+
+    def __init__(self, name: str, base: int, size: int) -> None:
+        self.name = name
+        self.base = base
+        self.size = size
+        self.bytes = mmap.mmap(-1, size)
+        self.core = _core.Memory(self.bytes)
+        self.wrong: list[str] = []
+        self.bad_read: Callable[[int], bool] = lambda at: False
+        self.bad_write: Callable[[int], bool] = lambda at: False
+        self.check_read: Callable[[int, int], None] = lambda at, count: None
+        self.check_write: Callable[[int, bytes], None] = lambda at, data: None
+        self.bursts = 0  # of data, acknowledged without error
+        self.failed_at: list[int] = []  # bus addresses of failed read beats and write bursts
+        self.accesses = 0  # to index words and rings
+
+    def inside(self, address: int, count: int) -> int:
+        """Offset of a bus address in the window; an access outside is the one thing that must never be."""
+        at = address - self.base
+        self.accesses += not 0 <= at < L.QUEUE_OFFSET
+        if at < 0 or at + count > self.size:
+            self.wrong.append(f"{self.name}: access to {count} bytes at {address:#x}, outside the window")
+            raise ValueError("outside")
+        return at
+
+    async def read(self, address: int, count: int) -> bytes:
+        at = self.inside(address, count)
+        if self.bad_read(at):
+            self.failed_at.append(address)
+            raise ValueError("injected")
+        self.check_read(at, count)
+        return self.bytes[at : at + count]
+
+    def write(self, address: int, data: bytes) -> bool:
+        """Apply one whole burst; False: answer it with SLVERR."""
+        try:
+            at = self.inside(address, len(data))
+        except ValueError:
+            return False
+        if any(self.bad_write(n) for n in range(at, at + len(data), 4)):
+            self.failed_at.append(address)
+            return False
+        self.check_write(at, data)
+        self.bytes[at : at + len(data)] = data
+        return True
