@@ -13,13 +13,14 @@ import importlib.util
 import os
 import platform
 import shutil
+import signal
 import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import IO, Final
 
 from vnetcard import simbus
 from vnetcard.errors import ConfigError, VnetcardError
@@ -29,6 +30,7 @@ WIDTHS: Final = (64, 128, 256, 512)
 TOP: Final = "vnc_dma_top"
 LIBRARY: Final = "libvncsim.so"
 LAST_LINES: Final = 12
+STALE_S: Final = 86400
 KEEP: Final = 8
 """Builds that stay in the cache; the one used longest ago goes first."""
 
@@ -142,7 +144,8 @@ def library(width: int, *, trace: bool, tell: _TELL) -> Path:
                 if not made.exists():
                     _build(cache, name, tools, rtl, width, trace=trace, tell=tell)
             _forget_old(cache, keep=made.parent)
-        os.utime(made.parent)
+        with contextlib.suppress(PermissionError):  # somebody else's cache serves as well
+            os.utime(made.parent)
     except OSError as error:
         raise ConfigError(
             f"cannot keep the simulator in {cache} ({error.strerror or error}): set XDG_CACHE_HOME"
@@ -165,7 +168,10 @@ def _build(cache: Path, name: str, tools: Tools, rtl: Path, width: int, *, trace
     """Build in a folder of its own, and give it its name when it is whole."""
     began = time.monotonic()
     log = cache / f"{name}.log"
-    with tempfile.TemporaryDirectory(prefix=f"{name}.", dir=cache) as folder, log.open("w") as output:
+    with (
+        tempfile.TemporaryDirectory(prefix=f"{name}.", dir=cache, ignore_cleanup_errors=True) as folder,
+        log.open("w") as output,
+    ):
         work = Path(folder)
         (work / "vnc_simbus.h").write_text(simbus_header())
         environment = os.environ | {"VERILATOR_ROOT": str(tools.root), "LC_ALL": "C"}
@@ -174,10 +180,7 @@ def _build(cache: Path, name: str, tools: Tools, rtl: Path, width: int, *, trace
         tell(f"building the simulator, {width} bit{', with trace' if trace else ''}: verilating")
         commands = (_verilate(tools, rtl, work, width, trace=trace), _compile(work))
         for command, then in zip(commands, (" ... compiling", " ... "), strict=True):
-            done = subprocess.run(
-                command, stdout=output, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, env=environment, check=False
-            )
-            if done.returncode:
+            if _run(command, output, environment):
                 last = log.read_text(errors="replace").splitlines()[-LAST_LINES:]
                 tell("\n".join([" ... failed; its last lines:", *last, ""]))
                 raise BuildFailed(f"the simulator was not built: {Path(command[0]).name} failed; see {log}")
@@ -188,6 +191,24 @@ def _build(cache: Path, name: str, tools: Tools, rtl: Path, width: int, *, trace
         whole.rename(cache / name)
     log.unlink()
     tell(f"done in {time.monotonic() - began:.0f} s\n")
+
+
+def _run(command: list[str], output: IO[str], environment: dict[str, str]) -> int:
+    """Its exit status.  Interrupted, it takes the compilers that it has started along."""
+    process = subprocess.Popen(
+        command,
+        stdout=output,
+        stderr=subprocess.STDOUT,
+        stdin=subprocess.DEVNULL,
+        env=environment,
+        process_group=0,
+    )
+    try:
+        return process.wait()
+    finally:
+        if process.returncode is None:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
 
 
 def _verilate(tools: Tools, rtl: Path, work: Path, width: int, *, trace: bool) -> list[str]:
@@ -225,11 +246,19 @@ def _compile(work: Path) -> list[str]:
 
 
 def _forget_old(cache: Path, *, keep: Path) -> None:
-    builds = sorted((path for path in cache.iterdir() if path.is_dir() and (path / LIBRARY).exists()), key=_used)
-    for path in builds[:-KEEP]:
-        if path != keep:
+    """Remove builds beyond KEEP, and what killed builders left a day ago or more."""
+    entries = sorted(cache.iterdir(), key=_used)
+    builds = [path for path in entries if (path / LIBRARY).exists()]
+    left = [path for path in entries if path not in builds and _used(path) < time.time() - STALE_S]
+    for path in [*builds[:-KEEP], *left]:
+        if path.is_dir() and path != keep:
             shutil.rmtree(path, ignore_errors=True)
+        elif not path.is_dir():
+            path.unlink(missing_ok=True)
 
 
 def _used(path: Path) -> float:
-    return path.stat().st_mtime
+    try:
+        return path.stat().st_mtime
+    except FileNotFoundError:  # another one tidies up as well
+        return 0.0

@@ -8,7 +8,7 @@ import mmap
 import os
 import platform
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from vnetcard import layout as L
@@ -26,11 +26,12 @@ RING_OFFSET = {L.DIRECTIONS[0]: 0x10000, L.DIRECTIONS[1]: 0x20000}
 RING_BYTES = 1 << 16
 
 
-def wait_until(what: str, true) -> None:  # type: ignore[no-untyped-def]
-    """Return once ``true()`` holds; AssertionError naming ``what`` after LIMIT."""
-    deadline = time.monotonic() + LIMIT
+def wait_until(what: str, true: Callable[[], object], *, limit: float = LIMIT) -> None:
+    """Return once ``true()`` holds; TimeoutError naming ``what`` after ``limit`` seconds."""
+    deadline = time.monotonic() + limit
     while not true():
-        assert time.monotonic() < deadline, f"not within {LIMIT:.0f} s: {what}"
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"not within {limit:.0f} s: {what}")
         time.sleep(0.0005)
 
 

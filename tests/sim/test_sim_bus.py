@@ -49,6 +49,8 @@ def test_ring_bytes_arrive_at_the_same_offsets(sender: int) -> None:
     direction = L.DIRECTIONS[sender]
     with engine() as (_, cards):
         prod = 0
+        neighbour = L.queue_offset(0) + L.QUEUE_LINES[f"{direction}_prod"] + 4
+        cards[1 - sender].memory.store32(neighbour, 0x5A5A)
         for _ in range(60):  # several times around the ring
             data = chance.randbytes(L.LINE * chance.randint(1, 120))
             begun, prod = prod, send(cards, sender, prod, data)
@@ -58,6 +60,7 @@ def test_ring_bytes_arrive_at_the_same_offsets(sender: int) -> None:
                 place = RING_OFFSET[direction] + (begun + at) % RING_BYTES
                 assert cards[1 - sender].memory.read(place, L.LINE) == data[at : at + L.LINE]
         assert prod > RING_BYTES
+        assert cards[1 - sender].memory.load32(neighbour) == 0x5A5A, "an index is written with four strobes"
 
 
 def test_doorbells_rung_as_fast_as_possible_all_count() -> None:
@@ -160,13 +163,16 @@ def halted(cards: Pair) -> bool:
     return any(card.read("status") & bits for card in cards)
 
 
-@pytest.mark.parametrize("what", ["host-read-slverr", "host-read-decerr", "card-write-slverr", "card-write-decerr"])
+@pytest.mark.parametrize(
+    "what", ["host-read-slverr@40", "host-read-decerr@40", "card-write-slverr@40", "card-write-decerr@41"]
+)
 def test_an_injected_error_halts_the_direction_and_a_reset_heals_it(what: str) -> None:
-    with engine("--inject", f"{what}@40") as (simulation, cards):
+    with engine("--inject", what) as (simulation, cards):
         host, card = cards
         prod = 0
         while not (status := host.read("status")) & R.STATUS_BITS["TX_HALT"]:
             assert prod < 100 * L.LINE, "no error came"
+            host.memory.write(RING_OFFSET["h2c"] + prod, b"\xee" * L.LINE)
             prod += L.LINE
             host.ring("tx_prod", prod)
             wait_until(
@@ -176,6 +182,8 @@ def test_an_injected_error_halts_the_direction_and_a_reset_heals_it(what: str) -
         assert status & R.STATUS_BITS["RX_RUN"], "the other direction goes on"
         causes = {"read": ("READ", "WAKEUP_READ"), "write": ("WRITE", "PROD_WRITE")}[what.split("-")[1]]
         assert host.read("tx_cause") in [R.CAUSES[cause] for cause in causes]
+        if host.read("tx_cause") in (R.CAUSES["READ"], R.CAUSES["WRITE"]):
+            assert card.memory.read(RING_OFFSET["h2c"] + prod - L.LINE, L.LINE) == bytes(L.LINE), "it was not written"
         host.write("tx_start", 0)
         host.write("reset", R.RESET_BITS["TX"])
         wait_until("it runs again", lambda: host.read("status") & R.STATUS_BITS["TX_RUN"])
@@ -190,6 +198,28 @@ def cycles_for(*options: str, lines: int) -> int:
         began = cards[0].read("cycles_lo")
         send(cards, L.HOST, 0, bytes(L.LINE * lines))
         return cards[0].read("cycles_lo") - began
+
+
+def test_a_burst_that_hangs_is_never_answered_and_a_card_put_back_has_forgotten_it() -> None:
+    with engine("--inject", "card-write-hang@60") as (simulation, cards):
+        host, card = cards
+        prod = 0
+        while host.line("h2c_cons") == prod:  # as long as each one comes back
+            prod += L.LINE
+            host.ring("tx_prod", prod)
+            with contextlib.suppress(TimeoutError):
+                wait_until("it arrives", lambda: card.line("h2c_prod") == prod, limit=3)  # noqa: B023
+            card.ring("rx_cons", card.line("h2c_prod"))
+            with contextlib.suppress(TimeoutError):
+                wait_until("its cons arrives", lambda: host.line("h2c_cons") == prod, limit=3)  # noqa: B023
+            assert prod < 100 * L.LINE, "nothing hung"
+        wait_until("it sleeps all the same", lambda: host.bus.load32(simbus.HEADER["asleep"]) == 1)
+        for event in ("removed", "returned"):
+            simulation.process.send_signal(signal.SIGUSR1)
+            simulation.event(event)
+        wait_until("it is back", lambda: host.read("id") == R.ENGINE_ID)
+        bring_up(cards)
+        assert send(cards, L.HOST, 0, bytes(L.LINE)) == L.LINE
 
 
 def test_latency_of_the_hosts_bus_takes_simulated_time() -> None:

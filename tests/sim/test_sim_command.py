@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import shutil
 import signal
@@ -101,6 +102,35 @@ def test_a_failed_build_shows_the_last_lines_and_names_the_log(tmp_path: Path) -
     assert last.startswith("vnetcard-sim: error: the simulator was not built: verilator failed; see ")
     assert "syntax error" in Path(last.rpartition(" ")[2]).read_text()
     assert not list((tmp_path / "cache/vnetcard/sim").glob("*/"))
+
+
+@hdl
+@slow
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_build_leaves_no_compiler_and_no_folder(tmp_path: Path, number: int) -> None:
+    need_simulator()
+    with started([*COMMAND, new_name()], env={"XDG_CACHE_HOME": str(tmp_path)}) as process:
+        assert process.stderr is not None
+        said = ""
+        while "compiling" not in said:
+            said += process.stderr.read(1)
+        wait_until("a compiler runs", lambda: compilers(tmp_path))
+        process.send_signal(number)
+        assert process.wait(30) == 130
+        assert process.stderr.read().endswith(f"vnetcard-sim: interrupted by {signal.Signals(number).name}\n")
+    assert compilers(tmp_path) == []
+    assert [path for path in (tmp_path / "vnetcard/sim").iterdir() if path.is_dir()] == []
+
+
+def compilers(cache: Path) -> list[str]:
+    """Processes that have to do with ``cache``, but for the simulator itself."""
+    found = []
+    for entry in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):
+            command = entry.read_bytes().replace(b"\0", b" ").decode(errors="replace")
+            if str(cache) in command:
+                found.append(command)
+    return found
 
 
 @hdl

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import threading
@@ -12,10 +13,10 @@ from pathlib import Path
 
 import pytest
 from engine_lab import LIMIT, assert_books_balance, iperf3, joined, own, pinging
-from needs import need
-from programs import VNETCARD, run, started
+from needs import need, skip_or_fail
+from programs import NOBODY, OPEN_TUN, VNETCARD, as_nobody, home_of_nobody, run, started
 from restarts import OUTAGE, until
-from simulation import need_simulator
+from simulation import need_simulator, new_name
 from traffic import V4, assert_no_bad_checksums, assert_stream_arrives
 
 from vnetcard import layout as L
@@ -215,6 +216,24 @@ def test_the_demo_loses_nothing_and_leaves_nothing() -> None:
     assert "all 10 sizes, both directions: 0% loss" in outcome.stdout
     assert outcome.stdout.count(" lost 0") == 2
     assert "engine: h2c " in outcome.stdout
+    assert demo_traces() <= before
+
+
+def test_the_demo_as_an_ordinary_user_needs_no_root(build_cache: Path) -> None:
+    need_simulator()
+    if run(as_nobody([need("unshare"), "--user", "--map-root-user", "--net", "--mount", "true"])).status:
+        skip_or_fail("users may not make namespaces here")
+    before = demo_traces()
+    with SimProcess(new_name()):  # so that it is built, in a cache that nobody may read
+        pass
+    with home_of_nobody() as home:
+        shutil.copytree(build_cache, home / ".cache", ignore=shutil.ignore_patterns("types", "hdl*"))
+        script = f"{OPEN_TUN}\nchown -R {NOBODY} {home}"
+        command = as_nobody([*VNETCARD, "demo", "--sim", "--count", "2"], script)
+        outcome = run(command, env={"HOME": str(home), "TMPDIR": str(home), "XDG_CACHE_HOME": str(home / ".cache")})
+    assert (outcome.status, outcome.stderr) == (0, "")
+    assert "not root: using a user namespace" in outcome.stdout
+    assert "all 10 sizes, both directions: 0% loss" in outcome.stdout
     assert demo_traces() <= before
 
 

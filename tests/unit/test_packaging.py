@@ -51,6 +51,13 @@ def test_wheel_has_every_module_of_the_tree(wheel: list[str]) -> None:
     assert tree - set(wheel) == set()
 
 
+def test_wheel_has_what_the_simulator_is_built_from(wheel: list[str]) -> None:
+    sources = [*(ROOT / "sim/cpp").iterdir(), *(ROOT / "hdl/rtl").iterdir()]
+    assert len(sources) > 10
+    wanted = {f"vnetcard/{path.relative_to(ROOT)}" for path in sources} | {"vnetcard/_c/vnc_layout.h"}
+    assert wanted - set(wheel) == set()
+
+
 def test_wheel_is_typed(wheel: list[str]) -> None:
     assert "vnetcard/py.typed" in wheel
     assert "vnetcard/_core.pyi" in wheel
