@@ -31,6 +31,7 @@ class Page:
     side_bell_heard: bool = False
     side_done: int = 0
     side_state: str = "off"
+    side_up: bool = False  # copied at least once since it left off
     side_cause: int = 0
     side_address: int = 0
 
@@ -69,6 +70,7 @@ class SoftEngine:
 
     ``interrupt(side, bits)`` is called when irq_status and irq_enable have a bit in common.  ``broken`` is
     asked with what is done ("read" or "write"), side and offset before each transfer: True makes it fail.
+    ``stuck``: a memory holds back what is under way, so no direction leaves drain.
     """
 
     def __init__(self, memories: tuple[Memory, Memory], *, data_width: int = 64) -> None:
@@ -76,7 +78,7 @@ class SoftEngine:
         self.data_width = data_width
         self.interrupt: Callable[[int, int], None] = lambda side, bits: None
         self.broken: Callable[[str, int, int], bool] = lambda what, side, offset: False
-        self.removed = False
+        self.removed = self.stuck = False
         self.power_up()
 
     def power_up(self) -> None:
@@ -157,6 +159,10 @@ class SoftEngine:
             case "side_bell":
                 page.side_bell_heard = page.side_state == "run"
         page.words[name] = value
+        if all(page.enabled for page in self.pages):
+            for page in self.pages:
+                if page.side_state == "off":  # coming up, each block goes across without being asked
+                    page.side_state, page.side_bell_heard, page.side_up = "run", True, False
 
     def _ring(self, way: Way, what: str, value: int) -> None:
         if way.state == "run":  # heard in Run only
@@ -184,9 +190,9 @@ class SoftEngine:
 
     def _step_side(self, page: Page, both: bool) -> bool:
         if not both:
-            page.side_state, page.side_bell_heard = "off", False
+            page.side_state, page.side_bell_heard, page.side_up = "off", False, False
             return False
-        if page.side_state == "halt" or (page.side_state == "run" and not page.side_bell_heard):
+        if page.side_state != "run" or not page.side_bell_heard:
             return False
         page.side_bell_heard, taken = False, page["side_bell"]
         at, peer = L.side_offset(page.side), 1 - page.side
@@ -199,11 +205,13 @@ class SoftEngine:
             page.side_cause, page.side_address = R.CAUSES[error.args[1]], error.args[2]
             self._raise(page.side, "SIDE_HALT")
             return True
-        page.side_state, page.side_done = "run", taken
+        page.side_up, page.side_done = True, taken
         self._raise(peer, "SIDE")
         return True
 
     def _step_way(self, way: Way, both: bool) -> bool:
+        if way.state == "drain" and self.stuck:
+            return False
         if way.state == "drain" or not both:
             was, way.state = way.state, "off"
             way.rung.clear()
@@ -213,7 +221,7 @@ class SoftEngine:
             return False
         try:
             if way.state == "off":
-                if not all(page.side_state == "run" for page in self.pages):
+                if not all(page.side_up for page in self.pages):
                     return False
                 self._start(way)
                 return True

@@ -21,7 +21,13 @@ class Crossing(Protocol):
         """This side's block has changed; with ``wait``, return once the peer can see it, as for ``announce``."""
 
     def reset_directions(self) -> None:
-        """This side's pumps are held and its indices 0: what they published before is forgotten on the way too."""
+        """This side's pumps are held and its indices 0: what they published before is forgotten on the way too.
+
+        Done when ``not_ready`` says None, which may be later.
+        """
+
+    def not_ready(self) -> str | None:
+        """Why packets cannot move yet, in words; None: they can."""
 
     def fault(self) -> str | None:
         """What has stopped by itself, in words; None while all is well."""
@@ -62,6 +68,9 @@ class SharedMemory:
 
     def reset_directions(self) -> None:
         pass
+
+    def not_ready(self) -> str | None:
+        return None
 
     def fault(self) -> str | None:
         return None

@@ -25,6 +25,8 @@ TIMEOUT_CYCLES: Final = 1 << 24
 """Cycles that a memory may leave a transaction waiting: 67 ms at 250 MHz; PCIe's own limit is 50 ms."""
 WAIT_LIMIT: Final = 10.0
 """Seconds for what takes the engine microseconds; a simulator on a busy machine takes longer."""
+START_LIMIT: Final = 1.0
+"""Seconds to wait for a direction to start; when it takes longer, the link waits, and its owner goes on."""
 LOOK_EVERY: Final = 50e-6
 """Seconds between two looks at a register that is waited for."""
 
@@ -246,16 +248,28 @@ class Engine:
         return self._read("side_done") == self._bell or not self._status() & _STATUS["SIDE_RUN"]
 
     def reset_directions(self) -> None:
-        """Forget what was rung; both directions run from index 0, unless one halted or the peer is not there."""
+        """Forget what was rung; both directions start anew, from index 0.
+
+        Returns when they run.  It does not wait for what may take long, see ``not_ready``: a peer that is not
+        there, a halt, a peer whose block cannot cross, a memory that holds back what is under way.
+        """
         if not self._enabled:
             return
         self._write("reset", R.RESET_BITS["TX"] | R.RESET_BITS["RX"])
         self._status()  # pushes the write ahead of it; what it says may be from before
-        self._until(self._started, "both directions have to start anew")
+        deadline = self._clock() + START_LIMIT
+        while not self._started() and self._clock() < deadline:
+            self._sleep(LOOK_EVERY)
 
     def _started(self) -> bool:
         status = self._status()
         return status & _RUNNING == _RUNNING or bool(status & _HALTED) or not status & _STATUS["SIDE_RUN"]
+
+    def not_ready(self) -> str | None:
+        """Which directions do not run, in words; None: packets may move."""
+        status, ways = self._status(), (("TX", self._side), ("RX", 1 - self._side))
+        off = [L.DIRECTIONS[n] for prefix, n in ways if not status & _STATUS[f"{prefix}_RUN"]]
+        return f"the engine has not started {' and '.join(off)}" if off else None
 
     def fault(self) -> str | None:
         """What halted, and why, in words; None while all is well or the peer is not there."""

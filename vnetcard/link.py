@@ -283,6 +283,9 @@ class Link:
         if fault := self._crossing.fault():
             self._break(LinkState.HALTED, fault)
             return
+        if why := self._crossing.not_ready():
+            self._become(LinkState.HANDSHAKE, why)
+            return
         self._ends.hold()
         self._settle(final)
         agreement = self._negotiate(features, mtu)

@@ -207,14 +207,13 @@ def test_tell_without_waiting_only_rings(bench: Bench) -> None:
 
 def test_a_count_left_by_an_earlier_owner_is_not_taken_for_an_answer(bench: Bench) -> None:
     bench.start()
-    bench.host.tell()
     again = bench.driver(L.HOST)
-    again.attach()
-    again.announce()
-    bench.work()
-    bench.say(L.HOST, "answered", 77)
-    again.tell()
-    assert bench.word(L.CARD, L.HOST, "answered") == 77
+    for count in range(1, 5):
+        again.attach()
+        bench.model.pages[L.HOST].side_done = count
+        bench.say(L.HOST, "epoch", 70 + count)
+        again.announce()
+        assert bench.word(L.CARD, L.HOST, "epoch") == 70 + count
 
 
 def test_without_a_peer_nobody_waits(bench: Bench) -> None:
@@ -246,6 +245,19 @@ def test_reset_forgets_what_was_rung_and_returns_when_both_run(bench: Bench) -> 
     assert bench.register(L.HOST, "status") & 0x11 == 0x11
     at = L.queue_offset(0) + L.QUEUE_LINES["h2c_prod"]
     assert bench.memories[L.CARD].load32(at) == 0
+
+
+def test_reset_does_not_wait_for_long_and_tells_what_is_missing(bench: Bench) -> None:
+    bench.start()
+    assert bench.host.not_ready() is None
+    bench.works = False
+    bench.host.reset_directions()
+    assert bench.now < 2
+    assert bench.host.not_ready() == "the engine has not started h2c and c2h"
+    bench.work()
+    assert bench.host.not_ready() is None
+    bench.model.ways[L.CARD].state = "drain"
+    assert bench.host.not_ready() == bench.card.not_ready() == "the engine has not started c2h"
 
 
 # --- faults ------------------------------------------------------------------------------------------------

@@ -196,6 +196,26 @@ def test_link_is_never_up_over_a_direction_that_cannot_start() -> None:
     assert all(side.running for side in world.sides)
 
 
+@BOTH
+def test_link_waits_for_a_direction_that_drains_for_long(world: World, n: int) -> None:
+    """A memory holds back what is under way: neither side runs before the reset is through, and no index is wiped."""
+    side, peer = world.sides[n], world.sides[1 - n]
+    assert world.engine is not None
+    world.engine.stuck = True
+    restart_itself(side)
+    world.go_on(3.0)
+    for each in world.sides:
+        assert each.alive.state is LinkState.HANDSHAKE, "up over a direction that will start anew"
+        assert "the engine has not started" in each.alive.reason
+    world.engine.stuck = False
+    world.go_on()
+    assert side.running and peer.running
+    assert side.counters()["engine_halt"] == peer.counters()["engine_halt"] == 0
+    assert side.send() and peer.send()
+    world.drain()
+    world.check_books()
+
+
 def test_block_that_cannot_cross_is_told_even_without_a_link() -> None:
     world = World(engine=True)
     assert world.engine is not None
@@ -204,7 +224,7 @@ def test_block_that_cannot_cross_is_told_even_without_a_link() -> None:
         side.start()
     world.go_on(3.0)
     assert f"the host's block halted: WRITE, a write failed at bus address {BASES[1] + 0x408:#x}" in log(world.host)
-    assert not world.card.running
+    assert world.card.alive.state is LinkState.WAITING, "and the card waits without an error"
     world.engine.broken = lambda *_: False
     world.go_on(10.0)
     assert all(side.running for side in world.sides)
