@@ -70,7 +70,7 @@ class SoftEngine:
 
     ``interrupt(side, bits)`` is called when irq_status and irq_enable have a bit in common.  ``broken`` is
     asked with what is done ("read" or "write"), side and offset before each transfer: True makes it fail.
-    ``stuck``: a memory holds back what is under way, so no direction leaves drain.
+    ``stuck``: sides whose direction does not leave drain, as a memory holds back what is under way.
     """
 
     def __init__(self, memories: tuple[Memory, Memory], *, data_width: int = 64) -> None:
@@ -78,7 +78,8 @@ class SoftEngine:
         self.data_width = data_width
         self.interrupt: Callable[[int, int], None] = lambda side, bits: None
         self.broken: Callable[[str, int, int], bool] = lambda what, side, offset: False
-        self.removed = self.stuck = False
+        self.removed = False
+        self.stuck: set[int] = set()
         self.power_up()
 
     def power_up(self) -> None:
@@ -210,7 +211,7 @@ class SoftEngine:
         return True
 
     def _step_way(self, way: Way, both: bool) -> bool:
-        if way.state == "drain" and self.stuck:
+        if way.state == "drain" and way.source in self.stuck:
             return False
         if way.state == "drain" or not both:
             was, way.state = way.state, "off"

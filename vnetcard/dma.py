@@ -237,8 +237,6 @@ class Engine:
 
         While the peer has not enabled the engine, or once the block has halted (see ``fault``), it returns at once.
         """
-        if not self._enabled:
-            return  # what is stored before `announce` is nobody's to see yet
         self._bell = (self._bell + 1) & 0xFFFF_FFFF
         self._write("side_bell", self._bell)
         if wait:
@@ -253,8 +251,6 @@ class Engine:
         Returns when they run.  It does not wait for what may take long, see ``not_ready``: a peer that is not
         there, a halt, a peer whose block cannot cross, a memory that holds back what is under way.
         """
-        if not self._enabled:
-            return
         self._write("reset", R.RESET_BITS["TX"] | R.RESET_BITS["RX"])
         self._status()  # pushes the write ahead of it; what it says may be from before
         deadline = self._clock() + START_LIMIT

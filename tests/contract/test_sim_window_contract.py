@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import os
+import threading
 from collections.abc import Callable, Iterator
 
 import pytest
 from softsim import SoftSimulation, soft_simulation
 
 from vnetcard import layout as L
+from vnetcard import registers as R
 from vnetcard import simbus
 from vnetcard import testing as checks
 from vnetcard.errors import ConfigError, LayoutMismatch, WindowUnavailable
@@ -89,6 +91,25 @@ def test_bus_without_a_simulator_is_no_simulation(simulation: SoftSimulation) ->
     simulation.bus.store64(simbus.HEADER["magic"], 0x1234)
     with pytest.raises(WindowUnavailable, match="is no simulation's bus"):
         opened(simulation, L.HOST)
+
+
+def test_request_of_a_killed_predecessor_is_carried_out_before_the_next_one(simulation: SoftSimulation) -> None:
+    box = {name: simbus.SIDE_OFFSET + at for name, at in simbus.MAILBOX.items()}
+    tx_start = R.offset("tx_start")
+    with opened(simulation, L.HOST) as window:
+        engine = window.engine
+        assert engine is not None
+        simulation.paused.set()
+        for name, word in (("op", simbus.OPS["WRITE"]), ("offset", tx_start), ("value", 0x40)):
+            simulation.bus.store32(box[name], word)
+        simulation.bus.store32(box["request"], simulation.bus.load32(box["request"]) + 1)
+        asker = threading.Thread(target=engine.statistics)
+        asker.start()
+        asker.join(0.3)
+        assert asker.is_alive()
+        simulation.paused.clear()
+        asker.join()
+        assert simulation.engine.read(L.HOST, tx_start) == 0x40
 
 
 def test_card_that_is_out_cannot_be_opened(simulation: SoftSimulation) -> None:

@@ -256,7 +256,9 @@ def test_reset_does_not_wait_for_long_and_tells_what_is_missing(bench: Bench) ->
     assert bench.host.not_ready() == "the engine has not started h2c and c2h"
     bench.work()
     assert bench.host.not_ready() is None
-    bench.model.ways[L.CARD].state = "drain"
+    bench.works, bench.model.stuck, began = True, {L.CARD}, bench.now
+    bench.host.reset_directions()
+    assert bench.now - began >= 1, "it waits for both"
     assert bench.host.not_ready() == bench.card.not_ready() == "the engine has not started c2h"
 
 

@@ -201,13 +201,13 @@ def test_link_waits_for_a_direction_that_drains_for_long(world: World, n: int) -
     """A memory holds back what is under way: neither side runs before the reset is through, and no index is wiped."""
     side, peer = world.sides[n], world.sides[1 - n]
     assert world.engine is not None
-    world.engine.stuck = True
+    world.engine.stuck = {L.HOST, L.CARD}
     restart_itself(side)
     world.go_on(3.0)
     for each in world.sides:
         assert each.alive.state is LinkState.HANDSHAKE, "up over a direction that will start anew"
         assert "the engine has not started" in each.alive.reason
-    world.engine.stuck = False
+    world.engine.stuck = set()
     world.go_on()
     assert side.running and peer.running
     assert side.counters()["engine_halt"] == peer.counters()["engine_halt"] == 0
