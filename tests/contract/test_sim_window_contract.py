@@ -93,6 +93,28 @@ def test_bus_without_a_simulator_is_no_simulation(simulation: SoftSimulation) ->
         opened(simulation, L.HOST)
 
 
+@pytest.mark.parametrize("side", [L.HOST, L.CARD], ids=L.SIDES)
+def test_engine_is_told_where_this_sides_memory_is_and_its_doorbells_count(
+    simulation: SoftSimulation, side: int
+) -> None:
+    with opened(simulation, side) as window:
+        engine = window.engine
+        assert engine is not None
+        engine.attach()
+        base = simulation.bus.load64(simbus.HEADER[f"base_{L.SIDES[side]}"])
+        page = simulation.engine.pages[side]
+        assert (page["window_base_hi"], page["window_base_lo"]) == (base >> 32, base & 0xFFFF_FFFF)
+        simulation.paused.set()
+        for bell, register in zip(engine.doorbells(), ("tx_prod", "rx_cons"), strict=True):
+            bell(0x80)
+            bell(0x80)
+            at = simbus.SIDE_OFFSET + side * simbus.SIDE_BYTES + R.offset(register)
+            assert simulation.bus.load32(at + simbus.REGS) == 0x80
+            assert simulation.bus.load32(at + simbus.RUNG) == 2, "a value rung twice is rung twice"
+        del bell
+        simulation.paused.clear()
+
+
 def test_request_of_a_killed_predecessor_is_carried_out_before_the_next_one(simulation: SoftSimulation) -> None:
     box = {name: simbus.SIDE_OFFSET + at for name, at in simbus.MAILBOX.items()}
     tx_start = R.offset("tx_start")
