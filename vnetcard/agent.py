@@ -208,6 +208,8 @@ class Agent:
 
     def carrier(self, up: bool, reason: str) -> None:
         self.port.set_carrier(up)
+        if up and self.interface is not None:
+            self.interface.wait_open()
         self.since = time.monotonic()
         service.notify(f"STATUS=link {'up' if up else 'down'}: {reason}")
 

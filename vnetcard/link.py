@@ -77,7 +77,7 @@ class Listener(Protocol):
         """Packets are about to move: prepare the port; carrier up comes with ``carrier``."""
 
     def carrier(self, up: bool, reason: str) -> None:
-        """Show ``up`` to the world."""
+        """Show ``up`` to the world; with ``up``, packets move when it returns."""
 
     def report(self, message: str) -> None:
         """A line for the log."""
@@ -299,10 +299,10 @@ class Link:
         self.agreement = agreement
         self._peer_beat, self._silence = self.peer.load("heartbeat"), 0.0
         self._publish_state("RUN")
-        self._ends.run()
         self.own.count("link_up")
         self._become(LinkState.RUN, "both sides have answered")
-        self._listener.carrier(True, self.reason)
+        self._listener.carrier(True, self.reason)  # first: what a packet brought forth before would be lost
+        self._ends.run()
 
     def _settle(self, final: tuple[int, int, int]) -> None:
         """Count the records of our last generation that the peer never received as lost."""
@@ -352,9 +352,9 @@ class Link:
             self._peer_beat, self._silence = beat, 0.0
             if self.state is LinkState.PEER_DEAD:
                 self.own.count("peer_back")
-                self._ends.run()
                 self._become(LinkState.RUN, "the peer is back")
                 self._listener.carrier(True, self.reason)
+                self._ends.run()
             return
         self._silence += step
         if self._silence >= HEARTBEAT_LIMIT and self.state is LinkState.RUN:

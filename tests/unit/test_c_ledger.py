@@ -10,6 +10,7 @@ from unit.cbuild import ARM64, TSAN, build, must_pass, run, seed
 UPDATES = 300_000
 KILLS = 1_000
 STEPPED_UPDATES = 200
+TRIES = 20
 
 
 def test_reader_never_sees_half_an_update(tmp_path: Path) -> None:
@@ -36,6 +37,10 @@ def test_ledger_is_whole_after_every_instruction_of_an_update(tmp_path: Path) ->
 
 @pytest.mark.parametrize(("how", "count"), [("threads", UPDATES), ("kill", KILLS), ("steps", STEPPED_UPDATES)])
 def test_stamp_ahead_of_its_words_is_found(tmp_path: Path, how: str, count: int) -> None:
-    done = run(build(tmp_path, "ledger_stress.c", flags=("-DBREAK_FLIP",)), how, seed(), count)
+    program = build(tmp_path, "ledger_stress.c", flags=("-DBREAK_FLIP",))
+    for _ in range(TRIES):  # on a busy machine reader and writer may never run at the same time
+        done = run(program, how, seed(), count)
+        if done.returncode:
+            break
     assert done.returncode == 1
     assert "not so: out[n] == word_of" in done.stderr

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import ipaddress
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -15,6 +17,9 @@ Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 TX_QUEUE = 1000
 """Packets that the kernel keeps for us while the FIFO is full; it drops beyond that, and counts it."""
+
+OPEN_LIMIT = 0.2
+"""Seconds to wait for an interface that has its carrier; it takes about one millisecond."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +106,18 @@ class Interface:
         root = Root(f"ip link set {self.name} mtu {mtu}", lambda: self._mtu() <= mtu)
         self._call(f"set MTU {mtu}", "link", "set", root, index=self.index, mtu=mtu)
 
+    def wait_open(self) -> None:
+        """Return once the kernel has seen the carrier, or OPEN_LIMIT has passed.
+
+        It follows a moment after TUNSETCARRIER (linkwatch); until then it drops what it wants to send.
+        """
+        from pyroute2.netlink.exceptions import NetlinkError
+
+        deadline = time.monotonic() + OPEN_LIMIT
+        with contextlib.suppress(NetlinkError):  # deleted in this moment: whoever uses it will say so
+            while self._is_up() and self._operstate() != "UP" and time.monotonic() < deadline:
+                time.sleep(0.001)
+
     def add_address(self, address: Address) -> None:
         """Add ``address``; that it is there already (a persistent TUN) is fine."""
         self._call(
@@ -134,6 +151,10 @@ class Interface:
     def _is_up(self) -> bool:
         (link,) = self._netlink.get_links(self.index)
         return bool(link["flags"] & 1)  # IFF_UP
+
+    def _operstate(self) -> str:
+        (link,) = self._netlink.get_links(self.index)
+        return str(link.get_attr("IFLA_OPERSTATE"))
 
     def _mtu(self) -> int:
         (link,) = self._netlink.get_links(self.index)
