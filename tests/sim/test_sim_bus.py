@@ -91,6 +91,13 @@ def test_doorbells_rung_as_fast_as_possible_all_count() -> None:
         assert all(card.read(f"{way}_cause") == 0 for card in cards for way in ("tx", "rx"))
 
 
+def test_a_doorbell_is_carried_before_the_mailbox_access_that_follows_it() -> None:
+    with engine() as (_, (host, _)):
+        for value in range(1, 200):
+            host.ring("side_bell", value)
+            assert host.read("side_bell") == value
+
+
 def test_a_sleeping_simulator_is_woken_by_a_doorbell() -> None:
     """Not by its own look every 50 ms, which would hide it if the bell did nothing."""
     rounds = 40
