@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -25,5 +26,5 @@ CAMPAIGN = pytest.param(
 
 @pytest.mark.parametrize("kills", [NORMAL, CAMPAIGN])
 def test_tcp_survives_killed_agents(tmp_path: Path, kills: Sequence[Sequence[int]]) -> None:
-    with simulated() as simulation, Lab("simkill", window=f"sim:{simulation.name}") as lab:
+    with simulated() as simulation, Lab("simkill", window=f"sim:{simulation.name}", log=sys.stderr) as lab:
         survive_kills(lab, tmp_path, kills)
