@@ -13,6 +13,7 @@ from unit.cbuild import ARM64, ASAN, CORE, TSAN, TSAN_EXIT, WARNINGS, WATCHDOG_E
 STEPS = 200_000
 RECORDS = 300_000
 ROUNDS = 300_000
+TRIES = 100
 CROSS = "aarch64-linux-gnu-gcc"
 QEMU = "qemu-aarch64-static"
 
@@ -84,7 +85,8 @@ def test_missing_fence_is_found(tmp_path: Path) -> None:
     if len(os.sched_getaffinity(0)) < 2:
         skip_or_fail("one core alone never reorders its own loads and stores")
     program = build(tmp_path, "barrier_litmus.c", flags=("-DBREAK_FENCE",))
-    assert not must_pass(program, ROUNDS, 0).startswith("0 of")
+    # The two threads must run at the same moment, which a busy machine seldom lets them.
+    assert any(not must_pass(program, ROUNDS, 0).startswith("0 of") for _ in range(TRIES))
 
 
 # --- without a libc ------------------------------------------------------------------------------------
