@@ -146,7 +146,7 @@ class Simulator:
         self._library.vncsim_stop(self._handle)
 
     def pull_out(self) -> None:
-        """The card is gone: registers read all ones, memories are not touched."""
+        """The card is gone when this returns: registers read all ones, memories are not touched."""
         self._library.vncsim_remove(self._handle, 0)
 
     def put_back(self, instance: int) -> None:

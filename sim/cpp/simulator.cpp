@@ -29,6 +29,7 @@ constexpr unsigned CyclesAPoll = 8;
 constexpr uint64_t IdleCycles = 1024; /* without any movement, before it sleeps */
 constexpr long SleepNs = 50000000;    /* at most: a ring that got lost would cost this much, and no more */
 constexpr unsigned ResetCycles = 8;
+constexpr long PauseNs = 50000; /* between two looks of another thread that waits for this one */
 
 uint64_t now_ns()
 {
@@ -139,12 +140,16 @@ class vncsim {
 		ring();
 	}
 
-	/** remove() - pull the card out (@instance 0), or put it back as @instance. */
+	/** remove() - pull the card out (@instance 0), or put it back as @instance; returns when it is done. */
 	void remove(uint32_t instance)
 	{
+		timespec pause{0, PauseNs};
+
 		wanted_instance_ = instance;
 		remove_ = instance == 0;
 		ring();
+		while (unplugged_ != remove_ && !stop_)
+			nanosleep(&pause, nullptr);
 	}
 
 	RegisterPage &page(unsigned side) { return pages_[side]; }
@@ -209,8 +214,7 @@ class vncsim {
 	{
 		if (remove_.load(std::memory_order_acquire) == unplugged_)
 			return;
-		unplugged_ = !unplugged_;
-		if (unplugged_) {
+		if (remove_) {
 			store(bus_.removed(), 1);
 			stats_.removals++;
 			reset(); /* at once: nothing reaches a memory any more */
@@ -218,6 +222,7 @@ class vncsim {
 			store(bus_.instance(), wanted_instance_.load());
 			store(bus_.removed(), 0);
 		}
+		unplugged_ = !unplugged_;
 	}
 
 	bool moving()
@@ -264,8 +269,7 @@ class vncsim {
 	RegisterPage pages_[2];
 	Trace trace_;
 	uint64_t moved_ = 0, errors_ = 0;
-	bool unplugged_ = false;
-	std::atomic<bool> stop_{false}, remove_{false};
+	std::atomic<bool> stop_{false}, remove_{false}, unplugged_{false};
 	std::atomic<uint32_t> wanted_instance_{0};
 };
 
@@ -300,7 +304,7 @@ int vncsim_read(vncsim *sim, unsigned side, uint32_t offset, uint64_t limit_ns, 
 {
 	RegisterPage &page = sim->page(side);
 	uint64_t deadline = now_ns() + limit_ns;
-	timespec pause{0, 50000};
+	timespec pause{0, PauseNs};
 
 	page.ask(offset);
 	sim->ring();
