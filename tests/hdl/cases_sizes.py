@@ -95,7 +95,6 @@ async def record_of_every_size_arrives(dut: Any) -> None:
     await bench.start()
     sizes = chosen(dut, bench.rng)
     await cross(bench, sizes)
-    dut._log.info("records: %d each way, sizes %d to %d", len(sizes), min(sizes), max(sizes))
     await bench.finish()
 
 

@@ -13,6 +13,7 @@ MODULES = (
     "cases_sizes",
     "cases_places",
     "cases_errors",
+    "cases_responses",
     "cases_side",
     "cases_reset",
     "cases_hostile",
@@ -21,17 +22,11 @@ MODULES = (
 )
 """Files of cases that ``test_engine.py`` runs at every width, calm and stalled."""
 
-SWEEPS = ()
-"""Files of long ones, for the campaign."""
-
 WIDTHS = (64, 128, 256, 512)
 COVERED_WIDTH = 64
 """Its runs count which lines and bits of the RTL they reach."""
 STALLS = ("calm", "stalled")
 """calm: every channel answers at once; stalled: idle cycles and back-pressure on each, drawn from the seed."""
-
-ALWAYS = {(64, "calm"), (64, "stalled"), (128, "stalled"), (256, "calm"), (512, "stalled")}
-"""Surroundings of each case in every test run; the campaign has them all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,12 +56,25 @@ def cases(module: str) -> list[str]:
     return found
 
 
-def runs(modules: tuple[str, ...] = MODULES, widths: tuple[int, ...] = WIDTHS) -> list[Run]:
+def runs(
+    modules: tuple[str, ...] = MODULES, widths: tuple[int, ...] = WIDTHS, stalls: tuple[str, ...] = STALLS
+) -> list[Run]:
     """Every case of ``modules`` at every width, calm and stalled; width by width, because each is a build."""
     return [
         Run(module, case, width, stall)
         for width in widths
         for module in modules
         for case in cases(module)
-        for stall in STALLS
+        for stall in stalls
     ]
+
+
+def always(run: Run) -> bool:
+    """Is ``run`` part of every test run?  The campaign has them all.
+
+    Each case runs calm and stalled at 64 bit, stalled at 512, and stalled at one of the two widths between.
+    """
+    if run.width == COVERED_WIDTH:
+        return True
+    between = (128, 256)[cases(run.module).index(run.case) % 2]
+    return run.stall == "stalled" and run.width in (between, 512)

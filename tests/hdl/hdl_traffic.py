@@ -118,7 +118,7 @@ async def recover(bench: Bench, side: int, start: int) -> None:
     await bench.wait_status(side, "TX_RUN")
     assert await bench.pages[side].read("tx_cause") == R.CAUSES["NONE"]
     bench.directions[side].restart()
-    await traffic(bench, side, 3000)
+    await traffic(bench, side, 1500)
 
 
 async def error_trials(bench: Bench, trial: Callable[[int, int], Any], count: int) -> None:
@@ -126,7 +126,7 @@ async def error_trials(bench: Bench, trial: Callable[[int, int], Any], count: in
     bench.stall(0.2, 40)
     for n in range(count):
         side = n % 2
-        other = cocotb.start_soon(traffic(bench, 1 - side, 5000))
+        other = cocotb.start_soon(traffic(bench, 1 - side, 2500))
         await trial(n, side)
         await recover(bench, side, bench.rng.choice((0, NEAR_END, LINE * bench.rng.randrange(1 << 26))))
         await other

@@ -39,8 +39,7 @@ def test_impossible_parameter_ends_elaboration(verilator: str, name: str, value:
 
 def marked(run: hdl_suite.Run) -> ParameterSet:
     """What is not run always belongs to the campaign."""
-    always = (run.width, run.stall) in hdl_suite.ALWAYS
-    return pytest.param(run, id=run.name, marks=() if always else pytest.mark.campaign)
+    return pytest.param(run, id=run.name, marks=() if hdl_suite.always(run) else pytest.mark.campaign)
 
 
 @pytest.mark.parametrize("run", [marked(run) for run in hdl_suite.runs()])
