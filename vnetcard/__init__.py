@@ -20,7 +20,8 @@ if TYPE_CHECKING:
         WindowUnavailable,
     )
     from vnetcard.fifo import Fifo
-    from vnetcard.link import Link, LinkState
+    from vnetcard.link import Link
+    from vnetcard.linkterms import LinkState
     from vnetcard.port import open_port
     from vnetcard.window import open_window
 
@@ -43,7 +44,7 @@ __all__ = [
     "open_window",
 ]
 
-_HOMES = {"Fifo": "fifo", "Link": "link", "LinkState": "link", "open_port": "port", "open_window": "window"}
+_HOMES = {"Fifo": "fifo", "Link": "link", "LinkState": "linkterms", "open_port": "port", "open_window": "window"}
 """Where the names above live that are not errors."""
 
 

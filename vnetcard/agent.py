@@ -21,7 +21,8 @@ from vnetcard.config import PROGRAMS, Config, load
 from vnetcard.control import ControlServer, socket_path
 from vnetcard.ends import PumpEnds
 from vnetcard.errors import ConfigError, PortUnavailable, VnetcardError, WindowUnavailable
-from vnetcard.link import Agreement, Link, Offer
+from vnetcard.link import Link
+from vnetcard.linkterms import Agreement, Offer
 from vnetcard.port import open_port
 from vnetcard.port.interface import Interface
 from vnetcard.window import Window, open_window

@@ -14,13 +14,10 @@ Where a DMA engine carries the stores (``crossing.py``), "then" means: once the 
 from __future__ import annotations
 
 import contextlib
-import enum
 import errno
 import secrets
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import Protocol
 
 from vnetcard import _core
 from vnetcard import layout as L
@@ -28,6 +25,7 @@ from vnetcard._core import Memory
 from vnetcard.crossing import BackOff, Crossing, SharedMemory
 from vnetcard.ends import Ends
 from vnetcard.errors import WindowUnavailable
+from vnetcard.linkterms import Agreement, LinkState, Listener, Offer, objection
 from vnetcard.sideblock import SideBlock
 
 HEARTBEAT_EVERY = 0.1
@@ -37,50 +35,6 @@ HEARTBEAT_LIMIT = 1.0
 LONGEST_STEP = 0.25
 """A tick that comes later than this was kept from running (a stopped process, a paused machine): the time
 in between says nothing about the peer."""
-
-
-class LinkState(enum.Enum):
-    """What ``status`` shows."""
-
-    DOWN = "down"
-    WAITING = "waiting"  # no peer
-    HANDSHAKE = "handshake"
-    RUN = "run"
-    PEER_DEAD = "peer-dead"
-    REFUSED = "refused"
-    HALTED = "halted"  # the engine stopped by itself
-    GONE = "gone"
-
-
-@dataclass(frozen=True, slots=True)
-class Agreement:
-    """What both sides have agreed on; ``packet_max`` and ``mtu`` in bytes."""
-
-    features: int
-    mtu: int
-    packet_max: int
-
-
-@dataclass(slots=True)
-class Offer:
-    """What this side offers; ``refusals`` says for each feature that is not offered, why."""
-
-    features: int
-    mtu: int
-    refusals: dict[str, str] = field(default_factory=dict)
-
-
-class Listener(Protocol):
-    """Who is told, in the thread that calls ``tick``."""
-
-    def link_up(self, agreement: Agreement) -> None:
-        """Packets are about to move: prepare the port; carrier up comes with ``carrier``."""
-
-    def carrier(self, up: bool, reason: str) -> None:
-        """Show ``up`` to the world; with ``up``, packets move when it returns."""
-
-    def report(self, message: str) -> None:
-        """A line for the log."""
 
 
 class Link:
@@ -236,7 +190,7 @@ class Link:
             self._try_to_run()
 
     def _answer(self, epoch: int) -> None:
-        if why := self._objection():
+        if why := objection(self.peer.load("version"), self.peer.load("mtu")):
             self._refuse(why)
             return
         if self.answered:
@@ -249,15 +203,6 @@ class Link:
         self.answered = epoch
         self.own.store("answered", epoch)
         self._crossing.tell()
-
-    def _objection(self) -> str | None:
-        """Why this side cannot work with what the peer says about itself, or None."""
-        version, mtu = self.peer.load("version"), self.peer.load("mtu")
-        if version != L.VERSION:
-            return f"the peer speaks wire format {version}, this side {L.VERSION}: update the older one"
-        if not L.MTU_MIN <= mtu <= L.MTU_MAX:
-            return f"the peer offers an MTU of {mtu}; {L.MTU_MIN} to {L.MTU_MAX} is possible"
-        return None
 
     def _refuse(self, why: str) -> None:
         if self.state is LinkState.REFUSED and self.reason == why:
@@ -278,7 +223,7 @@ class Link:
             return  # it moved on while we read: what we read may be half of each
         if not L.MTU_MIN <= mtu <= L.MTU_MAX:  # it was good when we answered
             self.own.count("viol_side_block")
-            self._refuse(self._objection() or "the peer's MTU flickers")
+            self._refuse(objection(L.VERSION, mtu) or "the peer's MTU flickers")
             return
         if fault := self._crossing.fault():
             self._break(LinkState.HALTED, fault)
@@ -288,7 +233,7 @@ class Link:
             return
         self._ends.hold()
         self._settle(final)
-        agreement = self._negotiate(features, mtu)
+        agreement = self.offer.agree(features, mtu)
         self._listener.link_up(agreement)
         self._ends.begin(
             own_epoch=self.epoch,
@@ -316,14 +261,6 @@ class Link:
             self._listener.report(f"the peer says it received {received} of {sent.records} records: counted as all")
             received = sent.records
         self._ends.settle(sent.records - received)
-
-    def _negotiate(self, features: int, mtu: int) -> Agreement:
-        common = self.offer.features & features
-        if not common & L.FEATURES["CSUM"]:
-            common = 0  # nothing else makes sense without
-        agreed = min(self.offer.mtu, mtu)
-        super_packets = common & ~L.FEATURES["CSUM"]
-        return Agreement(common, agreed, L.FRAME_MAX - L.VNET_HDR if super_packets else agreed)
 
     # --- the watch -----------------------------------------------------------------------------------
 

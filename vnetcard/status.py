@@ -11,7 +11,8 @@ from vnetcard.config import Config
 from vnetcard.counters import Balance
 from vnetcard.errors import WindowUnavailable
 from vnetcard.inspect import describe_balance, view_balance, view_ring, view_side
-from vnetcard.link import Link, LinkState
+from vnetcard.link import Link
+from vnetcard.linkterms import LinkState
 from vnetcard.window import Window
 
 if TYPE_CHECKING:

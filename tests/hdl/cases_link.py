@@ -10,7 +10,7 @@ from hdl_bench import Bench
 from link_world import LinkWorld, RtlSide
 
 from vnetcard import layout as L
-from vnetcard.link import LinkState
+from vnetcard.linkterms import LinkState
 
 ROUNDS = 32 if os.environ.get("VNETCARD_STALL") == "stalled" else 160
 """Mishaps in a run; the calm run is the campaign's."""

@@ -20,7 +20,8 @@ from unit.linkworld import Journal
 from vnetcard import layout as L
 from vnetcard.counters import read_end
 from vnetcard.ends import PumpEnds
-from vnetcard.link import Link, LinkState, Offer
+from vnetcard.link import Link
+from vnetcard.linkterms import LinkState, Offer
 from vnetcard.port.pair import PairPort
 from vnetcard.window import Window, open_window
 

@@ -18,7 +18,8 @@ from needs import need
 from vnetcard import layout as L
 from vnetcard.ends import PumpEnds
 from vnetcard.lab import Lab
-from vnetcard.link import Agreement, Link, LinkState, Offer
+from vnetcard.link import Link
+from vnetcard.linkterms import Agreement, LinkState, Offer
 from vnetcard.port.pair import PairPort
 from vnetcard.port.probe import probe_packet
 from vnetcard.window import open_window

@@ -14,7 +14,8 @@ from vnetcard._core import Memory
 from vnetcard.counters import balance, read_end
 from vnetcard.ends import PumpEnds
 from vnetcard.geometry import Geometry
-from vnetcard.link import Agreement, Link, LinkState, Offer
+from vnetcard.link import Link
+from vnetcard.linkterms import Agreement, LinkState, Offer
 from vnetcard.port.pair import open_port
 
 

@@ -14,7 +14,8 @@ from vnetcard._core import Memory
 from vnetcard.dma import Engine
 from vnetcard.ends import FifoEnds, Generation
 from vnetcard.geometry import Geometry
-from vnetcard.link import Agreement, Link, LinkState, Offer
+from vnetcard.link import Link
+from vnetcard.linkterms import Agreement, LinkState, Offer
 
 WINDOW = 16 << 10
 GEOMETRY = Geometry.plan(WINDOW, instance=1, removable=False)

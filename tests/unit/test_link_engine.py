@@ -7,7 +7,7 @@ from unit.linkworld import BASES, MTU, Side, World
 
 from vnetcard import layout as L
 from vnetcard.crossing import BackOff
-from vnetcard.link import LinkState, Offer
+from vnetcard.linkterms import LinkState, Offer
 
 CSUM = L.FEATURES["CSUM"]
 BOTH = pytest.mark.parametrize("n", [L.HOST, L.CARD], ids=L.SIDES)

@@ -13,7 +13,7 @@ from unit.cbuild import seed
 from unit.linkworld import MTU, Side, World
 
 from vnetcard import layout as L
-from vnetcard.link import Offer
+from vnetcard.linkterms import Offer
 
 RECOVERY = 3.0
 """Seconds of fake time within which the link must be up again."""

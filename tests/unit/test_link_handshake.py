@@ -7,7 +7,7 @@ from unit.linkworld import MTU, TICK, Side, World
 
 from vnetcard import _core
 from vnetcard import layout as L
-from vnetcard.link import LinkState, Offer
+from vnetcard.linkterms import LinkState, Offer
 from vnetcard.sideblock import SideBlock
 
 CSUM, TSO4, USO4 = (L.FEATURES[name] for name in ("CSUM", "TSO4", "USO4"))

@@ -1,0 +1,71 @@
+"""What two sides of a link agree on, what a side can be in, and who is told."""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from vnetcard import layout as L
+
+
+class LinkState(enum.Enum):
+    """What ``status`` shows."""
+
+    DOWN = "down"
+    WAITING = "waiting"  # no peer
+    HANDSHAKE = "handshake"
+    RUN = "run"
+    PEER_DEAD = "peer-dead"
+    REFUSED = "refused"
+    HALTED = "halted"  # the engine stopped by itself
+    GONE = "gone"
+
+
+@dataclass(frozen=True, slots=True)
+class Agreement:
+    """What both sides have agreed on; ``packet_max`` and ``mtu`` in bytes."""
+
+    features: int
+    mtu: int
+    packet_max: int
+
+
+@dataclass(slots=True)
+class Offer:
+    """What this side offers; ``refusals`` says for each feature that is not offered, why."""
+
+    features: int
+    mtu: int
+    refusals: dict[str, str] = field(default_factory=dict)
+
+    def agree(self, features: int, mtu: int) -> Agreement:
+        """With a peer that offers ``features`` and ``mtu``: what both can."""
+        common = self.features & features
+        if not common & L.FEATURES["CSUM"]:
+            common = 0  # nothing else makes sense without
+        agreed = min(self.mtu, mtu)
+        super_packets = common & ~L.FEATURES["CSUM"]
+        return Agreement(common, agreed, L.FRAME_MAX - L.VNET_HDR if super_packets else agreed)
+
+
+class Listener(Protocol):
+    """Who is told, in the thread that calls ``tick``."""
+
+    def link_up(self, agreement: Agreement) -> None:
+        """Packets are about to move: prepare the port; carrier up comes with ``carrier``."""
+
+    def carrier(self, up: bool, reason: str) -> None:
+        """Show ``up`` to the world; with ``up``, packets move when it returns."""
+
+    def report(self, message: str) -> None:
+        """A line for the log."""
+
+
+def objection(version: int, mtu: int) -> str | None:
+    """Why this side cannot work with a peer of wire format ``version`` that takes ``mtu`` bytes, or None."""
+    if version != L.VERSION:
+        return f"the peer speaks wire format {version}, this side {L.VERSION}: update the older one"
+    if not L.MTU_MIN <= mtu <= L.MTU_MAX:
+        return f"the peer offers an MTU of {mtu}; {L.MTU_MIN} to {L.MTU_MAX} is possible"
+    return None
