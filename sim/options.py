@@ -34,7 +34,7 @@ examples:
   vnetcard-sim --inject card-write-slverr@500 --trace lab0.fst --trace-on error
 
 SIGUSR1 pulls the card out, and puts it back.  One cycle is 4 ns of simulated time, which stands still when nothing
-moves.  Exit status: 0 stopped by a signal, 1 failed while running, 2 bad input, 130 interrupted while building.
+moves.  Exit status: 0 stopped by a signal, 1 the build failed, 2 bad input, 130 interrupted while building.
 """
 
 
