@@ -12,6 +12,7 @@ pytestmark = [pytest.mark.hdl, pytest.mark.slow, pytest.mark.timeout(900)]
 
 MODULE = "cases_link"
 RUNS = [Run(MODULE, case, 64, stall) for case in hdl_suite.cases(MODULE) for stall in hdl_suite.STALLS]
+RUNS += [Run(MODULE, "link_comes_up_and_carries_packets_both_ways", 512, "stalled")]  # a side block is one beat
 
 
 @pytest.mark.parametrize(
