@@ -12,7 +12,7 @@ from link_world import LinkWorld, RtlSide
 from vnetcard import layout as L
 from vnetcard.linkterms import LinkState
 
-ROUNDS = 32 if os.environ.get("VNETCARD_STALL") == "stalled" else 160
+ROUNDS = 40 if os.environ.get("VNETCARD_STALL") == "stalled" else 160
 """Mishaps in a run; the calm run is the campaign's."""
 
 
@@ -60,11 +60,15 @@ async def both_crash(world: LinkWorld, side: RtlSide, peer: RtlSide) -> None:
 async def death_inside_a_step(world: LinkWorld, side: RtlSide, peer: RtlSide) -> None:
     """Before any store, or any write of a register, of a tick, a stop, or the first tick after a start."""
     what = side.rng.choice(("tick", "stop", "start"))
-    if what == "start":
-        await world.order(side, side.crash)
-    await world.order(side, lambda: side.dies_in(side.rng.randrange(24), what))
-    if side.link is not None:
-        await world.order(side, side.crash)
+
+    def die() -> None:
+        if what == "start":
+            side.crash()
+        side.dies_in(side.rng.randrange(24), what)
+        if side.link is not None:
+            side.crash()
+
+    await world.order(side, die)
 
 
 async def clean_stop(world: LinkWorld, side: RtlSide, peer: RtlSide) -> None:
@@ -86,7 +90,24 @@ async def standstill(world: LinkWorld, side: RtlSide, peer: RtlSide) -> None:
     await world.until(lambda: peer.alive.state is LinkState.PEER_DEAD, "the silence noticed")
 
 
-MISHAPS = (crash, both_crash, death_inside_a_step, crash, crash_twice, death_inside_a_step, clean_stop, standstill)
+async def new_epoch(world: LinkWorld, side: RtlSide, peer: RtlSide) -> None:
+    """An agent begins anew and lives on, as when its kernel refuses an offload: the engine stays enabled."""
+    await world.order(side, lambda: side.alive.withdraw(L.FEATURES["CSUM"], "refused"))
+    side.offer.features = L.FEATURES["CSUM"]  # for the next time
+
+
+MISHAPS = (
+    crash,
+    new_epoch,
+    both_crash,
+    death_inside_a_step,
+    crash,
+    crash_twice,
+    new_epoch,
+    death_inside_a_step,
+    clean_stop,
+    standstill,
+)
 
 
 @cocotb.test()
@@ -101,10 +122,10 @@ async def restarts_in_any_order_lose_nothing_unaccounted(dut: Any) -> None:
             await world.exchange(bench.rng.randrange(1, 12))
             side, peer = bench.rng.sample(world.sides, 2)
             await MISHAPS[n % len(MISHAPS)](world, side, peer)
-            world.nobody_accused()
             await world.come_up()
             await world.exchange(3)
             await world.rest()
+            world.nobody_accused()
         sent, lost = ([getattr(side.books, name) for side in world.sides] for name in ("total_sent", "lost"))
         print(f"{ROUNDS} mishaps: sent {sent}, lost in flight and counted {lost}")
         assert all(lost), "nothing was in flight at any restart: nothing was tested"

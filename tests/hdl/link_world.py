@@ -12,6 +12,7 @@ is what lives and dies here; the only new thing is that its engine is the RTL.
 from __future__ import annotations
 
 import random
+import secrets
 import traceback
 from collections import deque
 from collections.abc import Callable
@@ -23,10 +24,12 @@ from cocotb.task import bridge, resume
 from cocotb.triggers import ClockCycles, Event
 from cocotb.utils import get_sim_time
 from hdl_bench import Bench, Page
-from unit.linkworld import GEOMETRY, WINDOW, MortalMemory, Side
+from unit.linkworld import GEOMETRY, MTU, WINDOW, MortalMemory, Side
 
+from vnetcard import layout as L
 from vnetcard import registers as R
 from vnetcard.dma import Engine
+from vnetcard.link import Offer
 
 CYCLE = 100e-6
 """Seconds of a link's time in a clock cycle: its heartbeat of 0.1 s comes every 1000 cycles."""
@@ -43,6 +46,7 @@ class RegisterPort:
     def __init__(self, page: Page) -> None:
         self._page = page
         self._queue: Queue[tuple[str, int | None, Event]] = Queue()
+        self._posted: list[tuple[str, int]] = []
         self._read = 0
         cocotb.start_soon(self._work())
 
@@ -55,13 +59,23 @@ class RegisterPort:
                 await self._page.write(name, value)
             done.set()
 
-    async def access(self, name: str, value: int | None, *, wait: bool = True) -> int:
+    async def access(self, name: str, value: int | None) -> int:
         """Write ``value``, or read if it is None."""
+        self.flush()
         done = Event()
         self._queue.put_nowait((name, value, done))
-        if wait:
-            await done.wait()
+        await done.wait()
         return self._read
+
+    def post(self, name: str, value: int) -> None:
+        """A doorbell, from a thread: on its way when the thread next waits, before which no simulated time passes."""
+        self._posted.append((name, value))
+
+    def flush(self) -> None:
+        """Send what was posted; by a task of cocotb."""
+        for name, value in self._posted:
+            self._queue.put_nowait((name, value, Event()))
+        self._posted.clear()
 
 
 class RtlRegisters:
@@ -78,14 +92,15 @@ class RtlRegisters:
         self._world.resume(self._port.access)(NAMES[offset], value)
 
     def doorbell(self, offset: int, /) -> Callable[[int], None]:
-        return lambda value: self._world.resume(self._port.access)(NAMES[offset], value, wait=False)
+        return lambda value: self._port.post(NAMES[offset], value)
 
 
 class RtlSide(Side):
     """A side whose engine is the RTL, and whose packets have all sizes; ``orders`` are done between its steps."""
 
     def __init__(self, world: LinkWorld, number: int) -> None:
-        super().__init__(world.bench.memories[number].core, world.now, number)  # type: ignore[arg-type]
+        offer = Offer(L.FEATURES["CSUM"], MTU)
+        super().__init__(world.bench.memories[number].core, world.now, number, offer)  # type: ignore[arg-type]
         self.world = world
         self.port = RegisterPort(world.bench.pages[number])
         self.rng = random.Random(world.bench.rng.random())
@@ -133,6 +148,7 @@ class LinkWorld:
         self.sending = True
         self.over = False
         self.trouble: list[str] = []
+        secrets.randbits = bench.rng.getrandbits  # type: ignore[assignment]  # epochs come from the seed too
         self.sides = (RtlSide(self, 0), RtlSide(self, 1))
 
     async def __aenter__(self) -> LinkWorld:
@@ -162,6 +178,8 @@ class LinkWorld:
 
     def wait(self, cycles: int) -> None:
         async def pass_by() -> None:
+            for side in self.sides:
+                side.port.flush()
             await ClockCycles(self.bench.dut.clk_i, cycles)
 
         self.resume(pass_by)()
@@ -225,4 +243,4 @@ class LinkWorld:
             if side.link is not None:
                 count = side.counters()
                 bad = {name: n for name, n in count.items() if n and name.startswith(("viol_", "own_", "engine_"))}
-                assert not bad, bad
+                assert not bad, f"{bad} at the {L.SIDES[side.number]}: {side.journal.lines[-16:]}"
