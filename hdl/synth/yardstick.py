@@ -41,16 +41,17 @@ def load() -> dict[int, Measured]:
     found = {}
     for name, row in rows.items():
         size = Size(*(row[field.name] for field in fields(Size)))
-        found[int(name)] = Measured(int(name), size, Speed(row["mhz"], row["path_from"], row["path_to"]))
+        speed = Speed(row["mhz"], row["path_from"], row["path_to"]) if "mhz" in row else None
+        found[int(name)] = Measured(int(name), size, speed)
     return found
 
 
 def save(measured: Mapping[int, Measured]) -> None:
-    """Make ``measured`` the record; all of it was routed."""
+    """Make ``measured`` the record, with the speed of what was routed."""
     rows = {}
     for width, row in sorted(measured.items()):
-        assert row.speed is not None
-        rows[str(width)] = asdict(row.size) | {"luts": row.size.luts} | asdict(row.speed)
+        speed = {} if row.speed is None else asdict(row.speed)
+        rows[str(width)] = asdict(row.size) | {"luts": row.size.luts} | speed
     record = {
         "what": "vnc_dma_top on a Lattice LFE5U-85F-8, see hdl/synth; a yardstick, no evidence for other families",
         "date": datetime.now(UTC).strftime("%Y-%m-%d"),
@@ -59,6 +60,16 @@ def save(measured: Mapping[int, Measured]) -> None:
         "widths": rows,
     }
     RECORD.write_text(json.dumps(record, indent=1) + "\n")
+
+
+def table(record: Mapping[int, Measured]) -> str:
+    """The record as hdl/README.md shows it."""
+    rows = ["| `DataW` | LUT4 | registers | LUT RAMs | block RAMs | MHz |", "|---|---|---|---|---|---|"]
+    for width, row in sorted(record.items()):
+        size = row.size
+        mhz = row.speed.mhz if row.speed else "-"
+        rows.append(f"| {width} | {size.luts} | {size.ff} | {size.lut_ram} | {size.block_ram} | {mhz} |")
+    return "\n".join(rows)
 
 
 def complaints(now: Measured, record: Measured) -> list[str]:

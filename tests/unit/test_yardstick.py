@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
-from vnetcard.hdl.synth import flow
+from vnetcard.hdl.synth import flow, yardstick
 from vnetcard.hdl.synth.flow import Port, Size, Speed
 from vnetcard.hdl.synth.yardstick import Measured, complaints
 
@@ -63,3 +64,13 @@ def test_wrapper_connects_every_port_to_its_own_bits() -> None:
         assert connection in text
     assert "reg  [9:0] in_q;" in text
     assert "wire [4:0] out;" in text
+
+
+@pytest.mark.parametrize("speed", [Speed(126.0, "a", "b"), None])
+def test_record_is_read_as_it_was_written(speed: Speed | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(yardstick, "RECORD", tmp_path / "yardstick.json")
+    monkeypatch.setattr(yardstick, "version", lambda name: "1.0")
+    measured = {64: replace(RECORD, speed=speed)}
+    yardstick.save(measured)
+    assert yardstick.load() == measured
+    assert f"| 64 | 5000 | 2000 | 24 | 4 | {speed.mhz if speed else '-'} |" in yardstick.table(measured)
