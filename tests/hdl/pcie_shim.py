@@ -50,10 +50,23 @@ class Function(MemoryEndpoint):
         async def read(offset: int, count: int) -> bytes:
             return bytes((await page.read(offset, count)).data)
 
-        async def write(offset: int, data: bytes) -> None:
-            await page.write(offset, data)
+        self._writes = page.write_if
+        self.add_mem_region(R.PAGE_BYTES, read)
 
-        self.add_mem_region(R.PAGE_BYTES, read, write)
+    async def handle_mem_write_tlp(self, tlp: Any) -> None:
+        """Each dword is one write, and the byte enables, whatever they are, its strobes."""
+        bar = self.match_bar(tlp.address)
+        if not bar:
+            return  # posted: nobody is told
+        _, at = bar
+        for n in range(tlp.length):
+            aw, w = (channel._transaction_obj() for channel in (self._writes.aw_channel, self._writes.w_channel))
+            aw.awaddr, aw.awprot = at + 4 * n, 2
+            w.wdata = int.from_bytes(tlp.data[4 * n : 4 * n + 4], "little")
+            w.wstrb = tlp.first_be if n == 0 else tlp.last_be if n == tlp.length - 1 else 0xF
+            await self._writes.aw_channel.send(aw)
+            await self._writes.w_channel.send(w)
+            await self._writes.b_channel.recv()
 
     async def perform_posted_operation(self, req: Any) -> None:
         assert not req.attr, "a write that may be overtaken"
