@@ -261,6 +261,7 @@ def test_a_trace_around_an_error_keeps_what_led_to_it(tmp_path: Path) -> None:
     clock = [at for at, _ in changes(path, "TOP.clk_i")]
     after = (clock[-1] - responses[0]) // 4000
     assert 2900 <= after <= 3000, "3000 cycles after the error, less its latency"
+    assert (clock[-1] - clock[0]) // 4000 <= 6001, "and at most 3000 before it"
     before = path.with_name("error-before.fst")
     first = changes(before, "TOP.clk_i")[0][0] if before.exists() else clock[0]
     assert first < responses[0]
