@@ -13,7 +13,7 @@ PROOFS = (
         reach=20,
         bugs=(
             Bug("vnc_fifo.sv", "!= (PtrW + 1)'(Depth);", "!= (PtrW + 1)'(Depth + 1);", "a_used_at_most_depth"),
-            Bug("vnc_fifo.sv", "(!out_valid_q || out_ready_i)", "1'b1", "a_output_stands_still"),
+            Bug("vnc_fifo.sv", "(!read_valid_q || read_ready)", "1'b1", "a_output_stands_still"),
             Bug(
                 "vnc_fifo.sv",
                 "mem[wr_q[PtrW-1:0]] <=",

@@ -6,7 +6,7 @@
 //
 // The word followed is any word: `follow_i` is free.  `ahead_q` counts those in front of it.
 //
-// Assumed: nothing is pushed or popped in the cycle of a clear (prove_mover shows it of the engine's FIFOs).
+// With the second output register (`Registered`) nothing is proved; it changes what stands behind the memory only.
 
 module prove_fifo #(
   parameter int unsigned Width = 8,
@@ -72,7 +72,6 @@ module prove_fifo #(
 
   always_comb begin
     if (!started_q) assume (!rst_ni);
-    if (clear_i) assume (!in_valid_i && !out_ready_i);
   end
 
   always_ff @(posedge clk_i) begin

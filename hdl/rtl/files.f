@@ -1,11 +1,23 @@
 // In the order of compilation; paths from this folder.
 vnc_pkg.sv
+vnc_status_pkg.sv
 vnc_fifo.sv
 vnc_address.sv
+vnc_watchdog.sv
+vnc_doorbell.sv
+vnc_planner.sv
+vnc_reader.sv
+vnc_writer.sv
+vnc_goal.sv
+vnc_index_word.sv
+vnc_fault.sv
 vnc_mover.sv
 vnc_side_mover.sv
 vnc_read_port.sv
 vnc_write_port.sv
 vnc_stats.sv
+vnc_irq.sv
 vnc_axil_regs.sv
+vnc_config_check.sv
+vnc_engine.sv
 vnc_dma_top.sv

@@ -2,14 +2,17 @@
 //
 // vnc_fifo: a stream FIFO with a registered output, so that the memory may become block RAM.
 //
-//   in_* ---> mem[Depth] ---> output register ---> out_*
+//   in_* ---> mem[Depth] ---> output register ---> (one more register) ---> out_*
 //
-// Timing: a word is at the output two cycles after it went in; then one word a cycle.  Holds Depth words
-// and one more in the output register.  `clear_i` empties it; nothing may be pushed or popped in that cycle.
+// The memory's output register becomes part of a block RAM, and is slow there; `Registered` puts one behind it.
+//
+// Timing: a word is at the output two cycles after it went in (Registered: three); then one word a cycle.  Holds
+// Depth words and one more in each output register.  `clear_i` empties it, also of what is pushed in that cycle.
 
 module vnc_fifo #(
-  parameter int unsigned Width = 8,
-  parameter int unsigned Depth = 16
+  parameter int unsigned Width      = 8,
+  parameter int unsigned Depth      = 16,
+  parameter bit          Registered = 1'b0
 ) (
   input  logic             clk_i,
   input  logic             rst_ni,
@@ -31,30 +34,44 @@ module vnc_fifo #(
 
   logic [Width-1:0] mem [Depth];
   // One bit more than an address needs: it tells full from empty.
-  logic [PtrW:0] wr_q, rd_q;
-  logic          out_valid_q;
-  logic          push, fetch;
+  logic [PtrW:0]    wr_q, rd_q;
+  logic             read_valid_q, read_ready;  // the memory's output register
+  logic [Width-1:0] read_q;
+  logic             push, fetch;
 
-  assign in_ready_o  = (wr_q - rd_q) != (PtrW + 1)'(Depth);
-  assign out_valid_o = out_valid_q;
-  assign push        = in_valid_i && in_ready_o;
-  assign fetch       = wr_q != rd_q && (!out_valid_q || out_ready_i);
+  assign in_ready_o = (wr_q ^ rd_q) != (PtrW + 1)'(Depth);  // full: the pointers differ in the upper bit alone
+  assign push       = in_valid_i && in_ready_o;
+  assign fetch      = wr_q != rd_q && (!read_valid_q || read_ready);
 
   always_ff @(posedge clk_i) begin
     if (push) mem[wr_q[PtrW-1:0]] <= in_data_i;
-    if (fetch) out_data_o <= mem[rd_q[PtrW-1:0]];
+    if (fetch) read_q <= mem[rd_q[PtrW-1:0]];
   end
 
   always_ff @(posedge clk_i) begin
     if (!rst_ni || clear_i) begin
-      wr_q        <= '0;
-      rd_q        <= '0;
-      out_valid_q <= 1'b0;
+      wr_q         <= '0;
+      rd_q         <= '0;
+      read_valid_q <= 1'b0;
     end else begin
       if (push) wr_q <= wr_q + 1'b1;
       if (fetch) rd_q <= rd_q + 1'b1;
-      if (fetch) out_valid_q <= 1'b1;
-      else if (out_ready_i) out_valid_q <= 1'b0;
+      if (fetch) read_valid_q <= 1'b1;
+      else if (read_ready) read_valid_q <= 1'b0;
     end
+  end
+
+  if (Registered) begin : g_registered
+    assign read_ready = !out_valid_o || out_ready_i;
+
+    always_ff @(posedge clk_i) begin
+      if (!rst_ni || clear_i) out_valid_o <= 1'b0;
+      else if (read_ready) out_valid_o <= read_valid_q;
+      if (read_ready) out_data_o <= read_q;
+    end
+  end else begin : g_plain
+    assign read_ready  = out_ready_i;
+    assign out_valid_o = read_valid_q;
+    assign out_data_o  = read_q;
   end
 endmodule

@@ -4,26 +4,18 @@
 // same offsets of the destination ring, waits for the write responses of all of it, and only then writes
 // prod into the destination's prod line.  The consumer's cons goes back the same way, without data.
 //
-//   prod doorbell                                                                   AR
-//        |          +------+   +------+  space kept in the FIFO beforehand   +--------------+
-//        +-> check->| plan |-->|  AR  |------------------------------------->| source ring  |
-//                   +------+   +------+                                      +--------------+
-//                                  | offset, lines                                  | R
-//                                  v                                                v
-//                            +-----------+   whole bursts only    +---------------------+
-//                            |burst queue|----------> AW <--------|      data FIFO      |
-//                            +-----------+            |           +---------------------+
-//                                                     |                     | W
-//                                                     v                     v
-//        acked >= goal <-- B, one for each burst <-- +-----------------------------+
-//             |                                      |      destination ring       |
-//             +--> prod word, its B, then event      +-----------------------------+
+//   tx_prod --> vnc_doorbell --> target --> vnc_planner --> bursts --> vnc_reader --> AR, R  source ring
+//                                  |                                       |
+//                                  |                              whole bursts, beats
+//                                  v                                       v
+//                               vnc_goal <------- acked ------------- vnc_writer --> AW, W, B  destination ring
+//                                  |
+//                                  +--> due, goal --> vnc_index_word --> prod word, look, interrupt
 //
-//   cons doorbell --> check --> cons word in the source's cons line, its B, then event
+//   rx_cons --> vnc_doorbell --> consumed ----------> vnc_index_word --> cons word, look, interrupt
 //
-// A burst is written only once all its beats were read without error, so a failed read leaves nothing
-// half done on the write side.  Rings start at multiples of 4 KiB and are at least 4 KiB long: a burst that
-// ends at the page's end also ends at the ring's, so the wrap needs nothing of its own.
+// The indices are free-running byte counts, in this order at any time, no further apart than one ring:
+//   consumed <= published <= offered <= acked <= planned <= target
 //
 //   Off ---- enable, configuration good, ----> Start ---- both words ----> Run ---- bus error or ----> Halt
 //    |       side blocks copied                  |        acknowledged      |         bad index          |
@@ -38,15 +30,15 @@
 // Halt keeps the first cause and address, and starts nothing more; an index word that was on its way by then
 // still arrives, and covers acknowledged bytes only.  Leaving Off, every index is `start_i`.
 //
-// Timing: doorbell to AR 4 cycles; last R beat to AW 3 cycles; last B to the request for the index word
-// 2 cycles.  One burst can be planned every 2 cycles.
+// Timing: doorbell to the request for AR 6 cycles; last R beat to the request for AW 2 cycles; last B to the
+// request for the index word 3 cycles.
 
 module vnc_mover #(
   parameter int unsigned DataW      = 64,
   parameter int unsigned BurstBeats = 64,  // longest burst in beats; 4 KiB limits it as well
   parameter int unsigned ReadsMax   = 8,   // bursts between AR and AW
-  parameter int unsigned ProdLine   = 0,   // offset of the destination's prod line in its window
-  parameter int unsigned ConsLine   = 0    // offset of the source's cons line in its window
+  parameter int unsigned ProdLine   = 0,   // offsets of the direction's index lines in both windows
+  parameter int unsigned ConsLine   = 0
 ) (
   input  logic             clk_i,
   input  logic             rst_ni,
@@ -61,30 +53,29 @@ module vnc_mover #(
   input  logic [63:0]      src_base_i,
   input  logic [29:0]      src_window_mask_i,
   input  logic [29:0]      src_ring_i,
+  input  logic             src_look_i,      // NEED_WAKEUP of the producer
   input  logic [63:0]      dst_base_i,
   input  logic [29:0]      dst_window_mask_i,
   input  logic [29:0]      dst_ring_i,
+  input  logic             dst_look_i,      // NEED_WAKEUP of the consumer
 
-  // Doorbells: pulses with a value; heard only in Run.
+  // Doorbells: pulses; the values stand still from one to the next.
   input  logic             prod_valid_i,
   input  logic [31:0]      prod_i,
   input  logic             cons_valid_i,
   input  logic [31:0]      cons_i,
 
-  // State, and pulses for statistics and interrupts.
-  output logic             off_o,
-  output logic             run_o,
-  output logic             halt_o,
-  output logic             drain_o,
-  output logic [3:0]       cause_o,
-  output logic [63:0]      error_addr_o,
-  output logic [31:0]      published_o,
-  output logic [31:0]      returned_o,
-  output logic             publish_event_o,
-  output logic [31:0]      publish_bytes_o,
-  output logic             cons_event_o,
-  output logic             burst_event_o,
-  output logic             error_event_o,
+  // State, pulses for statistics, and for the interrupts: there is a new index and its reader wants to know.
+  output vnc_status_pkg::direction_t direction_o,
+  output vnc_status_pkg::events_t    events_o,
+  output logic             prod_wake_o,
+  output logic             cons_wake_o,
+
+  // The memories do not answer.
+  input  logic             src_read_stuck_i,
+  input  logic             src_write_stuck_i,
+  input  logic             dst_read_stuck_i,
+  input  logic             dst_write_stuck_i,
 
   // Source: read.
   output logic             ar_valid_o,
@@ -120,16 +111,27 @@ module vnc_mover #(
   output logic [29:0]      cons_word_offset_o,
   output logic [31:0]      cons_word_o,
   input  logic             cons_word_done_i,
-  input  logic             cons_word_error_i
+  input  logic             cons_word_error_i,
+
+  // Looks at need_wakeup: of the consumer in the destination window, of the producer in the source window.
+  output logic             prod_look_valid_o,
+  input  logic             prod_look_ready_i,
+  output logic [29:0]      prod_look_offset_o,
+  input  logic             prod_look_done_i,
+  input  logic             prod_look_error_i,
+  input  logic [31:0]      prod_look_word_i,
+  output logic             cons_look_valid_o,
+  input  logic             cons_look_ready_i,
+  output logic [29:0]      cons_look_offset_o,
+  input  logic             cons_look_done_i,
+  input  logic             cons_look_error_i,
+  input  logic [31:0]      cons_look_word_i
 );
-  localparam int unsigned BeatBytes  = DataW / 8;
-  localparam int unsigned LineBeats  = vnc_pkg::Line / BeatBytes;
+  localparam int unsigned LineBeats  = vnc_pkg::Line / (DataW / 8);
   localparam int unsigned PageLines  = 4096 / vnc_pkg::Line;
   localparam int unsigned WantLines  = BurstBeats / LineBeats;
   localparam int unsigned BurstLines = WantLines < PageLines ? WantLines : PageLines;
-  localparam int unsigned FifoBeats  = ReadsMax * BurstBeats;
-  localparam int unsigned FreeW      = $clog2(FifoBeats + 1);
-  localparam int unsigned CountW     = $clog2(ReadsMax + 1) + 1;
+  localparam int unsigned WordGap    = 63;  // a word of each kind in 64 cycles leaves W to the data
 
   if (DataW != 64 && DataW != 128 && DataW != 256 && DataW != 512) begin : g_bad_width
     $fatal(1, "vnc_mover: DataW must be 64, 128, 256 or 512");
@@ -137,44 +139,28 @@ module vnc_mover #(
   if (BurstBeats < LineBeats || BurstBeats > 256 || (BurstBeats & (BurstBeats - 1)) != 0) begin : g_bad_burst
     $fatal(1, "vnc_mover: BurstBeats must be a power of two, at least one line and at most 256");
   end
-  if (ReadsMax < 2 || (ReadsMax & (ReadsMax - 1)) != 0) begin : g_bad_reads
-    $fatal(1, "vnc_mover: ReadsMax must be a power of two, 2 or more");
+  if (ReadsMax < 2 || ReadsMax > 64 || (ReadsMax & (ReadsMax - 1)) != 0) begin : g_bad_reads
+    $fatal(1, "vnc_mover: ReadsMax must be a power of two, 2 to 64");
   end
-
-  typedef logic [6:0] lines_t;  // 1 to 64
-
-  typedef struct packed {
-    logic [29:0] index;  // of its first byte
-    lines_t      lines;
-  } burst_t;
-
-  function automatic logic [8:0] beats(lines_t lines);
-    return 9'(32'(lines) * LineBeats);
-  endfunction
-
-  function automatic logic [31:0] bytes(lines_t lines);
-    return {19'b0, lines, 6'b0};
-  endfunction
 
   // --- state -------------------------------------------------------------------------------------------
 
   typedef enum logic [2:0] {Off, Start, Run, Halt, Drain} state_e;
   state_e state_q;
-  logic   run, off, stop, leave, started, fault, quiet;
+  logic   run, off, stop, leave, started, fault, config_bad, quiet;
 
-  assign run  = state_q == Run;
-  assign off  = state_q == Off;
-  assign stop = reset_i || !enable_i;
-
-  assign leave   = off && !stop && config_ok_i && side_up_i;
-  assign started = !prod_word_q && !prod_wait_q && !cons_word_q && !cons_wait_q;
+  assign run        = state_q == Run;
+  assign off        = state_q == Off;
+  assign stop       = reset_i || !enable_i;
+  assign leave      = off && !stop && config_ok_i && side_up_i;
+  assign config_bad = off && !stop && !config_ok_i;
 
   always_ff @(posedge clk_i) begin
     if (!rst_ni) begin
       state_q <= Off;
     end else begin
       unique case (state_q)
-        Off:     if (leave) state_q <= Start; else if (config_fault) state_q <= Halt;
+        Off:     if (leave) state_q <= Start; else if (config_bad) state_q <= Halt;
         Start:   if (stop) state_q <= Drain; else if (fault) state_q <= Halt; else if (started) state_q <= Run;
         Run:     if (stop) state_q <= Drain; else if (fault) state_q <= Halt;
         Halt:    if (stop) state_q <= Drain;
@@ -183,324 +169,144 @@ module vnc_mover #(
     end
   end
 
-  // --- indices -----------------------------------------------------------------------------------------
-  // All free-running byte counts, in this order at any time, no further apart than one ring:
-  //   consumed <= published <= offered <= acked <= planned <= target
+  // --- doorbells: prod must not pass what the consumer has freed, so nothing unread is ever overwritten ------
 
-  logic [31:0] target_q;     // the producer's last good prod
-  logic [31:0] planned_q;    // up to here bursts are planned
-  logic [31:0] read_q;       // the next beat on R
-  logic [31:0] acked_q;      // up to here written and acknowledged
-  logic [31:0] goal_q;       // the prod to publish next: always a doorbell's value, so always whole records
-  logic [31:0] offered_q;    // the consumer may have seen this much
-  logic [31:0] published_q;  // and it certainly can see this much
-  logic [31:0] consumed_q;   // the consumer's last good cons
-  logic [31:0] returned_q;   // the cons that the producer can see
+  logic [31:0] target, consumed, prod_limit_q, offered, published, returned, prod_value, cons_value;
+  logic        prod_bad, cons_bad;
 
-  // --- doorbells ---------------------------------------------------------------------------------------
-  // prod must not pass what the consumer has freed: the engine never overwrites unread bytes.
+  always_ff @(posedge clk_i) prod_limit_q <= consumed + {2'b0, ring_mask_i} + 32'd1;
 
-  logic [31:0] room;
-  logic        prod_good, cons_good, bad_prod, bad_cons;
-
-  assign room      = {2'b0, ring_mask_i} + 32'd1 - (target_q - consumed_q);
-  assign prod_good = prod_i[5:0] == '0 && (prod_i - target_q) <= room;
-  assign cons_good = cons_i[5:0] == '0 && (cons_i - consumed_q) <= (offered_q - consumed_q);
-  assign bad_prod  = run && prod_valid_i && !prod_good;
-  assign bad_cons  = run && cons_valid_i && !cons_good;
-
-  always_ff @(posedge clk_i) begin
-    if (!rst_ni || off) begin
-      target_q   <= start_i;
-      consumed_q <= start_i;
-    end else if (run) begin
-      if (prod_valid_i && prod_good) target_q <= prod_i;
-      if (cons_valid_i && cons_good) consumed_q <= cons_i;
-    end
-  end
-
-  // --- plan: cut [planned, target) into bursts ---------------------------------------------------------
-
-  logic        plan_valid_q, plan_take;
-  burst_t      plan_q;
-  logic [31:0] to_do;
-  lines_t      in_page, cut;
-
-  assign to_do   = target_q - planned_q;
-  assign in_page = lines_t'(PageLines) - {1'b0, planned_q[11:6]};
-
-  always_comb begin
-    cut = in_page < lines_t'(BurstLines) ? in_page : lines_t'(BurstLines);
-    if (to_do < bytes(cut)) cut = to_do[12:6];
-  end
-
-  always_ff @(posedge clk_i) begin
-    if (!rst_ni || off) begin
-      plan_valid_q <= 1'b0;
-      planned_q    <= start_i;
-    end else if (plan_take) begin
-      plan_valid_q <= 1'b0;
-    end else if (run && !plan_valid_q && to_do != '0) begin
-      plan_valid_q <= 1'b1;
-      planned_q    <= planned_q + bytes(cut);
-    end
-    if (!plan_valid_q) plan_q <= '{index: planned_q[29:0], lines: cut};
-  end
-
-  // --- AR: only with space in the FIFO for the whole burst, so R never waits ------------------------------
-
-  logic [FreeW-1:0]  free_q;     // beats of the FIFO that nobody counts on
-  logic [CountW-1:0] reads_q;    // bursts between AR and their last R beat
-  logic [CountW-1:0] whole_q;    // bursts read completely and not yet handed to AW
-  logic              queue_ready, queue_valid, aw_take;
-  logic              r_end, w_beat;
-  burst_t            queue_head;
-
-  assign ar_valid_o  = run && plan_valid_q && queue_ready && 32'(free_q) >= 32'(beats(plan_q.lines));
-  assign ar_offset_o = src_ring_i + (plan_q.index & ring_mask_i);
-  assign ar_len_o    = 8'(beats(plan_q.lines) - 9'd1);
-  assign plan_take   = ar_valid_o && ar_ready_i;
-  assign r_end       = r_valid_i && r_last_i;
-
-  always_ff @(posedge clk_i) begin
-    if (!rst_ni || off) begin
-      reads_q <= '0;
-      whole_q <= '0;
-      free_q  <= FreeW'(FifoBeats);
-      read_q  <= start_i;
-    end else begin
-      reads_q <= reads_q + CountW'(plan_take) - CountW'(r_end);
-      whole_q <= whole_q + CountW'(r_end) - CountW'(aw_take);
-      free_q  <= free_q - (plan_take ? FreeW'(beats(plan_q.lines)) : '0) + FreeW'(w_beat);
-      if (r_valid_i) read_q <= read_q + BeatBytes;
-    end
-  end
-
-  vnc_fifo #(.Width($bits(burst_t)), .Depth(ReadsMax)) i_burst_queue (
-    .clk_i, .rst_ni, .clear_i(off),
-    .in_valid_i(plan_take), .in_ready_o(queue_ready), .in_data_i(plan_q),
-    .out_valid_o(queue_valid), .out_ready_i(aw_take), .out_data_o(queue_head)
+  vnc_doorbell i_prod_doorbell (
+    .clk_i, .rst_ni, .clear_i(off), .start_i, .listen_i(run),
+    .valid_i(prod_valid_i), .value_i(prod_i), .limit_i(prod_limit_q),
+    .index_o(target), .bad_o(prod_bad), .bad_value_o(prod_value)
   );
 
-  // --- data FIFO ---------------------------------------------------------------------------------------
-
-  logic data_ready, data_valid;
-
-  vnc_fifo #(.Width(DataW), .Depth(FifoBeats)) i_data_fifo (
-    .clk_i, .rst_ni, .clear_i(off),
-    .in_valid_i(r_valid_i), .in_ready_o(data_ready), .in_data_i(r_data_i),
-    .out_valid_o(data_valid), .out_ready_i(w_beat), .out_data_o(w_data_o)
+  vnc_doorbell i_cons_doorbell (
+    .clk_i, .rst_ni, .clear_i(off), .start_i, .listen_i(run),
+    .valid_i(cons_valid_i), .value_i(cons_i), .limit_i(offered),
+    .index_o(consumed), .bad_o(cons_bad), .bad_value_o(cons_value)
   );
 
-  // --- AW, W: bursts that have been read completely --------------------------------------------------------
+  // --- data --------------------------------------------------------------------------------------------
 
-  logic [8:0] w_left_q, w_next_q;  // beats to go of the burst on W, and of the one whose AW went out ahead of it
-  logic       w_end;
-  logic       ack_ready, ack_valid;
-  lines_t     ack_lines;
+  logic                   plan_valid, plan_ready, whole_valid, whole_ready, data_valid, data_ready;
+  logic                   reading, writing, sending, read_failed, write_failed;
+  vnc_status_pkg::burst_t plan, whole;
+  logic [29:0]            read_next;
+  logic [31:0]            acked;
 
-  assign aw_valid_o  = run && w_next_q == '0 && whole_q != '0 && queue_valid && ack_ready;
-  assign aw_take     = aw_valid_o && aw_ready_i;
-  assign aw_offset_o = dst_ring_i + (queue_head.index & ring_mask_i);
-  assign aw_len_o    = 8'(beats(queue_head.lines) - 9'd1);
-  assign w_valid_o   = w_left_q != '0 && data_valid;
-  assign w_last_o    = w_left_q == 9'd1;
-  assign w_beat      = w_valid_o && w_ready_i;
-  assign w_end       = w_beat && w_last_o;
-
-  always_ff @(posedge clk_i) begin
-    if (!rst_ni) begin
-      w_left_q <= '0;
-      w_next_q <= '0;
-    end else if (w_left_q == '0 || w_end) begin
-      w_left_q <= w_next_q != '0 ? w_next_q : aw_take ? beats(queue_head.lines) : '0;
-      w_next_q <= '0;
-    end else begin
-      w_left_q <= w_left_q - 9'(w_beat);
-      if (aw_take) w_next_q <= beats(queue_head.lines);
-    end
-  end
-
-  // --- B: count what is acknowledged -----------------------------------------------------------------------
-  // Responses of one id come in order, so each belongs to the oldest burst.
-
-  logic [CountW-1:0] writes_q;  // bursts between AW and B
-  logic              b_good;
-
-  vnc_fifo #(.Width($bits(lines_t)), .Depth(ReadsMax)) i_ack_queue (
-    .clk_i, .rst_ni, .clear_i(off),
-    .in_valid_i(aw_take), .in_ready_o(ack_ready), .in_data_i(queue_head.lines),
-    .out_valid_o(ack_valid), .out_ready_i(b_valid_i), .out_data_o(ack_lines)
+  vnc_planner #(.BurstLines(BurstLines)) i_planner (
+    .clk_i, .rst_ni, .clear_i(off), .start_i, .target_i(target),
+    .burst_valid_o(plan_valid), .burst_ready_i(plan_ready), .burst_o(plan)
   );
 
-  assign b_good        = b_valid_i && !b_error_i;
-  assign burst_event_o = run && b_good;
+  vnc_reader #(.DataW(DataW), .BurstBeats(BurstBeats), .ReadsMax(ReadsMax)) i_reader (
+    .clk_i, .rst_ni, .clear_i(off), .run_i(run), .start_i(start_i[29:0]), .ring_i(src_ring_i), .ring_mask_i,
+    .burst_valid_i(plan_valid), .burst_ready_o(plan_ready), .burst_i(plan),
+    .ar_valid_o, .ar_ready_i, .ar_offset_o, .ar_len_o, .r_valid_i, .r_data_i, .r_error_i, .r_last_i,
+    .whole_valid_o(whole_valid), .whole_ready_i(whole_ready), .whole_o(whole),
+    .data_valid_o(data_valid), .data_ready_i(data_ready), .data_o(w_data_o),
+    .busy_o(reading), .failed_o(read_failed), .next_o(read_next)
+  );
 
-  always_ff @(posedge clk_i) begin
-    if (!rst_ni || off) begin
-      writes_q <= '0;
-      acked_q  <= start_i;
-    end else begin
-      writes_q <= writes_q + CountW'(aw_take) - CountW'(b_valid_i);
-      // Not in Halt: a response after a failed one must not stand in for it.
-      if (run && b_good) acked_q <= acked_q + bytes(ack_lines);
-    end
-  end
+  vnc_writer #(.DataW(DataW), .BurstMax(ReadsMax)) i_writer (
+    .clk_i, .rst_ni, .clear_i(off), .run_i(run), .start_i, .ring_i(dst_ring_i), .ring_mask_i,
+    .whole_valid_i(whole_valid), .whole_ready_o(whole_ready), .whole_i(whole),
+    .data_valid_i(data_valid), .data_ready_o(data_ready),
+    .aw_valid_o, .aw_ready_i, .aw_offset_o, .aw_len_o, .w_valid_o, .w_ready_i, .w_last_o, .b_valid_i, .b_error_i,
+    .busy_o(writing), .sending_o(sending), .failed_o(write_failed), .acked_o(acked)
+  );
 
-  // --- publish -----------------------------------------------------------------------------------------
+  // --- index words -------------------------------------------------------------------------------------
 
-  logic prod_word_q, prod_wait_q;  // requested; taken and not yet acknowledged
-  logic prod_first_q;              // the word that Start writes is no publication
-  logic prod_start;
+  logic        goal_due, prod_free, prod_idle, cons_idle, cons_due_q, suppressed, published_event;
+  logic        prod_word_busy, prod_look_busy, prod_word_failed, prod_look_failed;
+  logic        cons_word_busy, cons_look_busy, cons_word_failed, cons_look_failed;
+  logic [31:0] goal, cons_sent;
+  logic        cons_free, cons_done, cons_suppressed;
 
-  assign prod_start = run && !prod_word_q && !prod_wait_q && goal_q != published_q &&
-                      (acked_q - published_q) >= (goal_q - published_q);
+  vnc_goal i_goal (
+    .clk_i, .rst_ni, .clear_i(off), .start_i, .target_i(target), .acked_i(acked), .free_i(prod_free),
+    .due_o(goal_due), .goal_o(goal)
+  );
 
-  always_ff @(posedge clk_i) begin
-    if (!rst_ni || off) begin
-      goal_q      <= start_i;
-      offered_q   <= start_i;
-      published_q <= start_i;
-      prod_word_q <= leave;
-      prod_wait_q <= 1'b0;
-      prod_first_q <= 1'b1;
-    end else begin
-      if (run && goal_q == published_q) goal_q <= target_q;
-      if (prod_start) begin
-        prod_word_q <= 1'b1;
-        offered_q   <= goal_q;
-      end else if (prod_word_ready_i) begin
-        prod_word_q <= 1'b0;
-      end
-      if (prod_word_q && prod_word_ready_i) prod_wait_q <= 1'b1;
-      if (prod_wait_q && prod_word_done_i) begin
-        prod_wait_q  <= 1'b0;
-        prod_first_q <= 1'b0;
-        if (!prod_word_error_i) published_q <= goal_q;
-      end
-    end
-  end
+  vnc_index_word #(.Gap(WordGap)) i_prod_word (
+    .clk_i, .rst_ni, .clear_i(off), .leave_i(leave), .run_i(run), .start_i,
+    .due_i(goal_due), .next_i(goal), .look_i(dst_look_i),
+    .idle_o(prod_idle), .free_o(prod_free), .word_busy_o(prod_word_busy), .look_busy_o(prod_look_busy),
+    .sent_o(offered), .shown_o(published), .word_failed_o(prod_word_failed), .look_failed_o(prod_look_failed),
+    .done_event_o(published_event), .wake_event_o(prod_wake_o), .suppressed_event_o(suppressed),
+    .word_valid_o(prod_word_valid_o), .word_ready_i(prod_word_ready_i), .word_o(prod_word_o),
+    .word_done_i(prod_word_done_i), .word_error_i(prod_word_error_i),
+    .look_valid_o(prod_look_valid_o), .look_ready_i(prod_look_ready_i), .look_done_i(prod_look_done_i),
+    .look_error_i(prod_look_error_i), .look_word_i(prod_look_word_i)
+  );
 
-  assign prod_word_valid_o = prod_word_q;
+  always_ff @(posedge clk_i) cons_due_q <= consumed != cons_sent;
+
+  vnc_index_word #(.Gap(WordGap)) i_cons_word (
+    .clk_i, .rst_ni, .clear_i(off), .leave_i(leave), .run_i(run), .start_i,
+    .due_i(cons_due_q), .next_i(consumed), .look_i(src_look_i),
+    .idle_o(cons_idle), .free_o(cons_free), .word_busy_o(cons_word_busy), .look_busy_o(cons_look_busy),
+    .sent_o(cons_sent), .shown_o(returned), .word_failed_o(cons_word_failed), .look_failed_o(cons_look_failed),
+    .done_event_o(cons_done), .wake_event_o(cons_wake_o), .suppressed_event_o(cons_suppressed),
+    .word_valid_o(cons_word_valid_o), .word_ready_i(cons_word_ready_i), .word_o(cons_word_o),
+    .word_done_i(cons_word_done_i), .word_error_i(cons_word_error_i),
+    .look_valid_o(cons_look_valid_o), .look_ready_i(cons_look_ready_i), .look_done_i(cons_look_done_i),
+    .look_error_i(cons_look_error_i), .look_word_i(cons_look_word_i)
+  );
+
+  // Each side's need_wakeup stands in the line of its own index.
   assign prod_word_offset_o = 30'(ProdLine);
-  assign prod_word_o       = goal_q;
-  assign publish_event_o   = prod_wait_q && prod_word_done_i && !prod_word_error_i && !prod_first_q;
-  assign publish_bytes_o   = goal_q - published_q;
-
-  // --- cons goes back ----------------------------------------------------------------------------------
-
-  logic        cons_word_q, cons_wait_q, cons_first_q;
-  logic [31:0] cons_sent_q;
-
-  always_ff @(posedge clk_i) begin
-    if (!rst_ni || off) begin
-      cons_word_q  <= leave;
-      cons_wait_q  <= 1'b0;
-      cons_first_q <= 1'b1;
-      cons_sent_q  <= start_i;
-      returned_q   <= start_i;
-    end else begin
-      if (run && !cons_word_q && !cons_wait_q && consumed_q != returned_q) begin
-        cons_word_q <= 1'b1;
-        cons_sent_q <= consumed_q;
-      end else if (cons_word_ready_i) begin
-        cons_word_q <= 1'b0;
-      end
-      if (cons_word_q && cons_word_ready_i) cons_wait_q <= 1'b1;
-      if (cons_wait_q && cons_word_done_i) begin
-        cons_wait_q  <= 1'b0;
-        cons_first_q <= 1'b0;
-        if (!cons_word_error_i) returned_q <= cons_sent_q;
-      end
-    end
-  end
-
-  assign cons_word_valid_o = cons_word_q;
+  assign prod_look_offset_o = 30'(ConsLine);
   assign cons_word_offset_o = 30'(ConsLine);
-  assign cons_word_o       = cons_sent_q;
-  assign cons_event_o      = cons_wait_q && cons_word_done_i && !cons_word_error_i && !cons_first_q;
+  assign cons_look_offset_o = 30'(ProdLine);
 
-  // --- faults: the first one is kept ------------------------------------------------------------------------
+  assign started = prod_idle && cons_idle && !prod_word_failed && !cons_word_failed;
+  assign quiet   = !reading && !writing && prod_idle && cons_idle;
 
-  logic        read_fault, write_fault, prod_fault, cons_fault, config_fault;
-  logic [3:0]  cause_q;
-  logic [29:0] fault_offset_q;  // for a bus fault, where in which window
-  logic        fault_at_dst_q;
-  logic [31:0] fault_value_q;   // for a bad index, the value
-  logic        fault_is_value;
-  logic [63:0] fault_addr;
+  // --- faults ------------------------------------------------------------------------------------------
 
-  assign read_fault   = r_valid_i && r_error_i;
-  assign write_fault  = b_valid_i && b_error_i;
-  assign prod_fault   = prod_wait_q && prod_word_done_i && prod_word_error_i;
-  assign cons_fault   = cons_wait_q && cons_word_done_i && cons_word_error_i;
-  assign config_fault = off && !stop && !config_ok_i;
-  assign fault        = (run || state_q == Start) &&
-                        (read_fault || write_fault || prod_fault || cons_fault || bad_prod || bad_cons);
-
-  always_ff @(posedge clk_i) begin
-    if (!rst_ni) begin
-      cause_q <= '0;
-    end else if (config_fault) begin
-      cause_q       <= 4'(vnc_pkg::CauseConfig);
-      fault_value_q <= '0;
-    end else if (off) begin
-      cause_q       <= 4'(vnc_pkg::CauseNone);
-      fault_value_q <= '0;
-    end else if (fault) begin
-      if (read_fault) begin
-        cause_q        <= 4'(vnc_pkg::CauseRead);
-        fault_at_dst_q <= 1'b0;
-        fault_offset_q <= src_ring_i + (read_q[29:0] & ring_mask_i);
-      end else if (write_fault) begin
-        cause_q        <= 4'(vnc_pkg::CauseWrite);
-        fault_at_dst_q <= 1'b1;
-        fault_offset_q <= dst_ring_i + (acked_q[29:0] & ring_mask_i);
-      end else if (prod_fault) begin
-        cause_q        <= 4'(vnc_pkg::CauseProdWrite);
-        fault_at_dst_q <= 1'b1;
-        fault_offset_q <= prod_word_offset_o;
-      end else if (cons_fault) begin
-        cause_q        <= 4'(vnc_pkg::CauseConsWrite);
-        fault_at_dst_q <= 1'b0;
-        fault_offset_q <= cons_word_offset_o;
-      end else if (bad_prod) begin
-        cause_q       <= 4'(vnc_pkg::CauseBadProd);
-        fault_value_q <= prod_i;
-      end else begin
-        cause_q       <= 4'(vnc_pkg::CauseBadCons);
-        fault_value_q <= cons_i;
-      end
-    end
-  end
-
-  vnc_address i_fault_address (
-    .base_i        (fault_at_dst_q ? dst_base_i : src_base_i),
-    .window_mask_i (fault_at_dst_q ? dst_window_mask_i : src_window_mask_i),
-    .offset_i      (fault_offset_q),
-    .address_o     (fault_addr)
+  vnc_fault #(.ProdLine(ProdLine), .ConsLine(ConsLine)) i_fault (
+    .clk_i, .rst_ni, .clear_i(off), .listen_i(run || state_q == Start), .config_bad_i(config_bad),
+    .src_base_i, .src_window_mask_i, .src_ring_i, .dst_base_i, .dst_window_mask_i, .dst_ring_i, .ring_mask_i,
+    .failed_i({cons_look_failed, prod_look_failed, cons_word_failed, prod_word_failed, write_failed, read_failed}),
+    .stuck_i({cons_look_busy && src_read_stuck_i, prod_look_busy && dst_read_stuck_i,
+              cons_word_busy && src_write_stuck_i, prod_word_busy && dst_write_stuck_i,
+              (writing || aw_valid_o) && dst_write_stuck_i, (reading || ar_valid_o) && src_read_stuck_i}),
+    .prod_bad_i(prod_bad), .prod_value_i(prod_value), .cons_bad_i(cons_bad), .cons_value_i(cons_value),
+    .read_index_i(read_next), .write_index_i(acked[29:0]),
+    .fault_o(fault), .cause_o(direction_o.cause), .error_addr_o(direction_o.error_addr)
   );
-
-  assign fault_is_value = cause_q inside {4'(vnc_pkg::CauseNone), 4'(vnc_pkg::CauseConfig),
-                                          4'(vnc_pkg::CauseBadProd), 4'(vnc_pkg::CauseBadCons)};
-
-  always_ff @(posedge clk_i) error_addr_o <= fault_is_value ? {32'b0, fault_value_q} : fault_addr;
 
   // --- and out -----------------------------------------------------------------------------------------
 
-  assign quiet = reads_q == '0 && writes_q == '0 && !prod_word_q && !prod_wait_q &&
-                 !cons_word_q && !cons_wait_q;
+  logic w_stalls, aw_stalls;
 
-  assign off_o         = off;
-  assign run_o         = run;
-  assign halt_o        = state_q == Halt;
-  assign drain_o       = state_q == Drain;
-  assign cause_o       = cause_q;
-  assign published_o   = published_q;
-  assign returned_o    = returned_q;
-  assign error_event_o = fault || config_fault;
+  assign w_stalls  = w_valid_o && !w_ready_i;
+  assign aw_stalls = aw_valid_o && !aw_ready_i && !sending;
 
-  // The FIFO has space for every beat asked for, and a response always finds its burst: not looked at.
+  assign direction_o.off       = off;
+  assign direction_o.run       = run;
+  assign direction_o.halt      = state_q == Halt;
+  assign direction_o.drain     = state_q == Drain;
+  assign direction_o.published = published;
+  assign direction_o.returned  = returned;
+
+  assign events_o.doorbell        = run && prod_valid_i;
+  assign events_o.doorbell_value  = prod_i;
+  assign events_o.published       = published_event;
+  assign events_o.published_value = offered;
+  assign events_o.published_bytes = offered - published;
+  assign events_o.burst           = run && b_valid_i && !b_error_i && !write_failed;
+  assign events_o.error           = config_bad || (fault && !stop && (run || state_q == Start));
+  assign events_o.suppressed      = suppressed;
+  assign events_o.stall_read      = run && reading && !sending && !aw_valid_o;
+  assign events_o.stall_write     = run && (w_stalls || aw_stalls);
+  assign events_o.stall_ack       = run && writing && !sending && !aw_valid_o && !reading;
+
+  // Statistics are of prod words.
   logic unused;
-  assign unused = data_ready ^ ack_valid;
+  assign unused = cons_free ^ cons_done ^ cons_suppressed;
 endmodule

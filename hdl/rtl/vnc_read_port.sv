@@ -19,6 +19,7 @@ module vnc_read_port #(
   input  logic                        rst_ni,
   input  logic [63:0]                 base_i,
   input  logic [29:0]                 window_mask_i,
+  input  logic [31:0]                 timeout_i,
 
   input  logic [Requesters-1:0]       req_valid_i,
   output logic [Requesters-1:0]       req_ready_o,
@@ -28,6 +29,7 @@ module vnc_read_port #(
   output logic [DataW-1:0]            r_data_o,
   output logic                        r_error_o,
   output logic                        r_last_o,
+  output logic                        stuck_o,      // the memory has not moved for too long
 
   // The master.
   output logic                        m_ar_valid_o,
@@ -113,6 +115,20 @@ module vnc_read_port #(
   always_comb begin
     for (int unsigned n = 0; n < Requesters; n++) r_valid_o[n] = m_r_valid_i && m_r_id_i == 2'(n);
   end
+
+  // --- watch -------------------------------------------------------------------------------------------
+
+  logic [7:0] away_q;  // requests taken and not answered
+
+  always_ff @(posedge clk_i) begin
+    if (!rst_ni) away_q <= '0;
+    else away_q <= away_q + 8'(take) - 8'(m_r_valid_i && m_r_last_i);
+  end
+
+  vnc_watchdog i_watchdog (
+    .clk_i, .rst_ni, .limit_i(timeout_i), .busy_i(away_q != '0),
+    .progress_i((m_ar_valid_o && m_ar_ready_i) || m_r_valid_i), .stuck_o
+  );
 
   // The other bit tells OKAY from EXOKAY and SLVERR from DECERR; neither matters here.
   logic unused;

@@ -31,20 +31,21 @@ module vnc_side_mover #(
   input  logic               enable_i,      // both sides enabled
   input  logic               reset_i,       // a pulse
   input  logic               config_ok_i,   // both windows are possible
+  input  logic [63:0]        src_base_i,
+  input  logic [29:0]        src_window_mask_i,
+  input  logic [63:0]        dst_base_i,
+  input  logic [29:0]        dst_window_mask_i,
   input  logic               bell_valid_i,
   input  logic [31:0]        bell_i,        // last value rung
 
-  output logic               off_o,
-  output logic               run_o,
-  output logic               halt_o,
-  output logic               drain_o,
+  output vnc_status_pkg::side_t side_o,     // `done`: the bell whose copy is complete
   output logic               up_o,
-  output logic [31:0]        done_o,        // the bell whose copy is complete
-  output logic [3:0]         cause_o,
-  output logic               error_at_dst_o,
-  output logic [29:0]        error_offset_o,
   output logic               done_event_o,
   output logic               error_event_o,
+
+  // The memories do not answer.
+  input  logic               src_read_stuck_i,
+  input  logic               dst_write_stuck_i,
 
   // This side's memory: read.
   output logic               ar_valid_o,
@@ -80,7 +81,7 @@ module vnc_side_mover #(
   typedef enum logic [2:0] {Off, Idle, Read, Body, Head, Halt, Drain} state_e;
 
   state_e state_q;
-  logic   stop, start, fault, read_done, body_done, copied;
+  logic   stop, start, failed, stuck, fault, read_done, body_done, copied;
   logic   asked_q;   // a request that the port has not taken yet
   logic   away_q;    // taken, and not answered completely
   logic   answered;  // the last R beat, or B
@@ -89,8 +90,11 @@ module vnc_side_mover #(
   assign stop     = reset_i || !enable_i;
   assign start    = !stop && ((state_q == Off && config_ok_i) || (state_q == Idle && pending_q));
   assign answered = (r_valid_i && r_last_i) || b_valid_i;
-  assign fault    = (state_q == Read && r_valid_i && r_error_i) ||
+  assign failed   = (state_q == Read && r_valid_i && r_error_i) ||
                     ((state_q == Body || state_q == Head) && b_valid_i && b_error_i);
+  assign stuck    = (state_q == Read && src_read_stuck_i) ||
+                    ((state_q == Body || state_q == Head) && dst_write_stuck_i);
+  assign fault    = failed || stuck;
 
   assign read_done = state_q == Read && !stop && !fault && r_valid_i && r_last_i;
   assign body_done = state_q == Body && !stop && !fault && b_valid_i;
@@ -132,19 +136,19 @@ module vnc_side_mover #(
 
   // --- bell --------------------------------------------------------------------------------------------
 
-  logic [31:0] taken_q;
+  logic [31:0] taken_q, done_q;
 
   always_ff @(posedge clk_i) begin
     if (!rst_ni) begin
       pending_q <= 1'b0;
       taken_q   <= '0;
-      done_o    <= '0;
+      done_q    <= '0;
       up_q      <= 1'b0;
     end else begin
       if (start) pending_q <= 1'b0;
       else if (bell_valid_i) pending_q <= 1'b1;
       if (start) taken_q <= bell_i;
-      if (copied) done_o <= taken_q;
+      if (copied) done_q <= taken_q;
       if (stop) up_q <= 1'b0;
       else if (copied) up_q <= 1'b1;
     end
@@ -194,22 +198,37 @@ module vnc_side_mover #(
 
   // --- and out -----------------------------------------------------------------------------------------
 
+  logic [3:0]  cause_q;
+  logic        at_dst_q;
+  logic [29:0] offset_q;
+  logic [63:0] address;
+
   always_ff @(posedge clk_i) begin
     if (!rst_ni || state_q == Off) begin
-      cause_o        <= 4'(vnc_pkg::CauseNone);
-      error_at_dst_o <= 1'b0;
-      error_offset_o <= '0;
-    end else if (fault) begin
-      cause_o        <= 4'(state_q == Read ? vnc_pkg::CauseRead : vnc_pkg::CauseWrite);
-      error_at_dst_o <= state_q != Read;
-      error_offset_o <= state_q == Read ? 30'(Offset + 32'(r_beat_q) * BeatBytes) : aw_offset_o;
+      cause_q  <= 4'(vnc_pkg::CauseNone);
+      at_dst_q <= 1'b0;
+      offset_q <= '0;
+    end else if (fault && !stop) begin
+      cause_q  <= 4'(!failed ? vnc_pkg::CauseTimeout : state_q == Read ? vnc_pkg::CauseRead : vnc_pkg::CauseWrite);
+      at_dst_q <= state_q != Read;
+      offset_q <= state_q == Read ? 30'(Offset + 32'(r_beat_q) * BeatBytes) : aw_offset_o;
     end
+    side_o.error_addr <= cause_q == 4'(vnc_pkg::CauseNone) ? '0 : address;
   end
 
-  assign off_o         = state_q == Off;
-  assign run_o         = state_q inside {Idle, Read, Body, Head};
-  assign halt_o        = state_q == Halt;
-  assign drain_o       = state_q == Drain;
+  vnc_address i_error_address (
+    .base_i        (at_dst_q ? dst_base_i : src_base_i),
+    .window_mask_i (at_dst_q ? dst_window_mask_i : src_window_mask_i),
+    .offset_i      (offset_q),
+    .address_o     (address)
+  );
+
+  assign side_o.off    = state_q == Off;
+  assign side_o.run    = state_q inside {Idle, Read, Body, Head};
+  assign side_o.halt   = state_q == Halt;
+  assign side_o.drain  = state_q == Drain;
+  assign side_o.done   = done_q;
+  assign side_o.cause  = cause_q;
   assign up_o          = up_q;
   assign done_event_o  = copied;
   assign error_event_o = fault && !stop;

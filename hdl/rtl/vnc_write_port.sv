@@ -26,6 +26,7 @@ module vnc_write_port #(
   input  logic               rst_ni,
   input  logic [63:0]        base_i,
   input  logic [29:0]        window_mask_i,
+  input  logic [31:0]        timeout_i,
 
   // Requests, by id.  A request stays until it is taken; done comes with its write response.
   input  logic [3:0]         req_valid_i,
@@ -34,6 +35,7 @@ module vnc_write_port #(
   input  logic [3:0][7:0]    req_len_i,
   output logic [3:0]         done_o,
   output logic               error_o,
+  output logic               stuck_o,       // the memory has not moved for too long
 
   // The beats: of the bursts, in their order; the words, with their request; of the side block.
   input  logic               burst_valid_i,
@@ -178,6 +180,22 @@ module vnc_write_port #(
     done_o = '0;
     done_o[m_b_id_i] = m_b_valid_i;
   end
+
+  // --- watch -------------------------------------------------------------------------------------------
+
+  logic [7:0] away_q;  // requests taken and not answered
+  logic       progress;
+
+  assign progress = (m_aw_valid_o && m_aw_ready_i) || (m_w_valid_o && m_w_ready_i) || m_b_valid_i;
+
+  always_ff @(posedge clk_i) begin
+    if (!rst_ni) away_q <= '0;
+    else away_q <= away_q + 8'(take) - 8'(m_b_valid_i);
+  end
+
+  vnc_watchdog i_watchdog (
+    .clk_i, .rst_ni, .limit_i(timeout_i), .busy_i(away_q != '0), .progress_i(progress), .stuck_o
+  );
 
   // The other bit tells OKAY from EXOKAY and SLVERR from DECERR; neither matters here.
   logic unused;

@@ -9,7 +9,6 @@ from hdl_bench import Bench
 from hdl_model import MASK
 from hdl_traffic import LINE, both_ways
 
-from vnetcard import layout as L
 from vnetcard import registers as R
 
 
@@ -26,7 +25,7 @@ async def hostile_registers_stay_inside_the_window(dut: Any) -> None:
     for hostile in (0, 1):
         honest = 1 - hostile
         memory, page = bench.memories[hostile], bench.pages[hostile]
-        regs = getattr(dut, f"i_regs_{L.SIDES[hostile]}")
+        regs = dut.i_engine.g_side[hostile].i_regs
         for way in bench.directions:
             way.hostile = True
         outside: list[str] = []
@@ -73,6 +72,7 @@ async def hostile_registers_stay_inside_the_window(dut: Any) -> None:
                 for _ in range(40):
                     if not await page.read("status") & R.STATUS_BITS["LOCKED"]:
                         break
+                await page.write("timeout", 0)
                 for log2 in (name for name in names if name.endswith("log2")):
                     await page.write(log2, 14 if log2 == "window_log2" else 12)
                 await page.write("window_base_hi", rng.choice((0, 0x7FFF)))

@@ -54,7 +54,7 @@ async def event_in_the_cycle_of_its_clearing_stays(dut: Any) -> None:
     bench = Bench(dut)
     await bench.start()
     way, card = bench.directions[0], bench.pages[1]
-    regs = dut.i_regs_card
+    irq = dut.i_engine.g_side[1].i_regs.i_irq
     met = 0
 
     async def watch() -> None:
@@ -63,9 +63,9 @@ async def event_in_the_cycle_of_its_clearing_stays(dut: Any) -> None:
         while True:
             await RisingEdge(dut.clk_i)
             if event:
-                assert int(regs.irq_status_q.value) & R.IRQ_BITS["RX_PROD"], "an event was lost"
-            event = bool(int(regs.rx_prod_event_i.value))
-            met += event and bool(int(regs.irq_clear.value))
+                assert int(irq.status_o.value) & R.IRQ_BITS["RX_PROD"], "an event was lost"
+            event = bool(int(irq.fire.value) and int(irq.held_q.value) & R.IRQ_BITS["RX_PROD"])
+            met += event and bool(int(irq.clear_i.value))
 
     async def clear() -> None:
         while True:

@@ -33,10 +33,10 @@ async def counters_carry_into_their_upper_halves(dut: Any) -> None:
     """
     bench = Bench(dut)
     await bench.start()
-    bytes_q = [getattr(dut, f"i_stats_{way.name}").bytes_o for way in bench.directions]
-    for number, counter in enumerate(bytes_q):
-        counter.value = (number + 1 << 32) + CARRY
-    dut.cycles_q.value = (7 << 32) + CARRY
+    for number in (0, 1):
+        counters = dut.i_engine.g_side[number].i_stats.count_q  # a struct, `bytes` its upper 64 bits
+        counters.value = (number + 1 << 32) + CARRY << len(counters) - 64
+    dut.i_engine.cycles_q.value = (7 << 32) + CARRY
     await ClockCycles(dut.clk_i, 1)
     await both_ways(bench, 4000)
     await ClockCycles(dut.clk_i, 20)
@@ -46,9 +46,9 @@ async def counters_carry_into_their_upper_halves(dut: Any) -> None:
             assert await page.read64(f"{prefix}_bytes") == (side + 1 << 32) + CARRY + way.moved
     # The upper half is that of the moment in which the lower one was read.
     for page in bench.pages:
-        dut.cycles_q.value = (8 << 32) - 1
+        dut.i_engine.cycles_q.value = (8 << 32) - 1
         low = await page.read("cycles_lo")
-        dut.cycles_q.value = 9 << 32
+        dut.i_engine.cycles_q.value = 9 << 32
         await ClockCycles(dut.clk_i, 1)
         high = await page.read("cycles_hi")
         assert (low, high) in {(0xFFFF_FFFF, 7)} or (low < 1000 and high == 8), f"{high:#x} {low:#x}"

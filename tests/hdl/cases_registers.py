@@ -18,8 +18,11 @@ LOG2 = 0x1F
 OFFSET = 0x3FFF_F000
 
 BITS = {
-    "control": R.CONTROL_BITS["ENABLE"],
+    "control": sum(R.CONTROL_BITS.values()),
     "irq_enable": 0x3F,
+    "irq_count": MASK,
+    "irq_time": MASK,
+    "timeout": MASK,
     "window_base_lo": MASK & -PAGE,
     "window_base_hi": MASK,
     "window_log2": LOG2,

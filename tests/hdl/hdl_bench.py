@@ -112,7 +112,9 @@ class Bench:
     def _on_read(self, side: int, at: int, count: int) -> None:
         """Only what the direction that starts here still has to move is ever read."""
         way = self.directions[side]
-        if not way.hostile and not 0 <= at - L.side_offset(side) < L.LINE:
+        # Or this side's block, or the lines with its need_wakeup: of the index that it produces, and consumes.
+        lines = (L.side_offset(side), way.prod_line, self.directions[1 - side].cons_line)
+        if not way.hostile and not any(0 <= at - line < L.LINE for line in lines):
             ring_at = at - way.source_ring
             if not 0 <= ring_at < way.size or not way.unpublished(ring_at, count):
                 self.memories[side].wrong.append(f"{way.name}: read of {count} bytes at {at:#x}, not to be moved")
@@ -120,21 +122,21 @@ class Bench:
     def _on_write(self, side: int, at: int, data: bytes) -> None:
         """Data goes where nothing unread lies; a prod word comes after its bytes; a cons word is a doorbell's."""
         ending, starting = self.directions[1 - side], self.directions[side]
-        if ending.hostile:
-            return
         why = None
-        if len(data) == 4 and at == ending.prod_line:
-            why = ending.on_prod_word(int.from_bytes(data, "little"))
-        elif len(data) == 4 and at == starting.cons_line:
-            value = int.from_bytes(data, "little")
-            if value not in starting.cons_doorbells and not (starting.starting and value == starting.start):
-                why = f"{starting.name}: cons {data.hex()}, which no doorbell said"
-        elif at == L.side_offset(1 - side) + 8 and len(data) == L.LINE - 8:
+        if at == L.side_offset(1 - side) + 8 and len(data) == L.LINE - 8:
             self.side_body[side] = True
         elif at == L.side_offset(1 - side) and len(data) == 8:
             if not self.side_body[side]:
                 why = "the first 8 bytes of a side block without the rest before them"
             self.side_body[side] = False
+        elif ending.hostile:
+            pass
+        elif len(data) == 4 and at == ending.prod_line:
+            why = ending.on_prod_word(int.from_bytes(data, "little"))
+        elif len(data) == 4 and at == starting.cons_line:
+            value = int.from_bytes(data, "little")
+            if value not in starting.cons_doorbells and not (starting.starting and value == starting.start):
+                why = f"{starting.name}: cons {data.hex()}, which no doorbell said"
         else:
             ring_at = at - ending.sink_ring
             if not 0 <= ring_at < ending.size or not ending.unpublished(ring_at, len(data)):
@@ -183,6 +185,8 @@ class Bench:
                 await page.write(f"{way.name}_ring_offset", ring)
                 await page.write(f"{way.name}_ring_log2", way.size.bit_length() - 1)
             await page.write("tx_start", self.start_index)
+            for name in ("timeout", "irq_count", "irq_time"):
+                await page.write(name, 0)
             await page.write("irq_enable", 0xF)
             await page.write("control", R.CONTROL_BITS["ENABLE"])
         await self.running()

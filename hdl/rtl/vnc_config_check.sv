@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: MIT
+//
+// vnc_config_check: what both sides' configuration means together: masks, and whether it can run.
+//
+//   sizes as powers of two --> masks
+//   windows possible? rings of one size, inside both windows? --> windows_ok, config_ok (by direction)
+//
+// Timing: everything is registered once; configuration is written long before it is used.
+
+module vnc_config_check (
+  input  logic             clk_i,
+  input  logic [1:0][63:0] base_i,         // by side
+  input  logic [1:0][4:0]  window_log2_i,
+  input  logic [1:0][4:0]  h2c_log2_i,
+  input  logic [1:0][4:0]  c2h_log2_i,
+  output logic [1:0][29:0] window_mask_o,  // by side
+  output logic [1:0][29:0] ring_mask_o,    // by direction: h2c, c2h
+  output logic             windows_ok_o,
+  output logic [1:0]       config_ok_o
+);
+  function automatic logic [29:0] mask(logic [4:0] log2);
+    return 30'((31'd1 << log2) - 31'd1);
+  endfunction
+
+  // A window: a size that exists, and not at the very end of the address space, where base + offset wraps.
+  function automatic logic window_ok(logic [63:30] at, logic [4:0] log2);
+    return log2 >= 5'd14 && log2 <= 5'd30 && at != '1;
+  endfunction
+
+  function automatic logic ring_ok(logic [1:0][4:0] log2, logic [1:0][4:0] window);
+    return log2[0] == log2[1] && log2[0] >= 5'd12 && log2[0] <= 5'd29 && log2[0] < window[0] && log2[0] < window[1];
+  endfunction
+
+  logic windows_ok;
+
+  assign windows_ok = window_ok(base_i[0][63:30], window_log2_i[0]) && window_ok(base_i[1][63:30], window_log2_i[1]);
+
+  always_ff @(posedge clk_i) begin
+    for (int unsigned side = 0; side < 2; side++) window_mask_o[side] <= mask(window_log2_i[side]);
+    ring_mask_o  <= {mask(c2h_log2_i[0]), mask(h2c_log2_i[0])};
+    windows_ok_o <= windows_ok;
+    config_ok_o  <= {windows_ok && ring_ok(c2h_log2_i, window_log2_i), windows_ok && ring_ok(h2c_log2_i, window_log2_i)};
+  end
+
+  // The low bits of a base are anything, or 0.
+  logic unused;
+  assign unused = ^{base_i[0][29:0], base_i[1][29:0]};
+endmodule

@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: MIT
+//
+// vnc_fault: why a direction halts, and where: the first failure, latched until `clear_i`.
+//
+//   failed, stuck (by channel), bad indices --> seen --> fault_o --> cause, offset or value --> + base --> error_addr
+//
+// The parts of the mover stop by themselves at their first failure and stay so; here it is only told.  Of failures
+// in one cycle the first of the list below counts.
+//
+// Timing: failure to fault_o 1 cycle, to cause 2, to error_addr 3.
+
+module vnc_fault #(
+  parameter int unsigned ProdLine = 0,  // offsets of the index lines in both windows
+  parameter int unsigned ConsLine = 0
+) (
+  input  logic        clk_i,
+  input  logic        rst_ni,
+  input  logic        clear_i,
+  input  logic        listen_i,
+  input  logic        config_bad_i,      // a pulse
+  input  logic [63:0] src_base_i,
+  input  logic [29:0] src_window_mask_i,
+  input  logic [29:0] src_ring_i,
+  input  logic [63:0] dst_base_i,
+  input  logic [29:0] dst_window_mask_i,
+  input  logic [29:0] dst_ring_i,
+  input  logic [29:0] ring_mask_i,
+
+  // By channel: data read, data write, prod word, cons word, look after prod, look after cons.
+  input  logic [5:0]  failed_i,          // stay until clear
+  input  logic [5:0]  stuck_i,
+  input  logic        prod_bad_i,        // stay until clear, with their values
+  input  logic [31:0] prod_value_i,
+  input  logic        cons_bad_i,
+  input  logic [31:0] cons_value_i,
+  input  logic [29:0] read_index_i,      // where the channels stand
+  input  logic [29:0] write_index_i,
+
+  output logic        fault_o,           // level, until clear
+  output logic [3:0]  cause_o,
+  output logic [63:0] error_addr_o
+);
+  typedef enum logic [2:0] {Read, Write, ProdWord, ConsWord, ProdLook, ConsLook} channel_e;
+
+  logic [5:0]  failed_q, stuck_q, which;
+  logic        prod_bad_q, cons_bad_q, known_q;
+  logic [3:0]  cause_q;
+  channel_e    channel_q, channel;
+  logic        is_value_q;
+  logic [31:0] value_q;
+
+  always_ff @(posedge clk_i) begin
+    if (!rst_ni || clear_i) begin
+      failed_q   <= '0;
+      stuck_q    <= '0;
+      prod_bad_q <= 1'b0;
+      cons_bad_q <= 1'b0;
+    end else if (listen_i && !fault_o) begin
+      failed_q   <= failed_i;
+      stuck_q    <= stuck_i;
+      prod_bad_q <= prod_bad_i;
+      cons_bad_q <= cons_bad_i;
+    end
+  end
+
+  assign which   = failed_q != '0 ? failed_q : stuck_q;
+  assign fault_o = which != '0 || prod_bad_q || cons_bad_q;
+
+  always_comb begin
+    channel = Read;
+    for (logic [2:0] n = 3'd6; n > 0; n--) if (which[n - 3'd1]) channel = channel_e'(n - 3'd1);
+  end
+
+  function automatic logic [3:0] cause_of(channel_e of);
+    unique case (of)
+      Read:     return 4'(vnc_pkg::CauseRead);
+      Write:    return 4'(vnc_pkg::CauseWrite);
+      ProdWord: return 4'(vnc_pkg::CauseProdWrite);
+      ConsWord: return 4'(vnc_pkg::CauseConsWrite);
+      default:  return 4'(vnc_pkg::CauseWakeupRead);
+    endcase
+  endfunction
+
+  always_ff @(posedge clk_i) begin
+    if (!rst_ni) begin
+      cause_q <= 4'(vnc_pkg::CauseNone);
+      known_q <= 1'b0;
+    end else if (config_bad_i) begin
+      cause_q <= 4'(vnc_pkg::CauseConfig);
+      known_q <= 1'b1;
+    end else if (clear_i) begin
+      cause_q <= 4'(vnc_pkg::CauseNone);
+      known_q <= 1'b0;
+    end else if (fault_o && !known_q) begin
+      known_q <= 1'b1;
+      if (which != '0) cause_q <= failed_q != '0 ? cause_of(channel) : 4'(vnc_pkg::CauseTimeout);
+      else cause_q <= 4'(prod_bad_q ? vnc_pkg::CauseBadProd : vnc_pkg::CauseBadCons);
+    end
+    if (!known_q) begin
+      channel_q  <= channel;
+      is_value_q <= which == '0;
+      value_q    <= config_bad_i || clear_i ? '0 : prod_bad_q ? prod_value_i : cons_bad_q ? cons_value_i : '0;
+    end
+  end
+
+  // --- the address -------------------------------------------------------------------------------------
+
+  logic        at_dst_q;
+  logic [29:0] offset_q;
+  logic [63:0] address;
+
+  always_ff @(posedge clk_i) begin
+    at_dst_q <= channel_q == Write || channel_q == ProdWord || channel_q == ProdLook;
+    unique case (channel_q)
+      Read:               offset_q <= src_ring_i + (read_index_i & ring_mask_i);
+      Write:              offset_q <= dst_ring_i + (write_index_i & ring_mask_i);
+      ProdWord, ConsLook: offset_q <= 30'(ProdLine);
+      default:            offset_q <= 30'(ConsLine);
+    endcase
+    error_addr_o <= is_value_q ? {32'b0, value_q} : address;
+  end
+
+  vnc_address i_address (
+    .base_i        (at_dst_q ? dst_base_i : src_base_i),
+    .window_mask_i (at_dst_q ? dst_window_mask_i : src_window_mask_i),
+    .offset_i      (offset_q),
+    .address_o     (address)
+  );
+
+  assign cause_o = cause_q;
+endmodule
