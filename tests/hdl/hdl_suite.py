@@ -19,6 +19,8 @@ MODULES = (
     "cases_hostile",
     "cases_registers",
     "cases_interrupts",
+    "cases_wakeup",
+    "cases_timeout",
 )
 """Files of cases that ``test_engine.py`` runs at every width, calm and stalled."""
 
