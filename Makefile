@@ -11,7 +11,7 @@ PYTEST = $(BIN)/python -m pytest $(PYTEST_ARGS)
 CWARN := -O2 -Wall -Wextra -Werror -Wno-missing-field-initializers -S -o -
 CROSS := aarch64-linux-gnu-gcc
 
-.PHONY: help demo demo-sim test check hdl formal hdl-coverage synth bench-hdl bench-sim waveform lint campaign clean
+.PHONY: help demo demo-sim test check hdl formal hdl-coverage hdl-mutations synth bench-hdl bench-sim waveform lint campaign clean
 
 help: ## list these targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -73,6 +73,11 @@ bench-sim: ## pings and TCP through the live simulation, into benchmarks/results
 waveform: ## draw docs/images/record-crossing.svg anew, from a trace of the simulator
 	@scripts/venv.sh test
 	$(BIN)/python tests/sim/draw_crossing.py
+
+hdl-mutations: ## bugs seeded into the RTL, each of which the simulations must see; a table
+	@scripts/system-packages.sh test
+	@scripts/venv.sh test
+	$(PYTEST) tests/hdl/test_mutations.py -s
 
 campaign: ## the long tests, with live output
 	@scripts/system-packages.sh test

@@ -7,8 +7,10 @@ from typing import Any
 import cocotb
 from cocotb.triggers import ClockCycles, RisingEdge
 from hdl_bench import Bench
-from hdl_traffic import NEAR_END, both_ways, check_statistics
+from hdl_model import MASK
+from hdl_traffic import LINE, NEAR_END, both_ways, check_statistics
 
+from vnetcard import registers as R
 from vnetcard.fifo import Fifo
 
 
@@ -42,6 +44,26 @@ async def indices_wrap_at_2_to_the_32(dut: Any) -> None:
     await both_ways(bench, 12_000)
     for way in bench.directions:
         assert way.published < NEAR_END, "the test did not get past the wrap"
+    await bench.finish()
+
+
+@cocotb.test()
+async def doorbells_back_to_back_all_count(dut: Any) -> None:
+    """Rung as fast as the bus takes them, one behind the other: the last one is not lost."""
+    bench = Bench(dut)
+    await bench.start()
+    for _ in range(40):
+        for side, way in enumerate(bench.directions):
+            count = bench.rng.randint(2, 12)
+            way.put(way.target, bench.rng.randbytes(LINE * count))
+            for _ in range(count):
+                way.target = (way.target + LINE) & MASK
+                way.doorbells.add(way.target)
+                bench.pages[side].master.init_write(R.offset("tx_prod"), way.target.to_bytes(4, "little"))
+        await bench.wait_until(lambda: all(way.published == way.target for way in bench.directions), "all published")
+        for side, way in enumerate(bench.directions):
+            await bench.ring_cons(1 - side, way.target)
+            await bench.wait_until(lambda way=way: way.source.core.load32(way.cons_line) == way.target, "cons returned")
     await bench.finish()
 
 

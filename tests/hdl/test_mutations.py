@@ -1,0 +1,85 @@
+"""Bugs seeded into the RTL, one at a time: the suite must see each (``mutations.py``; ``make hdl-mutations``)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+
+import hdl_build
+import pytest
+from hdl_jobs import WORKERS
+from hdl_mutants import Mutation, Verdict, order, try_mutant
+from mutations import MUTATIONS
+
+pytestmark = pytest.mark.hdl
+
+Verdicts = dict[str, Future[Verdict]]
+
+NOTHING = Mutation("no bug", "module vnc_dma_top #(", "module vnc_dma_top #(", "nothing")
+"""The control: what the suite says of the RTL as it is."""
+
+
+def test_there_are_forty_mutations_with_names_of_their_own() -> None:
+    names = [mutation.name for mutation in MUTATIONS]
+    assert len(set(names)) == len(names) >= 40
+
+
+@pytest.mark.parametrize("mutation", MUTATIONS, ids=lambda mutation: mutation.name)
+def test_mutation_fits_the_rtl(mutation: Mutation) -> None:
+    """Its text is there, exactly once, and its killers exist."""
+    mutation.place(hdl_build.RTL)
+    assert mutation.old != mutation.new
+    assert order(mutation)
+
+
+@pytest.fixture(scope="module")
+def verdicts(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Verdicts]:
+    """Every selected mutation is under way, as many at a time as there are processors; a table at the end."""
+    folder = tmp_path_factory.mktemp("mutants")
+    with pytest.MonkeyPatch.context() as patch, ThreadPoolExecutor(WORKERS) as pool:
+        hdl_build.use_verilator(patch)
+        wanted: list[Mutation] = [
+            item.callspec.params["mutant"]
+            for item in request.session.items
+            if isinstance(item, pytest.Function) and hasattr(item, "callspec") and "mutant" in item.callspec.params
+        ]
+        started = {
+            mutation.name: pool.submit(try_mutant, mutation, _made(folder / str(n)))
+            for n, mutation in enumerate(wanted)
+        }
+        yield started
+        pool.shutdown(cancel_futures=True)
+        print(f"\n{table(wanted, started)}")
+
+
+def _made(folder: Path) -> Path:
+    folder.mkdir()
+    return folder
+
+
+def table(wanted: list[Mutation], verdicts: Verdicts) -> str:
+    """Name, killer, seconds; in the order of the list."""
+    width = max(len(mutation.name) for mutation in wanted)
+    rows = []
+    for mutation in wanted:
+        future = verdicts[mutation.name]
+        if future.cancelled() or future.exception():
+            rows.append(f"{mutation.name:{width}}  {'':4}  no verdict")
+        else:
+            verdict = future.result()
+            rows.append(f"{mutation.name:{width}}  {verdict.seconds:4.0f}  {verdict.killer or 'survived'}")
+    return "\n".join(rows)
+
+
+@pytest.mark.campaign
+@pytest.mark.timeout(3600)
+@pytest.mark.parametrize("mutant", [NOTHING, *MUTATIONS], ids=lambda mutation: mutation.name)
+def test_suite_kills_the_mutant(verdicts: Verdicts, mutant: Mutation) -> None:
+    verdict = verdicts[mutant.name].result()
+    if mutant is NOTHING:
+        assert not verdict.killer, f"the RTL as it is fails {verdict.killer}: no verdict on a mutant counts"
+    elif mutant.survives:
+        assert not verdict.killer, f"listed as a survivor, but {verdict.killer} kills it: take that out of the list"
+    else:
+        assert verdict.killer, f"nothing sees it after {verdict.runs} runs: {mutant.breaks}"
