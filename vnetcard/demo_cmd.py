@@ -37,6 +37,8 @@ examples:
 Without root it uses a user namespace, where the system allows that and lets you open /dev/net/tun.
 exit status: 0 no ping was lost, 1 one was, 2 the demo cannot run here
 """
+REST_LIMIT = 5.0
+"""Seconds for what is still on its way after the last ping; through a simulated engine it may take some."""
 _INSIDE = "VNETCARD_DEMO_INSIDE"
 
 
@@ -120,13 +122,22 @@ def _ping(lab: Lab, count: int, started: float, simulator: SimProcess | None) ->
 
 
 def _ledger(lab: Lab) -> Iterator[str]:
-    """The books of both directions; each end's as its own agent has them."""
+    """The books of both directions, once nothing is on its way any more: ping may send one more than it waits for."""
+    deadline = time.monotonic() + REST_LIMIT
+    while any(sent != received for _, sent, received in _books(lab)) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    for direction, sent, received in _books(lab):
+        yield f"ledger {direction}: sent {sent}, received {received}, lost {sent - received}"
+
+
+def _books(lab: Lab) -> list[tuple[str, int, int]]:
+    """(direction, records sent, records received); each end's as its own agent has them."""
     views = [lab.status(side) for side in (L.HOST, L.CARD)]
     own = [next(side for side in view["sides"] if side["side"] == view["side"]) for view in views]
-    for side, direction in enumerate(L.DIRECTIONS):
-        tx, rx = own[side]["tx"], own[1 - side]["rx"]
-        lost = tx["tx_sent"] - rx["rx_received"]
-        yield f"ledger {direction}: sent {tx['tx_sent']}, received {rx['rx_received']}, lost {lost}"
+    return [
+        (direction, own[side]["tx"]["tx_sent"], own[1 - side]["rx"]["rx_received"])
+        for side, direction in enumerate(L.DIRECTIONS)
+    ]
 
 
 def _engine_line(totals: dict[str, Any]) -> str:
