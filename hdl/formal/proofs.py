@@ -12,7 +12,7 @@ PROOFS = (
         depth=3,
         reach=20,
         bugs=(
-            Bug("vnc_fifo.sv", "!= (PtrW + 1)'(Depth);", "!= (PtrW + 1)'(Depth + 1);", "a_used_at_most_depth"),
+            Bug("vnc_fifo.sv", "== (PtrW + 1)'(Depth);", "== (PtrW + 1)'(Depth + 1);", "a_used_at_most_depth"),
             Bug("vnc_fifo.sv", "(!read_valid_q || read_ready)", "1'b1", "a_output_stands_still"),
             Bug(
                 "vnc_fifo.sv",

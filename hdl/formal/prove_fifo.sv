@@ -76,6 +76,8 @@ module prove_fifo #(
 
   always_ff @(posedge clk_i) begin
     if (started_q && rst_ni) begin
+      a_full_is_known: assert (used != (PtrW + 1)'(Depth) || !in_ready);
+      a_some_is_known: assert (dut.some_q == (used != '0));
       a_used_at_most_depth: assert (used <= (PtrW + 1)'(Depth));
       a_count_is_right: assert (count_q == (PtrW + 2)'(used) + (PtrW + 2)'(out_valid));
       a_never_more_than_depth_and_one: assert (count_q <= (PtrW + 2)'(Depth + 1));

@@ -11,7 +11,7 @@
 // Only whole 32-bit writes count.  Every access is answered OKAY: behind PCIe an error answer to a stray
 // access could bring the machine down.
 //
-// Timing: a write takes effect one cycle after both AW and W are there; a read answers two cycles after AR.
+// Timing: a write takes effect one cycle after both AW and W are there; a read answers three cycles after AR.
 
 module vnc_axil_regs #(
   parameter int unsigned DataW      = 64,
@@ -68,6 +68,8 @@ module vnc_axil_regs #(
   // Events: the bits of irq_status.
   input  logic [5:0]        events_i
 );
+  localparam int unsigned DirectionBytes = vnc_pkg::RegRxCause - vnc_pkg::RegTxCause;
+
   // --- write -------------------------------------------------------------------------------------------
 
   logic        take_write, write, locked;
@@ -169,96 +171,95 @@ module vnc_axil_regs #(
   );
 
   // --- read --------------------------------------------------------------------------------------------
+  // The page as a table of words, looked up in two steps: 8 words by the lower bits, then one of these rows.
 
-  logic        read_q, answer;  // an address is there; its answer is given
-  logic [11:0] read_at_q;
-  logic [31:0] value, of_direction, held_q;
-  logic        rx;
+  localparam int unsigned Rows = 9;
+
+  logic [Rows*8-1:0][31:0] page;
+  logic [Rows-1:0][31:0]    row_q;
+  logic [11:0]              read_at_q;
+  logic                     read_q, found_q, exists_q;  // an address is there; its rows are looked up
+  logic                     lower_q;            // it is the lower half of a pair, and the upper one is `upper_q`
+  logic [31:0]              upper_q, held_q;
+
+  function automatic logic [11:2] word(int unsigned register);
+    return 10'(register >> 2);
+  endfunction
+
+  always_comb begin
+    page = '0;
+    page[word(vnc_pkg::RegId)]              = vnc_pkg::EngineId;
+    page[word(vnc_pkg::RegVersion)]         = {16'(vnc_pkg::Version), 16'(vnc_pkg::EngineVersion)};
+    page[word(vnc_pkg::RegCaps)]            = {7'b0, IsCard, 8'(BurstBeats - 1), 16'(DataW)};
+    page[word(vnc_pkg::RegControl)]         = {30'b0, need_wakeup_o, enable_o};
+    page[word(vnc_pkg::RegStatus)]          = {17'b0, side_i.drain, side_i.halt, side_i.run, 3'b0, locked,
+                                               1'b0, direction_i[1].drain, direction_i[1].halt, direction_i[1].run,
+                                               1'b0, direction_i[0].drain, direction_i[0].halt, direction_i[0].run};
+    page[word(vnc_pkg::RegIrqStatus)]       = {26'b0, irq_status};
+    page[word(vnc_pkg::RegIrqEnable)]       = {26'b0, irq_enable_q};
+    page[word(vnc_pkg::RegWindowBaseLo)]    = window_base_o[31:0];
+    page[word(vnc_pkg::RegWindowBaseHi)]    = window_base_o[63:32];
+    page[word(vnc_pkg::RegWindowLog2)]      = {27'b0, window_log2_o};
+    page[word(vnc_pkg::RegH2cRingOffset)]   = {2'b0, h2c_ring_o};
+    page[word(vnc_pkg::RegH2cRingLog2)]     = {27'b0, h2c_log2_o};
+    page[word(vnc_pkg::RegC2hRingOffset)]   = {2'b0, c2h_ring_o};
+    page[word(vnc_pkg::RegC2hRingLog2)]     = {27'b0, c2h_log2_o};
+    page[word(vnc_pkg::RegTxProd)]          = prod_o;
+    page[word(vnc_pkg::RegRxCons)]          = cons_o;
+    page[word(vnc_pkg::RegTxStart)]         = tx_start_o;
+    page[word(vnc_pkg::RegSideBell)]        = side_bell_o;
+    page[word(vnc_pkg::RegSideDone)]        = side_i.done;
+    page[word(vnc_pkg::RegSideCause)]       = {28'b0, side_i.cause};
+    page[word(vnc_pkg::RegSideErrorAddrLo)] = side_i.error_addr[31:0];
+    page[word(vnc_pkg::RegSideErrorAddrHi)] = side_i.error_addr[63:32];
+    page[word(vnc_pkg::RegIrqCount)]        = irq_count_q;
+    page[word(vnc_pkg::RegIrqTime)]         = irq_time_q;
+    page[word(vnc_pkg::RegTimeout)]         = timeout_o;
+    page[word(vnc_pkg::RegCyclesLo)]        = cycles_i[31:0];
+    page[word(vnc_pkg::RegCyclesHi)]        = held_q;
+    for (int unsigned n = 0; n < 2; n++) begin
+      page[word(vnc_pkg::RegTxCause + n * DirectionBytes)]        = {28'b0, direction_i[n].cause};
+      page[word(vnc_pkg::RegTxErrorAddrLo + n * DirectionBytes)]  = direction_i[n].error_addr[31:0];
+      page[word(vnc_pkg::RegTxErrorAddrHi + n * DirectionBytes)]  = direction_i[n].error_addr[63:32];
+      page[word(vnc_pkg::RegTxPublished + n * DirectionBytes)]    = direction_i[n].published;
+      page[word(vnc_pkg::RegTxReturned + n * DirectionBytes)]     = direction_i[n].returned;
+      page[word(vnc_pkg::RegTxBytesLo + n * DirectionBytes)]      = statistics_i[n].bytes[31:0];
+      page[word(vnc_pkg::RegTxBytesHi + n * DirectionBytes)]      = held_q;
+      page[word(vnc_pkg::RegTxBursts + n * DirectionBytes)]       = statistics_i[n].bursts;
+      page[word(vnc_pkg::RegTxPublications + n * DirectionBytes)] = statistics_i[n].publications;
+      page[word(vnc_pkg::RegTxErrors + n * DirectionBytes)]       = statistics_i[n].errors;
+      page[word(vnc_pkg::RegTxStallRead + n * DirectionBytes)]    = statistics_i[n].stall_read;
+      page[word(vnc_pkg::RegTxStallWrite + n * DirectionBytes)]   = statistics_i[n].stall_write;
+      page[word(vnc_pkg::RegTxStallAck + n * DirectionBytes)]     = statistics_i[n].stall_ack;
+      page[word(vnc_pkg::RegTxSuppressed + n * DirectionBytes)]   = statistics_i[n].suppressed;
+      page[word(vnc_pkg::RegTxLatency + n * DirectionBytes)]      = statistics_i[n].latency;
+      page[word(vnc_pkg::RegTxLatencyMax + n * DirectionBytes)]   = statistics_i[n].latency_max;
+    end
+  end
 
   assign ar_ready_o = !read_q && !r_valid_o;
-  assign answer     = read_q && !r_valid_o;
-
-  // The registers of tx and rx stand 0x40 apart.
-  assign rx = read_at_q[6];
-
-  always_comb begin
-    case ({read_at_q[11:7], 1'b0, read_at_q[5:0]})
-      12'(vnc_pkg::RegTxCause):        of_direction = {28'b0, direction_i[rx].cause};
-      12'(vnc_pkg::RegTxErrorAddrLo):  of_direction = direction_i[rx].error_addr[31:0];
-      12'(vnc_pkg::RegTxErrorAddrHi):  of_direction = direction_i[rx].error_addr[63:32];
-      12'(vnc_pkg::RegTxPublished):    of_direction = direction_i[rx].published;
-      12'(vnc_pkg::RegTxReturned):     of_direction = direction_i[rx].returned;
-      12'(vnc_pkg::RegTxBytesLo):      of_direction = statistics_i[rx].bytes[31:0];
-      12'(vnc_pkg::RegTxBytesHi):      of_direction = held_q;
-      12'(vnc_pkg::RegTxBursts):       of_direction = statistics_i[rx].bursts;
-      12'(vnc_pkg::RegTxPublications): of_direction = statistics_i[rx].publications;
-      12'(vnc_pkg::RegTxErrors):       of_direction = statistics_i[rx].errors;
-      12'(vnc_pkg::RegTxStallRead):    of_direction = statistics_i[rx].stall_read;
-      12'(vnc_pkg::RegTxStallWrite):   of_direction = statistics_i[rx].stall_write;
-      12'(vnc_pkg::RegTxStallAck):     of_direction = statistics_i[rx].stall_ack;
-      12'(vnc_pkg::RegTxSuppressed):   of_direction = statistics_i[rx].suppressed;
-      12'(vnc_pkg::RegTxLatency):      of_direction = statistics_i[rx].latency;
-      12'(vnc_pkg::RegTxLatencyMax):   of_direction = statistics_i[rx].latency_max;
-      default:                         of_direction = '0;
-    endcase
-  end
-
-  always_comb begin
-    case (read_at_q)
-      12'(vnc_pkg::RegId):              value = vnc_pkg::EngineId;
-      12'(vnc_pkg::RegVersion):         value = {16'(vnc_pkg::Version), 16'(vnc_pkg::EngineVersion)};
-      12'(vnc_pkg::RegCaps):            value = {7'b0, IsCard, 8'(BurstBeats - 1), 16'(DataW)};
-      12'(vnc_pkg::RegControl):         value = {30'b0, need_wakeup_o, enable_o};
-      12'(vnc_pkg::RegStatus):          value = {17'b0, side_i.drain, side_i.halt, side_i.run, 3'b0, locked,
-                                                 1'b0, direction_i[1].drain, direction_i[1].halt, direction_i[1].run,
-                                                 1'b0, direction_i[0].drain, direction_i[0].halt, direction_i[0].run};
-      12'(vnc_pkg::RegIrqStatus):       value = {26'b0, irq_status};
-      12'(vnc_pkg::RegIrqEnable):       value = {26'b0, irq_enable_q};
-      12'(vnc_pkg::RegWindowBaseLo):    value = window_base_o[31:0];
-      12'(vnc_pkg::RegWindowBaseHi):    value = window_base_o[63:32];
-      12'(vnc_pkg::RegWindowLog2):      value = {27'b0, window_log2_o};
-      12'(vnc_pkg::RegH2cRingOffset):   value = {2'b0, h2c_ring_o};
-      12'(vnc_pkg::RegH2cRingLog2):     value = {27'b0, h2c_log2_o};
-      12'(vnc_pkg::RegC2hRingOffset):   value = {2'b0, c2h_ring_o};
-      12'(vnc_pkg::RegC2hRingLog2):     value = {27'b0, c2h_log2_o};
-      12'(vnc_pkg::RegTxProd):          value = prod_o;
-      12'(vnc_pkg::RegRxCons):          value = cons_o;
-      12'(vnc_pkg::RegTxStart):         value = tx_start_o;
-      12'(vnc_pkg::RegSideBell):        value = side_bell_o;
-      12'(vnc_pkg::RegSideDone):        value = side_i.done;
-      12'(vnc_pkg::RegSideCause):       value = {28'b0, side_i.cause};
-      12'(vnc_pkg::RegSideErrorAddrLo): value = side_i.error_addr[31:0];
-      12'(vnc_pkg::RegSideErrorAddrHi): value = side_i.error_addr[63:32];
-      12'(vnc_pkg::RegIrqCount):        value = irq_count_q;
-      12'(vnc_pkg::RegIrqTime):         value = irq_time_q;
-      12'(vnc_pkg::RegTimeout):         value = timeout_o;
-      12'(vnc_pkg::RegCyclesLo):        value = cycles_i[31:0];
-      12'(vnc_pkg::RegCyclesHi):        value = held_q;
-      default:                          value = of_direction;
-    endcase
-  end
 
   always_ff @(posedge clk_i) begin
     if (!rst_ni) begin
       read_q    <= 1'b0;
+      found_q   <= 1'b0;
       r_valid_o <= 1'b0;
       held_q    <= '0;
     end else begin
       if (ar_valid_i && ar_ready_o) read_q <= 1'b1;
-      else if (answer) read_q <= 1'b0;
-      if (answer) r_valid_o <= 1'b1;
+      else if (found_q) read_q <= 1'b0;
+      found_q <= read_q && !found_q;
+      if (found_q) r_valid_o <= 1'b1;
       else if (r_ready_i) r_valid_o <= 1'b0;
-      if (answer) begin
-        case (read_at_q)
-          12'(vnc_pkg::RegTxBytesLo),
-          12'(vnc_pkg::RegRxBytesLo): held_q <= statistics_i[rx].bytes[63:32];
-          12'(vnc_pkg::RegCyclesLo):  held_q <= cycles_i[63:32];
-          default: ;
-        endcase
-      end
+      if (found_q && lower_q) held_q <= upper_q;
     end
     if (ar_ready_o) read_at_q <= ar_addr_i;
-    if (answer) r_data_o <= value;
+    for (int unsigned n = 0; n < Rows; n++) row_q[n] <= page[8 * n + 32'(read_at_q[4:2])];
+    lower_q  <= read_at_q == 12'(vnc_pkg::RegTxBytesLo) || read_at_q == 12'(vnc_pkg::RegRxBytesLo) ||
+                read_at_q == 12'(vnc_pkg::RegCyclesLo);
+    upper_q  <= read_at_q[8] ? cycles_i[63:32] : statistics_i[read_at_q[6]].bytes[63:32];
+    exists_q <= read_at_q[11:5] < 7'(Rows) && read_at_q[1:0] == '0;
+    if (found_q) r_data_o <= exists_q ? row_q[read_at_q[8:5]] : '0;
   end
 
   // Not shown: it is what LOCKED tells.

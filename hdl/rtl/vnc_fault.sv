@@ -43,7 +43,7 @@ module vnc_fault #(
   typedef enum logic [2:0] {Read, Write, ProdWord, ConsWord, ProdLook, ConsLook} channel_e;
 
   logic [5:0]  failed_q, stuck_q, which;
-  logic        prod_bad_q, cons_bad_q, known_q;
+  logic        prod_bad_q, cons_bad_q, fault_q, known_q;
   logic [3:0]  cause_q;
   channel_e    channel_q, channel;
   logic        is_value_q;
@@ -55,16 +55,18 @@ module vnc_fault #(
       stuck_q    <= '0;
       prod_bad_q <= 1'b0;
       cons_bad_q <= 1'b0;
-    end else if (listen_i && !fault_o) begin
+      fault_q    <= 1'b0;
+    end else if (listen_i && !fault_q) begin
       failed_q   <= failed_i;
       stuck_q    <= stuck_i;
       prod_bad_q <= prod_bad_i;
       cons_bad_q <= cons_bad_i;
+      fault_q    <= failed_i != '0 || stuck_i != '0 || prod_bad_i || cons_bad_i;
     end
   end
 
   assign which   = failed_q != '0 ? failed_q : stuck_q;
-  assign fault_o = which != '0 || prod_bad_q || cons_bad_q;
+  assign fault_o = fault_q;
 
   always_comb begin
     channel = Read;

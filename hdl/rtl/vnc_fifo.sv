@@ -34,14 +34,17 @@ module vnc_fifo #(
 
   logic [Width-1:0] mem [Depth];
   // One bit more than an address needs: it tells full from empty.
-  logic [PtrW:0]    wr_q, rd_q;
+  logic [PtrW:0]    wr_q, rd_q, wr_next, rd_next;
+  logic             full_q, some_q;            // what the pointers tell, kept as registers: long paths begin here
   logic             read_valid_q, read_ready;  // the memory's output register
   logic [Width-1:0] read_q;
   logic             push, fetch;
 
-  assign in_ready_o = (wr_q ^ rd_q) != (PtrW + 1)'(Depth);  // full: the pointers differ in the upper bit alone
+  assign in_ready_o = !full_q;
   assign push       = in_valid_i && in_ready_o;
-  assign fetch      = wr_q != rd_q && (!read_valid_q || read_ready);
+  assign fetch      = some_q && (!read_valid_q || read_ready);
+  assign wr_next    = wr_q + 1'b1;
+  assign rd_next    = rd_q + 1'b1;
 
   always_ff @(posedge clk_i) begin
     if (push) mem[wr_q[PtrW-1:0]] <= in_data_i;
@@ -52,10 +55,15 @@ module vnc_fifo #(
     if (!rst_ni || clear_i) begin
       wr_q         <= '0;
       rd_q         <= '0;
+      full_q       <= 1'b0;
+      some_q       <= 1'b0;
       read_valid_q <= 1'b0;
     end else begin
-      if (push) wr_q <= wr_q + 1'b1;
-      if (fetch) rd_q <= rd_q + 1'b1;
+      if (push) wr_q <= wr_next;
+      if (fetch) rd_q <= rd_next;
+      // Full: the pointers differ in the upper bit alone.  A fetch is seen a cycle later: it comes from afar.
+      full_q <= ((push ? wr_next : wr_q) ^ rd_q) == (PtrW + 1)'(Depth);
+      some_q <= push || (fetch ? wr_q != rd_next : wr_q != rd_q);
       if (fetch) read_valid_q <= 1'b1;
       else if (read_ready) read_valid_q <= 1'b0;
     end

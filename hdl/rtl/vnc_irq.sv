@@ -7,7 +7,7 @@
 //
 // An event in the cycle of its clearing stays.
 //
-// Timing: event to irq 3 cycles when not moderated.
+// Timing: event to irq 5 cycles when not moderated.
 
 module vnc_irq #(
   parameter int unsigned Bits = 6     // 0 and 1 are moderated
@@ -22,24 +22,32 @@ module vnc_irq #(
   output logic [Bits-1:0] status_o,
   output logic            irq_o
 );
+  logic [Bits-1:0] events_q;
   logic [1:0]  held_q;
   logic [31:0] more_q, left_q;  // events and cycles until the held ones show
   logic [1:0]  now;             // events of this cycle
-  logic        fire;
+  logic        fire, due_q;
+  logic        at_once_q, limited_q;  // the settings as flags
 
-  assign now  = 2'(events_i[0]) + 2'(events_i[1]);
-  assign fire = held_q != '0 && (count_i <= 32'd1 || more_q == '0 || (time_i != '0 && left_q == '0));
+  assign now  = 2'(events_q[0]) + 2'(events_q[1]);
+  assign fire = due_q;
 
   always_ff @(posedge clk_i) begin
     if (!rst_ni) begin
+      events_q <= '0;
+      due_q    <= 1'b0;
       held_q   <= '0;
       status_o <= '0;
       irq_o    <= 1'b0;
     end else begin
-      held_q   <= (fire ? 2'b00 : held_q) | events_i[1:0];
-      status_o <= (status_o & ~clear_i) | {events_i[Bits-1:2], fire ? held_q : 2'b00};
+      events_q <= events_i;
+      due_q    <= !fire && held_q != '0 && (at_once_q || more_q == '0 || (limited_q && left_q == '0));
+      held_q   <= (fire ? 2'b00 : held_q) | events_q[1:0];
+      status_o <= (status_o & ~clear_i) | {events_q[Bits-1:2], fire ? held_q : 2'b00};
       irq_o    <= (status_o & enable_i) != '0;
     end
+    at_once_q <= count_i <= 32'd1;
+    limited_q <= time_i != '0;
     // The first event sets both; the others count.
     if (held_q == '0 || fire) begin
       more_q <= count_i > 32'(now) ? count_i - 32'(now) : '0;

@@ -68,7 +68,7 @@ module vnc_reader #(
   logic [CountW-1:0] reads_q;   // bursts between AR and their last R beat
   logic              beat;
 
-  assign take          = run_i && burst_valid_i && roomy_q && !took_q && queue_ready && (!asked_q || ar_ready_i);
+  assign take          = run_i && burst_valid_i && roomy_q && !took_q && queue_ready && !asked_q;
   assign burst_ready_o = take;
   assign ar_valid_o    = run_i && asked_q;
   assign asked         = ar_valid_o && ar_ready_i;

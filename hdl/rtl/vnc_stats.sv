@@ -22,25 +22,30 @@ module vnc_stats (
     return count + 32'(event_now);
   endfunction
 
+  // The events stand at the end of long paths.
+  vnc_status_pkg::events_t events_q;
+
+  always_ff @(posedge clk_i) events_q <= rst_ni ? events_i : '0;
+
   // --- latency -----------------------------------------------------------------------------------------
 
   logic        timing_q, covered_q, done_q;
   logic [31:0] mark_q, timer_q, step;
 
-  assign step = events_i.published_value - mark_q;
+  assign step = events_q.published_value - mark_q;
 
   always_ff @(posedge clk_i) begin
     if (!rst_ni || off_i) begin
       timing_q <= 1'b0;
       done_q   <= 1'b0;
     end else begin
-      if (!timing_q) timing_q <= events_i.doorbell;
+      if (!timing_q) timing_q <= events_q.doorbell;
       else if (done_q && covered_q) timing_q <= 1'b0;
-      done_q <= timing_q && events_i.published && !(done_q && covered_q);
+      done_q <= timing_q && events_q.published && !(done_q && covered_q);
     end
     covered_q <= !step[31];
     if (!timing_q) begin
-      mark_q  <= events_i.doorbell_value;
+      mark_q  <= events_q.doorbell_value;
       timer_q <= 32'd1;
     end else begin
       timer_q <= timer_q + 32'd1;
@@ -59,14 +64,14 @@ module vnc_stats (
       show_q  <= 1'b0;
     end else begin
       show_q <= timing_q && done_q && covered_q;
-      if (events_i.published) count_q.bytes <= count_q.bytes + 64'(events_i.published_bytes);
-      count_q.publications <= plus(count_q.publications, events_i.published);
-      count_q.bursts       <= plus(count_q.bursts, events_i.burst);
-      count_q.errors       <= plus(count_q.errors, events_i.error);
-      count_q.suppressed   <= plus(count_q.suppressed, events_i.suppressed);
-      count_q.stall_read   <= plus(count_q.stall_read, events_i.stall_read);
-      count_q.stall_write  <= plus(count_q.stall_write, events_i.stall_write);
-      count_q.stall_ack    <= plus(count_q.stall_ack, events_i.stall_ack);
+      if (events_q.published) count_q.bytes <= count_q.bytes + 64'(events_q.published_bytes);
+      count_q.publications <= plus(count_q.publications, events_q.published);
+      count_q.bursts       <= plus(count_q.bursts, events_q.burst);
+      count_q.errors       <= plus(count_q.errors, events_q.error);
+      count_q.suppressed   <= plus(count_q.suppressed, events_q.suppressed);
+      count_q.stall_read   <= plus(count_q.stall_read, events_q.stall_read);
+      count_q.stall_write  <= plus(count_q.stall_write, events_q.stall_write);
+      count_q.stall_ack    <= plus(count_q.stall_ack, events_q.stall_ack);
       if (show_q) count_q.latency <= taken_q;
       if (off_i) count_q.latency_max <= '0;
       else if (show_q && taken_q > count_q.latency_max) count_q.latency_max <= taken_q;

@@ -133,6 +133,7 @@ module vnc_write_port #(
   // --- W: the beats of `first`; the address of `second` is on its way already ------------------------------
 
   beats_t first_q, second_q;
+  logic   first_burst_q;  // first_q.id is Burst
   logic   pop;
 
   assign pop = m_w_valid_o && m_w_ready_i && m_w_last_o;
@@ -147,7 +148,10 @@ module vnc_write_port #(
     end else if (move) begin
       second_valid_q <= 1'b1;
     end
-    if (pop || !first_valid_q) first_q <= second_valid_q ? second_q : beats_q;
+    if (pop || !first_valid_q) begin
+      first_q       <= second_valid_q ? second_q : beats_q;
+      first_burst_q <= (second_valid_q ? second_q.id : beats_q.id) == Burst;
+    end
     if (move) second_q <= beats_q;
   end
 
@@ -156,7 +160,7 @@ module vnc_write_port #(
     m_w_last_o  = 1'b1;
     m_w_data_o  = DataW'(first_q.word);
     m_w_strb_o  = (DataW / 8)'(4'hf);
-    if (first_q.id == Burst) begin
+    if (first_burst_q) begin
       m_w_valid_o = first_valid_q && burst_valid_i;
       m_w_data_o  = burst_data_i;
       m_w_strb_o  = '1;
@@ -168,7 +172,7 @@ module vnc_write_port #(
     end
   end
 
-  assign burst_ready_o = first_valid_q && first_q.id == Burst && m_w_ready_i;
+  assign burst_ready_o = first_valid_q && first_burst_q && m_w_ready_i;
   assign side_ready_o  = first_valid_q && first_q.id == Side && m_w_ready_i;
 
   // --- B -----------------------------------------------------------------------------------------------

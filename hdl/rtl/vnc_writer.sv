@@ -53,10 +53,10 @@ module vnc_writer #(
 
   // --- AW ----------------------------------------------------------------------------------------------
 
-  logic       take, asked_q, asked, ack_ready, next_valid_q;
-  logic [6:0] lines_q;
+  logic       take, asked_q, asked, counted_q, ack_ready, next_valid_q;
+  logic [6:0] lines_q, counted_lines_q;
 
-  assign take          = whole_valid_i && (!asked_q || asked);
+  assign take          = whole_valid_i && !asked_q;  // not in the cycle of `asked`: that comes from afar
   assign whole_ready_o = take;
   assign aw_valid_o    = run_i && asked_q && ack_ready && !next_valid_q;
   assign asked         = aw_valid_o && aw_ready_i;
@@ -65,6 +65,8 @@ module vnc_writer #(
     if (!rst_ni || clear_i) asked_q <= 1'b0;
     else if (take) asked_q <= 1'b1;
     else if (asked) asked_q <= 1'b0;
+    counted_q <= rst_ni && !clear_i && asked;  // `asked` comes from afar, and B is still further away
+    counted_lines_q <= lines_q;
     if (take) begin
       aw_offset_o <= ring_i + (whole_i.index & ring_mask_i);
       aw_len_o    <= 8'(beats(whole_i.lines) - 9'd1);
@@ -108,7 +110,7 @@ module vnc_writer #(
 
   vnc_fifo #(.Width(7), .Depth(BurstMax)) i_ack_queue (
     .clk_i, .rst_ni, .clear_i,
-    .in_valid_i(asked), .in_ready_o(ack_ready), .in_data_i(lines_q),
+    .in_valid_i(counted_q), .in_ready_o(ack_ready), .in_data_i(counted_lines_q),
     .out_valid_o(ack_valid), .out_ready_i(b_valid_i), .out_data_o(ack_lines)
   );
 
@@ -118,13 +120,13 @@ module vnc_writer #(
       acked_q  <= start_i;
       failed_q <= 1'b0;
     end else begin
-      writes_q <= writes_q + CountW'(asked) - CountW'(b_valid_i);
+      writes_q <= writes_q + CountW'(counted_q) - CountW'(b_valid_i);
       if (b_valid_i && b_error_i) failed_q <= 1'b1;
       if (b_valid_i && !b_error_i && !failed_q) acked_q <= acked_q + {19'b0, ack_lines, 6'b0};
     end
   end
 
-  assign busy_o   = writes_q != '0;
+  assign busy_o   = counted_q || writes_q != '0;
   assign failed_o = failed_q;
   assign acked_o  = acked_q;
 
