@@ -44,7 +44,7 @@ module vnc_fault #(
 
   logic [5:0]  failed_q, stuck_q, which;
   logic        prod_bad_q, cons_bad_q, fault_q, known_q;
-  logic [3:0]  cause_q;
+  logic [3:0]  cause_q, bus_cause;
   channel_e    channel_q, channel;
   logic        is_value_q;
   logic [31:0] value_q;
@@ -73,15 +73,15 @@ module vnc_fault #(
     for (logic [2:0] n = 3'd6; n > 0; n--) if (which[n - 3'd1]) channel = channel_e'(n - 3'd1);
   end
 
-  function automatic logic [3:0] cause_of(channel_e of);
-    unique case (of)
-      Read:     return 4'(vnc_pkg::CauseRead);
-      Write:    return 4'(vnc_pkg::CauseWrite);
-      ProdWord: return 4'(vnc_pkg::CauseProdWrite);
-      ConsWord: return 4'(vnc_pkg::CauseConsWrite);
-      default:  return 4'(vnc_pkg::CauseWakeupRead);
+  always_comb begin
+    unique case (channel)
+      Read:     bus_cause = 4'(vnc_pkg::CauseRead);
+      Write:    bus_cause = 4'(vnc_pkg::CauseWrite);
+      ProdWord: bus_cause = 4'(vnc_pkg::CauseProdWrite);
+      ConsWord: bus_cause = 4'(vnc_pkg::CauseConsWrite);
+      default:  bus_cause = 4'(vnc_pkg::CauseWakeupRead);
     endcase
-  endfunction
+  end
 
   always_ff @(posedge clk_i) begin
     if (!rst_ni) begin
@@ -95,7 +95,7 @@ module vnc_fault #(
       known_q <= 1'b0;
     end else if (fault_o && !known_q) begin
       known_q <= 1'b1;
-      if (which != '0) cause_q <= failed_q != '0 ? cause_of(channel) : 4'(vnc_pkg::CauseTimeout);
+      if (which != '0) cause_q <= failed_q != '0 ? bus_cause : 4'(vnc_pkg::CauseTimeout);
       else cause_q <= 4'(prod_bad_q ? vnc_pkg::CauseBadProd : vnc_pkg::CauseBadCons);
     end
     if (!known_q) begin

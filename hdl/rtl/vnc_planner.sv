@@ -32,7 +32,12 @@ module vnc_planner #(
   logic            fresh_q;  // to_do_q and limit_q belong to planned_q
   logic            plan;
 
-  assign low  = BurstLines > 1 ? planned_q[LowW-1:0] : '0;
+  if (BurstLines > 1) begin : g_low
+    assign low = planned_q[LowW-1:0];
+  end else begin : g_line
+    assign low = '0;
+  end
+
   assign plan = fresh_q && to_do_q != '0 && (!burst_valid_o || burst_ready_i);
   assign cut  = to_do_q < 26'(limit_q) ? to_do_q[6:0] : limit_q;
 

@@ -124,6 +124,38 @@ async def failed_look_halts_the_direction(dut: Any) -> None:
 
 
 @cocotb.test()
+async def reset_takes_back_a_look_that_waits(dut: Any) -> None:
+    """The consumer's memory takes no more reads: h2c, which only waits for its turn there, can be reset."""
+    bench = Bench(dut)
+    await bench.start()
+    await want_looks(bench)
+    h2c, c2h = bench.directions
+    channel = bench.reads[1].ar_channel
+    channel.clear_pause_generator()
+    channel.pause = True
+    c2h.put(0, bench.rng.randbytes(c2h.size))
+    await bench.ring_prod(1, c2h.size)
+    word = dut.i_engine.g_side[0].i_mover.i_prod_word
+    await ClockCycles(dut.clk_i, 200)
+    h2c.put(0, bench.rng.randbytes(LINE))
+    await bench.ring_prod(0, LINE)
+    await bench.wait_until(lambda: h2c.published == LINE, "published")
+    await ClockCycles(dut.clk_i, 200)
+    assert int(word.look_valid_o.value), "the look does not wait"
+    assert not await bench.pages[1].read("irq_status")
+    h2c.start_at(LINE * 5)
+    await bench.pages[0].write("tx_start", LINE * 5)
+    await bench.pages[0].write("reset", R.RESET_BITS["TX"])
+    await bench.wait_status(0, "TX_RUN")
+    h2c.restart()
+    assert await bench.pages[1].read("irq_status") == R.IRQ_BITS["RX_PROD"], "nobody looked: better once too often"
+    channel.pause = False
+    await move(bench, 0)
+    await bench.wait_until(lambda: c2h.published == c2h.size, "c2h published")
+    await bench.finish()
+
+
+@cocotb.test()
 async def interrupts_come_after_so_many_events(dut: Any) -> None:
     bench = Bench(dut)
     await bench.start()
