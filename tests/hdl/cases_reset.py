@@ -92,6 +92,8 @@ async def enable_may_change_at_any_cycle(dut: Any) -> None:
             await ClockCycles(dut.clk_i, rng.randrange(80))
             page = rng.choice(bench.pages)
             await page.write("control", rng.choice((0, 0, 1)))
+        await page.write("control", 0)
+        await bench.wait_off()  # a start word of this coming and going may still be on its way
         for way in bench.directions:
             way.hostile = False
         await bench.restart(LINE * rng.randrange(1 << 26))

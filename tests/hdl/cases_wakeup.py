@@ -134,7 +134,9 @@ async def reset_takes_back_a_look_that_waits(dut: Any) -> None:
     channel.clear_pause_generator()
     channel.pause = True
     c2h.put(0, bench.rng.randbytes(c2h.size))
-    await bench.ring_prod(1, c2h.size)
+    for n in range(1, 9):  # a burst each, whatever the width: more than the port takes on
+        await bench.ring_prod(1, n * c2h.size // 8)
+        await ClockCycles(dut.clk_i, 20)
     word = dut.i_engine.g_side[0].i_mover.i_prod_word
     await ClockCycles(dut.clk_i, 200)
     h2c.put(0, bench.rng.randbytes(LINE))

@@ -65,8 +65,8 @@ CONTROL = (
         "a direction starts inside a line", (BITS,),
     ),
     Mutation(
-        "event lost when cleared", "(status_o & ~clear_i) | {events_i[Bits-1:2], fire ? held_q : 2'b00};",
-        "(status_o | {events_i[Bits-1:2], fire ? held_q : 2'b00}) & ~clear_i;", "an interrupt is lost",
+        "event lost when cleared", "(status_o & ~clear_i) | {events_q[Bits-1:2], fire ? held_q : 2'b00};",
+        "(status_o | {events_q[Bits-1:2], fire ? held_q : 2'b00}) & ~clear_i;", "an interrupt is lost",
         ("event_in_the_cycle_of_its_clearing_stays",),
     ),
     Mutation(
@@ -74,11 +74,13 @@ CONTROL = (
         "an interrupt that was switched off", (IRQ,),
     ),
     Mutation(
-        "upper half of bytes not held", "12'(vnc_pkg::RegTxBytesLo),\n          12'(vnc_pkg::RegRxBytesLo): held_q",
-        "12'(vnc_pkg::RegTxBytesLo): held_q", "rx_bytes_hi is that of another counter", (CARRY,),
+        "upper half of bytes not held",
+        "read_at_q == 12'(vnc_pkg::RegTxBytesLo) || read_at_q == 12'(vnc_pkg::RegRxBytesLo) ||",
+        "read_at_q == 12'(vnc_pkg::RegTxBytesLo) ||", "rx_bytes_hi is that of another counter", (CARRY,),
     ),
     Mutation(
-        "upper half of cycles not held", "12'(vnc_pkg::RegCyclesLo):  held_q <= cycles_i[63:32];", "",
+        "upper half of cycles not held", "read_at_q[8] ? cycles_i[63:32] : statistics_i[read_at_q[6]].bytes[63:32];",
+        "statistics_i[read_at_q[6]].bytes[63:32];",
         "cycles_hi is that of another counter", (CARRY,),
     ),
     Mutation(
@@ -86,12 +88,12 @@ CONTROL = (
         "bursts counts what was not acknowledged", (WRITE, READ),
     ),
     Mutation(
-        "publications counted as bursts", "plus(count_q.publications, events_i.published);",
-        "plus(count_q.publications, events_i.burst);", "statistics differ from the memories'", (ANY,),
+        "publications counted as bursts", "plus(count_q.publications, events_q.published);",
+        "plus(count_q.publications, events_q.burst);", "statistics differ from the memories'", (ANY,),
     ),
     Mutation(
-        "bytes lose their carry", "count_q.bytes + 64'(events_i.published_bytes);",
-        "{32'b0, count_q.bytes[31:0] + events_i.published_bytes};", "bytes wraps at 4 GiB", (CARRY,),
+        "bytes lose their carry", "count_q.bytes + 64'(events_q.published_bytes);",
+        "{32'b0, count_q.bytes[31:0] + events_q.published_bytes};", "bytes wraps at 4 GiB", (CARRY,),
     ),
     Mutation(
         "statistics of the wrong direction", ".statistics_i({statistics[Peer], statistics[n]})",
@@ -148,8 +150,8 @@ TIMELY = (
         "a slow memory is taken for a silent one", (SILENT, "without_a_limit_it_waits_for_ever"),
     ),
     Mutation(
-        "time-out of a word is a bus error", "cause_of(channel) : 4'(vnc_pkg::CauseTimeout)",
-        "cause_of(channel) : cause_of(channel)", "the cause is another", (SILENT,),
+        "time-out of a word is a bus error", "bus_cause : 4'(vnc_pkg::CauseTimeout)",
+        "bus_cause : bus_cause", "the cause is another", (SILENT,),
     ),
     Mutation(
         "side block waits for ever", "assign fault    = failed || stuck;", "assign fault    = failed;",
@@ -182,7 +184,7 @@ TIMELY = (
         "suppressed_event_o = 1'b0;", "suppressed says 0", ("nobody_who_is_awake_is_interrupted",),
     ),
     Mutation(
-        "moderation by count missing", "count_i <= 32'd1 || more_q == '0 ||", "1'b1 ||",
+        "moderation by count missing", "(at_once_q || more_q == '0 ||", "(1'b1 ||",
         "an interrupt for each event", ("interrupts_come_after_so_many_events",),
     ),
     Mutation(
@@ -190,12 +192,12 @@ TIMELY = (
         "an event too many is waited for", ("interrupts_come_after_so_many_events",),
     ),
     Mutation(
-        "moderation by time missing", "|| (time_i != '0 && left_q == '0));", ");",
+        "moderation by time missing", "|| (limited_q && left_q == '0));", ");",
         "the last event of a row is never told", ("interrupts_come_after_so_long",),
     ),
     Mutation(
-        "event of the firing cycle lost", "(fire ? 2'b00 : held_q) | events_i[1:0];",
-        "fire ? 2'b00 : held_q | events_i[1:0];",
+        "event of the firing cycle lost", "(fire ? 2'b00 : held_q) | events_q[1:0];",
+        "fire ? 2'b00 : held_q | events_q[1:0];",
         "an interrupt is lost", ("interrupts_come_after_so_many_events", "packets_of_the_project_fifo_arrive"),
     ),
     Mutation(
@@ -203,8 +205,8 @@ TIMELY = (
         "latency_max forgets", ("latency_is_counted_from_doorbell_to_acknowledgement",),
     ),
     Mutation(
-        "latency of the start word", "if (!timing_q) timing_q <= events_i.doorbell;",
-        "if (!timing_q) timing_q <= events_i.published;", "latency counts from the wrong moment",
+        "latency of the start word", "if (!timing_q) timing_q <= events_q.doorbell;",
+        "if (!timing_q) timing_q <= events_q.published;", "latency counts from the wrong moment",
         ("latency_is_counted_from_doorbell_to_acknowledgement",),
     ),
 )  # fmt: skip
