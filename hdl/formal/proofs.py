@@ -4,22 +4,212 @@ from __future__ import annotations
 
 from vnetcard.hdl.formal.flow import Bug, Proof
 
-PROOFS = (
-    Proof(
-        name="fifo",
-        module="vnc_fifo",
-        files=("vnc_fifo.sv",),
-        depth=3,
-        reach=20,
-        bugs=(
-            Bug("vnc_fifo.sv", "== (PtrW + 1)'(Depth);", "== (PtrW + 1)'(Depth + 1);", "a_used_at_most_depth"),
-            Bug("vnc_fifo.sv", "(!read_valid_q || read_ready)", "1'b1", "a_output_stands_still"),
-            Bug(
-                "vnc_fifo.sv",
-                "mem[wr_q[PtrW-1:0]] <=",
-                "mem[wr_q[PtrW-1:0] ^ PtrW'(wr_q[PtrW])] <=",
-                "a_followed_keeps_its_place",
-            ),
+FIFO = Proof(
+    name="fifo",
+    depth=3,
+    reach=14,
+    bugs=(
+        Bug("vnc_fifo.sv", "== (PtrW + 1)'(Depth);", "== (PtrW + 1)'(Depth + 1);", "a_used_at_most_depth"),
+        Bug("vnc_fifo.sv", "(!read_valid_q || read_ready)", "1'b1", "a_output_stands_still"),
+        Bug(
+            "vnc_fifo.sv",
+            "mem[wr_q[PtrW-1:0]] <=",
+            "mem[wr_q[PtrW-1:0] ^ PtrW'(wr_q[PtrW])] <=",
+            "a_followed_keeps_its_place",
         ),
     ),
 )
+
+ADDRESS = Proof(
+    name="address",
+    depth=1,
+    reach=2,
+    bugs=(
+        Bug("vnc_address.sv", " & window_mask_i}", "}", "a_offset_within_the_window"),
+        Bug("vnc_address.sv", "base_i + ", "base_i - ", "a_not_below_the_base"),
+        Bug("vnc_address.sv", "offset_i & window", "(offset_i + 30'd64) & window", "a_place_in_the_window_kept"),
+    ),
+)
+
+CONFIG = Proof(
+    name="config",
+    depth=2,
+    reach=4,
+    bugs=(
+        Bug("vnc_config_check.sv", "log2 >= 5'd14", "log2 >= 5'd11", "a_window_mask_is_a_size"),
+        Bug("vnc_config_check.sv", "&& at != '1", "", "a_window_not_at_the_end"),
+        Bug("vnc_config_check.sv", "&& log2[0] < window[1]", "", "a_ring_smaller_than_both_windows"),
+    ),
+)
+
+READ_PORT = Proof(
+    name="read_port",
+    depth=2,
+    reach=12,
+    bugs=(
+        Bug("vnc_read_port.sv", "(!m_ar_valid_o || m_ar_ready_i)", "1'b1", "a_ar_stands_still"),
+        Bug(
+            "vnc_read_port.sv",
+            ".window_mask_i, .offset_i",
+            ".window_mask_i('1), .offset_i",
+            "a_address_masked_into_the_window",
+        ),
+        Bug(
+            "vnc_read_port.sv",
+            "m_r_valid_i && m_r_id_i == 2'(n)",
+            "m_r_valid_i && m_r_id_i >= 2'(n)",
+            "a_beat_to_its_requester",
+        ),
+        Bug("vnc_read_port.sv", "turn_q   <= pick;", "turn_q   <= '0;", "a_served_after_three_others_at_most"),
+    ),
+)
+
+WRITE_PORT = Proof(
+    name="write_port",
+    depth=2,
+    reach=16,
+    bugs=(
+        Bug("vnc_write_port.sv", "(!m_aw_valid_o || m_aw_ready_i)", "1'b1", "a_aw_stands_still"),
+        Bug("vnc_write_port.sv", "m_w_last_o  = burst_last_i;", "m_w_last_o  = 1'b1;", "a_wlast_on_the_last_beat"),
+        Bug("vnc_write_port.sv", "    if (pop || !first_valid_q) begin", "    if (1'b1) begin", "a_w_stands_still"),
+        Bug("vnc_write_port.sv", "second_valid_q ? second_q : beats_q;", "beats_q;", "a_word_as_asked"),
+        Bug(
+            "vnc_write_port.sv",
+            ".window_mask_i, .offset_i",
+            ".window_mask_i('1), .offset_i",
+            "a_address_masked_into_the_window",
+        ),
+        Bug(
+            "vnc_write_port.sv",
+            "done_o[m_b_id_i] = m_b_valid_i;",
+            "done_o[m_b_id_i[0]] = m_b_valid_i;",
+            "a_response_to_its_requester",
+        ),
+        Bug("vnc_write_port.sv", "turn_q   <= pick;", "turn_q   <= '0;", "a_served_after_three_others_at_most"),
+    ),
+)
+
+SIDE_MOVER = Proof(
+    name="side_mover",
+    depth=2,
+    reach=16,
+    bugs=(
+        Bug(
+            "vnc_side_mover.sv",
+            "(start || read_done || body_done)",
+            "(start || read_done || (state_q == Body && w_ready_i))",
+            "a_rest_before_the_head",
+        ),
+        Bug(
+            "vnc_side_mover.sv",
+            "state_q == Body && !stop && !fault && b_valid_i;",
+            "state_q == Body && !stop && !fault && aw_ready_i;",
+            "a_one_request_at_a_time",
+        ),
+        Bug(
+            "vnc_side_mover.sv",
+            "assign failed   = (state_q == Read && r_valid_i && r_error_i) ||",
+            "assign failed   =",
+            "a_writes_only_a_line_read_whole",
+        ),
+        Bug(
+            "vnc_side_mover.sv",
+            "((state_q == Body || state_q == Head) && b_valid_i && b_error_i);",
+            "(state_q == Head && b_valid_i && b_error_i);",
+            "a_head_only_after_the_rest_was_acknowledged",
+        ),
+        Bug(
+            "vnc_side_mover.sv",
+            "else if (bell_valid_i) pending_q",
+            "else if (bell_valid_i && state_q == Idle) pending_q",
+            "a_idle_means_the_last_bell_was_copied",
+        ),
+        Bug("vnc_side_mover.sv", "head_q ? HeadStrb", "head_q ? '1", "a_head_writes_eight_bytes"),
+        Bug(
+            "vnc_side_mover.sv",
+            "if (copied) done_q <= taken_q;",
+            "if (copied) done_q <= bell_i;",
+            "a_done_is_the_bell_before_the_read",
+        ),
+    ),
+)
+
+AXIL_REGS = Proof(
+    name="axil_regs",
+    depth=2,
+    reach=9,
+    bugs=(
+        Bug("vnc_axil_regs.sv", "write && !locked", "write", "a_locked_configuration_stands_still"),
+        Bug("vnc_axil_regs.sv", "enable_o || !direction_i[0].off", "enable_o", "a_locked_configuration_stands_still"),
+        Bug("vnc_axil_regs.sv", "&& w_strb_i == 4'hf", "", "a_prod_rings_once_for_each_write"),
+        Bug(
+            "vnc_axil_regs.sv",
+            "ar_ready_o = !read_q && !r_valid_o",
+            "ar_ready_o = !read_q",
+            "a_r_stands_still",
+        ),
+        Bug("vnc_axil_regs.sv", "{w_data_i[31:12], 12'b0}", "w_data_i", "a_base_on_a_page"),
+        Bug(
+            "vnc_irq.sv",
+            "(status_o & ~clear_i) | {events_q[Bits-1:2], fire ? held_q : 2'b00}",
+            "(status_o | {events_q[Bits-1:2], fire ? held_q : 2'b00}) & ~clear_i",
+            "a_event_is_never_lost",
+        ),
+        Bug(
+            "vnc_irq.sv",
+            "(fire ? 2'b00 : held_q) | events_q[1:0]",
+            "fire ? 2'b00 : held_q | events_q[1:0]",
+            "a_event_is_never_lost",
+        ),
+    ),
+)
+
+MOVER = Proof(
+    name="mover",
+    depth=1,
+    reach=24,
+    abstract_fifo=True,
+    slow=frozenset(
+        {
+            "a_acknowledged_behind_written",
+            "a_planned_behind_target",
+            "a_published_behind_acknowledged",
+            "a_published_only_when_acknowledged",
+            "a_read_behind_planned",
+            "a_reads_only_what_was_given",
+            "a_target_within_a_ring",
+            "a_writes_only_into_free_space",
+            "a_written_behind_read",
+            "i_bells_behind_told",
+            "i_bells_in_order",
+            "i_goal_behind_told",
+            "i_limit",
+            "i_prod_check",
+        }
+    ),
+    bugs=(
+        Bug(
+            "vnc_goal.sv",
+            "head_valid && !covered_q && !ahead[25]",
+            "head_valid && !covered_q",
+            "a_published_only_when_acknowledged",
+        ),
+        Bug("vnc_doorbell.sv", "step_q <= room_q", "1'b1", "a_target_within_a_ring"),
+        Bug("vnc_planner.sv", "7'(BurstLines) - 7'(low)", "7'(BurstLines)", "a_reads_stay_in_their_page"),
+        Bug("vnc_mover.sv", "quiet   = !reading && ", "quiet   = ", "a_off_means_quiet"),
+        Bug(
+            "vnc_index_word.sv",
+            "if (word_ready_i) state_q <= Wait;",
+            "if (word_ready_i) state_q <= Wait; else if (!run_i) state_q <= Idle;",
+            "a_prod_word_stands_still",
+        ),
+        Bug(
+            "vnc_reader.sv",
+            "ar_offset_o <= ring_i + (burst_i.index",
+            "ar_offset_o <= (burst_i.index",
+            "a_reads_follow_the_ring",
+        ),
+    ),
+)
+
+PROOFS = (FIFO, ADDRESS, CONFIG, READ_PORT, WRITE_PORT, SIDE_MOVER, AXIL_REGS, MOVER)

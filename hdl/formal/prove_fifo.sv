@@ -6,11 +6,28 @@
 //
 // The word followed is any word: `follow_i` is free.  `ahead_q` counts those in front of it.
 //
-// With the second output register (`Registered`) nothing is proved; it changes what stands behind the memory only.
+// Nothing is assumed.  What is pushed or popped in the cycle of a clear is lost.
 
-module prove_fifo #(
-  parameter int unsigned Width = 8,
-  parameter int unsigned Depth = 4
+module prove_fifo (
+  input logic       clk_i,
+  input logic       rst_ni,
+  input logic       clear_i,
+  input logic       in_valid_i,
+  input logic [7:0] in_data_i,
+  input logic       out_ready_i,
+  input logic       follow_i
+);
+  for (genvar registered = 0; registered < 2; registered++) begin : g_both
+    fifo_checks #(.Registered(registered != 0)) i_checks (
+      .clk_i, .rst_ni, .clear_i, .in_valid_i, .in_data_i, .out_ready_i, .follow_i
+    );
+  end
+endmodule
+
+module fifo_checks #(
+  parameter int unsigned Width      = 8,
+  parameter int unsigned Depth      = 4,
+  parameter bit          Registered = 1'b0
 ) (
   input logic             clk_i,
   input logic             rst_ni,
@@ -21,11 +38,12 @@ module prove_fifo #(
   input logic             follow_i
 );
   localparam int unsigned PtrW = $clog2(Depth);
+  localparam int unsigned Most = Depth + 1 + 32'(Registered);
 
   logic             in_ready, out_valid;
   logic [Width-1:0] out_data;
 
-  vnc_fifo #(.Width(Width), .Depth(Depth)) dut (
+  vnc_fifo #(.Width(Width), .Depth(Depth), .Registered(Registered)) dut (
     .clk_i, .rst_ni, .clear_i,
     .in_valid_i, .in_ready_o(in_ready), .in_data_i,
     .out_valid_o(out_valid), .out_ready_i, .out_data_o(out_data)
@@ -40,6 +58,7 @@ module prove_fifo #(
   logic             started_q = 1'b0;
   logic [PtrW+1:0]  count_q;
   logic             followed_q;
+  logic [1:0]       stale_q;  // cycles in which there was a word and none to see
   logic [PtrW+1:0]  ahead_q;
   logic [Width-1:0] word_q;
 
@@ -47,9 +66,11 @@ module prove_fifo #(
     started_q <= 1'b1;
     if (!rst_ni || clear_i) begin
       count_q    <= '0;
+      stale_q    <= '0;
       followed_q <= 1'b0;
     end else begin
       count_q <= count_q + (PtrW + 2)'(push) - (PtrW + 2)'(pop);
+      stale_q <= count_q == '0 || out_valid ? '0 : stale_q + 2'd1;
       if (push && follow_i && !followed_q) begin
         followed_q <= 1'b1;
         ahead_q    <= count_q - (PtrW + 2)'(pop);
@@ -64,10 +85,12 @@ module prove_fifo #(
   // --- where in the memory the followed word must be: what induction needs to know ---------------------------
 
   logic [PtrW:0]   used;
+  logic [PtrW+1:0] ahead_of_memory;
   logic [PtrW+1:0] behind;  // words of the memory in front of the followed one
   logic [PtrW-1:0] place;
   assign used   = dut.wr_q - dut.rd_q;
-  assign behind = ahead_q - (PtrW + 2)'(out_valid);
+  assign ahead_of_memory = (PtrW + 2)'(dut.read_valid_q) + (PtrW + 2)'(Registered && out_valid);
+  assign behind = ahead_q - ahead_of_memory;
   assign place  = dut.rd_q[PtrW-1:0] + behind[PtrW-1:0];
 
   always_comb begin
@@ -77,21 +100,25 @@ module prove_fifo #(
   always_ff @(posedge clk_i) begin
     if (started_q && rst_ni) begin
       a_full_is_known: assert (used != (PtrW + 1)'(Depth) || !in_ready);
-      a_some_is_known: assert (dut.some_q == (used != '0));
+      i_some: assert (dut.some_q == (used != '0));
+      i_full: assert (!dut.full_q || used + (PtrW + 1)'(1) >= (PtrW + 1)'(Depth));
       a_used_at_most_depth: assert (used <= (PtrW + 1)'(Depth));
-      a_count_is_right: assert (count_q == (PtrW + 2)'(used) + (PtrW + 2)'(out_valid));
-      a_never_more_than_depth_and_one: assert (count_q <= (PtrW + 2)'(Depth + 1));
-      a_takes_whatever_fits: assert (in_ready || count_q >= (PtrW + 2)'(Depth));
+      a_count_is_right: assert (count_q == (PtrW + 2)'(used) + ahead_of_memory);
+      a_never_more_than_it_may: assert (count_q <= (PtrW + 2)'(Most));
       a_empty_offers_nothing: assert (count_q != '0 || !out_valid);
+      a_nothing_stays_behind: assert (stale_q <= 2'(Registered) + 2'd1);
       a_followed_is_inside: assert (!followed_q || ahead_q < count_q);
-      a_followed_keeps_its_place: assert (!followed_q || (ahead_q == '0 && out_valid) || dut.mem[place] == word_q);
+      a_followed_keeps_its_place: assert (!followed_q ||
+        (ahead_q < ahead_of_memory ? (ahead_q == '0 && out_valid ? out_data : dut.read_q) : dut.mem[place]) == word_q);
       a_followed_comes_out_in_turn: assert (!(followed_q && ahead_q == '0 && out_valid) || out_data == word_q);
       if ($past(rst_ni) && !$past(clear_i) && started_q) begin
         a_output_stands_still: assert (!$past(out_valid && !out_ready_i) || (out_valid && $stable(out_data)));
-        a_nothing_stays_behind: assert (!$past(count_q != '0 && !pop) || out_valid);
+        a_takes_whatever_fits: assert (in_ready || $past(count_q + (PtrW + 2)'(push)) >= (PtrW + 2)'(Depth));
+        a_readiness_stands_still: assert (!$past(in_ready && !in_valid_i) || in_ready);
+        a_next_word_shows_at_once: assert (Registered || !$past(count_q > (PtrW + 2)'(pop)) || out_valid);
       end
-      c_full: cover (count_q == (PtrW + 2)'(Depth + 1));
-      c_followed_through_a_full_fifo: cover (followed_q && ahead_q == (PtrW + 2)'(Depth));
+      c_full: cover (count_q == (PtrW + 2)'(Most));
+      c_followed_through_a_full_fifo: cover (followed_q && ahead_q == (PtrW + 2)'(Most - 1));
       c_followed_arrives_after_the_wrap: cover (followed_q && ahead_q == '0 && out_valid && dut.rd_q[PtrW]);
       c_cleared_while_full: cover (clear_i && !in_ready);
     end

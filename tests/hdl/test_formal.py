@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pytest
@@ -14,14 +15,25 @@ from vnetcard.hdl.formal.proofs import PROOFS
 pytestmark = [pytest.mark.hdl, pytest.mark.slow]
 
 each_proof = pytest.mark.parametrize("proof", PROOFS, ids=lambda proof: proof.name)
-each_bug = pytest.mark.parametrize(
-    ("proof", "bug"),
-    [
-        pytest.param(proof, bug, id=f"{proof.name}-{number}-{bug.fails}")
-        for proof in PROOFS
-        for number, bug in enumerate(proof.bugs, 1)
-    ],
-)
+
+
+def marked(proofs: Iterable[flow.Proof]) -> list[object]:
+    """One parameter for each; the searches of a proof with slow properties are slow as well: campaign."""
+    return [pytest.param(proof, id=proof.name, marks=[pytest.mark.campaign] if proof.slow else []) for proof in proofs]
+
+
+def bugs() -> Iterator[object]:
+    for proof in PROOFS:
+        for number, bug in enumerate(proof.bugs, 1):
+            # The first bug of each proof is always looked for.
+            marks = [pytest.mark.campaign] if proof.slow and number > 1 else []
+            yield pytest.param(proof, bug, id=f"{proof.name}-{number}-{bug.fails}", marks=marks)
+
+
+def check(base: list[flow.Answer], induction: list[flow.Answer]) -> None:
+    assert base, "nothing was asked"
+    assert [answer.name for answer in base if not answer.good] == [], "false"
+    assert [answer.name for answer in induction if not answer.good] == [], "not inductive"
 
 
 @pytest.fixture(autouse=True)
@@ -33,31 +45,45 @@ def tools() -> None:
 
 @each_proof
 def test_properties_hold_for_all_time(proof: flow.Proof) -> None:
-    base, induction = flow.prove(proof)
-    assert base.good, f"false: {base.names}\n{base.output}"
-    assert induction.good, f"not inductive: {induction.names}\n{induction.output}"
+    with flow.model(proof) as built:
+        quick = set(built.asserts) - proof.slow
+    check(*flow.prove(proof, labels=quick))
 
 
-@each_proof
+@pytest.mark.campaign
+@pytest.mark.timeout(3600)
+@pytest.mark.parametrize("proof", [proof for proof in PROOFS if proof.slow], ids=lambda proof: proof.name)
+def test_slow_properties_hold_for_all_time(proof: flow.Proof) -> None:
+    check(*flow.prove(proof, labels=proof.slow))
+
+
+@pytest.mark.parametrize("proof", marked(PROOFS))
 def test_what_the_properties_are_about_happens(proof: flow.Proof) -> None:
-    answer = flow.cover(proof)
-    assert answer.good, f"not reached: {answer.names}\n{answer.output}"
+    assert [answer.name for answer in flow.cover(proof) if not answer.good] == []
 
 
-@each_bug
-def test_planted_bug_is_noticed(proof: flow.Proof, bug: flow.Bug) -> None:
-    answer = flow.control(proof, bug)
-    assert (answer.good, answer.names) == (False, (bug.fails,))
+@pytest.mark.parametrize(("proof", "bug"), list(bugs()))
+def test_planted_bug_makes_its_property_false(proof: flow.Proof, bug: flow.Bug) -> None:
+    assert not flow.control(proof, bug).good
 
 
 @each_proof
 def test_no_property_is_lost_on_the_way_to_the_solver(proof: flow.Proof) -> None:
-    source = (flow.FORMAL / f"prove_{proof.name}.sv").read_text()
+    files = [flow.FORMAL / f"{proof.top}.sv", *flow.FORMAL.glob(f"{proof.name}_*.svh")]
+    source = "".join(file.read_text() for file in files)
     with flow.model(proof) as built:
         # What yosys finds true by itself is not asked of the solver; then a bug must show that it can be false.
-        lost = set(re.findall(r"(\w+): assert\b", source)) - set(built.names("assert"))
+        lost = set(re.findall(r"(\w+): assert\b", source)) - set(built.asserts)
         assert lost <= {bug.fails for bug in proof.bugs}
-        assert built.names("cover") == sorted(re.findall(r"(\w+): cover\b", source))
+        assert set(built.covers) == set(re.findall(r"(\w+): cover\b", source))
+
+
+@each_proof
+def test_every_proof_has_covers_and_bugs_and_knows_its_slow_properties(proof: flow.Proof) -> None:
+    with flow.model(proof) as built:
+        assert proof.bugs
+        assert built.covers
+        assert proof.slow <= set(built.asserts)
 
 
 def test_every_proof_in_the_folder_is_in_the_table() -> None:

@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: MIT
+//
+// prove_config: what vnc_config_check lets pass is a configuration with which no address leaves its window.
+//
+//   any registers --> vnc_config_check --> checks against the registers of the cycle before
+//
+// Nothing is assumed.
+
+module prove_config (
+  input logic             clk_i,
+  input logic [1:0][63:0] base_i,
+  input logic [1:0][4:0]  window_log2_i,
+  input logic [1:0][4:0]  h2c_log2_i,
+  input logic [1:0][4:0]  c2h_log2_i
+);
+  logic [1:0][29:0] window_mask, ring_mask;
+  logic             windows_ok;
+  logic [1:0]       config_ok;
+  logic             started_q = 1'b0;
+
+  vnc_config_check dut (
+    .clk_i, .base_i, .window_log2_i, .h2c_log2_i, .c2h_log2_i,
+    .window_mask_o(window_mask), .ring_mask_o(ring_mask), .windows_ok_o(windows_ok), .config_ok_o(config_ok)
+  );
+
+  function automatic logic is_mask(logic [29:0] mask);
+    return (mask & (mask + 30'd1)) == '0;
+  endfunction
+
+  always_ff @(posedge clk_i) started_q <= 1'b1;
+
+  for (genvar n = 0; n < 2; n++) begin : g_each
+    always_ff @(posedge clk_i) begin
+      if (started_q) begin
+        a_window_mask_is_a_size: assert (!windows_ok || (is_mask(window_mask[n]) && window_mask[n][13:0] == '1));
+        a_window_mask_of_its_side: assert (!windows_ok || 32'(window_mask[n]) + 32'd1 == 32'd1 << $past(window_log2_i[n]));
+        a_window_not_at_the_end: assert (!windows_ok || $past(base_i[n][63:30]) != '1);
+        a_ring_only_in_good_windows: assert (!config_ok[n] || windows_ok);
+        a_ring_mask_is_a_size: assert (!config_ok[n] || (is_mask(ring_mask[n]) && ring_mask[n][11:0] == '1));
+        a_ring_smaller_than_both_windows: assert (!config_ok[n] ||
+          (ring_mask[n] < window_mask[0] && ring_mask[n] < window_mask[1]));
+        a_ring_at_most_half_a_gib: assert (!config_ok[n] || !ring_mask[n][29]);
+        a_ring_of_one_size_on_both_sides: assert (!config_ok[n] || (n == 0 ? $past(h2c_log2_i[0] == h2c_log2_i[1])
+                                                                           : $past(c2h_log2_i[0] == c2h_log2_i[1])));
+      end
+    end
+  end
+
+  always_ff @(posedge clk_i) begin
+    if (started_q) begin
+      c_smallest: cover (config_ok == 2'b11 && window_mask[0] == 30'h3fff && ring_mask[1] == 30'hfff);
+      c_largest: cover (config_ok == 2'b11 && window_mask[1] == '1 && ring_mask[0] == 30'h1fffffff);
+      c_one_ring_bad: cover (windows_ok && config_ok == 2'b01);
+    end
+  end
+endmodule
