@@ -45,7 +45,6 @@ def test_engine_with_too_few_reads_under_way_misses(verilator: str, tmp_path: Pa
     said = bench(64, rtl=rtl)
     assert said.returncode == 1
     assert "MISSED 0.85" in said.stdout
-    assert "MISSED 0.95" not in said.stdout
 
 
 def test_engine_that_changes_data_gets_no_figures(verilator: str, tmp_path: Path) -> None:
