@@ -11,7 +11,7 @@
 // Only whole 32-bit writes count.  Every access is answered OKAY: behind PCIe an error answer to a stray
 // access could bring the machine down.
 //
-// Timing: a write takes effect one cycle after both AW and W are there; a read answers three cycles after AR.
+// Timing: a write takes effect two cycles after both AW and W are there; a read answers three cycles after AR.
 
 module vnc_axil_regs #(
   parameter int unsigned DataW      = 64,
@@ -72,19 +72,21 @@ module vnc_axil_regs #(
 
   // --- write -------------------------------------------------------------------------------------------
 
-  logic        take_write, write, locked;
-  logic [11:0] at;
+  logic        take_write, write_q, locked;
+  logic [11:0] at_q;
+  logic [31:0] data_q;
   logic [5:0]  irq_status, irq_enable_q, irq_clear;
   logic [31:0] irq_count_q, irq_time_q;
 
   assign take_write = aw_valid_i && w_valid_i && (!b_valid_o || b_ready_i);
   assign aw_ready_o = take_write;
   assign w_ready_o  = take_write;
-  assign write      = take_write && w_strb_i == 4'hf;
-  assign at         = aw_addr_i;
   assign locked     = enable_o || !direction_i[0].off || !direction_i[1].off || !sides_off_i;
 
   always_ff @(posedge clk_i) begin
+    write_q <= rst_ni && take_write && w_strb_i == 4'hf;
+    at_q    <= aw_addr_i;
+    data_q  <= w_data_i;
     if (!rst_ni) b_valid_o <= 1'b0;
     else if (take_write) b_valid_o <= 1'b1;
     else if (b_ready_i) b_valid_o <= 1'b0;
@@ -98,16 +100,16 @@ module vnc_axil_regs #(
       h2c_log2_o    <= '0;
       c2h_ring_o    <= '0;
       c2h_log2_o    <= '0;
-    end else if (write && !locked) begin
-      case (at)
-        12'(vnc_pkg::RegWindowBaseLo):  window_base_o[31:0] <= {w_data_i[31:12], 12'b0};
-        12'(vnc_pkg::RegWindowBaseHi):  window_base_o[63:32] <= w_data_i;
+    end else if (write_q && !locked) begin
+      case (at_q)
+        12'(vnc_pkg::RegWindowBaseLo):  window_base_o[31:0] <= {data_q[31:12], 12'b0};
+        12'(vnc_pkg::RegWindowBaseHi):  window_base_o[63:32] <= data_q;
         // A size of which the register cannot hold all bits is kept as 0, which is no size.
-        12'(vnc_pkg::RegWindowLog2):    window_log2_o <= w_data_i[31:5] == '0 ? w_data_i[4:0] : '0;
-        12'(vnc_pkg::RegH2cRingOffset): h2c_ring_o <= {w_data_i[29:12], 12'b0};
-        12'(vnc_pkg::RegH2cRingLog2):   h2c_log2_o <= w_data_i[31:5] == '0 ? w_data_i[4:0] : '0;
-        12'(vnc_pkg::RegC2hRingOffset): c2h_ring_o <= {w_data_i[29:12], 12'b0};
-        12'(vnc_pkg::RegC2hRingLog2):   c2h_log2_o <= w_data_i[31:5] == '0 ? w_data_i[4:0] : '0;
+        12'(vnc_pkg::RegWindowLog2):    window_log2_o <= data_q[31:5] == '0 ? data_q[4:0] : '0;
+        12'(vnc_pkg::RegH2cRingOffset): h2c_ring_o <= {data_q[29:12], 12'b0};
+        12'(vnc_pkg::RegH2cRingLog2):   h2c_log2_o <= data_q[31:5] == '0 ? data_q[4:0] : '0;
+        12'(vnc_pkg::RegC2hRingOffset): c2h_ring_o <= {data_q[29:12], 12'b0};
+        12'(vnc_pkg::RegC2hRingLog2):   c2h_log2_o <= data_q[31:5] == '0 ? data_q[4:0] : '0;
         default: ;
       endcase
     end
@@ -134,25 +136,25 @@ module vnc_axil_regs #(
       cons_valid_o <= 1'b0;
       side_valid_o <= 1'b0;
       reset_o      <= '0;
-      if (write) begin
-        case (at)
-          12'(vnc_pkg::RegControl):   {need_wakeup_o, enable_o} <= w_data_i[1:0];
-          12'(vnc_pkg::RegTimeout):   timeout_o <= w_data_i;
-          12'(vnc_pkg::RegIrqCount):  irq_count_q <= w_data_i;
-          12'(vnc_pkg::RegIrqTime):   irq_time_q <= w_data_i;
-          12'(vnc_pkg::RegIrqEnable): irq_enable_q <= w_data_i[5:0];
-          12'(vnc_pkg::RegTxStart):   tx_start_o <= {w_data_i[31:6], 6'b0};
-          12'(vnc_pkg::RegReset):     reset_o <= w_data_i[2:0];
+      if (write_q) begin
+        case (at_q)
+          12'(vnc_pkg::RegControl):   {need_wakeup_o, enable_o} <= data_q[1:0];
+          12'(vnc_pkg::RegTimeout):   timeout_o <= data_q;
+          12'(vnc_pkg::RegIrqCount):  irq_count_q <= data_q;
+          12'(vnc_pkg::RegIrqTime):   irq_time_q <= data_q;
+          12'(vnc_pkg::RegIrqEnable): irq_enable_q <= data_q[5:0];
+          12'(vnc_pkg::RegTxStart):   tx_start_o <= {data_q[31:6], 6'b0};
+          12'(vnc_pkg::RegReset):     reset_o <= data_q[2:0];
           12'(vnc_pkg::RegTxProd): begin
-            prod_o       <= w_data_i;
+            prod_o       <= data_q;
             prod_valid_o <= 1'b1;
           end
           12'(vnc_pkg::RegRxCons): begin
-            cons_o       <= w_data_i;
+            cons_o       <= data_q;
             cons_valid_o <= 1'b1;
           end
           12'(vnc_pkg::RegSideBell): begin
-            side_bell_o  <= w_data_i;
+            side_bell_o  <= data_q;
             side_valid_o <= 1'b1;
           end
           default: ;
@@ -163,7 +165,7 @@ module vnc_axil_regs #(
 
   // --- interrupt ---------------------------------------------------------------------------------------
 
-  assign irq_clear = write && at == 12'(vnc_pkg::RegIrqStatus) ? w_data_i[5:0] : '0;
+  assign irq_clear = write_q && at_q == 12'(vnc_pkg::RegIrqStatus) ? data_q[5:0] : '0;
 
   vnc_irq #(.Bits(6)) i_irq (
     .clk_i, .rst_ni, .events_i, .clear_i(irq_clear), .enable_i(irq_enable_q),

@@ -146,27 +146,29 @@ module vnc_mover #(
   // --- state -------------------------------------------------------------------------------------------
 
   typedef enum logic [2:0] {Off, Start, Run, Halt, Drain} state_e;
-  state_e state_q;
+  state_e state_q, state_d;
   logic   run, off, stop, leave, started, fault, config_bad, quiet;
 
-  assign run        = state_q == Run;
   assign off        = state_q == Off;
   assign stop       = reset_i || !enable_i;
   assign leave      = off && !stop && config_ok_i && side_up_i;
   assign config_bad = off && !stop && !config_ok_i;
 
+  always_comb begin
+    state_d = state_q;
+    unique case (state_q)
+      Off:     if (leave) state_d = Start; else if (config_bad) state_d = Halt;
+      Start:   if (stop) state_d = Drain; else if (fault) state_d = Halt; else if (started) state_d = Run;
+      Run:     if (stop) state_d = Drain; else if (fault) state_d = Halt;
+      Halt:    if (stop) state_d = Drain;
+      default: if (quiet) state_d = Off;
+    endcase
+  end
+
+  // `run` is at the beginning of long paths: a register of its own.
   always_ff @(posedge clk_i) begin
-    if (!rst_ni) begin
-      state_q <= Off;
-    end else begin
-      unique case (state_q)
-        Off:     if (leave) state_q <= Start; else if (config_bad) state_q <= Halt;
-        Start:   if (stop) state_q <= Drain; else if (fault) state_q <= Halt; else if (started) state_q <= Run;
-        Run:     if (stop) state_q <= Drain; else if (fault) state_q <= Halt;
-        Halt:    if (stop) state_q <= Drain;
-        default: if (quiet) state_q <= Off;
-      endcase
-    end
+    state_q <= rst_ni ? state_d : Off;
+    run     <= rst_ni && state_d == Run;
   end
 
   // --- doorbells: prod must not pass what the consumer has freed, so nothing unread is ever overwritten ------

@@ -9,7 +9,8 @@
 //
 // Every requester must be able to take its beats as they come: R never waits.
 //
-// Timing: two cycles from a request to AR; one request a cycle.
+// Timing: two cycles from a request to AR; one request in two cycles, so that no requester waits for ARREADY in the
+// same cycle.
 
 module vnc_read_port #(
   parameter int unsigned DataW      = 64,
@@ -65,7 +66,7 @@ module vnc_read_port #(
   end
 
   assign move = picked_q && (!m_ar_valid_o || m_ar_ready_i);
-  assign take = req_valid_i != '0 && (!picked_q || move);
+  assign take = req_valid_i != '0 && !picked_q;
 
   always_comb begin
     for (int unsigned n = 0; n < Requesters; n++) req_ready_o[n] = take && pick == 2'(n);
@@ -75,11 +76,9 @@ module vnc_read_port #(
     if (!rst_ni) begin
       picked_q <= 1'b0;
       turn_q   <= '0;
-    end else if (take) begin
-      picked_q <= 1'b1;
-      turn_q   <= pick;
-    end else if (move) begin
-      picked_q <= 1'b0;
+    end else begin
+      picked_q <= take || (picked_q && !move);
+      if (take) turn_q <= pick;
     end
     if (take) begin
       id_q     <= pick;

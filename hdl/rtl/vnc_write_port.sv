@@ -17,7 +17,8 @@
 // is no idle cycle between them; not more than one, so that a word does not wait behind a row of bursts.  W
 // begins no earlier than its AW is valid.
 //
-// Timing: two cycles from a request to AW and to the first beat; one request a cycle.
+// Timing: two cycles from a request to AW and to the first beat; one request in two cycles, so that no requester
+// waits for AWREADY in the same cycle.
 
 module vnc_write_port #(
   parameter int unsigned DataW = 64
@@ -89,7 +90,7 @@ module vnc_write_port #(
   end
 
   assign move = picked_q && !second_valid_q && (!m_aw_valid_o || m_aw_ready_i);
-  assign take = req_valid_i != '0 && !second_valid_q && (!picked_q || move);
+  assign take = req_valid_i != '0 && !second_valid_q && !picked_q;
 
   always_comb begin
     req_ready_o = '0;
@@ -100,11 +101,9 @@ module vnc_write_port #(
     if (!rst_ni) begin
       picked_q <= 1'b0;
       turn_q   <= '0;
-    end else if (take) begin
-      picked_q <= 1'b1;
-      turn_q   <= pick;
-    end else if (move) begin
-      picked_q <= 1'b0;
+    end else begin
+      picked_q <= take || (picked_q && !move);
+      if (take) turn_q <= pick;
     end
     if (take) begin
       beats_q  <= '{id: id_e'(pick), word: word_i[pick == Cons]};

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import random
 from typing import Any
 
 import cocotb
 from cocotb.triggers import ClockCycles
-from hdl_bench import Bench
+from hdl_bench import Bench, stalls
 from hdl_model import MASK
 from hdl_traffic import LINE, both_ways
 
@@ -141,4 +142,13 @@ async def without_a_limit_it_waits_for_ever(dut: Any) -> None:
         way.put(LINE * (n - 1), bench.rng.randbytes(LINE))
         await bench.ring_prod(0, LINE * n)
     await bench.wait_until(lambda: way.published == way.target, "all published")
+
+    # Reads under way all the time, for longer than the limit, each of them in time.
+    await bench.ring_cons(1, way.target)
+    await bench.wait_until(lambda: way.source.core.load32(way.cons_line) == way.target, "cons returned")
+    channel.set_pause_generator(stalls(random.Random(bench.seed), 0.9))
+    start = way.target
+    way.put(start, bench.rng.randbytes(way.size))
+    await bench.ring_prod(0, start + way.size)
+    await bench.wait_until(lambda: way.published == way.target, "the whole ring published")
     await bench.finish()

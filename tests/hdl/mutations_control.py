@@ -30,7 +30,7 @@ CONTROL = (
     ),
     Mutation(
         "runs without the start words",
-        "else if (started) state_q <= Run;", "else state_q <= Run;",
+        "else if (started) state_d = Run;", "else state_d = Run;",
         "RUN shows before both sides have the start", (ANY, RESET),
     ),
     Mutation(
@@ -42,7 +42,7 @@ CONTROL = (
         "an index reaches a peer that has not seen the epoch", ("coming_up_copies_both_blocks_first",),
     ),
     Mutation(
-        "configuration not locked", "if (write && !locked)", "if (write)",
+        "configuration not locked", "if (write_q && !locked)", "if (write_q)",
         "a base moves under a running direction", (LOCK,),
     ),
     Mutation(
@@ -57,11 +57,11 @@ CONTROL = (
         file="vnc_address.sv",
     ),
     Mutation(
-        "size beyond its bits kept", "h2c_log2_o <= w_data_i[31:5] == '0 ? w_data_i[4:0] : '0;",
-        "h2c_log2_o <= w_data_i[4:0];", "a size of 2 ** 44 is taken for 2 ** 12", (BITS,),
+        "size beyond its bits kept", "h2c_log2_o <= data_q[31:5] == '0 ? data_q[4:0] : '0;",
+        "h2c_log2_o <= data_q[4:0];", "a size of 2 ** 44 is taken for 2 ** 12", (BITS,),
     ),
     Mutation(
-        "tx_start keeps low bits", "tx_start_o <= {w_data_i[31:6], 6'b0};", "tx_start_o <= w_data_i;",
+        "tx_start keeps low bits", "tx_start_o <= {data_q[31:6], 6'b0};", "tx_start_o <= data_q;",
         "a direction starts inside a line", (BITS,),
     ),
     Mutation(
@@ -111,6 +111,7 @@ SIDE = (
     Mutation(
         "whole line with the head", "head_q ? HeadStrb : ~HeadStrb;", "'1;",
         "the epoch goes with the body", (ANY,),
+        survives="at 64 bit the first 8 bytes are a beat of their own and the body begins after it; 128 bit sees it",
     ),
     Mutation(
         "bell during a copy lost", "else if (bell_valid_i) pending_q <= 1'b1;",
@@ -131,7 +132,8 @@ SIDE = (
     ),
     Mutation(
         "side drain ends early", "Drain:     if (!asked_q && !away_q) state_q <= Off;",
-        "Drain:     state_q <= Off;", "a beat of before the reset is taken for the new copy's", (RESET,),
+        "Drain:     state_q <= Off;", "a beat of before the reset is taken for the new copy's",
+        ("side_copy_may_be_reset_at_any_cycle", RESET),
     ),
 )  # fmt: skip
 """The side blocks."""
@@ -198,7 +200,7 @@ TIMELY = (
     Mutation(
         "event of the firing cycle lost", "(fire ? 2'b00 : held_q) | events_q[1:0];",
         "fire ? 2'b00 : held_q | events_q[1:0];",
-        "an interrupt is lost", ("interrupts_come_after_so_many_events", "packets_of_the_project_fifo_arrive"),
+        "an interrupt is lost", ("no_event_is_lost_while_others_fire", "packets_of_the_project_fifo_arrive"),
     ),
     Mutation(
         "longest latency is the last", "show_q && taken_q > count_q.latency_max", "show_q",
