@@ -33,8 +33,8 @@ ADDRESS = Proof(
 
 CONFIG = Proof(
     name="config",
-    depth=2,
-    reach=4,
+    depth=4,
+    reach=5,
     bugs=(
         Bug("vnc_config_check.sv", "log2 >= 5'd14", "log2 >= 5'd11", "a_window_mask_is_a_size"),
         Bug("vnc_config_check.sv", "&& at != '1", "", "a_window_not_at_the_end"),
@@ -60,7 +60,7 @@ READ_PORT = Proof(
             "m_r_valid_i && m_r_id_i >= 2'(n)",
             "a_beat_to_its_requester",
         ),
-        Bug("vnc_read_port.sv", "turn_q   <= pick;", "turn_q   <= '0;", "a_served_after_three_others_at_most"),
+        Bug("vnc_read_port.sv", "if (take) turn_q <= pick;", "if (take) turn_q <= '0;", "a_served_after_three_others_at_most"),
     ),
 )
 
@@ -72,7 +72,7 @@ WRITE_PORT = Proof(
         Bug("vnc_write_port.sv", "(!m_aw_valid_o || m_aw_ready_i)", "1'b1", "a_aw_stands_still"),
         Bug("vnc_write_port.sv", "m_w_last_o  = burst_last_i;", "m_w_last_o  = 1'b1;", "a_wlast_on_the_last_beat"),
         Bug("vnc_write_port.sv", "    if (pop || !first_valid_q) begin", "    if (1'b1) begin", "a_w_stands_still"),
-        Bug("vnc_write_port.sv", "second_valid_q ? second_q : beats_q;", "beats_q;", "a_word_as_asked"),
+        Bug("vnc_write_port.sv", "!second_valid_q && !picked_q;", "!picked_q;", "a_word_as_asked"),
         Bug(
             "vnc_write_port.sv",
             ".window_mask_i, .offset_i",
@@ -85,7 +85,7 @@ WRITE_PORT = Proof(
             "done_o[m_b_id_i[0]] = m_b_valid_i;",
             "a_response_to_its_requester",
         ),
-        Bug("vnc_write_port.sv", "turn_q   <= pick;", "turn_q   <= '0;", "a_served_after_three_others_at_most"),
+        Bug("vnc_write_port.sv", "if (take) turn_q <= pick;", "if (take) turn_q <= '0;", "a_served_after_three_others_at_most"),
     ),
 )
 
@@ -139,7 +139,7 @@ AXIL_REGS = Proof(
     depth=2,
     reach=9,
     bugs=(
-        Bug("vnc_axil_regs.sv", "write && !locked", "write", "a_locked_configuration_stands_still"),
+        Bug("vnc_axil_regs.sv", "write_q && !locked", "write_q", "a_locked_configuration_stands_still"),
         Bug("vnc_axil_regs.sv", "enable_o || !direction_i[0].off", "enable_o", "a_locked_configuration_stands_still"),
         Bug("vnc_axil_regs.sv", "&& w_strb_i == 4'hf", "", "a_prod_rings_once_for_each_write"),
         Bug(
@@ -148,7 +148,7 @@ AXIL_REGS = Proof(
             "ar_ready_o = !read_q",
             "a_r_stands_still",
         ),
-        Bug("vnc_axil_regs.sv", "{w_data_i[31:12], 12'b0}", "w_data_i", "a_base_on_a_page"),
+        Bug("vnc_axil_regs.sv", "{data_q[31:12], 12'b0}", "data_q", "a_base_on_a_page"),
         Bug(
             "vnc_irq.sv",
             "(status_o & ~clear_i) | {events_q[Bits-1:2], fire ? held_q : 2'b00}",

@@ -57,6 +57,8 @@ module prove_axil_regs (
 
   logic        started_q = 1'b0;
   logic        write, aw_taken, w_taken, ar_taken;
+  logic [11:0] at;    // the write that takes effect now
+  logic [31:0] data;
   logic [5:0]  clear;
   logic [3:0]  answers_q;               // writes taken and not answered
   logic [3:0]  reads_q;
@@ -69,12 +71,18 @@ module prove_axil_regs (
   assign aw_taken = aw_valid_i && aw_ready;
   assign w_taken  = w_valid_i && w_ready;
   assign ar_taken = ar_valid_i && ar_ready;
-  assign write    = aw_taken && w_taken && w_strb_i == 4'hf;
   assign status   = dut.irq_status;
   assign shown_or_held = status | dut.i_irq.events_q | {4'b0, dut.i_irq.held_q};
   assign locked   = enable || off_i != 2'b11 || !sides_off_i;
-  assign clear    = write && aw_addr_i == 12'(vnc_pkg::RegIrqStatus) ? w_data_i[5:0] : '0;
+  assign clear    = write && at == 12'(vnc_pkg::RegIrqStatus) ? data[5:0] : '0;
   assign config_now = 146'({base, window_log2, h2c_ring, h2c_log2, c2h_ring, c2h_log2});
+
+  // A write as it takes effect, the cycle after it was taken.
+  always_ff @(posedge clk_i) begin
+    write <= rst_ni && aw_taken && w_taken && w_strb_i == 4'hf;
+    at    <= aw_addr_i;
+    data  <= w_data_i;
+  end
 
   always_ff @(posedge clk_i) begin
     started_q <= 1'b1;
@@ -109,6 +117,7 @@ module prove_axil_regs (
       a_one_answer_for_each_write: assert (answers_q == 4'(b_valid));
       a_one_answer_for_each_read: assert (reads_q <= 4'd1 && (!r_valid || reads_q == 4'd1));
       a_every_read_is_answered: assert (waits_q <= 2'd2);
+      i_write: assert (dut.write_q == write && dut.at_q == at && dut.data_q == data);
       i_waits: assert (!dut.read_q || waits_q == 2'(dut.found_q) + 2'd0 || r_valid);
       i_read: assert (reads_q == 4'(r_valid) + 4'(dut.read_q) && (!dut.found_q || dut.read_q) &&
         (!dut.read_q || status_read_q == (dut.read_at_q == 12'(vnc_pkg::RegIrqStatus))));
@@ -119,15 +128,15 @@ module prove_axil_regs (
         a_r_stands_still: assert (!$past(r_valid && !r_ready_i) || (r_valid && $stable(r_data)));
         a_locked_configuration_stands_still: assert (!$past(locked) || $stable(config_now));
         a_configuration_changes_by_a_write_alone: assert ($past(write) || $stable(config_now));
-        a_prod_rings_once_for_each_write: assert (prod_valid == $past(write && aw_addr_i == 12'(vnc_pkg::RegTxProd)));
-        a_prod_is_what_was_written: assert (!prod_valid || prod == $past(w_data_i));
-        a_cons_rings_once_for_each_write: assert (cons_valid == $past(write && aw_addr_i == 12'(vnc_pkg::RegRxCons)));
-        a_cons_is_what_was_written: assert (!cons_valid || cons == $past(w_data_i));
+        a_prod_rings_once_for_each_write: assert (prod_valid == $past(write && at == 12'(vnc_pkg::RegTxProd)));
+        a_prod_is_what_was_written: assert (!prod_valid || prod == $past(data));
+        a_cons_rings_once_for_each_write: assert (cons_valid == $past(write && at == 12'(vnc_pkg::RegRxCons)));
+        a_cons_is_what_was_written: assert (!cons_valid || cons == $past(data));
         a_side_rings_once_for_each_write: assert (side_valid ==
-          $past(write && aw_addr_i == 12'(vnc_pkg::RegSideBell)));
-        a_side_bell_changes_when_it_rings: assert (side_valid ? side_bell == $past(w_data_i) : $stable(side_bell));
+          $past(write && at == 12'(vnc_pkg::RegSideBell)));
+        a_side_bell_changes_when_it_rings: assert (side_valid ? side_bell == $past(data) : $stable(side_bell));
         a_reset_once_for_each_write: assert (reset ==
-          ($past(write && aw_addr_i == 12'(vnc_pkg::RegReset)) ? $past(w_data_i[2:0]) : 3'b000));
+          ($past(write && at == 12'(vnc_pkg::RegReset)) ? $past(data[2:0]) : 3'b000));
         a_interrupt_bits_read_true: assert (!(r_valid && !$past(r_valid) && status_read_q) || r_data[5:0] == $past(status, 2));
         a_event_is_taken_in: assert (($past(events_i) & ~shown_or_held) == '0);
         a_event_is_never_lost: assert (($past((status & ~clear) | dut.i_irq.events_q | {4'b0, dut.i_irq.held_q}) &
@@ -137,7 +146,7 @@ module prove_axil_regs (
         a_no_bit_without_an_event: assert ((shown_or_held & ~$past(shown_or_held | events_i)) == '0);
         a_no_interrupt_without_a_bit: assert (irq == $past((status & dut.irq_enable_q) != '0));
         c_event_while_cleared: cover ($past(clear[3] && events_i[3] && status[3]));
-        c_locked_write_ignored: cover ($past(write && locked && aw_addr_i == 12'(vnc_pkg::RegWindowLog2)));
+        c_locked_write_ignored: cover ($past(write && locked && at == 12'(vnc_pkg::RegWindowLog2)));
         c_read_held: cover ($past(r_valid && !r_ready_i) && r_valid && r_ready_i && status_read_q && r_data[5:0] == 6'h3f);
         c_two_events_make_one_interrupt: cover (irq && dut.irq_count_q == 32'd2 && $past(status[0]) && !$past(status[0], 2));
         c_partial_write: cover ($past(aw_taken && w_strb_i == 4'h3 && aw_addr_i == 12'(vnc_pkg::RegTxProd)));

@@ -2,7 +2,7 @@
 //
 // prove_config: what vnc_config_check lets pass is a configuration with which no address leaves its window.
 //
-//   any registers --> vnc_config_check --> checks against the registers of the cycle before
+//   any registers --> vnc_config_check --> checks against the registers of two cycles before
 //
 // Nothing is assumed.
 
@@ -16,7 +16,7 @@ module prove_config (
   logic [1:0][29:0] window_mask, ring_mask;
   logic             windows_ok;
   logic [1:0]       config_ok;
-  logic             started_q = 1'b0;
+  logic             begun_q = 1'b0, started_q = 1'b0;
 
   vnc_config_check dut (
     .clk_i, .base_i, .window_log2_i, .h2c_log2_i, .c2h_log2_i,
@@ -27,21 +27,24 @@ module prove_config (
     return (mask & (mask + 30'd1)) == '0;
   endfunction
 
-  always_ff @(posedge clk_i) started_q <= 1'b1;
+  always_ff @(posedge clk_i) begin
+    begun_q   <= 1'b1;
+    started_q <= begun_q;
+  end
 
   for (genvar n = 0; n < 2; n++) begin : g_each
     always_ff @(posedge clk_i) begin
       if (started_q) begin
         a_window_mask_is_a_size: assert (!windows_ok || (is_mask(window_mask[n]) && window_mask[n][13:0] == '1));
-        a_window_mask_of_its_side: assert (!windows_ok || 32'(window_mask[n]) + 32'd1 == 32'd1 << $past(window_log2_i[n]));
-        a_window_not_at_the_end: assert (!windows_ok || $past(base_i[n][63:30]) != '1);
+        a_window_mask_of_its_side: assert (!windows_ok || 32'(window_mask[n]) + 32'd1 == 32'd1 << $past(window_log2_i[n], 2));
+        a_window_not_at_the_end: assert (!windows_ok || $past(base_i[n][63:30], 2) != '1);
         a_ring_only_in_good_windows: assert (!config_ok[n] || windows_ok);
         a_ring_mask_is_a_size: assert (!config_ok[n] || (is_mask(ring_mask[n]) && ring_mask[n][11:0] == '1));
         a_ring_smaller_than_both_windows: assert (!config_ok[n] ||
           (ring_mask[n] < window_mask[0] && ring_mask[n] < window_mask[1]));
         a_ring_at_most_half_a_gib: assert (!config_ok[n] || !ring_mask[n][29]);
-        a_ring_of_one_size_on_both_sides: assert (!config_ok[n] || (n == 0 ? $past(h2c_log2_i[0] == h2c_log2_i[1])
-                                                                           : $past(c2h_log2_i[0] == c2h_log2_i[1])));
+        a_ring_of_one_size_on_both_sides: assert (!config_ok[n] || (n == 0 ? $past(h2c_log2_i[0] == h2c_log2_i[1], 2)
+                                                                           : $past(c2h_log2_i[0] == c2h_log2_i[1], 2)));
       end
     end
   end

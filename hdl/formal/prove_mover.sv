@@ -240,6 +240,7 @@ module prove_mover (
       // Off means: nothing is on its way.
       a_off_means_quiet: assert (!off || (n_reads_q == '0 && n_writes_q == '0 && !prod_open_q && !cons_open_q &&
         !ar_valid && !aw_valid && !w_valid && !prod_word_valid && !cons_word_valid));
+      i_run: assert (run == (dut.state_q == 3'd2));
       a_failure_ends_run: assert (failed_q < 3'd4 || !run);
 
       if ($past(rst_ni)) begin

@@ -189,12 +189,13 @@ module prove_write_port (
         n_w_q == 2'(dut.picked_q) + 2'(dut.first_valid_q) + 2'(dut.second_valid_q) &&
         (dut.first_valid_q || !dut.second_valid_q));
       i_beat: assert (n_w_q == '0 ? beat_q == '0 : beat_q <= w_list_q[0].len);
+      i_one_at_most_waits: assert (!dut.second_valid_q || !dut.picked_q);
       i_beat_of_first: assert (dut.first_valid_q || beat_q == '0);
       i_picked: assert (!dut.picked_q || {dut.beats_q.id, dut.offset_q, dut.len_q} ==
         {aw_list_q[m_aw_valid].id, aw_list_q[m_aw_valid].offset, aw_list_q[m_aw_valid].len});
       i_first: assert (!dut.first_valid_q || {dut.first_q.id, dut.first_q.word} == {w_list_q[0].id, w_list_q[0].word});
       i_first_is_a_burst: assert (!dut.first_valid_q || dut.first_burst_q == (dut.first_q.id == Burst));
-      i_second: assert (!dut.second_valid_q || {dut.second_q.id, dut.second_q.word} == {w_list_q[1].id, w_list_q[1].word});
+      i_second: assert (!dut.second_valid_q || {dut.beats_q.id, dut.beats_q.word} == {w_list_q[1].id, w_list_q[1].word});
       i_third: assert (!dut.picked_q || {dut.beats_q.id, dut.beats_q.word} ==
         {w_list_q[n_w_q - 2'd1].id, w_list_q[n_w_q - 2'd1].word});
       i_word_is_one_beat: assert (n_w_q == '0 || !(w_list_q[0].id inside {2'd1, 2'd2}) || w_list_q[0].len == '0);
@@ -202,7 +203,7 @@ module prove_write_port (
         (n_w_q < 2'd3 || !(w_list_q[2].id inside {2'd1, 2'd2}) || w_list_q[2].len == '0));
       c_burst_of_three: cover (w_end && w_list_q[0].id == Burst && beat_q == 8'd2);
       c_data_before_address: cover (w_end && n_aw_q == n_w_q);
-      c_address_ahead_of_data: cover (n_w_q == 2'd3 && n_aw_q == 2'd1);
+      c_address_ahead_of_data: cover (n_w_q == 2'd2 && n_aw_q == 2'd0);
       c_bursts_back_to_back: cover (w_beat && $past(w_end && w_list_q[0].id == Burst) && w_list_q[0].id == Burst);
       c_responses_out_of_order: cover (done[1] && asked_q[0] == 4'd2 && aw_in_q[0] == 4'd2 && w_in_q[0] == 4'd2);
       c_error_to_the_side_mover: cover (done[3] && error);

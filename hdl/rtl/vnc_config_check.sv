@@ -5,7 +5,7 @@
 //   sizes as powers of two --> masks
 //   windows possible? rings of one size, inside both windows? --> windows_ok, config_ok (by direction)
 //
-// Timing: everything is registered once; configuration is written long before it is used.
+// Timing: two cycles.
 
 module vnc_config_check (
   input  logic             clk_i,
@@ -31,15 +31,20 @@ module vnc_config_check (
     return log2[0] == log2[1] && log2[0] >= 5'd12 && log2[0] <= 5'd29 && log2[0] < window[0] && log2[0] < window[1];
   endfunction
 
-  logic windows_ok;
-
-  assign windows_ok = window_ok(base_i[0][63:30], window_log2_i[0]) && window_ok(base_i[1][63:30], window_log2_i[1]);
+  logic [1:0]      window_ok_q, ring_ok_q;
+  logic [1:0][4:0] window_log2_q, ring_log2_q;
 
   always_ff @(posedge clk_i) begin
-    for (int unsigned side = 0; side < 2; side++) window_mask_o[side] <= mask(window_log2_i[side]);
-    ring_mask_o  <= {mask(c2h_log2_i[0]), mask(h2c_log2_i[0])};
-    windows_ok_o <= windows_ok;
-    config_ok_o  <= {windows_ok && ring_ok(c2h_log2_i, window_log2_i), windows_ok && ring_ok(h2c_log2_i, window_log2_i)};
+    window_log2_q <= window_log2_i;
+    ring_log2_q   <= {c2h_log2_i[0], h2c_log2_i[0]};
+    ring_ok_q     <= {ring_ok(c2h_log2_i, window_log2_i), ring_ok(h2c_log2_i, window_log2_i)};
+    for (int unsigned n = 0; n < 2; n++) begin
+      window_ok_q[n]   <= window_ok(base_i[n][63:30], window_log2_i[n]);
+      window_mask_o[n] <= mask(window_log2_q[n]);
+      ring_mask_o[n]   <= mask(ring_log2_q[n]);
+    end
+    windows_ok_o <= window_ok_q == 2'b11;
+    config_ok_o  <= window_ok_q == 2'b11 ? ring_ok_q : 2'b00;
   end
 
   // The low bits of a base are anything, or 0.

@@ -92,12 +92,15 @@ module vnc_engine #(
   vnc_status_pkg::side_t       [1:0] side;
   logic [1:0] prod_wake, cons_wake, side_up, side_event, side_halt_event;
 
+  always_ff @(posedge clk_i) both_q <= rst_ni && enable == 2'b11;
+
   always_ff @(posedge clk_i) begin
     if (!rst_ni) cycles_q <= '0;
     else cycles_q <= cycles_q + 64'd1;
   end
 
-  // Registered: configuration is written long before it is used.
+  // Configuration is written before ENABLE; what it means is known in the cycle in which `both_q` can follow.
+  logic             both_q;  // both sides say ENABLE
   logic [1:0][29:0] window_mask_q, ring_mask_q;
   logic [1:0]       config_ok_q;
   logic             windows_ok_q;
@@ -154,7 +157,7 @@ module vnc_engine #(
       .DataW(DataW), .BurstBeats(BurstBeats), .ReadsMax(ReadsMax), .ProdLine(Prod), .ConsLine(Cons)
     ) i_mover (
       .clk_i, .rst_ni,
-      .enable_i(enable == 2'b11), .reset_i(reset[n][0] || reset[Peer][1]), .config_ok_i(config_ok_q[n]),
+      .enable_i(both_q), .reset_i(reset[n][0] || reset[Peer][1]), .config_ok_i(config_ok_q[n]),
       .side_up_i(side_up == 2'b11), .start_i(tx_start[n]), .ring_mask_i(ring_mask_q[n]),
       .src_base_i(base[n]), .src_window_mask_i(window_mask_q[n]),
       .src_ring_i(n == Host ? h2c_ring[n] : c2h_ring[n]), .src_look_i(need_wakeup[n]),
@@ -199,7 +202,7 @@ module vnc_engine #(
 
     vnc_side_mover #(.DataW(DataW), .Offset(vnc_pkg::SideOffset + n * vnc_pkg::SideBytes)) i_side (
       .clk_i, .rst_ni,
-      .enable_i(enable == 2'b11), .reset_i(reset[n][2]), .config_ok_i(windows_ok_q),
+      .enable_i(both_q), .reset_i(reset[n][2]), .config_ok_i(windows_ok_q),
       .src_base_i(base[n]), .src_window_mask_i(window_mask_q[n]),
       .dst_base_i(base[Peer]), .dst_window_mask_i(window_mask_q[Peer]),
       .bell_valid_i(side_bell_valid[n]), .bell_i(side_bell[n]),

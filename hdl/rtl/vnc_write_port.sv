@@ -129,9 +129,9 @@ module vnc_write_port #(
     end
   end
 
-  // --- W: the beats of `first`; the address of `second` is on its way already ------------------------------
+  // --- W: the beats of `first`; of the second only the address is on its way, and `beats_q` keeps what it is -----
 
-  beats_t first_q, second_q;
+  beats_t first_q;
   logic   first_burst_q;  // first_q.id is Burst
   logic   pop;
 
@@ -148,10 +148,9 @@ module vnc_write_port #(
       second_valid_q <= 1'b1;
     end
     if (pop || !first_valid_q) begin
-      first_q       <= second_valid_q ? second_q : beats_q;
-      first_burst_q <= (second_valid_q ? second_q.id : beats_q.id) == Burst;
+      first_q       <= beats_q;
+      first_burst_q <= beats_q.id == Burst;
     end
-    if (move) second_q <= beats_q;
   end
 
   always_comb begin

@@ -134,7 +134,7 @@ PORTS = (
         "each index goes to the other's place", (ANY,),
     ),
     Mutation(
-        "beats out of order", "first_q       <= second_valid_q ? second_q : beats_q;", "first_q <= beats_q;",
+        "beats out of order", "&& !second_valid_q && !picked_q;", "&& !picked_q;",
         "W does not follow AW", (STALLED, ANY),
     ),
     Mutation(
