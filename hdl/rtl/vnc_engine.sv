@@ -85,6 +85,7 @@ module vnc_engine #(
   logic [1:0][31:0] prod_bell, cons_bell, side_bell, tx_start, timeout;
   logic [1:0][2:0]  reset;  // tx, rx, side block
   logic [63:0]      cycles_q;
+  logic             both_q;  // both sides say ENABLE
 
   vnc_status_pkg::direction_t  [1:0] direction;
   vnc_status_pkg::statistics_t [1:0] statistics;
@@ -100,7 +101,6 @@ module vnc_engine #(
   end
 
   // Configuration is written before ENABLE; what it means is known in the cycle in which `both_q` can follow.
-  logic             both_q;  // both sides say ENABLE
   logic [1:0][29:0] window_mask_q, ring_mask_q;
   logic [1:0]       config_ok_q;
   logic             windows_ok_q;
