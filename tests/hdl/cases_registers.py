@@ -139,6 +139,7 @@ async def configuration_is_checked_and_locked(dut: Any) -> None:
         await bench.pages[side].write("tx_prod", LINE)
         assert await settled(bench) == seen
         await page.write("control", 0)
+        await bench.wait_off()
         await page.write(name, good)
         await page.write("window_base_lo", low)
         for way in bench.directions:
