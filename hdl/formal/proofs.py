@@ -60,7 +60,12 @@ READ_PORT = Proof(
             "m_r_valid_i && m_r_id_i >= 2'(n)",
             "a_beat_to_its_requester",
         ),
-        Bug("vnc_read_port.sv", "if (take) turn_q <= pick;", "if (take) turn_q <= '0;", "a_served_after_three_others_at_most"),
+        Bug(
+            "vnc_read_port.sv",
+            "if (take) turn_q <= pick;",
+            "if (take) turn_q <= '0;",
+            "a_served_after_three_others_at_most",
+        ),
     ),
 )
 
@@ -85,7 +90,12 @@ WRITE_PORT = Proof(
             "done_o[m_b_id_i[0]] = m_b_valid_i;",
             "a_response_to_its_requester",
         ),
-        Bug("vnc_write_port.sv", "if (take) turn_q <= pick;", "if (take) turn_q <= '0;", "a_served_after_three_others_at_most"),
+        Bug(
+            "vnc_write_port.sv",
+            "if (take) turn_q <= pick;",
+            "if (take) turn_q <= '0;",
+            "a_served_after_three_others_at_most",
+        ),
     ),
 )
 

@@ -62,7 +62,7 @@ module vnc_axil_regs #(
   input  vnc_status_pkg::direction_t  [1:0] direction_i,
   input  vnc_status_pkg::statistics_t [1:0] statistics_i,
   input  vnc_status_pkg::side_t             side_i,
-  input  logic              sides_off_i,    // both side movers
+  input  logic              sides_off_i,    // both side movers, and they stay so
   input  logic [63:0]       cycles_i,
 
   // Events: the bits of irq_status.

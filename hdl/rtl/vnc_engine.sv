@@ -85,15 +85,19 @@ module vnc_engine #(
   logic [1:0][31:0] prod_bell, cons_bell, side_bell, tx_start, timeout;
   logic [1:0][2:0]  reset;  // tx, rx, side block
   logic [63:0]      cycles_q;
-  logic             both_q;  // both sides say ENABLE
+  logic             both_q;  // both sides said ENABLE in the cycle before
 
   vnc_status_pkg::direction_t  [1:0] direction;
   vnc_status_pkg::statistics_t [1:0] statistics;
   vnc_status_pkg::events_t     [1:0] events;
   vnc_status_pkg::side_t       [1:0] side;
   logic [1:0] prod_wake, cons_wake, side_up, side_event, side_halt_event;
+  logic       sides_off;
 
   always_ff @(posedge clk_i) both_q <= rst_ni && enable == 2'b11;
+
+  // While `both_q` holds a side mover may leave Off: that locks the configuration like what runs.
+  assign sides_off = side[0].off && side[1].off && !both_q;
 
   always_ff @(posedge clk_i) begin
     if (!rst_ni) cycles_q <= '0;
@@ -143,7 +147,7 @@ module vnc_engine #(
       .prod_valid_o(prod_bell_valid[n]), .prod_o(prod_bell[n]), .cons_valid_o(cons_bell_valid[n]), .cons_o(cons_bell[n]),
       .tx_start_o(tx_start[n]), .reset_o(reset[n]), .side_valid_o(side_bell_valid[n]), .side_bell_o(side_bell[n]),
       .direction_i({direction[Peer], direction[n]}), .statistics_i({statistics[Peer], statistics[n]}),
-      .side_i(side[n]), .sides_off_i(side[0].off && side[1].off), .cycles_i(cycles_q),
+      .side_i(side[n]), .sides_off_i(sides_off), .cycles_i(cycles_q),
       .events_i({side_halt_event[n], side_event[Peer], events[Peer].error, events[n].error,
                  cons_wake[n], prod_wake[Peer]})
     );

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import cocotb
-from cocotb.triggers import ClockCycles
+from cocotb.triggers import ClockCycles, RisingEdge
 from hdl_bench import Bench
 from hdl_model import MASK
 from hdl_traffic import LINE, both_ways
@@ -147,4 +147,49 @@ async def configuration_is_checked_and_locked(dut: Any) -> None:
         await page.write("control", 1)
         await bench.running()
         await both_ways(bench, 1000)
+    await bench.finish()
+
+
+@cocotb.test()
+async def configuration_stands_still_while_the_engine_comes_up(dut: Any) -> None:
+    """ENABLE set and cleared, the base rewritten, in cycles in a row: a copy that begins is of one configuration."""
+    bench = Bench(dut)
+    await bench.start()
+    regs = [dut.i_engine.g_side[side].i_regs for side in (0, 1)]
+    movers = [dut.i_engine.g_side[side].i_side for side in (0, 1)]
+    begun = 0
+
+    async def watch() -> None:
+        nonlocal begun
+        before, off = [int(page.window_base_o.value) for page in regs], True
+        while True:
+            await RisingEdge(dut.clk_i)
+            was_off, off = off, not any(int(mover.state_q.value) for mover in movers)
+            begun += was_off and not off
+            now = [int(page.window_base_o.value) for page in regs]
+            assert off or now == before, "a base changed under a copy"
+            before = now
+
+    for side, page in enumerate(bench.pages):
+        for channel in page.channels():  # nothing between the writes
+            channel.clear_pause_generator()
+            channel.pause = False
+        await page.write("control", 0)
+        await bench.wait_off()
+        watching = cocotb.start_soon(watch())
+        base = bench.memories[side].base
+        for between in range(6):
+            row = [("control", 1), *(between + 1) * [("control", 0)], ("window_base_lo", (base ^ PAGE) & MASK)]
+            writes = [page.master.init_write(R.offset(name), value.to_bytes(4, "little")) for name, value in row]
+            await writes[-1].wait()
+            while await page.read("status") & R.STATUS_BITS["LOCKED"]:
+                pass
+            await page.write("window_base_lo", base)
+            assert await page.read("window_base_lo") == base & MASK
+        watching.cancel()
+        for way in bench.directions:
+            way.start_at(0)
+        await page.write("control", 1)
+        await bench.running()
+    assert begun >= 2, "no copy ever began: nothing is tested"
     await bench.finish()

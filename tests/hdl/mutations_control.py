@@ -46,6 +46,11 @@ CONTROL = (
         "a base moves under a running direction", (LOCK,),
     ),
     Mutation(
+        "configuration not locked while coming up", "side[1].off && !both_q;", "side[1].off;",
+        "a copy begins with one configuration and goes on with another",
+        ("configuration_stands_still_while_the_engine_comes_up",),
+    ),
+    Mutation(
         "half a register counts", "w_strb_i == 4'hf", "w_strb_i != 4'h0",
         "a stray byte write changes a register", ("only_whole_writes_to_real_registers_count", LOCK),
     ),
@@ -110,8 +115,7 @@ SIDE = (
     ),
     Mutation(
         "whole line with the head", "head_q ? HeadStrb : ~HeadStrb;", "'1;",
-        "the epoch goes with the body", (ANY,),
-        survives="at 64 bit the first 8 bytes are a beat of their own and the body begins after it; 128 bit sees it",
+        "the epoch goes with the body", (ANY,), width=128,  # at 64 bit the first 8 bytes are a beat of their own
     ),
     Mutation(
         "bell during a copy lost", "else if (bell_valid_i) pending_q <= 1'b1;",

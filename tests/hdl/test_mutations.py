@@ -7,6 +7,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import hdl_build
+import hdl_suite
 import pytest
 from hdl_jobs import WORKERS
 from hdl_mutants import Mutation, Verdict, order, try_mutant
@@ -44,8 +45,9 @@ def verdicts(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
             for item in request.session.items
             if isinstance(item, pytest.Function) and hasattr(item, "callspec") and "mutant" in item.callspec.params
         ]
+        parent = hdl_build.build(folder / "as_it_is", hdl_suite.COVERED_WIDTH, hdl_build.QUICK)
         started = {
-            mutation.name: pool.submit(try_mutant, mutation, _made(folder / str(n)))
+            mutation.name: pool.submit(try_mutant, mutation, _made(folder / str(n)), parent)
             for n, mutation in enumerate(wanted)
         }
         yield started
