@@ -1,0 +1,104 @@
+"""PCI functions with memory BARs, as sysfs shows them; ``cards.py`` judges those that could be the card."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from vnetcard import layout as L
+from vnetcard.doctor.system import System, entries, number, text
+from vnetcard.geometry import human
+
+KNOWN = {(0x1AF4, 0x1110): "QEMU's ivshmem", (0x10EE, None): "Xilinx"}
+"""(vendor, device) of what may be a card; None: any device of that vendor."""
+
+COMMAND = 0x04
+"""The command register of configuration space (PCI Local Bus 3.0, section 6.2.2)."""
+IO_MEM, IO_PREFETCH, IO_MEM_64 = 0x200, 0x2000, 0x10_0000
+"""Flags in sysfs's ``resource`` (Linux include/linux/ioport.h)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """A memory BAR: bus address, size in bytes."""
+
+    index: int
+    address: int
+    size: int
+    prefetchable: bool
+    wide: bool
+
+    def __str__(self) -> str:
+        kind = f"{64 if self.wide else 32}-bit{' prefetchable' if self.prefetchable else ''}"
+        return f"BAR{self.index} {human(self.size)} {kind}"
+
+
+@dataclass(frozen=True, slots=True)
+class Function:
+    """A PCI function with memory BARs; ``command`` is None when configuration space cannot be read."""
+
+    path: Path
+    vendor: int
+    device: int
+    driver: str
+    command: int | None
+    bars: tuple[Bar, ...]
+
+    @property
+    def address(self) -> str:
+        """``0000:03:00.0``."""
+        return self.path.name
+
+    @property
+    def name(self) -> str:
+        """What it is known as, or ''."""
+        return KNOWN.get((self.vendor, self.device)) or KNOWN.get((self.vendor, None), "")
+
+    def __str__(self) -> str:
+        named = f" {self.name}" if self.name else ""
+        bars = ", ".join(map(str, self.bars))
+        return f"{self.vendor:04x}:{self.device:04x}{named}, {bars}, driver {self.driver or 'none'}"
+
+    @property
+    def window(self) -> Bar | None:
+        """The BAR that a window fits best: the largest, a prefetchable one first."""
+        fitting = [bar for bar in self.bars if bar.size >= L.WINDOW_MIN]
+        return max(fitting, key=lambda bar: (bar.prefetchable, bar.size), default=None)
+
+
+def functions(system: System) -> list[Function]:
+    """Every function with a memory BAR."""
+    found = [_function(path) for path in entries(system.sys / "bus/pci/devices")]
+    return [one for one in found if one.bars]
+
+
+def _function(path: Path) -> Function:
+    driver = path / "driver"
+    return Function(
+        path,
+        number(path / "vendor") or 0,
+        number(path / "device") or 0,
+        driver.resolve().name if driver.is_symlink() else "",
+        _command(path / "config"),
+        tuple(_bars(text(path / "resource") or "")),
+    )
+
+
+def _command(path: Path) -> int | None:
+    try:
+        with path.open("rb") as file:
+            header = file.read(64)
+    except OSError:
+        return None
+    return int.from_bytes(header[COMMAND : COMMAND + 2], "little") if len(header) == 64 else None
+
+
+def _bars(lines: str) -> Iterator[Bar]:
+    for index, line in enumerate(lines.splitlines()[:6]):
+        try:
+            start, end, flags = (int(word, 16) for word in line.split())
+        except ValueError:
+            continue
+        if flags & IO_MEM and end > start:
+            yield Bar(index, start, end - start + 1, bool(flags & IO_PREFETCH), bool(flags & IO_MEM_64))

@@ -1,0 +1,82 @@
+"""What every link needs: a kernel, a TUN and leave to use it, CPUs, the libraries."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from importlib.util import find_spec
+
+from vnetcard.doctor.system import System, entries, number, text
+from vnetcard.doctor.verdict import Finding, Verdict
+
+OLDEST = (5, 4)
+"""The oldest kernel that vnetcard is written for."""
+USO_SINCE = (6, 2)
+"""Linux commit 399e0827642f: UDP segmentation through TUN."""
+CAPABILITIES = {"CAP_NET_ADMIN": 12, "CAP_SYS_RAWIO": 17, "CAP_SYS_ADMIN": 21}
+"""Those that an agent may use: interfaces; /dev/mem; other network namespaces.  Linux uapi/linux/capability.h"""
+LIBRARIES = ("pyroute2", "posix_ipc")
+
+
+def look(system: System) -> list[Finding]:
+    """What concerns every window."""
+    return [*_kernel(system), _cpus(system), _libraries(), *_tun(system), *_own_tuns(system)]
+
+
+def _say(subject: str, verdict: Verdict, detail: str, fix: str = "") -> Finding:
+    return Finding("system", subject, verdict, detail, fix)
+
+
+def _kernel(system: System) -> Iterator[Finding]:
+    words = f"Linux {system.release} on {system.machine}"
+    if system.kernel < OLDEST:
+        yield _say("kernel", Verdict.WARN, f"{words}: never tried", "use 5.4 or newer; TUN carrier came with 5.0")
+    elif system.kernel < USO_SINCE:
+        yield _say("kernel", Verdict.OK, f"{words}: TUN offloads CSUM and TSO; USO4 and USO6 came with 6.2")
+    else:
+        yield _say("kernel", Verdict.OK, f"{words}: TUN offloads CSUM, TSO and USO")
+
+
+def _cpus(system: System) -> Finding:
+    if system.cpus > 1:
+        return _say("CPUs", Verdict.OK, f"{system.cpus}")
+    fix = "give this process a second one; with --wait sleep one is used best"
+    return _say("CPUs", Verdict.WARN, "1: both directions and the kernel share it", fix)
+
+
+def _libraries() -> Finding:
+    missing = [name for name in LIBRARIES if find_spec(name) is None]
+    if missing:
+        return _say("libraries", Verdict.WARN, f"missing: {', '.join(missing)}", f"`pip install {' '.join(missing)}`")
+    return _say("libraries", Verdict.OK, ", ".join(LIBRARIES))
+
+
+def capabilities(system: System) -> frozenset[str]:
+    """Which of CAPABILITIES this process has."""
+    lines = (text(system.proc / "self/status") or "").splitlines()
+    mask = next((int(line.split()[1], 16) for line in lines if line.startswith("CapEff:")), 0)
+    return frozenset(name for name, bit in CAPABILITIES.items() if mask >> bit & 1)
+
+
+def _tun(system: System) -> Iterator[Finding]:
+    device = system.dev / "net/tun"
+    if not device.exists():
+        yield _say("TUN", Verdict.FAIL, f"there is no {device}", "`modprobe tun`")
+        return
+    if not system.may(device):
+        yield _say("TUN", Verdict.FAIL, f"no permission for {device}", f"`chmod 666 {device}`, as most systems have it")
+        return
+    yield _say("TUN", Verdict.OK, f"{device} may be opened")
+    has = capabilities(system)
+    words = f"user {system.uid}, {', '.join(sorted(has)) or 'no capability that an agent uses'}"
+    if "CAP_NET_ADMIN" in has:
+        yield _say("user", Verdict.OK, words)
+    else:
+        fix = "run as root, or let root make one: `ip tuntap add tun0 mode tun vnet_hdr user $USER`, and see its agent"
+        yield _say("user", Verdict.WARN, f"{words}: it can only use a TUN that was made for it", fix)
+
+
+def _own_tuns(system: System) -> Iterator[Finding]:
+    for flags in entries(system.sys / "class/net", "*/tun_flags"):
+        name, owner = flags.parent.name, number(flags.parent / "owner")
+        if owner is not None and owner == system.uid:
+            yield _say(name, Verdict.OK, "a TUN that was made for this user")

@@ -1,0 +1,146 @@
+"""Every stage of a packet's way measured alone, and the slowest named."""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import dataclass, field
+
+from vnetcard import layout as L
+from vnetcard.control import ask
+from vnetcard.doctor import fifo_speed, link_speed, memory_speed, tun_speed
+from vnetcard.doctor.timing import Stage, seconds_each
+from vnetcard.doctor.verdict import Finding, Verdict
+from vnetcard.errors import ConfigError, PeerGone, VnetcardError
+from vnetcard.lab import uninterrupted
+from vnetcard.window import Window, WindowUrl, open_window
+
+
+@dataclass(slots=True)
+class Measured:
+    """What was measured, and what is to be said about it."""
+
+    stages: list[Stage] = field(default_factory=list)
+    findings: list[Finding] = field(default_factory=list)
+    offloads: dict[str, str] = field(default_factory=dict)
+
+
+def measure(url: str | None, side: int) -> Measured:
+    """Measure this machine, and the window at ``url`` as its ``side`` sees it."""
+    done = Measured()
+    done.stages += [*memory_speed.reference(), fifo_speed.stage()]
+    private = link_speed.PrivateWindow()
+    try:
+        done.stages.append(link_speed.stage((private, private), "link in RAM", stream=False))
+    finally:
+        private.close()
+    rows, done.offloads, why_not = tun_speed.measure()
+    done.stages += rows
+    if why_not:
+        done.findings.append(Finding("speed", "TUN", Verdict.WARN, f"could not see: {why_not}"))
+    done.findings += _offloads(done.offloads)
+    if url is not None:
+        with uninterrupted():  # an exception could fall between making a window and remembering it
+            _named(done, url, side)
+    done.findings += slowest(done.stages, done.offloads)
+    return done
+
+
+def _offloads(verdicts: dict[str, str]) -> list[Finding]:
+    if not verdicts:
+        return []
+    refused = {kind: why for kind, why in verdicts.items() if why}
+    words = f"taken: {' '.join(kind for kind in verdicts if kind not in refused) or 'none'}"
+    if not refused:
+        return [Finding("system", "offloads", Verdict.OK, words)]
+    words += "; " + "; ".join(f"{kind}: {why}" for kind, why in refused.items())
+    return [Finding("system", "offloads", Verdict.WARN, words, "a newer kernel: TSO is old, USO came with 6.2")]
+
+
+# --- the window that was named -----------------------------------------------------------------------
+
+
+def _named(done: Measured, url: str, side: int) -> None:
+    """Open it as an agent would, measure, close; a window that an agent uses is left alone."""
+    if (user := _agent(url, side)) is not None:
+        done.findings.append(user)
+        return
+    try:
+        window = open_window(url, side=side)
+    except VnetcardError as error:
+        done.findings.append(Finding("window", str(WindowUrl.parse(url)), Verdict.FAIL, str(error)))
+        return
+    try:
+        done.findings.append(Finding("window", window.url, Verdict.OK, window.geometry.describe()))
+        done.findings += [Finding("window", window.url, Verdict.WARN, note) for note in window.notes]
+        done.stages += memory_speed.stages(window.memory, window.geometry, side, "window")
+        _engine(done, window, side)
+    except VnetcardError as error:
+        done.findings.append(Finding("window", window.url, Verdict.FAIL, str(error)))
+    finally:
+        window.close()
+
+
+def _agent(url: str, side: int) -> Finding | None:
+    """That an agent has our side of the window, and how its link is; None: no agent answers."""
+    name = str(WindowUrl.parse(url))
+    try:
+        view = ask(name, side, "status")
+    except (PeerGone, ConfigError):
+        return None
+    link, words = view["link"], f"in use by {view['program']} (pid {view['pid']}), so not measured"
+    verdict = Verdict.OK if link["up"] else Verdict.WARN
+    return Finding("window", name, verdict, f"{words}; link {link['state']}: {link['reason']}")
+
+
+def _engine(done: Measured, window: Window, side: int) -> None:
+    """Its registers; and, where the peer's memory is in this machine too, a whole link through it."""
+    engine = window.engine
+    if engine is None:
+        return
+    done.findings.append(Finding("window", "DMA engine", Verdict.OK, engine.describe()))
+    done.stages.append(Stage("engine registers", seconds_each(engine.fault) * 1e6, None, None, "one status read"))
+    if not window.url.startswith("sim:"):
+        return
+    try:
+        peer = open_window(window.url, side=1 - side)
+    except VnetcardError as error:
+        words = f"not measured: the {L.SIDES[1 - side]}'s side is not free ({error})"
+        done.findings.append(Finding("window", "DMA engine", Verdict.WARN, words))
+        return
+    with contextlib.closing(peer):
+        pair = (window, peer) if side == L.HOST else (peer, window)
+        try:
+            done.stages.append(link_speed.stage(pair, "link by engine", stream=True))
+        except (PeerGone, TimeoutError) as error:
+            words = f"no packet gets through it: {error}"
+            done.findings.append(Finding("window", "DMA engine", Verdict.FAIL, words, "see `vnetcard-sim --help`"))
+
+
+# --- the slowest -------------------------------------------------------------------------------------
+
+FIXES = {
+    "TUN": "larger packets: offloads on both sides (--offload auto), or a larger --mtu on both",
+    "FIFO": "nothing: it is this machine's memory; --wait poll where a CPU is to spare",
+    "window read": "reads that cross PCIe wait for their answer: let a DMA engine write into this side's memory "
+    "(udmabuf: or xdma:, docs/bring-up.md), or take the window from this side's RAM",
+    "window write": "a write-combining mapping: make the BAR 64-bit prefetchable, so that resourceN_wc is there",
+    "link by engine": "the engine: its clock and data width (hdl/README.md); here, that it is simulated",
+}
+"""What a stage's name starts with, to what makes that stage faster."""
+
+
+def slowest(stages: list[Stage], offloads: dict[str, str]) -> list[Finding]:
+    """The bottleneck for packets of 1500 bytes, and for super-packets where the kernel has them."""
+    found = []
+    for words, figure in (("packets of 1500 bytes", "small_gbit"), ("super-packets of 64 KiB", "large_gbit")):
+        if figure == "large_gbit" and offloads.get("TSO4", "no"):
+            continue
+        known = [(getattr(one, figure), one) for one in stages if getattr(one, figure) and one.name[:3] != "RAM"]
+        if not known:
+            continue
+        speed, stage = min(known, key=lambda pair: pair[0])
+        name, fix = next((pair for pair in FIXES.items() if stage.name.startswith(pair[0])), ("", ""))
+        verdict = Verdict.OK if name in ("TUN", "FIFO") else Verdict.WARN
+        detail = f"{stage.name} is the slowest stage, {speed:.3g} Gbit/s with {words}"
+        found.append(Finding("speed", "bottleneck", verdict, detail, fix))
+    return found

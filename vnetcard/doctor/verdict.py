@@ -1,0 +1,47 @@
+"""A finding and its verdict; which verdicts count for the link that was asked about."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+
+class Verdict(enum.StrEnum):
+    """``ok``; ``warn``: a link can run, but not as well as it could; ``fail``: not before this is fixed."""
+
+    OK = "ok"
+    WARN = "warn"
+    FAIL = "fail"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Something that was looked at: ``area`` is a kind of window, ``system`` or ``speed``; ``fix`` may be empty."""
+
+    area: str
+    subject: str
+    verdict: Verdict
+    detail: str
+    fix: str = ""
+
+
+ALWAYS = ("system", "window", "speed")
+"""Areas that concern every link."""
+
+
+def concerning(findings: Iterable[Finding], kind: str | None) -> list[Finding]:
+    """``findings`` as they matter for a window of ``kind`` (None: for any): other kinds' failures only warn."""
+    if kind is None:
+        return list(findings)
+    return [
+        replace(one, verdict=Verdict.WARN)
+        if one.verdict is Verdict.FAIL and one.area not in ALWAYS and one.area != kind
+        else one
+        for one in findings
+    ]
+
+
+def a_link_could_run(findings: Iterable[Finding]) -> bool:
+    """Is there nothing that has to be fixed first?"""
+    return all(one.verdict is not Verdict.FAIL for one in findings)
