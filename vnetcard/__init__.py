@@ -17,6 +17,7 @@ if TYPE_CHECKING:
         PeerGone,
         PortUnavailable,
         VnetcardError,
+        WindowNotReady,
         WindowUnavailable,
     )
     from vnetcard.fifo import Fifo
@@ -39,6 +40,7 @@ __all__ = [
     "PeerGone",
     "PortUnavailable",
     "VnetcardError",
+    "WindowNotReady",
     "WindowUnavailable",
     "open_port",
     "open_window",

@@ -20,7 +20,7 @@ from vnetcard.commandline import complain
 from vnetcard.config import PROGRAMS, Config, load
 from vnetcard.control import ControlServer, socket_path
 from vnetcard.ends import PumpEnds
-from vnetcard.errors import ConfigError, PortUnavailable, VnetcardError, WindowUnavailable
+from vnetcard.errors import ConfigError, PortUnavailable, VnetcardError, WindowNotReady, WindowUnavailable
 from vnetcard.link import Link
 from vnetcard.linkterms import Agreement, Offer
 from vnetcard.port import open_port
@@ -74,8 +74,8 @@ class Agent:
     def _open_window(self) -> None:
         """First of all: it says whether somebody else runs this side."""
         config = self.config
-        self.window = open_window(config.window, side=config.side, queue_bytes=config.queue_bytes)
-        self._tell_notes()
+        if not self._open_patiently(WindowNotReady):
+            return
         most = self.window.geometry.mtu_max
         if config.mtu > most:
             raise ConfigError(
@@ -126,6 +126,7 @@ class Agent:
             for kind in ("USO4", "USO6"):
                 if kind in verdicts:
                     verdicts[kind] = verdicts[kind] or "the kernel knows USO4 and USO6 only together"
+        verdicts["WAKE"] = "" if self.window.doorbell else "this window's memory cannot be slept on"
         features = sum(L.FEATURES[kind] for kind, why in verdicts.items() if not why)
         return Offer(features, self.config.mtu, {kind: why for kind, why in verdicts.items() if why})
 
@@ -158,7 +159,8 @@ class Agent:
         if self.lost:
             self.log.warning("window lost: %s; opening it again", self.lost)
             self.window.close()
-            self._reopen()
+            if self._open_patiently(VnetcardError):
+                self.lost = None
 
     def _loop(self, link: Link) -> str | None:
         poll = select.poll()
@@ -179,26 +181,25 @@ class Agent:
                     os.read(fd, 64)
         return None
 
-    def _reopen(self) -> None:
-        """A new window where the old one was; until there is one, say why not every now and then."""
+    def _open_patiently(self, patience: type[VnetcardError]) -> bool:
+        """Open the window; until it can be, say why not whenever the reason changes.  False: stopped before."""
         said = ""
         while not self._stop:
             try:
                 self.window = open_window(
                     self.config.window, side=self.config.side, queue_bytes=self.config.queue_bytes
                 )
-                self._tell_notes()
-                self.lost = None
-                return
-            except VnetcardError as error:
+            except patience as error:
                 if str(error) != said:
                     self.log.error("%s; trying again", error)
                     said = str(error)
+                service.notify(f"STATUS={error}\nEXTEND_TIMEOUT_USEC=30000000")
                 select.select([self._wake_read], [], [], 0.2)
-
-    def _tell_notes(self) -> None:
-        for note in self.window.notes:
-            self.log.warning("%s", note)
+            else:
+                for note in self.window.notes:
+                    self.log.warning("%s", note)
+                return True
+        return False
 
     # --- what the link tells (vnetcard.link.Listener) ------------------------------------------------
 

@@ -6,6 +6,7 @@
     └── VnetcardError              anything below; catch this one in a program that uses vnetcard
         ├── ConfigError            the request cannot be served as it stands: the caller must change it
         ├── WindowUnavailable      the shared memory is not there
+        ├── WindowNotReady         the memory is there, but the host has not laid a window out in it yet
         ├── PortUnavailable        the network interface is not there
         ├── LayoutMismatch         the memory is there, but speaks another wire format
         ├── FifoCorrupt            the peer broke the rules of a FIFO
@@ -35,6 +36,13 @@ class WindowUnavailable(VnetcardError):
     """Raised when the memory of a window cannot be opened or mapped: it is missing, forbidden or too small.
 
     Also raised when a window that was open has gone, such as a PCIe device that was removed.
+    """
+
+
+class WindowNotReady(VnetcardError):
+    """Raised on the card's side when the memory is there, but the host's agent has not laid a window out in it yet.
+
+    Trying again later makes sense: an agent does.
     """
 
 

@@ -48,6 +48,14 @@ class Geometry:
         pairs = f"{len(self.rings)} queue pair" + ("s" if len(self.rings) > 1 else "")
         return f"{human(self.window_bytes)} window, {pairs}, rings of {human(self.ring_bytes)}"
 
+    def differs(self, window_bytes: int | None, ring_bytes: int | None) -> str | None:
+        """In words, what of it is not as asked for; None asks for nothing."""
+        if window_bytes is not None and window_bytes != self.window_bytes:
+            return f"asked for {human(window_bytes)}, the window has {human(self.window_bytes)}"
+        if ring_bytes is not None and ring_bytes != self.ring_bytes:
+            return f"asked for queues of {human(ring_bytes)}, the window has {human(self.ring_bytes)}"
+        return None
+
     @classmethod
     def plan(
         cls, window_bytes: int, *, queue_bytes: int | None = None, queues: int = 1, instance: int, removable: bool

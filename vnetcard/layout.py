@@ -79,8 +79,12 @@ FEATURES: Final[dict[str, int]] = {
     "TSO6": 1 << 2,
     "USO4": 1 << 3,
     "USO6": 1 << 4,
+    "WAKE": 1 << 8,  # this side wakes, and is woken, by futexes on the words of the window
     "CRC32C": 1 << 16,  # reserved: records carry a CRC; no agent offers it yet
 }
+
+OFFLOADS: Final = ("CSUM", "TSO4", "TSO6", "USO4", "USO6")
+"""The features that a port has to know; CSUM is the condition of the others."""
 
 RECORD_FLAGS: Final[dict[str, int]] = {"VNET": 1 << 0}
 """VNET: the payload starts with ``hdr_len`` = 10 bytes of virtio_net_hdr."""

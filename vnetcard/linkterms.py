@@ -8,6 +8,8 @@ from typing import Protocol
 
 from vnetcard import layout as L
 
+OFFLOADS = sum(L.FEATURES[name] for name in L.OFFLOADS)
+
 
 class LinkState(enum.Enum):
     """What ``status`` shows."""
@@ -43,9 +45,9 @@ class Offer:
         """With a peer that offers ``features`` and ``mtu``: what both can."""
         common = self.features & features
         if not common & L.FEATURES["CSUM"]:
-            common = 0  # nothing else makes sense without
+            common &= ~OFFLOADS  # none makes sense without
         agreed = min(self.mtu, mtu)
-        super_packets = common & ~L.FEATURES["CSUM"]
+        super_packets = common & OFFLOADS & ~L.FEATURES["CSUM"]
         return Agreement(common, agreed, L.FRAME_MAX - L.VNET_HDR if super_packets else agreed)
 
 

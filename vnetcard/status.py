@@ -99,7 +99,8 @@ def _view_link(link: Link, since: float) -> dict[str, Any]:
         "epoch": link.epoch,
         "peer_epoch": link.answered,
         "mtu": agreement.mtu if agreement else None,
-        "features": {name: _verdict(link, name) for name in L.FEATURES if name != "CRC32C"},
+        "features": {name: _verdict(link, name) for name in L.OFFLOADS},
+        "wake": _verdict(link, "WAKE"),
     }
 
 
@@ -127,7 +128,7 @@ def text(view: dict[str, Any]) -> str:
     ]
     if "epoch" in link:
         lines.append(f"  epochs    own {link['epoch']:08x}, peer answered {link['peer_epoch']:08x}; mtu {link['mtu']}")
-        lines += [f"  {name:9} {verdict}" for name, verdict in link["features"].items()]
+        lines += [f"  {name:9} {verdict}" for name, verdict in (link["features"] | {"WAKE": link["wake"]}).items()]
     if view["engine"]:
         lines += engine_lines(view["engine"])
     lines += ring_lines(view["rings"])

@@ -33,6 +33,7 @@ package vnc_pkg;
   localparam int unsigned FTso6 = 32'h00000004;
   localparam int unsigned FUso4 = 32'h00000008;
   localparam int unsigned FUso6 = 32'h00000010;
+  localparam int unsigned FWake = 32'h00000100;
   localparam int unsigned FCrc32c = 32'h00010000;
   localparam int unsigned RecVnet = 32'h00000001;
   localparam int unsigned ControlEnable = 32'h00000001;

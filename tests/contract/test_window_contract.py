@@ -28,8 +28,8 @@ PLACES: dict[str, Callable[[Path], tuple[str, Path]]] = {
     "shm": lambda tmp: (name := f"vnc-contract-{uuid.uuid4().hex[:12]}") and (f"shm:{name}", Path("/dev/shm", name)),
 }
 """Kind to a new URL of it, and the file behind it."""
-ELSEWHERE = {"sim": "test_sim_window_contract.py"}
-"""Kinds with another contract: each side has a memory of its own, which agents do not make."""
+ELSEWHERE = {"pci": "test_device_window_contract.py", "sim": "test_sim_window_contract.py"}
+"""Kinds with another contract: the memory is a device's, or each side has one of its own; agents make neither."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,12 +30,12 @@ LEDGERS = [L.queue_offset(0) + L.QUEUE_LEDGERS[name] for name in ("h2c_tx", "c2h
 class Host:
     """The pumps of a host, and the bare FIFOs of a card beside them."""
 
-    def __init__(self, wait: str = "sleep") -> None:
-        self.memory = Memory(mmap.mmap(-1, WINDOW))
+    def __init__(self, wait: str = "sleep", *, device: bool = False) -> None:
+        self.memory = Memory(mmap.mmap(-1, WINDOW), device=device)
         self.port = PairPort("host")
         self.attention = os.eventfd(0, os.EFD_NONBLOCK)
         self.ends = PumpEnds(
-            self.memory, GEOMETRY, L.HOST, self.port, attention_fd=self.attention, wait=wait, futex=True
+            self.memory, GEOMETRY, L.HOST, self.port, attention_fd=self.attention, wait=wait, futex=not device
         )
         self.to_host = Fifo(self.memory, GEOMETRY, "c2h", role="producer")
         self.from_host = Fifo(self.memory, GEOMETRY, "h2c", role="consumer")
@@ -68,9 +68,9 @@ class Host:
         os.close(self.attention)
 
 
-@pytest.fixture
-def host() -> Iterator[Host]:
-    host = Host()
+@pytest.fixture(params=[False, True], ids=["coherent", "device"])
+def host(request: pytest.FixtureRequest) -> Iterator[Host]:
+    host = Host(device=request.param)
     yield host
     host.close()
 

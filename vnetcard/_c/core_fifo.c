@@ -152,7 +152,7 @@ static enum vnc_ring_result push_one(struct vnc_producer *p, const Py_buffer *da
 
 static void publish_and_wake(struct vnc_producer *p)
 {
-	if (vnc_producer_publish(p) && vnc_consumer_sleeps(p))
+	if (vnc_producer_publish(p) && p->domain == VNC_COHERENT && vnc_consumer_sleeps(p))
 		vnc_futex_wake(&p->own->prod);
 }
 
@@ -247,7 +247,7 @@ static PyObject *pop_one(struct vnc_consumer *c, bool refresh, enum vnc_ring_res
 
 static void give_back_and_wake(struct vnc_consumer *c)
 {
-	if (vnc_consumer_publish(c) && vnc_producer_sleeps(c))
+	if (vnc_consumer_publish(c) && c->domain == VNC_COHERENT && vnc_producer_sleeps(c))
 		vnc_futex_wake(&c->own->cons);
 }
 

@@ -23,14 +23,14 @@ void *core_at(MemoryObject *m, unsigned long long offset, unsigned long long byt
 	return (uint8_t *)m->view.buf + offset;
 }
 
-PyObject *core_words(const uint64_t *words, Py_ssize_t count)
+PyObject *core_words(enum vnc_domain domain, const uint64_t *words, Py_ssize_t count)
 {
 	PyObject *out = PyTuple_New(count);
 	PyObject *word;
 	Py_ssize_t n;
 
 	for (n = 0; out && n < count; n++) {
-		word = PyLong_FromUnsignedLongLong(__atomic_load_n(&words[n], __ATOMIC_RELAXED));
+		word = PyLong_FromUnsignedLongLong(vnc_get64(domain, &words[n]));
 		if (!word) {
 			Py_CLEAR(out);
 			break;
@@ -137,7 +137,7 @@ static PyObject *memory_load64(MemoryObject *m, PyObject *args)
 
 	if (!PyArg_ParseTuple(args, "K:load64", &offset) || !(at = core_at(m, offset, 8, 8)))
 		return NULL;
-	return PyLong_FromUnsignedLongLong(__atomic_load_n(at, __ATOMIC_ACQUIRE));
+	return PyLong_FromUnsignedLongLong(vnc_load64(m->domain, at));
 }
 
 static PyObject *memory_store64(MemoryObject *m, PyObject *args)
@@ -147,7 +147,7 @@ static PyObject *memory_store64(MemoryObject *m, PyObject *args)
 
 	if (!PyArg_ParseTuple(args, "KK:store64", &offset, &value) || !(at = core_at(m, offset, 8, 8)))
 		return NULL;
-	__atomic_store_n(at, value, __ATOMIC_RELEASE);
+	vnc_store64(m->domain, at, value);
 	Py_RETURN_NONE;
 }
 
@@ -195,7 +195,7 @@ static PyObject *memory_words(MemoryObject *m, PyObject *args)
 		return NULL;
 	}
 	at = core_at(m, offset, count * 8, 8);
-	return at ? core_words(at, (Py_ssize_t)count) : NULL;
+	return at ? core_words(m->domain, at, (Py_ssize_t)count) : NULL;
 }
 
 static PyObject *memory_ledger(MemoryObject *m, PyObject *args)
@@ -206,8 +206,8 @@ static PyObject *memory_ledger(MemoryObject *m, PyObject *args)
 
 	if (!PyArg_ParseTuple(args, "K:ledger", &offset) || !(at = core_at(m, offset, 2 * VNC_LEDGER_SLOT_BYTES, 8)))
 		return NULL;
-	vnc_ledger_read(at, out);
-	return core_words(out, VNC_LEDGER_WORDS);
+	vnc_ledger_read(m->domain, at, out);
+	return core_words(VNC_COHERENT, out, VNC_LEDGER_WORDS);
 }
 
 static PyObject *memory_size(MemoryObject *m, void *unused)

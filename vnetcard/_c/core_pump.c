@@ -30,6 +30,7 @@ static PyObject *pump_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 	MemoryObject *memory;
 	PumpObject *self;
 	struct vnc_pump *p;
+	size_t n;
 
 	if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O!$pKKKKIKipKiipO:Pump", names, &Memory_Type, &memory, &tx,
 					 &where.ring, &where.size, &where.own, &where.peer, &where.frame_max, &ledger,
@@ -67,10 +68,12 @@ static PyObject *pump_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 	}
 	if (!failed) {
 		p->stats = p->ledger.shared + 2 * VNC_LEDGER_WORDS;
+		for (n = 0; n < VNC_STATS_BYTES / 8; n++)
+			p->counted[n] = vnc_get64(memory->domain, &p->stats[n]);
 		if (tx)
 			vnc_tx_recover(p);
 		else
-			vnc_ledger_open(&p->ledger, p->ledger.shared);
+			vnc_ledger_open(&p->ledger, vnc_pump_domain(p), p->ledger.shared);
 		p->kick_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 		errno = p->kick_fd < 0 ? errno : vnc_pump_start(p);
 		if (!p->started) {
@@ -179,6 +182,7 @@ static PyObject *pump_begin(PumpObject *self, PyObject *args, PyObject *kwargs)
 	}
 	p->link.epoch = peer;
 	p->link.features = features;
+	p->link.unwoken = !(features & VNC_F_WAKE) && !p->doorbell.word; /* with an engine it is the engine that wakes */
 	p->link.packet_max = packet_max;
 	if (p->tx)
 		p->producer.frame_max = frame_max;
@@ -232,9 +236,9 @@ static PyObject *pump_words(PumpObject *self, void *unused)
 	if (!p)
 		return NULL;
 	if ((__atomic_load_n(&p->done, __ATOMIC_ACQUIRE) & 0xff) == VNC_HOLD)
-		return core_words(p->ledger.now, VNC_LEDGER_WORDS); /* the handshake counts on it: not the peer's to change */
-	vnc_ledger_read(p->ledger.shared, out);
-	return core_words(out, VNC_LEDGER_WORDS);
+		return core_words(VNC_COHERENT, p->ledger.now, VNC_LEDGER_WORDS); /* the handshake counts on it: not the peer's to change */
+	vnc_ledger_read(p->ledger.domain, p->ledger.shared, out);
+	return core_words(VNC_COHERENT, out, VNC_LEDGER_WORDS);
 }
 
 static PyObject *pump_stats(PumpObject *self, void *unused)
@@ -242,7 +246,7 @@ static PyObject *pump_stats(PumpObject *self, void *unused)
 	struct vnc_pump *p = pump_of(self);
 
 	(void)unused;
-	return p ? core_words(p->stats, VNC_STATS_BYTES / 8) : NULL;
+	return p ? core_words(VNC_COHERENT, p->counted, VNC_STATS_BYTES / 8) : NULL;
 }
 
 static PyObject *pump_refused(PumpObject *self, void *unused)

@@ -35,7 +35,7 @@ struct core_end {
 
 void *core_at(MemoryObject *m, unsigned long long offset, unsigned long long bytes, unsigned int align);
 int core_setup_end(MemoryObject *m, const struct core_end *end, struct vnc_producer *p, struct vnc_consumer *c);
-PyObject *core_words(const uint64_t *words, Py_ssize_t count);
+PyObject *core_words(enum vnc_domain domain, const uint64_t *words, Py_ssize_t count);
 int core_ready_fifo(PyObject *module);
 
 #endif

@@ -1,9 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /**
- * DOC: barriers - the only place where memory ordering is spelled out.
- *
- * Two domains.  COHERENT memory is ordinary RAM that both sides cache (POSIX shm, files).  DEVICE memory
- * lies behind PCIe (a BAR, perhaps write-combining): there the CPU's weaker device rules hold.
+ * DOC: barriers - the only place where memory ordering is spelled out, for both domains of vnc_access.h.
  *
  *        producer                                   consumer
  *   write record                               (B) load prod, acquire
@@ -31,9 +28,7 @@
  */
 #ifndef VNC_BARRIER_H
 #define VNC_BARRIER_H
-#include <stdint.h>
-
-enum vnc_domain { VNC_COHERENT = 0, VNC_DEVICE = 1 };
+#include "vnc_access.h"
 
 #if defined(__x86_64__)
 #define VNC_DEVICE_WMB() __asm__ volatile("sfence" ::: "memory") /* drains write-combining buffers */
@@ -49,16 +44,42 @@ enum vnc_domain { VNC_COHERENT = 0, VNC_DEVICE = 1 };
 #error "vnetcard knows the barriers of x86-64 and ARM64 only"
 #endif
 
+/** vnc_wmb() - in the device domain, what was stored before is visible before what is stored after. */
+static inline void vnc_wmb(enum vnc_domain domain)
+{
+	if (domain != VNC_COHERENT)
+		VNC_DEVICE_WMB();
+}
+
+/** vnc_rmb() - in the device domain, what was loaded before is older than what is loaded after. */
+static inline void vnc_rmb(enum vnc_domain domain)
+{
+	if (domain != VNC_COHERENT)
+		VNC_DEVICE_RMB();
+}
+
 /** vnc_store32() - (A), (C), (G): publish @value at @at after everything stored before. */
 static inline void vnc_store32(enum vnc_domain domain, uint32_t *at, uint32_t value)
 {
-	if (domain == VNC_DEVICE) {
-		VNC_DEVICE_WMB();
-		__atomic_store_n(at, value, __ATOMIC_RELAXED);
-		VNC_DEVICE_WMB(); /* a posted write may otherwise wait in a combining buffer for ever */
-	} else {
+	if (domain == VNC_COHERENT) {
 		__atomic_store_n(at, value, __ATOMIC_RELEASE);
+		return;
 	}
+	vnc_wmb(domain);
+	vnc_put32(domain, at, value);
+	vnc_wmb(domain); /* a posted write may otherwise wait in a combining buffer for ever */
+}
+
+/** vnc_store64() - as vnc_store32(). */
+static inline void vnc_store64(enum vnc_domain domain, uint64_t *at, uint64_t value)
+{
+	if (domain == VNC_COHERENT) {
+		__atomic_store_n(at, value, __ATOMIC_RELEASE);
+		return;
+	}
+	vnc_wmb(domain);
+	vnc_put64(domain, at, value);
+	vnc_wmb(domain);
 }
 
 /** vnc_load32() - (B), (D), (H): read @at before everything loaded afterwards. */
@@ -66,22 +87,32 @@ static inline uint32_t vnc_load32(enum vnc_domain domain, const uint32_t *at)
 {
 	uint32_t value;
 
-	if (domain == VNC_DEVICE) {
-		value = __atomic_load_n(at, __ATOMIC_RELAXED);
-		VNC_DEVICE_RMB();
-	} else {
-		value = __atomic_load_n(at, __ATOMIC_ACQUIRE);
-	}
+	if (domain == VNC_COHERENT)
+		return __atomic_load_n(at, __ATOMIC_ACQUIRE);
+	value = vnc_get32(domain, at);
+	vnc_rmb(domain);
+	return value;
+}
+
+/** vnc_load64() - as vnc_load32(). */
+static inline uint64_t vnc_load64(enum vnc_domain domain, const uint64_t *at)
+{
+	uint64_t value;
+
+	if (domain == VNC_COHERENT)
+		return __atomic_load_n(at, __ATOMIC_ACQUIRE);
+	value = vnc_get64(domain, at);
+	vnc_rmb(domain);
 	return value;
 }
 
 /** vnc_full_fence() - (E), (F): no load afterwards is done before a store ahead of it is visible. */
 static inline void vnc_full_fence(enum vnc_domain domain)
 {
-	if (domain == VNC_DEVICE)
-		VNC_DEVICE_MB();
-	else
+	if (domain == VNC_COHERENT)
 		__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	else
+		VNC_DEVICE_MB();
 }
 
 #endif

@@ -2,8 +2,7 @@
 /**
  * DOC: copies between ordinary memory and a window.
  *
- * In the device domain every access is an aligned 8-byte load or store: ARM64 faults on unaligned device
- * accesses and on `dc zva` (which memset uses), and x86 memcpy may become byte transactions.  Records
+ * In the device domain (vnc_access.h) every access is an aligned 8-byte load or store.  Records
  * start at multiples of 64 and payloads at multiples of 16, so window addresses are always aligned; the
  * tail is rounded up, which the padding of a record allows.
  */
@@ -25,7 +24,7 @@ static inline void vnc_copy_to_window(enum vnc_domain domain, uint8_t *dst, cons
 	for (at = 0; at < len; at += 8) {
 		word = 0;
 		memcpy(&word, src + at, len - at < 8 ? len - at : 8);
-		__atomic_store_n((uint64_t *)(void *)(dst + at), word, __ATOMIC_RELAXED);
+		vnc_put64(domain, (uint64_t *)(void *)(dst + at), word);
 	}
 }
 
@@ -40,7 +39,7 @@ static inline void vnc_copy_from_window(enum vnc_domain domain, uint8_t *dst, co
 		return;
 	}
 	for (at = 0; at < len; at += 8) {
-		word = __atomic_load_n((const uint64_t *)(const void *)(src + at), __ATOMIC_RELAXED);
+		word = vnc_get64(domain, (const uint64_t *)(const void *)(src + at));
 		memcpy(dst + at, &word, len - at < 8 ? len - at : 8);
 	}
 }

@@ -39,6 +39,7 @@
 #define VNC_F_TSO6 4u
 #define VNC_F_USO4 8u
 #define VNC_F_USO6 16u
+#define VNC_F_WAKE 256u
 #define VNC_F_CRC32C 65536u
 
 #define VNC_REC_VNET 1u

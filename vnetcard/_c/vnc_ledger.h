@@ -9,20 +9,27 @@
  *
  * The private copy rules while the owner lives: what a hostile peer writes into the shared slots changes
  * figures that people read, never what the pump does.
+ *
+ * In the device domain the stores below reach the memory one after the other as well, so a ledger there is
+ * whole too.  What cannot hold there is that a packet is counted in the same instant in which it is taken:
+ * a pump reads it into private memory first (vnc_tx.c), and a process killed between that read and the
+ * flip takes one packet with it that no ledger knows.  One a kill at most, and only on the tx side.
  */
 #ifndef VNC_LEDGER_H
 #define VNC_LEDGER_H
+#include "vnc_barrier.h"
 #include "vnc_layout.h"
 
 enum { VNC_LEDGER_STAMP, VNC_LEDGER_GENERATION, VNC_LEDGER_GEN_RECORDS, VNC_LEDGER_INDEX };
 
 struct vnc_ledger {
+	enum vnc_domain domain;
 	uint64_t *shared; /* two slots */
 	uint64_t now[VNC_LEDGER_WORDS];
 };
 
 /** vnc_ledger_read() - a consistent copy of the newer slot of @shared into @out. */
-static inline void vnc_ledger_read(const uint64_t *shared, uint64_t *out)
+static inline void vnc_ledger_read(enum vnc_domain domain, const uint64_t *shared, uint64_t *out)
 {
 	const uint64_t *slot;
 	uint64_t a, b, stamp;
@@ -30,23 +37,24 @@ static inline void vnc_ledger_read(const uint64_t *shared, uint64_t *out)
 
 	/* A reader can be overtaken twice in a row only by luck; a hostile writer gets 64 tries. */
 	for (tries = 0; tries < 64; tries++) {
-		a = __atomic_load_n(&shared[0], __ATOMIC_ACQUIRE);
-		b = __atomic_load_n(&shared[VNC_LEDGER_WORDS], __ATOMIC_ACQUIRE);
+		a = vnc_load64(domain, &shared[0]);
+		b = vnc_load64(domain, &shared[VNC_LEDGER_WORDS]);
 		slot = b > a ? shared + VNC_LEDGER_WORDS : shared;
 		stamp = b > a ? b : a;
 		for (n = 0; n < VNC_LEDGER_WORDS; n++)
-			out[n] = __atomic_load_n(&slot[n], __ATOMIC_ACQUIRE);
+			out[n] = vnc_load64(domain, &slot[n]);
 		out[VNC_LEDGER_STAMP] = stamp;
-		if (__atomic_load_n(&slot[0], __ATOMIC_RELAXED) == stamp)
+		if (vnc_get64(domain, &slot[0]) == stamp)
 			return;
 	}
 }
 
 /** vnc_ledger_open() - take over what an earlier owner left at @shared. */
-static inline void vnc_ledger_open(struct vnc_ledger *l, uint64_t *shared)
+static inline void vnc_ledger_open(struct vnc_ledger *l, enum vnc_domain domain, uint64_t *shared)
 {
+	l->domain = domain;
 	l->shared = shared;
-	vnc_ledger_read(shared, l->now);
+	vnc_ledger_read(domain, shared, l->now);
 }
 
 /** vnc_ledger_flip() - make the private copy the valid one. */
@@ -56,11 +64,16 @@ static inline void vnc_ledger_flip(struct vnc_ledger *l)
 	unsigned int n;
 
 	/* Invalid first: the slot may be under the eyes of a reader that took it for the newer one a moment
-	 * ago.  Every store below is a release, so whoever meets a new word also meets a changed stamp. */
-	__atomic_store_n(&slot[0], 0, __ATOMIC_RELAXED);
+	 * ago.  Every store below is a release, so whoever meets a new word also meets a changed stamp;
+	 * in the device domain one barrier before all of them does the same. */
+	vnc_put64(l->domain, &slot[0], 0);
+	vnc_wmb(l->domain);
 	for (n = 1; n < VNC_LEDGER_WORDS; n++)
-		__atomic_store_n(&slot[n], l->now[n], __ATOMIC_RELEASE);
-	__atomic_store_n(&slot[0], l->now[0], __ATOMIC_RELEASE);
+		if (l->domain == VNC_COHERENT)
+			vnc_store64(l->domain, &slot[n], l->now[n]);
+		else
+			vnc_put64(l->domain, &slot[n], l->now[n]);
+	vnc_store64(l->domain, &slot[0], l->now[0]);
 }
 
 #endif

@@ -35,9 +35,7 @@ void vnc_pump_hold(struct vnc_pump *p, uint32_t event)
 /** vnc_pump_epoch_changed() - has the peer a new epoch?  Then go to HOLD and tell the agent. */
 bool vnc_pump_epoch_changed(struct vnc_pump *p)
 {
-	enum vnc_domain domain = p->tx ? p->producer.domain : p->consumer.domain;
-
-	if (vnc_load32(domain, p->link.peer_epoch) == p->link.epoch) /* (H) pairs with (G) */
+	if (vnc_load32(vnc_pump_domain(p), p->link.peer_epoch) == p->link.epoch) /* (H) pairs with (G) */
 		return false;
 	vnc_pump_hold(p, VNC_EVENT_EPOCH);
 	return true;
@@ -51,8 +49,8 @@ uint32_t vnc_pump_take_events(struct vnc_pump *p)
 /** vnc_pump_sleep_on_word() - sleep until *@word leaves @seen, a command comes, or 100 ms pass. */
 void vnc_pump_sleep_on_word(struct vnc_pump *p, const uint32_t *word, uint32_t seen)
 {
-	vnc_count(&p->stats[p->tx ? VNC_TXSTAT_SLEEPS : VNC_RXSTAT_SLEEPS]);
-	if (p->futex)
+	vnc_count(p, p->tx ? VNC_TXSTAT_SLEEPS : VNC_RXSTAT_SLEEPS);
+	if (vnc_pump_wakeable(p))
 		vnc_futex_wait(word, seen, VNC_SLEEP_NS);
 	else
 		vnc_pause(&p->pause_ns);
@@ -66,7 +64,7 @@ void vnc_pump_sleep_on_port(struct vnc_pump *p, short events)
 
 	if (p->wait == VNC_WAIT_POLL)
 		return;
-	vnc_count(&p->stats[p->tx ? VNC_TXSTAT_SLEEPS : VNC_RXSTAT_SLEEPS]);
+	vnc_count(p, p->tx ? VNC_TXSTAT_SLEEPS : VNC_RXSTAT_SLEEPS);
 	if (poll(fds, 2, 1000) <= 0)
 		return;
 	if ((fds[1].revents & POLLIN) && read(p->kick_fd, &drain, sizeof(drain)) < 0) {
@@ -143,7 +141,7 @@ void vnc_pump_command(struct vnc_pump *p, enum vnc_command command)
 			/* EAGAIN: kicked already */
 		}
 		vnc_futex_wake(&p->command);
-		if (p->futex)
+		if (vnc_pump_wakeable(p))
 			vnc_futex_wake(word);
 		vnc_futex_wait(&p->done, done, 1000000L);
 	}

@@ -36,6 +36,7 @@ struct vnc_port {
 
 /** struct vnc_link - what the handshake has agreed on; constant while the pump runs. */
 struct vnc_link {
+	bool unwoken;        /* the sides cannot wake one another: no WAKE, no engine */
 	const uint32_t *peer_epoch;
 	uint32_t epoch;      /* what *peer_epoch must read */
 	uint64_t generation; /* own epoch << 32 | peer epoch */
@@ -52,7 +53,8 @@ struct vnc_pump {
 		struct vnc_consumer consumer;
 	};
 	struct vnc_ledger ledger;
-	uint64_t *stats;
+	uint64_t *stats;     /* in the window */
+	uint64_t counted[VNC_STATS_BYTES / 8]; /* what stands there */
 	enum vnc_wait_mode wait;
 	bool futex; /* somebody wakes this pump when the word changes on which it sleeps */
 	struct vnc_doorbell doorbell; /* of the engine that takes what is published across, if there is one */
@@ -68,13 +70,28 @@ struct vnc_pump {
 	int attention_fd;  /* eventfd: ends the agent's */
 	bool armed;        /* tx: an intent mark stands at the producer's place */
 	long pause_ns;
-	uint8_t scratch[VNC_FRAME_MAX + VNC_LINE]; /* for packets that go nowhere */
+	uint8_t scratch[VNC_FRAME_MAX + VNC_LINE]; /* packets on their way to or from device memory, or nowhere */
 };
 
-/** vnc_count() - add one to a figure that only this thread writes and others read. */
-static inline void vnc_count(uint64_t *word)
+/** vnc_pump_domain() - of the memory that the pump moves packets into, or out of. */
+static inline enum vnc_domain vnc_pump_domain(const struct vnc_pump *p)
 {
-	__atomic_store_n(word, __atomic_load_n(word, __ATOMIC_RELAXED) + 1, __ATOMIC_RELAXED);
+	return p->tx ? p->producer.domain : p->consumer.domain;
+}
+
+/** vnc_count() - add one to a figure that only this thread writes and others read. */
+static inline void vnc_count(struct vnc_pump *p, unsigned int which)
+{
+	uint64_t value = p->counted[which] + 1;
+
+	__atomic_store_n(&p->counted[which], value, __ATOMIC_RELAXED);
+	vnc_put64(vnc_pump_domain(p), &p->stats[which], value);
+}
+
+/** vnc_pump_wakeable() - can the peer wake this pump, and this pump the peer? */
+static inline bool vnc_pump_wakeable(const struct vnc_pump *p)
+{
+	return p->futex && !p->link.unwoken;
 }
 
 int vnc_pump_start(struct vnc_pump *p);

@@ -157,8 +157,8 @@ static inline void vnc_ring_commit(struct vnc_producer *p, uint32_t len, uint16_
 	uint64_t *head = (uint64_t *)(void *)(p->ring + (p->prod & (p->size - 1)));
 
 	/* Two aligned 8-byte stores, as device memory wants it: len, flags, hdr_len; then seq, crc32c. */
-	__atomic_store_n(&head[0], len | (uint64_t)flags << 32 | (uint64_t)hdr_len << 48, __ATOMIC_RELAXED);
-	__atomic_store_n(&head[1], (uint64_t)p->seq, __ATOMIC_RELAXED);
+	vnc_put64(p->domain, &head[0], len | (uint64_t)flags << 32 | (uint64_t)hdr_len << 48);
+	vnc_put64(p->domain, &head[1], p->seq);
 	p->prod += vnc_record_bytes(len);
 	p->seq++;
 }
@@ -216,8 +216,8 @@ static inline enum vnc_ring_result vnc_ring_peek(const struct vnc_consumer *c, s
 
 	if (c->cons == c->prod)
 		return VNC_EMPTY;
-	first = __atomic_load_n(&head[0], __ATOMIC_RELAXED); /* each word once: the peer may change it */
-	second = __atomic_load_n(&head[1], __ATOMIC_RELAXED);
+	first = vnc_get64(c->domain, &head[0]); /* each word once: the peer may change it */
+	second = vnc_get64(c->domain, &head[1]);
 	view->len = (uint32_t)first;
 	view->flags = (uint16_t)(first >> 32);
 	view->hdr_len = (uint16_t)(first >> 48);

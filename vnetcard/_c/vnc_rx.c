@@ -3,7 +3,8 @@
  * DOC: FIFO to port.
  *
  * A record is written by writev straight out of the ring; only its virtio_net_hdr is copied first, so
- * that what was checked is what the kernel gets.  The ledger is flipped after the write and before the
+ * that what was checked is what the kernel gets.  Out of device memory, which the kernel must not read
+ * (vnc_access.h), all of it is copied first.  The ledger is flipped after the write and before the
  * space is given back: a process killed in between leaves a record that counts as lost_restart though
  * the kernel may have it (at most one a kill), never the other way round.
  */
@@ -19,18 +20,20 @@ static void publish(struct vnc_pump *p)
 
 	if (!vnc_consumer_publish(r))
 		return;
-	vnc_count(&p->stats[VNC_RXSTAT_PUBLICATIONS]);
+	p->pause_ns = 0; /* it moves: the next pause is a short one again */
+	vnc_count(p, VNC_RXSTAT_PUBLICATIONS);
 	if (p->doorbell.word) { /* whether the peer sleeps the engine will see, at the other end */
 		vnc_ring_doorbell(&p->doorbell, r->cons);
 		return;
 	}
+	if (!vnc_pump_wakeable(p))
+		return; /* and the question would be a read across PCIe */
 	if (!vnc_producer_sleeps(r)) {
-		vnc_count(&p->stats[VNC_RXSTAT_WAKEUPS_SUPPRESSED]);
+		vnc_count(p, VNC_RXSTAT_WAKEUPS_SUPPRESSED);
 		return;
 	}
-	vnc_count(&p->stats[VNC_RXSTAT_WAKEUPS_SENT]);
-	if (p->futex)
-		vnc_futex_wake(&r->own->cons);
+	vnc_count(p, VNC_RXSTAT_WAKEUPS_SENT);
+	vnc_futex_wake(&r->own->cons);
 }
 
 static void violation(struct vnc_pump *p, enum vnc_ring_result what)
@@ -44,7 +47,7 @@ static void violation(struct vnc_pump *p, enum vnc_ring_result what)
 
 	if (vnc_pump_epoch_changed(p))
 		return;
-	vnc_count(&p->stats[word[what]]);
+	vnc_count(p, word[what]);
 	vnc_pump_hold(p, VNC_EVENT_VIOLATION);
 }
 
@@ -53,12 +56,12 @@ static void wait_for_record(struct vnc_pump *p, uint32_t command)
 	struct vnc_consumer *r = &p->consumer;
 	enum vnc_ring_result got;
 
-	vnc_count(&p->stats[VNC_RXSTAT_RING_EMPTY]);
-	if (p->wait == VNC_WAIT_ADAPTIVE && vnc_spin_until_changed(&r->peer->prod, r->prod, VNC_SPIN_ROUNDS))
+	vnc_count(p, VNC_RXSTAT_RING_EMPTY);
+	if (p->wait != VNC_WAIT_SLEEP && vnc_spin_until_changed(r->domain, &r->peer->prod, r->prod))
 		return;
-	if (p->wait == VNC_WAIT_POLL) {
-		vnc_cpu_relax();
-	} else {
+	if (!vnc_pump_wakeable(p) && p->wait != VNC_WAIT_POLL) {
+		vnc_pump_sleep_on_word(p, &r->peer->prod, r->prod);
+	} else if (p->wait != VNC_WAIT_POLL) {
 		vnc_store32(r->domain, &r->own->need_wakeup, 1);
 		vnc_full_fence(r->domain); /* (F) pairs with (E) */
 		got = vnc_consumer_refresh(r);
@@ -68,6 +71,19 @@ static void wait_for_record(struct vnc_pump *p, uint32_t command)
 		if (got == VNC_OK)
 			vnc_pump_epoch_changed(p); /* as in vnc_rx_step() */
 	}
+}
+
+/* @view where the kernel may read it. */
+static struct vnc_view readable(struct vnc_pump *p, const struct vnc_view *view)
+{
+	struct vnc_view out = *view;
+
+	if (p->consumer.domain == VNC_COHERENT)
+		return out;
+	vnc_ring_read(&p->consumer, view, p->scratch);
+	out.span[0] = (struct vnc_span){p->scratch, view->len};
+	out.span[1].len = 0;
+	return out;
 }
 
 /* Give the kernel one packet. Return: 0, or the word of the drop that it deserves. */
@@ -93,7 +109,7 @@ static int deliver(struct vnc_pump *p, const struct vnc_view *view, uint32_t com
 	iov[n++] = (struct iovec){view->span[1].base, view->span[1].len};
 
 	for (;;) {
-		vnc_count(&p->stats[VNC_RXSTAT_PORT_WRITES]);
+		vnc_count(p, VNC_RXSTAT_PORT_WRITES);
 		if (writev(p->port.fd, iov, n) >= 0)
 			return 0;
 		if (errno == EINTR)
@@ -122,8 +138,9 @@ static int deliver(struct vnc_pump *p, const struct vnc_view *view, uint32_t com
 /* Return: false when the record has to be offered again. */
 static bool move_one(struct vnc_pump *p, const struct vnc_view *view, uint32_t command)
 {
+	const struct vnc_view from = readable(p, view);
 	uint64_t *now = p->ledger.now;
-	int drop = deliver(p, view, command);
+	int drop = deliver(p, &from, command);
 
 	if (drop < 0)
 		return false;

@@ -7,6 +7,9 @@
  * first: an impossible length and the generation in the header, an impossible first word in the payload.
  * A successor that finds that header but another payload knows that one packet was taken, and counts it
  * (vnc_tx_recover).  The order is arm, read, ledger, header, publish.
+ *
+ * The kernel must not write into device memory (vnc_access.h), so there the packet is read into private
+ * memory and copied: nothing is armed, and the order is read, ledger, copy, header, publish.
  */
 #include "vnc_offload.h"
 #include "vnc_pump.h"
@@ -26,7 +29,7 @@ static void arm(struct vnc_pump *p)
 {
 	uint64_t *place = place_of(&p->producer, p->producer.prod);
 
-	if (p->armed)
+	if (p->armed || p->producer.domain != VNC_COHERENT)
 		return;
 	__atomic_store_n(&place[2], ARMED_PAYLOAD, __ATOMIC_RELAXED);
 	__atomic_store_n(&place[1], p->ledger.now[VNC_LEDGER_GENERATION], __ATOMIC_RELAXED);
@@ -40,7 +43,9 @@ void vnc_tx_recover(struct vnc_pump *p)
 	uint64_t *now = p->ledger.now;
 	uint64_t *place;
 
-	vnc_ledger_open(&p->ledger, p->ledger.shared);
+	vnc_ledger_open(&p->ledger, vnc_pump_domain(p), p->ledger.shared);
+	if (p->producer.domain != VNC_COHERENT)
+		return; /* nothing is ever armed there */
 	place = place_of(&p->producer, (uint32_t)now[VNC_LEDGER_INDEX] & ~(VNC_LINE - 1));
 	if ((uint32_t)place[0] != ARMED_LEN || place[1] != now[VNC_LEDGER_GENERATION] || !place[1])
 		return;
@@ -59,18 +64,20 @@ static void publish(struct vnc_pump *p)
 
 	if (!vnc_producer_publish(r))
 		return;
-	vnc_count(&p->stats[VNC_TXSTAT_PUBLICATIONS]);
+	p->pause_ns = 0; /* it moves: the next pause is a short one again */
+	vnc_count(p, VNC_TXSTAT_PUBLICATIONS);
 	if (p->doorbell.word) { /* whether the peer sleeps the engine will see, at the other end */
 		vnc_ring_doorbell(&p->doorbell, r->prod);
 		return;
 	}
+	if (!vnc_pump_wakeable(p))
+		return; /* and the question would be a read across PCIe */
 	if (!vnc_consumer_sleeps(r)) {
-		vnc_count(&p->stats[VNC_TXSTAT_WAKEUPS_SUPPRESSED]);
+		vnc_count(p, VNC_TXSTAT_WAKEUPS_SUPPRESSED);
 		return;
 	}
-	vnc_count(&p->stats[VNC_TXSTAT_WAKEUPS_SENT]);
-	if (p->futex)
-		vnc_futex_wake(&r->own->prod);
+	vnc_count(p, VNC_TXSTAT_WAKEUPS_SENT);
+	vnc_futex_wake(&r->own->prod);
 }
 
 /* The peer's index makes no sense: because the peer has restarted, or because it lies? */
@@ -78,7 +85,7 @@ static void bad_index(struct vnc_pump *p)
 {
 	if (vnc_pump_epoch_changed(p))
 		return;
-	vnc_count(&p->stats[VNC_TXSTAT_VIOL_CONS]);
+	vnc_count(p, VNC_TXSTAT_VIOL_CONS);
 	vnc_pump_hold(p, VNC_EVENT_VIOLATION);
 }
 
@@ -88,12 +95,12 @@ static void wait_for_room(struct vnc_pump *p, uint32_t len, uint32_t command)
 	struct vnc_span span[2];
 	uint32_t seen = r->cons;
 
-	vnc_count(&p->stats[VNC_TXSTAT_RING_FULL]);
-	if (p->wait == VNC_WAIT_ADAPTIVE && vnc_spin_until_changed(&r->peer->cons, seen, VNC_SPIN_ROUNDS))
+	vnc_count(p, VNC_TXSTAT_RING_FULL);
+	if (p->wait != VNC_WAIT_SLEEP && vnc_spin_until_changed(r->domain, &r->peer->cons, seen))
 		return;
-	if (p->wait == VNC_WAIT_POLL) {
-		vnc_cpu_relax();
-	} else {
+	if (!vnc_pump_wakeable(p) && p->wait != VNC_WAIT_POLL) {
+		vnc_pump_sleep_on_word(p, &r->peer->cons, seen);
+	} else if (p->wait != VNC_WAIT_POLL) {
 		vnc_store32(r->domain, &r->own->need_wakeup, 1);
 		vnc_full_fence(r->domain); /* (F) pairs with (E) */
 		if (vnc_ring_reserve(r, len, span) == VNC_FULL && !vnc_pump_commanded(p, command))
@@ -120,8 +127,11 @@ static int judge(const struct vnc_pump *p, const struct vnc_vnet_hdr *hdr, const
 }
 
 /* One packet from the port into the ring. Return: false when there was none. */
-static bool move_one(struct vnc_pump *p, struct vnc_span span[2])
+static bool move_one(struct vnc_pump *p, const struct vnc_span place[2])
 {
+	bool direct = p->producer.domain == VNC_COHERENT;
+	const struct vnc_span aside[2] = {{p->scratch, place[0].len + place[1].len}, {p->scratch, 0}};
+	const struct vnc_span *span = direct ? place : aside;
 	bool link_vnet = p->link.features & VNC_F_CSUM;
 	struct vnc_vnet_hdr hdr = {0};
 	uint64_t *now = p->ledger.now;
@@ -138,7 +148,7 @@ static bool move_one(struct vnc_pump *p, struct vnc_span span[2])
 	iov[n++] = (struct iovec){&overflow, 1}; /* a packet that reaches it did not fit */
 
 	arm(p);
-	vnc_count(&p->stats[VNC_TXSTAT_PORT_READS]);
+	vnc_count(p, VNC_TXSTAT_PORT_READS);
 	got = readv(p->port.fd, iov, n);
 	if (got < 0) {
 		if (errno != EAGAIN && errno != EINTR) {
@@ -155,7 +165,8 @@ static bool move_one(struct vnc_pump *p, struct vnc_span span[2])
 	now[VNC_TX_TX_TAKEN_BYTES] += len > 0 ? (uint64_t)len : 0;
 	if (drop) {
 		now[drop]++;
-		__atomic_store_n(&place_of(&p->producer, p->producer.prod)[2], ARMED_PAYLOAD, __ATOMIC_RELAXED);
+		if (direct)
+			__atomic_store_n(&place_of(&p->producer, p->producer.prod)[2], ARMED_PAYLOAD, __ATOMIC_RELAXED);
 		vnc_ledger_flip(&p->ledger);
 		return true;
 	}
@@ -166,6 +177,8 @@ static bool move_one(struct vnc_pump *p, struct vnc_span span[2])
 	now[VNC_LEDGER_GEN_RECORDS]++;
 	now[VNC_LEDGER_INDEX] = p->producer.prod + vnc_record_bytes((uint32_t)len);
 	vnc_ledger_flip(&p->ledger);
+	if (!direct)
+		vnc_ring_write(&p->producer, place, p->scratch, (uint32_t)len);
 	vnc_ring_commit(&p->producer, (uint32_t)len, link_vnet ? VNC_REC_VNET : 0, link_vnet ? VNC_VNET_HDR : 0);
 	return true;
 }
@@ -200,7 +213,7 @@ static void drop_all(struct vnc_pump *p, uint32_t command, int which)
 	ssize_t got;
 
 	while (!vnc_pump_commanded(p, command)) {
-		vnc_count(&p->stats[VNC_TXSTAT_PORT_READS]);
+		vnc_count(p, VNC_TXSTAT_PORT_READS);
 		got = read(p->port.fd, p->scratch, sizeof(p->scratch));
 		if (got < 0) {
 			if (errno == EAGAIN || errno == EINTR) {

@@ -4,7 +4,7 @@
  *
  * SPIN_SLEEP ("adaptive") looks for a few microseconds and then sleeps, SPIN ("poll") never sleeps,
  * SLEEP ("sleep") sleeps at once.  Sleeping is a futex on the word itself where the peer can wake it
- * (shared RAM), and otherwise a pause that grows from 20 us to 1 ms.
+ * (shared RAM, and a peer under the same kernel), and otherwise a pause that grows from 20 us to 1 ms.
  */
 #ifndef VNC_WAIT_H
 #define VNC_WAIT_H
@@ -38,13 +38,20 @@ static inline void vnc_futex_wake(const uint32_t *word)
 	syscall(SYS_futex, word, FUTEX_WAKE, 0x7fffffff, NULL, NULL, 0);
 }
 
-/** vnc_spin_until_changed() - Return: 1 when *@word left @seen within the budget, else 0. */
-static inline int vnc_spin_until_changed(const uint32_t *word, uint32_t seen, int rounds)
+/** vnc_spin_until_changed() - look for a few microseconds. Return: 1 when *@word left @seen, else 0. */
+static inline int vnc_spin_until_changed(enum vnc_domain domain, const uint32_t *word, uint32_t seen)
 {
-	while (rounds-- > 0) {
-		if (__atomic_load_n(word, __ATOMIC_RELAXED) != seen)
+	/* A look at device memory is a transaction over PCIe: few of them, further and further apart. */
+	int between = domain == VNC_COHERENT ? 1 : 8;
+	int rounds = 0, n;
+
+	while (rounds < VNC_SPIN_ROUNDS) {
+		if (vnc_get32(domain, word) != seen)
 			return 1;
-		vnc_cpu_relax();
+		for (n = 0; n < between; n++)
+			vnc_cpu_relax();
+		rounds += between;
+		between *= domain == VNC_COHERENT ? 1 : 2;
 	}
 	return 0;
 }

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 BACKENDS = {
     "file": "vnetcard.window.file",
+    "pci": "vnetcard.window.pci",
     "shm": "vnetcard.window.shm",
     "sim": "vnetcard.window.sim",
 }
@@ -101,7 +102,8 @@ def open_window(url: str, *, side: int, queue_bytes: int | None = None) -> Windo
     """Open, or create, the window at ``url`` for ``side``.
 
     Raises ConfigError (the URL, an impossible size), WindowUnavailable (missing, no permission, no room,
-    the side taken by another process, which is named) or LayoutMismatch.
+    the side taken by another process, which is named), LayoutMismatch, or WindowNotReady (the card's side of
+    device memory: the host's agent has not laid it out yet).
     """
     parsed = WindowUrl.parse(url)
     request = Request(place=parsed.place, side=side, size=parsed.size, queue_bytes=queue_bytes)

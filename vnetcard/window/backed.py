@@ -139,7 +139,8 @@ def _settle(opener: Opener, fd: int, request: Request, notes: list[str]) -> Geom
             raise LayoutMismatch(f"{opener.url}: {error}; {remedy} {opener.path}, or name another --window") from None
         notes.append(f"{opener.url}: {error}; nobody uses it, so it is made anew")
         return _make_anew(opener, fd, request, size)
-    wrong = _differs(geometry, _planned(request, size) if opener.one_sided else request)
+    wanted = _planned(request, size) if opener.one_sided else request
+    wrong = geometry.differs(wanted.size, wanted.queue_bytes)
     if not wrong:
         return geometry
     if peer:
@@ -165,14 +166,6 @@ def _planned(request: Request, size: int) -> Request:
 
 def _pid_at(side: int) -> int:
     return L.side_offset(side) + L.LINE + L.SIDE_IDENTITY.offset("pid")
-
-
-def _differs(geometry: Geometry, request: Request) -> str | None:
-    if request.size is not None and request.size != geometry.window_bytes:
-        return f"asked for {human(request.size)}, the window has {human(geometry.window_bytes)}"
-    if request.queue_bytes is not None and request.queue_bytes != geometry.ring_bytes:
-        return f"asked for queues of {human(request.queue_bytes)}, the window has {human(geometry.ring_bytes)}"
-    return None
 
 
 def _plan(request: Request, *, removable: bool, size: int | None = None) -> Geometry:

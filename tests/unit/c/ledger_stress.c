@@ -58,7 +58,7 @@ static void *read_on(void *unused)
 	uint64_t out[VNC_LEDGER_WORDS], newest = 0;
 
 	while (!__atomic_load_n(&done, __ATOMIC_ACQUIRE)) {
-		vnc_ledger_read(shared, out);
+		vnc_ledger_read(VNC_COHERENT, shared, out);
 		check_whole(out);
 		CHECK(out[0] >= newest);
 		newest = out[0];
@@ -72,7 +72,7 @@ static void threads(uint32_t count)
 	struct vnc_ledger l;
 	pthread_t reader[2];
 
-	vnc_ledger_open(&l, shared);
+	vnc_ledger_open(&l, VNC_COHERENT, shared);
 	for (int n = 0; n < 2; n++)
 		pthread_create(&reader[n], NULL, read_on, NULL);
 	while (count--) {
@@ -98,14 +98,14 @@ static void kills(uint32_t count)
 		if (!child) {
 			struct vnc_ledger l;
 
-			for (vnc_ledger_open(&l, shared);;)
+			for (vnc_ledger_open(&l, VNC_COHERENT, shared);;)
 				flip(&l);
 		}
 		pause.tv_nsec = below(&random_state, 600000);
 		nanosleep(&pause, NULL);
 		kill(child, SIGKILL);
 		CHECK(waitpid(child, NULL, 0) == child);
-		vnc_ledger_read(shared, out);
+		vnc_ledger_read(VNC_COHERENT, shared, out);
 		check_whole(out);
 		CHECK(out[0] >= before);
 		before = out[0];
@@ -124,7 +124,7 @@ static void steps(uint32_t count)
 	if (!child) {
 		struct vnc_ledger l;
 
-		vnc_ledger_open(&l, shared);
+		vnc_ledger_open(&l, VNC_COHERENT, shared);
 		ptrace(PTRACE_TRACEME, 0, NULL, NULL);
 		raise(SIGSTOP);
 		while (count--)
@@ -137,7 +137,7 @@ static void steps(uint32_t count)
 		CHECK(waitpid(child, &status, 0) == child);
 		if (!WIFSTOPPED(status))
 			break;
-		vnc_ledger_read(shared, out);
+		vnc_ledger_read(VNC_COHERENT, shared, out);
 		check_whole(out);
 		CHECK(out[0] == last || out[0] == last + 1);
 		last = out[0];

@@ -26,7 +26,7 @@ int main(void)
 	p.stats = stats;
 	p.kick_fd = eventfd(0, EFD_NONBLOCK);
 	p.attention_fd = eventfd(0, EFD_NONBLOCK);
-	vnc_ledger_open(&p.ledger, ledger);
+	vnc_ledger_open(&p.ledger, VNC_COHERENT, ledger);
 	CHECK(!vnc_pump_start(&p));
 	vnc_pump_command(&p, VNC_RUN);
 	usleep(50000);

@@ -1,0 +1,259 @@
+"""Windows in device memory: what holds of any window, and that the host lays them out and the card attaches.
+
+The devices are files (``fakeboard``, a mock); a new kind is one line in KINDS.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from fakeboard import MEMORY, PORTS, PREFETCHABLE, FakeBoard
+
+from vnetcard import layout as L
+from vnetcard.errors import ConfigError, LayoutMismatch, WindowNotReady, WindowUnavailable
+from vnetcard.geometry import Geometry
+from vnetcard.testing import WINDOW_CHECKS, OpenWindow
+from vnetcard.window import Window, open_window, read_window
+
+SIZE = 64 << 10
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A device: the URL of its memory, and the file that is that memory."""
+
+    url: str
+    memory: Path
+
+    def open(self, side: int, options: str = "", queue_bytes: int | None = None) -> Window:
+        return open_window(self.url + options, side=side, queue_bytes=queue_bytes)
+
+
+def _pci(board: FakeBoard) -> Place:
+    return Place("pci:auto", board.ivshmem(size=SIZE) / "resource2")
+
+
+KINDS: dict[str, Callable[[FakeBoard], Place]] = {"pci": _pci}
+
+
+@pytest.fixture
+def board(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeBoard:
+    monkeypatch.setenv("VNETCARD_SYSROOT", str(tmp_path))
+    return FakeBoard(tmp_path)
+
+
+@pytest.fixture(params=sorted(KINDS))
+def place(request: pytest.FixtureRequest, board: FakeBoard) -> Iterator[Place]:
+    return KINDS[request.param](board)
+
+
+@pytest.mark.parametrize("check", WINDOW_CHECKS, ids=lambda check: check.__name__)
+def test_window_keeps_its_promise(place: Place, check: Callable[[OpenWindow], None]) -> None:
+    place.open(L.HOST).close()  # else a check that begins with the card has nothing to attach to
+    check(place.open)
+
+
+def test_card_waits_until_the_host_has_laid_the_window_out(place: Place) -> None:
+    with pytest.raises(WindowNotReady, match=r"no vnetcard window.*waiting for the host"):
+        place.open(L.CARD)
+    with contextlib.closing(place.open(L.HOST)) as host, contextlib.closing(place.open(L.CARD)) as card:
+        assert card.geometry == host.geometry
+        assert host.geometry.window_bytes == SIZE
+
+
+def test_card_never_writes_where_there_is_no_window(place: Place) -> None:
+    content = os.urandom(SIZE)
+    place.memory.write_bytes(content)
+    with pytest.raises(WindowNotReady):
+        place.open(L.CARD)
+    assert place.memory.read_bytes() == content
+
+
+def test_window_stays_when_all_have_gone_and_is_used_again(place: Place) -> None:
+    with contextlib.closing(place.open(L.HOST)) as host:
+        first = host.geometry
+    with contextlib.closing(place.open(L.HOST)) as host:
+        assert host.geometry == first
+        assert not host.notes
+
+
+def test_nobody_is_woken_by_device_memory(place: Place) -> None:
+    with contextlib.closing(place.open(L.HOST)) as host:
+        assert host.doorbell is False
+
+
+def test_foreign_contents_are_refused_and_unchanged_unless_told(place: Place) -> None:
+    content = os.urandom(SIZE)
+    place.memory.write_bytes(content)
+    with pytest.raises(LayoutMismatch, match=r"no vnetcard window here.*\?format"):
+        place.open(L.HOST)
+    assert place.memory.read_bytes() == content
+    with contextlib.closing(place.open(L.HOST, "?format")) as host:
+        assert any("laid out anew" in note for note in host.notes)
+        place.open(L.CARD).close()
+
+
+def test_damaged_window_is_laid_out_anew_and_it_is_said(place: Place) -> None:
+    place.open(L.HOST).close()
+    with place.memory.open("r+b") as file:
+        file.seek(L.SUPERBLOCK.offset("instance"))
+        file.write(b"\xaa\xaa")
+    with contextlib.closing(place.open(L.HOST)) as host:
+        assert any("damaged" in note for note in host.notes)
+
+
+def test_window_that_a_card_uses_is_not_laid_out_anew(place: Place) -> None:
+    place.open(L.HOST, queue_bytes=4096).close()
+    with contextlib.closing(place.open(L.CARD)) as card, _beating(card):
+        with pytest.raises(LayoutMismatch, match=r"queues of 8 KiB.*the card's agent is using it"):
+            place.open(L.HOST, queue_bytes=8192)
+        assert card.vanished() is None
+
+
+def test_card_notices_that_the_window_was_laid_out_anew(place: Place) -> None:
+    place.open(L.HOST, queue_bytes=4096).close()
+    with contextlib.closing(place.open(L.CARD)) as card, contextlib.closing(place.open(L.HOST, queue_bytes=8192)):
+        assert "anew" in (card.vanished() or "")
+
+
+def test_device_that_is_gone_is_said_to_be(place: Place) -> None:
+    with contextlib.closing(place.open(L.HOST)) as host:
+        place.memory.write_bytes(b"\xff" * SIZE)
+        assert "all ones" in (host.vanished() or "")
+    with pytest.raises(WindowUnavailable, match="all ones"):
+        place.open(L.HOST)
+
+
+def test_reading_disturbs_nobody(place: Place) -> None:
+    with contextlib.closing(place.open(L.HOST)) as host:
+        before = place.memory.read_bytes()
+        copy = read_window(place.url)
+        assert copy == before
+        assert Geometry.decode(copy, SIZE) == host.geometry
+        assert read_window(place.url, 100) == before[:100]
+
+
+def test_part_of_the_memory_can_be_asked_for(place: Place) -> None:
+    with contextlib.closing(place.open(L.HOST, "+32K")) as host:
+        assert host.geometry.window_bytes == 32 << 10
+        assert host.url == place.url
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ("+128K", "asked for 128 KiB.*has 64 KiB"),
+        ("+48K", "a power of two"),
+        ("+8K", "16 KiB or more"),
+        ("?fast", "no option 'fast'; known are"),
+    ],
+)
+def test_impossible_request_is_bad_input(place: Place, options: str, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        place.open(L.HOST, options)
+    assert place.memory.read_bytes() == bytes(SIZE)
+
+
+@contextlib.contextmanager
+def _beating(card: Window) -> Iterator[None]:
+    """A heartbeat, as the agent of ``card`` would show it."""
+    over = threading.Event()
+    at = L.side_offset(L.CARD) + L.SIDE_CONTROL.offset("heartbeat")
+
+    def beat() -> None:
+        while not over.wait(0.02):
+            card.memory.store32(at, card.memory.load32(at) + 1)
+
+    thread = threading.Thread(target=beat)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
+
+
+# --- PCI -----------------------------------------------------------------------------------------------
+
+
+def test_memory_decoding_is_on_while_a_window_is_open_and_then_as_before(board: FakeBoard) -> None:
+    switch = board.ivshmem(on=False) / "enable"
+    with contextlib.closing(open_window("pci:auto", side=L.HOST)):
+        assert switch.read_text().strip() == "1"
+    assert switch.read_text().strip() == "0"
+    with pytest.raises(WindowNotReady):
+        open_window("pci:auto+32K", side=L.CARD)
+    assert switch.read_text().strip() == "0"
+
+
+@pytest.mark.parametrize("url", ["pci:auto", "pci:0000:00:02.0", "pci:00:02.0", "pci:00:02.0/2", "pci:1af4:1110/2"])
+def test_card_is_found_by_every_name_of_it(board: FakeBoard, url: str) -> None:
+    function = board.ivshmem()
+    with contextlib.closing(open_window(url, side=L.HOST)) as window:
+        window.memory.store32(L.side_offset(L.HOST), 77)
+    assert (function / "resource2").read_bytes()[L.side_offset(L.HOST)] == 77
+
+
+def test_largest_bar_is_taken_of_a_card_that_is_not_known(board: FakeBoard) -> None:
+    path = board.function("0000:05:00.0", ids=(0x1234, 1), bars={0: (SIZE, MEMORY), 4: (2 * SIZE, PREFETCHABLE)})
+    open_window("pci:1234:0001", side=L.HOST).close()
+    assert any((path / "resource4").read_bytes())
+    assert not any((path / "resource0").read_bytes())
+
+
+def test_combining_map_is_preferred(board: FakeBoard) -> None:
+    function = board.ivshmem()
+    (function / "resource2_wc").unlink()
+    (function / "resource2_wc").write_bytes(bytes(SIZE))
+    open_window("pci:auto", side=L.HOST).close()
+    assert any((function / "resource2_wc").read_bytes())
+    assert not any((function / "resource2").read_bytes())
+
+
+def test_function_of_a_kernel_driver_is_refused_unless_forced(board: FakeBoard) -> None:
+    board.bind(board.ivshmem(), "uio_ivshmem")
+    with pytest.raises(WindowUnavailable, match=r"kernel driver uio_ivshmem: unbind it.*\?force"):
+        open_window("pci:auto", side=L.HOST)
+    open_window("pci:auto?force", side=L.HOST).close()
+
+
+def test_pulled_card_is_noticed(board: FakeBoard) -> None:
+    function = board.ivshmem()
+    with contextlib.closing(open_window("pci:auto", side=L.HOST)) as host:
+        function.rename(board.root / "pulled")
+        assert host.vanished() == "PCI function 0000:00:02.0 is gone"
+
+
+@pytest.mark.parametrize(
+    ("place", "error", "message"),
+    [
+        ("03:00.0", WindowUnavailable, "no PCI function 0000:03:00.0.*lspci"),
+        ("00:02.0/1", WindowUnavailable, r"no memory BAR 1; it has BAR 0 \(256 bytes\), BAR 2 \(64 KiB\)"),
+        ("00:02.0/0", ConfigError, "256 bytes of BAR 0.*power of two"),
+        ("00:02.0/7", ConfigError, "no BAR '7'; 0 to 5"),
+        ("00:03.0/0", WindowUnavailable, "no memory BAR 0; it has none"),
+        ("00:03.0", WindowUnavailable, "no memory BAR"),
+        ("dead:beef", WindowUnavailable, "no PCI function is dead:beef"),
+        ("slot three", ConfigError, "write pci:auto"),
+    ],
+)
+def test_wrong_card_or_bar_is_said(board: FakeBoard, place: str, error: type[Exception], message: str) -> None:
+    board.ivshmem()
+    board.function("0000:00:03.0", ids=(0x1234, 2), bars={0: (256, PORTS)})
+    with pytest.raises(error, match=message):
+        open_window(f"pci:{place}", side=L.HOST)
+
+
+def test_no_card_and_two_cards_are_said(board: FakeBoard) -> None:
+    with pytest.raises(WindowUnavailable, match=r"no card that is known.*lspci -nn"):
+        open_window("pci:auto", side=L.HOST)
+    board.ivshmem("0000:00:02.0")
+    board.ivshmem("0000:00:04.0")
+    with pytest.raises(ConfigError, match=r"2 such cards, 0000:00:02.0, 0000:00:04.0"):
+        open_window("pci:auto", side=L.HOST)

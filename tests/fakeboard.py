@@ -1,0 +1,50 @@
+"""A mock of a computer's devices: files that stand for /sys, /dev and /proc.  No hardware, no kernel, no PCIe.
+
+``VNETCARD_SYSROOT`` makes the windows look here.  A BAR is a plain file, so it forgives every access that a real one
+faults on; what the agents do to real BARs is tested in a virtual machine (tests/e2e).
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+MEMORY, PREFETCHABLE, PORTS = 0x40200, 0x14220C, 0x40101
+"""Flags of a BAR as the kernel shows them."""
+
+
+@dataclass(frozen=True, slots=True)
+class FakeBoard:
+    """A tree of files below ``root``."""
+
+    root: Path
+
+    def function(self, name: str, *, ids: tuple[int, int], bars: dict[int, tuple[int, int]], on: bool = True) -> Path:
+        """A PCI function with ``bars``: number to size and flags; a prefetchable one has a ``_wc`` file too."""
+        path = self.root / "sys/bus/pci/devices" / name
+        path.mkdir(parents=True)
+        (path / "vendor").write_text(f"{ids[0]:#06x}\n")
+        (path / "device").write_text(f"{ids[1]:#06x}\n")
+        (path / "enable").write_text(f"{int(on)}\n")
+        rows = []
+        for n in range(6):
+            size, flags = bars.get(n, (0, 0))
+            start = 0x80_0000_0000 + (n << 32) if size else 0
+            rows.append(f"{start:#018x} {start + size - 1 if size else 0:#018x} {flags:#018x}\n")
+            if size:
+                (path / f"resource{n}").write_bytes(bytes(size))
+            if flags == PREFETCHABLE:
+                os.link(path / f"resource{n}", path / f"resource{n}_wc")
+        (path / "resource").write_text("".join(rows))
+        return path
+
+    def ivshmem(self, name: str = "0000:00:02.0", size: int = 64 << 10, *, on: bool = True) -> Path:
+        """What QEMU's ivshmem-plain looks like from inside the virtual machine."""
+        return self.function(name, ids=(0x1AF4, 0x1110), bars={0: (256, MEMORY), 2: (size, PREFETCHABLE)}, on=on)
+
+    def bind(self, function: Path, driver: str) -> None:
+        """Let a kernel driver own ``function``."""
+        home = self.root / "sys/bus/pci/drivers" / driver
+        home.mkdir(parents=True)
+        (function / "driver").symlink_to(home)

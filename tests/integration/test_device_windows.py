@@ -1,0 +1,112 @@
+"""Agents over device memory: the host lays the BAR out, the card waits for it, and both survive what happens to it.
+
+The BAR is a file (``fakeboard``, a mock); real ones are in tests/e2e.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from fakeboard import FakeBoard
+from ledger import assert_books_balance
+from needs import need
+from programs import FPGA, LIMIT, VNETCARD, run, started
+from traffic import V4
+
+from vnetcard import layout as L
+from vnetcard.lab import Lab
+from vnetcard.pingsuite import Target, run_suite
+
+pytestmark = pytest.mark.root
+
+
+@pytest.fixture
+def board(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeBoard:
+    monkeypatch.setenv("VNETCARD_SYSROOT", str(tmp_path))
+    return FakeBoard(tmp_path)
+
+
+@pytest.fixture
+def lab(board: FakeBoard) -> Iterator[Lab]:
+    for tool in ("ip", "ping"):
+        need(tool)
+    board.ivshmem(size=1 << 20, on=False)
+    with Lab("device", window="pci:auto") as lab:
+        yield lab
+
+
+def ping_both_ways(lab: Lab) -> None:
+    targets = [Target(V4[1 - side], lab.namespaces[side], L.DIRECTIONS[side]) for side in (L.HOST, L.CARD)]
+    results = run_suite(targets, count=3, timeout=20.0)
+    assert all(result.ok for result in results), [result for result in results if not result.ok]
+
+
+def test_every_size_crosses_a_bar_and_the_books_balance(lab: Lab) -> None:
+    lab.start(L.HOST)
+    lab.start(L.CARD)
+    lab.wait_up()
+    ping_both_ways(lab)
+    assert_books_balance(lab)
+    assert lab.status(L.HOST)["link"]["wake"] == "this window's memory cannot be slept on"
+
+
+def test_killed_agents_find_their_window_again(lab: Lab) -> None:
+    lab.start(L.HOST)
+    lab.start(L.CARD)
+    for side in (L.HOST, L.CARD, L.HOST, L.CARD):
+        lab.wait_up()
+        lab.stop(side, 9)
+        lab.start(side)
+    lab.wait_up()
+    ping_both_ways(lab)
+
+
+def test_card_waits_for_the_host_and_says_so(board: FakeBoard, netns_pair: tuple[str, str]) -> None:
+    board.ivshmem()
+    with started([*FPGA, "--window", "pci:auto", "--netns", netns_pair[1]]) as card:
+        assert card.stderr is not None
+        assert card.stdout is not None
+        assert "waiting for the host's agent to lay the window out" in card.stderr.readline()
+        with Lab("device-host", window="pci:auto") as lab:
+            lab.start(L.HOST)
+            assert " ready: " in card.stdout.readline()
+            lab.wait_for(L.HOST, "run")
+    assert card.wait(LIMIT) == 0
+
+
+def test_card_that_waits_ends_cleanly(board: FakeBoard, netns_pair: tuple[str, str]) -> None:
+    board.ivshmem()
+    with started([*FPGA, "--window", "pci:auto", "--netns", netns_pair[1]]) as card:
+        assert card.stderr is not None
+        card.stderr.readline()
+        card.terminate()
+        assert card.wait(LIMIT) == 0
+
+
+def test_pulled_card_comes_back(lab: Lab, board: FakeBoard) -> None:
+    lab.start(L.HOST)
+    lab.start(L.CARD)
+    lab.wait_up()
+    function = board.root / "sys/bus/pci/devices/0000:00:02.0"
+    function.rename(board.root / "pulled")
+    for side in (L.HOST, L.CARD):
+        lab.wait_for(side, "gone")
+    with (board.root / "pulled" / "resource2").open("r+b") as memory:
+        memory.write(bytes(1 << 20))  # it lost its power
+    (board.root / "pulled").rename(function)
+    lab.wait_up()
+    ping_both_ways(lab)
+
+
+@pytest.mark.parametrize(
+    ("place", "what"),
+    [("pci:auto", "no card that is known"), ("pci:77:00.0", "no PCI function 0000:77:00.0"), ("pci:x", "pci:auto")],
+)
+def test_wrong_card_is_one_line_and_status_2(board: FakeBoard, place: str, what: str) -> None:
+    for command in ([*FPGA, "--window", place], [*VNETCARD, "info", place]):
+        outcome = run(command)
+        assert outcome.status == 2
+        assert what in outcome.stderr
+        assert len(outcome.stderr.splitlines()) == 1

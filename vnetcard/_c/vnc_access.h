@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: MIT */
+/**
+ * DOC: the one place where words of a window are touched.
+ *
+ * Two domains.  COHERENT memory is ordinary RAM that both sides cache (POSIX shm, files).  DEVICE memory
+ * lies behind PCIe (a BAR), or is mapped uncached.  Its rules, which hold for every access below:
+ *
+ *   - 4 or 8 bytes, naturally aligned: ARM64 faults on anything else in Device-nGnRE memory
+ *   - never memset (`dc zva` faults) nor memcpy (unaligned tails; `rep movsb` on x86 moves single bytes)
+ *   - never a system call that reads or writes there (readv, writev: the kernel copies as it likes)
+ *   - no read that can be avoided: it waits 1-2 us for an answer from the far end
+ *
+ * Ordering is vnc_barrier.h's business.
+ */
+#ifndef VNC_ACCESS_H
+#define VNC_ACCESS_H
+#include <stdint.h>
+
+enum vnc_domain { VNC_COHERENT = 0, VNC_DEVICE = 1 };
+
+static inline uint32_t vnc_get32(enum vnc_domain domain, const uint32_t *at)
+{
+	(void)domain;
+	return __atomic_load_n(at, __ATOMIC_RELAXED);
+}
+
+static inline uint64_t vnc_get64(enum vnc_domain domain, const uint64_t *at)
+{
+	(void)domain;
+	return __atomic_load_n(at, __ATOMIC_RELAXED);
+}
+
+static inline void vnc_put32(enum vnc_domain domain, uint32_t *at, uint32_t value)
+{
+	(void)domain;
+	__atomic_store_n(at, value, __ATOMIC_RELAXED);
+}
+
+static inline void vnc_put64(enum vnc_domain domain, uint64_t *at, uint64_t value)
+{
+	(void)domain;
+	__atomic_store_n(at, value, __ATOMIC_RELAXED);
+}
+
+#endif
