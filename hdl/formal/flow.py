@@ -22,9 +22,9 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Container, Iterable, Iterator
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -76,13 +76,13 @@ class Bug:
 
 @dataclass(frozen=True, slots=True)
 class Proof:
-    """What is proved: the module ``prove_NAME``; with ``abstract_fifo``, the FIFOs in it are ``fifo_model.sv``."""
+    """What is proved: the module ``prove_NAME``; ``models`` says which file of the RTL another one stands for."""
 
     name: str
     depth: int
     reach: int
     bugs: tuple[Bug, ...]
-    abstract_fifo: bool = False
+    models: Mapping[str, str] = field(default_factory=dict)
     slow: frozenset[str] = frozenset()
     """Properties whose induction takes z3 longer than some seconds."""
 
@@ -143,7 +143,7 @@ def sources(proof: Proof) -> list[str]:
         raise FormalError(f"{RTL} has no files.f: VNETCARD_RTL must name a folder of RTL")
     lines = (RTL / "files.f").read_text().splitlines()
     files = [line for line in lines if line and not line.startswith("//")]
-    return ["fifo_model.sv" if proof.abstract_fifo and file == "vnc_fifo.sv" else file for file in files]
+    return [proof.models.get(file, file) for file in files]
 
 
 class Model:

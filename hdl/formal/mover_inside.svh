@@ -172,6 +172,7 @@
       i_start: assert (!starting || (c_target == '0 && c_offered == '0 && n_burst == '0 && n_writes_q == '0 &&
         !dut.plan_valid && !dut.i_writer.asked_q && !dut.i_goal.due_q && n_bells == '0 && !dut.i_prod_doorbell.differ_q && !dut.i_prod_doorbell.judge_q &&
         !dut.i_cons_doorbell.differ_q && !dut.i_cons_doorbell.judge_q));
+      i_good: assert (good_q || (!run && !starting && dut.i_prod_word.state_q == '0 && dut.i_cons_word.state_q == '0));
       i_off: assert (!off || (dut.i_prod_word.state_q == '0 && dut.i_cons_word.state_q == '0 && n_reads_q == '0 && n_writes_q == '0));
     end
   end

@@ -141,6 +141,7 @@ SIDE_MOVER = Proof(
             "if (copied) done_q <= bell_i;",
             "a_done_is_the_bell_before_the_read",
         ),
+        Bug("vnc_side_mover.sv", "(state_q == Off && config_ok_i)", "state_q == Off", "a_leaves_off_only_when_it_may"),
     ),
 )
 
@@ -174,11 +175,33 @@ AXIL_REGS = Proof(
     ),
 )
 
+ENGINE = Proof(
+    name="engine",
+    depth=2,
+    reach=12,
+    models={"vnc_mover.sv": "mover_model.sv", "vnc_side_mover.sv": "side_mover_model.sv"},
+    bugs=(
+        Bug("vnc_engine.sv", "side[1].off && !both_q;", "side[1].off;", "a_configuration_stands_still_while_in_use"),
+        Bug(
+            "vnc_engine.sv",
+            "always_ff @(posedge clk_i) both_q <= rst_ni && enable == 2'b11;",
+            "assign both_q = enable == 2'b11;",
+            "a_masks_are_those_of_the_configuration",
+        ),
+        Bug(
+            "vnc_engine.sv",
+            "assign sides_off = side[0].off && side[1].off",
+            "assign sides_off = side[0].off",
+            "a_reads_inside_the_window",
+        ),
+    ),
+)
+
 MOVER = Proof(
     name="mover",
     depth=1,
     reach=24,
-    abstract_fifo=True,
+    models={"vnc_fifo.sv": "fifo_model.sv"},
     slow=frozenset(
         {
             "a_acknowledged_behind_written",
@@ -219,7 +242,13 @@ MOVER = Proof(
             "ar_offset_o <= (burst_i.index",
             "a_reads_follow_the_ring",
         ),
+        Bug(
+            "vnc_mover.sv",
+            "&& config_ok_i && side_up_i;",
+            "&& side_up_i;",
+            "a_asks_only_if_begun_with_a_good_configuration",
+        ),
     ),
 )
 
-PROOFS = (FIFO, ADDRESS, CONFIG, READ_PORT, WRITE_PORT, SIDE_MOVER, AXIL_REGS, MOVER)
+PROOFS = (FIFO, ADDRESS, CONFIG, READ_PORT, WRITE_PORT, SIDE_MOVER, AXIL_REGS, ENGINE, MOVER)

@@ -107,6 +107,7 @@ module prove_mover (
   logic [31:0]      g_ar_q, g_aw_q, g_w_q, g_ack_q;
   logic             torn_q;            // a write failed: what comes after is not counted
   logic [2:0]       failed_q;          // cycles since something failed, up to 7
+  logic             good_q;            // as it left Off the configuration was good, and both side blocks there
   logic             some_rung_q;       // some_i was rung since Off, or is the start
   logic [31:0]      target, consumed;
   logic [31:0]      ring;
@@ -152,6 +153,8 @@ module prove_mover (
       cons_open_q <= (cons_open_q || (cons_word_valid && cons_word_ready_i)) && !cons_word_done_i;
     end
   end
+
+  always_ff @(posedge clk_i) if (off) good_q <= config_ok_i && side_up_i;
 
   always_ff @(posedge clk_i) begin
     if (!rst_ni || off) begin
@@ -239,7 +242,10 @@ module prove_mover (
 
       // Off means: nothing is on its way.
       a_off_means_quiet: assert (!off || (n_reads_q == '0 && n_writes_q == '0 && !prod_open_q && !cons_open_q &&
-        !ar_valid && !aw_valid && !w_valid && !prod_word_valid && !cons_word_valid));
+        !ar_valid && !aw_valid && !w_valid && !prod_word_valid && !cons_word_valid &&
+        !dut.prod_look_busy && !dut.cons_look_busy));
+      a_asks_only_if_begun_with_a_good_configuration: assert (good_q || (!ar_valid && !aw_valid && !prod_word_valid &&
+        !cons_word_valid && !prod_look_valid && !cons_look_valid));
       i_run: assert (run == (dut.state_q == 3'd2));
       a_failure_ends_run: assert (failed_q < 3'd4 || !run);
 
@@ -261,6 +267,7 @@ module prove_mover (
         a_nothing_new_out_of_run: assert ($past(run || off) ||
           ((run || (!ar_valid && !aw_valid)) && (!prod_word_valid || $past(prod_word_valid)) &&
            (!cons_word_valid || $past(cons_word_valid))));
+        a_leaves_off_only_when_enabled: assert (!$past(off && (!enable_i || reset_i)) || off);
         a_run_only_when_enabled: assert (!run || $past(enable_i));
         a_reset_leaves_run: assert (!$past(reset_i && !off) || drain || off);
       end

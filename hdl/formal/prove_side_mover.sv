@@ -144,6 +144,7 @@ module side_mover_checks #(
       a_off_means_quiet: assert (!side.off || (!ar_valid && !aw_valid && r_left_q == '0 && !w_open_q));
       a_idle_means_the_last_bell_was_copied: assert (!idle || dut.pending_q || bell_valid || side.done == bell);
       if ($past(rst_n)) begin
+        a_leaves_off_only_when_it_may: assert (!$past(side.off && (!enable || reset || !config_ok)) || side.off);
         a_requests_stand_still: assert (
           (!$past(ar_valid && !ar_ready) || (ar_valid && $stable(ar_offset) && $stable(ar_len))) &&
           (!$past(aw_valid && !aw_ready) || (aw_valid && $stable(aw_offset) && $stable(aw_len))));

@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: MIT
+//
+// side_mover_model: stands for vnc_side_mover in the proof of the engine: a read or a write in any cycle, and no more
+// promises than prove_side_mover proves.
+//
+//   Off ---- enabled, windows good, no reset ----> anything ---- nothing outstanding ----> Off
+//
+// It asks only out of Off, for one thing at a time; Off means nothing outstanding.
+
+module vnc_side_mover #(
+  parameter int unsigned DataW  = 64,
+  parameter int unsigned Offset = 0
+) (
+  input  logic               clk_i,
+  input  logic               rst_ni,
+  input  logic               enable_i,
+  input  logic               reset_i,
+  input  logic               config_ok_i,
+  input  logic [63:0]        src_base_i,
+  input  logic [29:0]        src_window_mask_i,
+  input  logic [63:0]        dst_base_i,
+  input  logic [29:0]        dst_window_mask_i,
+  input  logic               bell_valid_i,
+  input  logic [31:0]        bell_i,
+  output vnc_status_pkg::side_t side_o,
+  output logic               up_o,
+  output logic               done_event_o,
+  output logic               error_event_o,
+  input  logic               src_read_stuck_i,
+  input  logic               dst_write_stuck_i,
+  output logic               ar_valid_o,
+  input  logic               ar_ready_i,
+  output logic [29:0]        ar_offset_o,
+  output logic [7:0]         ar_len_o,
+  input  logic               r_valid_i,
+  input  logic [DataW-1:0]   r_data_i,
+  input  logic               r_error_i,
+  input  logic               r_last_i,
+  output logic               aw_valid_o,
+  input  logic               aw_ready_i,
+  output logic [29:0]        aw_offset_o,
+  output logic [7:0]         aw_len_o,
+  input  logic               w_ready_i,
+  output logic [DataW-1:0]   w_data_o,
+  output logic [DataW/8-1:0] w_strb_o,
+  output logic               w_last_o,
+  input  logic               b_valid_i,
+  input  logic               b_error_i
+);
+  // Nets that nobody drives: anything in any cycle (a variable would be one value for ever).
+  wire                                    leave_chance, rest_chance, ar_chance, aw_chance, any_up;
+  wire [1:0][29:0]                        any_offset;
+  wire [$bits(vnc_status_pkg::side_t)-2:0] any_state;
+
+  logic       off_q;
+  logic [1:0] away_q, taken;  // read, write
+
+  assign ar_valid_o = ar_chance && !off_q && away_q == '0;
+  assign aw_valid_o = aw_chance && !off_q && away_q == '0 && !ar_valid_o;
+  assign taken      = {aw_valid_o && aw_ready_i, ar_valid_o && ar_ready_i};
+
+  always_ff @(posedge clk_i) begin
+    if (!rst_ni) away_q <= '0;
+    else away_q <= (away_q | taken) & ~{b_valid_i, r_valid_i && r_last_i};
+    if (!rst_ni) off_q <= 1'b1;
+    else if (off_q) off_q <= !(leave_chance && enable_i && !reset_i && config_ok_i);
+    else off_q <= rest_chance && (away_q | taken) == '0;
+  end
+
+  assign side_o = {off_q, any_state};
+  assign up_o   = any_up;
+  assign {aw_offset_o, ar_offset_o} = any_offset;
+endmodule
