@@ -43,6 +43,43 @@ class FakeBoard:
         """What QEMU's ivshmem-plain looks like from inside the virtual machine."""
         return self.function(name, ids=(0x1AF4, 0x1110), bars={0: (256, MEMORY), 2: (size, PREFETCHABLE)}, on=on)
 
+    def physical(self, *, start: int, size: int, ram: tuple[int, int] = (0x1000, 0x0FFF_FFFF)) -> Path:
+        """/dev/mem with ``size`` bytes at ``start``, and /proc/iomem with the kernel's own ``ram``."""
+        path = self._file("dev/mem")
+        path.write_bytes(b"")
+        os.truncate(path, start + size)  # a hole up to there
+        self._file("proc/iomem").write_text(
+            f"{ram[0]:08x}-{ram[1]:08x} : System RAM\n  01000000-02209987 : Kernel code\n"
+        )
+        return path
+
+    def reserved(self, node: str, *, start: int, size: int, no_map: bool = True) -> Path:
+        """A node of the device tree's reserved memory."""
+        path = self.root / "proc/device-tree/reserved-memory" / node
+        path.mkdir(parents=True)
+        for kind in ("address", "size"):
+            (path.parent / f"#{kind}-cells").write_bytes((2).to_bytes(4, "big"))
+        (path / "reg").write_bytes(start.to_bytes(8, "big") + size.to_bytes(8, "big"))
+        if no_map:
+            (path / "no-map").write_bytes(b"")
+        return path
+
+    def uio(self, number: int, name: str, *, size: int, offset: int = 0) -> Path:
+        """/dev/uioN with one map."""
+        folder = self.root / f"sys/class/uio/uio{number}"
+        (folder / "maps/map0").mkdir(parents=True)
+        (folder / "name").write_text(f"{name}\n")
+        (folder / "maps/map0/size").write_text(f"{size:#x}\n")
+        (folder / "maps/map0/offset").write_text(f"{offset:#x}\n")
+        path = self._file(f"dev/uio{number}")
+        path.write_bytes(bytes(size))
+        return path
+
+    def _file(self, name: str) -> Path:
+        path = self.root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return path
+
     def bind(self, function: Path, driver: str) -> None:
         """Let a kernel driver own ``function``."""
         home = self.root / "sys/bus/pci/drivers" / driver

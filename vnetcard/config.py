@@ -77,7 +77,7 @@ def parser(side: int) -> argparse.ArgumentParser:
     p.add_argument(
         "--window",
         metavar="URL",
-        help="memory: shm:NAME[+SIZE], file:PATH[+SIZE], pci:auto, pci:BDF/BAR, sim:NAME (shm:vnetcard0)",
+        help="memory: shm:NAME[+SIZE], file:PATH[+SIZE], pci:auto, pci:BDF/BAR, mem:, uio:, sim:NAME (shm:vnetcard0)",
     )
     p.add_argument("--port", metavar="KIND[:NAME]", help="where packets enter and leave (tun)")
     p.add_argument("--name", metavar="NAME", help="name of the interface (tun0)")

@@ -22,14 +22,25 @@ from vnetcard.testing import WINDOW_CHECKS, OpenWindow
 from vnetcard.window import Window, open_window, read_window
 
 SIZE = 64 << 10
+ADDRESS = 0x3000_0000
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A device: the URL of its memory, and the file that is that memory."""
+    """A device: the URL of its memory, and the file in which that memory begins at ``start``."""
 
     url: str
-    memory: Path
+    file: Path
+    start: int = 0
+
+    @property
+    def content(self) -> bytes:
+        with self.file.open("rb") as file:
+            return os.pread(file.fileno(), SIZE, self.start)
+
+    def fill(self, content: bytes, offset: int = 0) -> None:
+        with self.file.open("r+b") as file:
+            os.pwrite(file.fileno(), content, self.start + offset)
 
     def open(self, side: int, options: str = "", queue_bytes: int | None = None) -> Window:
         return open_window(self.url + options, side=side, queue_bytes=queue_bytes)
@@ -39,7 +50,16 @@ def _pci(board: FakeBoard) -> Place:
     return Place("pci:auto", board.ivshmem(size=SIZE) / "resource2")
 
 
-KINDS: dict[str, Callable[[FakeBoard], Place]] = {"pci": _pci}
+def _mem(board: FakeBoard) -> Place:
+    board.reserved(f"vnetcard@{ADDRESS:x}", start=ADDRESS, size=SIZE)
+    return Place("mem:vnetcard", board.physical(start=ADDRESS, size=SIZE), ADDRESS)
+
+
+def _uio(board: FakeBoard) -> Place:
+    return Place("uio:shared-memory", board.uio(0, "shared-memory", size=SIZE))
+
+
+KINDS: dict[str, Callable[[FakeBoard], Place]] = {"mem": _mem, "pci": _pci, "uio": _uio}
 
 
 @pytest.fixture
@@ -69,10 +89,10 @@ def test_card_waits_until_the_host_has_laid_the_window_out(place: Place) -> None
 
 def test_card_never_writes_where_there_is_no_window(place: Place) -> None:
     content = os.urandom(SIZE)
-    place.memory.write_bytes(content)
+    place.fill(content)
     with pytest.raises(WindowNotReady):
         place.open(L.CARD)
-    assert place.memory.read_bytes() == content
+    assert place.content == content
 
 
 def test_window_stays_when_all_have_gone_and_is_used_again(place: Place) -> None:
@@ -90,10 +110,10 @@ def test_nobody_is_woken_by_device_memory(place: Place) -> None:
 
 def test_foreign_contents_are_refused_and_unchanged_unless_told(place: Place) -> None:
     content = os.urandom(SIZE)
-    place.memory.write_bytes(content)
+    place.fill(content)
     with pytest.raises(LayoutMismatch, match=r"no vnetcard window here.*\?format"):
         place.open(L.HOST)
-    assert place.memory.read_bytes() == content
+    assert place.content == content
     with contextlib.closing(place.open(L.HOST, "?format")) as host:
         assert any("laid out anew" in note for note in host.notes)
         place.open(L.CARD).close()
@@ -101,9 +121,7 @@ def test_foreign_contents_are_refused_and_unchanged_unless_told(place: Place) ->
 
 def test_damaged_window_is_laid_out_anew_and_it_is_said(place: Place) -> None:
     place.open(L.HOST).close()
-    with place.memory.open("r+b") as file:
-        file.seek(L.SUPERBLOCK.offset("instance"))
-        file.write(b"\xaa\xaa")
+    place.fill(b"\xaa\xaa", L.SUPERBLOCK.offset("instance"))
     with contextlib.closing(place.open(L.HOST)) as host:
         assert any("damaged" in note for note in host.notes)
 
@@ -124,7 +142,7 @@ def test_card_notices_that_the_window_was_laid_out_anew(place: Place) -> None:
 
 def test_device_that_is_gone_is_said_to_be(place: Place) -> None:
     with contextlib.closing(place.open(L.HOST)) as host:
-        place.memory.write_bytes(b"\xff" * SIZE)
+        place.fill(b"\xff" * SIZE)
         assert "all ones" in (host.vanished() or "")
     with pytest.raises(WindowUnavailable, match="all ones"):
         place.open(L.HOST)
@@ -132,7 +150,7 @@ def test_device_that_is_gone_is_said_to_be(place: Place) -> None:
 
 def test_reading_disturbs_nobody(place: Place) -> None:
     with contextlib.closing(place.open(L.HOST)) as host:
-        before = place.memory.read_bytes()
+        before = place.content
         copy = read_window(place.url)
         assert copy == before
         assert Geometry.decode(copy, SIZE) == host.geometry
@@ -157,7 +175,7 @@ def test_part_of_the_memory_can_be_asked_for(place: Place) -> None:
 def test_impossible_request_is_bad_input(place: Place, options: str, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         place.open(L.HOST, options)
-    assert place.memory.read_bytes() == bytes(SIZE)
+    assert place.content == bytes(SIZE)
 
 
 @contextlib.contextmanager
@@ -257,3 +275,76 @@ def test_no_card_and_two_cards_are_said(board: FakeBoard) -> None:
     board.ivshmem("0000:00:04.0")
     with pytest.raises(ConfigError, match=r"2 such cards, 0000:00:02.0, 0000:00:04.0"):
         open_window("pci:auto", side=L.HOST)
+
+
+# --- physical memory -----------------------------------------------------------------------------------
+
+
+def test_physical_memory_is_found_by_its_address(board: FakeBoard) -> None:
+    file = board.physical(start=ADDRESS, size=SIZE)
+    with contextlib.closing(open_window(f"mem:{ADDRESS:#x}+64K", side=L.HOST)) as window:
+        assert window.url == f"mem:{ADDRESS:#x}"
+    assert Place("", file, ADDRESS).content[:8] == b"VNETCRD1"
+
+
+@pytest.mark.parametrize(
+    ("place", "error", "message"),
+    [
+        ("0x30000000", ConfigError, r"needs a size: write mem:0x30000000\+SIZE"),
+        ("0x30000800+64K", ConfigError, "not the start of a page"),
+        ("0xfff0000+64K", WindowUnavailable, r"System RAM \(00001000-0fffffff\).*reserve"),
+        ("0x30000000+48K", ConfigError, "a power of two"),
+        ("cma", WindowUnavailable, "no property no-map"),
+        ("odd", WindowUnavailable, "reg of .* is too short"),
+        ("nothing", WindowUnavailable, "no reserved memory 'nothing'.*there is cma, odd"),
+    ],
+)
+def test_wrong_physical_memory_is_said(board: FakeBoard, place: str, error: type[Exception], message: str) -> None:
+    board.physical(start=ADDRESS, size=SIZE)
+    board.reserved("cma", start=ADDRESS, size=SIZE, no_map=False)
+    (board.reserved("odd", start=ADDRESS, size=SIZE) / "reg").write_bytes(b"short")
+    with pytest.raises(error, match=message):
+        open_window(f"mem:{place}", side=L.HOST)
+
+
+def test_two_places_of_physical_memory_are_two_windows(board: FakeBoard) -> None:
+    board.physical(start=ADDRESS, size=2 * SIZE)
+    urls = [f"mem:{ADDRESS:#x}+64K", f"mem:{ADDRESS + SIZE:#x}+64K"]
+    with contextlib.closing(open_window(urls[0], side=L.HOST)), contextlib.closing(open_window(urls[1], side=L.HOST)):
+        pass
+
+
+# --- UIO -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("place", ["0", "uio0", "shared", "shared/0"])
+def test_uio_map_is_found_by_every_name_of_it(board: FakeBoard, place: str) -> None:
+    file = board.uio(0, "shared", size=SIZE)
+    open_window(f"uio:{place}", side=L.HOST).close()
+    assert file.read_bytes()[:8] == b"VNETCRD1"
+
+
+@pytest.mark.parametrize(
+    ("place", "error", "message"),
+    [
+        ("5", WindowUnavailable, r"no UIO device '5'; there is uio0 \(shared\)"),
+        ("shared/1", WindowUnavailable, r"no map 1; it has 0 \(64 KiB\)"),
+        ("shared/x", ConfigError, "a map is a number"),
+        ("twin", ConfigError, "uio1, uio2 have that name"),
+        ("uio3", WindowUnavailable, "does not start at a page"),
+    ],
+)
+def test_wrong_uio_map_is_said(board: FakeBoard, place: str, error: type[Exception], message: str) -> None:
+    board.uio(0, "shared", size=SIZE)
+    board.uio(1, "twin", size=SIZE)
+    board.uio(2, "twin", size=SIZE)
+    board.uio(3, "crooked", size=SIZE, offset=64)
+    with pytest.raises(error, match=message):
+        open_window(f"uio:{place}", side=L.HOST)
+
+
+def test_uio_device_that_went_is_noticed(board: FakeBoard) -> None:
+    board.uio(0, "shared", size=SIZE)
+    with contextlib.closing(open_window("uio:shared", side=L.HOST)) as window:
+        (board.root / "sys/class/uio/uio0").rename(board.root / "gone")
+        assert window.vanished() == "UIO device uio0 is gone"

@@ -28,7 +28,12 @@ PLACES: dict[str, Callable[[Path], tuple[str, Path]]] = {
     "shm": lambda tmp: (name := f"vnc-contract-{uuid.uuid4().hex[:12]}") and (f"shm:{name}", Path("/dev/shm", name)),
 }
 """Kind to a new URL of it, and the file behind it."""
-ELSEWHERE = {"pci": "test_device_window_contract.py", "sim": "test_sim_window_contract.py"}
+ELSEWHERE = {
+    "mem": "test_device_window_contract.py",
+    "pci": "test_device_window_contract.py",
+    "sim": "test_sim_window_contract.py",
+    "uio": "test_device_window_contract.py",
+}
 """Kinds with another contract: the memory is a device's, or each side has one of its own; agents make neither."""
 
 

@@ -12,7 +12,7 @@ import pytest
 from fakeboard import FakeBoard
 from ledger import assert_books_balance
 from needs import need
-from programs import FPGA, LIMIT, VNETCARD, run, started
+from programs import FPGA, LIMIT, VNETCARD, as_nobody, home_of_nobody, run, started
 from traffic import V4
 
 from vnetcard import layout as L
@@ -98,6 +98,19 @@ def test_pulled_card_comes_back(lab: Lab, board: FakeBoard) -> None:
     (board.root / "pulled").rename(function)
     lab.wait_up()
     ping_both_ways(lab)
+
+
+def test_memory_that_is_not_ours_is_one_line_and_status_2() -> None:
+    with home_of_nobody() as home:
+        function = FakeBoard(home).ivshmem()
+        for name in ("resource2", "resource2_wc"):
+            (function / name).chmod(0o600)
+        outcome = run(as_nobody([*FPGA, "--window", "pci:auto"]), env={"VNETCARD_SYSROOT": str(home)})
+    assert outcome.status == 2
+    assert "no permission for" in outcome.stderr
+    assert "resource2" in outcome.stderr
+    assert "udev rule" in outcome.stderr
+    assert len(outcome.stderr.splitlines()) == 1
 
 
 @pytest.mark.parametrize(

@@ -18,9 +18,11 @@ if TYPE_CHECKING:
 
 BACKENDS = {
     "file": "vnetcard.window.file",
+    "mem": "vnetcard.window.mem",
     "pci": "vnetcard.window.pci",
     "shm": "vnetcard.window.shm",
     "sim": "vnetcard.window.sim",
+    "uio": "vnetcard.window.uio",
 }
 """Kind to module; a module offers ``open_window(request) -> Window`` and ``read_window(place) -> bytes``."""
 
@@ -114,7 +116,8 @@ def open_window(url: str, *, side: int, queue_bytes: int | None = None) -> Windo
 def read_window(url: str, limit: int | None = None) -> bytes:
     """A copy of the window's first ``limit`` bytes (default all), read without creating or locking anything."""
     parsed = WindowUrl.parse(url)
-    copy: bytes = import_module(BACKENDS[parsed.kind]).read_window(parsed.place, limit)
+    limits = [size for size in (parsed.size, limit) if size is not None]
+    copy: bytes = import_module(BACKENDS[parsed.kind]).read_window(parsed.place, min(limits, default=None))
     return copy
 
 

@@ -8,6 +8,7 @@ is opened anew.
 from __future__ import annotations
 
 import contextlib
+import errno
 import mmap
 import os
 import secrets
@@ -183,9 +184,9 @@ def _create(opener: Opener, fd: int, request: Request, *, removable: bool, size:
         geometry = _plan(request, removable=removable, size=size)
         if size is None:
             os.posix_fallocate(fd, 0, geometry.window_bytes)  # all of it: a hole would be a SIGBUS later
-        os.pwrite(fd, bytes(L.rings_offset(len(geometry.rings))), 0)
-        os.pwrite(fd, geometry.encode(magic=False), 0)
-        os.pwrite(fd, L.MAGIC.to_bytes(8, "little"), 0)
+        _store(fd, bytes(L.rings_offset(len(geometry.rings))), opener)
+        _store(fd, geometry.encode(magic=False), opener)
+        _store(fd, L.MAGIC.to_bytes(8, "little"), opener)
     except (OSError, ConfigError) as error:
         if removable:
             with contextlib.suppress(OSError):
@@ -194,9 +195,27 @@ def _create(opener: Opener, fd: int, request: Request, *, removable: bool, size:
             raise
         raise WindowUnavailable(
             f"{opener.url}: no room for {human(geometry.window_bytes)} in {opener.path.parent} "
-            f"({error.strerror}): free some, or ask for a smaller window with {opener.url}+SIZE"
+            f"({error.strerror}): free some (on hugetlbfs, raise vm.nr_hugepages), "
+            f"or ask for a smaller window with {opener.url}+SIZE"
         ) from error
     return geometry
+
+
+def _store(fd: int, data: bytes, opener: Opener) -> None:
+    """``data`` to the start of the file."""
+    try:
+        os.pwrite(fd, data, 0)
+    except OSError as error:
+        if error.errno != errno.EINVAL:
+            raise
+        state = os.fstat(fd)  # hugetlbfs: it knows no write(2), and maps whole huge pages only
+        if state.st_size % state.st_blksize:
+            raise ConfigError(
+                f"{opener.url}: {opener.path.parent} hands out huge pages of {human(state.st_blksize)}: "
+                f"ask for a multiple of that with {opener.url}+SIZE"
+            ) from None
+        with mmap.mmap(fd, state.st_size) as memory:
+            memory[: len(data)] = data
 
 
 def read_backed(path: Path, url: str, limit: int | None) -> bytes:

@@ -49,7 +49,8 @@ class Device:
 
     ``what`` names it for people.  ``file`` is mapped from ``offset`` on; the sides' locks are the bytes of ``lock``
     from ``lock_at`` on.  ``lost`` says in words why the device is no longer there; ``release`` undoes what finding
-    it took.  ``format_any``: the host may lay a window out whatever the memory holds.
+    it took.  ``format_any``: the host may lay a window out whatever the memory holds.  ``hint``: why it may be that
+    it cannot be mapped.
     """
 
     url: str
@@ -60,6 +61,7 @@ class Device:
     offset: int = 0
     lock_at: int = 0
     format_any: bool = False
+    hint: str = "has another driver the device, or does kernel lockdown forbid it?"
     lost: Callable[[], str | None] = lambda: None
     release: Callable[[], None] = lambda: None
 
@@ -73,7 +75,7 @@ class Mapping:
         self._map = _map(device)
         self._lock_fd = -1
         self.memory = Memory(self._map, device=True)
-        if self.memory.load64(0) == ALL_ONES:
+        if self.memory.load64(0) == ALL_ONES and not device.format_any:
             self.close()
             raise WindowUnavailable(
                 f"{device.url}: {device.what} reads as all ones, so nothing answers there: "
@@ -121,8 +123,7 @@ def _map(device: Device) -> mmap.mmap:
     except (OSError, ValueError) as error:
         why = error.strerror if isinstance(error, OSError) else error
         raise WindowUnavailable(
-            f"{device.url}: cannot map {human(device.size)} of {device.file} ({why}): "
-            "has another driver the device, or does kernel lockdown forbid it?"
+            f"{device.url}: cannot map {human(device.size)} of {device.file} ({why}): {device.hint}"
         ) from error
     finally:
         os.close(fd)
