@@ -29,6 +29,8 @@ iperf3                                  iperf3                 iperf3
 tcpdump                                 tcpdump                tcpdump
 ethtool                                 ethtool                ethtool
 spin                                    spin                   -
+systemd-analyze                         systemd                systemd
+systemd-sysusers                        systemd                systemd
 aarch64-linux-gnu-gcc                   gcc-aarch64-linux-gnu  gcc-aarch64-linux-gnu
 /usr/aarch64-linux-gnu/include/stdio.h  libc6-dev-arm64-cross  -
 qemu-aarch64-static                     qemu-user-static       qemu-user-static

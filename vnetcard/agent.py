@@ -43,6 +43,7 @@ class Agent:
         self.lost: str | None = None
         self.since = time.monotonic()
         self.announced = False
+        self._watchdog = service.Watchdog()
         self._stop = False
         self._stack = contextlib.ExitStack()
         self._wake_read, self._wake_write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
@@ -169,6 +170,7 @@ class Agent:
         look_at = 0.0
         while not self._stop:
             pause = link.tick()
+            self._watchdog.beat()
             if link.port_gone:
                 raise PortUnavailable(f"interface {self.port.name} is gone: somebody deleted it")
             now = time.monotonic()
@@ -185,6 +187,7 @@ class Agent:
         """Open the window; until it can be, say why not whenever the reason changes.  False: stopped before."""
         said = ""
         while not self._stop:
+            self._watchdog.beat()
             try:
                 self.window = open_window(
                     self.config.window, side=self.config.side, queue_bytes=self.config.queue_bytes

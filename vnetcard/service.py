@@ -8,6 +8,7 @@ import logging
 import os
 import socket
 import sys
+import time
 
 from vnetcard.config import Config
 
@@ -49,6 +50,22 @@ def notify(state: str) -> None:
         address = "\0" + address[1:]
     with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
         sender.sendto(state.encode(), address)
+
+
+class Watchdog:
+    """systemd's watchdog (WatchdogSec=): ``beat`` often, and it is told when it wants to hear from us."""
+
+    def __init__(self) -> None:
+        asked = os.environ.get("WATCHDOG_USEC", "")
+        meant = os.environ.get("WATCHDOG_PID", str(os.getpid())) == str(os.getpid())
+        self._every = int(asked) / 3e6 if asked.isdigit() and meant else None
+        self._next = 0.0
+
+    def beat(self) -> None:
+        """This process is alive and gets on."""
+        if self._every is not None and (now := time.monotonic()) >= self._next:
+            self._next = now + self._every
+            notify("WATCHDOG=1")
 
 
 def announce(config: Config, window_url: str) -> None:

@@ -115,13 +115,17 @@ def privately(script: str, command: Sequence[str]) -> list[str]:
     return [need("unshare"), "--mount", "sh", "-ec", f'{script}\nexec "$@"', "sh", *command]
 
 
-def as_nobody(command: Sequence[str], script: str = "") -> list[str]:
+def as_nobody(command: Sequence[str], script: str = "", *, keep: str = "") -> list[str]:
     """``command`` as user nobody without any capability, after ``script`` as root in a mount namespace of its own.
+
+    ``keep`` is a capability that it has in spite of that, such as ``net_admin``.
 
     A Python, a virtual environment or a checkout below a closed folder such as /root is made reachable there.
     """
-    drop = [need("setpriv"), f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups", "--inh-caps=-all"]
-    return privately(f"{_open_the_way()}\n{script}", [*drop, "--bounding-set=-all", "--no-new-privs", *command])
+    caps = f"-all,+{keep}" if keep else "-all"
+    drop = [need("setpriv"), f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups", f"--inh-caps={caps}"]
+    drop += [f"--ambient-caps={caps}", f"--bounding-set={caps}", "--no-new-privs"]
+    return privately(f"{_open_the_way()}\n{script}", [*drop, *command])
 
 
 def _open_the_way() -> str:

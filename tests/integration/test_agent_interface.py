@@ -109,6 +109,22 @@ def test_systemd_is_told_ready_and_stopping(
         assert all("\n" not in text or "READY" not in text for text in told)
 
 
+def test_watchdog_hears_from_an_agent_that_waits_and_no_more_from_one_that_is_stopped(tmp_path: Path) -> None:
+    with Lab("watchdog") as lab, socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(str(tmp_path / "notify"))
+        manager.settimeout(20)
+        command = [*X86, "--window", lab.window, "--netns", lab.namespaces[HOST]]
+        with agent(command, env={"NOTIFY_SOCKET": str(tmp_path / "notify"), "WATCHDOG_USEC": "60000"}) as process:
+            told = [manager.recv(4096) for _ in range(20)]
+            assert told.count(b"WATCHDOG=1") >= 15
+            process.send_signal(signal.SIGSTOP)
+            manager.settimeout(0.5)
+            with pytest.raises(TimeoutError):
+                while True:
+                    manager.recv(4096)
+            process.send_signal(signal.SIGCONT)
+
+
 def test_addresses_routes_mtu_and_name_are_set(lab: Lab) -> None:
     netns = lab.namespaces[HOST]
     wanted = ["--address", "10.9.9.1/24", "--address", "10.8.8.1/16", "--address", "fd00:9::1/64"]

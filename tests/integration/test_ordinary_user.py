@@ -1,4 +1,4 @@
-"""An agent without any capability, on a TUN that root has made for it."""
+"""An agent of an ordinary user: without any capability, on a TUN that root has made, or as its service runs it."""
 
 from __future__ import annotations
 
@@ -13,8 +13,10 @@ from programs import FPGA, OPEN_TUN, VNETCARD, X86, agent, as_nobody, home_of_no
 from test_bad_input import assert_refused
 
 from vnetcard.lab import run_in
+from vnetcard.units import units
 
 pytestmark = pytest.mark.root
+CAP_NET_ADMIN = 1 << 12
 
 
 @pytest.fixture
@@ -42,8 +44,14 @@ def prepare(netns: str, *addresses: str, mtu: int = 1500) -> None:
     ip("-n", netns, "link", "set", "tun0", "up", "mtu", str(mtu))
 
 
-def nobodys(netns: str, program: list[str], shm: str, *options: str) -> list[str]:
-    return run_in(netns, as_nobody([*program, "--window", f"shm:{shm}", *options], OPEN_TUN))
+def nobodys(netns: str, program: list[str], shm: str, *options: str, keep: str = "") -> list[str]:
+    return run_in(netns, as_nobody([*program, "--window", f"shm:{shm}", *options], OPEN_TUN, keep=keep))
+
+
+def capabilities(pid: int) -> dict[str, int]:
+    """CapEff, CapBnd and the like of a process."""
+    lines = (line.split() for line in Path(f"/proc/{pid}/status").read_text().splitlines() if line.startswith("Cap"))
+    return {name.rstrip(":"): int(mask, 16) for name, mask in lines}
 
 
 def test_users_agents_run_on_interfaces_that_root_has_prepared(
@@ -58,8 +66,7 @@ def test_users_agents_run_on_interfaces_that_root_has_prepared(
         agent(nobodys(host, X86, shm, *options), env=env(home)) as x86,
         agent(nobodys(card, FPGA, shm), env=env(home)),
     ):
-        capabilities = [line for line in Path(f"/proc/{x86.pid}/status").read_text().splitlines() if "CapEff" in line]
-        assert int(capabilities[0].split()[1], 16) == 0
+        assert capabilities(x86.pid)["CapEff"] == 0
         shown = run(run_in(host, [need("ping"), "-n", "-c", "50", "-i", "0.01", "-w", "20", "10.10.10.5"]))
         assert "50 received" in shown.stdout or " 0% packet loss" in shown.stdout, shown
         view = run(as_nobody([*VNETCARD, "status", "--window", f"shm:{shm}", "--json"]), env=env(home))
@@ -95,3 +102,21 @@ def test_tun_that_was_made_for_somebody_else_is_refused(netns_pair: tuple[str, s
     assert_refused(
         outcome, "vnetcard-x86", "no permission for /dev/net/tun", "ip tuntap add tun0 mode tun vnet_hdr user"
     )
+
+
+def test_agents_with_the_one_capability_of_their_service_make_their_interfaces_themselves(
+    netns_pair: tuple[str, str], home: Path, shm: str
+) -> None:
+    host, card = netns_pair
+    for unit in units("x86", Path("/"), Path("/bin")) + units("fpga", Path("/"), Path("/bin")):
+        if unit.path.suffix == ".service":
+            assert "\nCapabilityBoundingSet=CAP_NET_ADMIN\nAmbientCapabilities=CAP_NET_ADMIN\n" in unit.contents
+    with (
+        agent(nobodys(host, X86, shm, keep="net_admin"), env=env(home)) as x86,
+        agent(nobodys(card, FPGA, shm, keep="net_admin"), env=env(home)),
+    ):
+        assert set(capabilities(x86.pid).values()) == {CAP_NET_ADMIN}
+        shown = run(run_in(host, [need("ping"), "-n", "-c", "50", "-i", "0.01", "-w", "20", "10.10.10.5"]))
+        assert "50 received" in shown.stdout, shown  # one more may be sent before the link is up
+    assert "tun0" not in ip("-n", host, "link", "show")
+    assert list(home.iterdir()) == []
