@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from vnetcard import layout as L
 from vnetcard.doctor import cards, devices, memory, software, stages
+from vnetcard.doctor.pci import Wanted
 from vnetcard.doctor.system import System
 from vnetcard.doctor.timing import Stage
 from vnetcard.doctor.verdict import Finding, Verdict, a_link_could_run, concerning
@@ -71,12 +72,10 @@ def run(args: argparse.Namespace) -> int:
 
 def look(system: System, url: WindowUrl | None, *, everything: bool = False) -> list[Finding]:
     """All that can be seen without measuring."""
-    kind = url.kind if url else None
-    named = url.place.partition("/")[0] if url and kind in ("pci", "vfio") else None
     return [
         *software.look(system),
-        *cards.look(system, kind, named=named, everything=everything),
-        *devices.look(system, kind),
+        *cards.look(system, Wanted.of(url), everything=everything),
+        *devices.look(system, url.kind if url else None),
         *memory.look(system),
     ]
 

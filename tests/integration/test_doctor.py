@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from needs import need
 from programs import OPEN_TUN, VNETCARD, as_nobody, home_of_nobody, run, started
+from unit.fakemachine import FakeMachine
 
 from vnetcard.lab import Lab, run_in
 from vnetcard.layout import CARD, HOST
@@ -65,6 +66,27 @@ def test_window_in_use_is_shown_left_alone_and_goes_on(lab: Lab) -> None:
     assert [side["epoch"] for side in after] == [side["epoch"] for side in before]
     pinged = run(run_in(lab.namespaces[HOST], [need("ping"), "-c", "3", "-i", "0.05", "-w", "20", "10.10.10.5"]))
     assert " 0% packet loss" in pinged.stdout
+
+
+def test_bar_is_judged_and_measured(tmp_path: Path) -> None:
+    machine = FakeMachine(tmp_path)
+    bar = machine.card() / "resource2"
+    shown = run([*DOCTOR, "--window", "pci:auto", "--json"], env={"VNETCARD_SYSROOT": str(tmp_path)})
+    view = json.loads(shown.stdout)
+    assert (shown.status, shown.stderr) == (0, "")
+    assert set(verdicts(view, "pci").values()) == {"ok"}
+    assert verdicts(view, "window") == {"pci:auto": "ok"}
+    assert {"window read", "window write"} < {row["name"] for row in view["stages"]}
+    assert bar.stat().st_size == 8 << 20
+
+
+def test_bar_of_a_kernel_driver_is_to_be_fixed_and_not_touched(tmp_path: Path) -> None:
+    machine = FakeMachine(tmp_path)
+    bar = machine.card(driver="snd_hda_intel") / "resource2"
+    shown = run([*DOCTOR, "--window", "pci:03:00.0/2"], env={"VNETCARD_SYSROOT": str(tmp_path)})
+    assert shown.status == 1
+    assert "/sys/bus/pci/drivers/snd_hda_intel/unbind" in shown.stdout
+    assert not any(bar.read_bytes())
 
 
 def test_corrupt_window_is_to_be_fixed(tmp_path: Path) -> None:

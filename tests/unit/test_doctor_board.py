@@ -1,21 +1,24 @@
-"""What the doctor says of a board, shown to it as files (fakeboard.py, a mock)."""
+"""What the doctor says of a board, shown to it as files (fakemachine.py, a mock)."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 import pytest
-from unit.fakeboard import BAR_32, BAR_64_PREFETCHABLE, MEMORY, FakeBoard
+from fakeboard import MEMORY, PREFETCHABLE
+from unit.fakemachine import DECODES, FakeMachine
 
 from vnetcard.doctor import cards, devices, memory, software
+from vnetcard.doctor.pci import Wanted
 from vnetcard.doctor.verdict import Finding, Verdict, a_link_could_run, concerning
+from vnetcard.window import WindowUrl
 
 CARD = "0000:03:00.0"
 
 
 @pytest.fixture
-def board(tmp_path: Path) -> FakeBoard:
-    return FakeBoard(tmp_path)
+def board(tmp_path: Path) -> FakeMachine:
+    return FakeMachine(tmp_path)
 
 
 def find(findings: list[Finding], subject: str) -> Finding:
@@ -23,23 +26,23 @@ def find(findings: list[Finding], subject: str) -> Finding:
     return found
 
 
-def about_card(board: FakeBoard, subject: str, kind: str | None = None) -> Finding:
-    return find(cards.look(board.system, kind), f"{CARD} {subject}".strip())
+def about_card(board: FakeMachine, subject: str, kind: str | None = None) -> Finding:
+    return find(cards.look(board.system, Wanted(kind)), f"{CARD} {subject}".strip())
 
 
 # --- cards -------------------------------------------------------------------------------------------
 
 
-def test_right_board_has_nothing_to_fix(board: FakeBoard) -> None:
+def test_right_board_has_nothing_to_fix(board: FakeMachine) -> None:
     board.card()
-    found = cards.look(board.system, "pci")
+    found = cards.look(board.system, Wanted("pci"))
     assert {one.verdict for one in found} == {Verdict.OK}
     assert find(found, CARD).detail == "10ee:7024 Xilinx, BAR2 8 MiB 64-bit prefetchable, driver none"
     assert find(found, f"{CARD} mapping").detail == "BAR2 8 MiB 64-bit prefetchable by resource2_wc, write-combining"
     assert find(found, f"{CARD} bus").detail == "8.0 GT/s PCIe x8"
 
 
-def test_bar_that_a_kernel_driver_owns_fails_and_is_to_be_unbound(board: FakeBoard) -> None:
+def test_bar_that_a_kernel_driver_owns_fails_and_is_to_be_unbound(board: FakeMachine) -> None:
     board.card(driver="snd_hda_intel")
     finding = about_card(board, "driver")
     assert finding.verdict is Verdict.FAIL
@@ -48,7 +51,7 @@ def test_bar_that_a_kernel_driver_owns_fails_and_is_to_be_unbound(board: FakeBoa
 
 @pytest.mark.parametrize(("driver", "kind"), [("vfio-pci", "vfio"), ("xdma", "xdma"), ("uio_pci_generic", "uio")])
 def test_driver_that_hands_the_card_to_user_space_is_fine_for_its_kind_of_window_only(
-    board: FakeBoard, driver: str, kind: str
+    board: FakeMachine, driver: str, kind: str
 ) -> None:
     board.card(driver=driver)
     assert about_card(board, "driver").detail == f"{driver}: use a {kind}: window"
@@ -56,12 +59,12 @@ def test_driver_that_hands_the_card_to_user_space_is_fine_for_its_kind_of_window
     assert about_card(board, "driver", "pci").verdict is Verdict.FAIL
 
 
-def test_vfio_without_its_driver_says_how_to_bind_it(board: FakeBoard) -> None:
+def test_vfio_without_its_driver_says_how_to_bind_it(board: FakeMachine) -> None:
     board.card()
     assert "modprobe vfio-pci" in about_card(board, "driver", "vfio").fix
 
 
-def test_disabled_decoding_fails_for_whoever_may_not_enable_it(board: FakeBoard) -> None:
+def test_disabled_decoding_fails_for_whoever_may_not_enable_it(board: FakeMachine) -> None:
     folder = board.card(command=0)
     assert about_card(board, "decoding").verdict is Verdict.WARN
     board.close(folder / "enable")
@@ -70,14 +73,14 @@ def test_disabled_decoding_fails_for_whoever_may_not_enable_it(board: FakeBoard)
     assert "read as all ones" in finding.detail and f"echo 1 > {folder}/enable" in finding.fix
 
 
-def test_card_without_bus_mastering_cannot_do_dma(board: FakeBoard) -> None:
-    board.card(command=MEMORY)
+def test_card_without_bus_mastering_cannot_do_dma(board: FakeMachine) -> None:
+    board.card(command=DECODES)
     finding = about_card(board, "decoding")
     assert finding.verdict is Verdict.WARN
     assert "not for a DMA engine" in finding.detail
 
 
-def test_resource_without_permission_fails_and_names_the_group(board: FakeBoard) -> None:
+def test_resource_without_permission_fails_and_names_the_group(board: FakeMachine) -> None:
     folder = board.card()
     board.close(folder / "resource2_wc")
     finding = about_card(board, "permission")
@@ -85,88 +88,97 @@ def test_resource_without_permission_fails_and_names_the_group(board: FakeBoard)
     assert "install-units" in finding.fix
 
 
-def test_bar_too_small_for_a_window_fails(board: FakeBoard) -> None:
-    board.card(bars={0: (0xF000_0000, 8 << 10, BAR_32)})
+def test_bar_too_small_for_a_window_fails(board: FakeMachine) -> None:
+    board.card(bars={0: (8 << 10, MEMORY)})
     finding = about_card(board, "window")
     assert finding.verdict is Verdict.FAIL
     assert "BAR0 8 KiB 32-bit is the largest" in finding.detail
 
 
-def test_window_goes_into_the_prefetchable_bar_not_into_the_registers(board: FakeBoard) -> None:
-    board.card(bars={0: (0xF000_0000, 16 << 20, BAR_32), 2: (0x38_0000_0000, 4 << 20, BAR_64_PREFETCHABLE)})
+def test_window_goes_into_the_prefetchable_bar_not_into_the_registers(board: FakeMachine) -> None:
+    board.card(bars={0: (16 << 20, MEMORY), 2: (4 << 20, PREFETCHABLE)})
     assert about_card(board, "mapping").detail.startswith("BAR2 4 MiB")
 
 
-def test_bar_without_a_bus_address_fails(board: FakeBoard) -> None:
-    board.card(bars={2: (0, 8 << 20, BAR_64_PREFETCHABLE)})
+def test_bar_that_is_named_is_the_one_that_is_judged(board: FakeMachine) -> None:
+    board.card(bars={0: (8 << 10, MEMORY), 2: (4 << 20, PREFETCHABLE), 4: (1 << 20, MEMORY)})
+    found = cards.look(board.system, Wanted.of(WindowUrl.parse("pci:auto/4")))
+    assert find(found, f"{CARD} mapping").detail.startswith("BAR4 1 MiB")
+    found = cards.look(board.system, Wanted.of(WindowUrl.parse(f"pci:{CARD}/0")))
+    assert find(found, f"{CARD} window").verdict is Verdict.FAIL
+
+
+def test_bar_without_a_bus_address_fails(board: FakeMachine) -> None:
+    folder = board.card()
+    (folder / "resource").write_text("0 0 0\n0 0 0\n0x0 0x7fffff 0x14220c\n")
     assert "no bus address" in about_card(board, "window").detail
 
 
-def test_bar_that_is_not_prefetchable_is_slow_but_works(board: FakeBoard) -> None:
-    board.card(bars={2: (0xF000_0000, 8 << 20, BAR_32)})
+def test_bar_that_is_not_prefetchable_is_slow_but_works(board: FakeMachine) -> None:
+    board.card(bars={2: (8 << 20, MEMORY)})
     finding = about_card(board, "mapping")
     assert (finding.verdict, "uncached" in finding.detail) == (Verdict.WARN, True)
 
 
-def test_bar_without_its_file_fails(board: FakeBoard) -> None:
+def test_bar_without_its_file_fails(board: FakeMachine) -> None:
     folder = board.card()
     (folder / "resource2").unlink()
     (folder / "resource2_wc").unlink()
     assert about_card(board, "mapping").verdict is Verdict.FAIL
 
 
-def test_iommu_that_is_off_is_told(board: FakeBoard) -> None:
+def test_iommu_that_is_off_is_told(board: FakeMachine) -> None:
     board.card(iommu=False)
     board.write("proc/cpuinfo", "vendor_id\t: AuthenticAMD\n")
     finding = about_card(board, "IOMMU")
     assert (finding.verdict, "amd_iommu=on" in finding.fix) == (Verdict.WARN, True)
 
 
-def test_slot_that_trained_below_its_speed_is_told(board: FakeBoard) -> None:
+def test_slot_that_trained_below_its_speed_is_told(board: FakeMachine) -> None:
     board.card(speed=("2.5 GT/s PCIe", 1, "8.0 GT/s PCIe", 8))
     finding = about_card(board, "bus")
     assert finding.verdict is Verdict.WARN
     assert finding.detail == "2.5 GT/s PCIe x1, but it could 8.0 GT/s PCIe x8"
 
 
-def test_errors_that_the_bus_counted_are_told(board: FakeBoard) -> None:
+def test_errors_that_the_bus_counted_are_told(board: FakeMachine) -> None:
     board.card()
     board.write(f"sys/bus/pci/devices/{CARD}/aer_dev_fatal", "Undefined 0\nDLP 3\nTOTAL_ERR_FATAL 3\n")
     board.write(f"sys/bus/pci/devices/{CARD}/aer_dev_nonfatal", "Undefined 0\nTOTAL_ERR_NONFATAL 0\n")
-    found = [one for one in cards.look(board.system, None) if "errors" in one.subject]
+    found = [one for one in cards.look(board.system, Wanted()) if "errors" in one.subject]
     assert [(one.subject, one.detail) for one in found] == [(f"{CARD} fatal errors", "the bus counted 3")]
 
 
-def test_device_that_has_left_the_bus_is_said_so_and_nothing_else_of_it(board: FakeBoard) -> None:
+def test_device_that_has_left_the_bus_is_said_so_and_nothing_else_of_it(board: FakeMachine) -> None:
     board.card(command=0xFFFF)
-    (finding,) = cards.look(board.system, None)
+    (finding,) = cards.look(board.system, Wanted())
     assert (finding.verdict, "all ones" in finding.detail) == (Verdict.FAIL, True)
 
 
-def test_functions_that_are_no_card_are_counted_or_listed(board: FakeBoard) -> None:
+def test_functions_that_are_no_card_are_counted_or_listed(board: FakeMachine) -> None:
     board.card("0000:00:1f.3", ids=(0x8086, 0xA348), driver="snd_hda_intel")
-    found = cards.look(board.system, None)
+    found = cards.look(board.system, Wanted())
     assert a_link_could_run(found)
     assert find(found, "others").detail.startswith("1 functions")
-    assert "8086:a348" in find(cards.look(board.system, None, everything=True), "0000:00:1f.3").detail
+    assert "8086:a348" in find(cards.look(board.system, Wanted(), everything=True), "0000:00:1f.3").detail
 
 
-def test_function_that_is_named_is_judged_as_a_card_with_and_without_its_domain(board: FakeBoard) -> None:
+def test_function_that_is_named_is_judged_as_a_card_with_and_without_its_domain(board: FakeMachine) -> None:
     board.card("0000:00:1f.3", ids=(0x8086, 0xA348), driver="snd_hda_intel")
-    for named in ("00:1f.3", "0000:00:1f.3"):
-        assert not a_link_could_run(cards.look(board.system, "pci", named=named))
+    for named in ("00:1f.3", "0000:00:1f.3", "8086:A348"):
+        assert not a_link_could_run(cards.look(board.system, Wanted.of(WindowUrl.parse(f"pci:{named}/2?force"))))
 
 
-def test_no_card_is_nothing_to_fix_unless_a_card_was_asked_for(board: FakeBoard) -> None:
-    assert a_link_could_run(cards.look(board.system, None))
-    assert a_link_could_run(cards.look(board.system, "shm"))
-    assert not a_link_could_run(cards.look(board.system, "pci"))
+def test_no_card_is_nothing_to_fix_unless_a_card_was_asked_for(board: FakeMachine) -> None:
+    assert a_link_could_run(cards.look(board.system, Wanted()))
+    assert a_link_could_run(cards.look(board.system, Wanted("shm")))
+    assert not a_link_could_run(cards.look(board.system, Wanted("pci")))
 
 
 # --- other devices -----------------------------------------------------------------------------------
 
 
-def test_uio_with_a_map_of_a_window_is_fine(board: FakeBoard) -> None:
+def test_uio_with_a_map_of_a_window_is_fine(board: FakeMachine) -> None:
     board.write("sys/class/uio/uio0/name", "vnetcard-window\n")
     board.write("sys/class/uio/uio0/maps/map0/size", "0x00800000\n")
     node = board.write("dev/uio0", "")
@@ -178,14 +190,14 @@ def test_uio_with_a_map_of_a_window_is_fine(board: FakeBoard) -> None:
     assert "there is no" in devices.look(board.system, "uio")[0].detail
 
 
-def test_uio_map_too_small_is_told(board: FakeBoard) -> None:
+def test_uio_map_too_small_is_told(board: FakeMachine) -> None:
     board.write("sys/class/uio/uio0/maps/map0/size", "0x1000\n")
     board.write("dev/uio0", "")
     (finding,) = devices.look(board.system, None)
     assert (finding.verdict, "no window's size" in finding.detail) == (Verdict.WARN, True)
 
 
-def test_udmabuf_shows_size_address_and_mode(board: FakeBoard) -> None:
+def test_udmabuf_shows_size_address_and_mode(board: FakeMachine) -> None:
     for name, value in {"size": "8388608", "phys_addr": "0x0000000070000000", "sync_mode": "1"}.items():
         board.write(f"sys/class/u-dma-buf/udmabuf0/{name}", value)
     board.write("dev/udmabuf0", "")
@@ -193,7 +205,7 @@ def test_udmabuf_shows_size_address_and_mode(board: FakeBoard) -> None:
     assert (finding.verdict, finding.detail) == (Verdict.OK, "8 MiB at 0x70000000, sync_mode 1")
 
 
-def test_xdma_needs_a_channel_each_way_and_leave_to_open_it(board: FakeBoard) -> None:
+def test_xdma_needs_a_channel_each_way_and_leave_to_open_it(board: FakeMachine) -> None:
     node = board.write("dev/xdma0_h2c_0", "")
     (finding,) = devices.look(board.system, "xdma")
     assert (finding.verdict, "no c2h channel" in finding.detail) == (Verdict.FAIL, True)
@@ -203,7 +215,7 @@ def test_xdma_needs_a_channel_each_way_and_leave_to_open_it(board: FakeBoard) ->
     assert "no permission for xdma0_h2c_0" in devices.look(board.system, "xdma")[0].detail
 
 
-def test_vfio_without_an_iommu_fails(board: FakeBoard) -> None:
+def test_vfio_without_an_iommu_fails(board: FakeMachine) -> None:
     board.write("dev/vfio/vfio", "")
     assert find(devices.look(board.system, "vfio"), "IOMMU").verdict is Verdict.FAIL
     board.card()
@@ -213,7 +225,7 @@ def test_vfio_without_an_iommu_fails(board: FakeBoard) -> None:
     assert find(devices.look(board.system, "vfio"), "14").verdict is Verdict.FAIL
 
 
-def test_reserved_memory_is_shown_and_wants_no_map(board: FakeBoard) -> None:
+def test_reserved_memory_is_shown_and_wants_no_map(board: FakeMachine) -> None:
     board.write("dev/mem", "")
     node = "proc/device-tree/reserved-memory/vnetcard@70000000"
     board.write(f"{node}/reg", (0x7000_0000).to_bytes(8, "big") + (8 << 20).to_bytes(8, "big"))
@@ -223,14 +235,14 @@ def test_reserved_memory_is_shown_and_wants_no_map(board: FakeBoard) -> None:
     assert finding.detail == "reserved in the device tree: 8 MiB at 0x70000000"
 
 
-def test_kernel_that_is_locked_down_fails(board: FakeBoard) -> None:
+def test_kernel_that_is_locked_down_fails(board: FakeMachine) -> None:
     board.write("dev/mem", "")
     board.write("sys/kernel/security/lockdown", "none [integrity] confidentiality\n")
     assert find(devices.look(board.system, "mem"), "lockdown").verdict is Verdict.FAIL
 
 
 @pytest.mark.parametrize("kind", ["uio", "vfio", "udmabuf", "xdma", "mem"])
-def test_kind_that_was_asked_for_and_is_not_there_fails_with_what_to_load(board: FakeBoard, kind: str) -> None:
+def test_kind_that_was_asked_for_and_is_not_there_fails_with_what_to_load(board: FakeMachine, kind: str) -> None:
     assert devices.look(board.system, None) == []
     (finding,) = devices.look(board.system, kind)
     assert finding.verdict is Verdict.FAIL and finding.fix
@@ -239,7 +251,7 @@ def test_kind_that_was_asked_for_and_is_not_there_fails_with_what_to_load(board:
 # --- the machine -------------------------------------------------------------------------------------
 
 
-def test_machine_without_a_tun_or_leave_to_open_it_fails(board: FakeBoard) -> None:
+def test_machine_without_a_tun_or_leave_to_open_it_fails(board: FakeMachine) -> None:
     tun = board.root / "dev/net/tun"
     assert a_link_could_run(software.look(board.system))
     board.close(tun)
@@ -248,7 +260,7 @@ def test_machine_without_a_tun_or_leave_to_open_it_fails(board: FakeBoard) -> No
     assert find(software.look(board.system), "TUN").fix == "`modprobe tun`"
 
 
-def test_user_without_capabilities_is_told_what_root_has_to_do(board: FakeBoard) -> None:
+def test_user_without_capabilities_is_told_what_root_has_to_do(board: FakeMachine) -> None:
     board.write("proc/self/status", "CapEff:\t0000000000000000\n")
     board.write("sys/class/net/tun0/tun_flags", "0x5001\n")
     board.write("sys/class/net/tun0/owner", "1000\n")
@@ -267,16 +279,16 @@ def test_user_without_capabilities_is_told_what_root_has_to_do(board: FakeBoard)
         ("odd", Verdict.WARN, "never tried"),
     ],
 )
-def test_kernel_is_judged_by_its_version(board: FakeBoard, release: str, verdict: Verdict, words: str) -> None:
+def test_kernel_is_judged_by_its_version(board: FakeMachine, release: str, verdict: Verdict, words: str) -> None:
     finding = find(software.look(board.but(release=release)), "kernel")
     assert (finding.verdict, words in finding.detail) == (verdict, True)
 
 
-def test_single_cpu_is_told(board: FakeBoard) -> None:
+def test_single_cpu_is_told(board: FakeMachine) -> None:
     assert find(software.look(board.but(cpus=1)), "CPUs").verdict is Verdict.WARN
 
 
-def test_missing_shared_memory_folder_fails(board: FakeBoard) -> None:
+def test_missing_shared_memory_folder_fails(board: FakeMachine) -> None:
     (board.root / "dev/shm").rmdir()
     assert memory.look(board.system)[0].verdict is Verdict.FAIL
 
@@ -284,9 +296,9 @@ def test_missing_shared_memory_folder_fails(board: FakeBoard) -> None:
 # --- what counts -------------------------------------------------------------------------------------
 
 
-def test_other_kinds_failures_only_warn_when_a_window_is_named(board: FakeBoard) -> None:
+def test_other_kinds_failures_only_warn_when_a_window_is_named(board: FakeMachine) -> None:
     board.card(driver="snd_hda_intel")
-    found = cards.look(board.system, "shm")
+    found = cards.look(board.system, Wanted("shm"))
     assert not a_link_could_run(found)
     assert a_link_could_run(concerning(found, "shm"))
     assert not a_link_could_run(concerning(found, "pci"))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from vnetcard import layout as L
-from vnetcard.doctor.pci import KNOWN, Bar, Function, functions
+from vnetcard.doctor.pci import KNOWN, Bar, Function, Wanted, functions
 from vnetcard.doctor.system import System, entries, number, text
 from vnetcard.doctor.verdict import Finding, Verdict
 from vnetcard.geometry import human
@@ -16,14 +16,13 @@ COMMAND_MEMORY, COMMAND_MASTER = 0x2, 0x4
 """Bits of the command register: the function answers at its BARs; it may read and write memory itself."""
 
 
-def look(system: System, kind: str | None, *, named: str | None = None, everything: bool = False) -> list[Finding]:
-    """What stands for and against each card, for windows of ``kind``.
-
-    ``named``: the address of a function that is said to be one; ``everything``: list the other functions too.
-    """
+def look(system: System, wanted: Wanted, *, everything: bool = False) -> list[Finding]:
+    """What stands for and against each card, for the window that is ``wanted``; ``everything``: all functions."""
     found = functions(system)
-    cards = [one for one in found if one.name or (named and one.address.endswith(named))]
-    findings = [finding for card in cards for finding in judge(system, card, kind)]
+    cards = [one for one in found if one.is_named(wanted.function)]
+    if not cards:
+        cards = [one for one in found if one.name]
+    findings = [finding for card in cards for finding in judge(system, card, wanted)]
     others = [one for one in found if one not in cards]
     if everything:
         findings += [_say(one, "", Verdict.OK, str(one)) for one in others]
@@ -31,7 +30,7 @@ def look(system: System, kind: str | None, *, named: str | None = None, everythi
         words = f"{len(others)} functions with memory BARs, none of them a known card; --all lists them"
         findings.append(Finding("pci", "others", Verdict.OK, words))
     if not cards:
-        findings.insert(0, _none_found(kind))
+        findings.insert(0, _none_found(wanted.kind))
     return findings
 
 
@@ -47,16 +46,16 @@ def _say(card: Function, subject: str, verdict: Verdict, detail: str, fix: str =
     return Finding("pci", f"{card.address} {subject}".strip(), verdict, detail, fix)
 
 
-def judge(system: System, card: Function, kind: str | None = None) -> Iterator[Finding]:
+def judge(system: System, card: Function, wanted: Wanted) -> Iterator[Finding]:
     """One finding for each thing that can be wrong with a card."""
     if card.vendor == 0xFFFF or card.command == 0xFFFF:
         fix = f"is its FPGA programmed? then `echo 1 > {card.path}/remove; echo 1 > /sys/bus/pci/rescan`"
         yield _say(card, "", Verdict.FAIL, "reads as all ones: the device has left the bus", fix)
         return
     yield _say(card, "", Verdict.OK, str(card))
-    yield _driver(card, kind)
+    yield _driver(card, wanted.kind)
     yield _decoding(system, card)
-    yield from _window(system, card)
+    yield from _window(system, card, wanted.bar)
     yield from _bus(card)
     yield _iommu(system, card)
 
@@ -96,8 +95,13 @@ def _decoding(system: System, card: Function) -> Finding:
     return _say(card, "decoding", Verdict.OK, "memory on, bus mastering on")
 
 
-def _window(system: System, card: Function) -> Iterator[Finding]:
-    bar = card.window
+def _window(system: System, card: Function, number: int | None) -> Iterator[Finding]:
+    bar = card.window(number)
+    if bar is None and number is not None:
+        has = ", ".join(map(str, card.bars))
+        fix = f"name one of {human(L.WINDOW_MIN)} or more"
+        yield _say(card, "window", Verdict.FAIL, f"BAR{number} cannot be one; there is {has}", fix)
+        return
     if bar is None:
         most = max(card.bars, key=lambda one: one.size)
         fix = f"give the design a BAR of {human(L.WINDOW_MIN)} at least, better 8 MiB, 64-bit prefetchable"

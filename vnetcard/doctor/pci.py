@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 from vnetcard import layout as L
 from vnetcard.doctor.system import System, entries, number, text
 from vnetcard.geometry import human
+from vnetcard.window import WindowUrl
 
 KNOWN = {(0x1AF4, 0x1110): "QEMU's ivshmem", (0x10EE, None): "Xilinx"}
 """(vendor, device) of what may be a card; None: any device of that vendor."""
@@ -60,11 +62,35 @@ class Function:
         bars = ", ".join(map(str, self.bars))
         return f"{self.vendor:04x}:{self.device:04x}{named}, {bars}, driver {self.driver or 'none'}"
 
-    @property
-    def window(self) -> Bar | None:
-        """The BAR that a window fits best: the largest, a prefetchable one first."""
-        fitting = [bar for bar in self.bars if bar.size >= L.WINDOW_MIN]
+    def is_named(self, place: str) -> bool:
+        """Is this function meant by ``place``: 0000:03:00.0, 03:00.0, or its vendor and device?"""
+        return place in (self.address, self.address.removeprefix("0000:"), f"{self.vendor:04x}:{self.device:04x}")
+
+    def window(self, number: int | None) -> Bar | None:
+        """The BAR ``number``, or the one that a window fits best: the largest, a prefetchable one first."""
+        fitting = [bar for bar in self.bars if bar.size >= L.WINDOW_MIN and number in (None, bar.index)]
         return max(fitting, key=lambda bar: (bar.prefetchable, bar.size), default=None)
+
+
+_PLACE = re.compile(r"(?P<function>[^/?]*)(?:/(?P<bar>[0-5]))?")
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What a ``pci:`` or ``vfio:`` URL asks for; None and '' where it leaves that open."""
+
+    kind: str | None = None
+    function: str = ""
+    bar: int | None = None
+
+    @classmethod
+    def of(cls, url: WindowUrl | None) -> Wanted:
+        """Of any window's URL; of others than ``pci:`` and ``vfio:`` only the kind matters."""
+        if url is None or url.kind not in ("pci", "vfio"):
+            return cls(url.kind if url else None)
+        found = _PLACE.match(url.place.lower())
+        assert found  # it matches the empty string too
+        return cls(url.kind, found["function"], int(found["bar"]) if found["bar"] else None)
 
 
 def functions(system: System) -> list[Function]:

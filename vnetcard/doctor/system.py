@@ -8,6 +8,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from vnetcard.window.device import system
+
 
 def _may(path: Path) -> bool:
     return os.access(path, os.R_OK | os.W_OK, effective_ids=True)
@@ -28,8 +30,11 @@ class System:
 
     @classmethod
     def here(cls) -> System:
-        """This machine and this process."""
+        """This machine, or what VNETCARD_SYSROOT shows in its place, and this process."""
         return cls(
+            sys=system("/sys"),
+            dev=system("/dev"),
+            proc=system("/proc"),
             uid=os.geteuid(),
             release=platform.release(),
             machine=platform.machine(),

@@ -1,7 +1,6 @@
-"""A machine with a board that is not there: files below a folder that look like /sys, /dev and /proc.
+"""A machine as the doctor sees it, with a board that is not there: more of what ``fakeboard.py`` begins, a mock too.
 
-A mock: it shows the doctor's judgement, not that a kernel shows these files in this way.  What a real BAR looks
-like is seen in QEMU (tests/e2e).
+It shows the doctor's judgement, not that a kernel shows these files in this way.
 """
 
 from __future__ import annotations
@@ -10,14 +9,16 @@ import struct
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from fakeboard import PREFETCHABLE, FakeBoard
+
 from vnetcard.doctor.system import System
 
-MEMORY, MASTER = 2, 4
-BAR_64_PREFETCHABLE, BAR_32 = 0x14220C, 0x40200
+DECODES, MASTERS = 2, 4
+"""Bits of the command register."""
 
 
 @dataclass
-class FakeBoard:
+class FakeMachine:
     """``root`` holds sys, dev and proc; ``closed`` are the files that may not be opened."""
 
     root: Path
@@ -31,6 +32,7 @@ class FakeBoard:
 
     @property
     def system(self) -> System:
+        """How the doctor looks at it."""
         return System(
             sys=self.root / "sys",
             dev=self.root / "dev",
@@ -58,33 +60,21 @@ class FakeBoard:
         address: str = "0000:03:00.0",
         *,
         ids: tuple[int, int] = (0x10EE, 0x7024),
-        bars: dict[int, tuple[int, int, int]] | None = None,
-        command: int = MEMORY | MASTER,
+        bars: dict[int, tuple[int, int]] | None = None,
+        command: int = DECODES | MASTERS,
         driver: str = "",
         iommu: bool = True,
         speed: tuple[str, int, str, int] = ("8.0 GT/s PCIe", 8, "8.0 GT/s PCIe", 8),
     ) -> Path:
-        """A PCI function; ``bars``: index to address, size, flags."""
-        at = f"sys/bus/pci/devices/{address}"
-        bars = {2: (0x38_0000_0000, 8 << 20, BAR_64_PREFETCHABLE)} if bars is None else bars
-        lines = [bars.get(n, (0, 0, 0)) for n in range(6)]
-        self.write(f"{at}/resource", "".join(f"{a:#x} {a + s - 1 if s else 0:#x} {f:#x}\n" for a, s, f in lines))
-        self.write(f"{at}/vendor", f"{ids[0]:#06x}\n")
-        self.write(f"{at}/device", f"{ids[1]:#06x}\n")
-        self.write(f"{at}/config", struct.pack("<HHH", *ids, command).ljust(64, b"\0"))
-        self.write(f"{at}/enable", "1\n")
-        for name, value in zip(
-            ("current_link_speed", "current_link_width", "max_link_speed", "max_link_width"), speed, strict=True
-        ):
-            self.write(f"{at}/{name}", f"{value}\n")
-        for n, (_, _, flags) in bars.items():
-            self.write(f"{at}/resource{n}", b"")
-            if flags & 0x2000:
-                self.write(f"{at}/resource{n}_wc", b"")
-        folder = self.root / at
+        """A PCI function that is fine unless told otherwise; ``bars``: number to size and flags."""
+        board = FakeBoard(self.root)
+        folder = board.function(address, ids=ids, bars=bars or {2: (8 << 20, PREFETCHABLE)})
+        (folder / "config").write_bytes(struct.pack("<HHH", *ids, command).ljust(64, b"\0"))
+        names = ("current_link_speed", "current_link_width", "max_link_speed", "max_link_width")
+        for name, value in zip(names, speed, strict=True):
+            (folder / name).write_text(f"{value}\n")
         if driver:
-            (self.root / f"sys/bus/pci/drivers/{driver}").mkdir(parents=True, exist_ok=True)
-            (folder / "driver").symlink_to(self.root / f"sys/bus/pci/drivers/{driver}")
+            board.bind(folder, driver)
         if iommu:
             group = self.root / "sys/kernel/iommu_groups/14"
             (group / "devices").mkdir(parents=True, exist_ok=True)
