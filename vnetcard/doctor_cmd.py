@@ -103,9 +103,9 @@ def text(findings: list[Finding], rows: list[Stage]) -> str:
     """Tables for people; what needs a hand stands at the end once more."""
     lines = []
     for one in findings:
-        lines.append(f"{MARKS[one.verdict]}  {one.area:<8}{one.subject:<24}{one.detail}")
+        lines.append(f"{MARKS[one.verdict]}  {one.area:<8}{one.subject:<24} {one.detail}")
         if one.fix and one.verdict is not Verdict.OK:
-            lines.append(f"      {'':<8}{'':<24}fix: {one.fix}")
+            lines.append(f"      {'':<8}{'':<24} fix: {one.fix}")
     if rows:
         lines += ["", f"{'stage alone':<18}{'latency us':>11}{'Gbit/s 1.5K':>13}{'Gbit/s 64K':>12}  what was done"]
         lines += [

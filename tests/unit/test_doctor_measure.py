@@ -144,7 +144,7 @@ def test_side_of_a_simulation_that_is_taken_is_left_alone() -> None:
 def test_table_shows_marks_fixes_and_what_is_to_be_done() -> None:
     bad = Finding("pci", "0000:03:00.0 driver", Verdict.FAIL, "owned", "unbind it")
     shown = doctor_cmd.text([Finding("system", "CPUs", Verdict.OK, "8", "no need"), bad], MACHINE)
-    assert "FAIL  pci     0000:03:00.0 driver" in shown
+    assert "FAIL  pci     0000:03:00.0 driver      " in shown
     assert "fix: unbind it" in shown and "no need" not in shown
     assert "1 to fix before a link can run: 0000:03:00.0 driver" in shown
     good = doctor_cmd.text([replace(bad, verdict=Verdict.WARN)], [])
