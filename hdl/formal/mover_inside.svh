@@ -126,6 +126,7 @@
       i_answerable: assert (n_whole_q == '0 || dut.i_writer.i_ack_queue.due_q);
       i_places: assert (5'(dut.i_reader.free_q) + 5'(n_data) + 5'(read_beats[Most]) + 5'(ar_beats) == 5'(FifoBeats));
       i_roomy: assert (!dut.i_reader.roomy_q || dut.i_reader.took_q || 5'(dut.i_reader.free_q) >= 5'(BurstBeats));
+      i_took: assert (!dut.i_reader.took_q || dut.i_reader.asked_q);
       i_data: assert (5'(n_data) == 5'(held_beats[Most]) + 5'(aw_beats) + 5'(left_beats));
       i_asked_ar: assert (!dut.i_reader.asked_q || (dut.i_reader.ar_len_o <= 8'd1 &&
         dut.i_reader.ar_offset_o == src_ring_i + (g_ar_q[29:0] & ring_mask_i) && in_page(g_ar_q[29:0], dut.i_reader.ar_len_o)));

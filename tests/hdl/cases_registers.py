@@ -8,7 +8,7 @@ import cocotb
 from cocotb.triggers import ClockCycles, RisingEdge
 from hdl_bench import Bench
 from hdl_model import MASK
-from hdl_traffic import LINE, both_ways
+from hdl_traffic import LINE, both_ways, hold
 
 from vnetcard import layout as L
 from vnetcard import registers as R
@@ -172,8 +172,7 @@ async def configuration_stands_still_while_the_engine_comes_up(dut: Any) -> None
 
     for side, page in enumerate(bench.pages):
         for channel in page.channels():  # nothing between the writes
-            channel.clear_pause_generator()
-            channel.pause = False
+            hold(channel, False)
         await page.write("control", 0)
         await bench.wait_off()
         watching = cocotb.start_soon(watch())

@@ -9,17 +9,11 @@ import cocotb
 from cocotb.triggers import ClockCycles
 from hdl_bench import Bench, stalls
 from hdl_model import MASK
-from hdl_traffic import LINE, both_ways
+from hdl_traffic import LINE, both_ways, hold
 
 from vnetcard import registers as R
 
 LIMIT = 2500
-
-
-def hold(channel: Any, held: bool) -> None:
-    """Nothing passes ``channel`` any more, or all does."""
-    channel.clear_pause_generator()
-    channel.pause = held
 
 
 async def set_limit(bench: Bench) -> None:

@@ -9,7 +9,7 @@ import cocotb
 from cocotb.triggers import ClockCycles, RisingEdge
 from hdl_bench import Bench
 from hdl_model import MASK
-from hdl_traffic import LINE
+from hdl_traffic import LINE, hold
 
 from vnetcard import layout as L
 from vnetcard import registers as R
@@ -142,8 +142,7 @@ async def reset_takes_back_a_look_that_waits(dut: Any) -> None:
     await want_looks(bench)
     h2c, c2h = bench.directions
     channel = bench.reads[1].ar_channel
-    channel.clear_pause_generator()
-    channel.pause = True
+    hold(channel, True)
     c2h.put(0, bench.rng.randbytes(c2h.size))
     for n in range(1, 9):  # a burst each, whatever the width: more than the port takes on
         await bench.ring_prod(1, n * c2h.size // 8)
@@ -162,7 +161,7 @@ async def reset_takes_back_a_look_that_waits(dut: Any) -> None:
     await bench.wait_status(0, "TX_RUN")
     h2c.restart()
     assert await bench.pages[1].read("irq_status") == R.IRQ_BITS["RX_PROD"], "nobody looked: better once too often"
-    channel.pause = False
+    hold(channel, False)
     await move(bench, 0)
     await bench.wait_until(lambda: c2h.published == c2h.size, "c2h published")
     await bench.finish()

@@ -17,6 +17,12 @@ NEAR_END = (1 << 32) - 64 * 37
 LINE = L.LINE
 
 
+def hold(channel: Any, held: bool) -> None:
+    """Nothing passes ``channel`` any more, or all does."""
+    channel.clear_pause_generator()
+    channel.pause = held
+
+
 async def produce(bench: Bench, side: int, total: int, stream: bytearray) -> None:
     """Put ``total`` random bytes into the tx ring of ``side``, in pieces of any size that fits."""
     way, rng = bench.directions[side], bench.rng

@@ -137,7 +137,7 @@ SIDE = (
     Mutation(
         "side drain ends early", "Drain:     if (!asked_q && !away_q) state_q <= Off;",
         "Drain:     state_q <= Off;", "a beat of before the reset is taken for the new copy's",
-        ("side_copy_may_be_reset_at_any_cycle", RESET),
+        ("a_copy_after_a_reset_is_of_what_stands_there_then",),
     ),
 )  # fmt: skip
 """The side blocks."""

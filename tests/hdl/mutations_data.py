@@ -73,6 +73,8 @@ MOVING = (
     Mutation(
         "room looked at too early", "&& roomy_q && !took_q && queue_ready", "&& roomy_q && queue_ready",
         "a burst too many is asked for", (HELD,),
+        survives="in the cycle after a burst was taken its request stands, and nothing else is taken: took_q decides "
+        "nothing (proof mover, i_took)",
     ),
     Mutation(
         "space given back twice", "+ FreeW'(beat);", "+ FreeW'(beat) + FreeW'(beat);",
@@ -140,10 +142,12 @@ PORTS = (
     Mutation(
         "third address goes out", "assign move = picked_q && !second_valid_q && ", "assign move = picked_q && ",
         "a burst's beats are forgotten", (STALLED, HELD),
+        survives="a request is picked only when no second one waits for W, and none comes to wait while it is picked "
+        "(proof write_port, i_one_at_most_waits)",
     ),
     Mutation(
-        "write port starves the side block", "for (logic [2:0] n = 3'd4; n > 0; n--) begin",
-        "for (logic [2:0] n = 3'd3; n > 0; n--) begin", "whoever was served last is never served again", (ANY,),
+        "write port overlooks one", "for (logic [2:0] n = 3'd4; n > 0; n--) begin",
+        "for (logic [2:0] n = 3'd2; n > 0; n--) begin", "a request is taken from who made none", (ANY,),
     ),
     Mutation(
         "read answers to everybody", "= m_r_valid_i && m_r_id_i == 2'(n);", "= m_r_valid_i;",
