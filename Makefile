@@ -11,7 +11,7 @@ PYTEST = $(BIN)/python -m pytest $(PYTEST_ARGS)
 CWARN := -O2 -Wall -Wextra -Werror -Wno-missing-field-initializers -S -o -
 CROSS := aarch64-linux-gnu-gcc
 
-.PHONY: help demo demo-sim test check hdl formal hdl-coverage hdl-mutations synth bench-hdl bench-sim waveform lint campaign clean
+.PHONY: help demo demo-sim demo-qemu test check hdl formal hdl-coverage hdl-mutations synth bench-hdl bench-sim waveform lint campaign wheels clean
 
 help: ## list these targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -25,6 +25,11 @@ demo-sim: ## the same through the DMA engine, simulated live from its RTL
 	@scripts/system-packages.sh sim
 	@scripts/venv.sh sim
 	@$(BIN)/vnetcard demo --sim
+
+demo-qemu: ## the same with a card that is an ARM64 computer, emulated by QEMU, behind a PCI BAR
+	@scripts/system-packages.sh qemu
+	@scripts/venv.sh demo
+	@$(BIN)/vnetcard demo --qemu
 
 # One seed for all: a build is not refused by bad luck.  `make hdl` and `make campaign` draw new ones.
 test: ## everything but the campaigns; needs root for most (CI=true: nothing may be skipped)
@@ -109,6 +114,11 @@ lint: ## style, types, C warnings (also for ARM64), generated files up to date
 		(set -x; $$cc -std=c11 -ffreestanding $(CWARN) -include vnetcard/_c/vnc_ring.h -x c /dev/null >/dev/null) || exit; \
 	done
 	$(BIN)/python -m vnetcard.layoutgen --check
+
+wheels: ## build wheels for x86-64 and ARM64 into dist/
+	@scripts/system-packages.sh qemu
+	@scripts/venv.sh demo
+	@$(BIN)/python -m vnetcard.sim.guest.wheel --out dist
 
 clean: ## remove what was built; keeps the virtual environment
 	rm -rf build dist *.egg-info .cache .pytest_cache .mypy_cache .ruff_cache .hypothesis vnetcard/_core.*.so

@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
 # The one place that names system packages.
 #
-#   scripts/system-packages.sh run|sim|test [--check]
+#   scripts/system-packages.sh run|sim|qemu|test [--check]
 #
-# `run`: what a demo needs; `sim`: that and what the simulator is built with; `test`: that and what the tests need.
+# `run`: what a demo needs; `sim`: that and what the simulator is built with; `qemu`: `run` and what the ARM64 guest and
+# the ARM64 wheel are made with; `test`: all that and what the tests need.
 # Looks for the commands and files themselves, so that it also holds where they came from elsewhere, and does
 # nothing when all are there.
 # Installs with apt-get as root or by passwordless sudo; otherwise, and with --check, says what to install.
@@ -24,6 +25,13 @@ g++                                     g++                    gcc-c++
 perl                                    perl                   perl
 /usr/include/lz4.h                      liblz4-dev             lz4-devel
 '
+QEMU='
+qemu-system-aarch64                     qemu-system-arm        qemu-system-aarch64-core
+aarch64-linux-gnu-gcc                   gcc-aarch64-linux-gnu  gcc-aarch64-linux-gnu
+/usr/aarch64-linux-gnu/include/stdio.h  libc6-dev-arm64-cross  -
+dpkg-deb                                dpkg                   dpkg
+apt-get                                 apt                    apt
+'
 TEST='
 iperf3                                  iperf3                 iperf3
 tcpdump                                 tcpdump                tcpdump
@@ -31,20 +39,19 @@ ethtool                                 ethtool                ethtool
 spin                                    spin                   -
 systemd-analyze                         systemd                systemd
 systemd-sysusers                        systemd                systemd
-aarch64-linux-gnu-gcc                   gcc-aarch64-linux-gnu  gcc-aarch64-linux-gnu
-/usr/aarch64-linux-gnu/include/stdio.h  libc6-dev-arm64-cross  -
 qemu-aarch64-static                     qemu-user-static       qemu-user-static
 '
 
 usage() {
-    echo "usage: scripts/system-packages.sh run|sim|test [--check]" >&2
+    echo "usage: scripts/system-packages.sh run|sim|qemu|test [--check]" >&2
     exit 2
 }
 
 case ${1-} in
     run) wanted=$RUN ;;
     sim) wanted=$RUN$SIM ;;
-    test) wanted=$RUN$SIM$TEST ;;
+    qemu) wanted=$RUN$QEMU ;;
+    test) wanted=$RUN$SIM$QEMU$TEST ;;
     *) usage ;;
 esac
 check=${2-}

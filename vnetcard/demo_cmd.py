@@ -12,6 +12,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
+from importlib import import_module
 from pathlib import Path
 from types import FrameType
 from typing import IO, TYPE_CHECKING, Any
@@ -33,12 +34,15 @@ examples:
   vnetcard demo
   vnetcard demo --window shm:small+16K --count 5
   vnetcard demo --sim                     through the DMA engine, simulated from its RTL
+  vnetcard demo --qemu                    the card is an ARM64 guest in QEMU, behind a PCI BAR
 
 Without root it uses a user namespace, where the system allows that and lets you open /dev/net/tun.
 exit status: 0 no ping was lost, 1 one was, 2 the demo cannot run here
 """
 REST_LIMIT = 5.0
 """Seconds for what is still on its way after the last ping; through a simulated engine it may take some."""
+GUEST = "vnetcard.sim.guest.show"
+"""What shows the guest; by name, as the library itself leans on nothing in sim/."""
 _INSIDE = "VNETCARD_DEMO_INSIDE"
 
 
@@ -53,6 +57,7 @@ def add_parser(subparsers: Subparsers) -> argparse.ArgumentParser:
     )
     parser.add_argument("--window", metavar="URL", help="shared memory to use (default: a new 8 MiB one)")
     parser.add_argument("--sim", action="store_true", help="a live simulation of the DMA engine between the two")
+    parser.add_argument("--qemu", action="store_true", help="the card is an ARM64 guest in QEMU, behind a PCI BAR")
     parser.add_argument("--data-width", type=int, choices=(64, 128, 256, 512), help="of the simulated engine (64)")
     parser.add_argument("--count", type=int, default=20, metavar="N", help="pings of each size (default: %(default)s)")
     parser.set_defaults(run=run)
@@ -63,6 +68,8 @@ def run(args: argparse.Namespace) -> int:
     """The demo: start, ping, show, leave nothing behind."""
     _check_arguments(args)
     _check_tun()
+    if args.qemu:
+        import_module(GUEST).prepare()  # now: a namespace of our own has no network to fetch from
     if os.geteuid() != 0:
         return _enter_user_namespace()
     if os.environ.get(_INSIDE):
@@ -79,6 +86,15 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _show(args: argparse.Namespace, log: IO[str], started: float) -> int:
+    if args.qemu:
+        results = import_module(GUEST).show(args.count, log, started)
+    else:
+        results = _show_two_namespaces(args, log, started)
+    print(f"done in {time.monotonic() - started:.0f} s; namespaces, interfaces and shared memory are gone again")
+    return 0 if all(result.ok for result in results) else 1
+
+
+def _show_two_namespaces(args: argparse.Namespace, log: IO[str], started: float) -> Sequence[pingsuite.PingResult]:
     with contextlib.ExitStack() as stack:
         window, simulator = args.window, None
         if args.sim:
@@ -88,8 +104,7 @@ def _show(args: argparse.Namespace, log: IO[str], started: float) -> int:
         results = _ping(lab, args.count, started, simulator)
         if simulator is not None:
             print(_engine_line(simulator.stop()))
-    print(f"done in {time.monotonic() - started:.0f} s; namespaces, interfaces and shared memory are gone again")
-    return 0 if all(result.ok for result in results) else 1
+    return results
 
 
 def _simulator(width: int) -> SimProcess:
@@ -158,8 +173,11 @@ def _interrupt(number: int, frame: FrameType | None) -> None:
 
 def _check_arguments(args: argparse.Namespace) -> None:
     """What the agents or the pings would refuse later, in the midst of the show."""
-    if args.sim and args.window:
-        raise ConfigError("--sim brings its own window: leave --window away")
+    for option in ("sim", "qemu"):
+        if getattr(args, option) and args.window:
+            raise ConfigError(f"--{option} brings its own window: leave --window away")
+    if args.sim and args.qemu:
+        raise ConfigError("--sim and --qemu are two demonstrations: leave one of them away")
     if args.data_width is not None and not args.sim:
         raise ConfigError("--data-width is of the simulated engine: add --sim")
     if args.window and (size := WindowUrl.parse(args.window).size) is not None:

@@ -60,9 +60,19 @@ def uninterrupted() -> Iterator[None]:
 
 
 class Lab:
-    """Two namespaces, named after ``tag`` and this process, and up to one agent in each."""
+    """Two namespaces, named after ``tag`` and this process, and up to one agent in each.
 
-    def __init__(self, tag: str = "demo", *, window: str | None = None, log: IO[str] | None = None) -> None:
+    ``sides``: which of the two live here; the other one may be in a virtual machine.
+    """
+
+    def __init__(
+        self,
+        tag: str = "demo",
+        *,
+        window: str | None = None,
+        log: IO[str] | None = None,
+        sides: Sequence[int] = (L.HOST, L.CARD),
+    ) -> None:
         """Make the namespaces; ConfigError when that is not permitted."""
         unique = f"vnetcard-{tag}-{os.getpid()}"
         self.window = window or f"shm:{unique}"
@@ -70,12 +80,13 @@ class Lab:
         self._own_window = window is None
         self.namespaces = (f"{unique}-host", f"{unique}-card")
         self.agents: list[subprocess.Popen[str] | None] = [None, None]
+        self._sides = sides
         self._log = log
         self._made = contextlib.ExitStack()
         weakref.finalize(self, self._made.close)  # for an exception between here and the caller's `with`
         try:
             with uninterrupted():
-                for name in self.namespaces:
+                for name in (self.namespaces[side] for side in sides):
                     ip("netns", "add", name)
                     self._made.callback(ip, "netns", "del", name)
                     ip("-n", name, "link", "set", "lo", "up")
@@ -148,14 +159,14 @@ class Lab:
 
     def wait_up(self, *, limit: float = START_LIMIT) -> None:
         """Return once both links run and the kernel has opened both interfaces for sending."""
-        for side in (L.HOST, L.CARD):
+        for side in self._sides:
             self.wait_for(side, "run", limit=limit)
         self.wait_open(limit=limit)
 
     def wait_open(self, *, name: str = "tun0", limit: float = START_LIMIT) -> None:
         """The kernel follows the carrier a moment later (linkwatch): until then it drops what is sent."""
         deadline = time.monotonic() + limit
-        for namespace in self.namespaces:
+        for namespace in (self.namespaces[side] for side in self._sides):
             while True:
                 done = subprocess.run(
                     ["ip", "-n", namespace, "-o", "link", "show", name], capture_output=True, text=True, check=False
@@ -169,7 +180,7 @@ class Lab:
     def close(self) -> None:
         """End the agents, and remove the namespaces and, after a kill, window and sockets."""
         with uninterrupted():
-            for side in (L.HOST, L.CARD):
+            for side in self._sides:
                 if self.agents[side] is not None:
                     with contextlib.suppress(LabError):
                         self.stop(side)
@@ -178,7 +189,7 @@ class Lab:
 
     def _sweep(self) -> None:
         """Remove what killed agents left, and nothing that an agent of somebody else's uses."""
-        for side in (L.HOST, L.CARD):
+        for side in self._sides:
             with contextlib.suppress(VnetcardError):
                 window = open_window(self.url, side=side)
                 socket_path(self.url, side).unlink(missing_ok=True)

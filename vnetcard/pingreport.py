@@ -61,6 +61,19 @@ def as_json(results: Sequence[PingResult]) -> dict[str, Any]:
     }
 
 
+def from_json(report: dict[str, Any], target: Target) -> list[PingResult]:
+    """The results of ``as_json`` of one target, which another machine may call by another name than ``target``."""
+    names = ("size", "sent", "received", "duplicates", "corrupted", "error")
+    return [
+        PingResult(
+            target,
+            **{name: one[name] for name in names},
+            **{f"rtt_{name}": value for name, value in (one["rtt_ms"] or {}).items()},
+        )
+        for one in report["results"]
+    ]
+
+
 def junit(results: Sequence[PingResult]) -> str:
     """JUnit XML: a test case for each target and size; numbers are properties, and what went wrong a failure."""
     failed = sum(not result.ok for result in results)

@@ -1,0 +1,173 @@
+"""The guest's image: Debian's kernel, and a RAM disk with busybox, Python, pyroute2, and this project's ARM64 wheel.
+
+The RAM disk is two archives, one after the other: what comes from Debian, which is made once, and what is ours.
+"""
+
+from __future__ import annotations
+
+import configparser
+import importlib.metadata
+import importlib.util
+import py_compile
+import tempfile
+import zipfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from vnetcard.errors import ConfigError
+from vnetcard.sim.guest.cache import Tell, digest, made
+from vnetcard.sim.guest.initramfs import Initramfs
+from vnetcard.sim.guest.packages import Sysroot, sysroot
+from vnetcard.sim.guest.wheel import card_wheel
+
+MODULES = (
+    "drivers/net/tun",
+    "drivers/virtio/virtio_ring",
+    "drivers/virtio/virtio",
+    "drivers/virtio/virtio_mmio",
+    "drivers/char/virtio_console",
+    "virt/lib/irqbypass",
+    "drivers/vfio/vfio",
+    "drivers/vfio/vfio_virqfd",
+    "drivers/vfio/vfio_iommu_type1",
+    "drivers/vfio/pci/vfio-pci-core",
+    "drivers/vfio/pci/vfio-pci",
+)
+"""Of the kernel, in the order in which they need one another; some kernels have one or the other built in."""
+LOADED = ("tun", "virtio_ring", "virtio", "virtio_mmio", "virtio_console")
+"""At the start; the others wait in /lib/modules for who wants them."""
+
+PORT = "/dev/vport0p1"
+
+INIT = f"""\
+#!/bin/sh
+# The guest's first program; when the last line ends, so does the guest.
+export PATH=/usr/bin:/bin PYTHONDONTWRITEBYTECODE=1 PYTHONSAFEPATH=1
+mount -t devtmpfs dev /dev
+mount -t proc proc /proc
+mount -t sysfs sys /sys
+mkdir -p /dev/net /run /tmp
+mount -t tmpfs run /run
+mount -t tmpfs tmp /tmp
+for module in {" ".join(LOADED)}; do
+    [ -e /lib/modules/$module.ko ] && insmod /lib/modules/$module.ko
+done
+ip link set lo up
+hostname card
+exec python3 /usr/lib/guest/inside.pyc {PORT}
+"""
+
+PROGRAM = """\
+#!/usr/bin/python3
+import sys
+from {module} import {function}
+sys.exit({function}())
+"""
+
+_NOT_NEEDED = ("config-", "curses", "distutils", "pydoc_data", "test", "venv", "wsgiref", "xmlrpc")
+"""Folders of Python's library, by how they begin."""
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """Two files that QEMU boots."""
+
+    kernel: Path
+    initrd: Path
+
+
+def image(tell: Tell) -> Image:
+    """The image of the sources as they are, made if it is not there; ConfigError says what is missing for that."""
+    system, wheel = sysroot(tell), card_wheel(tell)
+    recipe = Path(__file__).read_bytes() + Path(__file__).with_name("inside.py").read_bytes()
+    version = importlib.metadata.version("pyroute2")
+
+    def make_base(folder: Path) -> None:
+        tell("ARM64 guest: packing Debian's part ... ")
+        (folder / "initrd").write_bytes(_base(system).encode())
+        tell("done\n")
+
+    base = made("base", digest(system.key, recipe, version), make_base, tell)
+
+    def make(folder: Path) -> None:
+        (folder / "initrd").write_bytes((base / "initrd").read_bytes() + _ours(wheel, system).encode())
+
+    folder = made("image", digest(base.name, wheel.parent.name), make, tell)
+    return Image(system.kernel, folder / "initrd")
+
+
+def _base(system: Sysroot) -> Initramfs:
+    """Everything but this project."""
+    root, python = system.root, system.python
+    disk = Initramfs()
+    disk.add("init", INIT.encode(), executable=True)
+    for folder in ("dev", "proc", "sys", "run", "tmp"):
+        disk.folder(folder)
+    disk.copy("bin/busybox", root / "bin/busybox")
+    for applet in ("sh", "mount", "mkdir", "insmod", "ip", "hostname", "cat", "ls", "dmesg", "ps", "sleep"):
+        disk.link(f"bin/{applet}", "busybox")
+    disk.copy("bin/ping", root / "bin/ping")
+    disk.copy(f"usr/bin/python{python}", root / f"usr/bin/python{python}")
+    disk.link("usr/bin/python3", f"python{python}")
+    disk.copy("lib/ld-linux-aarch64.so.1", root / "lib/ld-linux-aarch64.so.1")
+    for folder in ("lib/aarch64-linux-gnu", "usr/lib/aarch64-linux-gnu"):
+        for library in root.glob(f"{folder}/*.so*"):
+            disk.copy(f"{folder}/{library.name}", library)
+    for name in MODULES:
+        module = system.modules / f"{name}.ko"
+        if module.exists():
+            disk.copy(f"lib/modules/{module.name}", module)
+    _add_python(disk, f"usr/lib/python{python}", root / f"usr/lib/python{python}", unwanted=_NOT_NEEDED)
+    _add_python(disk, f"usr/local/lib/python{python}/dist-packages/pyroute2", _folder_of("pyroute2"))
+    disk.add("usr/lib/guest/inside.pyc", _compiled(Path(__file__).with_name("inside.py"), "inside.py"))
+    return disk
+
+
+def _ours(wheel: Path, system: Sysroot) -> Initramfs:
+    """The wheel, installed as pip would, but compiled."""
+    disk = Initramfs()
+    with tempfile.TemporaryDirectory() as folder, zipfile.ZipFile(wheel) as archive:
+        archive.extractall(folder)
+        _add_python(disk, f"usr/local/lib/python{system.python}/dist-packages", Path(folder))
+        names = configparser.ConfigParser()
+        names.read(next(Path(folder).glob("*.dist-info/entry_points.txt")))
+    for name, entry in names["console_scripts"].items():
+        module, _, function = entry.partition(":")
+        disk.add(f"usr/bin/{name}", PROGRAM.format(module=module, function=function).encode(), executable=True)
+    return disk
+
+
+def _add_python(disk: Initramfs, name: str, folder: Path, *, unwanted: tuple[str, ...] = ()) -> None:
+    """A folder of modules, each compiled and without its source, which saves the guest's slow processor the work."""
+    for path in _files(folder, unwanted):
+        place = f"{name}/{path.relative_to(folder)}"
+        if path.suffix == ".py":
+            disk.add(f"{place}c", _compiled(path, place))
+        else:
+            disk.copy(place, path)
+
+
+def _files(folder: Path, unwanted: tuple[str, ...]) -> Iterator[Path]:
+    for path in sorted(folder.iterdir()):
+        if path.name == "__pycache__" or (unwanted and path.name.startswith(unwanted)):
+            continue
+        if path.is_dir():
+            yield from _files(path, ())
+        elif path.suffix in (".py", ".so", ".txt"):
+            yield path
+
+
+def _compiled(path: Path, shown: str) -> bytes:
+    """Bytecode of our own Python, which is the guest's version too: see ``wheel.py``."""
+    with tempfile.NamedTemporaryFile(suffix=".pyc") as out:
+        mode = py_compile.PycInvalidationMode.UNCHECKED_HASH
+        py_compile.compile(str(path), out.name, dfile=f"/{shown}", doraise=True, invalidation_mode=mode)
+        return Path(out.name).read_bytes()
+
+
+def _folder_of(package: str) -> Path:
+    spec = importlib.util.find_spec(package)
+    if spec is None or spec.origin is None:
+        raise ConfigError(f"{package} is not installed here, so the guest cannot have it: pip install {package}")
+    return Path(spec.origin).parent

@@ -1,0 +1,60 @@
+"""Writes an initial RAM file system, a cpio archive of the kind "newc".
+
+Source: Linux, Documentation/driver-api/early-userspace/buffer-format.rst.
+"""
+
+from __future__ import annotations
+
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+_MAGIC = "070701"
+
+
+class Initramfs:
+    """Collects files and folders; ``encode`` is the archive.  All belongs to root; folders come by themselves."""
+
+    def __init__(self) -> None:
+        self._entries: dict[str, tuple[int, bytes]] = {}
+
+    def add(self, name: str, data: bytes, *, executable: bool = False) -> None:
+        """A regular file."""
+        self._put(name, stat.S_IFREG | (0o755 if executable else 0o644), data)
+
+    def folder(self, name: str) -> None:
+        """An empty folder."""
+        self._put(name, stat.S_IFDIR | 0o755, b"")
+
+    def link(self, name: str, target: str) -> None:
+        """A symbolic link."""
+        self._put(name, stat.S_IFLNK | 0o777, target.encode())
+
+    def copy(self, name: str, path: Path) -> None:
+        """The file, or the symbolic link, at ``path``."""
+        if path.is_symlink():
+            self.link(name, str(path.readlink()))
+        else:
+            self.add(name, path.read_bytes(), executable=bool(path.stat().st_mode & 0o100))
+
+    def encode(self) -> bytes:
+        """The archive, in an order in which a folder comes before what is in it."""
+        pieces: list[bytes] = []
+        for number, (name, (mode, data)) in enumerate(sorted(self._entries.items()), start=1):
+            pieces += _entry(name, mode, data, number)
+        return b"".join([*pieces, *_entry("TRAILER!!!", 0, b"", 0)])
+
+    def _put(self, name: str, mode: int, data: bytes) -> None:
+        for parent in list(Path(name).parents)[:-1]:
+            self._entries.setdefault(str(parent), (stat.S_IFDIR | 0o755, b""))
+        self._entries[name] = (mode, data)
+
+
+def _entry(name: str, mode: int, data: bytes, number: int) -> Iterator[bytes]:
+    """Thirteen numbers in hex, the name, the contents; name and contents end on multiples of 4."""
+    path = name.encode() + b"\0"
+    links = 2 if stat.S_ISDIR(mode) else 1
+    fields = (number, mode, 0, 0, links, 0, len(data), 0, 0, 0, 0, len(path), 0)
+    header = (_MAGIC + "".join(f"{field:08x}" for field in fields)).encode() + path
+    yield header + bytes(-len(header) % 4)
+    yield data + bytes(-len(data) % 4)

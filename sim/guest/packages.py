@@ -1,0 +1,172 @@
+"""Debian's packages for ARM64, unpacked: what the guest runs, and what its C core is compiled against.
+
+They come from the archives that this system's own apt uses, by an apt with folders of its own: no root, no
+`dpkg --add-architecture`, nothing of the system is touched.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from vnetcard.errors import ConfigError
+from vnetcard.sim.guest.cache import Tell, digest, made
+
+KERNEL = "linux-image-cloud-arm64"
+PYTHON = "python3-minimal"
+"""Both only name the package that is wanted, with its version, among their dependencies."""
+
+PACKAGES = (
+    "busybox-static",
+    "iputils-ping",
+    "libc6",
+    "libcap2",
+    "libexpat1",
+    "libffi8",
+    "libgcc-s1",
+    "libidn2-0",
+    "libpython{python}-dev",
+    "libpython{python}-minimal",
+    "libpython{python}-stdlib",
+    "libsqlite3-0",
+    "libssl3",
+    "libunistring2",
+    "python{python}-minimal",
+    "zlib1g",
+)
+KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
+
+_UNUSED = ("usr/share/doc", "usr/share/man", "usr/share/locale", "usr/share/lintian", "usr/lib/debug")
+"""Folders of the packages that neither a guest nor a compiler reads."""
+
+_CONFIGURATION = """\
+Dir::State "{folder}/state";
+Dir::State::status "{folder}/status";
+Dir::Cache "{folder}/cache";
+Dir::Etc::sourcelist "{folder}/sources.list";
+Dir::Etc::sourceparts "/dev/null";
+Dir::Etc::preferences "/dev/null";
+Dir::Etc::preferencesparts "/dev/null";
+APT::Architecture "arm64";
+APT::Architectures {{ "arm64"; }};
+APT::Sandbox::User "root";
+Acquire::Languages "none";
+Acquire::Retries "3";
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Sysroot:
+    """The packages unpacked in ``root``; ``key`` names this very set of them."""
+
+    root: Path
+    key: str
+
+    @property
+    def kernel(self) -> Path:
+        """The kernel, ready to boot."""
+        return next(self.root.glob("boot/vmlinuz-*"))
+
+    @property
+    def modules(self) -> Path:
+        """The folder of the kernel's modules."""
+        return next(self.root.glob("lib/modules/*/kernel"))
+
+    @property
+    def python(self) -> str:
+        """Version of its Python, as in ``python3.11``."""
+        return next(self.root.glob("usr/bin/python3.*")).name.removeprefix("python")
+
+
+def sysroot(tell: Tell) -> Sysroot:
+    """The ARM64 system, fetched on first use; ConfigError says what is missing for that."""
+    for tool, package in (("apt-get", "apt"), ("dpkg-deb", "dpkg")):
+        if shutil.which(tool) is None:
+            raise ConfigError(f"the ARM64 guest is made of Debian packages: {tool} ({package}) is missing here")
+    sources = _sources()
+    key = digest(sources, *PACKAGES, KERNEL, PYTHON, *_UNUSED)
+
+    def make(folder: Path) -> None:
+        began = time.monotonic()
+        tell("ARM64 guest: fetching the package lists")
+        with tempfile.TemporaryDirectory() as private:
+            apt = _Apt(Path(private), sources)
+            version = apt.dependency_of(PYTHON, "python").removeprefix("python").removesuffix("-minimal")
+            wanted = [name.format(python=version) for name in PACKAGES]
+            wanted.append(apt.dependency_of(KERNEL, "linux-image-"))
+            tell(f" ... {len(wanted)} packages")
+            archives = apt.download(wanted)
+            tell(" ... unpacking")
+            for archive in archives:
+                _run(["dpkg-deb", "-x", str(archive), str(folder)], f"unpacking {archive.name}")
+        for name in _UNUSED:
+            shutil.rmtree(folder / name, ignore_errors=True)
+        for library in folder.glob("usr/lib/**/*.a"):
+            library.unlink()
+        tell(f" ... done in {time.monotonic() - began:.0f} s\n")
+
+    return Sysroot(made("arm64", key, make, tell), key)
+
+
+def _sources() -> str:
+    """A sources.list of this system's Debian archives."""
+    form = "$(REPO_URI)|$(RELEASE)|$(COMPONENT)"
+    wanted = ["Identifier: Packages", "Component: main"]
+    listing = _run(["apt-get", "indextargets", "--format", form, *wanted], "asking apt for its archives")
+    signed = f"[signed-by={KEYRING}] " if KEYRING.exists() else ""
+    lines = []
+    for line in listing.splitlines():
+        address, release, component = line.split("|")
+        if "debian" in address.rstrip("/").split("/")[-1]:
+            lines.append(f"deb {signed}{address} {release} {component}\n")
+    if not lines:
+        raise ConfigError("the ARM64 guest is made of Debian packages, and this system's apt has no Debian archive")
+    return "".join(sorted(set(lines)))
+
+
+class _Apt:
+    """apt for ARM64 in a private folder."""
+
+    def __init__(self, folder: Path, sources: str) -> None:
+        self._folder = folder
+        for name in ("state/lists/partial", "cache/archives/partial", "archives"):
+            (folder / name).mkdir(parents=True)
+        (folder / "status").touch()
+        (folder / "sources.list").write_text(sources)
+        (folder / "apt.conf").write_text(_CONFIGURATION.format(folder=folder))
+        self._call("apt-get", "-q", "update")
+
+    def _call(self, *command: str) -> str:
+        environment = os.environ | {"APT_CONFIG": str(self._folder / "apt.conf"), "LC_ALL": "C"}
+        doing = f"`{' '.join(command[:3])}` for ARM64"
+        return _run(command, doing, environment=environment, folder=self._folder / "archives")
+
+    def dependency_of(self, package: str, prefix: str) -> str:
+        """The first dependency of ``package`` whose name starts with ``prefix``."""
+        for line in self._call("apt-cache", "depends", "--important", package).splitlines():
+            name = line.partition("Depends: ")[2]
+            if name.startswith(prefix):
+                return name
+        raise ConfigError(f"the archive has no {prefix}... for ARM64 (package {package})")
+
+    def download(self, packages: Sequence[str]) -> list[Path]:
+        """Fetch ``packages``; apt checks their signatures."""
+        self._call("apt-get", "-q", "download", *packages)
+        return sorted((self._folder / "archives").glob("*.deb"))
+
+
+def _run(
+    command: Sequence[str], doing: str, *, environment: dict[str, str] | None = None, folder: Path | None = None
+) -> str:
+    """What ``command`` prints; ConfigError with its last words when it fails."""
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, cwd=folder, check=False)
+    if done.returncode:
+        last = (done.stderr.strip() or done.stdout.strip() or "no message").splitlines()[-1]
+        raise ConfigError(f"ARM64 guest: {doing} failed: {last}")
+    return done.stdout

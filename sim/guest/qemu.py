@@ -1,0 +1,213 @@
+"""The guest as a process: QEMU's ``virt`` machine with ivshmem, and the port over which it is told what to run."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import json
+import select
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from vnetcard.errors import ConfigError
+from vnetcard.lab import LabError, die_with_parent, uninterrupted
+from vnetcard.sim.guest.image import Image
+
+QEMU = "qemu-system-aarch64"
+BOOT_LIMIT = 180.0
+"""Seconds; it takes four on a machine with nothing else to do."""
+
+MACHINE = ("-M", "virt", "-cpu", "cortex-a72", "-smp", "1,maxcpus=2", "-m", "256")
+"""With one possible CPU QEMU would leave atomics and barriers out."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a command in the guest ended."""
+
+    status: int
+    stdout: str
+    stderr: str
+
+
+@dataclass(slots=True)
+class Command:
+    """A command in the guest; ``status`` is None while it runs."""
+
+    number: int
+    argv: Sequence[str]
+    out: str = ""
+    err: str = ""
+    status: int | None = None
+
+
+@dataclass(slots=True)
+class _Port:
+    """The host's end of the guest's serial port: whole lines of JSON."""
+
+    socket: socket.socket
+    rest: bytes = b""
+
+    def send(self, **what: Any) -> None:
+        self.socket.sendall(json.dumps(what).encode() + b"\n")
+
+    def receive(self, seconds: float) -> list[dict[str, Any]] | None:
+        """What has come within ``seconds``, perhaps nothing; None when the guest is gone."""
+        if not select.select([self.socket], [], [], max(0.0, seconds))[0]:
+            return []
+        try:
+            data = self.socket.recv(1 << 16)
+        except ConnectionError:
+            return None
+        if not data:
+            return None
+        *lines, self.rest = (self.rest + data).split(b"\n")
+        return [json.loads(line) for line in lines]
+
+
+class Guest:
+    """A running guest; ``close`` ends it.  One thread at a time may use it."""
+
+    def __init__(self, image: Image, memory: Path, *, options: Sequence[str] = ()) -> None:
+        """Boot it with the file ``memory`` as the BAR of its ivshmem device, and return once it takes commands.
+
+        ``options`` are more of QEMU's.  LabError, with the last lines of its console, when it does not come up.
+        """
+        program = shutil.which(QEMU)
+        if program is None:
+            raise ConfigError(f"{QEMU} is missing: scripts/system-packages.sh qemu, or install qemu-system-arm")
+        self._console = tempfile.TemporaryFile()  # noqa: SIM115 - closed by close
+        self._commands: dict[int, Command] = {}
+        self._numbers = itertools.count(1)
+        ours, theirs = socket.socketpair()
+        self._port = _Port(ours)
+        size = memory.stat().st_size
+        with uninterrupted(), theirs:
+            self._process = subprocess.Popen(
+                [
+                    *(program, *MACHINE, "-display", "none", "-nic", "none", "-no-reboot", "-serial", "stdio"),
+                    *("-kernel", str(image.kernel), "-initrd", str(image.initrd)),
+                    *("-append", "console=ttyAMA0 quiet panic=-1"),
+                    *("-object", f"memory-backend-file,id=bar,share=on,mem-path={memory},size={size}"),
+                    *("-device", "ivshmem-plain,memdev=bar"),
+                    *("-chardev", f"socket,id=port,fd={theirs.fileno()}", "-device", "virtio-serial-device"),
+                    *("-device", "virtserialport,chardev=port,name=vnetcard"),
+                    *options,
+                ],
+                stdin=subprocess.DEVNULL,
+                stdout=self._console,
+                stderr=subprocess.STDOUT,
+                pass_fds=[theirs.fileno()],
+                preexec_fn=die_with_parent,  # noqa: PLW1509 - as in lab.py
+            )
+        try:
+            self.ready: str = self._wait_ready()
+        except BaseException:
+            self.close()
+            raise
+
+    def __enter__(self) -> Guest:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    @property
+    def pid(self) -> int:
+        """Of QEMU."""
+        return self._process.pid
+
+    def start(self, *argv: str, text: str | None = None) -> Command:
+        """Start a command, with ``text`` to read, and do not wait for it."""
+        command = Command(next(self._numbers), argv)
+        self._commands[command.number] = command
+        self._port.send(start=command.number, argv=list(argv))
+        if text is not None:
+            self._port.send(input=command.number, text=text)
+        return command
+
+    def run(self, *argv: str, text: str | None = None, limit: float = 60.0) -> Outcome:
+        """Run a command, with ``text`` to read, to its end; LabError when that takes longer than ``limit`` seconds."""
+        return self.wait(self.start(*argv, text=text), limit=limit)
+
+    def wait(self, command: Command, *, limit: float = 60.0) -> Outcome:
+        """The end of a command."""
+        self._listen(lambda: command.status is not None, limit, f"`{' '.join(command.argv)}` has not ended")
+        assert command.status is not None
+        return Outcome(command.status, command.out, command.err)
+
+    def wait_said(self, command: Command, words: str, *, limit: float = 60.0) -> str:
+        """The line of its standard output in which a command says ``words``; LabError when it ends before."""
+
+        def lines() -> list[str]:
+            return [line for line in command.out.splitlines(keepends=True) if words in line and line.endswith("\n")]
+
+        self._listen(lambda: bool(lines()) or command.status is not None, limit, f"it has not said {words!r}")
+        if not lines():
+            said = f"{command.out}{command.err}".strip()
+            raise LabError(f"in the guest `{' '.join(command.argv)}` ended with status {command.status}: {said}")
+        return lines()[0].rstrip("\n")
+
+    def signal(self, command: Command, number: int = signal.SIGTERM) -> None:
+        """Send a signal to a command and what it has started."""
+        self._port.send(signal=command.number, number=number)
+
+    def kill(self) -> None:
+        """As if its power failed."""
+        self._process.kill()
+        self._process.wait()
+
+    def console(self) -> str:
+        """What the guest's kernel, and QEMU, have said."""
+        with Path(f"/proc/self/fd/{self._console.fileno()}").open(errors="replace") as file:
+            return file.read()
+
+    def close(self) -> None:
+        """End it; a RAM disk loses nothing."""
+        with uninterrupted():
+            self.kill()
+            self._port.socket.close()
+            self._console.close()
+
+    def _wait_ready(self) -> str:
+        heard: list[str] = []
+        deadline = time.monotonic() + BOOT_LIMIT
+        while not heard:
+            lines = self._port.receive(deadline - time.monotonic())
+            if not lines:
+                why = "ended" if lines is None else f"is not up after {BOOT_LIMIT:.0f} s"
+                raise LabError(f"the ARM64 guest {why}; its console:\n{self._last_words()}")
+            heard = [line["ready"] for line in lines if "ready" in line]
+        return heard[0]
+
+    def _listen(self, done: Callable[[], bool], limit: float, what: str) -> None:
+        deadline = time.monotonic() + limit
+        while not done():
+            left = deadline - time.monotonic()
+            lines = self._port.receive(left)
+            if lines is None:
+                raise LabError(f"the ARM64 guest ended; its console:\n{self._last_words()}")
+            for line in lines:
+                self._note(line)
+            if not lines and left <= 0:
+                raise LabError(f"in the guest: {what} after {limit:.0f} s")
+
+    def _note(self, line: dict[str, Any]) -> None:
+        command = self._commands[line["id"]]
+        command.out += line.get("out", "")
+        command.err += line.get("err", "")
+        if "exit" in line:
+            command.status = line["exit"]
+
+    def _last_words(self) -> str:
+        with contextlib.suppress(OSError):
+            return "\n".join(self.console().splitlines()[-40:])
+        return ""

@@ -1,0 +1,137 @@
+"""Wheels of this project for x86-64 and ARM64, built from a checkout: ``python -m vnetcard.sim.guest.wheel``.
+
+The ARM64 one is cross-compiled: setuptools is shown the configuration of the ARM64 Python in place of its own.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from vnetcard.commandline import Parser, complain
+from vnetcard.errors import ConfigError, VnetcardError
+from vnetcard.sim.guest.cache import Tell, digest, made
+from vnetcard.sim.guest.packages import Sysroot, sysroot
+
+ROOT = Path(__file__).resolve().parents[2]
+SOURCES = ("vnetcard", "x86_side", "fpga_side", "sim", "hdl", "setup.py", "pyproject.toml", "README.md", "LICENSE")
+MACHINES = ("x86_64", "aarch64")
+CROSS = "aarch64-linux-gnu-gcc"
+_NOT_SOURCES = shutil.ignore_patterns("__pycache__", "*.so", "*.egg-info")
+_BUILD = "import sys; from setuptools import build_meta; build_meta.build_wheel(sys.argv[1])"
+
+
+def build(machine: str, out: Path, tell: Tell) -> Path:
+    """A wheel for ``machine`` in the folder ``out``; ConfigError says what is missing, or why it was not built."""
+    if not (ROOT / "setup.py").exists():
+        raise ConfigError("wheels are built from the sources: run this from a checkout of vnetcard")
+    environment = dict(os.environ)
+    if machine != platform.machine():
+        environment |= _cross_environment(machine, tell)
+    elif shutil.which("gcc") is None:
+        raise ConfigError("gcc is missing: scripts/system-packages.sh run")
+    with tempfile.TemporaryDirectory() as folder:
+        tree, wheels = Path(folder, "tree"), Path(folder, "wheels")
+        wheels.mkdir()
+        _copy_sources(tree)
+        command = [sys.executable, "-c", _BUILD, str(wheels)]
+        done = subprocess.run(command, cwd=tree, env=environment, capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise ConfigError(f"the wheel for {machine} was not built:\n{done.stderr[-2000:]}")
+        (wheel,) = wheels.iterdir()
+        out.mkdir(parents=True, exist_ok=True)
+        return Path(shutil.copy(wheel, out))
+
+
+def card_wheel(tell: Tell) -> Path:
+    """The ARM64 wheel of the sources as they are, from the cache if they have not changed."""
+    parts: list[str | bytes] = [sysroot(tell).key, sys.version]
+    for path in sorted(path for name in SOURCES for path in _files(ROOT / name)):
+        parts += [str(path.relative_to(ROOT)), path.read_bytes()]
+    folder = made("wheel", digest(*parts), lambda folder: _make_card_wheel(folder, tell), tell)
+    return next(folder.glob("*.whl"))
+
+
+def _make_card_wheel(folder: Path, tell: Tell) -> None:
+    tell("ARM64 guest: compiling this project for it ... ")
+    build("aarch64", folder, tell)
+    tell("done\n")
+
+
+def _files(path: Path) -> list[Path]:
+    if path.is_file():
+        return [path]
+    return [file for file in path.rglob("*") if file.is_file() and file.suffix not in (".so", ".pyc")]
+
+
+def _copy_sources(tree: Path) -> None:
+    """Where setuptools may leave what it likes."""
+    tree.mkdir()
+    for name in SOURCES:
+        if (ROOT / name).is_dir():
+            shutil.copytree(ROOT / name, tree / name, ignore=_NOT_SOURCES)
+        else:
+            shutil.copy(ROOT / name, tree)
+
+
+def _cross_environment(machine: str, tell: Tell) -> dict[str, str]:
+    """What makes setuptools build for ``machine``: the compiler, and that Python's names, paths and switches."""
+    if machine != "aarch64":
+        raise ConfigError(f"there is no cross compiler known for {machine} on {platform.machine()}")
+    if shutil.which(CROSS) is None:
+        raise ConfigError(f"{CROSS} is missing: scripts/system-packages.sh qemu")
+    system = sysroot(tell)
+    ours = f"{sys.version_info.major}.{sys.version_info.minor}"
+    if system.python != ours:
+        raise ConfigError(
+            f"this is Python {ours} and the archive's for ARM64 is {system.python}: use the distribution's own Python"
+        )
+    compiler = f"{CROSS} -I{system.root}/usr/include/python{ours} -I{system.root}/usr/include"
+    return {
+        "PYTHONPATH": str(_sysconfig_alone(system, tell)),
+        "_PYTHON_SYSCONFIGDATA_NAME": _SYSCONFIG,
+        "_PYTHON_HOST_PLATFORM": f"linux-{machine}",
+        "CC": compiler,
+        "LDSHARED": f"{compiler} -shared",
+    }
+
+
+_SYSCONFIG = "_sysconfigdata__aarch64-linux-gnu"
+
+
+def _sysconfig_alone(system: Sysroot, tell: Tell) -> Path:
+    """A folder with that one module of the ARM64 Python: its other modules must not be found by ours."""
+
+    def make(folder: Path) -> None:
+        shutil.copy(system.root / f"usr/lib/python{system.python}/{_SYSCONFIG}.py", folder)
+
+    return made("sysconfig", system.key, make, tell)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Build the wheels that are asked for; prints their paths."""
+    parser = Parser(prog="make wheels", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("machines", nargs="*", metavar="MACHINE", help=f"{' or '.join(MACHINES)} (default: both)")
+    parser.add_argument("--out", type=Path, default=Path("dist"), metavar="FOLDER", help="(default: %(default)s)")
+    args = parser.parse_args(argv)
+    for machine in args.machines:
+        if machine not in MACHINES:
+            parser.error(f"machine {machine!r} is not one of {', '.join(MACHINES)}")
+    try:
+        for machine in args.machines or MACHINES:
+            print(build(machine, args.out, sys.stderr.write), flush=True)
+    except VnetcardError as error:
+        complain("make wheels", error)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,37 @@
+"""The guest's image, made once, and what the tests share with those of the agents."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from needs import need, skip_or_fail
+
+from vnetcard.errors import ConfigError
+from vnetcard.sim.guest.image import Image
+from vnetcard.sim.guest.image import image as make_image
+from vnetcard.sim.guest.qemu import QEMU
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.append(str(ROOT / "tests/integration"))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def build_cache() -> Iterator[None]:
+    """In the checkout instead of the user's home; kept from run to run, as a user's is."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(ROOT / ".cache"))
+        yield
+
+
+@pytest.fixture(scope="session")
+def image(build_cache: None) -> Image:
+    """Kernel and RAM disk with this tree's agents, compiled for ARM64."""
+    for tool in (QEMU, "aarch64-linux-gnu-gcc"):
+        need(tool)
+    try:
+        return make_image(sys.stderr.write)
+    except ConfigError as error:
+        skip_or_fail(str(error))
