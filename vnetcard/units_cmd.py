@@ -14,9 +14,9 @@ if TYPE_CHECKING:
 
 EPILOG = """\
 examples:
-  vnetcard install-units --dry-run           what would be written, and where
-  vnetcard install-units --side x86          a service below /etc/systemd/system, and what it needs
-  vnetcard install-units --prefix /tmp/image for an image that is being built: below /tmp/image/etc
+  vnetcard install-units --dry-run                what would be written, and where
+  vnetcard install-units --side x86               a service below /etc/systemd/system, and what it needs
+  vnetcard install-units --prefix /tmp/image      below /tmp/image/etc: an image that is being built
   vnetcard install-units --uninstall
 
 It writes files and starts nothing; the commands that do are printed.
