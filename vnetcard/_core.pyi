@@ -42,6 +42,8 @@ class Memory:
         """One u32, release: everything stored before is visible before it."""
     def wait32(self, offset: int, seen: int, seconds: float, /) -> None:
         """Sleep (futex) while the u32 is ``seen``, at most ``seconds``; may return early, without a reason."""
+    def wake32(self, offset: int, /) -> None:
+        """Wake (futex) everybody who sleeps on the u32, in this process or another."""
     def load64(self, offset: int, /) -> int: ...
     def store64(self, offset: int, value: int, /) -> None: ...
     def read(self, offset: int, count: int, /) -> bytes:

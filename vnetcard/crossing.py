@@ -5,7 +5,12 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+    from vnetcard.ends import Doorbells
 
 
 class Crossing(Protocol):
@@ -34,6 +39,23 @@ class Crossing(Protocol):
 
     def detach(self) -> None:
         """This side goes: afterwards nothing touches its memory."""
+
+
+class Carrier(Crossing, Protocol):
+    """A ``Crossing`` that a window brings along: an engine, or a mover in software."""
+
+    @property
+    def shares_books(self) -> bool:
+        """True: this side's memory also has the peer's counters, a moment old.  False: only the peer can tell."""
+
+    def doorbells(self) -> Doorbells:
+        """What the producer calls with each new prod, and the consumer with each new cons."""
+
+    def describe(self) -> str:
+        """What it is, in one line."""
+
+    def statistics(self) -> DataclassInstance:
+        """What went through it, and its state."""
 
 
 class BackOff:

@@ -113,11 +113,13 @@ class Statistics:
 
 
 class Engine:
-    """The engine as one side drives it: a ``vnetcard.crossing.Crossing``.
+    """The engine as one side drives it: a ``vnetcard.crossing.Carrier``.
 
     ``base`` is the bus address of this side's window, ``geometry`` what lies in it.  One thread calls it;
     ``statistics`` may be another, if the registers allow that.
     """
+
+    shares_books = False
 
     def __init__(
         self,

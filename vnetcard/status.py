@@ -16,7 +16,7 @@ from vnetcard.linkterms import LinkState
 from vnetcard.window import Window
 
 if TYPE_CHECKING:
-    from vnetcard.dma import Engine
+    from vnetcard.crossing import Carrier
 
 
 def collect(config: Config, window: Window, link: Link | None, *, since: float) -> dict[str, Any]:
@@ -26,6 +26,7 @@ def collect(config: Config, window: Window, link: Link | None, *, since: float) 
     peer's counters are in the peer's memory: ``sides`` has this side alone and ``balance`` nothing, see ``complete``.
     """
     memory, geometry, engine = window.memory, window.geometry, window.engine
+    both = engine is None or engine.shares_books
     rings = [view_ring(memory, geometry, direction) for direction in L.DIRECTIONS]
     return {
         **_view_agent(config),
@@ -35,8 +36,8 @@ def collect(config: Config, window: Window, link: Link | None, *, since: float) 
         if link
         else {"state": LinkState.DOWN.value, "reason": "no window", "up": False},
         "rings": [asdict(ring) for ring in rings],
-        "sides": [view_side(memory, side) for side in ((config.side,) if engine else (L.HOST, L.CARD))],
-        "balance": [] if engine else view_balance(memory, rings),
+        "sides": [view_side(memory, side) for side in ((L.HOST, L.CARD) if both else (config.side,))],
+        "balance": view_balance(memory, rings) if both else [],
     }
 
 
@@ -65,7 +66,7 @@ def complete(views: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return [{**view, "sides": sides, "balance": rows} for view in views]
 
 
-def view_engine(engine: Engine, link: Link | None) -> dict[str, Any]:
+def view_engine(engine: Carrier, link: Link | None) -> dict[str, Any]:
     """What the engine says of itself; ``error`` in words when it says nothing."""
     if link is not None and link.state is LinkState.GONE:  # asking costs a time-out
         return {"engine": engine.describe(), "error": link.reason}
@@ -145,6 +146,8 @@ def engine_lines(engine: dict[str, Any]) -> list[str]:
         lines.append(f"    PROBLEM {wrong}")
     if "error" in engine:
         return lines
+    if "cycles" not in engine:
+        return lines + mover_lines(engine)
     lines[0] += f"; side block {engine['side']}"
     for way in (engine["tx"], engine["rx"]):
         lines += [
@@ -155,6 +158,16 @@ def engine_lines(engine: dict[str, Any]) -> list[str]:
             f"latency {way['latency']}, at most {way['latency_max']} cycles",
         ]
     return lines
+
+
+def mover_lines(mover: dict[str, Any]) -> list[str]:
+    """A mover in software: a line a direction, and what its looks cost."""
+    lines = [
+        f"    {way['direction']}     {mover['state']}; moved {way['moved']:#x}, freed {way['freed']:#x}; "
+        f"{way['bytes']} bytes, {way['bursts']} bursts, {way['publications']} publications"
+        for way in (mover["tx"], mover["rx"])
+    ]
+    return [*lines, f"            {mover['looks']} looks, {mover['retries']} retries, {mover['halts']} halts"]
 
 
 def ring_lines(rings: list[dict[str, Any]]) -> list[str]:

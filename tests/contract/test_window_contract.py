@@ -33,6 +33,7 @@ ELSEWHERE = {
     "pci": "test_device_window_contract.py",
     "sim": "test_sim_window_contract.py",
     "uio": "test_device_window_contract.py",
+    "xdma": "test_xdma_window_contract.py",
 }
 """Kinds with another contract: the memory is a device's, or each side has one of its own; agents make neither."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 from unit.cbuild import seed
 from unit.linkworld import MTU, Side, World
+from unit.moverworld import MoverWorld
 
 from vnetcard import layout as L
 from vnetcard.linkterms import Offer
@@ -27,10 +29,14 @@ class Faults(RuleBasedStateMachine):
     """Two sides between whose steps, and inside them, anything happens."""
 
     engine = False
+    examples = 600
 
     def __init__(self) -> None:
         super().__init__()
-        self.world = World(Offer(CSUM, MTU), Offer(CSUM, MTU), engine=self.engine)
+        self.world = self.made(Offer(CSUM, MTU), Offer(CSUM, MTU))
+
+    def made(self, host: Offer, card: Offer) -> World:
+        return World(host, card, engine=self.engine)
 
     @initialize(up=st.booleans(), counts=st.tuples(*[st.integers(0, 5)] * 4))
     def begin(self, up: bool, counts: tuple[int, int, int, int]) -> None:
@@ -167,6 +173,65 @@ class FaultsThroughEngine(Faults):
             engine.step()
 
 
+class FaultsThroughMover(Faults):
+    """The same where the host's stores, and what it sees, cross in transfers, between which the card acts."""
+
+    examples = 200
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.others = self._count = 0
+        self.hit = ("", 0)
+        self._inside = False
+
+    def made(self, host: Offer, card: Offer) -> World:
+        world = MoverWorld(host, card)
+        world.transfers.before = self.between
+        return world
+
+    @rule(every=st.integers(0, 7))
+    def card_acts_now(self, every: int) -> None:
+        """Ahead of every so manieth transfer from here on; 0: of none."""
+        self.others = every
+
+    @rule(steps=st.integers(1, 4))
+    def mover_works(self, steps: int) -> None:
+        host = self.side(L.HOST)
+        for _ in range(steps):
+            if host.link is not None and not host.stalled:
+                host.mover.step()  # type: ignore[attr-defined]
+
+    @rule(then=st.sampled_from(["restart", "withdraw", "crash"]), after=st.integers(1, 12))
+    def card_is_hit_between_two_transfers(self, then: str, after: int) -> None:
+        self.hit = (then, after)
+        self.world.carry()
+        self.hit = ("", 0)
+
+    def teardown(self) -> None:
+        self.others = 0
+        super().teardown()
+
+    def between(self) -> None:
+        card = self.side(L.CARD)
+        if self._inside:
+            return
+        self._inside = True
+        then, after = self.hit
+        self.hit = (then, after - 1)
+        if then and after == 1:
+            if card.link is not None:
+                card.crash()
+            if then != "crash":
+                card.start()
+        self._count = (self._count + 1) if self.others else 0
+        if self.others and self._count % self.others == 0 and card.link is not None and not card.stalled:
+            card.send()
+            card.receive()
+            card.tick()
+            card.send()
+        self._inside = False
+
+
 def run_machine(machine: type[Faults], examples: int, steps: int) -> None:
     hypothesis_seed(seed())(machine)
     quiet = [HealthCheck.too_slow, HealthCheck.filter_too_much]
@@ -174,14 +239,18 @@ def run_machine(machine: type[Faults], examples: int, steps: int) -> None:
     run_state_machine_as_test(machine, settings=budget)
 
 
-MACHINES = pytest.mark.parametrize("machine", [Faults, FaultsThroughEngine], ids=["shared", "engine"])
-WORLDS = pytest.mark.parametrize("engine", [False, True], ids=["shared", "engine"])
+MACHINES = pytest.mark.parametrize(
+    "machine", [Faults, FaultsThroughEngine, FaultsThroughMover], ids=["shared", "engine", "mover"]
+)
+WORLDS = pytest.mark.parametrize(
+    "made", [World, functools.partial(World, engine=True), MoverWorld], ids=["shared", "engine", "mover"]
+)
 
 
 @pytest.mark.slow
 @MACHINES
 def test_link_survives_whatever_befalls_either_side(machine: type[Faults]) -> None:
-    run_machine(machine, examples=600, steps=30)
+    run_machine(machine, examples=machine.examples, steps=30)
 
 
 @pytest.mark.campaign
@@ -196,9 +265,9 @@ def test_link_survives_for_long(machine: type[Faults]) -> None:
 @pytest.mark.parametrize("stores", range(STORES_IN_A_TICK))
 @pytest.mark.parametrize("what", ["tick", "stop", "start"])
 def test_death_between_any_two_stores_leaves_a_link_that_comes_back(
-    victim: int, stores: int, what: str, engine: bool
+    victim: int, stores: int, what: str, made: Callable[[], World]
 ) -> None:
-    world = World(engine=engine)
+    world = made()
     world.start()
     hurt, other = world.sides[victim], world.sides[1 - victim]
     for side in world.sides:
@@ -224,8 +293,10 @@ def test_death_between_any_two_stores_leaves_a_link_that_comes_back(
 
 @WORLDS
 @pytest.mark.parametrize("victim", [0, 1])
-def test_what_arrived_is_not_lost_when_a_side_dies_twice_before_the_other_looks(victim: int, engine: bool) -> None:
-    world = World(engine=engine)
+def test_what_arrived_is_not_lost_when_a_side_dies_twice_before_the_other_looks(
+    victim: int, made: Callable[[], World]
+) -> None:
+    world = made()
     world.start()
     hurt, other = world.sides[victim], world.sides[1 - victim]
     assert all(other.send() for _ in range(10))
@@ -233,8 +304,10 @@ def test_what_arrived_is_not_lost_when_a_side_dies_twice_before_the_other_looks(
     assert all(hurt.receive() for _ in range(7))
     hurt.crash()
     hurt.start()
+    world.clock.now += 0.02  # a mover looks at a card at rest now and then only
     world.carry()
     other.tick()  # has answered, but ...
+    world.carry()
     hurt.tick()  # ... only the victim has seen both answers, and runs
     assert hurt.running and not other.running
     hurt.crash()

@@ -130,6 +130,17 @@ static PyObject *memory_wait32(MemoryObject *m, PyObject *args)
 	Py_RETURN_NONE;
 }
 
+static PyObject *memory_wake32(MemoryObject *m, PyObject *args)
+{
+	unsigned long long offset;
+	uint32_t *at;
+
+	if (!PyArg_ParseTuple(args, "K:wake32", &offset) || !(at = core_at(m, offset, 4, 4)))
+		return NULL;
+	vnc_futex_wake(at);
+	Py_RETURN_NONE;
+}
+
 static PyObject *memory_load64(MemoryObject *m, PyObject *args)
 {
 	unsigned long long offset;
@@ -221,6 +232,7 @@ static PyMethodDef methods[] = {
 	{"load32", (PyCFunction)memory_load32, METH_VARARGS, NULL},
 	{"store32", (PyCFunction)memory_store32, METH_VARARGS, NULL},
 	{"wait32", (PyCFunction)memory_wait32, METH_VARARGS, NULL},
+	{"wake32", (PyCFunction)memory_wake32, METH_VARARGS, NULL},
 	{"load64", (PyCFunction)memory_load64, METH_VARARGS, NULL},
 	{"store64", (PyCFunction)memory_store64, METH_VARARGS, NULL},
 	{"read", (PyCFunction)memory_read, METH_VARARGS, NULL},

@@ -14,7 +14,7 @@ from vnetcard.errors import ConfigError
 from vnetcard.geometry import Geometry, parse_size
 
 if TYPE_CHECKING:
-    from vnetcard.dma import Engine
+    from vnetcard.crossing import Carrier
 
 BACKENDS = {
     "file": "vnetcard.window.file",
@@ -23,6 +23,7 @@ BACKENDS = {
     "shm": "vnetcard.window.shm",
     "sim": "vnetcard.window.sim",
     "uio": "vnetcard.window.uio",
+    "xdma": "vnetcard.window.xdma",
 }
 """Kind to module; a module offers ``open_window(request) -> Window`` and ``read_window(place) -> bytes``."""
 
@@ -64,8 +65,8 @@ class Window(Protocol):
         """True: whoever sleeps (futex) on a word of the memory is woken when the peer moves it.  False: poll."""
 
     @property
-    def engine(self) -> Engine | None:
-        """The DMA engine between this memory and the peer's; None: the peer has this memory too."""
+    def engine(self) -> Carrier | None:
+        """The DMA engine or mover between this memory and the peer's; None: the peer has this memory too."""
 
     def vanished(self) -> str | None:
         """Why the memory is no longer the peer's too (deleted, device removed), or None."""

@@ -22,8 +22,12 @@ def _path(name: str) -> Path:
 
 def open_window(request: Request) -> BackedWindow:
     """Open or create the object; see ``vnetcard.window.open_window``."""
-    name = request.place
-    url, path = f"shm:{name}", _path(name)
+    return open_backed(opener(request.place, f"shm:{request.place}"), request)
+
+
+def opener(name: str, url: str) -> Opener:
+    """What opens the object ``name`` for the window ``url``, of whatever kind; ConfigError for a bad name."""
+    path = _path(name)
 
     def open_object() -> int:
         try:
@@ -44,7 +48,7 @@ def open_window(request: Request) -> BackedWindow:
         except posix_ipc.PermissionsError as error:
             raise PermissionError(errno.EPERM, os.strerror(errno.EPERM)) from error
 
-    return open_backed(Opener(url, path, open_object, remove, blank_is_ours=True), request)
+    return Opener(url, path, open_object, remove, blank_is_ours=True)
 
 
 def read_window(place: str, limit: int | None) -> bytes:

@@ -1,0 +1,145 @@
+"""Exact transfers into a card's memory, over channels that may do less than they were asked, or fail.
+
+``Channel`` is the seam: a character device of a DMA driver, as Xilinx's XDMA has one a channel and way, or a
+stand-in that misbehaves on purpose.  A transfer that returned has been acknowledged by the card's memory.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final, Protocol
+
+GONE: Final = frozenset({errno.ENODEV, errno.ENXIO, errno.EBADF, errno.ESHUTDOWN})
+"""What a driver answers once its device is no longer there."""
+ERESTARTSYS: Final = 512
+"""The kernel's own number; the XDMA driver lets it out when a transfer has timed out."""
+TIMED_OUT: Final = frozenset({errno.ETIMEDOUT, ERESTARTSYS})
+AGAIN: Final = frozenset({errno.EAGAIN, errno.EINTR, errno.EBUSY})
+BUSY_LIMIT: Final = 2.0
+"""Seconds for which a channel may have no room for a transfer."""
+BUSY_PAUSE: Final = 0.001
+
+
+class Channel(Protocol):
+    """One way in or out; moves at most what it is asked, returns how many bytes, raises OSError."""
+
+    @property
+    def name(self) -> str:
+        """For messages."""
+
+    def move(self, span: memoryview, address: int, /) -> int:
+        """Move up to ``len(span)`` bytes between ``span`` and the card's ``address``."""
+
+
+class TransferFailed(Exception):
+    """A transfer did not come to its end: ``cause`` as an engine names it, ``address`` of what was not moved."""
+
+    def __init__(self, cause: str, address: int, why: str) -> None:
+        super().__init__(f"{cause}, {why} at card address {address:#x}")
+        self.cause, self.address = cause, address
+
+
+class DeviceGone(Exception):
+    """The device below a channel is no longer there; the message says which."""
+
+
+class DeviceChannel:
+    """A character device of a DMA driver, opened: its position is the card's address."""
+
+    def __init__(self, path: Path, *, to_card: bool) -> None:
+        """Raises OSError."""
+        self.name = str(path)
+        self._fd = os.open(path, (os.O_WRONLY if to_card else os.O_RDONLY) | os.O_CLOEXEC)
+        self._move = os.pwritev if to_card else os.preadv
+
+    def move(self, span: memoryview, address: int, /) -> int:
+        return self._move(self._fd, [span], address)
+
+    def vanished(self) -> str | None:
+        """Why the device is no longer the one that was opened, or None."""
+        try:
+            now, opened = Path(self.name).stat(), os.fstat(self._fd)
+        except OSError as error:
+            return f"{self.name} is gone ({error.strerror}): was the card removed, or its driver unloaded?"
+        if (now.st_dev, now.st_ino, now.st_rdev) != (opened.st_dev, opened.st_ino, opened.st_rdev):
+            return f"{self.name} is another device than the one that was opened: was the driver loaded anew?"
+        return None
+
+    def close(self) -> None:
+        """Twice is once."""
+        if self._fd >= 0:
+            with contextlib.suppress(OSError):
+                os.close(self._fd)
+            self._fd = -1
+
+
+class CardMemory:
+    """``size`` bytes of a card's memory from ``base`` on; offsets are those of the window that lies there."""
+
+    def __init__(
+        self,
+        to_card: Channel,
+        from_card: Channel,
+        *,
+        base: int,
+        size: int,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._to_card, self._from_card = to_card, from_card
+        self.base, self.size = base, size
+        self._clock, self._sleep = clock, sleep
+        self.retries = 0
+
+    def write(self, offset: int, data: bytes | bytearray | memoryview) -> None:
+        """All of ``data``, acknowledged.  Raises TransferFailed or DeviceGone."""
+        self._whole(self._to_card, "WRITE", offset, memoryview(data))
+
+    def read_into(self, offset: int, span: memoryview) -> None:
+        """Fill ``span``; raises as ``write``."""
+        self._whole(self._from_card, "READ", offset, span)
+
+    def read(self, offset: int, count: int) -> bytes:
+        """``count`` bytes; raises as ``write``."""
+        data = bytearray(count)
+        self.read_into(offset, memoryview(data))
+        return bytes(data)
+
+    def _whole(self, channel: Channel, cause: str, offset: int, span: memoryview) -> None:
+        if offset < 0 or offset + len(span) > self.size:
+            raise IndexError(f"{len(span)} bytes at {offset:#x} do not lie in {self.size} bytes of the card's memory")
+        done = 0
+        deadline: float | None = None
+        while done < len(span):
+            address = self.base + offset + done
+            try:
+                moved = channel.move(span[done:], address)
+            except OSError as error:
+                if error.errno not in AGAIN:
+                    raise _failure(error, channel.name, cause, address) from error
+                deadline = deadline or self._clock() + BUSY_LIMIT
+                self._wait(channel, address, deadline)
+                continue
+            if not 0 < moved <= len(span) - done:
+                raise TransferFailed(cause, address, f"{channel.name} moved {moved} of {len(span) - done} bytes")
+            done, deadline = done + moved, None
+
+    def _wait(self, channel: Channel, address: int, deadline: float) -> None:
+        self.retries += 1
+        if self._clock() > deadline:
+            raise TransferFailed("TIMEOUT", address, f"{channel.name} was busy for {BUSY_LIMIT:.0f} s")
+        self._sleep(BUSY_PAUSE)
+
+
+def _failure(error: OSError, name: str, cause: str, address: int) -> Exception:
+    if error.errno in GONE:
+        return DeviceGone(f"{name} is gone ({error.strerror}): was the card removed, or its driver unloaded?")
+    if error.errno in TIMED_OUT:
+        return TransferFailed("TIMEOUT", address, f"{name} timed out")
+    verb = {"READ": "a read", "WRITE": "a write"}[cause]
+    return TransferFailed(cause, address, f"{verb} over {name} failed ({error.strerror})")
