@@ -1,15 +1,19 @@
-"""Real agents on either side of a DMA driver's devices, which files stand for."""
+"""Real agents on either side of a DMA driver's devices, which files stand for (``xdmalab.py``)."""
 
 from __future__ import annotations
 
+import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from fakeboard import FakeBoard
 from ledger import assert_books_balance
-from restarts import ping, ping_suite
-from sim_kills import start_both
-from xdmalab import XdmaLab
+from programs import VNETCARD, X86, run
+from restarts import OUTAGE, ping, ping_suite
+from sim_kills import KEEP, start_both
+from xdmalab import ADDRESS, SIZE, XdmaLab
 
 from vnetcard import layout as L
 
@@ -17,10 +21,18 @@ pytestmark = pytest.mark.root
 
 
 @pytest.fixture
-def lab(tmp_path: Path) -> Iterator[XdmaLab]:
-    with XdmaLab(tmp_path) as lab:
+def board(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeBoard:
+    monkeypatch.setenv("VNETCARD_SYSROOT", str(tmp_path))
+    return FakeBoard(tmp_path)
+
+
+@pytest.fixture
+def lab(board: FakeBoard) -> Iterator[XdmaLab]:
+    with XdmaLab(board) as lab:
         yield lab
-    assert lab.left_behind() == []
+    for path in lab.hosts_memory():
+        path.unlink()
+        raise AssertionError(f"{path} was left behind")
 
 
 def test_every_size_crosses_both_ways_and_the_books_balance(lab: XdmaLab) -> None:
@@ -29,17 +41,62 @@ def test_every_size_crosses_both_ways_and_the_books_balance(lab: XdmaLab) -> Non
     host, card = assert_books_balance(lab)
     assert host["engine"]["state"] == "run" and host["engine"]["halts"] == 0
     assert card["engine"] is None, "the card's side needs to know nothing of the mover"
-    assert [side["side"] for side in host["sides"]] == ["host", "card"]
+    shown = run([*VNETCARD, "status", "--window", lab.url])
+    assert shown.status == 0, shown.stderr
+    assert f"engine    software mover over {lab.memory.parent}/xdma0_*_0, 1 MiB at {ADDRESS:#x}" in shown.stdout
+    info = run([*VNETCARD, "info", f"xdma:0@{ADDRESS:#x}"])
+    assert info.status == 0 and str(lab.agent(L.CARD).pid) in info.stdout, "info shows the card's memory"
 
 
-def test_card_that_starts_first_and_restarts_is_found_again(lab: XdmaLab) -> None:
-    lab.start(L.CARD)
-    lab.wait_for(L.CARD, "waiting")
-    lab.start(L.HOST)
-    lab.wait_up()
+def test_card_waits_for_the_host_and_either_may_stop_and_return(lab: XdmaLab) -> None:
+    start_both(lab)
     for side in (L.CARD, L.HOST, L.CARD):
         assert lab.stop(side) == 0
         assert lab.wait_for(1 - side, "waiting")["link"]["reason"] == "the peer has stopped"
         lab.start(side)
         lab.wait_up()
         ping(lab, side)
+
+
+def test_killed_agents_come_back_and_the_books_go_on(lab: XdmaLab) -> None:
+    start_both(lab, *KEEP)
+    sent = 0
+    for side in (L.HOST, L.CARD, L.HOST):
+        ping(lab, side)
+        lab.stop(side, signal.SIGKILL)
+        lab.start(side, *KEEP)
+        lab.wait_up()
+        ping(lab, 1 - side)
+        view = assert_books_balance(lab, allow=OUTAGE)[L.HOST]
+        before, sent = sent, view["balance"][L.HOST]["sent"]
+        assert sent > before, "a killed agent took its counters along"
+
+
+def test_card_whose_memory_is_lost_gets_a_new_window(lab: XdmaLab) -> None:
+    """A card that was switched off and on: its agent and its memory are gone, the host's agent lives on."""
+    start_both(lab, *KEEP)
+    lab.stop(L.CARD, signal.SIGKILL)
+    with lab.memory.open("r+b") as memory:
+        os.pwrite(memory.fileno(), bytes(SIZE), ADDRESS)
+    lab.wait_for(L.HOST, "waiting")
+    lab.start(L.CARD, *KEEP)
+    lab.wait_up()
+    ping(lab, L.CARD)
+
+
+def test_driver_that_is_unloaded_is_said_so_and_awaited(lab: XdmaLab) -> None:
+    start_both(lab, *KEEP)
+    device = lab.memory.parent / "xdma0_c2h_0"
+    device.rename(lab.memory.parent / "away")
+    view = lab.wait_for(L.HOST, "gone")
+    assert "xdma0_c2h_0" in view["link"]["reason"]
+    lab.wait_for(L.CARD, "waiting")
+    (lab.memory.parent / "away").rename(device)
+    lab.wait_up()
+    ping(lab, L.HOST)
+
+
+def test_device_without_a_driver_is_one_line_and_status_2(board: FakeBoard) -> None:
+    outcome = run([*X86, "--window", "xdma:7@0x80000000"])
+    assert outcome.status == 2 and outcome.stderr.count("\n") == 1
+    assert "dev/xdma7_h2c_0 (No such file or directory): load the xdma driver" in outcome.stderr
