@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import cocotb
+from cocotb.triggers import RisingEdge
 from hdl_bench import Bench
 from hdl_model import MASK
 from hdl_traffic import LINE, error_trials, halted, two_doorbells
@@ -85,9 +86,12 @@ async def index_word_error_halts_one_direction(dut: Any) -> None:
 
 @cocotb.test()
 async def start_word_error_halts_before_running(dut: Any) -> None:
-    """A start that one of the two sides cannot be told is no start: RUN never shows."""
+    """A start that one of the two sides cannot be told is no start: RUN never shows, not for a cycle."""
     bench = Bench(dut)
     await bench.start()
+
+    async def runs(side: int) -> None:
+        await RisingEdge(dut.i_engine.g_side[side].i_mover.run)
 
     async def trial(n: int, side: int) -> None:
         way = bench.directions[side]
@@ -96,9 +100,11 @@ async def start_word_error_halts_before_running(dut: Any) -> None:
         memory.bad_write = lambda address: address == word
         way.start_at(way.target)
         await bench.pages[side].write("tx_start", way.target)
+        running = cocotb.start_soon(runs(side))
         await bench.pages[side].write("reset", R.RESET_BITS["TX"])
         await bench.wait_status(side, "TX_HALT")
-        assert not await bench.pages[side].read("status") & R.STATUS_BITS["TX_RUN"]
+        assert not running.done(), "it has run"
+        running.cancel()
         assert await halted(bench, side, "PROD_WRITE" if at_sink else "CONS_WRITE") == memory.base + word
         memory.bad_write = lambda address: False
 

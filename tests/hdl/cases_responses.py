@@ -53,7 +53,7 @@ async def every_beat_of_a_read_burst_may_fail(dut: Any) -> None:
 
 @cocotb.test()
 async def every_burst_of_a_row_may_be_refused(dut: Any) -> None:
-    """Whichever of many writes under way is refused: its address is latched, and nothing is published."""
+    """Whichever of many writes under way is refused: its address is latched, nothing published, no more counted."""
     bench = Bench(dut, ring=8192, window=32768)
     await bench.start()
     beat = len(dut.m_axi_host_rdata) // 8
@@ -64,7 +64,9 @@ async def every_burst_of_a_row_may_be_refused(dut: Any) -> None:
         way = bench.directions[side]
         bad = way.sink_ring + at
         way.sink.bad_write = lambda address, bad=bad: address == bad
+        before = await bench.pages[side].read("tx_bursts")
         assert await fails(bench, side, "WRITE", count) == way.sink.base + bad
+        assert await bench.pages[side].read("tx_bursts") == before + n, "those before it were acknowledged"
         way.sink.bad_write = lambda address: False
         await again(bench, side)
     await both_ways(bench, 2000)

@@ -90,7 +90,7 @@ CONTROL = (
     ),
     Mutation(
         "refused bursts counted", "run && b_valid_i && !b_error_i && !write_failed;", "run && b_valid_i;",
-        "bursts counts what was not acknowledged", (WRITE, READ),
+        "bursts counts what was not acknowledged", ("every_burst_of_a_row_may_be_refused",),
     ),
     Mutation(
         "publications counted as bursts", "plus(count_q.publications, events_q.published);",

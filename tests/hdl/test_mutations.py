@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import time
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
@@ -36,10 +38,14 @@ def test_mutation_fits_the_rtl(mutation: Mutation) -> None:
 
 @pytest.fixture(scope="module")
 def verdicts(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Verdicts]:
-    """Every selected mutation is under way, as many at a time as there are processors; a table at the end."""
+    """Every selected mutation is under way, as many at a time as there are processors; a table at the end.
+
+    VNETCARD_MUTATIONS names a file for the table.
+    """
     folder = tmp_path_factory.mktemp("mutants")
     with pytest.MonkeyPatch.context() as patch, ThreadPoolExecutor(WORKERS) as pool:
         hdl_build.use_verilator(patch)
+        began = time.monotonic()
         wanted: list[Mutation] = [
             item.callspec.params["mutant"]
             for item in request.session.items
@@ -52,7 +58,10 @@ def verdicts(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
         }
         yield started
         pool.shutdown(cancel_futures=True)
-        print(f"\n{table(wanted, started)}")
+        said = f"{table(wanted, started)}\n{(time.monotonic() - began) / 60:.0f} minutes on {WORKERS} processors\n"
+        print(f"\n{said}")
+        if place := os.environ.get("VNETCARD_MUTATIONS"):
+            Path(place).write_text(said)
 
 
 def _made(folder: Path) -> Path:
@@ -61,17 +70,20 @@ def _made(folder: Path) -> Path:
 
 
 def table(wanted: list[Mutation], verdicts: Verdicts) -> str:
-    """Name, killer, seconds; in the order of the list."""
+    """Name, seconds and killer of each in the order of the list; how many were killed."""
+    bugs = [mutation for mutation in wanted if mutation is not NOTHING]
     width = max(len(mutation.name) for mutation in wanted)
-    rows = []
+    rows, killed = [], 0
     for mutation in wanted:
         future = verdicts[mutation.name]
         if future.cancelled() or future.exception():
             rows.append(f"{mutation.name:{width}}  {'':4}  no verdict")
-        else:
-            verdict = future.result()
-            rows.append(f"{mutation.name:{width}}  {verdict.seconds:4.0f}  {verdict.killer or 'survived'}")
-    return "\n".join(rows)
+            continue
+        verdict = future.result()
+        killed += mutation is not NOTHING and bool(verdict.killer)
+        reason = f"survives: {mutation.survives}" if mutation.survives else "survived"
+        rows.append(f"{mutation.name:{width}}  {verdict.seconds:4.0f}  {verdict.killer or reason}")
+    return "\n".join([*rows, f"killed {killed} of {len(bugs)}"])
 
 
 @pytest.mark.campaign
