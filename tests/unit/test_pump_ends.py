@@ -103,8 +103,8 @@ def test_events_of_a_generation_end_with_it(host: Host) -> None:
     assert select.select([host.attention], [], [], 2)[0]
     host.begin(3, 4)
     assert host.ends.take_events() == 0
-    host.memory.store32(C2H_PROD, 1)
     os.eventfd_read(host.attention)
+    host.memory.store32(C2H_PROD, 1)
     assert select.select([host.attention], [], [], 2)[0]
     assert host.ends.take_events() == _core.EVENT_VIOLATION
 
