@@ -62,7 +62,8 @@ def uninterrupted() -> Iterator[None]:
 class Lab:
     """Two namespaces, named after ``tag`` and this process, and up to one agent in each.
 
-    ``sides``: which of the two live here; the other one may be in a virtual machine.
+    ``sides``: which of the two live here; the other one may be in a virtual machine.  ``commands``: how the
+    agent of a side is started, by side; another program may be put there.
     """
 
     def __init__(
@@ -80,6 +81,7 @@ class Lab:
         self._own_window = window is None
         self.namespaces = (f"{unique}-host", f"{unique}-card")
         self.agents: list[subprocess.Popen[str] | None] = [None, None]
+        self.commands = [[sys.executable, "-m", module] for module in MODULES]
         self._sides = sides
         self._log = log
         self._made = contextlib.ExitStack()
@@ -104,7 +106,7 @@ class Lab:
         """Start the agent of ``side`` and return once it is ready; LabError with its last words if it is not."""
         arguments = ["--window", self.window, "--netns", self.namespaces[side], *options]
         agent = subprocess.Popen(
-            [sys.executable, "-m", MODULES[side], *arguments],
+            [*self.commands[side], *arguments],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=self._log if self._log is not None else subprocess.DEVNULL,

@@ -1,7 +1,8 @@
-"""An ARM64 system made of Debian's packages, and its Python under qemu-user."""
+"""An ARM64 system made of Debian's packages, and its Python under qemu-user with this project installed."""
 
 from __future__ import annotations
 
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,9 +11,15 @@ import pytest
 from needs import need, skip_or_fail
 
 from vnetcard.errors import ConfigError
+from vnetcard.sim.guest.cache import digest, made
 from vnetcard.sim.guest.packages import Sysroot, sysroot
+from vnetcard.sim.guest.wheel import card_wheel
 
 ROOT = Path(__file__).resolve().parents[2]
+sys.path.append(str(ROOT / "tests/integration"))
+PINNED = ROOT / "requirements/test.txt"
+TOOLS = ("pytest", "pytest-timeout", "hypothesis", "posix_ipc", "pyroute2")
+"""What the tests need under the ARM64 Python."""
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -34,6 +41,25 @@ def arm64(build_cache: None) -> Sysroot:
 
 
 @pytest.fixture(scope="session")
-def arm64_python(arm64: Sysroot) -> list[str]:
-    """How its Python is run on this machine."""
+def bare_arm64_python(arm64: Sysroot) -> list[str]:
+    """How its Python is run on this machine; nothing is installed there."""
     return [need("qemu-aarch64-static"), "-L", str(arm64.root), f"{arm64.root}/usr/bin/python{arm64.python}"]
+
+
+@pytest.fixture(scope="session")
+def arm64_python(arm64: Sysroot, bare_arm64_python: list[str]) -> list[str]:
+    """The same with this project's wheel and TOOLS."""
+
+    def install(folder: Path) -> None:
+        version = [f"--python-version={arm64.python}", "--implementation=cp", "--only-binary=:all:"]
+        platforms = [f"--platform={name}_aarch64" for name in ("linux", "manylinux2014", "manylinux_2_28")]
+        command = [sys.executable, "-m", "pip", "-q", "install", "--target", folder, "-c", PINNED, *version, *platforms]
+        done = subprocess.run([*command, *TOOLS], capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        wheel = [*command, "--no-deps", "--no-index", "--upgrade", card_wheel(sys.stderr.write)]
+        done = subprocess.run(wheel, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+
+    key = digest(arm64.key, PINNED.read_bytes(), card_wheel(sys.stderr.write).parent.name, *TOOLS)
+    environment = f"PYTHONPATH={made('environment', key, install, sys.stderr.write)}"
+    return [need("env"), environment, "PYTHONDONTWRITEBYTECODE=1", *bare_arm64_python, "-P"]

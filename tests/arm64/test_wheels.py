@@ -81,12 +81,12 @@ def test_x86_wheel_works_in_an_environment_of_its_own(wheels: dict[str, Path], t
 
 
 def test_arm64_wheel_works_under_an_arm64_python(
-    wheels: dict[str, Path], arm64_python: list[str], tmp_path: Path
+    wheels: dict[str, Path], bare_arm64_python: list[str], tmp_path: Path
 ) -> None:
     there = ["--implementation", "cp", "--abi", PYTHON, "--platform", "linux_aarch64", "--only-binary=:all:"]
     pip("--target", tmp_path / "clean", *there, wheels["aarch64"])
     environment = {"PYTHONPATH": str(tmp_path / "clean"), "PATH": os.environ["PATH"]}
-    assert use(arm64_python, tmp_path, environment) == "aarch64 65536\n"
+    assert use(bare_arm64_python, tmp_path, environment) == "aarch64 65536\n"
 
 
 def test_arm64_wheel_is_refused_by_this_machine(wheels: dict[str, Path], tmp_path: Path) -> None:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import signal
-import sys
-import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 from card_streams import stream
@@ -23,10 +22,23 @@ pytestmark = [pytest.mark.e2e, pytest.mark.arm64, pytest.mark.root, pytest.mark.
 MIB = 1 << 20
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def lab(image: Image) -> Iterator[CardLab]:
-    """Both agents run, and their link."""
-    with CardLab(image, "e2e", log=sys.stderr) as lab:
+    """Both agents run, and their link; nobody disturbs it, so one serves several tests."""
+    with joined(image, "e2e") as lab:
+        yield lab
+
+
+@pytest.fixture(scope="module")
+def survivor(image: Image) -> Iterator[CardLab]:
+    """The same to be disturbed: each test begins with a link that runs, and leaves one that does."""
+    with joined(image, "e2e-survivor") as lab:
+        yield lab
+
+
+@contextmanager
+def joined(image: Image, tag: str) -> Iterator[CardLab]:
+    with CardLab(image, tag) as lab:
         lab.lab.start(L.HOST, "--persist")
         lab.boot()
         lab.start_card()
@@ -43,13 +55,19 @@ def assert_pings_cross(lab: CardLab, *, count: int = 10, **sizes: list[int]) -> 
     assert all(result.ok for result in results), "\n".join(str(result) for result in results if not result.ok)
 
 
-def kernel_of_the_card(lab: CardLab) -> str:
-    return str(lab.lab.status(L.HOST)["sides"][L.CARD]["machine"])
+def wait_for_load(lab: CardLab, sender: int) -> None:
+    """Return once a stream from ``sender`` is well under way."""
+
+    def received() -> int:
+        return int(lab.lab.status(L.HOST)["sides"][1 - sender]["rx"]["rx_received"])
+
+    before = received()
+    until(lambda: received() > before + 100, "the stream moves")
 
 
 def test_every_ping_of_every_size_is_answered_both_ways(lab: CardLab) -> None:
     assert_pings_cross(lab)
-    assert kernel_of_the_card(lab) == "card"
+    assert "aarch64" in lab.running_guest().ready
     assert_books_balance(lab.lab)
 
 
@@ -60,49 +78,50 @@ def test_a_stream_arrives_with_the_same_hash(lab: CardLab, sender: int) -> None:
     assert_books_balance(lab.lab)
 
 
-def test_card_that_loses_its_power_under_load_comes_back(lab: CardLab) -> None:
-    with stream(lab, L.HOST, 1024 * MIB):
-        time.sleep(1.0)
-        lab.kill_guest()
-        lab.lab.wait_for(L.HOST, "peer-dead")
-    lab.boot()
-    lab.start_card()
-    lab.wait_up()
-    assert_pings_cross(lab, count=3, sizes=[56, 9000])
-    assert_books_balance(lab.lab, allow=OUTAGE)
+def test_card_that_loses_its_power_under_load_comes_back(survivor: CardLab) -> None:
+    with stream(survivor, L.HOST, 1024 * MIB):
+        wait_for_load(survivor, L.HOST)
+        survivor.kill_guest()
+        survivor.lab.wait_for(L.HOST, "peer-dead")
+    survivor.boot()
+    survivor.start_card()
+    survivor.wait_up()
+    assert_pings_cross(survivor, count=3, sizes=[56, 9000])
+    assert_books_balance(survivor.lab, allow=OUTAGE)
 
 
-def test_what_a_dead_link_left_in_the_bar_does_not_hurt_a_new_one(lab: CardLab) -> None:
-    with stream(lab, L.CARD, 1024 * MIB):
-        time.sleep(1.0)
-        lab.kill_guest()
-        lab.lab.stop(L.HOST, signal.SIGKILL)
-    lab.lab.start(L.HOST)
-    assert lab.lab.status(L.HOST)["link"]["up"] is False
-    lab.boot()
-    lab.start_card()
-    lab.wait_up()
-    assert_pings_cross(lab, count=3, sizes=[56, 9000])
-    assert_books_balance(lab.lab, allow=OUTAGE)
+def test_what_a_dead_link_left_in_the_bar_does_not_hurt_a_new_one(survivor: CardLab) -> None:
+    with stream(survivor, L.CARD, 1024 * MIB):
+        wait_for_load(survivor, L.CARD)
+        survivor.kill_guest()
+        survivor.lab.stop(L.HOST, signal.SIGKILL)
+    survivor.lab.start(L.HOST, "--persist")
+    assert survivor.lab.status(L.HOST)["link"]["up"] is False
+    survivor.boot()
+    survivor.start_card()
+    survivor.wait_up()
+    assert_pings_cross(survivor, count=3, sizes=[56, 9000])
+    assert_books_balance(survivor.lab, allow=OUTAGE)
 
 
-def test_stream_survives_killed_agents_of_the_host(lab: CardLab) -> None:
-    with stream(lab, L.CARD, 48 * MIB) as running:
+def test_stream_survives_killed_agents_of_the_host(survivor: CardLab) -> None:
+    with stream(survivor, L.CARD, 48 * MIB) as running:
         for _ in range(2):
-            before = lab.lab.status(L.HOST)["link"]["epoch"]
-            lab.lab.stop(L.HOST, signal.SIGKILL)
-            lab.lab.start(L.HOST, "--persist")
-            lab.lab.wait_up()
-            assert lab.lab.status(L.HOST)["link"]["epoch"] != before
+            wait_for_load(survivor, L.CARD)
+            before = survivor.lab.status(L.HOST)["link"]["epoch"]
+            survivor.lab.stop(L.HOST, signal.SIGKILL)
+            survivor.lab.start(L.HOST, "--persist")
+            survivor.lab.wait_up()
+            assert survivor.lab.status(L.HOST)["link"]["epoch"] != before
         running.assert_arrives()
-    assert_books_balance(lab.lab, allow=OUTAGE)
+    assert_books_balance(survivor.lab, allow=OUTAGE)
 
 
-def test_killed_agent_of_the_card_comes_back(lab: CardLab) -> None:
-    assert lab.agent is not None
-    lab.running_guest().signal(lab.agent, signal.SIGKILL)
-    until(lambda: not lab.lab.status(L.HOST)["link"]["up"], "the host sees it")
-    lab.start_card()
-    lab.wait_up()
-    assert_pings_cross(lab, count=3, sizes=[56])
-    assert_books_balance(lab.lab, allow=OUTAGE)
+def test_killed_agent_of_the_card_comes_back(survivor: CardLab) -> None:
+    assert survivor.agent is not None
+    survivor.running_guest().signal(survivor.agent, signal.SIGKILL)
+    until(lambda: not survivor.lab.status(L.HOST)["link"]["up"], "the host sees it")
+    survivor.start_card()
+    survivor.wait_up()
+    assert_pings_cross(survivor, count=3, sizes=[56])
+    assert_books_balance(survivor.lab, allow=OUTAGE)
