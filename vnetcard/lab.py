@@ -44,9 +44,9 @@ def ip(*words: str) -> None:
         raise ConfigError(f"`ip {' '.join(words)}` failed: {done.stderr.strip()}")
 
 
-def die_with_parent() -> None:
-    """In the child: when the lab's process is killed, its agents stop as by SIGTERM (prctl(2))."""
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+def die_with_parent(number: int = signal.SIGTERM) -> None:
+    """In the child: when the lab's process is killed, its agents stop as by this signal (prctl(2))."""
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, number)
 
 
 @contextlib.contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import itertools
 import json
 import select
@@ -73,6 +74,14 @@ class _Port:
         return [json.loads(line) for line in lines]
 
 
+def find_qemu() -> str:
+    """QEMU's program; ConfigError when it is missing."""
+    program = shutil.which(QEMU)
+    if program is None:
+        raise ConfigError(f"{QEMU} is missing: scripts/system-packages.sh qemu, or install qemu-system-arm")
+    return program
+
+
 class Guest:
     """A running guest; ``close`` ends it.  One thread at a time may use it."""
 
@@ -81,9 +90,7 @@ class Guest:
 
         ``options`` are more of QEMU's.  LabError, with the last lines of its console, when it does not come up.
         """
-        program = shutil.which(QEMU)
-        if program is None:
-            raise ConfigError(f"{QEMU} is missing: scripts/system-packages.sh qemu, or install qemu-system-arm")
+        program = find_qemu()
         self._console = tempfile.TemporaryFile()  # noqa: SIM115 - closed by close
         self._commands: dict[int, Command] = {}
         self._numbers = itertools.count(1)
@@ -106,7 +113,8 @@ class Guest:
                 stdout=self._console,
                 stderr=subprocess.STDOUT,
                 pass_fds=[theirs.fileno()],
-                preexec_fn=die_with_parent,  # noqa: PLW1509 - as in lab.py
+                # SIGKILL, as it starts with the other signals blocked, and has nothing to undo
+                preexec_fn=functools.partial(die_with_parent, signal.SIGKILL),  # noqa: PLW1509 - as in lab.py
             )
         try:
             self.ready: str = self._wait_ready()

@@ -12,6 +12,7 @@ from vnetcard import pingreport, pingsuite
 from vnetcard.lab import ADDRESSES
 from vnetcard.sim.guest.image import image
 from vnetcard.sim.guest.lab import CardLab
+from vnetcard.sim.guest.qemu import find_qemu
 
 REST_LIMIT = 5.0
 """Seconds for what is still on its way after the last ping."""
@@ -19,6 +20,7 @@ REST_LIMIT = 5.0
 
 def prepare() -> None:
     """Make what the guest boots from, which needs a network once; progress goes to stderr."""
+    find_qemu()
     image(_tell)
 
 

@@ -39,7 +39,9 @@ class Outcome:
     stderr: str
 
 
-def run(command: Sequence[str], *, env: dict[str, str] | None = None, cwd: Path | None = None) -> Outcome:
+def run(
+    command: Sequence[str], *, env: dict[str, str] | None = None, cwd: Path | None = None, limit: float = LIMIT
+) -> Outcome:
     """Run ``command`` to its end, with ``env`` on top of our environment."""
     done = subprocess.run(
         command,
@@ -49,7 +51,7 @@ def run(command: Sequence[str], *, env: dict[str, str] | None = None, cwd: Path 
         errors="backslashreplace",
         env=os.environ | (env or {}),
         cwd=cwd,
-        timeout=LIMIT,
+        timeout=limit,
         check=False,
     )
     return Outcome(done.returncode, done.stdout, done.stderr)

@@ -1,0 +1,41 @@
+"""The BAR by ``resource2``, which ARM64 maps as device memory, where there is no write-combining map."""
+
+from __future__ import annotations
+
+import pytest
+from ledger import assert_books_balance
+
+from vnetcard import layout as L
+from vnetcard.lab import ADDRESSES
+from vnetcard.pingsuite import DEFAULT_SIZES, Target
+from vnetcard.sim.guest.image import Image
+from vnetcard.sim.guest.lab import AGENT, CARD_LIMIT, CardLab
+
+pytestmark = [pytest.mark.e2e, pytest.mark.arm64, pytest.mark.root, pytest.mark.slow, pytest.mark.campaign]
+
+TREE = """
+for device in /sys/bus/pci/devices/*; do
+    copy=/tmp/root$device
+    mkdir -p $copy
+    for file in $device/*; do
+        case $file in *_wc) ;; *) ln -s $file $copy ;; esac
+    done
+done
+"""
+"""A tree that looks like the guest's sysfs but for the maps that combine writes."""
+
+
+def test_every_ping_crosses_a_map_that_does_not_combine_writes(image: Image) -> None:
+    with CardLab(image, "e2e-plain") as lab:
+        lab.lab.start(L.HOST)
+        guest = lab.boot()
+        assert guest.run("sh", "-c", TREE).status == 0
+        lab.agent = guest.start("env", "VNETCARD_SYSROOT=/tmp/root", *AGENT)
+        guest.wait_said(lab.agent, " ready: ", limit=CARD_LIMIT)
+        lab.wait_up()
+        maps = guest.run("sh", "-c", "cat /proc/[0-9]*/maps").stdout
+        assert "/resource2\n" in maps
+        assert "/resource2_wc" not in maps
+        results = lab.ping_from_card(DEFAULT_SIZES, count=10, target=Target(ADDRESSES[L.HOST]))
+        assert all(result.ok for result in results), "\n".join(str(result) for result in results if not result.ok)
+        assert_books_balance(lab.lab)
