@@ -75,6 +75,21 @@ class FakeBoard:
         path.write_bytes(bytes(size))
         return path
 
+    def udmabuf(self, name: str, *, size: int, address: int, coherent: bool = False, sync_mode: int = 1) -> Path:
+        """/dev/NAME of the driver u-dma-buf, and what it says of it."""
+        folder = self.root / "sys/class/u-dma-buf" / name
+        folder.mkdir(parents=True)
+        for attribute, value in (
+            ("size", f"{size}"),
+            ("phys_addr", f"{address:#018x}"),
+            ("sync_mode", f"{sync_mode}"),
+            ("dma_coherent", f"{int(coherent)}"),
+        ):
+            (folder / attribute).write_text(f"{value}\n")
+        path = self._file(f"dev/{name}")
+        path.write_bytes(bytes(size))
+        return path
+
     def _file(self, name: str) -> Path:
         path = self.root / name
         path.parent.mkdir(parents=True, exist_ok=True)

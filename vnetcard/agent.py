@@ -127,9 +127,17 @@ class Agent:
             for kind in ("USO4", "USO6"):
                 if kind in verdicts:
                     verdicts[kind] = verdicts[kind] or "the kernel knows USO4 and USO6 only together"
-        verdicts["WAKE"] = "" if self.window.doorbell else "this window's memory cannot be slept on"
+        verdicts["WAKE"] = self._no_wake()
         features = sum(L.FEATURES[kind] for kind, why in verdicts.items() if not why)
         return Offer(features, self.config.mtu, {kind: why for kind, why in verdicts.items() if why})
+
+    def _no_wake(self) -> str:
+        """Why this side does not offer to wake the peer, and to be woken, or ''."""
+        if not self.window.doorbell:
+            return "this window's memory cannot be slept on"
+        if self.window.engine and self.window.engine.shares_books:
+            return "the mover cannot wake the card"
+        return ""
 
     # --- the loop ------------------------------------------------------------------------------------
 

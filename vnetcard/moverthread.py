@@ -5,8 +5,6 @@ from __future__ import annotations
 import collections
 import contextlib
 import mmap
-import os
-import select
 import signal
 import threading
 import time
@@ -16,6 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from vnetcard._core import Doorbell, Memory
+from vnetcard.ears import Ears
 from vnetcard.ends import Doorbells
 from vnetcard.errors import WindowUnavailable
 from vnetcard.softmover import Figures, Mover
@@ -153,40 +152,3 @@ class MoverThread:
             self._page.close()
             self._map.close()
         return True
-
-
-class Ears:
-    """Listens to a device that lets a read through for each interrupt, and calls ``heard``."""
-
-    def __init__(self, path: Path, heard: Callable[[], None]) -> None:
-        """Raises OSError."""
-        self._fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
-        self._heard = heard
-        self._end_read, self._end_write = os.pipe2(os.O_CLOEXEC)
-        self._thread = threading.Thread(target=self._run, name="vnetcard events", daemon=True)
-        self._thread.start()
-
-    def _run(self) -> None:
-        signal.pthread_sigmask(signal.SIG_SETMASK, signal.valid_signals())
-        poll = select.poll()
-        poll.register(self._end_read, select.POLLIN)
-        poll.register(self._fd, select.POLLIN)
-        while True:
-            ready = dict(poll.poll())
-            if self._end_read in ready:
-                return
-            try:
-                if not os.read(self._fd, 4):
-                    return  # a stand-in that ended; a device never does
-            except BlockingIOError:
-                continue
-            except OSError:
-                return  # the device is gone, which its transfers will say
-            self._heard()
-
-    def close(self) -> None:
-        """End the thread."""
-        os.write(self._end_write, b"x")
-        self._thread.join()
-        for fd in (self._fd, self._end_read, self._end_write):
-            os.close(fd)

@@ -59,7 +59,11 @@ def _uio(board: FakeBoard) -> Place:
     return Place("uio:shared-memory", board.uio(0, "shared-memory", size=SIZE))
 
 
-KINDS: dict[str, Callable[[FakeBoard], Place]] = {"mem": _mem, "pci": _pci, "uio": _uio}
+def _udmabuf(board: FakeBoard) -> Place:
+    return Place("udmabuf:shared-memory", board.udmabuf("shared-memory", size=SIZE, address=ADDRESS))
+
+
+KINDS: dict[str, Callable[[FakeBoard], Place]] = {"mem": _mem, "pci": _pci, "udmabuf": _udmabuf, "uio": _uio}
 
 
 @pytest.fixture
@@ -348,3 +352,54 @@ def test_uio_device_that_went_is_noticed(board: FakeBoard) -> None:
     with contextlib.closing(open_window("uio:shared", side=L.HOST)) as window:
         (board.root / "sys/class/uio/uio0").rename(board.root / "gone")
         assert window.vanished() == "UIO device uio0 is gone"
+
+
+# --- u-dma-buf ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("place", "error", "message"),
+    [
+        ("none", WindowUnavailable, r"there is no u-dma-buf 'none'; there is good"),
+        ("../good", WindowUnavailable, r"there is no u-dma-buf '../good'"),
+        ("good?engin=uio:0", ConfigError, r"no option 'engin'; known are engine, format, irq"),
+        ("good?irq", ConfigError, r"irq listens to the engine's UIO device: it needs engine=uio:NAME"),
+        ("good?engine=pci:1.0&irq", ConfigError, r"it needs engine=uio:NAME"),
+        ("good?engine=here", ConfigError, r"engine=here is not understood: write engine=uio:NAME"),
+        ("good?engine=uio:nobody", WindowUnavailable, r"uio:nobody: there is no UIO device 'nobody'"),
+        ("good?engine=uio:small", ConfigError, r"map 0 of uio1 has 2 KiB, an engine's page 4 KiB"),
+        ("good?engine=uio:blank", WindowUnavailable, r"the engine uio:blank is none: its id reads 0x00000000"),
+        ("good?engine=uio:gone", WindowUnavailable, r"map 0 of uio3 reads as all ones, so nothing answers there"),
+    ],
+)
+def test_wrong_udmabuf_or_engine_is_said(board: FakeBoard, place: str, error: type[Exception], message: str) -> None:
+    board.udmabuf("good", size=SIZE, address=ADDRESS)
+    board.uio(1, "small", size=2048)
+    board.uio(2, "blank", size=4096)
+    board.uio(3, "gone", size=4096).write_bytes(b"\xff" * 4096)
+    with pytest.raises(error, match=message):
+        open_window(f"udmabuf:{place}", side=L.CARD)
+
+
+@pytest.mark.parametrize(("file", "text"), [("size", "much"), ("phys_addr", ""), ("size", "0")])
+def test_udmabuf_that_says_nonsense_of_itself_is_refused(board: FakeBoard, file: str, text: str) -> None:
+    board.udmabuf("odd", size=SIZE, address=ADDRESS)
+    board.uio(0, "engine", size=4096)
+    (board.root / "sys/class/u-dma-buf/odd" / file).write_text(text)
+    with pytest.raises((WindowUnavailable, ConfigError), match=r"holds no number|cannot be a window|is none: its id"):
+        open_window("udmabuf:odd?engine=uio:engine", side=L.HOST)
+
+
+def test_cached_map_of_memory_whose_dma_passes_the_caches_is_refused(board: FakeBoard) -> None:
+    board.udmabuf("cached", size=SIZE, address=ADDRESS, sync_mode=0)
+    with pytest.raises(WindowUnavailable, match=r"sync_mode 0 maps it cached.*echo 1 > .*sync_mode"):
+        open_window("udmabuf:cached", side=L.HOST)
+    board.udmabuf("coherent", size=SIZE, address=ADDRESS, sync_mode=0, coherent=True)
+    open_window("udmabuf:coherent", side=L.HOST).close()
+
+
+def test_udmabuf_that_went_is_noticed(board: FakeBoard) -> None:
+    board.udmabuf("good", size=SIZE, address=ADDRESS)
+    with contextlib.closing(open_window("udmabuf:good", side=L.HOST)) as window:
+        (board.root / "sys/class/u-dma-buf/good").rename(board.root / "away")
+        assert window.vanished() == "u-dma-buf good is gone"

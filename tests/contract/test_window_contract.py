@@ -32,6 +32,7 @@ ELSEWHERE = {
     "mem": "test_device_window_contract.py",
     "pci": "test_device_window_contract.py",
     "sim": "test_sim_window_contract.py",
+    "udmabuf": "test_device_window_contract.py",
     "uio": "test_device_window_contract.py",
     "xdma": "test_xdma_window_contract.py",
 }

@@ -22,6 +22,7 @@ BACKENDS = {
     "pci": "vnetcard.window.pci",
     "shm": "vnetcard.window.shm",
     "sim": "vnetcard.window.sim",
+    "udmabuf": "vnetcard.window.udmabuf",
     "uio": "vnetcard.window.uio",
     "xdma": "vnetcard.window.xdma",
 }

@@ -50,7 +50,8 @@ class Device:
     ``what`` names it for people.  ``file`` is mapped from ``offset`` on; the sides' locks are the bytes of ``lock``
     from ``lock_at`` on.  ``lost`` says in words why the device is no longer there; ``release`` undoes what finding
     it took.  ``format_any``: the host may lay a window out whatever the memory holds.  ``hint``: why it may be that
-    it cannot be mapped.
+    it cannot be mapped.  ``coherent``: it is mapped cached, as its DMA keeps to the caches.  ``own``: a DMA engine is
+    between it and the peer's, so this side lays it out as it likes.
     """
 
     url: str
@@ -62,6 +63,8 @@ class Device:
     lock_at: int = 0
     format_any: bool = False
     hint: str = "has another driver the device, or does kernel lockdown forbid it?"
+    coherent: bool = False
+    own: bool = False
     lost: Callable[[], str | None] = lambda: None
     release: Callable[[], None] = lambda: None
 
@@ -74,7 +77,7 @@ class Mapping:
         self._device = device
         self._map = _map(device)
         self._lock_fd = -1
-        self.memory = Memory(self._map, device=True)
+        self.memory = Memory(self._map, device=not device.coherent)
         if self.memory.load64(0) == ALL_ONES and not device.format_any:
             self.close()
             raise WindowUnavailable(
@@ -106,7 +109,7 @@ class Mapping:
 
 def _open(path: Path, device: Device) -> int:
     try:
-        return os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_SYNC)
+        return os.open(path, os.O_RDWR | os.O_CLOEXEC | (0 if device.coherent else os.O_SYNC))
     except PermissionError as error:
         raise WindowUnavailable(
             f"{device.url}: no permission for {path} ({error.strerror}): run as root, or let a udev rule give the "
@@ -168,7 +171,7 @@ def open_device(device: Device, request: Request) -> DeviceWindow:
         try:
             mapping.lock(request.side)
             notes: list[str] = []
-            settle = _lay_out if request.side == L.HOST else _attach
+            settle = _lay_out_own if device.own else _lay_out if request.side == L.HOST else _attach
             geometry = settle(device, mapping.memory, request, notes)
             return DeviceWindow(device, mapping, request.side, geometry, tuple(notes))
         except BaseException:
@@ -240,6 +243,25 @@ def _lay_out(device: Device, memory: Memory, request: Request, notes: list[str])
                 f"{device.url}: {wrong}, and the card's agent is using it: stop that one, or ask for the same"
             )
         notes.append(f"{device.url}: {wrong}; the card's agent does not run, so it is laid out anew")
+    _format(memory, plan)
+    return plan
+
+
+def _lay_out_own(device: Device, memory: Memory, request: Request, notes: list[str]) -> Geometry:
+    """The way of either side whose memory is its own: keep what is as wanted, with its counters, else make it anew."""
+    plan = Geometry.plan(
+        device.size, queue_bytes=request.queue_bytes, instance=secrets.randbelow((1 << 32) - 1) + 1, removable=False
+    )
+    header = memory.read(0, HEADER_BYTES)
+    try:
+        found = Geometry.decode(header, device.size)
+        if found.rings == plan.rings:
+            return found
+        wrong = f"it has rings of {human(found.ring_bytes)}, not {human(plan.ring_bytes)}"
+    except LayoutMismatch as error:
+        wrong = str(error)
+    if header[:8] != bytes(8):
+        notes.append(f"{device.url}: {wrong}; laid out anew")
     _format(memory, plan)
     return plan
 

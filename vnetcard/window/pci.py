@@ -77,12 +77,12 @@ class Function:
 
 def open_window(request: Request) -> DeviceWindow:
     """Lay out or attach to the window in a BAR; see ``vnetcard.window.open_window``."""
-    return open_device(_device(request.place), request)
+    return open_device(device_at(request.place), request)
 
 
 def read_window(place: str, limit: int | None) -> bytes:
     """A copy of the BAR's first bytes."""
-    return read_device(_device(place), limit)
+    return read_device(device_at(place), limit)
 
 
 def functions() -> list[Function]:
@@ -92,7 +92,7 @@ def functions() -> list[Function]:
     )
 
 
-def _device(place: str) -> Device:
+def device_at(place: str) -> Device:
     """The BAR that ``place`` names, with memory decoding on."""
     url = f"pci:{place}"
     bare, options = split_options(place, OPTIONS, url)

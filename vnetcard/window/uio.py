@@ -19,15 +19,15 @@ OPTIONS = ("format",)
 
 def open_window(request: Request) -> DeviceWindow:
     """Lay out or attach to the window in a UIO map; see ``vnetcard.window.open_window``."""
-    return open_device(_device(request.place), request)
+    return open_device(device_at(request.place), request)
 
 
 def read_window(place: str, limit: int | None) -> bytes:
     """A copy of the map's first bytes."""
-    return read_device(_device(place), limit)
+    return read_device(device_at(place), limit)
 
 
-def _device(place: str) -> Device:
+def device_at(place: str) -> Device:
     url = f"uio:{place}"
     bare, options = split_options(place, OPTIONS, url)
     name, slash, text = bare.partition("/")

@@ -1,0 +1,108 @@
+"""A mocked board with an engine: u-dma-bufs and register pages as files, and ``softengine.py`` behind them.
+
+A register page that is a file knows nothing of a write but the new contents, so a thread watches for those and puts
+there what reads should give.  It is a stand-in of the registers, not of their timing.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import mmap
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from fakeboard import FakeBoard
+from softengine import SoftEngine
+
+from vnetcard import layout as L
+from vnetcard import registers as R
+from vnetcard._core import Memory
+
+SIZE = 1 << 20
+ADDRESSES = (0x4000_0000, 0x7000_0000)
+UNRUNG = 0xFFFF_FFC1
+"""Nothing that a driver writes: what the doorbell words are set to when a direction starts anew."""
+_WRITTEN = sorted((r for r in R.REGISTERS if r.access in ("RW", "WO")), key=lambda r: r.name == "control")
+_READ = [r for r in R.REGISTERS if r.access == "RO"]
+
+
+class SoftBoard:
+    """Both sides' devices in one tree: ``udmabuf:host?engine=uio:engine-host``, and the same for the card."""
+
+    def __init__(self, board: FakeBoard) -> None:
+        self._files: list[mmap.mmap] = []
+        memories = tuple(
+            self._mapped(board.udmabuf(name, size=SIZE, address=ADDRESSES[side])) for side, name in enumerate(L.SIDES)
+        )
+        self._pages = tuple(
+            self._mapped(board.uio(side, f"engine-{name}", size=R.PAGE_BYTES)) for side, name in enumerate(L.SIDES)
+        )
+        self.engine = SoftEngine((memories[0], memories[1]))
+        self._seen = [{r.offset: 0 for r in _WRITTEN} for _ in L.SIDES]
+        self.memories = memories
+        self._end = threading.Event()
+        self._show()
+        self._thread = threading.Thread(target=self._run, name="softboard")
+        self._thread.start()
+
+    @staticmethod
+    def url(side: int) -> str:
+        return f"udmabuf:{L.SIDES[side]}?engine=uio:engine-{L.SIDES[side]}"
+
+    def _mapped(self, path: Path) -> Memory:
+        with path.open("r+b") as file:
+            self._files.append(mmap.mmap(file.fileno(), 0))
+        return Memory(self._files[-1])
+
+    def _run(self) -> None:
+        while not self._end.is_set():
+            busy = self._take(0) | self._take(1) | self.engine.step()
+            self._show()
+            if not busy:
+                time.sleep(0.0001)
+
+    def _take(self, side: int) -> bool:
+        """Whatever has changed was written."""
+        page, seen, busy = self._pages[side], self._seen[side], False
+        control = page.load32(R.offset("control"))  # looked at first and taken last: what was written before it counts
+        for register in _WRITTEN:
+            value = control if register.name == "control" else page.load32(register.offset)
+            if value == seen[register.offset]:
+                continue
+            busy, seen[register.offset] = True, value
+            self.engine.write(side, register.offset, value)
+            if register.name == "reset":
+                self._again(side, ("reset",), 0)
+                self._again(side, ("tx_prod", "rx_cons"), UNRUNG)  # the pumps are held meanwhile
+        return busy
+
+    def _again(self, side: int, names: tuple[str, ...], value: int) -> None:
+        """Let the next write be seen, whatever its value."""
+        for name in names:
+            self._pages[side].store32(R.offset(name), value)
+            self._seen[side][R.offset(name)] = value
+
+    def _show(self) -> None:
+        for side, page in enumerate(self._pages):
+            for register in _READ:
+                page.store32(register.offset, self.engine.read(side, register.offset))
+
+    def close(self) -> None:
+        self._end.set()
+        self._thread.join()
+        for memory in (*self.memories, *self._pages):
+            memory.close()
+        for file in self._files:
+            file.close()
+
+
+@contextlib.contextmanager
+def soft_board(board: FakeBoard) -> Iterator[SoftBoard]:
+    """A board whose engine works until the end of the block."""
+    soft = SoftBoard(board)
+    try:
+        yield soft
+    finally:
+        soft.close()

@@ -1,0 +1,172 @@
+"""``udmabuf:NAME[?OPTIONS][+SIZE]``: contiguous memory of the driver u-dma-buf, which a DMA core can reach.
+
+Alone it is device memory as any other (``device.py``).  With ``engine=uio:NAME[/MAP]`` or ``engine=pci:BDF/BAR`` it
+is this side's own window, and the DMA engine whose registers are there carries between it and the peer's; ``irq``
+listens to that UIO device's interrupt.  ``format``: lay a window out whatever the memory holds.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import struct
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Protocol
+
+from vnetcard import layout as L
+from vnetcard import registers as R
+from vnetcard._core import Memory
+from vnetcard.dma import Engine
+from vnetcard.ears import Ears
+from vnetcard.enginepage import EnginePage
+from vnetcard.errors import ConfigError, WindowUnavailable
+from vnetcard.window import Request
+from vnetcard.window.device import Device, DeviceWindow, open_device, read_device, system
+
+OPTIONS: Final = ("engine", "format", "irq")
+CACHED: Final = ("0", "4")
+"""The driver's ``sync_mode`` in which it maps the memory cached, whatever it is asked for."""
+_ARM: Final = struct.pack("=I", 1)
+"""What UIO takes as "interrupt again"."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A place taken apart; ``engine`` is a URL or None."""
+
+    url: str
+    name: str
+    engine: str | None
+    irq: bool
+    format_any: bool
+
+    @classmethod
+    def parse(cls, place: str) -> Place:
+        """ConfigError for options that are not known or not possible together."""
+        url = f"udmabuf:{place}"
+        name, _, text = place.partition("?")
+        options = dict(option.partition("=")[::2] for option in text.split("&") if option)
+        for option in options:
+            if option not in OPTIONS:
+                raise ConfigError(f"window {url}: there is no option {option!r}; known are {', '.join(OPTIONS)}")
+        engine = options.get("engine")
+        if "irq" in options and not (engine or "").startswith("uio:"):
+            raise ConfigError(f"window {url}: irq listens to the engine's UIO device: it needs engine=uio:NAME")
+        return cls(url, name, engine, "irq" in options, "format" in options)
+
+
+class EngineWindow:
+    """This side's memory and the engine beside it; see ``vnetcard.window.Window`` for the contract."""
+
+    def __init__(self, window: DeviceWindow, page: EnginePage, side: int, base: int, irq: Path | None) -> None:
+        self._window, self._page = window, page
+        self.url, self.memory, self.geometry, self.notes = window.url, window.memory, window.geometry, window.notes
+        self.engine = Engine(page.registers, side, base=base, geometry=window.geometry, name=f"the engine {page.url}")
+        self._ears: Ears | None = None
+        self.doorbell = irq is not None
+        if irq is not None:
+            try:
+                self._ears = Ears(irq, wakes_sleepers(window.memory, page.registers, side), arm=_ARM)
+            except OSError as error:
+                raise WindowUnavailable(f"{self.url}: cannot listen to {irq} ({error.strerror})") from error
+
+    def vanished(self) -> str | None:
+        return self._page.lost() or self._window.vanished()
+
+    def close(self) -> None:
+        if self._ears is not None:
+            self._ears.close()
+            self._ears = None
+        self._page.close()
+        self._window.close()
+
+
+class _Status(Protocol):
+    def read32(self, offset: int, /) -> int: ...
+    def write32(self, offset: int, value: int, /) -> None: ...
+
+
+def wakes_sleepers(memory: Memory, registers: _Status, side: int) -> Callable[[], None]:
+    """An interrupt handler: it takes the causes back, and wakes the pumps that sleep on words of ``side``'s memory."""
+    status = R.offset("irq_status")
+    lines = f"{L.DIRECTIONS[1 - side]}_prod", f"{L.DIRECTIONS[side]}_cons"
+    words = [L.queue_offset(0) + L.QUEUE_LINES[line] for line in lines]
+
+    def handle() -> None:
+        registers.write32(status, registers.read32(status))
+        for word in words:
+            memory.wake32(word)
+
+    return handle
+
+
+def open_window(request: Request) -> DeviceWindow | EngineWindow:
+    """Open this side's window; see ``vnetcard.window.open_window``."""
+    place = Place.parse(request.place)
+    device = _device(place)
+    if place.engine is None:
+        return open_device(device, request)
+    with contextlib.ExitStack() as opened:
+        page = EnginePage(place.engine)
+        opened.callback(page.close)
+        window = open_device(device, request)
+        opened.callback(window.close)
+        whole = EngineWindow(window, page, request.side, _physical(place), page.file if place.irq else None)
+        opened.pop_all()
+        return whole
+
+
+def read_window(place: str, limit: int | None) -> bytes:
+    """A copy of the memory's first bytes."""
+    return read_device(_device(Place.parse(place)), limit)
+
+
+def _folder(place: Place) -> Path:
+    root = system("/sys/class/u-dma-buf")
+    if not place.name or not (root / place.name).is_dir():
+        there = ", ".join(sorted(path.name for path in root.glob("*"))) or "none: is the driver u-dma-buf loaded?"
+        raise WindowUnavailable(f"{place.url}: there is no u-dma-buf {place.name!r}; there is {there}")
+    return root / place.name
+
+
+def _device(place: Place) -> Device:
+    folder = _folder(place)
+    coherent = _text(folder / "dma_coherent", "0") == "1"
+    mode = _text(folder / "sync_mode", "1")
+    if not coherent and mode in CACHED:
+        raise WindowUnavailable(
+            f"{place.url}: sync_mode {mode} maps it cached, but its DMA does not keep to the caches: "
+            f"`echo 1 > {folder / 'sync_mode'}`"
+        )
+    file = system("/dev") / place.name
+    return Device(
+        url=place.url,
+        what=f"u-dma-buf {place.name}",
+        file=file,
+        size=_number(place, folder / "size"),
+        lock=file,
+        format_any=place.format_any,
+        coherent=coherent,
+        own=place.engine is not None,
+        hint="is it large enough, and the driver's?",
+        lost=lambda: None if folder.exists() else f"u-dma-buf {place.name} is gone",
+    )
+
+
+def _physical(place: Place) -> int:
+    return _number(place, _folder(place) / "phys_addr")
+
+
+def _number(place: Place, file: Path) -> int:
+    text = _text(file, "")
+    with contextlib.suppress(ValueError):
+        return int(text, 0)
+    raise WindowUnavailable(f"{place.url}: {file} holds no number but {text!r}")
+
+
+def _text(file: Path, default: str) -> str:
+    try:
+        return file.read_text().strip()
+    except OSError:
+        return default
