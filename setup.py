@@ -6,6 +6,7 @@ from pathlib import Path
 from setuptools import Extension, setup
 
 CFLAGS = ["-std=gnu11", "-O2", "-g", "-Wall", "-Wextra", "-Wno-missing-field-initializers", "-fvisibility=hidden"]
+CFLAGS.append("-DVNC_CHECKED_WINDOWS=1")  # the test windows check:
 LDFLAGS = ["-pthread"]
 # VNETCARD_SANITIZE=address,undefined or =thread builds the core with sanitizers (used by the tests).
 if sanitize := os.environ.get("VNETCARD_SANITIZE"):

@@ -29,10 +29,11 @@ class Memory:
     """A mapped window: every access is bounds-checked, aligned and ordered.
 
     ``buffer`` is a writable buffer (an ``mmap``); ``device=True`` takes the barriers and aligned copies of
-    memory behind PCIe.  Offsets beyond the window raise IndexError, misaligned ones ValueError.
+    memory behind PCIe; ``check``, a seed, makes it memory for tests that is as strict and as disorderly as such
+    memory may be (_c/vnc_checked.h).  Offsets beyond the window raise IndexError, misaligned ones ValueError.
     """
 
-    def __new__(cls, buffer: object, *, device: bool = False) -> Memory: ...
+    def __new__(cls, buffer: object, *, device: bool = False, check: int | None = None) -> Memory: ...
     @property
     def size(self) -> int:
         """Bytes of the window; 0 when closed."""
@@ -49,11 +50,13 @@ class Memory:
     def read(self, offset: int, count: int, /) -> bytes:
         """``count`` bytes from an offset that is a multiple of 8."""
     def write(self, offset: int, data: type_buffer, /) -> None:
-        """Bytes, a multiple of 8 long, to an offset that is a multiple of 8; unordered by themselves."""
+        """Bytes, a multiple of 8 long, to an offset that is a multiple of 8; in no order among themselves."""
     def words(self, offset: int, count: int, /) -> tuple[int, ...]:
         """``count`` u64."""
     def ledger(self, offset: int, /) -> tuple[int, ...]:
         """The sixteen u64 of the newer of the two ledger slots at ``offset``."""
+    def loads(self, offset: int, count: int, /) -> int:
+        """Checked memory: how often the lines of these ``count`` bytes have been read so far."""
     def close(self) -> None:
         """Let go of the buffer; BufferError while FIFO ends or pumps use it."""
 

@@ -23,9 +23,16 @@ from vnetcard.geometry import Geometry
 from vnetcard.testing import WINDOW_CHECKS, OpenWindow, check_window
 from vnetcard.window import BACKENDS, Window, open_window, read_window
 
+
+def _shared(kind: str) -> tuple[str, Path]:
+    name = f"vnc-contract-{uuid.uuid4().hex[:12]}"
+    return f"{kind}:{name}", Path("/dev/shm", name)
+
+
 PLACES: dict[str, Callable[[Path], tuple[str, Path]]] = {
+    "check": lambda tmp: _shared("check"),
     "file": lambda tmp: (f"file:{tmp / 'window'}", tmp / "window"),
-    "shm": lambda tmp: (name := f"vnc-contract-{uuid.uuid4().hex[:12]}") and (f"shm:{name}", Path("/dev/shm", name)),
+    "shm": lambda tmp: _shared("shm"),
 }
 """Kind to a new URL of it, and the file behind it."""
 ELSEWHERE = {

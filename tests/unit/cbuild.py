@@ -15,6 +15,7 @@ CORE = ROOT / "vnetcard" / "_c"
 
 WARNINGS = ("-Wall", "-Wextra", "-Werror", "-Wno-missing-field-initializers")
 ASAN = ("-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-fno-omit-frame-pointer", "-O1")
+CHECKED = ("-DVNC_CHECKED_WINDOWS=1",)
 TSAN = ("-fsanitize=thread", "-Wno-tsan", "-O1")  # -Wno-tsan: "fences are not followed"; see vnc_barrier.h
 ARM64 = ("-static", "-D_FORTIFY_SOURCE=0")
 
@@ -35,11 +36,11 @@ def seed() -> int:
     return chosen
 
 
-def build(out: Path, *sources: str, flags: tuple[str, ...] = (), compiler: str = "gcc") -> Path:
-    """The program made of ``sources`` (names in tests/unit/c, or in vnetcard/_c); it is written into ``out``."""
-    paths = [HARNESSES / name if (HARNESSES / name).exists() else CORE / name for name in sources]
+def build(out: Path, *sources: str, flags: tuple[str, ...] = (), compiler: str = "gcc", core: Path = CORE) -> Path:
+    """The program made of ``sources`` (names in tests/unit/c, or in ``core``); it is written into ``out``."""
+    paths = [HARNESSES / name if (HARNESSES / name).exists() else core / name for name in sources]
     program = out / Path(sources[0]).stem
-    include = [f"-I{CORE}", f"-I{HARNESSES}"]
+    include = [f"-I{core}", f"-I{HARNESSES}"]
     command = [need(compiler), "-std=gnu11", "-O2", "-g", *WARNINGS, *include, *flags, "-pthread"]
     done = subprocess.run([*command, "-o", program, *paths], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from softengine import SoftEngine, SoftRegisters
+from unit.memories import new_memory
 
 from vnetcard import layout as L
 from vnetcard._core import Memory
@@ -17,6 +18,8 @@ from vnetcard.geometry import Geometry
 from vnetcard.link import Link
 from vnetcard.linkterms import Agreement, LinkState, Offer
 
+KIND = "coherent"
+"""Of the memory between the sides; a test that runs on others sets it."""
 WINDOW = 16 << 10
 GEOMETRY = Geometry.plan(WINDOW, instance=1, removable=False)
 BASES = (0x1_0000_0000, 0x2_0000_0000)
@@ -260,8 +263,10 @@ class World:
     """A host and a card; ``engine``: each has a memory of its own, and a ``SoftEngine`` carries between them."""
 
     def __init__(self, host: Offer | None = None, card: Offer | None = None, *, engine: bool = False) -> None:
-        self.memory = Memory(mmap.mmap(-1, WINDOW))
-        memories = (self.memory, Memory(mmap.mmap(-1, WINDOW)) if engine else self.memory)
+        window = mmap.mmap(-1, WINDOW)
+        self.memory = new_memory(KIND, window)
+        # Two views of one window, so that what one side stores is not in the other's eyes before it has left.
+        memories = (self.memory, new_memory(KIND, mmap.mmap(-1, WINDOW) if engine else window))
         self.engine = SoftEngine(memories) if engine else None
         self.clock = Clock()
         self.host = Side(memories[L.HOST], self.clock, L.HOST, host, self.engine)

@@ -13,6 +13,7 @@ from hypothesis import seed as hypothesis_seed
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 from unit.cbuild import seed
+from unit.memories import KINDS, new_memory
 
 from vnetcard import layout as L
 from vnetcard._core import Memory
@@ -29,17 +30,17 @@ FRAME_MAX = RING - L.RECORD_HEADER
 LAST_LINE = 2**32 - L.LINE
 
 
-def guarded_memory(*, device: bool = False) -> Memory:
+def guarded_memory(kind: str = "coherent") -> Memory:
     pages = mmap.mmap(-1, WINDOW + mmap.PAGESIZE)
     window = (ctypes.c_char * WINDOW).from_buffer(pages)
     mprotect = ctypes.CDLL(None, use_errno=True).mprotect
     assert mprotect(ctypes.c_void_p(ctypes.addressof(window) + WINDOW), mmap.PAGESIZE, 0) == 0
-    return Memory(memoryview(pages)[:WINDOW], device=device)
+    return new_memory(kind, memoryview(pages)[:WINDOW])
 
 
-@pytest.fixture(params=[False, True], ids=["coherent", "device"])
+@pytest.fixture(params=KINDS)
 def memory(request: pytest.FixtureRequest) -> Memory:
-    return guarded_memory(device=request.param)
+    return guarded_memory(request.param)
 
 
 @pytest.fixture
@@ -201,9 +202,9 @@ class RingAgainstDeque(RuleBasedStateMachine):
 
     packets = st.integers(1, FRAME_MAX).flatmap(lambda n: st.just(n) if n < 300 else st.sampled_from([n, n % 300 + 1]))
 
-    @initialize(start=st.integers(-2 * RING // L.LINE, 2), device=st.booleans())
-    def begin(self, start: int, device: bool) -> None:
-        memory = guarded_memory(device=device)
+    @initialize(start=st.integers(-2 * RING // L.LINE, 2), kind=st.sampled_from(KINDS))
+    def begin(self, start: int, kind: str) -> None:
+        memory = guarded_memory(kind)
         self.tx, self.rx = (Fifo(memory, GEOMETRY, FIFO, role=role) for role in ("producer", "consumer"))
         self.model: deque[bytes] = deque()
         self.tag = 0

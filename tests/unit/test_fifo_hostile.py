@@ -6,6 +6,7 @@ import mmap
 import struct
 
 import pytest
+from unit.memories import KINDS
 from unit.test_fifo import CONS, FIFO, FRAME_MAX, GEOMETRY, PROD, RING, WINDOW, guarded_memory, pattern
 
 from vnetcard import layout as L
@@ -18,9 +19,9 @@ HEADER = struct.Struct("<IHHII")  # len, flags, hdr_len, seq, crc32c
 LAST_LINE = 2**32 - L.LINE
 
 
-@pytest.fixture(params=[False, True], ids=["coherent", "device"])
+@pytest.fixture(params=KINDS)
 def memory(request: pytest.FixtureRequest) -> Memory:
-    return guarded_memory(device=request.param)
+    return guarded_memory(request.param)
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ from vnetcard.crossing import BackOff
 from vnetcard.linkterms import LinkState, Offer
 
 CSUM = L.FEATURES["CSUM"]
+pytestmark = pytest.mark.usefixtures("memory_kind")
 BOTH = pytest.mark.parametrize("n", [L.HOST, L.CARD], ids=L.SIDES)
 
 

@@ -11,13 +11,14 @@ from vnetcard.linkterms import LinkState, Offer
 from vnetcard.sideblock import SideBlock
 
 CSUM, TSO4, USO4 = (L.FEATURES[name] for name in ("CSUM", "TSO4", "USO4"))
+pytestmark = pytest.mark.usefixtures("memory_kind")
 
 
 class Puppet:
     """A card whose words in the side block the test writes one by one."""
 
     def __init__(self, world: World, *, mtu: int = MTU, version: int = L.VERSION, epoch: int = 0xBEEF) -> None:
-        self.world, self.block, self.host = world, SideBlock(world.memory, L.CARD), world.host
+        self.world, self.block, self.host = world, SideBlock(world.card.memory, L.CARD), world.host
         self.say(version=version, mtu=mtu, features=0, queue_mask=1, epoch=epoch)
 
     def say(self, **words: int) -> None:

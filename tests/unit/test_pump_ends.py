@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 from unit.cbuild import build, must_pass
+from unit.memories import KINDS, new_memory
 
 from vnetcard import _core
 from vnetcard import layout as L
-from vnetcard._core import Memory
 from vnetcard.ends import Generation, PumpEnds
 from vnetcard.fifo import Fifo
 from vnetcard.geometry import Geometry
@@ -30,19 +30,20 @@ LEDGERS = [L.queue_offset(0) + L.QUEUE_LEDGERS[name] for name in ("h2c_tx", "c2h
 class Host:
     """The pumps of a host, and the bare FIFOs of a card beside them."""
 
-    def __init__(self, wait: str = "sleep", *, device: bool = False) -> None:
-        self.memory = Memory(mmap.mmap(-1, WINDOW), device=device)
+    def __init__(self, wait: str = "sleep", *, kind: str = "coherent") -> None:
+        window = mmap.mmap(-1, WINDOW)
+        self.memory, self.peer = new_memory(kind, window), new_memory(kind, window)
         self.port = PairPort("host")
         self.attention = os.eventfd(0, os.EFD_NONBLOCK)
         self.ends = PumpEnds(
-            self.memory, GEOMETRY, L.HOST, self.port, attention_fd=self.attention, wait=wait, futex=not device
+            self.memory, GEOMETRY, L.HOST, self.port, attention_fd=self.attention, wait=wait, futex=kind == "coherent"
         )
-        self.to_host = Fifo(self.memory, GEOMETRY, "c2h", role="producer")
-        self.from_host = Fifo(self.memory, GEOMETRY, "h2c", role="consumer")
+        self.to_host = Fifo(self.peer, GEOMETRY, "c2h", role="producer")
+        self.from_host = Fifo(self.peer, GEOMETRY, "h2c", role="consumer")
 
     def begin(self, own: int, peer: int) -> None:
         self.ends.hold()
-        self.memory.store32(PEER_EPOCH, peer)
+        self.peer.store32(PEER_EPOCH, peer)
         self.ends.reset()
         self.to_host.reset()
         self.from_host.reset()
@@ -68,9 +69,9 @@ class Host:
         os.close(self.attention)
 
 
-@pytest.fixture(params=[False, True], ids=["coherent", "device"])
+@pytest.fixture(params=KINDS)
 def host(request: pytest.FixtureRequest) -> Iterator[Host]:
-    host = Host(device=request.param)
+    host = Host(kind=request.param)
     yield host
     host.close()
 
@@ -99,12 +100,12 @@ def test_generation_sent_in_begins_at_once(host: Host) -> None:
 
 def test_events_of_a_generation_end_with_it(host: Host) -> None:
     host.begin(1, 2)
-    host.memory.store32(C2H_PROD, 1)
+    host.peer.store32(C2H_PROD, 1)
     assert select.select([host.attention], [], [], 2)[0]
     host.begin(3, 4)
     assert host.ends.take_events() == 0
     os.eventfd_read(host.attention)
-    host.memory.store32(C2H_PROD, 1)
+    host.peer.store32(C2H_PROD, 1)
     assert select.select([host.attention], [], [], 2)[0]
     assert host.ends.take_events() == _core.EVENT_VIOLATION
 
@@ -115,7 +116,7 @@ def test_books_of_the_handshake_are_out_of_the_peers_reach(host: Host) -> None:
     host.take(2)
     host.ends.hold()
     for ledger in LEDGERS:
-        host.memory.write(ledger, b"\xff" * 2 * L.LEDGER_SLOT_BYTES)
+        host.peer.write(ledger, b"\xff" * 2 * L.LEDGER_SLOT_BYTES)
     assert host.ends.sent() == host.ends.received() == Generation(1, 2, 2)
     host.ends.settle(0)
     host.begin(3, 4)
@@ -129,14 +130,15 @@ def test_stray_kick_does_not_keep_an_idle_pump_awake(tmp_path: Path) -> None:
     assert int(must_pass(program)) <= 5
 
 
+@pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("wait", ["adaptive", "poll", "sleep"])
-def test_record_under_a_new_epoch_is_never_delivered(wait: str) -> None:
+def test_record_under_a_new_epoch_is_never_delivered(wait: str, kind: str) -> None:
     """The index and the record are perfect; only the epoch says that they are another generation's."""
-    host = Host(wait)
+    host = Host(wait, kind=kind)
     try:
         host.begin(1, 2)
         host.deliver(1)
-        host.memory.store32(PEER_EPOCH, 3)  # as a restarting peer does, before it touches prod
+        host.peer.store32(PEER_EPOCH, 3)  # as a restarting peer does, before it touches prod
         assert host.to_host.try_push(b"E stale packet")
         assert select.select([host.attention], [], [], 10)[0], "the pump did not notice the new epoch"
         assert host.ends.take_events() == _core.EVENT_EPOCH

@@ -20,7 +20,7 @@ void *core_at(MemoryObject *m, unsigned long long offset, unsigned long long byt
 		PyErr_Format(PyExc_ValueError, "offset %llu is not a multiple of %u", offset, align);
 		return NULL;
 	}
-	return (uint8_t *)m->view.buf + offset;
+	return m->base + offset;
 }
 
 PyObject *core_words(enum vnc_domain domain, const uint64_t *words, Py_ssize_t count)
@@ -42,13 +42,19 @@ PyObject *core_words(enum vnc_domain domain, const uint64_t *words, Py_ssize_t c
 
 static PyObject *memory_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 {
-	static char *names[] = {"buffer", "device", NULL};
-	PyObject *buffer;
+	static char *names[] = {"buffer", "device", "check", NULL};
+	PyObject *buffer, *check = Py_None;
+	unsigned long long seed = 0;
 	int device = 0;
 	MemoryObject *m;
 
-	if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O|$p:Memory", names, &buffer, &device))
+	if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O|$pO:Memory", names, &buffer, &device, &check))
 		return NULL;
+	if (check != Py_None) {
+		seed = PyLong_AsUnsignedLongLong(check);
+		if (PyErr_Occurred())
+			return NULL;
+	}
 	m = (MemoryObject *)type->tp_alloc(type, 0);
 	if (!m)
 		return NULL;
@@ -63,13 +69,32 @@ static PyObject *memory_new(PyTypeObject *type, PyObject *args, PyObject *kwargs
 		Py_DECREF(m);
 		return NULL;
 	}
+	if (check == Py_None) {
+		m->base = m->view.buf;
+		return (PyObject *)m;
+	}
+	m->domain = VNC_CHECKED;
+	m->base = vnc_checked_open(m->view.buf, (size_t)m->view.len, seed);
+	if (!m->base) {
+		Py_DECREF(m);
+		return PyErr_NoMemory();
+	}
 	return (PyObject *)m;
+}
+
+static void memory_release(MemoryObject *m)
+{
+	if (!m->open)
+		return;
+	m->open = false;
+	if (m->domain == VNC_CHECKED)
+		vnc_checked_close(m->base);
+	PyBuffer_Release(&m->view);
 }
 
 static void memory_dealloc(MemoryObject *m)
 {
-	if (m->open)
-		PyBuffer_Release(&m->view);
+	memory_release(m);
 	Py_TYPE(m)->tp_free((PyObject *)m);
 }
 
@@ -80,10 +105,7 @@ static PyObject *memory_close(MemoryObject *m, PyObject *unused)
 		PyErr_Format(PyExc_BufferError, "%zd FIFO ends or pumps still use the window", m->users);
 		return NULL;
 	}
-	if (m->open) {
-		m->open = false;
-		PyBuffer_Release(&m->view);
-	}
+	memory_release(m);
 	Py_RETURN_NONE;
 }
 
@@ -186,8 +208,10 @@ static PyObject *memory_write(MemoryObject *m, PyObject *args)
 		return NULL;
 	if (data.len % 8)
 		PyErr_SetString(PyExc_ValueError, "write takes a multiple of 8 bytes");
-	else if ((at = core_at(m, offset, (unsigned long long)data.len, 8)))
+	else if ((at = core_at(m, offset, (unsigned long long)data.len, 8))) {
 		vnc_copy_to_window(m->domain, at, data.buf, (uint32_t)data.len);
+		vnc_wmb(m->domain); /* no store may follow for a long time, and combining buffers are patient */
+	}
 	PyBuffer_Release(&data);
 	if (PyErr_Occurred())
 		return NULL;
@@ -221,6 +245,19 @@ static PyObject *memory_ledger(MemoryObject *m, PyObject *args)
 	return core_words(VNC_COHERENT, out, VNC_LEDGER_WORDS);
 }
 
+static PyObject *memory_loads(MemoryObject *m, PyObject *args)
+{
+	unsigned long long offset, bytes;
+
+	if (!PyArg_ParseTuple(args, "KK:loads", &offset, &bytes) || !core_at(m, offset, bytes, 1))
+		return NULL;
+	if (m->domain != VNC_CHECKED) {
+		PyErr_SetString(PyExc_ValueError, "only checked memory counts its loads");
+		return NULL;
+	}
+	return PyLong_FromUnsignedLongLong(vnc_checked_loads(m->base, (size_t)offset, (size_t)bytes));
+}
+
 static PyObject *memory_size(MemoryObject *m, void *unused)
 {
 	(void)unused;
@@ -239,6 +276,7 @@ static PyMethodDef methods[] = {
 	{"write", (PyCFunction)memory_write, METH_VARARGS, NULL},
 	{"words", (PyCFunction)memory_words, METH_VARARGS, NULL},
 	{"ledger", (PyCFunction)memory_ledger, METH_VARARGS, NULL},
+	{"loads", (PyCFunction)memory_loads, METH_VARARGS, NULL},
 	{NULL},
 };
 

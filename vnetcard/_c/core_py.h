@@ -10,6 +10,7 @@
 typedef struct {
 	PyObject_HEAD
 	Py_buffer view;
+	uint8_t *base; /* view.buf, or the front of checked memory */
 	enum vnc_domain domain;
 	Py_ssize_t users;
 	bool open;

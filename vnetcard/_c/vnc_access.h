@@ -10,36 +10,46 @@
  *   - never a system call that reads or writes there (readv, writev: the kernel copies as it likes)
  *   - no read that can be avoided: it waits 1-2 us for an answer from the far end
  *
- * Ordering is vnc_barrier.h's business.
+ * CHECKED memory is ordinary memory that enforces these rules, for tests: vnc_checked.h.  Whatever is not
+ * COHERENT follows them.  Ordering is vnc_barrier.h's business.
  */
 #ifndef VNC_ACCESS_H
 #define VNC_ACCESS_H
+#include "vnc_checked.h"
 #include <stdint.h>
 
-enum vnc_domain { VNC_COHERENT = 0, VNC_DEVICE = 1 };
+enum vnc_domain { VNC_COHERENT = 0, VNC_DEVICE = 1, VNC_CHECKED = 2 };
+
+#define VNC_IS_CHECKED(domain) (VNC_CHECKED_WINDOWS && (domain) == VNC_CHECKED)
 
 static inline uint32_t vnc_get32(enum vnc_domain domain, const uint32_t *at)
 {
-	(void)domain;
+	if (VNC_IS_CHECKED(domain))
+		return (uint32_t)vnc_checked_load(at, 4);
 	return __atomic_load_n(at, __ATOMIC_RELAXED);
 }
 
 static inline uint64_t vnc_get64(enum vnc_domain domain, const uint64_t *at)
 {
-	(void)domain;
+	if (VNC_IS_CHECKED(domain))
+		return vnc_checked_load(at, 8);
 	return __atomic_load_n(at, __ATOMIC_RELAXED);
 }
 
 static inline void vnc_put32(enum vnc_domain domain, uint32_t *at, uint32_t value)
 {
-	(void)domain;
-	__atomic_store_n(at, value, __ATOMIC_RELAXED);
+	if (VNC_IS_CHECKED(domain))
+		vnc_checked_store(at, value, 4);
+	else
+		__atomic_store_n(at, value, __ATOMIC_RELAXED);
 }
 
 static inline void vnc_put64(enum vnc_domain domain, uint64_t *at, uint64_t value)
 {
-	(void)domain;
-	__atomic_store_n(at, value, __ATOMIC_RELAXED);
+	if (VNC_IS_CHECKED(domain))
+		vnc_checked_store(at, value, 8);
+	else
+		__atomic_store_n(at, value, __ATOMIC_RELAXED);
 }
 
 #endif

@@ -47,7 +47,9 @@
 /** vnc_wmb() - in the device domain, what was stored before is visible before what is stored after. */
 static inline void vnc_wmb(enum vnc_domain domain)
 {
-	if (domain != VNC_COHERENT)
+	if (VNC_IS_CHECKED(domain))
+		vnc_checked_barrier();
+	else if (domain != VNC_COHERENT)
 		VNC_DEVICE_WMB();
 }
 
@@ -111,6 +113,8 @@ static inline void vnc_full_fence(enum vnc_domain domain)
 {
 	if (domain == VNC_COHERENT)
 		__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	else if (VNC_IS_CHECKED(domain))
+		vnc_checked_barrier();
 	else
 		VNC_DEVICE_MB();
 }

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from vnetcard.crossing import Carrier
 
 BACKENDS = {
+    "check": "vnetcard.window.check",
     "file": "vnetcard.window.file",
     "mem": "vnetcard.window.mem",
     "pci": "vnetcard.window.pci",

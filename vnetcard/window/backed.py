@@ -33,6 +33,7 @@ class Opener:
 
     ``blank_is_ours``: a file of zeros was left by a creator that was killed, not made by somebody for us.
     ``one_sided``: the peer has another memory, so what does not fit is made anew where it is.
+    ``checked``: the memory enforces the rules of device memory, and nobody is woken by it.
     """
 
     url: str
@@ -41,6 +42,7 @@ class Opener:
     remove: Callable[[], None]
     blank_is_ours: bool
     one_sided: bool = False
+    checked: bool = False
 
 
 class BackedWindow:
@@ -52,11 +54,11 @@ class BackedWindow:
         self._side = side
         self._map = mmap.mmap(fd, geometry.window_bytes)
         self.url = opener.url
-        self.memory = Memory(self._map)
+        self.memory = Memory(self._map, check=secrets.randbits(64) if opener.checked else None)
         SideBlock(self.memory, side).write_identity()  # so that a second opener is told who has the side
         self.geometry = geometry
         self.notes = notes
-        self.doorbell = True
+        self.doorbell = not opener.checked
         self.engine = None
 
     def spans(self) -> memoryview:

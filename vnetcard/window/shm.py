@@ -13,10 +13,10 @@ from vnetcard.window import Request
 from vnetcard.window.backed import BackedWindow, Opener, open_backed, read_backed
 
 
-def _path(name: str) -> Path:
+def object_path(name: str, url: str) -> Path:
     """Where Linux keeps the object ``name`` (shm_overview(7)); ConfigError for a name that cannot be one."""
     if "/" in name or name in (".", "..") or len(os.fsencode(name)) > 250 or "\0" in name:
-        raise ConfigError(f"window shm:{name} is not possible: a name has 1 to 250 bytes and no '/'")
+        raise ConfigError(f"window {url} is not possible: a name has 1 to 250 bytes and no '/'")
     return Path("/dev/shm") / name
 
 
@@ -25,9 +25,9 @@ def open_window(request: Request) -> BackedWindow:
     return open_backed(opener(request.place, f"shm:{request.place}"), request)
 
 
-def opener(name: str, url: str) -> Opener:
-    """What opens the object ``name`` for the window ``url``, of whatever kind; ConfigError for a bad name."""
-    path = _path(name)
+def opener(name: str, url: str, *, checked: bool = False) -> Opener:
+    """How the object ``name`` is reached; ``checked`` as in Opener."""
+    path = object_path(name, url)
 
     def open_object() -> int:
         try:
@@ -48,9 +48,9 @@ def opener(name: str, url: str) -> Opener:
         except posix_ipc.PermissionsError as error:
             raise PermissionError(errno.EPERM, os.strerror(errno.EPERM)) from error
 
-    return Opener(url, path, open_object, remove, blank_is_ours=True)
+    return Opener(url, path, open_object, remove, blank_is_ours=True, checked=checked)
 
 
 def read_window(place: str, limit: int | None) -> bytes:
     """A copy of the object's first bytes."""
-    return read_backed(_path(place), f"shm:{place}", limit)
+    return read_backed(object_path(place, f"shm:{place}"), f"shm:{place}", limit)

@@ -1,0 +1,17 @@
+"""The kinds of memory that the tests of ring, pumps and link run on."""
+
+from __future__ import annotations
+
+import mmap
+
+from unit.cbuild import seed
+
+from vnetcard._core import Memory
+
+KINDS = ("coherent", "device", "checked")
+"""RAM; RAM with the barriers and accesses of device memory; memory that enforces those (_c/vnc_checked.h)."""
+
+
+def new_memory(kind: str, buffer: mmap.mmap | memoryview) -> Memory:
+    """``buffer`` as one side sees it."""
+    return Memory(buffer, device=kind == "device", check=seed() if kind == "checked" else None)

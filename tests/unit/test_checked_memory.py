@@ -1,0 +1,136 @@
+"""The checked window finds what it is there to find: accesses, orders and reads that device memory does not forgive."""
+
+from __future__ import annotations
+
+import shutil
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from unit.cbuild import CHECKED, CORE, WATCHDOG_EXIT, build, must_pass, run, seed
+from unit.test_pump_ends import GEOMETRY, Host
+
+from vnetcard import layout as L
+from vnetcard._core import Memory
+from vnetcard.fifo import locate
+
+RECORDS = 3000
+PUBLISH = "\tvnc_put32(domain, at, value);\n"
+WMB = "\tvnc_wmb(domain);"
+
+
+@pytest.fixture(scope="module")
+def access(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return build(tmp_path_factory.mktemp("access"), "checked_access.c", "vnc_checked.c", flags=CHECKED)
+
+
+# --- accesses ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("what", ["unaligned", "unaligned store", "beyond"])
+def test_odd_access_ends_the_process_and_says_why(access: Path, what: str) -> None:
+    done = run(access, what)
+    assert done.returncode == -signal.SIGABRT
+    assert "of a checked window" in done.stderr
+
+
+@pytest.mark.parametrize("what", ["plain load", "memset", "memcpy"])
+def test_access_beside_the_rules_faults_and_says_so(access: Path, what: str) -> None:
+    done = run(access, what)
+    assert done.returncode == -signal.SIGSEGV
+    assert "beside the rules of device memory" in done.stderr
+
+
+def test_kernel_cannot_copy_there(access: Path) -> None:
+    must_pass(access, "kernel")
+
+
+# --- orders --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("what", ["waits", "overtakes", "own"])
+def test_store_leaves_when_it_likes_until_a_barrier(access: Path, what: str) -> None:
+    """It waits, or overtakes another one, but only until a barrier; its own side sees it at once."""
+    must_pass(access, what)
+
+
+def ring(tmp_path: Path, core: Path = CORE) -> Path:
+    return build(tmp_path, "checked_ring.c", "vnc_checked.c", flags=CHECKED, core=core)
+
+
+@pytest.mark.parametrize("lockstep", [0, 1])
+def test_two_sides_lose_and_mix_up_nothing(tmp_path: Path, lockstep: int) -> None:
+    assert must_pass(ring(tmp_path), seed(), RECORDS // (1 + 9 * lockstep), lockstep).endswith("ok\n")
+
+
+@pytest.mark.parametrize("which", ["before", "after"])
+def test_missing_barrier_of_the_index_is_found(tmp_path: Path, which: str) -> None:
+    """Without the one before, an index overtakes its record; without the one after, it never comes."""
+    core = tmp_path / "core"
+    shutil.copytree(CORE, core)
+    header = core / "vnc_barrier.h"
+    code = header.read_text()
+    head, tail = code.split(PUBLISH)
+    if which == "before":
+        head = head[: head.rindex(WMB)] + head[head.rindex(WMB) + len(WMB) :]
+    else:
+        tail = tail.replace(WMB, "", 1)
+    header.write_text(head + PUBLISH + tail)
+    done = run(ring(tmp_path, core), seed(), 10 * RECORDS, int(which == "after"))
+    assert done.returncode == (1 if which == "before" else WATCHDOG_EXIT)
+
+
+# --- reads ---------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def host() -> Iterator[Host]:
+    host = Host(kind="checked")
+    yield host
+    host.close()
+
+
+def own_lines() -> dict[str, tuple[int, int]]:
+    """What of the window the host alone writes, and so never has to read: offset and size."""
+    tx, rx = (locate(GEOMETRY, way, role) for way, role in (("h2c", "producer"), ("c2h", "consumer")))
+    books = 2 * L.LEDGER_SLOT_BYTES + L.STATS_BYTES
+    return {
+        "prod": (tx.own, L.LINE),
+        "cons": (rx.own, L.LINE),
+        "tx ledger": (tx.ledger, books),
+        "rx ledger": (rx.ledger, books),
+        "h2c ring": (tx.ring.offset, tx.ring.size),
+    }
+
+
+def loads(memory: Memory) -> dict[str, int]:
+    return {name: memory.loads(*where) for name, where in own_lines().items()}
+
+
+def test_pumps_never_read_what_they_themselves_wrote(host: Host) -> None:
+    host.begin(1, 2)
+    before = loads(host.memory)
+    host.deliver(100)
+    host.take(100)
+    assert loads(host.memory) == before
+
+
+def test_idle_pump_reads_the_index_less_and_less_often(host: Host) -> None:
+    host.begin(1, 2)
+    host.deliver(1)
+    where = locate(GEOMETRY, "c2h", "consumer").peer
+    before, since = host.memory.loads(where, L.LINE), time.monotonic()
+    time.sleep(0.5)
+    looks = host.memory.loads(where, L.LINE) - before
+    assert 0 < looks < 100 + 2000 * (time.monotonic() - since)
+
+
+def test_only_checked_memory_counts() -> None:
+    plain = Host()
+    try:
+        with pytest.raises(ValueError, match="only checked memory"):
+            plain.memory.loads(0, 64)
+    finally:
+        plain.close()

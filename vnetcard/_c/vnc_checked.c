@@ -1,0 +1,281 @@
+/* SPDX-License-Identifier: MIT */
+/* Memory that behaves as badly as device memory may; see vnc_checked.h. */
+#include "vnc_checked.h"
+#include <pthread.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <time.h>
+#include <unistd.h>
+
+#define LINE 64
+#define PENDING_MAX 64
+#define NAP_NS 20000 /* at most, between two stores that leave: time for another thread to look */
+
+/* One memory; @loads counts by line of it. */
+struct facade {
+	uint8_t *front, *back;
+	size_t size;
+	uint32_t *loads;
+	struct facade *next;
+};
+
+static struct facade *facades;
+static pthread_rwlock_t facades_lock = PTHREAD_RWLOCK_INITIALIZER;
+static struct sigaction before_us;
+
+/* A store that has not left: the bits of @mask in the word at @word of a back, stored through @front. */
+struct pending {
+	const uint8_t *front;
+	uint64_t *word, value, mask;
+};
+
+static __thread struct {
+	struct pending store[PENDING_MAX];
+	unsigned int count;
+	const uint8_t *front; /* last accessed: in a test both sides may live in one thread, and barriers tell no address */
+	uint64_t random;
+	bool known; /* to the key below */
+} mine;
+
+static pthread_key_t at_exit;
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+static uint64_t seeds = 1;
+
+static struct facade *find(const void *at)
+{
+	struct facade *f;
+
+	for (f = facades; f; f = f->next)
+		if ((const uint8_t *)at >= f->front && (const uint8_t *)at < f->front + f->size)
+			return f;
+	return NULL;
+}
+
+static void on_fault(int number, siginfo_t *info, void *context)
+{
+	static const char text[] = "vnetcard: the checked window was touched beside the rules of device memory "
+				   "(vnc_access.h)\n";
+
+	(void)context;
+	if (find(info->si_addr) && write(STDERR_FILENO, text, sizeof(text) - 1) < 0) {
+		/* the core will have to tell it alone */
+	}
+	sigaction(number, &before_us, NULL); /* it faults again when we return */
+}
+
+/* ---- stores on their way ----------------------------------------------------------------------- */
+
+static unsigned int chance(unsigned int of)
+{
+	mine.random ^= mine.random << 13; /* xorshift64 */
+	mine.random ^= mine.random >> 7;
+	mine.random ^= mine.random << 17;
+	return (unsigned int)(mine.random >> 33) % of;
+}
+
+/* Let pending store @n go, as the CPU would: one transaction of 4 or 8 bytes.  Its memory may be closed by now. */
+static void leave(unsigned int n)
+{
+	struct pending p = mine.store[n];
+	struct facade *f;
+
+	mine.store[n] = mine.store[--mine.count];
+	pthread_rwlock_rdlock(&facades_lock);
+	for (f = facades; f; f = f->next)
+		if ((uint8_t *)p.word >= f->back && (uint8_t *)p.word < f->back + f->size)
+			break;
+	if (f && p.mask == UINT64_MAX)
+		__atomic_store_n(p.word, p.value, __ATOMIC_SEQ_CST);
+	else if (f)
+		__atomic_store_n((uint32_t *)p.word + (p.mask >> 32 ? 1 : 0),
+				 (uint32_t)(p.mask >> 32 ? p.value >> 32 : p.value), __ATOMIC_SEQ_CST);
+	pthread_rwlock_unlock(&facades_lock);
+}
+
+static void all_leave(void *unused)
+{
+	(void)unused;
+	while (mine.count)
+		leave(chance(mine.count));
+}
+
+static void prepare(void)
+{
+	struct sigaction ours = {.sa_sigaction = on_fault, .sa_flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER};
+
+	pthread_key_create(&at_exit, all_leave);
+	sigaction(SIGSEGV, &ours, &before_us);
+}
+
+static void prepare_thread(void)
+{
+	if (mine.known)
+		return;
+	mine.known = true;
+	mine.random = __atomic_add_fetch(&seeds, 0x9e3779b97f4a7c15u, __ATOMIC_RELAXED) | 1;
+	pthread_setspecific(at_exit, &mine);
+}
+
+/* A pending store through @front, any of them. Return: its number, or mine.count when there is none. */
+static unsigned int any_of(const uint8_t *front)
+{
+	unsigned int start = mine.count ? chance(mine.count) : 0, n;
+
+	for (n = 0; n < mine.count; n++)
+		if (mine.store[(start + n) % mine.count].front == front)
+			return (start + n) % mine.count;
+	return mine.count;
+}
+
+/** vnc_checked_barrier() - WMB or MB: what this thread stored arrives now, one store after the other in any order. */
+void vnc_checked_barrier(void)
+{
+	bool slow = mine.count > 1 && chance(4) == 0;
+	struct timespec nap = {.tv_nsec = 0};
+	unsigned int n;
+
+	while ((n = any_of(mine.front)) < mine.count) {
+		leave(n);
+		nap.tv_nsec = slow ? 1 + (long)chance(NAP_NS) : 0;
+		if (slow && mine.count && chance(3) == 0)
+			nanosleep(&nap, NULL);
+	}
+}
+
+/* ---- accesses ---------------------------------------------------------------------------------- */
+
+/* The back's address for @at, or the end of the process. */
+static uint8_t *reach(const void *at, unsigned int bytes, uint32_t **loads)
+{
+	struct facade *f;
+	size_t offset;
+
+	pthread_rwlock_rdlock(&facades_lock);
+	f = find(at);
+	pthread_rwlock_unlock(&facades_lock);
+	offset = f ? (size_t)((const uint8_t *)at - f->front) : 0;
+	if (!f || offset % bytes || offset + bytes > f->size) {
+		fprintf(stderr, "vnetcard: an access of %u bytes at offset %#zx of a checked window: %s\n", bytes, offset,
+			f ? "device memory faults on that" : "there is none");
+		abort();
+	}
+	prepare_thread();
+	mine.front = f->front;
+	*loads = &f->loads[offset / LINE];
+	return f->back + offset;
+}
+
+/** vnc_checked_load() - 4 or 8 bytes at the front address @at. */
+uint64_t vnc_checked_load(const void *at, unsigned int bytes)
+{
+	uint32_t *loads;
+	uint8_t *back = reach(at, bytes, &loads);
+	uint64_t *word = (uint64_t *)((uintptr_t)back & ~(uintptr_t)7);
+	unsigned int n;
+
+	__atomic_fetch_add(loads, 1, __ATOMIC_RELAXED);
+	for (n = 0; n < mine.count; n++)
+		if (mine.store[n].word == word && mine.store[n].front == mine.front) {
+			leave(n);
+			break;
+		}
+	return bytes == 8 ? __atomic_load_n(word, __ATOMIC_ACQUIRE) : __atomic_load_n((uint32_t *)back, __ATOMIC_ACQUIRE);
+}
+
+/** vnc_checked_store() - 4 or 8 bytes at the front address @at; seen by others after a barrier, or earlier. */
+void vnc_checked_store(void *at, uint64_t value, unsigned int bytes)
+{
+	uint32_t *loads;
+	uint8_t *back = reach(at, bytes, &loads);
+	unsigned int shift = 8 * ((uintptr_t)back & 7), n;
+	struct pending new = {
+		.front = mine.front,
+		.word = (uint64_t *)((uintptr_t)back & ~(uintptr_t)7),
+		.value = value << shift,
+		.mask = (bytes == 8 ? UINT64_MAX : UINT32_MAX) << shift,
+	};
+
+	for (n = 0; n < mine.count && (mine.store[n].word != new.word || mine.store[n].front != new.front); n++)
+		;
+	if (n < mine.count) { /* combined */
+		new.value |= mine.store[n].value & ~new.mask;
+		new.mask |= mine.store[n].mask;
+	} else if (n == PENDING_MAX) {
+		leave(chance(mine.count));
+		n = mine.count++;
+	} else {
+		mine.count++;
+	}
+	mine.store[n] = new;
+	if (chance(4) == 0)
+		leave(chance(mine.count));
+}
+
+/** vnc_checked_loads() - how many loads there were so far in the lines of these @bytes. */
+uint64_t vnc_checked_loads(const uint8_t *front, size_t offset, size_t bytes)
+{
+	struct facade *f;
+	uint64_t sum = 0;
+	size_t n;
+
+	pthread_rwlock_rdlock(&facades_lock);
+	f = find(front);
+	for (n = offset / LINE; f && n < (offset + bytes + LINE - 1) / LINE; n++)
+		sum += __atomic_load_n(&f->loads[n], __ATOMIC_RELAXED);
+	pthread_rwlock_unlock(&facades_lock);
+	return sum;
+}
+
+/* ---- making one -------------------------------------------------------------------------------- */
+
+/** vnc_checked_open() - a front for @back; NULL: no room. @seed: of the stores' order. */
+uint8_t *vnc_checked_open(uint8_t *back, size_t size, uint64_t seed)
+{
+	struct facade *f = calloc(1, sizeof(*f));
+
+	pthread_once(&once, prepare);
+	if (!f)
+		return NULL;
+	f->back = back;
+	f->size = size;
+	f->loads = calloc((size + LINE - 1) / LINE, sizeof(*f->loads));
+	f->front = mmap(NULL, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (!f->loads || f->front == MAP_FAILED) {
+		if (f->front != MAP_FAILED)
+			munmap(f->front, size);
+		free(f->loads);
+		free(f);
+		return NULL;
+	}
+	__atomic_fetch_add(&seeds, seed, __ATOMIC_RELAXED);
+	pthread_rwlock_wrlock(&facades_lock);
+	f->next = facades;
+	facades = f;
+	pthread_rwlock_unlock(&facades_lock);
+	return f->front;
+}
+
+/** vnc_checked_close() - the front is no more; what this thread has pending arrives before. */
+void vnc_checked_close(uint8_t *front)
+{
+	struct facade **at, *f = NULL;
+
+	all_leave(NULL);
+	pthread_rwlock_wrlock(&facades_lock);
+	for (at = &facades; *at; at = &(*at)->next)
+		if ((*at)->front == front) {
+			f = *at;
+			*at = f->next;
+			break;
+		}
+	pthread_rwlock_unlock(&facades_lock);
+	if (!f)
+		return;
+	munmap(f->front, f->size);
+	free(f->loads);
+	free(f);
+}
