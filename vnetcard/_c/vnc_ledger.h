@@ -35,7 +35,8 @@ static inline void vnc_ledger_read(enum vnc_domain domain, const uint64_t *share
 	uint64_t a, b, stamp;
 	unsigned int tries, n;
 
-	/* A reader can be overtaken twice in a row only by luck; a hostile writer gets 64 tries. */
+	/* A reader can be overtaken twice in a row only by luck; a hostile writer gets 64 tries.  Memory that
+	 * nobody has written yet takes them all, and gives zeros. */
 	for (tries = 0; tries < 64; tries++) {
 		a = vnc_load64(domain, &shared[0]);
 		b = vnc_load64(domain, &shared[VNC_LEDGER_WORDS]);
@@ -44,7 +45,8 @@ static inline void vnc_ledger_read(enum vnc_domain domain, const uint64_t *share
 		for (n = 0; n < VNC_LEDGER_WORDS; n++)
 			out[n] = vnc_load64(domain, &slot[n]);
 		out[VNC_LEDGER_STAMP] = stamp;
-		if (vnc_get64(domain, &slot[0]) == stamp)
+		/* Stamp 0 twice is no proof: an update may have begun, ended, and the next one begun in between. */
+		if (stamp && vnc_get64(domain, &slot[0]) == stamp)
 			return;
 	}
 }
