@@ -15,7 +15,7 @@ MEMORY, PREFETCHABLE, PORTS = 0x40200, 0x14220C, 0x40101
 
 
 @dataclass(frozen=True, slots=True)
-class FakeDevices:
+class FakeBoard:
     """A tree of files below ``root``."""
 
     root: Path

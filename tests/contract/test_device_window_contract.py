@@ -1,6 +1,6 @@
 """Windows in device memory: what holds of any window, and that the host lays them out and the card attaches.
 
-The devices are files (``fakedevices``, a mock); a new kind is one line in KINDS.
+The devices are files (``fakeboard``, a mock); a new kind is one line in KINDS.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from fakedevices import MEMORY, PORTS, PREFETCHABLE, FakeDevices
+from fakeboard import MEMORY, PORTS, PREFETCHABLE, FakeBoard
 
 from vnetcard import layout as L
 from vnetcard.errors import ConfigError, LayoutMismatch, WindowNotReady, WindowUnavailable
@@ -46,16 +46,16 @@ class Place:
         return open_window(self.url + options, side=side, queue_bytes=queue_bytes)
 
 
-def _pci(board: FakeDevices) -> Place:
+def _pci(board: FakeBoard) -> Place:
     return Place("pci:auto", board.ivshmem(size=SIZE) / "resource2")
 
 
-def _mem(board: FakeDevices) -> Place:
+def _mem(board: FakeBoard) -> Place:
     board.reserved(f"vnetcard@{ADDRESS:x}", start=ADDRESS, size=SIZE)
     return Place("mem:vnetcard", board.physical(start=ADDRESS, size=SIZE), ADDRESS)
 
 
-def _uio(board: FakeDevices) -> Place:
+def _uio(board: FakeBoard) -> Place:
     return Place("uio:shared-memory", board.uio(0, "shared-memory", size=SIZE))
 
 
@@ -67,13 +67,13 @@ KINDS: dict[str, Callable[[FakeBoard], Place]] = {"mem": _mem, "pci": _pci, "udm
 
 
 @pytest.fixture
-def board(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeDevices:
+def board(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeBoard:
     monkeypatch.setenv("VNETCARD_SYSROOT", str(tmp_path))
-    return FakeDevices(tmp_path)
+    return FakeBoard(tmp_path)
 
 
 @pytest.fixture(params=sorted(KINDS))
-def place(request: pytest.FixtureRequest, board: FakeDevices) -> Iterator[Place]:
+def place(request: pytest.FixtureRequest, board: FakeBoard) -> Iterator[Place]:
     return KINDS[request.param](board)
 
 
@@ -204,7 +204,7 @@ def _beating(card: Window) -> Iterator[None]:
 # --- PCI -----------------------------------------------------------------------------------------------
 
 
-def test_memory_decoding_is_on_while_a_window_is_open_and_then_as_before(board: FakeDevices) -> None:
+def test_memory_decoding_is_on_while_a_window_is_open_and_then_as_before(board: FakeBoard) -> None:
     switch = board.ivshmem(on=False) / "enable"
     with contextlib.closing(open_window("pci:auto", side=L.HOST)):
         assert switch.read_text().strip() == "1"
@@ -215,21 +215,21 @@ def test_memory_decoding_is_on_while_a_window_is_open_and_then_as_before(board: 
 
 
 @pytest.mark.parametrize("url", ["pci:auto", "pci:0000:00:02.0", "pci:00:02.0", "pci:00:02.0/2", "pci:1af4:1110/2"])
-def test_card_is_found_by_every_name_of_it(board: FakeDevices, url: str) -> None:
+def test_card_is_found_by_every_name_of_it(board: FakeBoard, url: str) -> None:
     function = board.ivshmem()
     with contextlib.closing(open_window(url, side=L.HOST)) as window:
         window.memory.store32(L.side_offset(L.HOST), 77)
     assert (function / "resource2").read_bytes()[L.side_offset(L.HOST)] == 77
 
 
-def test_largest_bar_is_taken_of_a_card_that_is_not_known(board: FakeDevices) -> None:
+def test_largest_bar_is_taken_of_a_card_that_is_not_known(board: FakeBoard) -> None:
     path = board.function("0000:05:00.0", ids=(0x1234, 1), bars={0: (SIZE, MEMORY), 4: (2 * SIZE, PREFETCHABLE)})
     open_window("pci:1234:0001", side=L.HOST).close()
     assert any((path / "resource4").read_bytes())
     assert not any((path / "resource0").read_bytes())
 
 
-def test_combining_map_is_preferred(board: FakeDevices) -> None:
+def test_combining_map_is_preferred(board: FakeBoard) -> None:
     function = board.ivshmem()
     (function / "resource2_wc").unlink()
     (function / "resource2_wc").write_bytes(bytes(SIZE))
@@ -238,14 +238,14 @@ def test_combining_map_is_preferred(board: FakeDevices) -> None:
     assert not any((function / "resource2").read_bytes())
 
 
-def test_function_of_a_kernel_driver_is_refused_unless_forced(board: FakeDevices) -> None:
+def test_function_of_a_kernel_driver_is_refused_unless_forced(board: FakeBoard) -> None:
     board.bind(board.ivshmem(), "uio_ivshmem")
     with pytest.raises(WindowUnavailable, match=r"kernel driver uio_ivshmem: unbind it.*\?force"):
         open_window("pci:auto", side=L.HOST)
     open_window("pci:auto?force", side=L.HOST).close()
 
 
-def test_pulled_card_is_noticed(board: FakeDevices) -> None:
+def test_pulled_card_is_noticed(board: FakeBoard) -> None:
     function = board.ivshmem()
     with contextlib.closing(open_window("pci:auto", side=L.HOST)) as host:
         function.rename(board.root / "pulled")
@@ -265,14 +265,14 @@ def test_pulled_card_is_noticed(board: FakeDevices) -> None:
         ("slot three", ConfigError, "write pci:auto"),
     ],
 )
-def test_wrong_card_or_bar_is_said(board: FakeDevices, place: str, error: type[Exception], message: str) -> None:
+def test_wrong_card_or_bar_is_said(board: FakeBoard, place: str, error: type[Exception], message: str) -> None:
     board.ivshmem()
     board.function("0000:00:03.0", ids=(0x1234, 2), bars={0: (256, PORTS)})
     with pytest.raises(error, match=message):
         open_window(f"pci:{place}", side=L.HOST)
 
 
-def test_no_card_and_two_cards_are_said(board: FakeDevices) -> None:
+def test_no_card_and_two_cards_are_said(board: FakeBoard) -> None:
     with pytest.raises(WindowUnavailable, match=r"no card that is known.*lspci -nn"):
         open_window("pci:auto", side=L.HOST)
     board.ivshmem("0000:00:02.0")
@@ -284,7 +284,7 @@ def test_no_card_and_two_cards_are_said(board: FakeDevices) -> None:
 # --- physical memory -----------------------------------------------------------------------------------
 
 
-def test_physical_memory_is_found_by_its_address(board: FakeDevices) -> None:
+def test_physical_memory_is_found_by_its_address(board: FakeBoard) -> None:
     file = board.physical(start=ADDRESS, size=SIZE)
     with contextlib.closing(open_window(f"mem:{ADDRESS:#x}+64K", side=L.HOST)) as window:
         assert window.url == f"mem:{ADDRESS:#x}"
@@ -303,7 +303,7 @@ def test_physical_memory_is_found_by_its_address(board: FakeDevices) -> None:
         ("nothing", WindowUnavailable, "no reserved memory 'nothing'.*there is cma, odd"),
     ],
 )
-def test_wrong_physical_memory_is_said(board: FakeDevices, place: str, error: type[Exception], message: str) -> None:
+def test_wrong_physical_memory_is_said(board: FakeBoard, place: str, error: type[Exception], message: str) -> None:
     board.physical(start=ADDRESS, size=SIZE)
     board.reserved("cma", start=ADDRESS, size=SIZE, no_map=False)
     (board.reserved("odd", start=ADDRESS, size=SIZE) / "reg").write_bytes(b"short")
@@ -311,7 +311,7 @@ def test_wrong_physical_memory_is_said(board: FakeDevices, place: str, error: ty
         open_window(f"mem:{place}", side=L.HOST)
 
 
-def test_two_places_of_physical_memory_are_two_windows(board: FakeDevices) -> None:
+def test_two_places_of_physical_memory_are_two_windows(board: FakeBoard) -> None:
     board.physical(start=ADDRESS, size=2 * SIZE)
     urls = [f"mem:{ADDRESS:#x}+64K", f"mem:{ADDRESS + SIZE:#x}+64K"]
     with contextlib.closing(open_window(urls[0], side=L.HOST)), contextlib.closing(open_window(urls[1], side=L.HOST)):
@@ -322,7 +322,7 @@ def test_two_places_of_physical_memory_are_two_windows(board: FakeDevices) -> No
 
 
 @pytest.mark.parametrize("place", ["0", "uio0", "shared", "shared/0"])
-def test_uio_map_is_found_by_every_name_of_it(board: FakeDevices, place: str) -> None:
+def test_uio_map_is_found_by_every_name_of_it(board: FakeBoard, place: str) -> None:
     file = board.uio(0, "shared", size=SIZE)
     open_window(f"uio:{place}", side=L.HOST).close()
     assert file.read_bytes()[:8] == b"VNETCRD1"
@@ -338,7 +338,7 @@ def test_uio_map_is_found_by_every_name_of_it(board: FakeDevices, place: str) ->
         ("uio3", WindowUnavailable, "does not start at a page"),
     ],
 )
-def test_wrong_uio_map_is_said(board: FakeDevices, place: str, error: type[Exception], message: str) -> None:
+def test_wrong_uio_map_is_said(board: FakeBoard, place: str, error: type[Exception], message: str) -> None:
     board.uio(0, "shared", size=SIZE)
     board.uio(1, "twin", size=SIZE)
     board.uio(2, "twin", size=SIZE)
@@ -347,7 +347,7 @@ def test_wrong_uio_map_is_said(board: FakeDevices, place: str, error: type[Excep
         open_window(f"uio:{place}", side=L.HOST)
 
 
-def test_uio_device_that_went_is_noticed(board: FakeDevices) -> None:
+def test_uio_device_that_went_is_noticed(board: FakeBoard) -> None:
     board.uio(0, "shared", size=SIZE)
     with contextlib.closing(open_window("uio:shared", side=L.HOST)) as window:
         (board.root / "sys/class/uio/uio0").rename(board.root / "gone")

@@ -1,6 +1,6 @@
 """Agents over device memory: the host lays the BAR out, the card waits for it, and both survive what happens to it.
 
-The BAR is a file (``fakedevices``, a mock); real ones are in tests/e2e.
+The BAR is a file (``fakeboard``, a mock); real ones are in tests/e2e.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from fakedevices import FakeDevices
+from fakeboard import FakeBoard
 from ledger import assert_books_balance
 from needs import need
 from programs import FPGA, LIMIT, VNETCARD, as_nobody, home_of_nobody, run, started
@@ -24,12 +24,12 @@ pytestmark = pytest.mark.root
 
 
 @pytest.fixture
-def board(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeDevices:
+def board(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeBoard:
     monkeypatch.setenv("VNETCARD_SYSROOT", str(tmp_path))
-    return FakeDevices(tmp_path)
+    return FakeBoard(tmp_path)
 
 
-def device_lab(board: FakeDevices, window: str) -> Lab:
+def device_lab(board: FakeBoard, window: str) -> Lab:
     for tool in ("ip", "ping"):
         need(tool)
     board.ivshmem(size=1 << 20, on=False)
@@ -37,13 +37,13 @@ def device_lab(board: FakeDevices, window: str) -> Lab:
 
 
 @pytest.fixture
-def lab(board: FakeDevices) -> Iterator[Lab]:
+def lab(board: FakeBoard) -> Iterator[Lab]:
     with device_lab(board, "pci:auto") as lab:
         yield lab
 
 
 @pytest.fixture(params=["pci:auto", "check:vnc-agents-{pid}+1M"])
-def any_lab(board: FakeDevices, request: pytest.FixtureRequest) -> Iterator[Lab]:
+def any_lab(board: FakeBoard, request: pytest.FixtureRequest) -> Iterator[Lab]:
     """A BAR that forgives everything, and memory that forgives nothing."""
     with device_lab(board, request.param.format(pid=os.getpid())) as lab:
         yield lab
@@ -77,7 +77,7 @@ def test_killed_agents_find_their_window_again(any_lab: Lab) -> None:
     ping_both_ways(lab)
 
 
-def test_card_waits_for_the_host_and_says_so(board: FakeDevices, netns_pair: tuple[str, str]) -> None:
+def test_card_waits_for_the_host_and_says_so(board: FakeBoard, netns_pair: tuple[str, str]) -> None:
     board.ivshmem()
     with started([*FPGA, "--window", "pci:auto", "--netns", netns_pair[1]]) as card:
         assert card.stderr is not None
@@ -90,7 +90,7 @@ def test_card_waits_for_the_host_and_says_so(board: FakeDevices, netns_pair: tup
     assert card.wait(LIMIT) == 0
 
 
-def test_card_that_waits_ends_cleanly(board: FakeDevices, netns_pair: tuple[str, str]) -> None:
+def test_card_that_waits_ends_cleanly(board: FakeBoard, netns_pair: tuple[str, str]) -> None:
     board.ivshmem()
     with started([*FPGA, "--window", "pci:auto", "--netns", netns_pair[1]]) as card:
         assert card.stderr is not None
@@ -99,7 +99,7 @@ def test_card_that_waits_ends_cleanly(board: FakeDevices, netns_pair: tuple[str,
         assert card.wait(LIMIT) == 0
 
 
-def test_pulled_card_comes_back(lab: Lab, board: FakeDevices) -> None:
+def test_pulled_card_comes_back(lab: Lab, board: FakeBoard) -> None:
     lab.start(L.HOST)
     lab.start(L.CARD)
     lab.wait_up()
@@ -116,7 +116,7 @@ def test_pulled_card_comes_back(lab: Lab, board: FakeDevices) -> None:
 
 def test_memory_that_is_not_ours_is_one_line_and_status_2() -> None:
     with home_of_nobody() as home:
-        function = FakeDevices(home).ivshmem()
+        function = FakeBoard(home).ivshmem()
         for name in ("resource2", "resource2_wc"):
             (function / name).chmod(0o600)
         outcome = run(as_nobody([*FPGA, "--window", "pci:auto"]), env={"VNETCARD_SYSROOT": str(home)})
@@ -131,7 +131,7 @@ def test_memory_that_is_not_ours_is_one_line_and_status_2() -> None:
     ("place", "what"),
     [("pci:auto", "no card that is known"), ("pci:77:00.0", "no PCI function 0000:77:00.0"), ("pci:x", "pci:auto")],
 )
-def test_wrong_card_is_one_line_and_status_2(board: FakeDevices, place: str, what: str) -> None:
+def test_wrong_card_is_one_line_and_status_2(board: FakeBoard, place: str, what: str) -> None:
     for command in ([*FPGA, "--window", place], [*VNETCARD, "info", place]):
         outcome = run(command)
         assert outcome.status == 2
