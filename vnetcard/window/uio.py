@@ -28,6 +28,7 @@ def read_window(place: str, limit: int | None) -> bytes:
 
 
 def device_at(place: str) -> Device:
+    """The map that ``place`` names, found but not opened; ConfigError and WindowUnavailable say what is wrong."""
     url = f"uio:{place}"
     bare, options = split_options(place, OPTIONS, url)
     name, slash, text = bare.partition("/")
