@@ -30,7 +30,8 @@ class Memory:
 
     ``buffer`` is a writable buffer (an ``mmap``); ``device=True`` takes the barriers and aligned copies of
     memory behind PCIe; ``check``, a seed, makes it memory for tests that is as strict and as disorderly as such
-    memory may be (_c/vnc_checked.h).  Offsets beyond the window raise IndexError, misaligned ones ValueError.
+    memory may be (_c/vnc_checked.h).  With ``device``, memory that is taken away, as when a device is removed, reads
+    as all ones instead of ending the process.  Offsets beyond the window raise IndexError, misaligned ones ValueError.
     """
 
     def __new__(cls, buffer: object, *, device: bool = False, check: int | None = None) -> Memory: ...

@@ -17,8 +17,9 @@ from vnetcard._core import Memory
 from vnetcard.fifo import locate
 
 RECORDS = 3000
-PUBLISH = "\tvnc_put32(domain, at, value);\n"
 WMB = "\tvnc_wmb(domain);"
+PUBLISH = f"{WMB}\n\tvnc_put32(domain, at, value);\n{WMB}"
+INVALIDATE = "\tvnc_put64(l->domain, &slot[0], 0);\n"
 
 
 @pytest.fixture(scope="module")
@@ -56,6 +57,16 @@ def test_store_leaves_when_it_likes_until_a_barrier(access: Path, what: str) -> 
     must_pass(access, what)
 
 
+def core_with(tmp_path: Path, file: str, text: str, instead: str) -> Path:
+    """A copy of the C core in which ``instead`` stands where ``text`` was."""
+    core = tmp_path / "core"
+    shutil.copytree(CORE, core)
+    code = (core / file).read_text()
+    assert code.count(text) == 1
+    (core / file).write_text(code.replace(text, instead))
+    return core
+
+
 def ring(tmp_path: Path, core: Path = CORE) -> Path:
     return build(tmp_path, "checked_ring.c", "vnc_checked.c", flags=CHECKED, core=core)
 
@@ -68,18 +79,25 @@ def test_two_sides_lose_and_mix_up_nothing(tmp_path: Path, lockstep: int) -> Non
 @pytest.mark.parametrize("which", ["before", "after"])
 def test_missing_barrier_of_the_index_is_found(tmp_path: Path, which: str) -> None:
     """Without the one before, an index overtakes its record; without the one after, it never comes."""
-    core = tmp_path / "core"
-    shutil.copytree(CORE, core)
-    header = core / "vnc_barrier.h"
-    code = header.read_text()
-    head, tail = code.split(PUBLISH)
-    if which == "before":
-        head = head[: head.rindex(WMB)] + head[head.rindex(WMB) + len(WMB) :]
-    else:
-        tail = tail.replace(WMB, "", 1)
-    header.write_text(head + PUBLISH + tail)
+    broken = PUBLISH.replace(WMB, "", 1) if which == "before" else PUBLISH.removesuffix(WMB)
+    core = core_with(tmp_path, "vnc_barrier.h", PUBLISH, broken)
     done = run(ring(tmp_path, core), seed(), 10 * RECORDS, int(which == "after"))
     assert done.returncode == (1 if which == "before" else WATCHDOG_EXIT)
+
+
+def ledger(tmp_path: Path, core: Path = CORE) -> Path:
+    return build(tmp_path, "checked_ledger.c", "vnc_checked.c", flags=CHECKED, core=core)
+
+
+def test_ledger_is_whole_whenever_it_is_read(tmp_path: Path) -> None:
+    assert must_pass(ledger(tmp_path), seed(), RECORDS).endswith("ok\n")
+
+
+def test_missing_barrier_of_the_ledger_is_found(tmp_path: Path) -> None:
+    """New words in a slot whose old stamp still stands are half an update."""
+    core = core_with(tmp_path, "vnc_ledger.h", f"{INVALIDATE}\tvnc_wmb(l->domain);\n", INVALIDATE)
+    program = ledger(tmp_path, core)
+    assert any(run(program, seed(), RECORDS).returncode == 1 for _ in range(20))
 
 
 # --- reads ---------------------------------------------------------------------------------------------

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import mmap
+import os
 import struct
+from pathlib import Path
 
 import pytest
 from unit.memories import KINDS
@@ -151,6 +153,23 @@ def test_batch_that_meets_a_bad_index_tells_what_is_out_already(memory: Memory, 
 
 
 # --- the window's bounds -------------------------------------------------------------------------------
+
+
+def test_memory_of_a_device_that_goes_reads_as_all_ones(tmp_path: Path) -> None:
+    """Not the end of the process (SIGBUS), in whatever thread; and only what went."""
+    file = tmp_path / "memory"
+    file.write_bytes(bytes(WINDOW))
+    with file.open("r+b") as opened, mmap.mmap(opened.fileno(), WINDOW) as window:
+        memory = Memory(window, device=True)
+        memory.store32(0, 7)
+        os.truncate(file, mmap.PAGESIZE)
+        assert memory.load32(0) == 7
+        assert memory.read(WINDOW - 64, 64) == b"\xff" * 64
+        memory.store32(WINDOW - mmap.PAGESIZE, 5)  # goes nowhere
+        fifo = Fifo(memory, GEOMETRY, FIFO, role="producer")
+        fifo.close()
+        memory.close()
+    assert file.stat().st_size == mmap.PAGESIZE
 
 
 def test_memory_ends_where_it_ends(memory: Memory) -> None:

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* _core.Memory: a window's bytes behind bounds checks and barriers. */
 #include "core_py.h"
+#include "vnc_guard.h"
 
 /* A checked address in the window, or NULL with an exception set. */
 void *core_at(MemoryObject *m, unsigned long long offset, unsigned long long bytes, unsigned int align)
@@ -71,6 +72,8 @@ static PyObject *memory_new(PyTypeObject *type, PyObject *args, PyObject *kwargs
 	}
 	if (check == Py_None) {
 		m->base = m->view.buf;
+		if (device)
+			vnc_guard_add(m->base, (size_t)m->view.len);
 		return (PyObject *)m;
 	}
 	m->domain = VNC_CHECKED;
@@ -89,6 +92,8 @@ static void memory_release(MemoryObject *m)
 	m->open = false;
 	if (m->domain == VNC_CHECKED)
 		vnc_checked_close(m->base);
+	else if (m->domain == VNC_DEVICE)
+		vnc_guard_remove(m->base);
 	PyBuffer_Release(&m->view);
 }
 

@@ -114,6 +114,8 @@ int vnc_pump_start(struct vnc_pump *p)
 
 	p->command = p->done = VNC_HOLD;
 	sigfillset(&all); /* signals are the agent's: its main thread must get them */
+	sigdelset(&all, SIGBUS); /* but not what the thread's own access brings forth (vnc_guard.h) */
+	sigdelset(&all, SIGSEGV);
 	pthread_sigmask(SIG_SETMASK, &all, &before);
 	failed = pthread_create(&p->thread, NULL, vnc_pump_main, p);
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
