@@ -75,9 +75,10 @@ def test_disabled_decoding_fails_for_whoever_may_not_enable_it(board: FakeMachin
 
 def test_card_without_bus_mastering_cannot_do_dma(board: FakeMachine) -> None:
     board.card(command=DECODES)
-    finding = about_card(board, "decoding")
+    finding = about_card(board, "decoding", "xdma")
     assert finding.verdict is Verdict.WARN
     assert "not for a DMA engine" in finding.detail
+    assert about_card(board, "decoding", "pci").verdict is Verdict.OK
 
 
 def test_resource_without_permission_fails_and_names_the_group(board: FakeMachine) -> None:
@@ -130,8 +131,10 @@ def test_bar_without_its_file_fails(board: FakeMachine) -> None:
 def test_iommu_that_is_off_is_told(board: FakeMachine) -> None:
     board.card(iommu=False)
     board.write("proc/cpuinfo", "vendor_id\t: AuthenticAMD\n")
-    finding = about_card(board, "IOMMU")
-    assert (finding.verdict, "amd_iommu=on" in finding.fix) == (Verdict.WARN, True)
+    finding = about_card(board, "IOMMU", "vfio")
+    assert (finding.verdict, "amd_iommu=on" in finding.fix) == (Verdict.FAIL, True)
+    assert about_card(board, "IOMMU", "xdma").verdict is Verdict.WARN
+    assert about_card(board, "IOMMU", "pci").verdict is Verdict.OK
 
 
 def test_slot_that_trained_below_its_speed_is_told(board: FakeMachine) -> None:
@@ -282,6 +285,15 @@ def test_user_without_capabilities_is_told_what_root_has_to_do(board: FakeMachin
 def test_kernel_is_judged_by_its_version(board: FakeMachine, release: str, verdict: Verdict, words: str) -> None:
     finding = find(software.look(board.but(release=release)), "kernel")
     assert (finding.verdict, words in finding.detail) == (verdict, True)
+
+
+def test_library_that_is_missing_fails_for_what_needs_it(board: FakeMachine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(software, "find_spec", lambda name: None)
+    found = software.look(board.system)
+    assert [(one.area, one.subject) for one in found if one.verdict is Verdict.FAIL] == [
+        ("system", "pyroute2"),
+        ("shm", "posix_ipc"),
+    ]
 
 
 def test_single_cpu_is_told(board: FakeMachine) -> None:

@@ -12,6 +12,8 @@ from vnetcard.geometry import human
 
 GO_BETWEEN = {"vfio-pci": "vfio", "xdma": "xdma", "uio_pci_generic": "uio"}
 """Drivers that hand a function to user space, and the kind of window that goes through them."""
+MASTERING = ("vfio", "xdma", "udmabuf")
+"""Kinds of windows for which the card reads and writes memory itself."""
 COMMAND_MEMORY, COMMAND_MASTER = 0x2, 0x4
 """Bits of the command register: the function answers at its BARs; it may read and write memory itself."""
 
@@ -54,10 +56,10 @@ def judge(system: System, card: Function, wanted: Wanted) -> Iterator[Finding]:
         return
     yield _say(card, "", Verdict.OK, str(card))
     yield _driver(card, wanted.kind)
-    yield _decoding(system, card)
+    yield _decoding(system, card, wanted.kind)
     yield from _window(system, card, wanted.bar)
     yield from _bus(card)
-    yield _iommu(system, card)
+    yield _iommu(system, card, wanted.kind)
 
 
 def _driver(card: Function, kind: str | None) -> Finding:
@@ -81,7 +83,7 @@ def _bind(card: Function, driver: str) -> str:
     )
 
 
-def _decoding(system: System, card: Function) -> Finding:
+def _decoding(system: System, card: Function, kind: str | None) -> Finding:
     if card.command is None:
         return _say(card, "decoding", Verdict.WARN, "could not see configuration space", "run the doctor as root")
     if not card.command & COMMAND_MEMORY:
@@ -91,7 +93,7 @@ def _decoding(system: System, card: Function) -> Finding:
     if not card.command & COMMAND_MASTER:
         fix = f"its driver does that; by hand `setpci -s {card.address} COMMAND=4:4`"
         words = "memory on, bus mastering off: enough for a BAR, not for a DMA engine or MSI"
-        return _say(card, "decoding", Verdict.WARN, words, fix)
+        return _say(card, "decoding", Verdict.WARN if kind in MASTERING else Verdict.OK, words, fix)
     return _say(card, "decoding", Verdict.OK, "memory on, bus mastering on")
 
 
@@ -158,18 +160,17 @@ def _bus(card: Function) -> Iterator[Finding]:
             yield _say(card, f"{kind} errors", Verdict.WARN, f"the bus counted {total}", fix)
 
 
-def _iommu(system: System, card: Function) -> Finding:
+def _iommu(system: System, card: Function, kind: str | None) -> Finding:
     if (card.path / "iommu_group").exists():
         group = (card.path / "iommu_group").resolve()
         mates = [one.name for one in entries(group / "devices") if one.name != card.address]
-        if mates:
-            words = f"group {group.name}, together with {', '.join(mates)}: vfio: takes the group as a whole"
-            return _say(card, "IOMMU", Verdict.OK, words)
-        return _say(card, "IOMMU", Verdict.OK, f"group {group.name}")
-    words = "off: BARs need none, but vfio: does, and a DMA engine then writes to physical addresses unchecked"
-    on = "amd_iommu=on" if system.machine == "x86_64" and _is_amd(system) else "intel_iommu=on"
+        together = f", together with {', '.join(mates)}: vfio: takes the group as a whole" if mates else ""
+        return _say(card, "IOMMU", Verdict.OK, f"group {group.name}{together}")
+    verdict = {"vfio": Verdict.FAIL, "xdma": Verdict.WARN, "udmabuf": Verdict.WARN}.get(kind or "", Verdict.OK)
+    words = "off: a BAR needs none; vfio: does, and without one a card's DMA reaches all memory"
+    on = "amd_iommu=on" if _is_amd(system) else "intel_iommu=on"
     fix = f"boot with {on}, or switch it on in the firmware" if system.machine == "x86_64" else "see the device tree"
-    return _say(card, "IOMMU", Verdict.WARN, words, fix)
+    return _say(card, "IOMMU", verdict, words, fix)
 
 
 def _is_amd(system: System) -> bool:

@@ -14,12 +14,13 @@ USO_SINCE = (6, 2)
 """Linux commit 399e0827642f: UDP segmentation through TUN."""
 CAPABILITIES = {"CAP_NET_ADMIN": 12, "CAP_SYS_RAWIO": 17, "CAP_SYS_ADMIN": 21}
 """Those that an agent may use: interfaces; /dev/mem; other network namespaces.  Linux uapi/linux/capability.h"""
-LIBRARIES = ("pyroute2", "posix_ipc")
+LIBRARIES = {"pyroute2": "system", "posix_ipc": "shm"}
+"""What is imported when it is needed, and the area that needs it."""
 
 
 def look(system: System) -> list[Finding]:
     """What concerns every window."""
-    return [*_kernel(system), _cpus(system), _libraries(), *_tun(system), *_own_tuns(system)]
+    return [*_kernel(system), _cpus(system), *_libraries(), *_tun(system), *_own_tuns(system)]
 
 
 def _say(subject: str, verdict: Verdict, detail: str, fix: str = "") -> Finding:
@@ -43,11 +44,10 @@ def _cpus(system: System) -> Finding:
     return _say("CPUs", Verdict.WARN, "1: both directions and the kernel share it", fix)
 
 
-def _libraries() -> Finding:
-    missing = [name for name in LIBRARIES if find_spec(name) is None]
-    if missing:
-        return _say("libraries", Verdict.WARN, f"missing: {', '.join(missing)}", f"`pip install {' '.join(missing)}`")
-    return _say("libraries", Verdict.OK, ", ".join(LIBRARIES))
+def _libraries() -> Iterator[Finding]:
+    for name, area in LIBRARIES.items():
+        if find_spec(name) is None:
+            yield Finding(area, name, Verdict.FAIL, "this Python does not have it", f"`pip install {name}`")
 
 
 def capabilities(system: System) -> frozenset[str]:
