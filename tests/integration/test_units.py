@@ -17,7 +17,24 @@ from vnetcard.doctor.pci import KNOWN
 INSTALL = [*VNETCARD, "install-units"]
 SIDES = sorted(units.SIDES)
 EXPOSURE_MAX = 20
-"""Tenths, of systemd-analyze security: 0 is locked away, 100 is open."""
+"""Tenths, of systemd-analyze security: 0 is locked away, 100 is open.  systemd 252 says 17."""
+LOCKED = {
+    "CapabilityBoundingSet=CAP_NET_ADMIN",
+    "AmbientCapabilities=CAP_NET_ADMIN",
+    "NoNewPrivileges=yes",
+    "User=vnetcard",
+    "DevicePolicy=closed",
+    "ProtectSystem=strict",
+    "ProtectHome=yes",
+    "PrivateTmp=yes",
+    "RestrictNamespaces=yes",
+    "MemoryDenyWriteExecute=yes",
+    "SystemCallArchitectures=native",
+    "Type=notify",
+    "WatchdogSec=30",
+    "Restart=on-failure",
+}
+"""What the security of a service rests on, and what keeps it running."""
 
 
 def install(prefix: Path, *options: str) -> Outcome:
@@ -116,6 +133,7 @@ def test_service_is_as_systemd_wants_it(service: Path) -> None:
 
 
 def test_service_is_locked_away_as_far_as_its_work_allows(service: Path) -> None:
+    assert LOCKED - set(service.read_text().splitlines()) == set()
     analyze("security", "--offline=true", f"--threshold={EXPOSURE_MAX}", str(service))
 
 

@@ -137,11 +137,12 @@ def test_iommu_that_is_off_is_told(board: FakeMachine) -> None:
     assert about_card(board, "IOMMU", "pci").verdict is Verdict.OK
 
 
-def test_slot_that_trained_below_its_speed_is_told(board: FakeMachine) -> None:
-    board.card(speed=("2.5 GT/s PCIe", 1, "8.0 GT/s PCIe", 8))
+@pytest.mark.parametrize(("speed", "width"), [("2.5 GT/s PCIe", 8), ("8.0 GT/s PCIe", 1)])
+def test_slot_that_trained_below_its_speed_or_width_is_told(board: FakeMachine, speed: str, width: int) -> None:
+    board.card(speed=(speed, width, "8.0 GT/s PCIe", 8))
     finding = about_card(board, "bus")
     assert finding.verdict is Verdict.WARN
-    assert finding.detail == "2.5 GT/s PCIe x1, but it could 8.0 GT/s PCIe x8"
+    assert finding.detail == f"{speed} x{width}, but it could 8.0 GT/s PCIe x8"
 
 
 def test_errors_that_the_bus_counted_are_told(board: FakeMachine) -> None:
