@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import cast
 
 import pytest
+from fakeboard import FakeBoard
 from softsim import soft_simulation
 
 from vnetcard import doctor_cmd
@@ -136,6 +137,20 @@ def test_side_of_a_simulation_that_is_taken_is_left_alone() -> None:
         peer.close()
     assert "not free" in done.findings[-1].detail
     assert done.findings[-1].verdict is Verdict.WARN
+
+
+def test_card_behind_xdma_is_read_over_its_channel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VNETCARD_SYSROOT", str(tmp_path))
+    memory = FakeBoard(tmp_path).physical(start=0x1000_0000, size=1 << 20)
+    for device in ("xdma0_h2c_0", "xdma0_c2h_0"):
+        (memory.parent / device).symlink_to(memory)
+    done = stages.Measured()
+    stages._named(done, "xdma:0@0x10000000+1M", L.HOST)
+    assert {one.verdict for one in done.findings} == {Verdict.OK}
+    assert "software mover" in done.findings[-1].detail
+    assert [row.name for row in done.stages] == ["window read", "window write", "DMA read"]
+    assert done.stages[-1].latency_us and done.stages[-1].large_gbit
+    assert not list(Path("/dev/shm").glob(f"*{tmp_path.name}*"))
 
 
 # --- the command -------------------------------------------------------------------------------------

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import contextlib
 from dataclasses import dataclass, field
+from functools import partial
 
 from vnetcard import layout as L
 from vnetcard.control import ask
+from vnetcard.dma import Engine
 from vnetcard.doctor import fifo_speed, link_speed, memory_speed, tun_speed
-from vnetcard.doctor.timing import Stage, seconds_each
+from vnetcard.doctor.memory_speed import SHORTEST
+from vnetcard.doctor.timing import LARGE, Stage, gbit, seconds_each
 from vnetcard.doctor.verdict import Finding, Verdict
 from vnetcard.errors import ConfigError, PeerGone, VnetcardError
 from vnetcard.lab import uninterrupted
-from vnetcard.window import Window, WindowUrl, open_window
+from vnetcard.window import Window, WindowUrl, open_window, read_window
 
 
 @dataclass(slots=True)
@@ -73,7 +76,10 @@ def _named(done: Measured, url: str, side: int) -> None:
         done.findings.append(Finding("window", window.url, Verdict.OK, window.geometry.describe()))
         done.findings += [Finding("window", window.url, Verdict.WARN, note) for note in window.notes]
         done.stages += memory_speed.stages(window.memory, window.geometry, side, "window")
-        _engine(done, window, side)
+        _carrier(done, window, side)
+        window.close()
+        if window.url.startswith("xdma:"):
+            _dma(done, url)
     except VnetcardError as error:
         done.findings.append(Finding("window", window.url, Verdict.FAIL, str(error)))
     finally:
@@ -92,20 +98,25 @@ def _agent(url: str, side: int) -> Finding | None:
     return Finding("window", name, verdict, f"{words}; link {link['state']}: {link['reason']}")
 
 
-def _engine(done: Measured, window: Window, side: int) -> None:
-    """Its registers; and, where the peer's memory is in this machine too, a whole link through it."""
-    engine = window.engine
-    if engine is None:
+def _carrier(done: Measured, window: Window, side: int) -> None:
+    """What carries between this memory and the peer's, if something does: an engine's registers, and a link."""
+    carrier = window.engine
+    if carrier is None:
         return
-    done.findings.append(Finding("window", "DMA engine", Verdict.OK, engine.describe()))
-    done.stages.append(Stage("engine registers", seconds_each(engine.fault) * 1e6, None, None, "one status read"))
-    if not window.url.startswith("sim:"):
-        return
+    done.findings.append(Finding("window", "carrier", Verdict.OK, carrier.describe()))
+    if isinstance(carrier, Engine):
+        done.stages.append(Stage("engine registers", seconds_each(carrier.fault) * 1e6, None, None, "one status read"))
+    if window.url.startswith("sim:"):
+        _link(done, window, side)
+
+
+def _link(done: Measured, window: Window, side: int) -> None:
+    """A whole link through a simulated engine, as the peer's memory is in this machine too."""
     try:
         peer = open_window(window.url, side=1 - side)
     except VnetcardError as error:
         words = f"not measured: the {L.SIDES[1 - side]}'s side is not free ({error})"
-        done.findings.append(Finding("window", "DMA engine", Verdict.WARN, words))
+        done.findings.append(Finding("window", "link by engine", Verdict.WARN, words))
         return
     with contextlib.closing(peer):
         pair = (window, peer) if side == L.HOST else (peer, window)
@@ -113,7 +124,14 @@ def _engine(done: Measured, window: Window, side: int) -> None:
             done.stages.append(link_speed.stage(pair, "link by engine", stream=True))
         except (PeerGone, TimeoutError) as error:
             words = f"no packet gets through it: {error}"
-            done.findings.append(Finding("window", "DMA engine", Verdict.FAIL, words, "see `vnetcard-sim --help`"))
+            done.findings.append(Finding("window", "link by engine", Verdict.FAIL, words, "see `vnetcard-sim --help`"))
+
+
+def _dma(done: Measured, url: str) -> None:
+    """Reading the card's memory over the DMA channel of an ``xdma:`` window, which is closed again."""
+    few, many = (seconds_each(partial(read_window, url, size)) for size in (L.LINE, LARGE))
+    speed = gbit(LARGE - L.LINE, max(many - few, SHORTEST))
+    done.stages.append(Stage("DMA read", few * 1e6, None, speed, "the channel opened, and two short transfers"))
 
 
 # --- the slowest -------------------------------------------------------------------------------------
@@ -124,6 +142,7 @@ FIXES = {
     "window read": "reads that cross PCIe wait for their answer: let a DMA engine write into this side's memory "
     "(udmabuf: or xdma:, docs/bring-up.md), or take the window from this side's RAM",
     "window write": "a write-combining mapping: make the BAR 64-bit prefetchable, so that resourceN_wc is there",
+    "DMA read": "longer transfers (offloads, a larger --mtu), and a DMA driver that polls or moderates its interrupts",
     "link by engine": "the engine: its clock and data width (hdl/README.md); here, that it is simulated",
 }
 """What a stage's name starts with, to what makes that stage faster."""
