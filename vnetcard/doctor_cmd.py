@@ -60,7 +60,9 @@ def run(args: argparse.Namespace) -> int:
     system = System.here()
     findings = look(system, url, everything=args.all)
     rows: list[Stage] = []
-    if not args.no_measure:
+    if args.no_measure:
+        findings += filter(None, [stages.user_of(args.window, side)] if args.window else [])
+    else:
         measured = stages.measure(args.window, side)
         findings += measured.findings
         rows = measured.stages

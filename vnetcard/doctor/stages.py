@@ -64,7 +64,7 @@ def _offloads(verdicts: dict[str, str]) -> list[Finding]:
 
 def _named(done: Measured, url: str, side: int) -> None:
     """Open it as an agent would, measure, close; a window that an agent uses is left alone."""
-    if (user := _agent(url, side)) is not None:
+    if (user := user_of(url, side)) is not None:
         done.findings.append(user)
         return
     try:
@@ -86,7 +86,7 @@ def _named(done: Measured, url: str, side: int) -> None:
         window.close()
 
 
-def _agent(url: str, side: int) -> Finding | None:
+def user_of(url: str, side: int) -> Finding | None:
     """That an agent has our side of the window, and how its link is; None: no agent answers."""
     name = str(WindowUrl.parse(url))
     try:

@@ -1,0 +1,70 @@
+"""The services as systemd runs them: locked away, linked, watched, started again, and gone without a trace."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from restarts import until
+from systemd_box import Box
+
+from vnetcard.units import SIDES, install, units
+
+pytestmark = [pytest.mark.root, pytest.mark.slow, pytest.mark.campaign]
+
+CAP_NET_ADMIN = 1 << 12
+INTERFACES = {"x86": "vnetcard0", "fpga": "vnetcard1"}
+"""Both are in one namespace here."""
+
+
+def prepare(prefix: Path) -> Path:
+    """What `vnetcard install-units` writes for both sides, edited as an administrator does; the folder etc."""
+    for side in SIDES:
+        list(install(units(side, prefix, Path("/opt/vnetcard/bin"))))
+        configuration = prefix / f"etc/vnetcard/{side}.toml"
+        configuration.write_text(configuration.read_text().replace('"vnetcard0"', f'"{INTERFACES[side]}"'))
+        drop_in = prefix / f"etc/systemd/system/vnetcard-{side}.service.d/quick.conf"
+        drop_in.parent.mkdir()
+        drop_in.write_text("[Service]\nWatchdogSec=2\nRestartSec=1\nStandardError=append:/run/vnetcard.log\n")
+    return prefix / "etc"
+
+
+def process(box: Box, side: str) -> dict[str, str]:
+    """/proc/PID/status of the agent."""
+    pid = box.show(f"vnetcard-{side}", "MainPID")
+    lines = box.run("cat", f"/proc/{pid}/status").stdout.splitlines()
+    return {name: rest.strip() for name, _, rest in (line.partition(":") for line in lines)}
+
+
+def is_up(box: Box, side: str) -> bool:
+    return box.show(f"vnetcard-{side}", "StatusText").startswith("link up")
+
+
+def test_both_services_link_survive_a_hang_and_a_kill_and_leave_nothing(tmp_path: Path) -> None:
+    with Box(prepare(tmp_path)) as box:
+        assert box.run("systemd-sysusers").status == 0
+        assert box.run("systemctl", "daemon-reload").status == 0
+        for side in SIDES:
+            done = box.run("systemctl", "start", f"vnetcard-{side}")
+            assert done.status == 0, box.run("cat", "/run/vnetcard.log").stdout
+        until(lambda: all(is_up(box, side) for side in SIDES), "both links are up")
+        for side in SIDES:
+            status = process(box, side)
+            assert status["Uid"].split()[0] not in ("", "0")
+            assert {int(status[name], 16) for name in ("CapEff", "CapBnd", "CapAmb")} == {CAP_NET_ADMIN}
+            assert (status["NoNewPrivs"], status["Seccomp"]) == ("1", "2")
+        shown = box.run("ls", "/run/vnetcard").stdout.split()
+        assert len(shown) == 2, shown
+
+        box.run("kill", "-STOP", box.show("vnetcard-fpga", "MainPID"))
+        until(lambda: box.show("vnetcard-fpga", "NRestarts") == "1", "the watchdog has the card's agent started again")
+        until(lambda: all(is_up(box, side) for side in SIDES), "both links are up again")
+        box.run("kill", "-KILL", box.show("vnetcard-x86", "MainPID"))
+        until(lambda: box.show("vnetcard-x86", "NRestarts") == "1", "the killed host's agent is started again")
+        until(lambda: all(is_up(box, side) for side in SIDES), "both links are up once more")
+
+        for side in SIDES:
+            assert box.run("systemctl", "stop", f"vnetcard-{side}").status == 0
+            assert box.show(f"vnetcard-{side}", "Result") == "success"
+        assert box.run("ls", "/run/vnetcard", "/dev/shm").stdout.split() == ["/dev/shm:", "/run/vnetcard:"]
+        assert "vnetcard" not in box.run("ip", "link").stdout
