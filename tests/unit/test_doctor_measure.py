@@ -18,7 +18,7 @@ from softsim import soft_simulation
 from vnetcard import doctor_cmd
 from vnetcard import layout as L
 from vnetcard._core import Memory
-from vnetcard.doctor import fifo_speed, link_speed, memory_speed, stages
+from vnetcard.doctor import fifo_speed, link_speed, memory_speed, stages, tun_speed
 from vnetcard.doctor.timing import Stage
 from vnetcard.doctor.verdict import Finding, Verdict
 from vnetcard.errors import WindowUnavailable
@@ -150,7 +150,16 @@ def test_card_behind_xdma_is_read_over_its_channel(tmp_path: Path, monkeypatch: 
     assert "software mover" in done.findings[-1].detail
     assert [row.name for row in done.stages] == ["window read", "window write", "DMA read"]
     assert done.stages[-1].latency_us and done.stages[-1].large_gbit
-    assert not list(Path("/dev/shm").glob(f"*{tmp_path.name}*"))
+    assert not list(Path("/dev/shm").glob(f"*{str(tmp_path).strip('/').replace('/', '-')}*"))
+
+
+def test_machine_too_busy_to_be_measured_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(link_speed, "UP_LIMIT", 1e-9)
+    monkeypatch.setattr(tun_speed, "LIMIT", 0.01)
+    done = stages.measure(None, L.HOST)
+    unseen = {one.subject for one in done.findings if one.detail.startswith("could not see")}
+    assert unseen == {"link in RAM", "TUN"}
+    assert {one.verdict for one in done.findings} == {Verdict.OK, Verdict.WARN}
 
 
 # --- the command -------------------------------------------------------------------------------------

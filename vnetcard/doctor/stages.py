@@ -34,6 +34,8 @@ def measure(url: str | None, side: int) -> Measured:
     private = link_speed.PrivateWindow()
     try:
         done.stages.append(link_speed.stage((private, private), "link in RAM", stream=False))
+    except (PeerGone, TimeoutError) as error:
+        done.findings.append(Finding("speed", "link in RAM", Verdict.WARN, f"could not see: {error}"))
     finally:
         private.close()
     rows, done.offloads, why_not = tun_speed.measure()

@@ -34,7 +34,11 @@ HEADER = bytes(10)
 
 def measure() -> tuple[list[Stage], dict[str, str], str]:
     """The stages, each offload kind with '' or why it is refused, and '' or why nothing could be measured."""
-    done = subprocess.run([sys.executable, "-m", __name__], capture_output=True, text=True, timeout=LIMIT, check=False)
+    command = [sys.executable, "-m", __name__]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=LIMIT, check=False)
+    except subprocess.TimeoutExpired:
+        return [], {}, f"it took longer than {LIMIT:.0f} s"
     if done.returncode:
         return [], {}, (done.stderr.strip().splitlines() or [f"it ended with status {done.returncode}"])[-1]
     told = json.loads(done.stdout)
