@@ -128,6 +128,7 @@ class Agent:
                 if kind in verdicts:
                     verdicts[kind] = verdicts[kind] or "the kernel knows USO4 and USO6 only together"
         verdicts["WAKE"] = self._no_wake()
+        verdicts["BELL"] = "" if self.window.bells else "this window has no interrupts"
         features = sum(L.FEATURES[kind] for kind, why in verdicts.items() if not why)
         return Offer(features, self.config.mtu, {kind: why for kind, why in verdicts.items() if why})
 
@@ -144,7 +145,8 @@ class Agent:
     def _serve(self) -> None:
         """Run the link over the present window until a signal comes or the window is lost, which brings a new one."""
         engine = self.window.engine
-        ends = PumpEnds(
+        self.offer.bell = self.window.bells.number if self.window.bells else 0
+        self.ends = ends = PumpEnds(
             self.window.memory,
             self.window.geometry,
             self.config.side,
@@ -215,6 +217,9 @@ class Agent:
     # --- what the link tells (vnetcard.link.Listener) ------------------------------------------------
 
     def link_up(self, agreement: Agreement) -> None:
+        bells = self.window.bells
+        if bells and agreement.features & L.FEATURES["BELL"] and not self.ends.use_bells(bells, agreement.peer_bell):
+            self.log.warning("nobody answers to the peer's bell %d: it will wake late", agreement.peer_bell)
         self.port.set_offload(agreement.features)
         if self.interface is not None:
             self.interface.set_mtu(agreement.mtu)

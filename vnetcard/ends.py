@@ -12,6 +12,7 @@ from typing import Protocol
 from vnetcard import _core
 from vnetcard import layout as L
 from vnetcard._core import Memory
+from vnetcard.bells import CONS, PROD, Bell, Bells
 from vnetcard.errors import FifoCorrupt
 from vnetcard.fifo import Fifo, locate
 from vnetcard.geometry import Geometry
@@ -105,6 +106,14 @@ class PumpEnds:
 
         self.tx = pump(L.DIRECTIONS[side], "producer")
         self.rx = pump(L.DIRECTIONS[1 - side], "consumer")
+
+    def use_bells(self, bells: Bells, number: int) -> bool:
+        """Held: let the sides wake one another by ``bells``, where BELL is agreed; False: nobody has that number."""
+        peer = bells.of_peer(number)
+        prod, cons = peer or (Bell(), Bell())
+        self.tx.bells(ear_fd=bells.ears[CONS], fd=prod.fd, register=prod.register, value=prod.value)
+        self.rx.bells(ear_fd=bells.ears[PROD], fd=cons.fd, register=cons.register, value=cons.value)
+        return peer is not None
 
     def hold(self) -> None:
         self.tx.command(_core.HOLD)

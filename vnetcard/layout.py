@@ -80,6 +80,7 @@ FEATURES: Final[dict[str, int]] = {
     "USO4": 1 << 3,
     "USO6": 1 << 4,
     "WAKE": 1 << 8,  # this side wakes, and is woken, by futexes on the words of the window
+    "BELL": 1 << 9,  # this side wakes, and is woken, by interrupts: see bell in its block
     "CRC32C": 1 << 16,  # reserved: records carry a CRC; no agent offers it yet
 }
 
@@ -186,6 +187,7 @@ SIDE_CONTROL: Final = Block(
         ("final_own_epoch", 4, "the last generation that this side received in: its own epoch"),
         ("final_peer_epoch", 4, "... and the peer's"),
         ("final_records", 8, "records that it received in that generation, over all queues"),
+        ("bell", 4, "with BELL: 1 + the number under which the window's device interrupts this side; 0: none"),
     ),
 )
 

@@ -154,6 +154,7 @@ class Link:
         self.own.store("version", L.VERSION)
         self.own.store("features", self.offer.features)
         self.own.store("mtu", self.offer.mtu)
+        self.own.store("bell", self.offer.bell)
         self.own.store("queue_mask", 1)
         self._publish_state("INIT")
         self.own.store("epoch", epoch)
@@ -217,7 +218,7 @@ class Link:
 
     def _try_to_run(self) -> None:
         """Both have answered: settle the past, agree on the future, go."""
-        features, mtu = self.peer.load("features"), self.peer.load("mtu")
+        features, mtu, bell = self.peer.load("features"), self.peer.load("mtu"), self.peer.load("bell")
         final = self.peer.final()
         if self.peer.load("answered") != self.epoch or self.peer.load("epoch") != self.answered:
             return  # it moved on while we read: what we read may be half of each
@@ -233,7 +234,7 @@ class Link:
             return
         self._ends.hold()
         self._settle(final)
-        agreement = self.offer.agree(features, mtu)
+        agreement = self.offer.agree(features, mtu, bell)
         self._listener.link_up(agreement)
         self._ends.begin(
             own_epoch=self.epoch,

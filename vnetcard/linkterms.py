@@ -26,29 +26,31 @@ class LinkState(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class Agreement:
-    """What both sides have agreed on; ``packet_max`` and ``mtu`` in bytes."""
+    """What both sides have agreed on; ``packet_max`` and ``mtu`` in bytes; ``peer_bell`` as in its side block."""
 
     features: int
     mtu: int
     packet_max: int
+    peer_bell: int = 0
 
 
 @dataclass(slots=True)
 class Offer:
-    """What this side offers; ``refusals`` says for each feature that is not offered, why."""
+    """What this side offers; ``refusals`` says for each feature that is not offered, why.  ``bell``: its number."""
 
     features: int
     mtu: int
     refusals: dict[str, str] = field(default_factory=dict)
+    bell: int = 0
 
-    def agree(self, features: int, mtu: int) -> Agreement:
-        """With a peer that offers ``features`` and ``mtu``: what both can."""
+    def agree(self, features: int, mtu: int, bell: int = 0) -> Agreement:
+        """With a peer that offers ``features`` and ``mtu`` and has ``bell``: what both can."""
         common = self.features & features
         if not common & L.FEATURES["CSUM"]:
             common &= ~OFFLOADS  # none makes sense without
         agreed = min(self.mtu, mtu)
         super_packets = common & OFFLOADS & ~L.FEATURES["CSUM"]
-        return Agreement(common, agreed, L.FRAME_MAX - L.VNET_HDR if super_packets else agreed)
+        return Agreement(common, agreed, L.FRAME_MAX - L.VNET_HDR if super_packets else agreed, bell)
 
 
 class Listener(Protocol):

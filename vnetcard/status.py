@@ -102,6 +102,7 @@ def _view_link(link: Link, since: float) -> dict[str, Any]:
         "mtu": agreement.mtu if agreement else None,
         "features": {name: _verdict(link, name) for name in L.OFFLOADS},
         "wake": _verdict(link, "WAKE"),
+        "bell": _verdict(link, "BELL"),
     }
 
 
@@ -129,7 +130,8 @@ def text(view: dict[str, Any]) -> str:
     ]
     if "epoch" in link:
         lines.append(f"  epochs    own {link['epoch']:08x}, peer answered {link['peer_epoch']:08x}; mtu {link['mtu']}")
-        lines += [f"  {name:9} {verdict}" for name, verdict in (link["features"] | {"WAKE": link["wake"]}).items()]
+        verdicts = link["features"] | {"WAKE": link["wake"], "BELL": link["bell"]}
+        lines += [f"  {name:9} {verdict}" for name, verdict in verdicts.items()]
     if view["engine"]:
         lines += engine_lines(view["engine"])
     lines += ring_lines(view["rings"])

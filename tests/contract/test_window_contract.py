@@ -36,6 +36,7 @@ PLACES: dict[str, Callable[[Path], tuple[str, Path]]] = {
 }
 """Kind to a new URL of it, and the file behind it."""
 ELSEWHERE = {
+    "ivshmem": "test_ivshmem_window_contract.py",
     "mem": "test_device_window_contract.py",
     "pci": "test_device_window_contract.py",
     "sim": "test_sim_window_contract.py",

@@ -8,6 +8,7 @@ typedef struct {
 	PyObject_HEAD
 	MemoryObject *memory;
 	DoorbellObject *doorbell; /* NULL: none */
+	DoorbellObject *register_; /* that wakes the peer; NULL: none */
 	struct vnc_pump *pump;
 } PumpObject;
 
@@ -55,7 +56,7 @@ static PyObject *pump_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 	p->attention_fd = attention;
 	p->wait = (enum vnc_wait_mode)wait;
 	p->futex = futex;
-	p->kick_fd = -1;
+	p->kick_fd = p->ear_fd = p->bell.fd = -1;
 	if (doorbell != Py_None) {
 		self->doorbell = (DoorbellObject *)Py_NewRef(doorbell);
 		p->doorbell = self->doorbell->bell;
@@ -103,6 +104,7 @@ static void pump_release(PumpObject *self)
 		self->pump = NULL;
 	}
 	Py_CLEAR(self->doorbell);
+	Py_CLEAR(self->register_);
 	if (self->memory) {
 		self->memory->users--;
 		Py_CLEAR(self->memory);
@@ -166,6 +168,30 @@ static PyObject *pump_reset(PumpObject *self, PyObject *unused)
 	Py_RETURN_NONE;
 }
 
+static PyObject *pump_bells(PumpObject *self, PyObject *args, PyObject *kwargs)
+{
+	static char *names[] = {"ear_fd", "fd", "register", "value", NULL};
+	struct vnc_pump *p = held(self);
+	PyObject *word = Py_None;
+	unsigned int value = 0;
+	int ear = -1, fd = -1;
+
+	if (!p || !PyArg_ParseTupleAndKeywords(args, kwargs, "|$iiOI:bells", names, &ear, &fd, &word, &value))
+		return NULL;
+	if (word != Py_None && !PyObject_TypeCheck(word, &Doorbell_Type)) {
+		PyErr_SetString(PyExc_TypeError, "register is a _core.Doorbell or None");
+		return NULL;
+	}
+	Py_CLEAR(self->register_);
+	if (word != Py_None)
+		self->register_ = (DoorbellObject *)Py_NewRef(word);
+	p->ear_fd = ear;
+	p->bell.fd = fd;
+	p->bell.word = self->register_ ? self->register_->bell.word : NULL;
+	p->bell.value = value;
+	Py_RETURN_NONE;
+}
+
 static PyObject *pump_begin(PumpObject *self, PyObject *args, PyObject *kwargs)
 {
 	static char *names[] = {"own_epoch", "peer_epoch", "features", "packet_max", NULL};
@@ -183,6 +209,7 @@ static PyObject *pump_begin(PumpObject *self, PyObject *args, PyObject *kwargs)
 	p->link.epoch = peer;
 	p->link.features = features;
 	p->link.unwoken = !(features & VNC_F_WAKE) && !p->doorbell.word; /* with an engine it is the engine that wakes */
+	p->link.belled = (features & VNC_F_BELL) && p->ear_fd >= 0 && (p->bell.word || p->bell.fd >= 0);
 	p->link.packet_max = packet_max;
 	if (p->tx)
 		p->producer.frame_max = frame_max;
@@ -276,6 +303,7 @@ static PyObject *pump_mode(PumpObject *self, void *unused)
 static PyMethodDef methods[] = {
 	{"command", (PyCFunction)pump_command, METH_VARARGS, NULL},
 	{"reset", (PyCFunction)pump_reset, METH_NOARGS, NULL},
+	{"bells", (PyCFunction)(void (*)(void))pump_bells, METH_VARARGS | METH_KEYWORDS, NULL},
 	{"begin", (PyCFunction)(void (*)(void))pump_begin, METH_VARARGS | METH_KEYWORDS, NULL},
 	{"settle", (PyCFunction)pump_settle, METH_VARARGS, NULL},
 	{"take_events", (PyCFunction)pump_take_events, METH_NOARGS, NULL},

@@ -46,11 +46,31 @@ uint32_t vnc_pump_take_events(struct vnc_pump *p)
 	return __atomic_exchange_n(&p->events, 0, __ATOMIC_ACQUIRE);
 }
 
+/* Sleep until the peer's bell, a command, or 100 ms.  A ring from before the sleep ends it at once: no harm. */
+static void sleep_by_ear(struct vnc_pump *p)
+{
+	struct pollfd fds[2] = {{.fd = p->ear_fd, .events = POLLIN}, {.fd = p->kick_fd, .events = POLLIN}};
+	uint64_t drain;
+
+	if (poll(fds, 2, VNC_SLEEP_NS / 1000000) <= 0)
+		return;
+	if ((fds[0].revents & POLLIN) && read(p->ear_fd, &drain, sizeof(drain)) < 0) {
+		/* EAGAIN: heard by somebody else, who has the descriptor too */
+	}
+	if ((fds[1].revents & POLLIN) && read(p->kick_fd, &drain, sizeof(drain)) < 0) {
+		/* As in vnc_pump_sleep_on_port() */
+	}
+	if ((fds[0].revents & ~POLLIN) != 0)
+		vnc_pause(&p->pause_ns); /* its device is gone: do not spin on it */
+}
+
 /** vnc_pump_sleep_on_word() - sleep until *@word leaves @seen, a command comes, or 100 ms pass. */
 void vnc_pump_sleep_on_word(struct vnc_pump *p, const uint32_t *word, uint32_t seen)
 {
 	vnc_count(p, p->tx ? VNC_TXSTAT_SLEEPS : VNC_RXSTAT_SLEEPS);
-	if (vnc_pump_wakeable(p))
+	if (p->link.belled)
+		sleep_by_ear(p);
+	else if (vnc_pump_wakeable(p))
 		vnc_futex_wait(word, seen, VNC_SLEEP_NS);
 	else
 		vnc_pause(&p->pause_ns);

@@ -37,6 +37,7 @@ struct vnc_port {
 /** struct vnc_link - what the handshake has agreed on; constant while the pump runs. */
 struct vnc_link {
 	bool unwoken;        /* the sides cannot wake one another: no WAKE, no engine */
+	bool belled;         /* they can, by bells */
 	const uint32_t *peer_epoch;
 	uint32_t epoch;      /* what *peer_epoch must read */
 	uint64_t generation; /* own epoch << 32 | peer epoch */
@@ -56,6 +57,8 @@ struct vnc_pump {
 	uint64_t *stats;     /* in the window */
 	uint64_t counted[VNC_STATS_BYTES / 8]; /* what stands there */
 	enum vnc_wait_mode wait;
+	int ear_fd; /* eventfd on which this pump hears the peer's bell; -1: none */
+	struct vnc_bell bell; /* of the peer's pump */
 	bool futex; /* somebody wakes this pump when the word changes on which it sleeps */
 	struct vnc_doorbell doorbell; /* of the engine that takes what is published across, if there is one */
 
@@ -91,7 +94,16 @@ static inline void vnc_count(struct vnc_pump *p, unsigned int which)
 /** vnc_pump_wakeable() - can the peer wake this pump, and this pump the peer? */
 static inline bool vnc_pump_wakeable(const struct vnc_pump *p)
 {
-	return p->futex && !p->link.unwoken;
+	return p->link.belled || (p->futex && !p->link.unwoken);
+}
+
+/** vnc_pump_wake() - end the sleep of the peer's pump, which sleeps on @word. */
+static inline void vnc_pump_wake(const struct vnc_pump *p, const uint32_t *word)
+{
+	if (p->link.belled)
+		vnc_bell_ring(&p->bell);
+	else
+		vnc_futex_wake(word);
 }
 
 int vnc_pump_start(struct vnc_pump *p);

@@ -33,7 +33,7 @@ static void publish(struct vnc_pump *p)
 		return;
 	}
 	vnc_count(p, VNC_RXSTAT_WAKEUPS_SENT);
-	vnc_futex_wake(&r->own->cons);
+	vnc_pump_wake(p, &r->own->cons);
 }
 
 static void violation(struct vnc_pump *p, enum vnc_ring_result what)

@@ -77,7 +77,7 @@ static void publish(struct vnc_pump *p)
 		return;
 	}
 	vnc_count(p, VNC_TXSTAT_WAKEUPS_SENT);
-	vnc_futex_wake(&r->own->prod);
+	vnc_pump_wake(p, &r->own->prod);
 }
 
 /* The peer's index makes no sense: because the peer has restarted, or because it lies? */

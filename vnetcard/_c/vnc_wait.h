@@ -38,6 +38,28 @@ static inline void vnc_futex_wake(const uint32_t *word)
 	syscall(SYS_futex, word, FUTEX_WAKE, 0x7fffffff, NULL, NULL, 0);
 }
 
+/**
+ * struct vnc_bell - how a pump in another process or machine is woken, where no futex reaches it: an eventfd,
+ * or a device's register that raises an interrupt. Both absent: not at all.
+ */
+struct vnc_bell {
+	int fd;         /* -1: none */
+	uint32_t *word; /* NULL: none */
+	uint32_t value; /* for @word */
+};
+
+/** vnc_bell_ring() - after everything that was stored before. */
+static inline void vnc_bell_ring(const struct vnc_bell *bell)
+{
+	uint64_t one = 1;
+
+	if (bell->word)
+		vnc_store32(VNC_DEVICE, bell->word, bell->value);
+	else if (write(bell->fd, &one, sizeof(one)) < 0) {
+		/* EAGAIN: 2^64 - 2 rings are waiting already */
+	}
+}
+
 /** vnc_spin_until_changed() - look for a few microseconds. Return: 1 when *@word left @seen, else 0. */
 static inline int vnc_spin_until_changed(enum vnc_domain domain, const uint32_t *word, uint32_t seen)
 {

@@ -54,6 +54,7 @@ class PrivateWindow:
         self.notes: tuple[str, ...] = ()
         self.doorbell = True
         self.engine = None
+        self.bells = None
 
     def vanished(self) -> str | None:
         return None

@@ -14,11 +14,13 @@ from vnetcard.errors import ConfigError
 from vnetcard.geometry import Geometry, parse_size
 
 if TYPE_CHECKING:
+    from vnetcard.bells import Bells
     from vnetcard.crossing import Carrier
 
 BACKENDS = {
     "check": "vnetcard.window.check",
     "file": "vnetcard.window.file",
+    "ivshmem": "vnetcard.window.ivshmem",
     "mem": "vnetcard.window.mem",
     "pci": "vnetcard.window.pci",
     "shm": "vnetcard.window.shm",
@@ -69,6 +71,10 @@ class Window(Protocol):
     @property
     def engine(self) -> Carrier | None:
         """The DMA engine or mover between this memory and the peer's; None: the peer has this memory too."""
+
+    @property
+    def bells(self) -> Bells | None:
+        """Interrupts by which the two sides wake one another; None: there are none."""
 
     def vanished(self) -> str | None:
         """Why the memory is no longer the peer's too (deleted, device removed), or None."""

@@ -60,6 +60,7 @@ class BackedWindow:
         self.notes = notes
         self.doorbell = not opener.checked
         self.engine = None
+        self.bells = None
 
     def spans(self) -> memoryview:
         """The window's bytes for bulk transfers, without barriers; release it before ``close``."""

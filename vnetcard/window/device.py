@@ -18,6 +18,7 @@ from pathlib import Path
 
 from vnetcard import layout as L
 from vnetcard._core import Memory
+from vnetcard.bells import Bells
 from vnetcard.errors import ConfigError, LayoutMismatch, WindowNotReady, WindowUnavailable
 from vnetcard.geometry import HEADER_BYTES, Geometry, human, speaks_our_format
 from vnetcard.sideblock import SideBlock
@@ -144,6 +145,7 @@ class DeviceWindow:
         self.notes = notes
         self.doorbell = False
         self.engine = None
+        self.bells: Bells | None = None
 
     def vanished(self) -> str | None:
         if why := self._device.lost():

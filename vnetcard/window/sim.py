@@ -29,6 +29,7 @@ class SimWindow:
         self.geometry = window.geometry
         self.notes = window.notes
         self.doorbell = True
+        self.bells = None
         try:
             self.engine = Engine(
                 self._registers,

@@ -65,6 +65,7 @@ class EngineWindow:
         self.engine = Engine(page.registers, side, base=base, geometry=window.geometry, name=f"the engine {page.url}")
         self._ears: Ears | None = None
         self.doorbell = irq is not None
+        self.bells = None
         if irq is not None:
             try:
                 self._ears = Ears(irq, wakes_sleepers(window.memory, page.registers, side), arm=_ARM)

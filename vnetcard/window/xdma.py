@@ -101,6 +101,7 @@ class XdmaWindow:
         self._open = True
         self.url, self.memory, self.geometry, self.notes = place.url, window.memory, window.geometry, window.notes
         self.doorbell = True
+        self.bells = None
         size = window.geometry.window_bytes
         self._mover = Mover(
             window.memory,

@@ -1,0 +1,150 @@
+"""Pumps that wake one another by interrupts: they sleep on an eventfd, and ring the peer's bell if it sleeps."""
+
+from __future__ import annotations
+
+import mmap
+import os
+import select
+import time
+from collections.abc import Iterator
+
+import pytest
+from unit import test_pump_ends
+from unit.test_pump_ends import GEOMETRY, PEER_EPOCH
+
+from vnetcard import layout as L
+from vnetcard._core import Doorbell, Memory
+from vnetcard.bells import Bell
+from vnetcard.ends import PumpEnds
+
+SLEEPS = {line: L.queue_offset(0) + at + L.PROD_LINE.offset("need_wakeup") for line, at in L.QUEUE_LINES.items()}
+PACKETS, SLEEP = 60, 0.1
+"""A pump that nobody wakes looks by itself after 0.1 s."""
+
+
+class Bells:
+    """``vnetcard.bells.Bells`` of a window whose peer is the test; its bells are eventfds or a register."""
+
+    number = 1
+
+    def __init__(self, *, register: bool = False) -> None:
+        self.ears = (os.eventfd(0, os.EFD_NONBLOCK), os.eventfd(0, os.EFD_NONBLOCK))
+        self.rung = (os.eventfd(0, os.EFD_NONBLOCK), os.eventfd(0, os.EFD_NONBLOCK))
+        self.page = Memory(mmap.mmap(-1, 4096))
+        self._register = Doorbell(self.page, 12) if register else None
+
+    def of_peer(self, number: int) -> tuple[Bell, Bell] | None:
+        if number != 2:
+            return None
+        if self._register:
+            return Bell(register=self._register, value=0x10000), Bell(register=self._register, value=0x10001)
+        return Bell(fd=self.rung[0]), Bell(fd=self.rung[1])
+
+    def close(self) -> None:
+        for fd in (*self.ears, *self.rung):
+            os.close(fd)
+
+
+class Host(test_pump_ends.Host):
+    """... in a window whose words nobody can sleep on."""
+
+    def __init__(self, bells: Bells, peer: int = 2) -> None:
+        super().__init__()
+        self.ends.close()
+        self.bells = bells
+        self.ends = PumpEnds(
+            self.memory, GEOMETRY, L.HOST, self.port, attention_fd=self.attention, wait="sleep", futex=False
+        )
+        self.ends.hold()
+        self.reached = self.ends.use_bells(bells, peer)
+        self.memory.store32(PEER_EPOCH, 7)
+        self.ends.reset()
+        self.ends.begin(own_epoch=5, peer_epoch=7, features=L.FEATURES["BELL"], packet_max=1500)
+        self.ends.run()
+
+    def until_asleep(self, line: str) -> None:
+        deadline = time.monotonic() + 10
+        while not self.memory.load32(SLEEPS[line]):
+            assert time.monotonic() < deadline, "the pump does not say that it sleeps"
+            time.sleep(0.0005)
+
+
+@pytest.fixture
+def bells() -> Iterator[Bells]:
+    bells = Bells()
+    yield bells
+    bells.close()
+
+
+@pytest.fixture
+def host(bells: Bells) -> Iterator[Host]:
+    host = Host(bells)
+    yield host
+    host.close()
+
+
+def test_sleeping_pump_is_woken_by_its_ear_and_not_by_its_clock(host: Host) -> None:
+    began = time.monotonic()
+    for _ in range(PACKETS):
+        host.until_asleep("c2h_cons")
+        assert host.to_host.try_push(b"E packet")
+        os.eventfd_write(host.bells.ears[0], 1)
+        assert select.select([host.port.far], [], [], 5)[0]
+        host.port.far.recv(100)
+    assert time.monotonic() - began < PACKETS * SLEEP / 2
+
+
+def test_command_ends_the_sleep_by_ear(host: Host) -> None:
+    host.until_asleep("c2h_cons")
+    began = time.monotonic()
+    for _ in range(20):
+        host.ends.hold()
+        host.ends.run()
+        host.until_asleep("c2h_cons")
+    assert time.monotonic() - began < 20 * SLEEP / 2
+
+
+def test_peer_that_sleeps_is_rung_and_one_that_is_awake_is_not(host: Host) -> None:
+    prod, cons = host.bells.rung
+    host.port.far.send(b"E packet")
+    assert _next(host) == b"E packet"
+    assert not select.select([prod], [], [], 0.05)[0], "rung although it is awake"
+    host.memory.store32(SLEEPS["h2c_cons"], 1)
+    host.port.far.send(b"E packet")
+    assert select.select([prod], [], [], 5)[0]
+    host.memory.store32(SLEEPS["c2h_prod"], 1)
+    assert host.to_host.try_push(b"E packet")
+    os.eventfd_write(host.bells.ears[0], 1)
+    assert select.select([cons], [], [], 5)[0], "a producer that waits for room is not rung"
+
+
+def _next(host: Host) -> bytes:
+    deadline = time.monotonic() + 5
+    while (packet := host.from_host.try_pop()) is None:
+        assert time.monotonic() < deadline
+        time.sleep(0.0005)
+    return packet
+
+
+def test_bell_that_is_a_register_gets_its_value() -> None:
+    bells = Bells(register=True)
+    host = Host(bells)
+    host.memory.store32(SLEEPS["h2c_cons"], 1)
+    host.port.far.send(b"E packet")
+    deadline = time.monotonic() + 5
+    while bells.page.load32(12) != 0x10000:
+        assert time.monotonic() < deadline
+        time.sleep(0.001)
+    host.close()
+    bells.close()
+
+
+def test_peer_whom_nobody_knows_is_looked_for_as_without_bells(bells: Bells) -> None:
+    host = Host(bells, peer=9)
+    assert not host.reached
+    for _ in range(5):
+        assert host.to_host.try_push(b"E packet")
+        assert select.select([host.port.far], [], [], 5)[0]
+        host.port.far.recv(100)
+    assert not host.memory.load32(SLEEPS["c2h_cons"]), "it says that it sleeps, and nobody can wake it"
+    host.close()

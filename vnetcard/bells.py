@@ -1,0 +1,41 @@
+"""Bells: how the two sides wake one another where no futex reaches the peer but an interrupt does.
+
+A side publishes a number in its block; whoever knows it can ring that side's two bells: one says that there is a new
+prod, for the pump that receives, one that there is a new cons, for the pump that sends.  Feature BELL: both sides can.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+from vnetcard._core import Doorbell
+
+PROD: Final = 0
+"""The interrupt vector, or bell, that says: there is a new prod."""
+CONS: Final = 1
+VECTORS: Final = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Bell:
+    """One bell of the peer: an eventfd to write, or a register and the value that raises the interrupt."""
+
+    fd: int = -1
+    register: Doorbell | None = None
+    value: int = 0
+
+
+class Bells(Protocol):
+    """A window's interrupts."""
+
+    @property
+    def number(self) -> int:
+        """What the peer rings to reach this side; never 0."""
+
+    @property
+    def ears(self) -> tuple[int, int]:
+        """Eventfds that hear this side's bells: PROD and CONS."""
+
+    def of_peer(self, number: int) -> tuple[Bell, Bell] | None:
+        """The peer's bells, PROD and CONS; None when nobody has that number."""
