@@ -1,0 +1,148 @@
+"""What the doctor says of a machine and of devices other than PCI cards, shown to it as files (a mock)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from unit.fakemachine import FakeMachine
+
+from vnetcard.doctor import devices, memory, software
+from vnetcard.doctor.verdict import Finding, Verdict, a_link_could_run
+
+
+@pytest.fixture
+def board(tmp_path: Path) -> FakeMachine:
+    return FakeMachine(tmp_path)
+
+
+def find(findings: list[Finding], subject: str) -> Finding:
+    (found,) = [one for one in findings if one.subject == subject]
+    return found
+
+
+# --- other devices -----------------------------------------------------------------------------------
+
+
+def test_uio_with_a_map_of_a_window_is_fine(board: FakeMachine) -> None:
+    board.write("sys/class/uio/uio0/name", "vnetcard-window\n")
+    board.write("sys/class/uio/uio0/maps/map0/size", "0x00800000\n")
+    node = board.write("dev/uio0", "")
+    (finding,) = devices.look(board.system, "uio")
+    assert (finding.verdict, finding.detail) == (Verdict.OK, "vnetcard-window: map0 8 MiB")
+    board.close(node)
+    assert devices.look(board.system, "uio")[0].verdict is Verdict.FAIL
+    node.unlink()
+    assert "there is no" in devices.look(board.system, "uio")[0].detail
+
+
+def test_uio_map_too_small_is_told(board: FakeMachine) -> None:
+    board.write("sys/class/uio/uio0/maps/map0/size", "0x1000\n")
+    board.write("dev/uio0", "")
+    (finding,) = devices.look(board.system, None)
+    assert (finding.verdict, "no window's size" in finding.detail) == (Verdict.WARN, True)
+
+
+def test_udmabuf_shows_size_address_and_mode(board: FakeMachine) -> None:
+    for name, value in {"size": "8388608", "phys_addr": "0x0000000070000000", "sync_mode": "1"}.items():
+        board.write(f"sys/class/u-dma-buf/udmabuf0/{name}", value)
+    board.write("dev/udmabuf0", "")
+    (finding,) = devices.look(board.system, "udmabuf")
+    assert (finding.verdict, finding.detail) == (Verdict.OK, "8 MiB at 0x70000000, sync_mode 1")
+
+
+def test_xdma_needs_a_channel_each_way_and_leave_to_open_it(board: FakeMachine) -> None:
+    node = board.write("dev/xdma0_h2c_0", "")
+    (finding,) = devices.look(board.system, "xdma")
+    assert (finding.verdict, "no c2h channel" in finding.detail) == (Verdict.FAIL, True)
+    board.write("dev/xdma0_c2h_0", "")
+    assert devices.look(board.system, "xdma")[0].verdict is Verdict.OK
+    board.close(node)
+    assert "no permission for xdma0_h2c_0" in devices.look(board.system, "xdma")[0].detail
+
+
+def test_vfio_without_an_iommu_fails(board: FakeMachine) -> None:
+    board.write("dev/vfio/vfio", "")
+    assert find(devices.look(board.system, "vfio"), "IOMMU").verdict is Verdict.FAIL
+    board.card()
+    group = board.write("dev/vfio/14", "")
+    assert {one.verdict for one in devices.look(board.system, "vfio")} == {Verdict.OK}
+    board.close(group)
+    assert find(devices.look(board.system, "vfio"), "14").verdict is Verdict.FAIL
+
+
+def test_reserved_memory_is_shown_and_wants_no_map(board: FakeMachine) -> None:
+    board.write("dev/mem", "")
+    node = "proc/device-tree/reserved-memory/vnetcard@70000000"
+    board.write(f"{node}/reg", (0x7000_0000).to_bytes(8, "big") + (8 << 20).to_bytes(8, "big"))
+    assert find(devices.look(board.system, "mem"), "vnetcard@70000000").verdict is Verdict.WARN
+    board.write(f"{node}/no-map", "")
+    finding = find(devices.look(board.system, "mem"), "vnetcard@70000000")
+    assert finding.detail == "reserved in the device tree: 8 MiB at 0x70000000"
+
+
+def test_kernel_that_is_locked_down_fails(board: FakeMachine) -> None:
+    board.write("dev/mem", "")
+    board.write("sys/kernel/security/lockdown", "none [integrity] confidentiality\n")
+    assert find(devices.look(board.system, "mem"), "lockdown").verdict is Verdict.FAIL
+
+
+@pytest.mark.parametrize("kind", ["uio", "vfio", "udmabuf", "xdma", "mem"])
+def test_kind_that_was_asked_for_and_is_not_there_fails_with_what_to_load(board: FakeMachine, kind: str) -> None:
+    assert devices.look(board.system, None) == []
+    (finding,) = devices.look(board.system, kind)
+    assert finding.verdict is Verdict.FAIL and finding.fix
+
+
+# --- the machine -------------------------------------------------------------------------------------
+
+
+def test_machine_without_a_tun_or_leave_to_open_it_fails(board: FakeMachine) -> None:
+    tun = board.root / "dev/net/tun"
+    assert a_link_could_run(software.look(board.system))
+    board.close(tun)
+    assert find(software.look(board.system), "TUN").fix.startswith("`chmod 666")
+    tun.unlink()
+    assert find(software.look(board.system), "TUN").fix == "`modprobe tun`"
+
+
+def test_user_without_capabilities_is_told_what_root_has_to_do(board: FakeMachine) -> None:
+    board.write("proc/self/status", "CapEff:\t0000000000000000\n")
+    board.write("sys/class/net/tun0/tun_flags", "0x5001\n")
+    board.write("sys/class/net/tun0/owner", "1000\n")
+    found = software.look(board.but(uid=1000))
+    assert find(found, "user").verdict is Verdict.WARN
+    assert "ip tuntap add" in find(found, "user").fix
+    assert find(found, "tun0").detail == "a TUN that was made for this user"
+
+
+@pytest.mark.parametrize(
+    ("release", "verdict", "words"),
+    [
+        ("4.19.0", Verdict.WARN, "never tried"),
+        ("5.10.0-9", Verdict.OK, "USO6 came with 6.2"),
+        ("6.12.1+rpi", Verdict.OK, "and USO"),
+        ("odd", Verdict.WARN, "never tried"),
+    ],
+)
+def test_kernel_is_judged_by_its_version(board: FakeMachine, release: str, verdict: Verdict, words: str) -> None:
+    finding = find(software.look(board.but(release=release)), "kernel")
+    assert (finding.verdict, words in finding.detail) == (verdict, True)
+
+
+def test_library_that_is_missing_fails_for_what_needs_it(board: FakeMachine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(software, "find_spec", lambda name: None)
+    found = software.look(board.system)
+    assert [(one.area, one.subject) for one in found if one.verdict is Verdict.FAIL] == [
+        ("system", "pyroute2"),
+        ("shm", "posix_ipc"),
+    ]
+
+
+def test_single_cpu_is_told(board: FakeMachine) -> None:
+    assert find(software.look(board.but(cpus=1)), "CPUs").verdict is Verdict.WARN
+
+
+def test_missing_shared_memory_folder_fails(board: FakeMachine) -> None:
+    (board.root / "dev/shm").rmdir()
+    assert memory.look(board.system)[0].verdict is Verdict.FAIL
