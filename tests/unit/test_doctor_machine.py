@@ -9,6 +9,8 @@ from unit.fakemachine import FakeMachine
 
 from vnetcard.doctor import devices, memory, software
 from vnetcard.doctor.verdict import Finding, Verdict, a_link_could_run
+from vnetcard.doctor_cmd import look
+from vnetcard.window import WindowUrl
 
 
 @pytest.fixture
@@ -146,3 +148,28 @@ def test_single_cpu_is_told(board: FakeMachine) -> None:
 def test_missing_shared_memory_folder_fails(board: FakeMachine) -> None:
     (board.root / "dev/shm").rmdir()
     assert memory.look(board.system)[0].verdict is Verdict.FAIL
+
+
+# --- garbage -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("garbage", [b"", b"\xff\xfe\0", b"0x", b"-1 -1 -1\n", b"9" * 5000, b"CapEff:\nTOTAL"])
+def test_no_file_of_the_system_can_end_the_doctor(board: FakeMachine, garbage: bytes) -> None:
+    """Each file in turn says something that no kernel says."""
+    board.card()
+    for name, value in {"size": "8388608", "phys_addr": "0x70000000", "sync_mode": "1"}.items():
+        board.write(f"sys/class/u-dma-buf/udmabuf0/{name}", value)
+    board.write("sys/class/uio/uio0/maps/map0/size", "0x800000")
+    board.write("sys/class/net/tun0/tun_flags", "0x5001\n")
+    board.write("sys/class/net/tun0/owner", "0\n")
+    board.write("sys/kernel/security/lockdown", "[none]")
+    board.write("proc/device-tree/reserved-memory/vnetcard/reg", bytes(16))
+    for device in ("uio0", "udmabuf0", "mem", "xdma0_h2c_0", "shm/window"):
+        board.write(f"dev/{device}", "")
+    for path in sorted(path for path in board.root.rglob("*") if path.is_file()):
+        kept = path.read_bytes()
+        path.write_bytes(garbage)
+        for url in ("pci:auto", "mem:vnetcard", None):
+            found = look(board.system, WindowUrl.parse(url) if url else None, everything=True)
+            assert all(one.detail for one in found)
+        path.write_bytes(kept)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from importlib.util import find_spec
 
@@ -52,8 +53,8 @@ def _libraries() -> Iterator[Finding]:
 
 def capabilities(system: System) -> frozenset[str]:
     """Which of CAPABILITIES this process has."""
-    lines = (text(system.proc / "self/status") or "").splitlines()
-    mask = next((int(line.split()[1], 16) for line in lines if line.startswith("CapEff:")), 0)
+    found = re.search(r"^CapEff:\s*([0-9a-f]{1,16})$", text(system.proc / "self/status") or "", re.MULTILINE)
+    mask = int(found[1], 16) if found else 0
     return frozenset(name for name, bit in CAPABILITIES.items() if mask >> bit & 1)
 
 
