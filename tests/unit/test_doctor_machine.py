@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 from pathlib import Path
 
 import pytest
+from softsim import soft_simulation
 from unit.fakemachine import FakeMachine
 
+from vnetcard import layout as L
 from vnetcard.doctor import devices, memory, software
+from vnetcard.doctor.system import System
 from vnetcard.doctor.verdict import Finding, Verdict, a_link_could_run
 from vnetcard.doctor_cmd import look
-from vnetcard.window import WindowUrl
+from vnetcard.simbus import bus_name
+from vnetcard.window import WindowUrl, open_window
 
 
 @pytest.fixture
@@ -148,6 +154,35 @@ def test_single_cpu_is_told(board: FakeMachine) -> None:
 def test_missing_shared_memory_folder_fails(board: FakeMachine) -> None:
     (board.root / "dev/shm").rmdir()
     assert memory.look(board.system)[0].verdict is Verdict.FAIL
+
+
+# --- memory in this machine --------------------------------------------------------------------------
+
+
+def test_windows_are_shown_with_who_uses_them() -> None:
+    name = f"vnc-doctor-seen-{os.getpid()}"
+    with contextlib.closing(open_window(f"shm:{name}+64K", side=L.CARD)):
+        finding = find(memory.look(System.here()), name)
+    assert (finding.area, finding.verdict) == ("shm", Verdict.OK)
+    assert finding.detail == "64 KiB window, 1 queue pair, rings of 16 KiB; in use by card"
+
+
+def test_damaged_window_is_told_and_other_files_are_nobodys_business(board: FakeMachine) -> None:
+    damaged = L.MAGIC.to_bytes(8, "little") + b"\xff" * 65528
+    board.write("dev/shm/lab0", damaged)
+    board.write("dev/shm/sem.something", "other")
+    found = [one for one in memory.look(board.system) if one.subject != "room"]
+    assert [(one.subject, one.verdict) for one in found] == [("lab0", Verdict.WARN)]
+    assert f"rm {board.root}/dev/shm/lab0" in found[0].fix
+
+
+def test_simulation_that_runs_is_shown_and_one_that_was_killed_too(board: FakeMachine) -> None:
+    with soft_simulation() as simulation:
+        finding = find(memory.look(System.here()), simulation.name)
+        assert (finding.verdict, finding.detail) == (Verdict.OK, f"running: --window sim:{simulation.name}")
+        board.write("dev/shm/vnetcard-sim-dead", Path("/dev/shm", bus_name(simulation.name)).read_bytes())
+    finding = find(memory.look(board.system), "dead")
+    assert (finding.verdict, "was killed" in finding.detail) == (Verdict.WARN, True)
 
 
 # --- garbage -----------------------------------------------------------------------------------------
