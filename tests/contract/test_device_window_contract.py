@@ -16,10 +16,12 @@ import pytest
 from fakeboard import MEMORY, PORTS, PREFETCHABLE, FakeBoard
 
 from vnetcard import layout as L
+from vnetcard._core import Memory
 from vnetcard.errors import ConfigError, LayoutMismatch, WindowNotReady, WindowUnavailable
 from vnetcard.geometry import Geometry
 from vnetcard.testing import WINDOW_CHECKS, OpenWindow
 from vnetcard.window import Window, open_window, read_window
+from vnetcard.window.device import format_window
 
 SIZE = 64 << 10
 ADDRESS = 0x3000_0000
@@ -105,6 +107,55 @@ def test_window_stays_when_all_have_gone_and_is_used_again(place: Place) -> None
     with contextlib.closing(place.open(L.HOST)) as host:
         assert host.geometry == first
         assert not host.notes
+
+
+class Watched:
+    """A memory after each of whose stores somebody looks at it."""
+
+    def __init__(self, memory: Memory, look: Callable[[], None]) -> None:
+        self._memory, self._look = memory, look
+
+    def store64(self, offset: int, value: int) -> None:
+        self._memory.store64(offset, value)
+        self._look()
+
+    def write(self, offset: int, data: bytes) -> None:
+        for at in range(0, len(data), 8):
+            self._memory.write(offset + at, data[at : at + 8])
+            self._look()
+
+
+def test_half_laid_out_window_is_none(place: Place) -> None:
+    """At every moment whoever looks sees the new window, whole, or none."""
+    with contextlib.closing(place.open(L.HOST)) as host:
+        old = host.geometry
+        new = Geometry.plan(SIZE, queue_bytes=4096, instance=old.instance ^ 1, removable=False)
+        seen: list[Geometry | None] = []
+
+        def look() -> None:
+            try:
+                seen.append(Geometry.decode(place.content, SIZE))
+            except LayoutMismatch:
+                seen.append(None)
+
+        format_window(Watched(host.memory, look), new)  # type: ignore[arg-type]
+    assert seen[-1] == new
+    assert set(seen[:-1]) == {None}
+
+
+def test_host_killed_while_it_laid_out_is_no_obstacle(place: Place) -> None:
+    place.open(L.HOST).close()
+    place.fill(bytes(8))  # all is there but the magic
+    with contextlib.closing(place.open(L.HOST)):
+        place.open(L.CARD).close()
+
+
+def test_memory_that_only_begins_with_zeros_is_foreign(place: Place) -> None:
+    content = bytes(64) + os.urandom(SIZE - 64)
+    place.fill(content)
+    with pytest.raises(LayoutMismatch, match=r"\?format"):
+        place.open(L.HOST)
+    assert place.content == content
 
 
 def test_nobody_is_woken_by_device_memory(place: Place) -> None:

@@ -14,10 +14,11 @@ from fakeboard import FakeBoard
 from ledger import assert_books_balance
 from needs import need
 from programs import FPGA, LIMIT, VNETCARD, as_nobody, home_of_nobody, run, started
+from restarts import OUTAGE
 from traffic import V4
 
 from vnetcard import layout as L
-from vnetcard.lab import Lab
+from vnetcard.lab import Lab, run_in
 from vnetcard.pingsuite import Target, run_suite
 
 pytestmark = pytest.mark.root
@@ -75,6 +76,22 @@ def test_killed_agents_find_their_window_again(any_lab: Lab) -> None:
         lab.start(side)
     lab.wait_up()
     ping_both_ways(lab)
+
+
+def test_agents_killed_under_load_keep_their_books(any_lab: Lab) -> None:
+    lab = any_lab
+    lab.start(L.HOST)
+    lab.start(L.CARD)
+    lab.wait_up()
+    flood = run_in(lab.namespaces[L.HOST], ["ping", "-q", "-i", "0.002", "-s", "1400", "-w", "60", V4[L.CARD]])
+    with started(flood):
+        for side in (L.CARD, L.HOST, L.CARD):
+            lab.wait_up()
+            lab.stop(side, 9)
+            lab.start(side)
+        lab.wait_up()
+    views = assert_books_balance(lab, allow=OUTAGE)
+    assert all(side["tx"]["tx_sent"] > 50 for side in views[0]["sides"]), "there was no load"
 
 
 def test_card_waits_for_the_host_and_says_so(board: FakeBoard, netns_pair: tuple[str, str]) -> None:

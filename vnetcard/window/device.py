@@ -227,7 +227,7 @@ def _lay_out(device: Device, memory: Memory, request: Request, notes: list[str])
     plan = Geometry.plan(
         device.size, queue_bytes=request.queue_bytes, instance=secrets.randbelow((1 << 32) - 1) + 1, removable=False
     )
-    if header[:8] != bytes(8):
+    if any(header) and not _half_made(header):
         try:
             found = Geometry.decode(header, device.size)
             wrong = found.differs(request.size, request.queue_bytes)
@@ -245,7 +245,7 @@ def _lay_out(device: Device, memory: Memory, request: Request, notes: list[str])
                 f"{device.url}: {wrong}, and the card's agent is using it: stop that one, or ask for the same"
             )
         notes.append(f"{device.url}: {wrong}; the card's agent does not run, so it is laid out anew")
-    _format(memory, plan)
+    format_window(memory, plan)
     return plan
 
 
@@ -264,8 +264,13 @@ def _lay_out_own(device: Device, memory: Memory, request: Request, notes: list[s
         wrong = str(error)
     if header[:8] != bytes(8):
         notes.append(f"{device.url}: {wrong}; laid out anew")
-    _format(memory, plan)
+    format_window(memory, plan)
     return plan
+
+
+def _half_made(header: bytes) -> bool:
+    """Is it what a host that was killed while it laid a window out leaves: all but the magic?"""
+    return header[:8] == bytes(8) and speaks_our_format(L.MAGIC.to_bytes(8, "little") + header[8:16])
 
 
 def _card_lives(memory: Memory) -> bool:
@@ -280,8 +285,8 @@ def _card_lives(memory: Memory) -> bool:
     return False
 
 
-def _format(memory: Memory, geometry: Geometry) -> None:
-    """Magic away first and back last: whoever looks meanwhile sees no window."""
+def format_window(memory: Memory, geometry: Geometry) -> None:
+    """Lay out: the magic away first and back last, so that whoever looks meanwhile sees no window."""
     memory.store64(0, 0)
     memory.write(0, bytes(L.rings_offset(len(geometry.rings))))
     memory.write(0, geometry.encode(magic=False))
