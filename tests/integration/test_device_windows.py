@@ -6,6 +6,7 @@ The BAR is a file (``fakeboard``, a mock); real ones are in tests/e2e.
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -78,6 +79,20 @@ def test_killed_agents_find_their_window_again(any_lab: Lab) -> None:
     ping_both_ways(lab)
 
 
+def sent(lab: Lab) -> int:
+    """Packets that both sides have sent so far."""
+    return sum(side["tx"]["tx_sent"] for side in lab.status(L.HOST)["sides"])
+
+
+def wait_for_load(lab: Lab) -> None:
+    """Until the link is up and a hundred packets more have been sent."""
+    lab.wait_up()
+    before, deadline = sent(lab), time.monotonic() + LIMIT
+    while sent(lab) < before + 100:
+        assert time.monotonic() < deadline, "nothing moves"
+        time.sleep(0.01)
+
+
 def test_agents_killed_under_load_keep_their_books(any_lab: Lab) -> None:
     lab = any_lab
     lab.start(L.HOST)
@@ -86,12 +101,11 @@ def test_agents_killed_under_load_keep_their_books(any_lab: Lab) -> None:
     flood = run_in(lab.namespaces[L.HOST], ["ping", "-q", "-i", "0.002", "-s", "1400", "-w", "60", V4[L.CARD]])
     with started(flood):
         for side in (L.CARD, L.HOST, L.CARD):
-            lab.wait_up()
+            wait_for_load(lab)
             lab.stop(side, 9)
             lab.start(side)
-        lab.wait_up()
-    views = assert_books_balance(lab, allow=OUTAGE)
-    assert all(side["tx"]["tx_sent"] > 50 for side in views[0]["sides"]), "there was no load"
+        wait_for_load(lab)
+    assert_books_balance(lab, allow=OUTAGE)
 
 
 def test_card_waits_for_the_host_and_says_so(board: FakeBoard, netns_pair: tuple[str, str]) -> None:
