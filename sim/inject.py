@@ -9,12 +9,12 @@ from typing import Final
 from vnetcard import layout as L
 from vnetcard.errors import ConfigError
 
-ANSWERS: Final = {"slverr": 2, "decerr": 3, "hang": 4}
-"""Name to code in cpp/faults.h; ``hang`` never answers."""
-_FORM: Final = re.compile(r"(host|card)-(read|write)-(slverr|decerr|hang)@(?:1/)?([0-9]{1,18})")
+ANSWERS: Final = {"slverr": 2, "decerr": 3, "hang": 4, "late": 5}
+"""Name to code in cpp/faults.h; ``hang`` never answers, ``late`` after all that the agents would wait for."""
+_FORM: Final = re.compile(r"(host|card)-(read|write)-(slverr|decerr|hang|late)@(?:1/)?([0-9]{1,18})")
 HELP: Final = (
-    "SIDE-ACCESS-ANSWER@WHEN: SIDE host or card, ACCESS read or write, ANSWER slverr, decerr or hang (none at all); "
-    "WHEN a burst's number, or 1/N for each with that probability"
+    "SIDE-ACCESS-ANSWER@WHEN: SIDE host or card, ACCESS read or write, ANSWER slverr, decerr, hang (none at all) or "
+    "late (good, after 0.1 s of simulated time); WHEN a burst's number, or 1/N for each with that probability"
 )
 
 

@@ -7,8 +7,8 @@
 
 namespace vnc {
 
-/** enum Answer - how a burst ends. OKAY, SLVERR and DECERR are AXI's codes; HANG is no answer at all. */
-enum Answer : uint8_t { OKAY = 0, SLVERR = 2, DECERR = 3, HANG = 4 };
+/** enum Answer - how a burst ends. OKAY, SLVERR and DECERR are AXI's codes; HANG is no answer at all, LATE a late OKAY. */
+enum Answer : uint8_t { OKAY = 0, SLVERR = 2, DECERR = 3, HANG = 4, LATE = 5 };
 
 /** class Faults - the rules for the reads, or the writes, of one side. */
 class Faults {

@@ -156,6 +156,9 @@ class AxiMemory {
 	/* More than the engine has outstanding: it is never held back for this. */
 	static constexpr unsigned Depth = 64;
 
+	/* 0.1 s of simulated time: later than the agents' time-out. */
+	static constexpr uint64_t LateCycles = 25000000;
+
 	Answer judge(uint64_t address, unsigned beats, Faults &faults)
 	{
 		Answer answer = faults.next();
@@ -164,9 +167,18 @@ class AxiMemory {
 			stats_.outside++;
 			answer = DECERR;
 		}
-		if (answer != OKAY)
+		if (answer != OKAY && answer != LATE)
 			stats_.errors++;
 		return answer;
+	}
+
+	/* Cycles by which an answer is late; it is OKAY then. */
+	static uint64_t late(Answer &answer)
+	{
+		if (answer != LATE)
+			return 0;
+		answer = OKAY;
+		return LateCycles;
 	}
 
 	void take_read(uint64_t now)
@@ -174,8 +186,11 @@ class AxiMemory {
 		unsigned beats = pins_.arlen + 1u;
 		uint64_t address = pins_.araddr & -uint64_t(BeatBytes);
 
+		Answer answer = judge(address, beats, read_faults_);
+		uint64_t delay = late(answer);
+
 		stats_.read_bursts++;
-		reads_.push({address, now + 1 + timing_.latency, beats, pins_.arid, judge(address, beats, read_faults_)});
+		reads_.push({address, now + 1 + timing_.latency + delay, beats, pins_.arid, answer});
 	}
 
 	void drive_read(uint64_t now)
@@ -215,8 +230,11 @@ class AxiMemory {
 		unsigned beats = pins_.awlen + 1u;
 		uint64_t address = pins_.awaddr & -uint64_t(BeatBytes);
 
+		Answer answer = judge(address, beats, write_faults_);
+		uint64_t delay = late(answer);
+
 		stats_.write_bursts++;
-		writes_.push({address, 0, beats, pins_.awid, judge(address, beats, write_faults_)});
+		writes_.push({address, delay, beats, pins_.awid, answer});
 		__atomic_thread_fence(__ATOMIC_RELEASE); /* barrier S1 */
 	}
 
@@ -235,7 +253,7 @@ class AxiMemory {
 		if (pins_.wlast != (burst.beats == 0))
 			vl_fatal(__FILE__, __LINE__, "", "vnetcard-sim: WLAST is not on the last beat");
 		if (pins_.wlast) {
-			burst.ready = now + 1 + timing_.latency;
+			burst.ready += now + 1 + timing_.latency;
 			acks_.push(burst);
 			writes_.pop();
 		}

@@ -7,7 +7,7 @@ import json
 import subprocess
 import time
 from collections.abc import Iterator, Sequence, Set
-from typing import Any
+from typing import IO, Any
 
 from simulation import need_simulator, new_name
 from traffic import V4, V6
@@ -22,10 +22,13 @@ View = dict[str, Any]
 
 
 @contextlib.contextmanager
-def joined(*options: str, agents: Sequence[str] = ()) -> Iterator[tuple[SimProcess, Lab]]:
-    """A simulation and two agents with their links up; ``options`` of the simulator, ``agents`` of both agents."""
+def joined(*options: str, agents: Sequence[str] = (), log: IO[str] | None = None) -> Iterator[tuple[SimProcess, Lab]]:
+    """A simulation and two agents with their links up; ``options`` of the simulator, ``agents`` of both agents.
+
+    ``log`` gets what the agents say on stderr.
+    """
     need_simulator()
-    with SimProcess(new_name(), *options) as simulator, Lab("sim", window=simulator.url) as lab:
+    with SimProcess(new_name(), *options) as simulator, Lab("sim", window=simulator.url, log=log) as lab:
         start_agents(lab, *agents)
         yield simulator, lab
 
@@ -76,6 +79,12 @@ def _unbalanced(views: Sequence[View]) -> Iterator[str]:
         (here, there) = (view["rings"][side] for view in views)
         if (here["prod"], here["cons"]) != (there["prod"], there["cons"]) or here["prod"] != here["cons"]:
             yield f"{direction}: the two sides' copies of the indices differ, {here} and {there}"
+        moved, seen = (views[side]["engine"]["tx"]["bytes"], views[1 - side]["engine"]["rx"]["bytes"])
+        if moved != seen:
+            yield f"{direction}: the engine has moved {moved} bytes on one page and {seen} on the other"
+        # An index begins anew with each generation, the engine's counter does not.
+        if all(own(view)["link"]["link_up"] == 1 for view in views) and moved % (1 << 32) != here["prod"]:
+            yield f"{direction}: the engine has moved {moved} bytes, the producer's index says {here['prod']}"
 
 
 def _losses(view: View) -> dict[str, int]:
