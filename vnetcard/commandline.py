@@ -18,5 +18,9 @@ class Parser(argparse.ArgumentParser):
 
 def complain(program: str, message: object) -> None:
     """``program: error: message`` on stderr, in one line whatever names are quoted in it."""
-    text = "".join(char if char.isprintable() else repr(char)[1:-1] for char in str(message))
-    print(f"{program}: error: {text}", file=sys.stderr)
+    print(f"{program}: error: {printable(str(message))}", file=sys.stderr)
+
+
+def printable(text: str) -> str:
+    """``text`` in one line, and nothing in it that a terminal would obey."""
+    return "".join(char if char.isprintable() else repr(char)[1:-1] for char in text)

@@ -11,6 +11,7 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 from vnetcard import layout as L
+from vnetcard.commandline import printable
 from vnetcard.doctor import cards, devices, memory, software, stages
 from vnetcard.doctor.pci import Wanted
 from vnetcard.doctor.system import System
@@ -105,9 +106,9 @@ def text(findings: list[Finding], rows: list[Stage]) -> str:
     """Tables for people; what needs a hand stands at the end once more."""
     lines = []
     for one in findings:
-        lines.append(f"{MARKS[one.verdict]}  {one.area:<8}{one.subject:<24} {one.detail}")
+        lines.append(f"{MARKS[one.verdict]}  {one.area:<8}{printable(one.subject):<24} {printable(one.detail)}")
         if one.fix and one.verdict is not Verdict.OK:
-            lines.append(f"      {'':<8}{'':<24} fix: {one.fix}")
+            lines.append(f"      {'':<8}{'':<24} fix: {printable(one.fix)}")
     if rows:
         lines += ["", f"{'stage alone':<18}{'latency us':>11}{'Gbit/s 1.5K':>13}{'Gbit/s 64K':>12}  what was done"]
         lines += [
@@ -115,10 +116,10 @@ def text(findings: list[Finding], rows: list[Stage]) -> str:
             f"{_figure(row.large_gbit):>12}  {row.note}"
             for row in rows
         ]
-    failed = [one for one in findings if one.verdict is Verdict.FAIL]
+    failed = [printable(one.subject) for one in findings if one.verdict is Verdict.FAIL]
     lines.append("")
     if failed:
-        lines.append(f"{len(failed)} to fix before a link can run: {', '.join(one.subject for one in failed)}")
+        lines.append(f"{len(failed)} to fix before a link can run: {', '.join(failed)}")
     else:
         lines.append("a link could run")
     return "\n".join(lines)

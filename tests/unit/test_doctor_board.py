@@ -173,6 +173,12 @@ def test_function_that_is_named_is_judged_as_a_card_with_and_without_its_domain(
         assert not a_link_could_run(cards.look(board.system, Wanted.of(WindowUrl.parse(f"pci:{named}/2?force"))))
 
 
+def test_function_that_is_named_and_not_there_fails_whatever_else_is_there(board: FakeMachine) -> None:
+    board.card()
+    found = cards.look(board.system, Wanted.of(WindowUrl.parse("pci:07:00.0/2")))
+    assert find(found, "07:00.0").verdict is Verdict.FAIL
+
+
 def test_no_card_is_nothing_to_fix_unless_a_card_was_asked_for(board: FakeMachine) -> None:
     assert a_link_could_run(cards.look(board.system, Wanted()))
     assert a_link_could_run(cards.look(board.system, Wanted("shm")))

@@ -175,6 +175,13 @@ def test_table_shows_marks_fixes_and_what_is_to_be_done() -> None:
     assert "fix: unbind it" in good and good.endswith("a link could run")
 
 
+def test_name_of_a_file_cannot_forge_a_line_or_command_the_terminal() -> None:
+    name = "lab\x1b[2J\nok    system  all"
+    shown = doctor_cmd.text([Finding("shm", name, Verdict.FAIL, f"damaged {name}", f"`rm {name}`")], [])
+    assert "\x1b" not in shown
+    assert len(shown.splitlines()) == 4
+
+
 def test_json_has_findings_stages_and_the_conclusion() -> None:
     view = json.loads(json.dumps(doctor_cmd.view([Finding("shm", "room", Verdict.FAIL, "full")], MACHINE[:1])))
     assert view["link_could_run"] is False

@@ -21,19 +21,23 @@ COMMAND_MEMORY, COMMAND_MASTER = 0x2, 0x4
 def look(system: System, wanted: Wanted, *, everything: bool = False) -> list[Finding]:
     """What stands for and against each card, for the window that is ``wanted``; ``everything``: all functions."""
     found = functions(system)
-    cards = [one for one in found if one.is_named(wanted.function)]
-    if not cards:
-        cards = [one for one in found if one.name]
+    named = wanted.function not in ("", "auto")
+    cards = [one for one in found if (one.is_named(wanted.function) if named else one.name)]
     findings = [finding for card in cards for finding in judge(system, card, wanted)]
     others = [one for one in found if one not in cards]
     if everything:
         findings += [_say(one, "", Verdict.OK, str(one)) for one in others]
     elif others:
-        words = f"{len(others)} functions with memory BARs, none of them a known card; --all lists them"
+        words = f"{len(others)} functions with memory BARs; --all lists them"
         findings.append(Finding("pci", "others", Verdict.OK, words))
     if not cards:
-        findings.insert(0, _none_found(wanted.kind))
+        findings.insert(0, _not_there(wanted.function) if named else _none_found(wanted.kind))
     return findings
+
+
+def _not_there(name: str) -> Finding:
+    fix = "look at `vnetcard doctor --all` and `lspci -nn`; programmed after the boot: `echo 1 > /sys/bus/pci/rescan`"
+    return Finding("pci", name, Verdict.FAIL, "there is no such function with a memory BAR", fix)
 
 
 def _none_found(kind: str | None) -> Finding:
