@@ -200,7 +200,7 @@ class Server:
             if until in ready:
                 return
             for fd in ready:
-                if fd in sockets:
+                if sockets.get(fd) in self._peers:  # telling the others of one may have shown that another left too
                     self._part(sockets[fd])  # a client says nothing: it can only be its end
             if self._listener.fileno() in ready:
                 with contextlib.suppress(OSError):

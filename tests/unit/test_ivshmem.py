@@ -101,6 +101,14 @@ def test_number_that_is_free_again_reaches_its_new_owner(path: Path) -> None:
             assert select.select([three.ears[0]], [], [], 5)[0]
 
 
+def test_clients_that_leave_in_the_same_moment_do_not_end_the_server(path: Path) -> None:
+    for _ in range(20):
+        leaving = [Client(path) for _ in range(5)]
+        for client in leaving:
+            client.close()
+    Client(path).close()
+
+
 def test_end_of_the_server_is_said_so(tmp_path: Path) -> None:
     with serving(tmp_path / "s"):
         client = Client(tmp_path / "s")
