@@ -141,11 +141,11 @@ class Pump:
         """HOLD, DROP_LINK_DOWN, DROP_PEER_DEAD (tx only) or RUN; returns once it is taken up."""
     def reset(self) -> None:
         """In HOLD: set the index that this end writes to 0."""
-    def bells(self, *, ear_fd: int, fd: int = -1, register: Doorbell | None = None, value: int = 0) -> None:
+    def bells(self, *, ear_fd: int, fd: int = -1, at: int = -1, value: int = 0) -> None:
         """In HOLD: how the sides wake one another where BELL is agreed.
 
-        This pump sleeps on the eventfd ``ear_fd``; the peer's is woken by the eventfd ``fd``, or by ``value`` in
-        ``register``.  Descriptors stay the caller's, and open.
+        This pump sleeps on the eventfd ``ear_fd``; the peer's is woken by the eventfd ``fd``, or by ``value`` written
+        into ``fd`` at offset ``at``.  Descriptors stay the caller's, and open.
         """
     def begin(self, *, own_epoch: int, peer_epoch: int, features: int, packet_max: int) -> None:
         """In HOLD: what the next RUN works with; opens a generation in the ledger."""

@@ -9,8 +9,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final, Protocol
 
-from vnetcard._core import Doorbell
-
 PROD: Final = 0
 """The interrupt vector, or bell, that says: there is a new prod."""
 CONS: Final = 1
@@ -19,10 +17,10 @@ VECTORS: Final = 2
 
 @dataclass(frozen=True, slots=True)
 class Bell:
-    """One bell of the peer: an eventfd to write, or a register and the value that raises the interrupt."""
+    """One bell of the peer: an eventfd, or a file of registers, where one is, and the value that interrupts."""
 
     fd: int = -1
-    register: Doorbell | None = None
+    at: int = -1
     value: int = 0
 
 

@@ -111,8 +111,8 @@ class PumpEnds:
         """Held: let the sides wake one another by ``bells``, where BELL is agreed; False: nobody has that number."""
         peer = bells.of_peer(number)
         prod, cons = peer or (Bell(), Bell())
-        self.tx.bells(ear_fd=bells.ears[CONS], fd=prod.fd, register=prod.register, value=prod.value)
-        self.rx.bells(ear_fd=bells.ears[PROD], fd=cons.fd, register=cons.register, value=cons.value)
+        self.tx.bells(ear_fd=bells.ears[CONS], fd=prod.fd, at=prod.at, value=prod.value)
+        self.rx.bells(ear_fd=bells.ears[PROD], fd=cons.fd, at=cons.at, value=cons.value)
         return peer is not None
 
     def hold(self) -> None:

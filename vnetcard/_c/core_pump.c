@@ -8,7 +8,6 @@ typedef struct {
 	PyObject_HEAD
 	MemoryObject *memory;
 	DoorbellObject *doorbell; /* NULL: none */
-	DoorbellObject *register_; /* that wakes the peer; NULL: none */
 	struct vnc_pump *pump;
 } PumpObject;
 
@@ -104,7 +103,6 @@ static void pump_release(PumpObject *self)
 		self->pump = NULL;
 	}
 	Py_CLEAR(self->doorbell);
-	Py_CLEAR(self->register_);
 	if (self->memory) {
 		self->memory->users--;
 		Py_CLEAR(self->memory);
@@ -170,25 +168,17 @@ static PyObject *pump_reset(PumpObject *self, PyObject *unused)
 
 static PyObject *pump_bells(PumpObject *self, PyObject *args, PyObject *kwargs)
 {
-	static char *names[] = {"ear_fd", "fd", "register", "value", NULL};
+	static char *names[] = {"ear_fd", "fd", "at", "value", NULL};
+	struct vnc_bell bell = {.fd = -1, .at = -1};
 	struct vnc_pump *p = held(self);
-	PyObject *word = Py_None;
-	unsigned int value = 0;
-	int ear = -1, fd = -1;
+	long long at = -1;
+	int ear = -1;
 
-	if (!p || !PyArg_ParseTupleAndKeywords(args, kwargs, "|$iiOI:bells", names, &ear, &fd, &word, &value))
+	if (!p || !PyArg_ParseTupleAndKeywords(args, kwargs, "|$iiLI:bells", names, &ear, &bell.fd, &at, &bell.value))
 		return NULL;
-	if (word != Py_None && !PyObject_TypeCheck(word, &Doorbell_Type)) {
-		PyErr_SetString(PyExc_TypeError, "register is a _core.Doorbell or None");
-		return NULL;
-	}
-	Py_CLEAR(self->register_);
-	if (word != Py_None)
-		self->register_ = (DoorbellObject *)Py_NewRef(word);
+	bell.at = at;
 	p->ear_fd = ear;
-	p->bell.fd = fd;
-	p->bell.word = self->register_ ? self->register_->bell.word : NULL;
-	p->bell.value = value;
+	p->bell = bell;
 	Py_RETURN_NONE;
 }
 
@@ -209,7 +199,7 @@ static PyObject *pump_begin(PumpObject *self, PyObject *args, PyObject *kwargs)
 	p->link.epoch = peer;
 	p->link.features = features;
 	p->link.unwoken = !(features & VNC_F_WAKE) && !p->doorbell.word; /* with an engine it is the engine that wakes */
-	p->link.belled = (features & VNC_F_BELL) && p->ear_fd >= 0 && (p->bell.word || p->bell.fd >= 0);
+	p->link.belled = (features & VNC_F_BELL) && p->ear_fd >= 0 && p->bell.fd >= 0;
 	p->link.packet_max = packet_max;
 	if (p->tx)
 		p->producer.frame_max = frame_max;

@@ -40,24 +40,25 @@ static inline void vnc_futex_wake(const uint32_t *word)
 
 /**
  * struct vnc_bell - how a pump in another process or machine is woken, where no futex reaches it: an eventfd,
- * or a device's register that raises an interrupt. Both absent: not at all.
+ * or a file of a device's registers, of which one raises an interrupt.
  */
 struct vnc_bell {
 	int fd;         /* -1: none */
-	uint32_t *word; /* NULL: none */
-	uint32_t value; /* for @word */
+	int64_t at;     /* of the register in @fd; -1: it is an eventfd */
+	uint32_t value; /* for the register */
 };
 
-/** vnc_bell_ring() - after everything that was stored before. */
+/** vnc_bell_ring() - after everything that was stored before; a system call is barrier enough for either domain. */
 static inline void vnc_bell_ring(const struct vnc_bell *bell)
 {
 	uint64_t one = 1;
+	ssize_t done;
 
-	if (bell->word)
-		vnc_store32(VNC_DEVICE, bell->word, bell->value);
-	else if (write(bell->fd, &one, sizeof(one)) < 0) {
-		/* EAGAIN: 2^64 - 2 rings are waiting already */
-	}
+	if (bell->at < 0)
+		done = write(bell->fd, &one, sizeof(one));
+	else
+		done = pwrite(bell->fd, &bell->value, sizeof(bell->value), bell->at);
+	(void)done; /* EAGAIN: 2^64 - 2 rings are waiting already; else the device is gone, which the agent sees */
 }
 
 /** vnc_spin_until_changed() - look for a few microseconds. Return: 1 when *@word left @seen, else 0. */

@@ -27,6 +27,7 @@ BACKENDS = {
     "sim": "vnetcard.window.sim",
     "udmabuf": "vnetcard.window.udmabuf",
     "uio": "vnetcard.window.uio",
+    "vfio": "vnetcard.window.vfio",
     "xdma": "vnetcard.window.xdma",
 }
 """Kind to module; a module offers ``open_window(request) -> Window`` and ``read_window(place) -> bytes``."""

@@ -49,7 +49,8 @@ class Device:
     """A stretch of device memory, found but not opened yet; sizes and offsets in bytes.
 
     ``what`` names it for people.  ``file`` is mapped from ``offset`` on; the sides' locks are the bytes of ``lock``
-    from ``lock_at`` on.  ``lost`` says in words why the device is no longer there; ``release`` undoes what finding
+    from ``lock_at`` on (None: the device is one process's as it is).  ``fd``: mapped in place of ``file``, which is a
+    name for people then.  ``lost`` says in words why the device is no longer there; ``release`` undoes what finding
     it took.  ``format_any``: the host may lay a window out whatever the memory holds.  ``hint``: why it may be that
     it cannot be mapped.  ``coherent``: it is mapped cached, as its DMA keeps to the caches.  ``own``: a DMA engine is
     between it and the peer's, so this side lays it out as it likes.
@@ -59,7 +60,8 @@ class Device:
     what: str
     file: Path
     size: int
-    lock: Path
+    lock: Path | None
+    fd: int | None = None
     offset: int = 0
     lock_at: int = 0
     format_any: bool = False
@@ -89,6 +91,8 @@ class Mapping:
     def lock(self, side: int) -> None:
         """Take ``side`` until ``close``; WindowUnavailable names the process that has it."""
         device = self._device
+        if device.lock is None:
+            return
         self._lock_fd = _open(device.lock, device)
         try:
             free = locks.try_lock(self._lock_fd, device.lock_at + side)
@@ -121,7 +125,7 @@ def _open(path: Path, device: Device) -> int:
 
 
 def _map(device: Device) -> mmap.mmap:
-    fd = _open(device.file, device)
+    fd = _open(device.file, device) if device.fd is None else os.dup(device.fd)
     try:
         return mmap.mmap(fd, device.size, offset=device.offset)
     except (OSError, ValueError) as error:

@@ -99,7 +99,7 @@ def device_at(place: str) -> Device:
     where, slash, bar_text = bare.partition("/")
     if slash and bar_text not in {str(n) for n in BARS}:
         raise ConfigError(f"window {url}: there is no BAR {bar_text!r}; 0 to 5 are possible")
-    function, usual = _find(where.lower(), url)
+    function, usual = find(where.lower(), url)
     bars = function.bars()
     bar = int(bar_text) if slash else usual if usual is not None else _largest(function, bars, url)
     if bar not in bars:
@@ -123,7 +123,7 @@ def device_at(place: str) -> Device:
     )
 
 
-def _find(where: str, url: str) -> tuple[Function, int | None]:
+def find(where: str, url: str) -> tuple[Function, int | None]:
     """The function, and the BAR that its kind is known for."""
     if where == "auto":
         found = [function for function in functions() if function.ids() in CARDS]

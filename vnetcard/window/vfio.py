@@ -1,0 +1,151 @@
+"""``vfio:BDF[/BAR]``: a memory BAR of a PCI function that the kernel's vfio-pci has, with its interrupts.
+
+The way for an agent that is not root: /dev/vfio/GROUP belongs to whoever a udev rule says.  A function with the
+registers of QEMU's ivshmem-doorbell in BAR 0 has bells: the sides wake one another.  ``format`` as for ``pci:``.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+from pathlib import Path
+from typing import Final
+
+from vnetcard import vfio
+from vnetcard.bells import CONS, PROD, VECTORS, Bell
+from vnetcard.errors import ConfigError, WindowUnavailable
+from vnetcard.geometry import human
+from vnetcard.window import Request
+from vnetcard.window.device import Device, DeviceWindow, open_device, read_device, split_options, system
+from vnetcard.window.pci import BARS, Function, find
+
+OPTIONS: Final = ("format",)
+DRIVER: Final = "vfio-pci"
+IVSHMEM: Final = (0x1AF4, 0x1110)
+IV_POSITION, DOORBELL = 8, 12
+"""Registers of ivshmem-doorbell in BAR 0: the own identity, and ``identity << 16 | vector`` to interrupt a peer."""
+_REMEDY: Final = {
+    errno.EBUSY: "another process has it: stop that one",
+    errno.EACCES: "run as root, or let a udev rule give you the group",
+    errno.EPERM: "no IOMMU protects the group: only root may have it, and only if vfio allows unsafe interrupts",
+    errno.ENOENT: "load the module vfio-pci, and bind the function to it",
+}
+
+
+class IvshmemBells:
+    """The interrupts of a function that is QEMU's ivshmem-doorbell: ``vnetcard.bells.Bells``.
+
+    Its BAR 0 is smaller than a page, which often cannot be mapped, so its registers are read and written by calls.
+    """
+
+    def __init__(self, function: vfio.Function) -> None:
+        """Raises OSError."""
+        self._fd, self._registers = function.fd, function.region(0).offset
+        self._identity = int.from_bytes(os.pread(self._fd, 4, self._registers + IV_POSITION), "little")
+        self._ears = [os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK) for _ in range(VECTORS)]
+        function.listen(self._ears)
+
+    @property
+    def number(self) -> int:
+        return self._identity + 1
+
+    @property
+    def ears(self) -> tuple[int, int]:
+        return self._ears[PROD], self._ears[CONS]
+
+    def of_peer(self, number: int) -> tuple[Bell, Bell] | None:
+        identity = number - 1
+        if not 0 <= identity < 1 << 16 or identity == self._identity:
+            return None
+        at = self._registers + DOORBELL
+        return Bell(self._fd, at, identity << 16 | PROD), Bell(self._fd, at, identity << 16 | CONS)
+
+    def close(self) -> None:
+        """Give the eventfds back."""
+        for ear in self._ears:
+            os.close(ear)
+
+
+def open_window(request: Request) -> DeviceWindow:
+    """Lay out or attach to the window in a BAR; see ``vnetcard.window.open_window``."""
+    device, bells = _device(request.place)
+    window = open_device(device, request)
+    window.bells = bells
+    return window
+
+
+def read_window(place: str, limit: int | None) -> bytes:
+    """A copy of the BAR's first bytes; not while an agent has the function."""
+    return read_device(_device(place)[0], limit)
+
+
+def _device(place: str) -> tuple[Device, IvshmemBells | None]:
+    """The BAR that ``place`` names, and its function's bells, if it has any."""
+    url = f"vfio:{place}"
+    bare, options = split_options(place, OPTIONS, url)
+    where, slash, bar_text = bare.partition("/")
+    if slash and bar_text not in {str(n) for n in BARS}:
+        raise ConfigError(f"window {url}: there is no BAR {bar_text!r}; 0 to 5 are possible")
+    function, usual = find(where.lower(), url)
+    sizes = function.bars()
+    bar = int(bar_text) if slash else usual if usual is not None else max(sizes, key=lambda n: sizes[n], default=0)
+    if (driver := function.driver()) != DRIVER:
+        raise WindowUnavailable(
+            f"{url}: {function.name} belongs to {f'the kernel driver {driver}' if driver else 'no driver'}, not to "
+            f"{DRIVER}: echo {DRIVER} > {function.path}/driver_override, unbind it from its driver if it has one, "
+            f"and echo {function.name} > /sys/bus/pci/drivers_probe"
+        )
+    with contextlib.ExitStack() as opened:
+        opened_function = _open(function, url)
+        opened.callback(opened_function.close)
+        region = opened_function.region(bar)
+        if not region.size or not region.can_map:
+            there = ", ".join(f"BAR {n} ({human(size)})" for n, size in sizes.items()) or "none"
+            raise WindowUnavailable(f"{url}: BAR {bar} of {function.name} cannot be mapped; it has {there}")
+        bells = _bells(function, opened_function, url)
+        if bells is not None:
+            opened.callback(bells.close)
+        device = Device(
+            url=url,
+            what=f"BAR {bar} of PCI function {function.name}",
+            file=Path(f"/dev/vfio ({function.name})"),
+            fd=opened_function.fd,
+            size=region.size,
+            lock=None,  # the group is one process's already
+            offset=region.offset,
+            format_any="format" in options,
+            lost=function.lost,
+            release=opened.pop_all().close,
+        )
+    return device, bells
+
+
+def _open(function: Function, url: str) -> vfio.Function:
+    link = function.path / "iommu_group"
+    if not link.exists():
+        raise WindowUnavailable(
+            f"{url}: {function.name} is in no IOMMU group: switch the IOMMU on (firmware, and iommu=... or "
+            "intel_iommu=on on the kernel's command line), or use pci:"
+        )
+    group = system("/dev/vfio") / link.resolve().name
+    try:
+        return vfio.Function(group, system("/dev/vfio/vfio"), function.name)
+    except vfio.NotViable:
+        raise WindowUnavailable(
+            f"{url}: another function of {group} has a kernel driver: bind all of the group to {DRIVER}, or to none "
+            f"(ls {link}/devices)"
+        ) from None
+    except OSError as error:
+        remedy = _REMEDY.get(error.errno or 0, "look at dmesg")
+        raise WindowUnavailable(f"{url}: cannot open {group} ({error.strerror or error}): {remedy}") from error
+
+
+def _bells(function: Function, opened: vfio.Function, url: str) -> IvshmemBells | None:
+    """Of an ivshmem-doorbell with enough vectors."""
+    if function.ids() != IVSHMEM or opened.vectors() < VECTORS:
+        return None
+    try:
+        return IvshmemBells(opened)
+    except OSError as error:
+        raise WindowUnavailable(f"{url}: cannot use the interrupts of {function.name} ({error.strerror})") from error
