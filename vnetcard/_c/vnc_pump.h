@@ -91,6 +91,12 @@ static inline void vnc_count(struct vnc_pump *p, unsigned int which)
 	vnc_put64(vnc_pump_domain(p), &p->stats[which], value);
 }
 
+/** vnc_pump_spins() - is a change of the peer's index so likely that looking again at once is worth it? */
+static inline bool vnc_pump_spins(const struct vnc_pump *p)
+{
+	return p->wait != VNC_WAIT_SLEEP && p->pause_ns < VNC_PAUSE_BUSY_NS;
+}
+
 /** vnc_pump_wakeable() - can the peer wake this pump, and this pump the peer? */
 static inline bool vnc_pump_wakeable(const struct vnc_pump *p)
 {

@@ -57,7 +57,7 @@ static void wait_for_record(struct vnc_pump *p, uint32_t command)
 	enum vnc_ring_result got;
 
 	vnc_count(p, VNC_RXSTAT_RING_EMPTY);
-	if (p->wait != VNC_WAIT_SLEEP && vnc_spin_until_changed(r->domain, &r->peer->prod, r->prod))
+	if (vnc_pump_spins(p) && vnc_spin_until_changed(r->domain, &r->peer->prod, r->prod))
 		return;
 	if (!vnc_pump_wakeable(p) && p->wait != VNC_WAIT_POLL) {
 		vnc_pump_sleep_on_word(p, &r->peer->prod, r->prod);

@@ -96,7 +96,7 @@ static void wait_for_room(struct vnc_pump *p, uint32_t len, uint32_t command)
 	uint32_t seen = r->cons;
 
 	vnc_count(p, VNC_TXSTAT_RING_FULL);
-	if (p->wait != VNC_WAIT_SLEEP && vnc_spin_until_changed(r->domain, &r->peer->cons, seen))
+	if (vnc_pump_spins(p) && vnc_spin_until_changed(r->domain, &r->peer->cons, seen))
 		return;
 	if (!vnc_pump_wakeable(p) && p->wait != VNC_WAIT_POLL) {
 		vnc_pump_sleep_on_word(p, &r->peer->cons, seen);

@@ -4,7 +4,7 @@
  *
  * SPIN_SLEEP ("adaptive") looks for a few microseconds and then sleeps, SPIN ("poll") never sleeps,
  * SLEEP ("sleep") sleeps at once.  Sleeping is a futex on the word itself where the peer can wake it
- * (shared RAM, and a peer under the same kernel), and otherwise a pause that grows from 20 us to 1 ms.
+ * (shared RAM, and a peer under the same kernel), and otherwise a pause that grows from 20 us to 4 ms.
  */
 #ifndef VNC_WAIT_H
 #define VNC_WAIT_H
@@ -79,13 +79,24 @@ static inline int vnc_spin_until_changed(enum vnc_domain domain, const uint32_t 
 	return 0;
 }
 
-/** vnc_pause() - one step of timed waiting; *@ns is the length of the next. */
+#define VNC_PAUSE_FIRST_NS 20000L
+#define VNC_PAUSE_BUSY_NS 500000L
+#define VNC_PAUSE_IDLE_NS 4000000L
+
+/**
+ * vnc_pause() - one step of timed waiting; *@ns is the length of the next.
+ *
+ * It doubles up to half a millisecond, which keeps a conversation quick, and then grows by a 512th, so that it takes
+ * about two seconds of silence until it is long enough to cost no CPU to speak of.
+ */
 static inline void vnc_pause(long *ns)
 {
-	struct timespec length = {.tv_nsec = *ns < 20000 ? 20000 : *ns};
+	struct timespec length = {.tv_nsec = *ns < VNC_PAUSE_FIRST_NS ? VNC_PAUSE_FIRST_NS : *ns};
 
 	nanosleep(&length, NULL);
-	*ns = length.tv_nsec < 500000 ? length.tv_nsec * 2 : 1000000;
+	*ns = length.tv_nsec < VNC_PAUSE_BUSY_NS ? length.tv_nsec * 2 : length.tv_nsec + length.tv_nsec / 512;
+	if (*ns > VNC_PAUSE_IDLE_NS)
+		*ns = VNC_PAUSE_IDLE_NS;
 }
 
 #endif
