@@ -16,8 +16,8 @@ from programs import PROGRAMS, Outcome, Traces, run
 pytestmark = pytest.mark.root
 
 AGENT = {
-    "unknown kind of window": ("--window shmem:x", "window 'shmem:x'", "file:, shm:"),
-    "window without a kind": ("--window vnetcard0", "window 'vnetcard0'", "file:, shm:"),
+    "unknown kind of window": ("--window shmem:x", "window 'shmem:x'", "file:,", "shm:,"),
+    "window without a kind": ("--window vnetcard0", "window 'vnetcard0'", "file:,", "shm:,"),
     "window without a place": ("--window shm:", "names no place", "write shm:NAME"),
     "window of a size only": ("--window shm:+64K", "names no place", "write shm:NAME"),
     "window too small": ("--window {shm}+8K", "window size 8 KiB", "choose 16 KiB to 1 GiB"),
@@ -101,9 +101,9 @@ COMMAND = {
     "ping 0 times": ("ping 127.0.0.1 --count 0", "count 0", "1"),
     "ping a word of times": ("ping 127.0.0.1 --count many", "--count", "'many'", "try vnetcard ping --help"),
     "ping into a missing folder": ("ping 127.0.0.1 --junit {tmp}/no/x.xml", "--junit", "{tmp}/no"),
-    "ping of an unknown window": ("ping --window nvme:x", "window 'nvme:x'", "file:, shm:"),
+    "ping of an unknown window": ("ping --window nvme:x", "window 'nvme:x'", "file:,", "shm:,"),
     "status without an agent": ("status --window {shm}", "no agent for {shm}", "start vnetcard-x86"),
-    "status of no window": ("status --window x", "window 'x'", "file:, shm:"),
+    "status of no window": ("status --window x", "window 'x'", "file:,", "shm:,"),
     "info of nothing": ("info", "URL", "try vnetcard info --help"),
     "info of a missing window": ("info {shm}", "{shm}", "No such file"),
     "info of a folder": ("info file:{tmp}", "{tmp}", "Is a directory"),
