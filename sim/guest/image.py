@@ -80,7 +80,7 @@ class Image:
 def image(tell: Tell) -> Image:
     """The image of the sources as they are, made if it is not there; ConfigError says what is missing for that."""
     system, wheel = sysroot(tell), card_wheel(tell)
-    recipe = Path(__file__).read_bytes() + Path(__file__).with_name("inside.py").read_bytes()
+    recipe = b"".join(Path(__file__).with_name(f"{name}.py").read_bytes() for name in ("image", "initramfs", "inside"))
     version = importlib.metadata.version("pyroute2")
 
     def make_base(folder: Path) -> None:

@@ -15,7 +15,7 @@ from vnetcard import layout as L
 from vnetcard.lab import ADDRESSES
 from vnetcard.pingsuite import Target, run_suite
 from vnetcard.sim.guest.image import Image
-from vnetcard.sim.guest.lab import CardLab
+from vnetcard.sim.guest.lab import AGENT, CardLab
 
 pytestmark = [pytest.mark.e2e, pytest.mark.arm64, pytest.mark.root, pytest.mark.slow]
 
@@ -125,3 +125,28 @@ def test_killed_agent_of_the_card_comes_back(survivor: CardLab) -> None:
     survivor.wait_up()
     assert_pings_cross(survivor, count=3, sizes=[56])
     assert_books_balance(survivor.lab, allow=OUTAGE)
+
+
+def test_card_that_is_there_first_waits_for_the_host(survivor: CardLab) -> None:
+    assert survivor.agent is not None
+    guest = survivor.running_guest()
+    guest.signal(survivor.agent, signal.SIGTERM)
+    assert guest.wait(survivor.agent).status == 0
+    assert survivor.lab.stop(L.HOST) == 0
+    with survivor.memory.open("r+b") as file:
+        file.write(bytes(L.rings_offset(1)))  # as memory is after power-on
+    survivor.agent = guest.start(*AGENT)
+    waiting = "waiting for the host's agent to lay the window out"
+    agent = survivor.agent
+    until(lambda: guest.run("true").status == 0 and waiting in agent.err, "the card waits")
+    survivor.lab.start(L.HOST, "--persist")
+    guest.wait_said(survivor.agent, " ready: ")
+    survivor.wait_up()
+    assert_pings_cross(survivor, count=3, sizes=[56])
+    assert_books_balance(survivor.lab, allow=OUTAGE)
+
+
+def test_card_shows_its_link(lab: CardLab) -> None:
+    status = lab.running_guest().run("vnetcard", "status", "--window", "pci:auto")
+    assert (status.status, status.stderr) == (0, "")
+    assert "UP (run: both sides have answered)" in status.stdout
