@@ -85,7 +85,13 @@ class Interface:
     """
 
     def __init__(self, name: str, *, netns: str | None = None) -> None:
-        from pyroute2 import IPRoute  # 150 ms: not for commands that need no network
+        try:
+            from pyroute2 import IPRoute  # 150 ms: not for commands that need no network
+        except ImportError as error:
+            raise PortUnavailable(
+                f"interface {name}: pyroute2 cannot be loaded ({error}): install it; "
+                "it needs Python's modules ssl and sqlite3, which a small system may have left out"
+            ) from error
 
         self.name = name
         with ns.inside(netns):
