@@ -38,6 +38,9 @@ MODULES = (
 LOADED = ("tun", "virtio_ring", "virtio", "virtio_mmio", "virtio_console")
 """At the start; the others wait in /lib/modules for who wants them."""
 
+APPLETS = "basename cat dmesg env hostname insmod ip ls mkdir mount ps readlink sh sleep true"
+"""Of busybox; commands that the guest has beside Python, ping and our own."""
+
 PORT = "/dev/vport0p1"
 
 INIT = f"""\
@@ -105,7 +108,7 @@ def _base(system: Sysroot) -> Initramfs:
     for folder in ("dev", "proc", "sys", "run", "tmp"):
         disk.folder(folder)
     disk.copy("bin/busybox", root / "bin/busybox")
-    for applet in ("sh", "mount", "mkdir", "insmod", "ip", "hostname", "cat", "ls", "dmesg", "ps", "sleep"):
+    for applet in APPLETS.split():
         disk.link(f"bin/{applet}", "busybox")
     disk.copy("bin/ping", root / "bin/ping")
     disk.copy(f"usr/bin/python{python}", root / f"usr/bin/python{python}")

@@ -15,7 +15,7 @@ from vnetcard import pingreport
 from vnetcard.lab import ADDRESSES, Lab, LabError, uninterrupted
 from vnetcard.pingsuite import DEFAULT_SIZES, PingResult, Target
 from vnetcard.sim.guest.image import Image
-from vnetcard.sim.guest.qemu import Command, Guest
+from vnetcard.sim.guest.qemu import Command, Guest, plain_bar
 
 AGENT = ("vnetcard-fpga", "--window", "pci:auto")
 CARD_LIMIT = 120.0
@@ -25,10 +25,8 @@ CARD_LIMIT = 120.0
 class CardLab:
     """The host's side, and up to one guest.  The BAR is a file that stays when a guest or an agent ends."""
 
-    def __init__(
-        self, image: Image, tag: str = "demo", *, size: int = L.WINDOW_DEFAULT, log: IO[str] | None = None
-    ) -> None:
-        """Make the file, of ``size`` bytes, and the host's namespace; ConfigError when that is not permitted."""
+    def __init__(self, image: Image, tag: str = "demo", *, log: IO[str] | None = None) -> None:
+        """Make the file and the host's namespace; ConfigError when that is not permitted."""
         self._image = image
         self._made = contextlib.ExitStack()
         self.memory = Path(f"/dev/shm/vnetcard-{tag}-{os.getpid()}-bar")
@@ -40,7 +38,7 @@ class CardLab:
                 fd = os.open(self.memory, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
                 self._made.callback(self.memory.unlink)
                 with open(fd, "wb") as file:  # noqa: PTH123 - a descriptor
-                    os.posix_fallocate(file.fileno(), 0, size)
+                    os.posix_fallocate(file.fileno(), 0, L.WINDOW_DEFAULT)
                 self.lab = Lab(tag, window=f"file:{self.memory}", log=log, sides=[L.HOST])
                 self._made.callback(self.lab.close)
         except BaseException:
@@ -55,7 +53,7 @@ class CardLab:
 
     def boot(self, *, options: Sequence[str] = ()) -> Guest:
         """Start a guest; ``options`` are more of QEMU's."""
-        self.guest = Guest(self._image, self.memory, options=options)
+        self.guest = Guest(self._image, [*plain_bar(self.memory), *options])
         return self.guest
 
     def start_card(self, *options: str) -> None:

@@ -82,13 +82,29 @@ def find_qemu() -> str:
     return program
 
 
+def plain_bar(memory: Path) -> tuple[str, ...]:
+    """QEMU's options for an ivshmem device whose BAR 2 is the file ``memory``."""
+    size = memory.stat().st_size
+    backend = f"memory-backend-file,id=bar,share=on,mem-path={memory},size={size}"
+    return ("-object", backend, "-device", "ivshmem-plain,memdev=bar")
+
+
+def doorbell_bar(server: Path, vectors: int) -> tuple[str, ...]:
+    """QEMU's options for an ivshmem device with interrupts, whose memory is that of the server at the socket."""
+    return ("-chardev", f"socket,id=bell,path={server}", "-device", f"ivshmem-doorbell,chardev=bell,vectors={vectors}")
+
+
+IOMMU = ("-machine", "iommu=smmuv3,gic-version=3")
+"""With these the guest's user space gets interrupts of a device, by VFIO."""
+
+
 class Guest:
     """A running guest; ``close`` ends it.  One thread at a time may use it."""
 
-    def __init__(self, image: Image, memory: Path, *, options: Sequence[str] = ()) -> None:
-        """Boot it with the file ``memory`` as the BAR of its ivshmem device, and return once it takes commands.
+    def __init__(self, image: Image, options: Sequence[str]) -> None:
+        """Boot it and return once it takes commands; ``options`` are QEMU's for its devices, such as ``plain_bar``.
 
-        ``options`` are more of QEMU's.  LabError, with the last lines of its console, when it does not come up.
+        LabError, with the last lines of its console, when it does not come up.
         """
         program = find_qemu()
         self._console = tempfile.TemporaryFile()  # noqa: SIM115 - closed by close
@@ -96,15 +112,12 @@ class Guest:
         self._numbers = itertools.count(1)
         ours, theirs = socket.socketpair()
         self._port = _Port(ours)
-        size = memory.stat().st_size
         with uninterrupted(), theirs:
             self._process = subprocess.Popen(
                 [
                     *(program, *MACHINE, "-display", "none", "-nic", "none", "-no-reboot", "-serial", "stdio"),
                     *("-kernel", str(image.kernel), "-initrd", str(image.initrd)),
                     *("-append", "console=ttyAMA0 quiet panic=-1"),
-                    *("-object", f"memory-backend-file,id=bar,share=on,mem-path={memory},size={size}"),
-                    *("-device", "ivshmem-plain,memdev=bar"),
                     *("-chardev", f"socket,id=port,fd={theirs.fileno()}", "-device", "virtio-serial-device"),
                     *("-device", "virtserialport,chardev=port,name=vnetcard"),
                     *options,

@@ -11,7 +11,7 @@ import pytest
 
 from vnetcard.lab import LabError
 from vnetcard.sim.guest.image import Image
-from vnetcard.sim.guest.qemu import Guest
+from vnetcard.sim.guest.qemu import IOMMU, Guest, plain_bar
 
 pytestmark = [pytest.mark.e2e, pytest.mark.arm64, pytest.mark.slow]
 
@@ -26,6 +26,18 @@ seen = bar[-8:]
 bar[:8] = b"from ARM"
 print(os.uname().machine, len(bar), seen.decode())
 """
+BIND_VFIO = """
+for module in irqbypass vfio vfio_virqfd vfio_iommu_type1 vfio-pci-core vfio-pci; do
+    file=/lib/modules/$module.ko
+    [ ! -e $file ] || insmod $file || exit
+done
+for device in /sys/bus/pci/devices/*; do
+    [ $(cat $device/device) = 0x1110 ] || continue
+    echo vfio-pci >$device/driver_override
+    basename $device >/sys/bus/pci/drivers_probe
+    basename $(readlink $device/driver)
+done
+"""
 
 
 @pytest.fixture
@@ -38,7 +50,7 @@ def memory() -> Iterator[Path]:
 
 
 def test_guest_shares_a_bar_and_runs_commands(image: Image, memory: Path) -> None:
-    with Guest(image, memory) as guest:
+    with Guest(image, plain_bar(memory)) as guest:
         assert "aarch64" in guest.ready
         done = guest.run("python3", "-", text=READ_BAR)
         assert (done.status, done.stdout, done.stderr) == (0, f"aarch64 {BAR} from x86\n", "")
@@ -56,9 +68,18 @@ def test_guest_shares_a_bar_and_runs_commands(image: Image, memory: Path) -> Non
             guest.run("true")
 
 
-def test_guest_that_cannot_boot_says_why(image: Image, memory: Path) -> None:
+@pytest.mark.campaign
+def test_bar_can_be_given_to_vfio(image: Image, memory: Path) -> None:
+    with Guest(image, [*IOMMU, *plain_bar(memory)]) as guest:
+        done = guest.run("sh", "-c", BIND_VFIO)
+        assert (done.status, done.stderr) == (0, "")
+        assert done.stdout == "vfio-pci\n"
+        assert guest.run("sh", "-c", "ls /dev/vfio").stdout.split() == ["0", "vfio"]
+
+
+def test_guest_that_cannot_boot_says_why(image: Image) -> None:
     with pytest.raises(LabError, match=r"(?s)the ARM64 guest ended.*no-such-device"):
-        Guest(image, memory, options=["-device", "no-such-device"])
+        Guest(image, ["-device", "no-such-device"])
     broken = Image(image.kernel, image.kernel)  # what is no RAM disk
     with pytest.raises(LabError, match=r"(?s)the ARM64 guest ended.*Kernel panic"):
-        Guest(broken, memory)
+        Guest(broken, [])
