@@ -7,6 +7,7 @@ import json
 import os
 import weakref
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
@@ -15,18 +16,30 @@ from vnetcard import pingreport
 from vnetcard.lab import ADDRESSES, Lab, LabError, uninterrupted
 from vnetcard.pingsuite import DEFAULT_SIZES, PingResult, Target
 from vnetcard.sim.guest.image import Image
-from vnetcard.sim.guest.qemu import Command, Guest, plain_bar
+from vnetcard.sim.guest.qemu import Command, Guest
 
-AGENT = ("vnetcard-fpga", "--window", "pci:auto")
+AGENT = "vnetcard-fpga"
 CARD_LIMIT = 120.0
 """Seconds within which the guest's agent is up: it takes three, and the guest has no other processor."""
+
+
+@dataclass(frozen=True, slots=True)
+class Joint:
+    """What joins the two: the host's window, the guest's end of it (a file, or options of QEMU), the card's window."""
+
+    host: str
+    memory: Path | None
+    device: tuple[str, ...] = ()
+    card: str = "pci:auto"
 
 
 class CardLab:
     """The host's side, and up to one guest.  The BAR is a file that stays when a guest or an agent ends."""
 
-    def __init__(self, image: Image, tag: str = "demo", *, log: IO[str] | None = None) -> None:
-        """Make the file and the host's namespace; ConfigError when that is not permitted."""
+    def __init__(
+        self, image: Image, tag: str = "demo", *, log: IO[str] | None = None, joint: Joint | None = None
+    ) -> None:
+        """Make the file, unless there is another ``joint``, and the host's namespace; ConfigError: not permitted."""
         self._image = image
         self._made = contextlib.ExitStack()
         self.memory = Path(f"/dev/shm/vnetcard-{tag}-{os.getpid()}-bar")
@@ -35,15 +48,19 @@ class CardLab:
         weakref.finalize(self, self._made.close)  # for an exception between here and the caller's `with`
         try:
             with uninterrupted():
-                fd = os.open(self.memory, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-                self._made.callback(self.memory.unlink)
-                with open(fd, "wb") as file:  # noqa: PTH123 - a descriptor
-                    os.posix_fallocate(file.fileno(), 0, L.WINDOW_DEFAULT)
-                self.lab = Lab(tag, window=f"file:{self.memory}", log=log, sides=[L.HOST])
+                self.joint = joint or self._make_file()
+                self.lab = Lab(tag, window=self.joint.host, log=log, sides=[L.HOST])
                 self._made.callback(self.lab.close)
         except BaseException:
             self._made.close()
             raise
+
+    def _make_file(self) -> Joint:
+        fd = os.open(self.memory, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        self._made.callback(self.memory.unlink)
+        with open(fd, "wb") as file:  # noqa: PTH123 - a descriptor
+            os.posix_fallocate(file.fileno(), 0, L.WINDOW_DEFAULT)
+        return Joint(f"file:{self.memory}", self.memory)
 
     def __enter__(self) -> CardLab:
         return self
@@ -53,12 +70,12 @@ class CardLab:
 
     def boot(self, *, options: Sequence[str] = ()) -> Guest:
         """Start a guest; ``options`` are more of QEMU's."""
-        self.guest = Guest(self._image, [*plain_bar(self.memory), *options])
+        self.guest = Guest(self._image, self.joint.memory, options=[*self.joint.device, *options])
         return self.guest
 
     def start_card(self, *options: str) -> None:
         """Start the card's agent in the guest and return once it is ready."""
-        self.agent = self.running_guest().start(*AGENT, *options)
+        self.agent = self.running_guest().start(AGENT, "--window", self.joint.card, *options)
         self.running_guest().wait_said(self.agent, " ready: ", limit=CARD_LIMIT)
 
     def running_guest(self) -> Guest:

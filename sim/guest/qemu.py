@@ -101,10 +101,10 @@ IOMMU = ("-machine", "iommu=smmuv3,gic-version=3")
 class Guest:
     """A running guest; ``close`` ends it.  One thread at a time may use it."""
 
-    def __init__(self, image: Image, options: Sequence[str]) -> None:
-        """Boot it and return once it takes commands; ``options`` are QEMU's for its devices, such as ``plain_bar``.
+    def __init__(self, image: Image, memory: Path | None, *, options: Sequence[str] = ()) -> None:
+        """Boot it, with the file ``memory`` as the BAR of an ivshmem device, and return once it takes commands.
 
-        LabError, with the last lines of its console, when it does not come up.
+        ``options`` are more of QEMU's, such as ``doorbell_bar``.  LabError, with the last lines of its console, when it does not come up.
         """
         program = find_qemu()
         self._console = tempfile.TemporaryFile()  # noqa: SIM115 - closed by close
@@ -120,6 +120,7 @@ class Guest:
                     *("-append", "console=ttyAMA0 quiet panic=-1"),
                     *("-chardev", f"socket,id=port,fd={theirs.fileno()}", "-device", "virtio-serial-device"),
                     *("-device", "virtserialport,chardev=port,name=vnetcard"),
+                    *(plain_bar(memory) if memory else ()),
                     *options,
                 ],
                 stdin=subprocess.DEVNULL,

@@ -135,7 +135,7 @@ def test_card_that_is_there_first_waits_for_the_host(survivor: CardLab) -> None:
     assert survivor.lab.stop(L.HOST) == 0
     with survivor.memory.open("r+b") as file:
         file.write(bytes(L.rings_offset(1)))  # as memory is after power-on
-    survivor.agent = guest.start(*AGENT)
+    survivor.agent = guest.start(AGENT, "--window", "pci:auto")
     waiting = "waiting for the host's agent to lay the window out"
     agent = survivor.agent
     until(lambda: guest.run("true").status == 0 and waiting in agent.err, "the card waits")

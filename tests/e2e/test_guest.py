@@ -11,7 +11,7 @@ import pytest
 
 from vnetcard.lab import LabError
 from vnetcard.sim.guest.image import Image
-from vnetcard.sim.guest.qemu import IOMMU, Guest, plain_bar
+from vnetcard.sim.guest.qemu import IOMMU, Guest
 
 pytestmark = [pytest.mark.e2e, pytest.mark.arm64, pytest.mark.slow]
 
@@ -50,7 +50,7 @@ def memory() -> Iterator[Path]:
 
 
 def test_guest_shares_a_bar_and_runs_commands(image: Image, memory: Path) -> None:
-    with Guest(image, plain_bar(memory)) as guest:
+    with Guest(image, memory) as guest:
         assert "aarch64" in guest.ready
         done = guest.run("python3", "-", text=READ_BAR)
         assert (done.status, done.stdout, done.stderr) == (0, f"aarch64 {BAR} from x86\n", "")
@@ -70,7 +70,7 @@ def test_guest_shares_a_bar_and_runs_commands(image: Image, memory: Path) -> Non
 
 @pytest.mark.campaign
 def test_bar_can_be_given_to_vfio(image: Image, memory: Path) -> None:
-    with Guest(image, [*IOMMU, *plain_bar(memory)]) as guest:
+    with Guest(image, memory, options=IOMMU) as guest:
         done = guest.run("sh", "-c", BIND_VFIO)
         assert (done.status, done.stderr) == (0, "")
         assert done.stdout == "vfio-pci\n"
@@ -79,7 +79,7 @@ def test_bar_can_be_given_to_vfio(image: Image, memory: Path) -> None:
 
 def test_guest_that_cannot_boot_says_why(image: Image) -> None:
     with pytest.raises(LabError, match=r"(?s)the ARM64 guest ended.*no-such-device"):
-        Guest(image, ["-device", "no-such-device"])
+        Guest(image, None, options=["-device", "no-such-device"])
     broken = Image(image.kernel, image.kernel)  # what is no RAM disk
     with pytest.raises(LabError, match=r"(?s)the ARM64 guest ended.*Kernel panic"):
-        Guest(broken, [])
+        Guest(broken, None)
