@@ -104,7 +104,8 @@ class Guest:
     def __init__(self, image: Image, memory: Path | None, *, options: Sequence[str] = ()) -> None:
         """Boot it, with the file ``memory`` as the BAR of an ivshmem device, and return once it takes commands.
 
-        ``options`` are more of QEMU's, such as ``doorbell_bar``.  LabError, with the last lines of its console, when it does not come up.
+        ``options`` are more of QEMU's, such as ``doorbell_bar``.  LabError, with the last lines of its console, when
+        it does not come up.
         """
         program = find_qemu()
         self._console = tempfile.TemporaryFile()  # noqa: SIM115 - closed by close
