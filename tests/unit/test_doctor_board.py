@@ -59,6 +59,20 @@ def test_driver_that_hands_the_card_to_user_space_is_fine_for_its_kind_of_window
     assert about_card(board, "driver", "pci").verdict is Verdict.FAIL
 
 
+def test_card_behind_vfio_needs_neither_decoding_nor_files_of_sysfs(board: FakeMachine) -> None:
+    folder = board.card(driver="vfio-pci", command=0)
+    for file in ("enable", "resource2", "resource2_wc"):
+        board.close(folder / file)
+    assert a_link_could_run(cards.look(board.system, Wanted("vfio")))
+    assert not a_link_could_run(cards.look(board.system, Wanted("pci")))
+
+
+def test_card_behind_xdma_needs_no_bar_for_a_window(board: FakeMachine) -> None:
+    board.card(driver="xdma", bars={0: (8 << 10, MEMORY)})
+    assert a_link_could_run(cards.look(board.system, Wanted()))
+    assert not a_link_could_run(cards.look(board.system, Wanted("pci")))
+
+
 def test_vfio_without_its_driver_says_how_to_bind_it(board: FakeMachine) -> None:
     board.card()
     assert "modprobe vfio-pci" in about_card(board, "driver", "vfio").fix

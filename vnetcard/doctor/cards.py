@@ -11,7 +11,10 @@ from vnetcard.doctor.verdict import Finding, Verdict
 from vnetcard.geometry import human
 
 GO_BETWEEN = {"vfio-pci": "vfio", "xdma": "xdma", "uio_pci_generic": "uio"}
-"""Drivers that hand a function to user space, and the kind of window that goes through them."""
+"""Drivers that hand a function to user space, and the kind of window that goes through them.
+
+They turn its memory decoding on themselves, and nobody needs sysfs's files; only for vfio: must a BAR hold a window.
+"""
 MASTERING = ("vfio", "xdma", "udmabuf")
 """Kinds of windows for which the card reads and writes memory itself."""
 COMMAND_MEMORY, COMMAND_MASTER = 0x2, 0x4
@@ -60,8 +63,11 @@ def judge(system: System, card: Function, wanted: Wanted) -> Iterator[Finding]:
         return
     yield _say(card, "", Verdict.OK, str(card))
     yield _driver(card, wanted.kind)
-    yield _decoding(system, card, wanted.kind)
-    yield from _window(system, card, wanted.bar)
+    through = GO_BETWEEN.get(card.driver) if wanted.kind != "pci" else None
+    if through is None:
+        yield _decoding(system, card, wanted.kind)
+    if through in (None, "vfio"):
+        yield from _window(system, card, wanted.bar, by_file=through is None)
     yield from _bus(card)
     yield _iommu(system, card, wanted.kind)
 
@@ -101,7 +107,7 @@ def _decoding(system: System, card: Function, kind: str | None) -> Finding:
     return _say(card, "decoding", Verdict.OK, "memory on, bus mastering on")
 
 
-def _window(system: System, card: Function, number: int | None) -> Iterator[Finding]:
+def _window(system: System, card: Function, number: int | None, *, by_file: bool) -> Iterator[Finding]:
     bar = card.window(number)
     if bar is None and number is not None:
         has = ", ".join(map(str, card.bars))
@@ -117,8 +123,9 @@ def _window(system: System, card: Function, number: int | None) -> Iterator[Find
         fix = "the firmware gave it no address: boot with pci=realloc, or enable Above 4G Decoding"
         yield _say(card, "window", Verdict.FAIL, f"{bar} has no bus address", fix)
         return
-    yield _mapping(card, bar)
-    yield _permission(system, card, bar)
+    if by_file:
+        yield _mapping(card, bar)
+        yield _permission(system, card, bar)
 
 
 def _resource(card: Function, bar: Bar) -> str:
