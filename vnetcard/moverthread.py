@@ -17,7 +17,8 @@ from vnetcard._core import Doorbell, Memory
 from vnetcard.ears import Ears
 from vnetcard.ends import Doorbells
 from vnetcard.errors import WindowUnavailable
-from vnetcard.softmover import Figures, Mover
+from vnetcard.moverfigures import Figures
+from vnetcard.softmover import Mover
 
 CALL_LIMIT: Final = 10.0
 """Seconds for one call: the XDMA driver gives a transfer up after as many."""

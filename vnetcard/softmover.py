@@ -26,7 +26,6 @@ from __future__ import annotations
 import struct
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Final
 
 from vnetcard import layout as L
@@ -36,6 +35,7 @@ from vnetcard.errors import LayoutMismatch, WindowUnavailable
 from vnetcard.fifo import locate
 from vnetcard.geometry import Geometry
 from vnetcard.moverbooks import Books
+from vnetcard.moverfigures import Figures, Way, pieces
 from vnetcard.transfers import CardMemory, DeviceGone, TransferFailed
 
 BURST: Final = 256 << 10
@@ -47,34 +47,6 @@ HEAD_BYTES: Final = 8
 MASK: Final = 0xFFFF_FFFF
 _HEAD: Final = struct.Struct("<II")
 _NO_HEAD: Final = bytes(HEAD_BYTES)
-
-
-@dataclass(slots=True)
-class Way:
-    """One direction; indices as bytes, free-running: ``moved`` stands at the other side, ``freed`` came back."""
-
-    direction: str
-    moved: int = 0
-    freed: int = 0
-    bytes: int = 0
-    bursts: int = 0
-    publications: int = 0
-
-    def restart(self) -> None:
-        """From index 0."""
-        self.moved = self.freed = 0
-
-
-@dataclass(slots=True)
-class Figures:
-    """What went through: ``tx`` leaves this side; ``looks`` at the card's lines, ``retries`` of busy channels."""
-
-    tx: Way
-    rx: Way
-    state: str = "off"
-    looks: int = 0
-    retries: int = 0
-    halts: int = 0
 
 
 class _Halt(Exception):
@@ -291,7 +263,7 @@ class Mover:
             if prod % L.LINE or length > size - ((tx.moved - tx.freed) & MASK):
                 raise _Halt(f"BAD_PROD, prod {prod:#x} is impossible")
             length = min(length, BURST)
-            for at, piece in _pieces(tx.moved, length, size):
+            for at, piece in pieces(tx.moved, length, size):
                 here = self._tx_end.ring.offset + at
                 self._card.write(here, self._spans[here : here + piece])
                 tx.bursts += 1
@@ -343,7 +315,7 @@ class Mover:
 
     def _pull(self, length: int) -> None:
         """Records into their places in our ring, where nobody looks before prod covers them."""
-        for at, piece in _pieces(self.figures.rx.moved, length, self._rx_end.ring.size):
+        for at, piece in pieces(self.figures.rx.moved, length, self._rx_end.ring.size):
             here = self._rx_end.ring.offset + at
             self._card.read_into(here, self._spans[here : here + piece])
             self.figures.rx.bursts += 1
@@ -351,13 +323,6 @@ class Mover:
     def _publish(self, offset: int, index: int) -> None:
         self._memory.store32(offset, index)
         self._woken(offset)
-
-
-def _pieces(start: int, length: int, size: int) -> list[tuple[int, int]]:
-    """``length`` bytes from index ``start`` of a ring of ``size``: one or two (offset, bytes)."""
-    at = start % size
-    first = min(length, size - at)
-    return [(offset, piece) for offset, piece in ((at, first), (0, length - first)) if piece]
 
 
 def _word(line: bytes, at: int) -> int:

@@ -1,0 +1,147 @@
+"""The mover in its thread: rung, listened to, slow, hanging, and gone at the end."""
+
+from __future__ import annotations
+
+import mmap
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from unit.linkworld import GEOMETRY, WINDOW
+from unit.moverworld import BASE, Transfers, laid_out
+
+from vnetcard import layout as L
+from vnetcard import moverthread
+from vnetcard._core import Memory
+from vnetcard.errors import WindowUnavailable
+from vnetcard.moverthread import MoverThread
+from vnetcard.sideblock import SideBlock
+from vnetcard.softmover import Mover
+from vnetcard.transfers import CardMemory
+
+LIMIT = 10.0
+PROD = L.queue_offset(0) + L.QUEUE_LINES["h2c_prod"]
+
+
+class Bench:
+    """A host's mover that runs, and a card that answered it; the test is both agents."""
+
+    def __init__(self, *, events: Path | None = None) -> None:
+        mapped, self.card_map = mmap.mmap(-1, WINDOW), laid_out()
+        self.memory, self.card = Memory(mapped), Memory(self.card_map)
+        self.transfers = Transfers(self.card_map)
+        memory = CardMemory(self.transfers.to_card, self.transfers.from_card, base=BASE, size=WINDOW)
+        mover = Mover(self.memory, memoryview(mapped), GEOMETRY, memory, woken=self.memory.wake32)
+        self.mover = MoverThread(mover, "a mover under test", events=events)
+
+    def come_up(self) -> None:
+        """Both sides have answered each other."""
+        host, card = SideBlock(self.memory, L.HOST), SideBlock(self.card, L.CARD)
+        for block, own, peer in ((host, 5, 7), (card, 7, 5)):
+            block.store("epoch", own)
+            block.store("answered", peer)
+        self.mover.attach()
+        self.mover.announce()
+        until(lambda: self.mover.not_ready() is None)
+
+    def publish(self, prod: int) -> None:
+        self.memory.store32(PROD, prod)
+
+    def crossed(self, prod: int) -> bool:
+        return self.card.load32(PROD) == prod
+
+
+def until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + LIMIT
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.0005)
+
+
+@pytest.fixture
+def bench() -> Iterator[Bench]:
+    bench = Bench()
+    yield bench
+    bench.transfers.before = lambda: None
+    assert bench.mover.close()
+
+
+def test_what_is_rung_crosses(bench: Bench) -> None:
+    bench.come_up()
+    ring, _ = bench.mover.doorbells()
+    for prod in range(64, 64 * 50, 64):
+        bench.publish(prod)
+        ring(prod)
+        until(lambda prod=prod: bench.crossed(prod))  # type: ignore[misc]
+    assert bench.mover.statistics().state == "run" and bench.mover.fault() is None
+    del ring
+
+
+def test_idle_mover_still_looks_and_wakes_who_sleeps(bench: Bench) -> None:
+    bench.come_up()
+    at = L.queue_offset(0) + L.QUEUE_LINES["c2h_prod"]
+    time.sleep(0.05)
+    sleeper = threading.Thread(target=bench.memory.wait32, args=(at, 0, LIMIT))
+    sleeper.start()
+    time.sleep(0.05)
+    bench.card.store32(at, 64)
+    sleeper.join(LIMIT / 2)
+    assert not sleeper.is_alive() and bench.memory.load32(at) == 64
+
+
+def test_mover_with_an_interrupt_waits_for_it(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "events")
+    bench = Bench(events=tmp_path / "events")
+    bench.come_up()
+    interrupt = os.open(tmp_path / "events", os.O_WRONLY)
+    at = L.queue_offset(0) + L.QUEUE_LINES["c2h_prod"]
+    for prod in range(64, 64 * 20, 64):
+        bench.card.store32(at, prod)
+        os.write(interrupt, b"\1\0\0\0")
+        until(lambda prod=prod: bench.memory.load32(at) == prod)  # type: ignore[misc]
+    time.sleep(0.5)
+    looks = bench.mover.statistics().looks
+    time.sleep(0.5)
+    assert bench.mover.statistics().looks - looks <= 10, "it looks as often as without an interrupt"
+    assert bench.mover.close()
+    os.close(interrupt)
+
+
+def test_slow_channel_only_costs_time(bench: Bench) -> None:
+    bench.transfers.before = lambda: time.sleep(0.005)
+    bench.come_up()
+    ring, _ = bench.mover.doorbells()
+    bench.publish(640)
+    ring(640)
+    until(lambda: bench.crossed(640))
+    bench.mover.tell()
+    del ring
+
+
+def test_transfer_that_hangs_is_said_so_and_does_not_hang_the_agent(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(moverthread, "CALL_LIMIT", 0.2)
+    monkeypatch.setattr(moverthread, "STOP_LIMIT", 0.2)
+    bench, held = Bench(), threading.Event()
+    bench.come_up()
+    bench.transfers.before = lambda: held.wait(LIMIT)
+    with pytest.raises(WindowUnavailable, match="the software mover has not answered within 0 s: a transfer hangs"):
+        bench.mover.tell()
+    bench.mover.tell(wait=False)
+    assert not bench.mover.close(), "it still writes where it was told: that memory must stay"
+    held.set()
+    until(bench.mover.close)
+
+
+def test_gone_device_is_raised_by_each_call(bench: Bench) -> None:
+    bench.come_up()
+    bench.card_map[:] = b"\xff" * WINDOW
+    until(lambda: bench.mover._mover.gone is not None)
+    for call in (bench.mover.attach, bench.mover.announce, bench.mover.tell, bench.mover.reset_directions):
+        with pytest.raises(WindowUnavailable, match="reads as all ones"):
+            call()
+    with pytest.raises(WindowUnavailable):
+        bench.mover.fault()
+    bench.mover.detach()
