@@ -11,13 +11,19 @@ from pathlib import Path
 
 
 class Ears:
-    """A thread that reads ``path`` and calls ``heard`` each time; ``arm`` is written ahead of each wait, if the
-    device must be told that it may interrupt again."""
+    """A thread that reads ``source`` and calls ``heard`` each time.
 
-    def __init__(self, path: Path, heard: Callable[[], None], *, arm: bytes = b"") -> None:
+    ``source`` is a device, which gives four bytes an interrupt, or an eventfd, which stays open.  ``arm`` is written
+    ahead of each wait, if the device must be told that it may interrupt again.
+    """
+
+    def __init__(self, source: Path | int, heard: Callable[[], None], *, arm: bytes = b"") -> None:
         """Raises OSError."""
-        mode = os.O_RDWR if arm else os.O_RDONLY
-        self._fd = os.open(path, mode | os.O_CLOEXEC | os.O_NONBLOCK)
+        if isinstance(source, int):
+            self._fd, self._count = os.dup(source), 8
+        else:
+            mode = os.O_RDWR if arm else os.O_RDONLY
+            self._fd, self._count = os.open(source, mode | os.O_CLOEXEC | os.O_NONBLOCK), 4
         self._heard, self._arm = heard, arm
         self._end_read, self._end_write = os.pipe2(os.O_CLOEXEC)
         self._thread = threading.Thread(target=self._run, name="vnetcard ears", daemon=True)
@@ -35,7 +41,7 @@ class Ears:
                 if self._end_read in dict(poll.poll()):
                     return
                 try:
-                    if not os.read(self._fd, 4):
+                    if not os.read(self._fd, self._count):
                         return  # a stand-in that ended; a device never does
                 except BlockingIOError:
                     continue

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import array
 import contextlib
+import itertools
 import os
 import select
 import socket
@@ -166,6 +167,7 @@ class Server:
         """Raises ConfigError (another server is there, no such folder, no permission, no room)."""
         self._path = path
         self._peers: dict[int, _Peer] = {}
+        self._next = 0  # QEMU 7.2 dies of an identity that comes a second time (it uses what it has freed)
         self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
         self._memory = os.memfd_create("vnetcard-ivshmem", os.MFD_CLOEXEC)
         try:
@@ -208,7 +210,10 @@ class Server:
 
     def _welcome(self, client: socket.socket) -> None:
         client.settimeout(HANDSHAKE_LIMIT)
-        identity = next(n for n in range(IDENTITIES) if n not in self._peers)
+        identity = next(
+            n for n in itertools.chain(range(self._next, IDENTITIES), range(self._next)) if n not in self._peers
+        )
+        self._next = (identity + 1) % IDENTITIES
         new = _Peer(client, [os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK) for _ in range(VECTORS)])
         try:
             _send(client, VERSION)

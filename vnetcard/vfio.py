@@ -6,6 +6,7 @@ The ioctls pack their structures by hand; every call raises OSError with the ker
 from __future__ import annotations
 
 import array
+import ctypes
 import fcntl
 import os
 import struct
@@ -24,6 +25,7 @@ GROUP_GET_DEVICE_FD: Final = _BASE + 6
 DEVICE_GET_REGION_INFO: Final = _BASE + 8
 DEVICE_GET_IRQ_INFO: Final = _BASE + 9
 DEVICE_SET_IRQS: Final = _BASE + 10
+IOMMU_MAP_DMA: Final = _BASE + 13
 
 API_VERSION: Final = 0
 TYPE1_IOMMUS: Final = (3, 1)
@@ -40,6 +42,8 @@ IRQ_ACTION_TRIGGER: Final = 1 << 5
 GROUP_STATUS: Final = struct.Struct("=II")
 REGION_INFO: Final = struct.Struct("=IIIIQQ")
 IRQ_INFO: Final = struct.Struct("=IIII")
+DMA_MAP: Final = struct.Struct("=IIQQQ")
+DMA_READ_WRITE: Final = 1 | 2
 IRQ_SET: Final = struct.Struct("=IIIII")
 _COMMAND: Final = 4
 """Offset of the command register in a PCI function's configuration."""
@@ -95,6 +99,7 @@ class Function:
             raise NotViable
         container_fd = os.open(container, os.O_RDWR | os.O_CLOEXEC)
         self._fds.append(container_fd)
+        self._container = container_fd
         version = fcntl.ioctl(container_fd, GET_API_VERSION)
         if version != API_VERSION:
             raise OSError(f"the kernel speaks version {version} of VFIO, this software {API_VERSION}")
@@ -124,6 +129,15 @@ class Function:
         command = int.from_bytes(os.pread(self.fd, 2, config), "little")
         os.pwrite(self.fd, (command | _BUS_MASTER).to_bytes(2, "little"), config)
         _ask(self.fd, DEVICE_SET_IRQS, pack_irq_set(MSIX, eventfds))
+
+    def map_dma(self, memory: memoryview, at: int) -> None:
+        """Let the function reach ``memory``, whole pages, at its bus address ``at``; until ``close``."""
+        pin = ctypes.c_char.from_buffer(memory)
+        try:
+            address = ctypes.addressof(pin)
+            _ask(self._container, IOMMU_MAP_DMA, DMA_MAP.pack(DMA_MAP.size, DMA_READ_WRITE, address, at, len(memory)))
+        finally:
+            del pin
 
     def close(self) -> None:
         """Give everything back; the kernel switches the interrupts off.  Twice is once."""

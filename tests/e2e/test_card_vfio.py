@@ -6,6 +6,7 @@ becomes an eventfd, one that sleeps on the host by a write into a register of th
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import subprocess
@@ -16,8 +17,11 @@ from pathlib import Path
 
 import pytest
 from ledger import assert_books_balance
+from restarts import until
 
 from vnetcard import layout as L
+from vnetcard import registers as R
+from vnetcard.ivshmem import Client
 from vnetcard.lab import ADDRESSES, Lab, die_with_parent
 from vnetcard.pingsuite import Target, run_suite
 from vnetcard.sim.guest.image import Image
@@ -47,11 +51,12 @@ done
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """The host's lab, the guest, and the name of the card's function in it."""
+    """The host's lab, the guest, the name of the card's function in it, and the socket of the server."""
 
     lab: Lab
     guest: Guest
     function: str
+    socket: Path
 
 
 @pytest.fixture(scope="module")
@@ -76,7 +81,7 @@ def world(image: Image, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Wo
         ):
             done = guest.run("sh", "-c", TAKE)
             assert done.stdout.count("\n") == 1, f"{done}\n{guest.run('ls', '/sys/bus/pci/devices').stdout}"
-            yield World(lab, guest, done.stdout.strip())
+            yield World(lab, guest, done.stdout.strip(), socket)
     finally:
         server.terminate()
         server.wait()
@@ -103,6 +108,14 @@ def test_either_side_wakes_the_other_by_interrupt(world: World) -> None:
     assert done.status == 0, done.stdout
     assert interrupts(world.guest) > before, "pings crossed, and nobody was interrupted"
     assert_books_balance(world.lab)
+    world.guest.signal(agent)
+    assert world.guest.wait(agent).status == 0
+    assert world.lab.stop(L.HOST) == 0
+
+
+def registers(board: Client) -> dict[str, int]:
+    """What was written into the engine's page."""
+    return {each.name: int.from_bytes(os.pread(board.memory, 4, each.offset), "little") for each in R.REGISTERS}
 
 
 def interrupts(guest: Guest) -> int:
@@ -113,6 +126,9 @@ def interrupts(guest: Guest) -> int:
 
 
 def test_function_belongs_to_one_process_and_what_is_wrong_is_one_line(world: World) -> None:
+    world.lab.start(L.HOST)
+    agent = world.guest.start("vnetcard-fpga", "--window", f"vfio:{world.function}/2")
+    world.guest.wait_said(agent, " ready: ", limit=CARD_LIMIT)
     for url, words in (
         (f"vfio:{world.function}/2", "cannot open /dev/vfio/"),
         (f"vfio:{world.function}/7", "there is no BAR '7'"),
@@ -122,3 +138,33 @@ def test_function_belongs_to_one_process_and_what_is_wrong_is_one_line(world: Wo
         done = world.guest.run("vnetcard-fpga", "--window", url, "--name", "tun7")
         assert done.status == 2 and done.stderr.count("\n") == 1, (url, done)
         assert words in done.stderr
+    world.guest.signal(agent)
+    assert world.guest.wait(agent).status == 0
+    assert world.lab.stop(L.HOST) == 0
+
+
+CONFIGURED = {"window_base_hi": 1, "window_base_lo": 0, "window_log2": 20, "control": 3}
+"""Of the engine's registers, once an agent has enabled it."""
+
+
+def test_engine_behind_the_iommu_is_given_memory_and_driven(world: World) -> None:
+    """The page is the shared memory, in which the test puts what an engine's registers say."""
+    page = {"id": R.ENGINE_ID, "version": L.VERSION << 16 | R.ENGINE_VERSION, "caps": L.CARD << 24 | 63 << 16 | 64}
+    url = f"vfio:{world.function}/2?engine"
+    guest = world.guest
+    guest.run("sh", "-c", "mkdir -p /dev/shm && mount -t tmpfs shm /dev/shm")
+    with contextlib.closing(Client(world.socket)) as board:
+        blank = guest.run("vnetcard-fpga", "--window", f"{url}+1M")
+        assert blank.status == 2 and "is none: its id reads" in blank.stderr, blank
+        os.pwrite(board.memory, bytes(R.PAGE_BYTES), 0)
+        for name, value in page.items():
+            os.pwrite(board.memory, value.to_bytes(4, "little"), R.offset(name))
+        agent = guest.start("vnetcard-fpga", "--window", f"{url}+1M", "--name", "tun8", "--address", "none")
+        guest.wait_said(agent, " ready: ", limit=CARD_LIMIT)
+        until(lambda: CONFIGURED.items() <= registers(board).items(), "the engine is configured and enabled")
+        locked = guest.run("sh", "-c", "grep -h VmLck /proc/[0-9]*/status").stdout.split()
+        assert str(MIB >> 10) in locked, "the kernel has locked no memory for the function"
+        assert "vfio-msix" in guest.run("cat", "/proc/interrupts").stdout
+        guest.signal(agent)
+        assert guest.wait(agent).status == 0
+    assert guest.run("ls", "/dev/shm").stdout == ""

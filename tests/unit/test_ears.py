@@ -15,7 +15,7 @@ from vnetcard import layout as L
 from vnetcard import registers as R
 from vnetcard._core import Memory
 from vnetcard.ears import Ears
-from vnetcard.window.udmabuf import wakes_sleepers
+from vnetcard.window.behind import wakes_sleepers
 
 LIMIT = 10.0
 

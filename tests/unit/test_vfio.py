@@ -32,7 +32,10 @@ int main(void)
 	SHOW(VFIO_PCI_CONFIG_REGION_INDEX); SHOW(VFIO_PCI_MSIX_IRQ_INDEX); SHOW(VFIO_IRQ_SET_DATA_NONE);
 	SHOW(VFIO_IRQ_SET_DATA_EVENTFD); SHOW(VFIO_IRQ_SET_ACTION_TRIGGER); SHOW(sizeof(struct vfio_group_status));
 	SHOW(sizeof(struct vfio_region_info)); SHOW(offsetof(struct vfio_region_info, size));
-	SHOW(sizeof(struct vfio_irq_info)); SHOW(offsetof(struct vfio_irq_set, data));
+	SHOW(VFIO_IOMMU_MAP_DMA);
+	SHOW(VFIO_DMA_MAP_FLAG_READ | VFIO_DMA_MAP_FLAG_WRITE);
+	SHOW(sizeof(struct vfio_iommu_type1_dma_map)); SHOW(sizeof(struct vfio_irq_info));
+	SHOW(offsetof(struct vfio_irq_set, data));
 }
 """
 
@@ -47,7 +50,8 @@ def test_numbers_and_structures_are_the_kernels(tmp_path: Path) -> None:
         *(vfio.DEVICE_GET_IRQ_INFO, vfio.DEVICE_SET_IRQS, vfio.API_VERSION, *vfio.TYPE1_IOMMUS),
         *(vfio.GROUP_VIABLE, vfio.REGION_MMAP, vfio.CONFIG_REGION, vfio.MSIX),
         *(vfio.IRQ_DATA_NONE, vfio.IRQ_DATA_EVENTFD, vfio.IRQ_ACTION_TRIGGER, vfio.GROUP_STATUS.size),
-        *(vfio.REGION_INFO.size, struct.calcsize("=IIII"), vfio.IRQ_INFO.size, vfio.IRQ_SET.size),
+        *(vfio.REGION_INFO.size, struct.calcsize("=IIII")),
+        *(vfio.IOMMU_MAP_DMA, vfio.DMA_READ_WRITE, vfio.DMA_MAP.size, vfio.IRQ_INFO.size, vfio.IRQ_SET.size),
     ]
 
 

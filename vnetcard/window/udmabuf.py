@@ -9,19 +9,14 @@ from __future__ import annotations
 
 import contextlib
 import struct
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Final
 
-from vnetcard import layout as L
-from vnetcard import registers as R
-from vnetcard._core import Memory
-from vnetcard.dma import Engine
-from vnetcard.ears import Ears
 from vnetcard.enginepage import EnginePage
 from vnetcard.errors import ConfigError, WindowUnavailable
 from vnetcard.window import Request
+from vnetcard.window.behind import EngineWindow
 from vnetcard.window.device import Device, DeviceWindow, open_device, read_device, system
 
 OPTIONS: Final = ("engine", "format", "irq")
@@ -56,52 +51,6 @@ class Place:
         return cls(url, name, engine, "irq" in options, "format" in options)
 
 
-class EngineWindow:
-    """This side's memory and the engine beside it; see ``vnetcard.window.Window`` for the contract."""
-
-    def __init__(self, window: DeviceWindow, page: EnginePage, side: int, base: int, irq: Path | None) -> None:
-        self._window, self._page = window, page
-        self.url, self.memory, self.geometry, self.notes = window.url, window.memory, window.geometry, window.notes
-        self.engine = Engine(page.registers, side, base=base, geometry=window.geometry, name=f"the engine {page.url}")
-        self._ears: Ears | None = None
-        self.doorbell = irq is not None
-        self.bells = None
-        if irq is not None:
-            try:
-                self._ears = Ears(irq, wakes_sleepers(window.memory, page.registers, side), arm=_ARM)
-            except OSError as error:
-                raise WindowUnavailable(f"{self.url}: cannot listen to {irq} ({error.strerror})") from error
-
-    def vanished(self) -> str | None:
-        return self._page.lost() or self._window.vanished()
-
-    def close(self) -> None:
-        if self._ears is not None:
-            self._ears.close()
-            self._ears = None
-        self._page.close()
-        self._window.close()
-
-
-class _Status(Protocol):
-    def read32(self, offset: int, /) -> int: ...
-    def write32(self, offset: int, value: int, /) -> None: ...
-
-
-def wakes_sleepers(memory: Memory, registers: _Status, side: int) -> Callable[[], None]:
-    """An interrupt handler: it takes the causes back, and wakes the pumps that sleep on words of ``side``'s memory."""
-    status = R.offset("irq_status")
-    lines = f"{L.DIRECTIONS[1 - side]}_prod", f"{L.DIRECTIONS[side]}_cons"
-    words = [L.queue_offset(0) + L.QUEUE_LINES[line] for line in lines]
-
-    def handle() -> None:
-        registers.write32(status, registers.read32(status))
-        for word in words:
-            memory.wake32(word)
-
-    return handle
-
-
 def open_window(request: Request) -> DeviceWindow | EngineWindow:
     """Open this side's window; see ``vnetcard.window.open_window``."""
     place = Place.parse(request.place)
@@ -113,7 +62,9 @@ def open_window(request: Request) -> DeviceWindow | EngineWindow:
         opened.callback(page.close)
         window = open_device(device, request)
         opened.callback(window.close)
-        whole = EngineWindow(window, page, request.side, _physical(place), page.file if place.irq else None)
+        whole = EngineWindow(window, page, request.side, _physical(place))
+        if place.irq:
+            whole.listen(page.file, arm=_ARM)
         opened.pop_all()
         return whole
 

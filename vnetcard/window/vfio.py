@@ -2,25 +2,37 @@
 
 The way for an agent that is not root: /dev/vfio/GROUP belongs to whoever a udev rule says.  A function with the
 registers of QEMU's ivshmem-doorbell in BAR 0 has bells: the sides wake one another.  ``format`` as for ``pci:``.
+
+With ``engine`` the BAR is the register page of the DMA engine, this side's window is memory of its own (``+SIZE``) that
+the IOMMU shows to the function at IOVA, and its first MSI-X is the engine's interrupt.
 """
 
 from __future__ import annotations
 
 import contextlib
 import errno
+import mmap
 import os
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
+from vnetcard import layout as L
+from vnetcard import registers as R
 from vnetcard import vfio
+from vnetcard._core import Memory
 from vnetcard.bells import CONS, PROD, VECTORS, Bell
+from vnetcard.dma import MappedRegisters
 from vnetcard.errors import ConfigError, WindowUnavailable
 from vnetcard.geometry import human
-from vnetcard.window import Request
+from vnetcard.window import Request, file
+from vnetcard.window.behind import EngineWindow
 from vnetcard.window.device import Device, DeviceWindow, open_device, read_device, split_options, system
 from vnetcard.window.pci import BARS, Function, find
 
-OPTIONS: Final = ("format",)
+OPTIONS: Final = ("engine", "format")
+IOVA: Final = 1 << 32
+"""Where the IOMMU shows this side's window to an engine: clear of what any machine reserves for interrupts."""
 DRIVER: Final = "vfio-pci"
 IVSHMEM: Final = (0x1AF4, 0x1110)
 IV_POSITION, DOORBELL = 8, 12
@@ -67,21 +79,91 @@ class IvshmemBells:
             os.close(ear)
 
 
-def open_window(request: Request) -> DeviceWindow:
-    """Lay out or attach to the window in a BAR; see ``vnetcard.window.open_window``."""
-    device, bells = _device(request.place)
-    window = open_device(device, request)
-    window.bells = bells
+class EnginePage:
+    """The engine's registers in a BAR: ``vnetcard.window.behind.Page``."""
+
+    def __init__(self, function: vfio.Function, region: vfio.Region, device: Device) -> None:
+        """Raises OSError."""
+        self._function, self._device = function, device
+        self._map = mmap.mmap(function.fd, R.PAGE_BYTES, offset=region.offset)
+        self._memory = Memory(self._map, device=True)
+        self.registers = MappedRegisters(self._memory)
+        self.url, self.lost = device.url, device.lost
+        self._ear = -1
+
+    def interrupt(self) -> int | None:
+        """The eventfd of the engine's interrupt, if it has one; raises OSError."""
+        if self._ear < 0 and self._function.vectors():
+            self._ear = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
+            self._function.listen([self._ear])
+        return self._ear if self._ear >= 0 else None
+
+    def close(self) -> None:
+        self._memory.close()
+        self._map.close()
+        if self._ear >= 0:
+            os.close(self._ear)
+            self._ear = -1
+
+
+def open_window(request: Request) -> DeviceWindow | EngineWindow:
+    """Lay out or attach to the window in a BAR, or one behind an engine; see ``vnetcard.window.open_window``."""
+    found = _find(request.place)
+    if found.engine:
+        return _open_behind_engine(found, request)
+    window = open_device(found.device, request)
+    window.bells = found.bells
     return window
+
+
+def _open_behind_engine(found: _Found, request: Request) -> EngineWindow:
+    device = found.device
+    request = replace(request, size=request.size or L.WINDOW_DEFAULT)
+    with contextlib.ExitStack() as opened:
+        opened.callback(device.release)
+        if device.size < R.PAGE_BYTES:
+            raise ConfigError(f"{device.url}: {device.what} is too small for an engine's page of 4 KiB")
+        window = file.open_window(replace(request, place=f"/dev/shm/vnetcard-vfio-{found.name}"))
+        opened.callback(window.close)
+        spans = window.spans()
+        try:
+            found.function.map_dma(spans, IOVA)
+            page = EnginePage(found.function, found.region, device)
+            opened.callback(page.close)
+            whole = EngineWindow(window, page, request.side, IOVA)
+            ear = page.interrupt()
+        except OSError as error:
+            raise WindowUnavailable(
+                f"{device.url}: {found.name} cannot be let at {human(len(spans))} of memory, or heard "
+                f"({error.strerror}): is the limit of locked memory (ulimit -l) high enough?"
+            ) from error
+        finally:
+            spans.release()
+        if ear is not None:
+            whole.listen(ear)
+        whole.url = device.url
+        whole.gives_back(opened.pop_all().close)
+        return whole
 
 
 def read_window(place: str, limit: int | None) -> bytes:
     """A copy of the BAR's first bytes; not while an agent has the function."""
-    return read_device(_device(place)[0], limit)
+    return read_device(_find(place).device, limit)
 
 
-def _device(place: str) -> tuple[Device, IvshmemBells | None]:
-    """The BAR that ``place`` names, and its function's bells, if it has any."""
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """What a place names: the function, opened, the BAR, and the function's bells, if it has any."""
+
+    name: str
+    function: vfio.Function
+    region: vfio.Region
+    device: Device
+    bells: IvshmemBells | None
+    engine: bool
+
+
+def _find(place: str) -> _Found:
     url = f"vfio:{place}"
     bare, options = split_options(place, OPTIONS, url)
     where, slash, bar_text = bare.partition("/")
@@ -103,7 +185,7 @@ def _device(place: str) -> tuple[Device, IvshmemBells | None]:
         if not region.size or not region.can_map:
             there = ", ".join(f"BAR {n} ({human(size)})" for n, size in sizes.items()) or "none"
             raise WindowUnavailable(f"{url}: BAR {bar} of {function.name} cannot be mapped; it has {there}")
-        bells = _bells(function, opened_function, url)
+        bells = None if "engine" in options else _bells(function, opened_function, url)
         if bells is not None:
             opened.callback(bells.close)
         device = Device(
@@ -118,7 +200,7 @@ def _device(place: str) -> tuple[Device, IvshmemBells | None]:
             lost=function.lost,
             release=opened.pop_all().close,
         )
-    return device, bells
+    return _Found(function.name, opened_function, region, device, bells, "engine" in options)
 
 
 def _open(function: Function, url: str) -> vfio.Function:
