@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 
 from vnetcard import registers as R
 from vnetcard.dma import MappedRegisters
-from vnetcard.errors import ConfigError
+from vnetcard.errors import ConfigError, WindowUnavailable
 from vnetcard.geometry import human
+from vnetcard.pciconfig import is_bus_master, set_bus_master
 from vnetcard.window.device import Device, Mapping
 
 KINDS = {"pci": "vnetcard.window.pci", "uio": "vnetcard.window.uio"}
@@ -34,11 +37,35 @@ class EnginePage:
             device.release()
             raise
         self._device: Device | None = device
+        self._config = -1
+        if kind == "pci":
+            self._let_master(device, url)
         self.url, self.file, self.lost = url, Path(device.file), device.lost
         self.registers = MappedRegisters(self._mapping.memory)
 
+    def _let_master(self, device: Device, url: str) -> None:
+        """An engine in a card moves data by itself: its function must be a bus master, and again not when we leave."""
+        path = device.file.parent / "config"
+        try:
+            with path.open("rb", buffering=0) as config:
+                if is_bus_master(config.fileno()):
+                    return
+            self._config = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+            set_bus_master(self._config)
+        except OSError as error:
+            self.close()
+            raise WindowUnavailable(
+                f"engine={url}: {path} cannot be written ({error.strerror}), and its function is no bus master, which "
+                f"an engine must be: run as root, or let root do `setpci -s {device.file.parent.name} COMMAND=4:4`"
+            ) from error
+
     def close(self) -> None:
         """Unmap; every doorbell must be gone.  Twice is once."""
+        if self._config >= 0:
+            with contextlib.suppress(OSError):  # the device may be gone
+                set_bus_master(self._config, on=False)
+            os.close(self._config)
+            self._config = -1
         if self._device is not None:
             self._mapping.close()
             self._device.release()

@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from vnetcard.pciconfig import set_bus_master
+
 _BASE: Final = ord(";") << 8 | 100
 """_IO(';', 100 + n): VFIO's numbers carry neither direction nor size."""
 GET_API_VERSION: Final = _BASE + 0
@@ -45,9 +47,6 @@ IRQ_INFO: Final = struct.Struct("=IIII")
 DMA_MAP: Final = struct.Struct("=IIQQQ")
 DMA_READ_WRITE: Final = 1 | 2
 IRQ_SET: Final = struct.Struct("=IIIII")
-_COMMAND: Final = 4
-"""Offset of the command register in a PCI function's configuration."""
-_BUS_MASTER: Final = 1 << 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,14 +123,16 @@ class Function:
         return count
 
     def listen(self, eventfds: list[int]) -> None:
-        """Let the MSI-X vectors from 0 on signal ``eventfds``; the function becomes a bus master, as MSI-X needs."""
-        config = self.region(CONFIG_REGION).offset + _COMMAND
-        command = int.from_bytes(os.pread(self.fd, 2, config), "little")
-        os.pwrite(self.fd, (command | _BUS_MASTER).to_bytes(2, "little"), config)
+        """Let the MSI-X vectors from 0 on signal ``eventfds``."""
+        self._become_master()  # an MSI-X is a write of the function's own
         _ask(self.fd, DEVICE_SET_IRQS, pack_irq_set(MSIX, eventfds))
+
+    def _become_master(self) -> None:
+        set_bus_master(self.fd, self.region(CONFIG_REGION).offset)
 
     def map_dma(self, memory: memoryview, at: int) -> None:
         """Let the function reach ``memory``, whole pages, at its bus address ``at``; until ``close``."""
+        self._become_master()
         pin = ctypes.c_char.from_buffer(memory)
         try:
             address = ctypes.addressof(pin)

@@ -16,6 +16,7 @@ import pytest
 from fakeboard import MEMORY, PORTS, PREFETCHABLE, FakeBoard
 
 from vnetcard import layout as L
+from vnetcard import registers as R
 from vnetcard._core import Memory
 from vnetcard.errors import ConfigError, LayoutMismatch, WindowNotReady, WindowUnavailable
 from vnetcard.geometry import Geometry
@@ -454,3 +455,19 @@ def test_udmabuf_that_went_is_noticed(board: FakeBoard) -> None:
     with contextlib.closing(open_window("udmabuf:good", side=L.HOST)) as window:
         (board.root / "sys/class/u-dma-buf/good").rename(board.root / "away")
         assert window.vanished() == "u-dma-buf good is gone"
+
+
+@pytest.mark.parametrize("before", [b"\2\0", b"\6\0"], ids=["not yet", "already"])
+def test_engine_behind_a_bar_is_a_bus_master_while_it_is_used(board: FakeBoard, before: bytes) -> None:
+    board.udmabuf("good", size=SIZE, address=ADDRESS)
+    card = board.function("0000:03:00.0", ids=(0x10EE, 0x9038), bars={0: (4096, MEMORY)})
+    (card / "config").write_bytes(b"\xee\x10\x38\x90" + before + bytes(58))
+    with (card / "resource0").open("r+b") as page:
+        for name, value in (("id", R.ENGINE_ID), ("version", L.VERSION << 16 | R.ENGINE_VERSION), ("caps", 64)):
+            os.pwrite(page.fileno(), value.to_bytes(4, "little"), R.offset(name))
+    with contextlib.closing(open_window("udmabuf:good?engine=pci:03:00.0/0", side=L.HOST)):
+        assert (card / "config").read_bytes()[4:6] == b"\6\0"
+    assert (card / "config").read_bytes()[4:6] == before
+    (card / "config").unlink()
+    with pytest.raises(WindowUnavailable, match=r"no bus master.*setpci -s 0000:03:00.0 COMMAND=4:4"):
+        open_window("udmabuf:good?engine=pci:03:00.0/0", side=L.HOST)
