@@ -78,7 +78,7 @@ MOVING = (
     ),
     Mutation(
         "space given back twice", "+ FreeW'(beat);", "+ FreeW'(beat) + FreeW'(beat);",
-        "the FIFO is promised more than it holds", (HELD, STALLED),
+        "the FIFO is promised more than it holds", (WRAP,),
     ),
     Mutation(
         "AW before its burst is read", "assign whole_valid_o = whole_q != '0 && queue_valid;",
@@ -96,7 +96,7 @@ MOVING = (
     ),
     Mutation(
         "index compared with too few bits", "!ahead[25]", "!ahead[10]", "the wrap at 2 ** 32, or a large ring",
-        (ANY, HELD),
+        ("large_records_wrap_where_they_must",),
     ),
     Mutation(
         "FIFO not emptied by a reset", "if (!rst_ni || clear_i) begin", "if (!rst_ni) begin",
@@ -151,7 +151,7 @@ PORTS = (
     ),
     Mutation(
         "read answers to everybody", "= m_r_valid_i && m_r_id_i == 2'(n);", "= m_r_valid_i;",
-        "the side block's beats enter the ring", (ANY,),
+        "the side block's beats enter the ring", ("side_block_error_halts_its_side_alone",),
     ),
 )  # fmt: skip
 """The ports of the masters."""
