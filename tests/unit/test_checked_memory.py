@@ -19,6 +19,7 @@ from vnetcard.fifo import locate
 RECORDS = 3000
 WMB = "\tvnc_wmb(domain);"
 PUBLISH = f"{WMB}\n\tvnc_put32(domain, at, value);\n{WMB}"
+LOAD = "\tvalue = vnc_get32(domain, at);\n\tvnc_rmb(domain);\n"
 INVALIDATE = "\tvnc_put64(l->domain, &slot[0], 0);\n"
 
 
@@ -74,6 +75,13 @@ def ring(tmp_path: Path, core: Path = CORE) -> Path:
 @pytest.mark.parametrize("lockstep", [0, 1])
 def test_two_sides_lose_and_mix_up_nothing(tmp_path: Path, lockstep: int) -> None:
     assert must_pass(ring(tmp_path), seed(), RECORDS // (1 + 9 * lockstep), lockstep).endswith("ok\n")
+
+
+def test_missing_read_barrier_of_the_index_is_found(tmp_path: Path) -> None:
+    """Without it a record may have been read before the index that says it is there."""
+    core = core_with(tmp_path, "vnc_barrier.h", LOAD, LOAD.removesuffix("\tvnc_rmb(domain);\n"))
+    done = run(ring(tmp_path, core), seed(), 10 * RECORDS, 1)
+    assert done.returncode == 1
 
 
 @pytest.mark.parametrize("which", ["before", "after"])

@@ -122,8 +122,10 @@ static bool enter(EndObject *end)
 		pthread_mutex_lock(&end->lock);
 		Py_END_ALLOW_THREADS
 	}
-	if (end->memory)
+	if (end->memory) {
+		vnc_rmb(end->memory->domain); /* another thread may have seen later things than this one */
 		return true;
+	}
 	pthread_mutex_unlock(&end->lock);
 	PyErr_SetString(PyExc_ValueError, "the FIFO end is closed");
 	return false;

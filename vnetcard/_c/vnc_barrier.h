@@ -56,7 +56,9 @@ static inline void vnc_wmb(enum vnc_domain domain)
 /** vnc_rmb() - in the device domain, what was loaded before is older than what is loaded after. */
 static inline void vnc_rmb(enum vnc_domain domain)
 {
-	if (domain != VNC_COHERENT)
+	if (VNC_IS_CHECKED(domain))
+		vnc_checked_rmb();
+	else if (domain != VNC_COHERENT)
 		VNC_DEVICE_RMB();
 }
 
@@ -114,7 +116,7 @@ static inline void vnc_full_fence(enum vnc_domain domain)
 	if (domain == VNC_COHERENT)
 		__atomic_thread_fence(__ATOMIC_SEQ_CST);
 	else if (VNC_IS_CHECKED(domain))
-		vnc_checked_barrier();
+		vnc_checked_barrier(), vnc_checked_rmb();
 	else
 		VNC_DEVICE_MB();
 }

@@ -11,7 +11,8 @@
  *
  * A store waits: for ever, unless a barrier (WMB, MB) follows; until then stores leave in any order, some at
  * once and some not.  That is what write-combining and posted writes may do.  A load first lets the pending
- * store of its own word go, and is counted by its line.  Loads are not reordered, so a missing RMB stays unseen.
+ * store of its own word go, and is counted by its line.  It may also have been done long before its turn, by a
+ * speculating CPU: then it gives what stood there at the last RMB of its thread (windows up to 64 KiB).
  */
 #ifndef VNC_CHECKED_H
 #define VNC_CHECKED_H
@@ -27,6 +28,7 @@ void vnc_checked_close(uint8_t *front);
 uint64_t vnc_checked_load(const void *at, unsigned int bytes);
 void vnc_checked_store(void *at, uint64_t value, unsigned int bytes);
 void vnc_checked_barrier(void);
+void vnc_checked_rmb(void);
 uint64_t vnc_checked_loads(const uint8_t *front, size_t offset, size_t bytes);
 
 #endif

@@ -108,6 +108,7 @@ static void *vnc_pump_main(void *arg)
 				/* EAGAIN: the command was seen before its kick */
 			}
 			p->pause_ns = 0;
+			vnc_rmb(vnc_pump_domain(p)); /* what the agent saw before it commanded is not to be seen older */
 			__atomic_store_n(&p->done, command, __ATOMIC_RELEASE);
 			vnc_futex_wake(&p->done);
 		}
