@@ -34,7 +34,11 @@ def add_parser(subparsers: Subparsers) -> argparse.ArgumentParser:
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("url", metavar="URL", help="the window: shm:NAME, file:PATH, sim:NAME.host or sim:NAME.card")
+    parser.add_argument(
+        "url",
+        metavar="URL",
+        help="the window, as for an agent's --window; of a simulation sim:NAME.host or sim:NAME.card",
+    )
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser.set_defaults(run=run)
     return parser
