@@ -75,20 +75,22 @@ module vnc_axil_regs #(
   logic        take_write, write_q, locked;
   logic [11:0] at_q;
   logic [31:0] data_q;
-  logic [4:0]  size_q;  // as a size, whose log2 it is; what does not fit is kept as 0, which is no size
+  logic        large_q;  // more than the five bits of a log2
+  logic [4:0]  size;     // such a size is kept as 0, which is no size
   logic [5:0]  irq_status, irq_enable_q, irq_clear;
   logic [31:0] irq_count_q, irq_time_q;
 
   assign take_write = aw_valid_i && w_valid_i && (!b_valid_o || b_ready_i);
   assign aw_ready_o = take_write;
   assign w_ready_o  = take_write;
+  assign size       = large_q ? '0 : data_q[4:0];
   assign locked     = enable_o || !direction_i[0].off || !direction_i[1].off || !sides_off_i;
 
   always_ff @(posedge clk_i) begin
     write_q <= rst_ni && take_write && w_strb_i == 4'hf;
     at_q    <= aw_addr_i;
     data_q  <= w_data_i;
-    size_q  <= w_data_i[31:5] == '0 ? w_data_i[4:0] : '0;
+    large_q <= w_data_i[31:5] != '0;
     if (!rst_ni) b_valid_o <= 1'b0;
     else if (take_write) b_valid_o <= 1'b1;
     else if (b_ready_i) b_valid_o <= 1'b0;
@@ -106,11 +108,11 @@ module vnc_axil_regs #(
       case (at_q)
         12'(vnc_pkg::RegWindowBaseLo):  window_base_o[31:0] <= {data_q[31:12], 12'b0};
         12'(vnc_pkg::RegWindowBaseHi):  window_base_o[63:32] <= data_q;
-        12'(vnc_pkg::RegWindowLog2):    window_log2_o <= size_q;
+        12'(vnc_pkg::RegWindowLog2):    window_log2_o <= size;
         12'(vnc_pkg::RegH2cRingOffset): h2c_ring_o <= {data_q[29:12], 12'b0};
-        12'(vnc_pkg::RegH2cRingLog2):   h2c_log2_o <= size_q;
+        12'(vnc_pkg::RegH2cRingLog2):   h2c_log2_o <= size;
         12'(vnc_pkg::RegC2hRingOffset): c2h_ring_o <= {data_q[29:12], 12'b0};
-        12'(vnc_pkg::RegC2hRingLog2):   c2h_log2_o <= size_q;
+        12'(vnc_pkg::RegC2hRingLog2):   c2h_log2_o <= size;
         default: ;
       endcase
     end

@@ -62,8 +62,8 @@ CONTROL = (
         file="vnc_address.sv",
     ),
     Mutation(
-        "size beyond its bits kept", "size_q  <= w_data_i[31:5] == '0 ? w_data_i[4:0] : '0;",
-        "size_q  <= w_data_i[4:0];", "a size of 2 ** 44 is taken for 2 ** 12", (BITS,),
+        "size beyond its bits kept", "assign size       = large_q ? '0 : data_q[4:0];",
+        "assign size       = data_q[4:0];", "a size of 2 ** 44 is taken for 2 ** 12", (BITS,),
     ),
     Mutation(
         "tx_start keeps low bits", "tx_start_o <= {data_q[31:6], 6'b0};", "tx_start_o <= data_q;",
