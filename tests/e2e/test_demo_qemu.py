@@ -46,6 +46,7 @@ def test_demo_as_root_loses_nothing_and_leaves_nothing(image: Image) -> None:
     assert traces() <= before
 
 
+@pytest.mark.campaign
 def test_demo_as_an_ordinary_user_needs_no_root(image: Image) -> None:
     probe = as_nobody([need("unshare"), "--user", "--map-root-user", "--net", "--mount", "true"])
     if run(probe).status != 0:
@@ -60,7 +61,11 @@ def test_demo_as_an_ordinary_user_needs_no_root(image: Image) -> None:
 
 
 @pytest.mark.parametrize(
-    ("until_it_says", "number"), [("joined by a PCI BAR", signal.SIGTERM), ("host to card", signal.SIGINT)]
+    ("until_it_says", "number"),
+    [
+        pytest.param("joined by a PCI BAR", signal.SIGTERM, marks=pytest.mark.campaign),
+        ("host to card", signal.SIGINT),
+    ],
 )
 def test_interrupted_demo_leaves_nothing(image: Image, until_it_says: str, number: int) -> None:
     before = traces()

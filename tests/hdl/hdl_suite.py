@@ -74,9 +74,9 @@ def runs(
 def always(run: Run) -> bool:
     """Is ``run`` part of every test run?  The campaign has them all.
 
-    Each case runs calm and stalled at 64 bit, stalled at 512, and stalled at one of the two widths between.
+    Each case runs calm and stalled at 64 bit, and stalled at one of the three wider ones.
     """
     if run.width == COVERED_WIDTH:
         return True
-    between = (128, 256)[cases(run.module).index(run.case) % 2]
-    return run.stall == "stalled" and run.width in (between, 512)
+    wider = WIDTHS[1:]
+    return run.stall == "stalled" and run.width == wider[cases(run.module).index(run.case) % len(wider)]

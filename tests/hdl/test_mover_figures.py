@@ -32,7 +32,7 @@ def changed(folder: Path, file: str, old: str, new: str) -> Path:
     return copy
 
 
-@pytest.mark.parametrize("width", [64, 512])
+@pytest.mark.parametrize("width", [64, pytest.param(512, marks=pytest.mark.campaign)])
 def test_targets_are_reached(verilator: str, width: int) -> None:
     said = bench(width)
     assert said.returncode == 0, said.stdout + said.stderr

@@ -227,7 +227,7 @@ def test_the_demo_as_an_ordinary_user_needs_no_root(build_cache: Path) -> None:
     with SimProcess(new_name()):  # so that it is built, in a cache that nobody may read
         pass
     with home_of_nobody() as home:
-        shutil.copytree(build_cache, home / ".cache", ignore=shutil.ignore_patterns("types", "hdl*"))
+        shutil.copytree(build_cache, home / ".cache", ignore=shutil.ignore_patterns("types", "hdl*", "guest"))
         script = f"{OPEN_TUN}\nchown -R {NOBODY} {home}"
         command = as_nobody([*VNETCARD, "demo", "--sim", "--count", "2"], script)
         outcome = run(command, env={"HOME": str(home), "TMPDIR": str(home), "XDG_CACHE_HOME": str(home / ".cache")})
