@@ -1,0 +1,47 @@
+"""``mem:``: how physical memory is found, and what is said of a wrong place."""
+
+from __future__ import annotations
+
+import contextlib
+
+import pytest
+from contract.deviceplace import ADDRESS, SIZE, Place
+from fakeboard import FakeBoard
+
+from vnetcard import layout as L
+from vnetcard.errors import ConfigError, WindowUnavailable
+from vnetcard.window import open_window
+
+
+def test_physical_memory_is_found_by_its_address(board: FakeBoard) -> None:
+    file = board.physical(start=ADDRESS, size=SIZE)
+    with contextlib.closing(open_window(f"mem:{ADDRESS:#x}+64K", side=L.HOST)) as window:
+        assert window.url == f"mem:{ADDRESS:#x}"
+    assert Place("", file, ADDRESS).content[:8] == b"VNETCRD1"
+
+
+@pytest.mark.parametrize(
+    ("place", "error", "message"),
+    [
+        ("0x30000000", ConfigError, r"needs a size: write mem:0x30000000\+SIZE"),
+        ("0x30000800+64K", ConfigError, "not the start of a page"),
+        ("0xfff0000+64K", WindowUnavailable, r"System RAM \(00001000-0fffffff\).*reserve"),
+        ("0x30000000+48K", ConfigError, "a power of two"),
+        ("cma", WindowUnavailable, "no property no-map"),
+        ("odd", WindowUnavailable, "reg of .* is too short"),
+        ("nothing", WindowUnavailable, "no reserved memory 'nothing'.*there is cma, odd"),
+    ],
+)
+def test_wrong_physical_memory_is_said(board: FakeBoard, place: str, error: type[Exception], message: str) -> None:
+    board.physical(start=ADDRESS, size=SIZE)
+    board.reserved("cma", start=ADDRESS, size=SIZE, no_map=False)
+    (board.reserved("odd", start=ADDRESS, size=SIZE) / "reg").write_bytes(b"short")
+    with pytest.raises(error, match=message):
+        open_window(f"mem:{place}", side=L.HOST)
+
+
+def test_two_places_of_physical_memory_are_two_windows(board: FakeBoard) -> None:
+    board.physical(start=ADDRESS, size=2 * SIZE)
+    urls = [f"mem:{ADDRESS:#x}+64K", f"mem:{ADDRESS + SIZE:#x}+64K"]
+    with contextlib.closing(open_window(urls[0], side=L.HOST)), contextlib.closing(open_window(urls[1], side=L.HOST)):
+        pass

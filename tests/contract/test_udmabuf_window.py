@@ -1,0 +1,79 @@
+"""``udmabuf:``: buffers and engines that are wrong, gone, or not to be mapped cached."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+
+import pytest
+from contract.deviceplace import ADDRESS, SIZE
+from fakeboard import MEMORY, FakeBoard
+
+from vnetcard import layout as L
+from vnetcard import registers as R
+from vnetcard.errors import ConfigError, WindowUnavailable
+from vnetcard.window import open_window
+
+
+@pytest.mark.parametrize(
+    ("place", "error", "message"),
+    [
+        ("none", WindowUnavailable, r"there is no u-dma-buf 'none'; there is good"),
+        ("../good", WindowUnavailable, r"there is no u-dma-buf '../good'"),
+        ("good?engin=uio:0", ConfigError, r"no option 'engin'; known are engine, format, irq"),
+        ("good?irq", ConfigError, r"irq listens to the engine's UIO device: it needs engine=uio:NAME"),
+        ("good?engine=pci:1.0&irq", ConfigError, r"it needs engine=uio:NAME"),
+        ("good?engine=here", ConfigError, r"engine=here is not understood: write engine=uio:NAME"),
+        ("good?engine=uio:nobody", WindowUnavailable, r"uio:nobody: there is no UIO device 'nobody'"),
+        ("good?engine=uio:small", ConfigError, r"map 0 of uio1 has 2 KiB, an engine's page 4 KiB"),
+        ("good?engine=uio:blank", WindowUnavailable, r"the engine uio:blank is none: its id reads 0x00000000"),
+        ("good?engine=uio:gone", WindowUnavailable, r"map 0 of uio3 reads as all ones, so nothing answers there"),
+    ],
+)
+def test_wrong_udmabuf_or_engine_is_said(board: FakeBoard, place: str, error: type[Exception], message: str) -> None:
+    board.udmabuf("good", size=SIZE, address=ADDRESS)
+    board.uio(1, "small", size=2048)
+    board.uio(2, "blank", size=4096)
+    board.uio(3, "gone", size=4096).write_bytes(b"\xff" * 4096)
+    with pytest.raises(error, match=message):
+        open_window(f"udmabuf:{place}", side=L.CARD)
+
+
+@pytest.mark.parametrize(("file", "text"), [("size", "much"), ("phys_addr", ""), ("size", "0")])
+def test_udmabuf_that_says_nonsense_of_itself_is_refused(board: FakeBoard, file: str, text: str) -> None:
+    board.udmabuf("odd", size=SIZE, address=ADDRESS)
+    board.uio(0, "engine", size=4096)
+    (board.root / "sys/class/u-dma-buf/odd" / file).write_text(text)
+    with pytest.raises((WindowUnavailable, ConfigError), match=r"holds no number|cannot be a window|is none: its id"):
+        open_window("udmabuf:odd?engine=uio:engine", side=L.HOST)
+
+
+def test_cached_map_of_memory_whose_dma_passes_the_caches_is_refused(board: FakeBoard) -> None:
+    board.udmabuf("cached", size=SIZE, address=ADDRESS, sync_mode=0)
+    with pytest.raises(WindowUnavailable, match=r"sync_mode 0 maps it cached.*echo 1 > .*sync_mode"):
+        open_window("udmabuf:cached", side=L.HOST)
+    board.udmabuf("coherent", size=SIZE, address=ADDRESS, sync_mode=0, coherent=True)
+    open_window("udmabuf:coherent", side=L.HOST).close()
+
+
+def test_udmabuf_that_went_is_noticed(board: FakeBoard) -> None:
+    board.udmabuf("good", size=SIZE, address=ADDRESS)
+    with contextlib.closing(open_window("udmabuf:good", side=L.HOST)) as window:
+        (board.root / "sys/class/u-dma-buf/good").rename(board.root / "away")
+        assert window.vanished() == "u-dma-buf good is gone"
+
+
+@pytest.mark.parametrize("before", [b"\2\0", b"\6\0"], ids=["not yet", "already"])
+def test_engine_behind_a_bar_is_a_bus_master_while_it_is_used(board: FakeBoard, before: bytes) -> None:
+    board.udmabuf("good", size=SIZE, address=ADDRESS)
+    card = board.function("0000:03:00.0", ids=(0x10EE, 0x9038), bars={0: (4096, MEMORY)})
+    (card / "config").write_bytes(b"\xee\x10\x38\x90" + before + bytes(58))
+    with (card / "resource0").open("r+b") as page:
+        for name, value in (("id", R.ENGINE_ID), ("version", L.VERSION << 16 | R.ENGINE_VERSION), ("caps", 64)):
+            os.pwrite(page.fileno(), value.to_bytes(4, "little"), R.offset(name))
+    with contextlib.closing(open_window("udmabuf:good?engine=pci:03:00.0/0", side=L.HOST)):
+        assert (card / "config").read_bytes()[4:6] == b"\6\0"
+    assert (card / "config").read_bytes()[4:6] == before
+    (card / "config").unlink()
+    with pytest.raises(WindowUnavailable, match=r"no bus master.*setpci -s 0000:03:00.0 COMMAND=4:4"):
+        open_window("udmabuf:good?engine=pci:03:00.0/0", side=L.HOST)
