@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from buildcache import build_cache  # noqa: F401 - for this folder
 from needs import need, skip_or_fail
 
 from vnetcard.errors import ConfigError
@@ -22,16 +23,8 @@ TOOLS = ("pytest", "pytest-timeout", "hypothesis", "posix_ipc", "pyroute2")
 """What the tests need under the ARM64 Python."""
 
 
-@pytest.fixture(scope="session", autouse=True)
-def build_cache() -> Iterator[None]:
-    """In the checkout instead of the user's home; kept from run to run, as a user's is."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("XDG_CACHE_HOME", str(ROOT / ".cache"))
-        yield
-
-
 @pytest.fixture(scope="session")
-def arm64(build_cache: None) -> Sysroot:
+def arm64(build_cache: Path) -> Sysroot:
     """The ARM64 system; fetched once."""
     need("aarch64-linux-gnu-gcc")
     try:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from buildcache import build_cache  # noqa: F401 - for this folder
 from needs import need, skip_or_fail
 
 from vnetcard.errors import ConfigError
@@ -18,16 +19,8 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path.append(str(ROOT / "tests/integration"))
 
 
-@pytest.fixture(scope="session", autouse=True)
-def build_cache() -> Iterator[None]:
-    """In the checkout instead of the user's home; kept from run to run, as a user's is."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("XDG_CACHE_HOME", str(ROOT / ".cache"))
-        yield
-
-
 @pytest.fixture(scope="session")
-def image(build_cache: None) -> Image:
+def image(build_cache: Path) -> Image:
     """Kernel and RAM disk with this tree's agents, compiled for ARM64."""
     for tool in (QEMU, "aarch64-linux-gnu-gcc"):
         need(tool)
