@@ -7,6 +7,7 @@ import select
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from statistics import median
 
 import pytest
 from unit import test_pump_ends
@@ -18,7 +19,7 @@ from vnetcard.ends import PumpEnds
 
 SLEEPS = {line: L.queue_offset(0) + at + L.PROD_LINE.offset("need_wakeup") for line, at in L.QUEUE_LINES.items()}
 PACKETS, SLEEP = 60, 0.1
-"""A pump that nobody wakes looks by itself after 0.1 s."""
+"""A pump that nobody wakes looks by itself after 0.1 s; a median stands a machine that now and then stalls."""
 
 
 class Bells:
@@ -82,24 +83,27 @@ def host(bells: Bells) -> Iterator[Host]:
 
 
 def test_sleeping_pump_is_woken_by_its_ear_and_not_by_its_clock(host: Host) -> None:
-    began = time.monotonic()
+    took = []
     for _ in range(PACKETS):
         host.until_asleep("c2h_cons")
+        began = time.monotonic()
         assert host.to_host.try_push(b"E packet")
         os.eventfd_write(host.bells.ears[0], 1)
         assert select.select([host.port.far], [], [], 5)[0]
         host.port.far.recv(100)
-    assert time.monotonic() - began < PACKETS * SLEEP / 2
+        took.append(time.monotonic() - began)
+    assert median(took) < SLEEP / 2, "most were found by looking, after the whole sleep"
 
 
 def test_command_ends_the_sleep_by_ear(host: Host) -> None:
-    host.until_asleep("c2h_cons")
-    began = time.monotonic()
+    took = []
     for _ in range(20):
-        host.ends.hold()
-        host.ends.run()
         host.until_asleep("c2h_cons")
-    assert time.monotonic() - began < 20 * SLEEP / 2
+        began = time.monotonic()
+        host.ends.hold()
+        took.append(time.monotonic() - began)
+        host.ends.run()
+    assert median(took) < SLEEP / 2, "most waited for the end of the sleep"
 
 
 def test_peer_that_sleeps_is_rung_and_one_that_is_awake_is_not(host: Host) -> None:
