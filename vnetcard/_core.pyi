@@ -109,6 +109,27 @@ class Doorbell:
     def __call__(self, value: int, /) -> None: ...
 
 @final
+class Tap:
+    """The ring of events that a pump writes for one reader (vnetcard/tap/format.py); it holds on to ``buffer``.
+
+    ``ring``, ``own`` and ``reader`` are offsets in it of the ring, of the pump's line and of the reader's.
+    """
+
+    def __new__(
+        cls,
+        buffer: object,
+        *,
+        ring: int,
+        size: int,
+        own: int,
+        reader: int,
+        stages: int,
+        bytes_of: int,
+        snap: int,
+        sample: int,
+    ) -> Tap: ...
+
+@final
 class Pump:
     """A thread between a port's file descriptor and one end of a ring; starts in HOLD.
 
@@ -147,6 +168,8 @@ class Pump:
         This pump sleeps on the eventfd ``ear_fd``; the peer's is woken by the eventfd ``fd``, or by ``value`` written
         into ``fd`` at offset ``at``.  Descriptors stay the caller's, and open.
         """
+    def tap(self, taps: tuple[Tap, ...], /) -> None:
+        """Write events into these, and into no others any more; at most four.  The pump goes on meanwhile."""
     def begin(self, *, own_epoch: int, peer_epoch: int, features: int, packet_max: int) -> None:
         """In HOLD: what the next RUN works with; opens a generation in the ledger."""
     def settle(self, lost: int, /) -> None:

@@ -18,13 +18,14 @@ from vnetcard import layout as L
 from vnetcard import service, status
 from vnetcard.commandline import complain
 from vnetcard.config import PROGRAMS, Config, load
-from vnetcard.control import ControlServer, socket_path
+from vnetcard.control import ControlServer, Lease, socket_path
 from vnetcard.ends import PumpEnds
 from vnetcard.errors import ConfigError, PortUnavailable, VnetcardError, WindowNotReady, WindowUnavailable
 from vnetcard.link import Link
 from vnetcard.linkterms import Agreement, Offer
 from vnetcard.port import open_port
 from vnetcard.port.interface import Interface
+from vnetcard.tap.board import TapBoard
 from vnetcard.window import Window, open_window
 
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -48,6 +49,7 @@ class Agent:
         self._stack = contextlib.ExitStack()
         self._wake_read, self._wake_write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         self._attention = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+        self.taps = TapBoard(config.side, lambda: os.eventfd_write(self._attention, 1))
 
     # --- life ----------------------------------------------------------------------------------------
 
@@ -93,6 +95,7 @@ class Agent:
 
     def _open_doors(self) -> None:
         """Tell the world that we are here."""
+        self._stack.callback(self.taps.close)
         control = ControlServer(socket_path(self.window.url, self.config.side), self.answer)
         self._stack.callback(control.close)
         service.announce(self.config, self.window.url)
@@ -156,6 +159,7 @@ class Agent:
             futex=self.window.doorbell,
             doorbells=engine.doorbells() if engine else None,
         )
+        self.taps.settle(ends, fresh=True)
         try:
             self.link = Link(self.window.memory, self.config.side, ends, self, self.offer, crossing=engine)
             self.link.start()
@@ -167,6 +171,7 @@ class Agent:
                 self.link.stop()
             self.link = None
             ends.close()
+            self.taps.unsettle()
         if self.lost:
             self.log.warning("window lost: %s; opening it again", self.lost)
             self.window.close()
@@ -180,6 +185,7 @@ class Agent:
         look_at = 0.0
         while not self._stop:
             pause = link.tick()
+            self.taps.settle(self.ends)
             self._watchdog.beat()
             if link.port_gone:
                 raise PortUnavailable(f"interface {self.port.name} is gone: somebody deleted it")
@@ -236,10 +242,12 @@ class Agent:
 
     # --- what the control socket asks ----------------------------------------------------------------
 
-    def answer(self, question: dict[str, Any]) -> dict[str, Any]:
-        """``{"ask": "status"}``."""
+    def answer(self, question: dict[str, Any]) -> dict[str, Any] | Lease:
+        """``{"ask": "status"}``, or ``"tap"`` with a wish (``vnetcard.tap.segment``)."""
+        if question.get("ask") == "tap":
+            return self.taps.lend(question)
         if question.get("ask") != "status":
-            return {"error": f"unknown question {question.get('ask')!r}: status is known"}
+            return {"error": f"unknown question {question.get('ask')!r}: status and tap are known"}
         if self.lost:
             return status.collect_lost(self.config, self.window.url, self.lost)
         return status.collect(self.config, self.window, self.link, since=time.monotonic() - self.since)

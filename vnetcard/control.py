@@ -1,6 +1,7 @@
 """The control socket: an agent answers questions about itself on a UNIX socket, mode 0600.
 
-One line in, one line out, both JSON: ``{"ask": "status"}``.  The socket's folder is $VNETCARD_RUN_DIR, or
+One line in, one line out, both JSON: ``{"ask": "status"}``.  With some answers a descriptor is lent, for as long as
+the client stays connected (``borrow``).  The socket's folder is $VNETCARD_RUN_DIR, or
 /run/vnetcard for root, or $XDG_RUNTIME_DIR/vnetcard, or /tmp/vnetcard-UID; the file is named after window
 and side, so that a second window's agents have theirs beside it.
 """
@@ -15,7 +16,8 @@ import re
 import socket
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -46,17 +48,27 @@ def socket_path(window: str, side: int) -> Path:
     return folder() / f"{slug}.{L.SIDES[side]}.sock"
 
 
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """An answer that comes with the descriptor ``fd``; ``end`` is called, in some thread, once the client is gone."""
+
+    answer: dict[str, Any]
+    fd: int
+    end: Callable[[], None]
+
+
 class ControlServer:
     """Answers in threads of its own, one a client, so that a silent client keeps nobody waiting.
 
     ``answer`` is called there with the question's dict: one call at a time, and none after ``close``.
     """
 
-    def __init__(self, path: Path, answer: Callable[[dict[str, Any]], dict[str, Any]]) -> None:
+    def __init__(self, path: Path, answer: Callable[[dict[str, Any]], dict[str, Any] | Lease]) -> None:
         """Listen at ``path``; the window's lock is held, so what stands there is left from a killed agent."""
         self._path = path
         self._answer = answer
         self._answering = threading.Lock()
+        self._borrowers: set[socket.socket] = set()
         self._closed = False
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         made = not path.parent.exists()
@@ -101,7 +113,7 @@ class ControlServer:
                 question = json.loads(_read_line(client))
             except (ValueError, RecursionError):
                 question = None
-            reply = {"error": 'not understood: a line of JSON such as {"ask": "status"}'}
+            reply: dict[str, Any] | Lease = {"error": 'not understood: a line of JSON such as {"ask": "status"}'}
             if isinstance(question, dict):
                 with self._answering:
                     if self._closed:
@@ -110,13 +122,31 @@ class ControlServer:
                         reply = self._answer(question)
                     except ValueError:  # closed under it
                         reply = {"error": "the window is lost; the agent is about to open it again"}
+                    if isinstance(reply, Lease):
+                        self._borrowers.add(client)
             client.settimeout(ANSWER_LIMIT)
-            client.sendall(json.dumps(reply).encode() + b"\n")
+            if isinstance(reply, Lease):
+                self._lend(client, reply)
+            else:
+                client.sendall(json.dumps(reply).encode() + b"\n")
+
+    def _lend(self, client: socket.socket, lease: Lease) -> None:
+        """Hand out the descriptor, and wait until the client hangs up, or is hung up on by ``close``."""
+        try:
+            socket.send_fds(client, [json.dumps(lease.answer).encode() + b"\n"], [lease.fd])
+            client.settimeout(None)
+            client.recv(1)
+        finally:
+            lease.end()
+            self._borrowers.discard(client)
 
     def close(self) -> None:
-        """Stop answering, once a running answer is complete, and remove the socket."""
+        """Stop answering, once a running answer is complete, end what is lent, and remove the socket."""
         with self._answering:
             self._closed = True
+        for client in list(self._borrowers):
+            with contextlib.suppress(OSError):
+                client.shutdown(socket.SHUT_RDWR)
         with contextlib.suppress(OSError):
             self._socket.shutdown(socket.SHUT_RDWR)
         self._socket.close()
@@ -141,21 +171,52 @@ def _read_line(stream: socket.socket) -> bytes:
     return line
 
 
-def ask(window: str, side: int, question: str) -> dict[str, Any]:
-    """One question to an agent; PeerGone when none answers there, ConfigError when it may not be asked."""
+@contextlib.contextmanager
+def _talking(window: str, side: int) -> Iterator[None]:
+    """What goes wrong inside becomes an error of ours."""
     path = socket_path(window, side)
     try:
-        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as client:
-            client.settimeout(ANSWER_LIMIT)
-            client.connect(str(path))
-            client.sendall(json.dumps({"ask": question}).encode() + b"\n")
-            reply = json.loads(_read_line(client))
+        yield
     except PermissionError as error:
         raise ConfigError(f"no permission for {path}: ask as the user who runs the agent") from error
     except (OSError, ValueError) as error:
         raise PeerGone(f"no {L.SIDES[side]} agent answers for {window} at {path}") from error
+
+
+def _put(client: socket.socket, window: str, side: int, question: dict[str, Any]) -> None:
+    client.settimeout(ANSWER_LIMIT)
+    client.connect(str(socket_path(window, side)))
+    client.sendall(json.dumps(question).encode() + b"\n")
+
+
+def _checked(reply: object, window: str, side: int) -> dict[str, Any]:
     if not isinstance(reply, dict):
         raise PeerGone(f"the {L.SIDES[side]} agent for {window} answered nonsense")
     if "error" in reply:
         raise PeerGone(f"the {L.SIDES[side]} agent for {window} cannot answer: {reply['error']}")
     return reply
+
+
+def ask(window: str, side: int, question: str) -> dict[str, Any]:
+    """One question to an agent; PeerGone when none answers there, ConfigError when it may not be asked."""
+    with _talking(window, side), socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as client:
+        _put(client, window, side, {"ask": question})
+        reply = json.loads(_read_line(client))
+    return _checked(reply, window, side)
+
+
+@contextlib.contextmanager
+def borrow(window: str, side: int, question: dict[str, Any]) -> Iterator[tuple[dict[str, Any], int]]:
+    """The answer to ``question`` and the descriptor lent with it, until the block ends; errors as for ``ask``."""
+    with contextlib.ExitStack() as stack:
+        with _talking(window, side):
+            client = stack.enter_context(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM))
+            _put(client, window, side, question)
+            line, fds, _, _ = socket.recv_fds(client, LINE_MAX, 1)
+            for fd in fds:
+                stack.callback(os.close, fd)
+            reply = json.loads(line)
+        answer = _checked(reply, window, side)
+        if len(fds) != 1:
+            raise PeerGone(f"the {L.SIDES[side]} agent for {window} lends nothing: is it of another version?")
+        yield answer, fds[0]

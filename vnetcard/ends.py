@@ -149,6 +149,11 @@ class PumpEnds:
     def refused(self) -> tuple[int, int]:
         return self.rx.refused, self.rx.last_errno
 
+    def tap(self, tx: tuple[_core.Tap, ...], rx: tuple[_core.Tap, ...]) -> None:
+        """Tell these, and no others any more, what the pumps do (``vnetcard.tap``); they go on meanwhile."""
+        self.tx.tap(tx)
+        self.rx.tap(rx)
+
     def close(self) -> None:
         """End both threads."""
         self.tx.close()

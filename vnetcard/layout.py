@@ -123,7 +123,7 @@ class Block:
         raise KeyError(f"{self.name} has no field {field}")
 
 
-def _fields(*rows: tuple[str, int, str]) -> tuple[Field, ...]:
+def lay_out(*rows: tuple[str, int, str]) -> tuple[Field, ...]:
     """Lay ``(name, size, meaning)`` rows one after the other, refusing a misaligned one."""
     out: list[Field] = []
     at = 0
@@ -142,7 +142,7 @@ SUPERBLOCK: Final = Block(
     "creator",
     "both",
     "magic last, with release; nothing else changes afterwards",
-    _fields(
+    lay_out(
         ("magic", 8, "`VNETCRD1`; absent while the window is being made"),
         ("version_min", 4, "oldest wire format that may use this window"),
         ("version_max", 4, "newest wire format that may use this window"),
@@ -161,7 +161,7 @@ QUEUE_DESCRIPTOR: Final = Block(
     "creator",
     "both",
     "as the superblock; descriptor q stands at 0x40 * (1 + q)",
-    _fields(
+    lay_out(
         ("h2c_offset", 4, "start of the h2c ring in the window; multiple of 4 KiB"),
         ("h2c_bytes", 4, "size of the h2c ring; a power of two, 4 KiB to 512 MiB"),
         ("c2h_offset", 4, "start of the c2h ring"),
@@ -175,7 +175,7 @@ SIDE_CONTROL: Final = Block(
     "this side",
     "peer",
     "answered = 0, then epoch, then the index lines, then answered; each step released before the next",
-    _fields(
+    lay_out(
         ("epoch", 4, "random, new at each start; 0: stopped cleanly"),
         ("answered", 4, "the peer's epoch that this side has answered; 0: none"),
         ("state", 4, "DOWN, INIT, READY, RUN, REFUSED; for people, the handshake reads the epochs"),
@@ -197,7 +197,7 @@ SIDE_IDENTITY: Final = Block(
     "this side",
     "people",
     "none",
-    _fields(
+    lay_out(
         ("pid", 4, "process id of the agent in its own PID namespace"),
         ("reserved", 4, "0"),
         ("started_ns", 8, "CLOCK_REALTIME at the start, nanoseconds"),
@@ -212,7 +212,7 @@ PROD_LINE: Final = Block(
     "producer",
     "consumer",
     "prod with release, after the records that it covers",
-    _fields(
+    lay_out(
         ("prod", 4, "bytes produced, free-running, a multiple of 64"),
         ("need_wakeup", 4, "1: the producer sleeps until cons moves"),
     ),
@@ -224,7 +224,7 @@ CONS_LINE: Final = Block(
     "consumer",
     "producer",
     "cons with release, after the last read of the records that it frees",
-    _fields(
+    lay_out(
         ("cons", 4, "bytes consumed, free-running, a multiple of 64"),
         ("need_wakeup", 4, "1: the consumer sleeps until prod moves"),
     ),
@@ -236,7 +236,7 @@ RECORD: Final = Block(
     "producer",
     "consumer",
     "complete before prod covers it; padded to a multiple of 64",
-    _fields(
+    lay_out(
         ("len", 4, "bytes of payload after this header, 1 to 65600"),
         ("flags", 2, "VNET"),
         ("hdr_len", 2, "bytes of virtio_net_hdr at the start of the payload: 0 or 10"),

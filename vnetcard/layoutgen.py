@@ -1,4 +1,4 @@
-"""Writes what ``layout.py`` and ``registers.py`` say as a C header, a SystemVerilog package and tables for people.
+"""Writes what ``layout.py``, ``registers.py`` and ``tap/format.py`` say as C, SystemVerilog and tables for people.
 
 ``python -m vnetcard.layoutgen`` rewrites the files; with ``--check`` it exits 1 when one differs.
 Works from a checkout only (the files live beside the sources).
@@ -13,6 +13,7 @@ from pathlib import Path
 
 from vnetcard import layout as L
 from vnetcard import registers as R
+from vnetcard.tap import format as T
 
 ROOT = Path(__file__).resolve().parent.parent
 NOTE = "Generated from vnetcard/layout.py by `python -m vnetcard.layoutgen`; do not edit."
@@ -107,6 +108,27 @@ def c_header() -> str:
         ("LINK", L.LINK_COUNTERS),
     ):
         lines += [f"enum vnc_{prefix.lower()}_word {{", *_enum_rows(prefix, names), "};", ""]
+    lines.append("#endif")
+    return "\n".join(lines) + "\n"
+
+
+def tap_header() -> str:
+    """The C header of the tap segment, as text."""
+    lines = [
+        "/* SPDX-License-Identifier: MIT */",
+        "/* Generated from vnetcard/tap/format.py by `python -m vnetcard.layoutgen`; do not edit. */",
+        "#ifndef VNC_TAP_LAYOUT_H",
+        "#define VNC_TAP_LAYOUT_H",
+        "#include <stddef.h>",
+        "#include <stdint.h>",
+        "",
+        f"#define VNC_TAPS_MAX {T.TAPS_MAX}u",
+    ]
+    for prefix, table in (("TAP", T.STAGES), ("TAP", T.FLAGS), ("NOTICE", T.NOTICES)):
+        lines += ["", *(f"#define VNC_{prefix}_{name} {value}u" for name, value in table.items())]
+    lines.append("")
+    for block in T.BLOCKS:
+        lines += _struct(block)
     lines.append("#endif")
     return "\n".join(lines) + "\n"
 
@@ -207,6 +229,7 @@ def registers_page() -> str:
 
 OUTPUTS: dict[str, Callable[[], str]] = {
     "vnetcard/_c/vnc_layout.h": c_header,
+    "vnetcard/_c/vnc_tap_layout.h": tap_header,
     "hdl/rtl/vnc_pkg.sv": sv_package,
     "docs/wire-format.md": wire_format_page,
     "docs/registers.md": registers_page,
@@ -225,7 +248,7 @@ def main(argv: list[str] | None = None) -> int:
     if parser.parse_args(argv).check:
         old = stale()
         for name in old:
-            print(f"{name} does not match vnetcard/layout.py: run `python -m vnetcard.layoutgen`", file=sys.stderr)
+            print(f"{name} does not match its table: run `python -m vnetcard.layoutgen`", file=sys.stderr)
         return 1 if old else 0
     for name, make in OUTPUTS.items():
         (ROOT / name).write_text(make())

@@ -27,7 +27,7 @@ from vnetcard.window import Window, open_window
 
 MUTATIONS = 35_000
 CAMPAIGN = 1_000_000
-SOURCES = ("hostile.c", "hostile_attack.c", "hostile_port.c", "vnc_pump.c", "vnc_tx.c", "vnc_rx.c")
+SOURCES = ("hostile.c", "hostile_attack.c", "hostile_port.c", "vnc_pump.c", "vnc_tx.c", "vnc_rx.c", "vnc_tap.c")
 WRAP = "-Wl,--wrap=readv,--wrap=writev"
 ADAPTIVE, POLL, SLEEP = range(3)
 PLAIN, VNET, VNET_PORT_ONLY = range(3)

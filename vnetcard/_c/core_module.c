@@ -36,6 +36,7 @@ PyMODINIT_FUNC PyInit__core(void)
 		{"Consumer", &Consumer_Type},
 		{"Pump", &Pump_Type},
 		{"Doorbell", &Doorbell_Type},
+		{"Tap", &Tap_Type},
 	};
 	PyObject *module = PyModule_Create(&definition);
 	size_t n;

@@ -8,6 +8,7 @@ typedef struct {
 	PyObject_HEAD
 	MemoryObject *memory;
 	DoorbellObject *doorbell; /* NULL: none */
+	PyObject *taps;           /* a tuple of Tap, which the pump uses; NULL: none */
 	struct vnc_pump *pump;
 } PumpObject;
 
@@ -103,6 +104,7 @@ static void pump_release(PumpObject *self)
 		self->pump = NULL;
 	}
 	Py_CLEAR(self->doorbell);
+	Py_CLEAR(self->taps);
 	if (self->memory) {
 		self->memory->users--;
 		Py_CLEAR(self->memory);
@@ -149,6 +151,37 @@ static struct vnc_pump *held(PumpObject *self)
 		return NULL;
 	}
 	return p;
+}
+
+static PyObject *pump_tap(PumpObject *self, PyObject *args)
+{
+	struct vnc_pump *p = pump_of(self);
+	struct vnc_tap *taps[VNC_TAPS_MAX];
+	Py_ssize_t n, count;
+	PyObject *tuple;
+
+	if (!p || !PyArg_ParseTuple(args, "O!:tap", &PyTuple_Type, &tuple))
+		return NULL;
+	count = PyTuple_GET_SIZE(tuple);
+	if (count > VNC_TAPS_MAX) {
+		PyErr_Format(PyExc_ValueError, "a pump has at most %u taps", VNC_TAPS_MAX);
+		return NULL;
+	}
+	for (n = 0; n < count; n++) {
+		PyObject *item = PyTuple_GET_ITEM(tuple, n);
+
+		if (!PyObject_TypeCheck(item, &Tap_Type)) {
+			PyErr_SetString(PyExc_TypeError, "taps are _core.Tap");
+			return NULL;
+		}
+		taps[n] = &((TapObject *)item)->tap;
+	}
+	Py_INCREF(tuple); /* and the old ones stay until the pump has let go of them */
+	Py_BEGIN_ALLOW_THREADS
+	vnc_pump_tap(p, taps, (uint32_t)count);
+	Py_END_ALLOW_THREADS
+	Py_XSETREF(self->taps, tuple);
+	Py_RETURN_NONE;
 }
 
 static PyObject *pump_reset(PumpObject *self, PyObject *unused)
@@ -293,6 +326,7 @@ static PyObject *pump_mode(PumpObject *self, void *unused)
 static PyMethodDef methods[] = {
 	{"command", (PyCFunction)pump_command, METH_VARARGS, NULL},
 	{"reset", (PyCFunction)pump_reset, METH_NOARGS, NULL},
+	{"tap", (PyCFunction)pump_tap, METH_VARARGS, NULL},
 	{"bells", (PyCFunction)(void (*)(void))pump_bells, METH_VARARGS | METH_KEYWORDS, NULL},
 	{"begin", (PyCFunction)(void (*)(void))pump_begin, METH_VARARGS | METH_KEYWORDS, NULL},
 	{"settle", (PyCFunction)pump_settle, METH_VARARGS, NULL},

@@ -21,6 +21,14 @@ extern PyTypeObject Producer_Type;
 extern PyTypeObject Consumer_Type;
 extern PyTypeObject Pump_Type;
 extern PyTypeObject Doorbell_Type;
+extern PyTypeObject Tap_Type;
+
+/* A ring of events in a tap segment; its memory stays while a pump uses it. */
+typedef struct {
+	PyObject_HEAD
+	Py_buffer view;
+	struct vnc_tap tap;
+} TapObject;
 
 typedef struct {
 	PyObject_HEAD

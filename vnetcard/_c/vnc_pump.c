@@ -5,6 +5,8 @@
 #include <poll.h>
 #include <signal.h>
 
+#define AGAIN 0x100u /* no command has this number */
+
 /** vnc_pump_commanded() - is there a command other than @command? */
 bool vnc_pump_commanded(const struct vnc_pump *p, uint32_t command)
 {
@@ -22,13 +24,16 @@ void vnc_pump_raise(struct vnc_pump *p, uint32_t event)
 	}
 }
 
-/** vnc_pump_hold() - leave RUN of one's own accord, unless the agent has commanded something since. */
+/** vnc_pump_hold() - leave RUN of one's own accord, unless the agent has commanded something else since. */
 void vnc_pump_hold(struct vnc_pump *p, uint32_t event)
 {
-	uint32_t was = __atomic_load_n(&p->done, __ATOMIC_RELAXED);
+	uint32_t mode = __atomic_load_n(&p->done, __ATOMIC_RELAXED) & 0xff;
+	uint32_t was = __atomic_load_n(&p->command, __ATOMIC_ACQUIRE);
 
-	__atomic_compare_exchange_n(&p->command, &was, (was & ~0xffu) | VNC_HOLD, false, __ATOMIC_ACQ_REL,
-				    __ATOMIC_ACQUIRE);
+	while ((was & 0xff) == mode) /* the same again is no reason to go on */
+		if (__atomic_compare_exchange_n(&p->command, &was, (was & ~0xffu) | VNC_HOLD, false, __ATOMIC_ACQ_REL,
+						__ATOMIC_ACQUIRE))
+			break;
 	vnc_pump_raise(p, event);
 }
 
@@ -74,6 +79,7 @@ void vnc_pump_sleep_on_word(struct vnc_pump *p, const uint32_t *word, uint32_t s
 		vnc_futex_wait(word, seen, VNC_SLEEP_NS);
 	else
 		vnc_pause(&p->pause_ns);
+	p->taps.woken = vnc_tap_clock(&p->taps);
 }
 
 /** vnc_pump_sleep_on_port() - sleep until the port is ready for @events or a command comes. */
@@ -95,6 +101,32 @@ void vnc_pump_sleep_on_port(struct vnc_pump *p, short events)
 		vnc_pause(&p->pause_ns);
 }
 
+/** vnc_pump_note_packet() - tell the taps of the packet that the pump is at; @what lacks what the pump knows. */
+void vnc_pump_note_packet(struct vnc_pump *p, const struct vnc_note *what)
+{
+	struct vnc_note note = *what;
+
+	note.time = note.time ? note.time : vnc_tap_clock(&p->taps);
+	note.generation = p->link.generation;
+	note.index = p->tx ? p->producer.prod : p->consumer.cons;
+	note.seq = p->tx ? p->producer.seq - (note.stage == VNC_TAP_COMMIT) : p->consumer.seq;
+	vnc_tap_note(&p->taps, &note);
+}
+
+/** vnc_pump_note_batch() - tell the taps of what was published, at @visible, since the last time. */
+void vnc_pump_note_batch(struct vnc_pump *p, unsigned int stage, uint64_t visible, uint32_t notice)
+{
+	uint32_t end = p->tx ? p->producer.seq : p->consumer.seq;
+	struct vnc_note note = {
+		.stage = (uint8_t)stage, .time = vnc_tap_clock(&p->taps), .before = visible,
+		.generation = p->link.generation, .index = p->tx ? p->producer.prod : p->consumer.cons,
+		.seq = p->taps.first, .len = end - p->taps.first, .value = notice,
+	};
+
+	p->taps.first = end;
+	vnc_tap_note(&p->taps, &note);
+}
+
 static void *vnc_pump_main(void *arg)
 {
 	struct vnc_pump *p = arg;
@@ -108,6 +140,10 @@ static void *vnc_pump_main(void *arg)
 				/* EAGAIN: the command was seen before its kick */
 			}
 			p->pause_ns = 0;
+			if ((command ^ __atomic_load_n(&p->done, __ATOMIC_RELAXED)) >> 8) { /* given, not the pump's own */
+				p->taps = p->taps_wanted;
+				p->taps.first = p->tx ? p->producer.seq : p->consumer.seq;
+			}
 			vnc_rmb(vnc_pump_domain(p)); /* what the agent saw before it commanded is not to be seen older */
 			__atomic_store_n(&p->done, command, __ATOMIC_RELEASE);
 			vnc_futex_wake(&p->done);
@@ -144,8 +180,8 @@ int vnc_pump_start(struct vnc_pump *p)
 	return failed;
 }
 
-/** vnc_pump_command() - give @command and return once the pump has taken it up. */
-void vnc_pump_command(struct vnc_pump *p, enum vnc_command command)
+/* Give @command, or the one in force again (AGAIN), and return once the pump has taken it up. */
+static void give(struct vnc_pump *p, uint32_t command)
 {
 	const uint32_t *word = p->tx ? &p->producer.peer->cons : &p->consumer.peer->prod;
 	uint32_t old = __atomic_load_n(&p->command, __ATOMIC_ACQUIRE);
@@ -155,7 +191,7 @@ void vnc_pump_command(struct vnc_pump *p, enum vnc_command command)
 	if (!p->started)
 		return;
 	do /* the pump may go to HOLD by itself just now */
-		next = (old & ~0xffu) + 0x100u + (uint32_t)command;
+		next = (old & ~0xffu) + 0x100u + (command == AGAIN ? old & 0xff : command);
 	while (!__atomic_compare_exchange_n(&p->command, &old, next, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE));
 	while ((done = __atomic_load_n(&p->done, __ATOMIC_ACQUIRE)) >> 8 != next >> 8) {
 		/* Wherever it sleeps: in poll(), on the command word, on the peer's index.  It may be on
@@ -168,6 +204,30 @@ void vnc_pump_command(struct vnc_pump *p, enum vnc_command command)
 			vnc_futex_wake(word);
 		vnc_futex_wait(&p->done, done, 1000000L);
 	}
+}
+
+/** vnc_pump_command() - give @command and return once the pump has taken it up. */
+void vnc_pump_command(struct vnc_pump *p, enum vnc_command command)
+{
+	give(p, (uint32_t)command);
+}
+
+/**
+ * vnc_pump_tap() - from now on the pump tells @taps, and nobody else, what it does.
+ *
+ * The pump goes on with what it does.  It has let go of all other taps when this returns.
+ */
+void vnc_pump_tap(struct vnc_pump *p, struct vnc_tap *const *taps, uint32_t count)
+{
+	struct vnc_taps wanted = {.count = count};
+	uint32_t n;
+
+	for (n = 0; n < count; n++) {
+		wanted.tap[n] = taps[n];
+		wanted.stages |= taps[n]->stages;
+	}
+	p->taps_wanted = wanted; /* the pump looks only once it sees the command below */
+	give(p, AGAIN);
 }
 
 /** vnc_pump_stop() - end the thread and wait for it. */

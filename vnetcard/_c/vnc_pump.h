@@ -17,6 +17,7 @@
 #include "vnc_doorbell.h"
 #include "vnc_ledger.h"
 #include "vnc_ring.h"
+#include "vnc_tap.h"
 #include "vnc_wait.h"
 #include <pthread.h>
 #include <stdbool.h>
@@ -73,6 +74,8 @@ struct vnc_pump {
 	int attention_fd;  /* eventfd: ends the agent's */
 	bool armed;        /* tx: an intent mark stands at the producer's place */
 	long pause_ns;
+	struct vnc_taps taps;        /* who looks at what this pump does */
+	struct vnc_taps taps_wanted; /* from the next command on */
 	uint8_t scratch[VNC_FRAME_MAX + VNC_LINE]; /* packets on their way to or from device memory, or nowhere */
 };
 
@@ -114,6 +117,7 @@ static inline void vnc_pump_wake(const struct vnc_pump *p, const uint32_t *word)
 
 int vnc_pump_start(struct vnc_pump *p);
 void vnc_pump_command(struct vnc_pump *p, enum vnc_command command);
+void vnc_pump_tap(struct vnc_pump *p, struct vnc_tap *const *taps, uint32_t count);
 void vnc_pump_stop(struct vnc_pump *p);
 uint32_t vnc_pump_take_events(struct vnc_pump *p);
 
@@ -128,5 +132,7 @@ void vnc_pump_raise(struct vnc_pump *p, uint32_t event);
 void vnc_pump_hold(struct vnc_pump *p, uint32_t event);
 void vnc_pump_sleep_on_word(struct vnc_pump *p, const uint32_t *word, uint32_t seen);
 void vnc_pump_sleep_on_port(struct vnc_pump *p, short events);
+void vnc_pump_note_packet(struct vnc_pump *p, const struct vnc_note *what);
+void vnc_pump_note_batch(struct vnc_pump *p, unsigned int stage, uint64_t visible, uint32_t notice);
 
 #endif

@@ -14,26 +14,39 @@
 #include <poll.h>
 #include <sys/uio.h>
 
-static void publish(struct vnc_pump *p)
+/* Say that cons has moved. Return: VNC_NOTICE_*. */
+static uint32_t notify(struct vnc_pump *p)
 {
 	struct vnc_consumer *r = &p->consumer;
 
-	if (!vnc_consumer_publish(r))
-		return;
-	p->pause_ns = 0; /* it moves: the next pause is a short one again */
-	vnc_count(p, VNC_RXSTAT_PUBLICATIONS);
 	if (p->doorbell.word) { /* whether the peer sleeps the engine will see, at the other end */
 		vnc_ring_doorbell(&p->doorbell, r->cons);
-		return;
+		return VNC_NOTICE_RUNG;
 	}
 	if (!vnc_pump_wakeable(p))
-		return; /* and the question would be a read across PCIe */
+		return VNC_NOTICE_NONE; /* and the question would be a read across PCIe */
 	if (!vnc_producer_sleeps(r)) {
 		vnc_count(p, VNC_RXSTAT_WAKEUPS_SUPPRESSED);
-		return;
+		return VNC_NOTICE_AWAKE;
 	}
 	vnc_count(p, VNC_RXSTAT_WAKEUPS_SENT);
 	vnc_pump_wake(p, &r->own->cons);
+	return VNC_NOTICE_WOKEN;
+}
+
+static void publish(struct vnc_pump *p)
+{
+	uint64_t visible;
+	uint32_t notice;
+
+	if (!vnc_consumer_publish(&p->consumer))
+		return;
+	p->pause_ns = 0; /* it moves: the next pause is a short one again */
+	vnc_count(p, VNC_RXSTAT_PUBLICATIONS);
+	visible = vnc_tap_clock(&p->taps);
+	notice = notify(p);
+	if (vnc_tapped(&p->taps, VNC_TAP_RELEASE))
+		vnc_pump_note_batch(p, VNC_TAP_RELEASE, visible, notice);
 }
 
 static void violation(struct vnc_pump *p, enum vnc_ring_result what)
@@ -135,15 +148,36 @@ static int deliver(struct vnc_pump *p, const struct vnc_view *view, uint32_t com
 	return VNC_RX_DROP_PORT_REFUSED;
 }
 
+static void note(struct vnc_pump *p, const struct vnc_view *view, struct vnc_note what)
+{
+	struct vnc_vnet_hdr hdr;
+
+	if (view->hdr_len)
+		memcpy(&hdr, view->span[0].base, sizeof(hdr));
+	what.len = view->len - view->hdr_len;
+	what.span = view->span;
+	what.skip = view->hdr_len;
+	what.vnet = view->hdr_len ? &hdr : NULL;
+	vnc_pump_note_packet(p, &what);
+}
+
 /* Return: false when the record has to be offered again. */
 static bool move_one(struct vnc_pump *p, const struct vnc_view *view, uint32_t command)
 {
+	uint64_t peeked = vnc_tap_clock(&p->taps);
 	const struct vnc_view from = readable(p, view);
 	uint64_t *now = p->ledger.now;
-	int drop = deliver(p, &from, command);
+	int drop;
 
+	if (vnc_tapped(&p->taps, VNC_TAP_PEEK))
+		note(p, &from, (struct vnc_note){.stage = VNC_TAP_PEEK, .time = peeked, .before = p->taps.woken});
+	p->taps.woken = 0;
+	drop = deliver(p, &from, command);
 	if (drop < 0)
 		return false;
+	if (vnc_tapped(&p->taps, VNC_TAP_WRITE))
+		note(p, &from, (struct vnc_note){.stage = VNC_TAP_WRITE, .drop = (uint8_t)drop,
+						 .value = drop ? (uint32_t)p->last_errno : 0});
 	vnc_ring_release(&p->consumer, view->len);
 	if (now[VNC_LEDGER_GENERATION] != p->link.generation) {
 		/* Only a first record proves that the peer has settled the generation before; until then a

@@ -58,26 +58,39 @@ void vnc_tx_recover(struct vnc_pump *p)
 	vnc_ledger_flip(&p->ledger);
 }
 
-static void publish(struct vnc_pump *p)
+/* Say that prod has moved. Return: VNC_NOTICE_*. */
+static uint32_t notify(struct vnc_pump *p)
 {
 	struct vnc_producer *r = &p->producer;
 
-	if (!vnc_producer_publish(r))
-		return;
-	p->pause_ns = 0; /* it moves: the next pause is a short one again */
-	vnc_count(p, VNC_TXSTAT_PUBLICATIONS);
 	if (p->doorbell.word) { /* whether the peer sleeps the engine will see, at the other end */
 		vnc_ring_doorbell(&p->doorbell, r->prod);
-		return;
+		return VNC_NOTICE_RUNG;
 	}
 	if (!vnc_pump_wakeable(p))
-		return; /* and the question would be a read across PCIe */
+		return VNC_NOTICE_NONE; /* and the question would be a read across PCIe */
 	if (!vnc_consumer_sleeps(r)) {
 		vnc_count(p, VNC_TXSTAT_WAKEUPS_SUPPRESSED);
-		return;
+		return VNC_NOTICE_AWAKE;
 	}
 	vnc_count(p, VNC_TXSTAT_WAKEUPS_SENT);
 	vnc_pump_wake(p, &r->own->prod);
+	return VNC_NOTICE_WOKEN;
+}
+
+static void publish(struct vnc_pump *p)
+{
+	uint64_t visible;
+	uint32_t notice;
+
+	if (!vnc_producer_publish(&p->producer))
+		return;
+	p->pause_ns = 0; /* it moves: the next pause is a short one again */
+	vnc_count(p, VNC_TXSTAT_PUBLICATIONS);
+	visible = vnc_tap_clock(&p->taps);
+	notice = notify(p);
+	if (vnc_tapped(&p->taps, VNC_TAP_PUBLISH))
+		vnc_pump_note_batch(p, VNC_TAP_PUBLISH, visible, notice);
 }
 
 /* The peer's index makes no sense: because the peer has restarted, or because it lies? */
@@ -132,6 +145,7 @@ static bool move_one(struct vnc_pump *p, const struct vnc_span place[2])
 	bool direct = p->producer.domain == VNC_COHERENT;
 	const struct vnc_span aside[2] = {{p->scratch, place[0].len + place[1].len}, {p->scratch, 0}};
 	const struct vnc_span *span = direct ? place : aside;
+	uint64_t reserved = vnc_tap_clock(&p->taps);
 	bool link_vnet = p->link.features & VNC_F_CSUM;
 	struct vnc_vnet_hdr hdr = {0};
 	uint64_t *now = p->ledger.now;
@@ -161,6 +175,11 @@ static bool move_one(struct vnc_pump *p, const struct vnc_span place[2])
 		memcpy(&hdr, span[0].base, sizeof(hdr));
 	len = got - (p->port.vnet ? (int64_t)sizeof(hdr) : 0);
 	drop = judge(p, &hdr, span[0].base + (link_vnet ? sizeof(hdr) : 0), len);
+	if (vnc_tapped(&p->taps, VNC_TAP_READ))
+		vnc_pump_note_packet(p, &(struct vnc_note){
+			.stage = VNC_TAP_READ, .drop = (uint8_t)drop, .flags = drop ? VNC_TAP_NOSEQ : 0,
+			.before = reserved, .len = len > 0 ? (uint32_t)len : 0, .span = span,
+			.vnet = p->port.vnet ? &hdr : NULL, .skip = link_vnet ? VNC_VNET_HDR : 0});
 	now[VNC_TX_TX_TAKEN]++;
 	now[VNC_TX_TX_TAKEN_BYTES] += len > 0 ? (uint64_t)len : 0;
 	if (drop) {
@@ -180,6 +199,10 @@ static bool move_one(struct vnc_pump *p, const struct vnc_span place[2])
 	if (!direct)
 		vnc_ring_write(&p->producer, place, p->scratch, (uint32_t)len);
 	vnc_ring_commit(&p->producer, (uint32_t)len, link_vnet ? VNC_REC_VNET : 0, link_vnet ? VNC_VNET_HDR : 0);
+	if (vnc_tapped(&p->taps, VNC_TAP_COMMIT))
+		vnc_pump_note_packet(p, &(struct vnc_note){
+			.stage = VNC_TAP_COMMIT, .len = (uint32_t)len - (link_vnet ? VNC_VNET_HDR : 0), .span = span,
+			.vnet = link_vnet ? &hdr : NULL, .skip = link_vnet ? VNC_VNET_HDR : 0});
 	return true;
 }
 
@@ -207,6 +230,18 @@ static void run(struct vnc_pump *p, uint32_t command)
 	}
 }
 
+/* A packet of @len bytes stands in scratch, behind its virtio_net_hdr if there is one. */
+static void note_drop(struct vnc_pump *p, int64_t len, int which)
+{
+	const struct vnc_span span[2] = {{p->scratch, sizeof(p->scratch)}, {p->scratch, 0}};
+	struct vnc_vnet_hdr hdr;
+
+	memcpy(&hdr, p->scratch, sizeof(hdr));
+	vnc_pump_note_packet(p, &(struct vnc_note){
+		.stage = VNC_TAP_READ, .drop = (uint8_t)which, .flags = VNC_TAP_NOSEQ, .len = len > 0 ? (uint32_t)len : 0,
+		.span = span, .vnet = p->port.vnet ? &hdr : NULL, .skip = p->port.vnet ? VNC_VNET_HDR : 0});
+}
+
 static void drop_all(struct vnc_pump *p, uint32_t command, int which)
 {
 	uint64_t *now = p->ledger.now;
@@ -225,6 +260,8 @@ static void drop_all(struct vnc_pump *p, uint32_t command, int which)
 			return;
 		}
 		got -= p->port.vnet ? VNC_VNET_HDR : 0;
+		if (vnc_tapped(&p->taps, VNC_TAP_READ))
+			note_drop(p, got, which);
 		now[VNC_TX_TX_TAKEN]++;
 		now[VNC_TX_TX_TAKEN_BYTES] += got > 0 ? (uint64_t)got : 0;
 		now[which]++;

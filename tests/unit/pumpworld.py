@@ -1,0 +1,64 @@
+"""A host's pumps on a window in this process, and the bare FIFOs of a card beside them."""
+
+from __future__ import annotations
+
+import mmap
+import os
+import select
+import time
+
+from unit.memories import new_memory
+
+from vnetcard import layout as L
+from vnetcard.ends import PumpEnds
+from vnetcard.fifo import Fifo
+from vnetcard.geometry import Geometry
+from vnetcard.port.pair import PairPort
+
+WINDOW = 64 << 10
+GEOMETRY = Geometry.plan(WINDOW, instance=1, removable=False)
+PEER_EPOCH = L.side_offset(L.CARD) + L.SIDE_CONTROL.offset("epoch")
+C2H_PROD = L.queue_offset(0) + L.QUEUE_LINES["c2h_prod"]
+LEDGERS = [L.queue_offset(0) + L.QUEUE_LEDGERS[name] for name in ("h2c_tx", "c2h_rx")]
+
+
+class Host:
+    """The pumps of a host, and the bare FIFOs of a card beside them."""
+
+    def __init__(self, wait: str = "sleep", *, kind: str = "coherent") -> None:
+        window = mmap.mmap(-1, WINDOW)
+        self.memory, self.peer = new_memory(kind, window), new_memory(kind, window)
+        self.port = PairPort("host")
+        self.attention = os.eventfd(0, os.EFD_NONBLOCK)
+        self.ends = PumpEnds(
+            self.memory, GEOMETRY, L.HOST, self.port, attention_fd=self.attention, wait=wait, futex=kind == "coherent"
+        )
+        self.to_host = Fifo(self.peer, GEOMETRY, "c2h", role="producer")
+        self.from_host = Fifo(self.peer, GEOMETRY, "h2c", role="consumer")
+
+    def begin(self, own: int, peer: int) -> None:
+        self.ends.hold()
+        self.peer.store32(PEER_EPOCH, peer)
+        self.ends.reset()
+        self.to_host.reset()
+        self.from_host.reset()
+        self.ends.begin(own_epoch=own, peer_epoch=peer, features=0, packet_max=1500)
+        self.ends.run()
+
+    def deliver(self, count: int) -> None:
+        for _ in range(count):
+            assert self.to_host.try_push(b"E packet")
+            assert select.select([self.port.far], [], [], 2)[0]
+            self.port.far.recv(100)
+
+    def take(self, count: int) -> None:
+        for _ in range(count):
+            self.port.far.send(b"E packet")
+            deadline = time.monotonic() + 2
+            while self.from_host.try_pop() is None:
+                assert time.monotonic() < deadline
+
+    def close(self) -> None:
+        self.ends.close()
+        self.port.close()
+        os.close(self.attention)

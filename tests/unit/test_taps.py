@@ -1,0 +1,237 @@
+"""What pumps write down for whoever looks: every stage of each packet, in order, and never at the packets' cost."""
+
+from __future__ import annotations
+
+import os
+import select
+import time
+from collections.abc import Callable, Iterator
+
+import pytest
+from unit.memories import KINDS
+from unit.pumpworld import PEER_EPOCH, Host
+
+from vnetcard import _core
+from vnetcard import layout as L
+from vnetcard.errors import ConfigError
+from vnetcard.tap import format as T
+from vnetcard.tap.board import TapBoard
+from vnetcard.tap.segment import Event, Reader, Segment, Wish
+
+ALL = T.mask(tuple(T.STAGES))
+PACKETS = T.mask(T.PACKET_STAGES)
+TX = ["READ", "COMMIT", "PUBLISH"]
+RX = ["PEEK", "WRITE", "RELEASE"]
+
+
+class Watched(Host):
+    """A host with a tap, and its reader."""
+
+    def __init__(self, kind: str, wish: Wish) -> None:
+        super().__init__(kind=kind)
+        self.segment = Segment(L.HOST, wish)
+        self.reader = Reader(self.segment.fd)
+        self.ends.tap((self.segment.tx,), (self.segment.rx,))
+
+    def events(self, until: Callable[[list[Event]], bool]) -> list[Event]:
+        """What stands in the rings once ``until`` is content with it: pumps write a moment after the packet moved."""
+        found: list[Event] = []
+        deadline = time.monotonic() + 10
+        while not until(found) and time.monotonic() < deadline:
+            found += self.reader.drain()
+        return found
+
+    def close(self) -> None:
+        super().close()
+        self.reader.close()
+        self.segment.close()
+
+
+@pytest.fixture(params=KINDS)
+def watched(request: pytest.FixtureRequest) -> Iterator[Watched]:
+    host = Watched(request.param, Wish(ALL, PACKETS, 2048))
+    yield host
+    host.close()
+
+
+def several(count: int) -> Callable[[list[Event]], bool]:
+    return lambda found: len(found) >= count
+
+
+def test_sent_packet_is_read_committed_and_published_in_this_order(watched: Watched) -> None:
+    watched.begin(7, 9)
+    watched.take(2)
+    events = watched.events(several(6))
+    assert [(event.stage, event.seq) for event in events] == [(stage, seq) for seq in (0, 1) for stage in TX]
+    assert {(event.side, event.direction, event.epochs) for event in events} == {(L.HOST, "h2c", (7, 9))}
+    times = [time for event in events for time in (event.before, event.time) if time]
+    assert times == sorted(times)
+    assert [event.data for event in events] == [b"E packet", b"E packet", b""] * 2
+    assert [event.index for event in events if event.stage == "PUBLISH"] == [64, 128]
+
+
+def test_received_packet_is_peeked_written_and_released_in_this_order(watched: Watched) -> None:
+    watched.begin(7, 9)
+    watched.deliver(2)
+    events = watched.events(several(6))
+    assert [(event.stage, event.seq) for event in events] == [(stage, seq) for seq in (0, 1) for stage in RX]
+    assert {(event.direction, event.epochs, event.drop_name) for event in events} == {("c2h", (7, 9), "")}
+    assert [event.data for event in events] == [b"E packet", b"E packet", b""] * 2
+
+
+def test_packet_dropped_before_it_is_a_record_is_noted_with_its_drop(watched: Watched) -> None:
+    watched.begin(7, 9)
+    watched.take(1)
+    watched.ends.hold()
+    watched.ends.drop(peer_dead=True)
+    watched.port.far.send(b"E nobody there")
+    *_, last = watched.events(several(4))
+    assert (last.stage, last.drop_name, last.data) == ("READ", "drop_peer_dead", b"E nobody there")
+    assert last.flags & T.FLAGS["NOSEQ"]
+
+
+def test_packet_that_is_too_big_is_noted_up_to_what_was_read(watched: Watched) -> None:
+    watched.begin(7, 9)
+    watched.port.far.send(b"E" + bytes(1999))
+    (event,) = watched.events(several(1))
+    assert (event.drop_name, event.length, event.data) == ("drop_too_big", 1501, b"E" + bytes(1499))
+
+
+def test_bytes_are_kept_up_to_the_snap_length_and_only_where_asked(watched: Watched) -> None:
+    segment = Segment(L.HOST, Wish(ALL, T.mask(("READ",)), 3))
+    reader = Reader(segment.fd)
+    watched.ends.tap((watched.segment.tx, segment.tx), (watched.segment.rx, segment.rx))
+    watched.begin(7, 9)
+    watched.take(1)
+    watched.events(several(3))
+    assert [(event.stage, event.length, event.data) for event in reader.drain()] == [
+        ("READ", 8, b"E p"),
+        ("COMMIT", 8, b""),
+        ("PUBLISH", 1, b""),
+    ]
+    watched.ends.tap((), ())
+    reader.close()
+    segment.close()
+
+
+def test_sample_is_the_same_records_at_every_stage() -> None:
+    host = Watched("coherent", Wish(ALL, sample=3))
+    host.begin(7, 9)
+    host.take(7)
+    events = host.events(several(9))
+    host.close()
+    assert [(event.stage, event.seq) for event in events] == [(stage, seq) for seq in (0, 3, 6) for stage in TX]
+
+
+def test_nothing_is_noted_once_nobody_looks(watched: Watched) -> None:
+    watched.begin(7, 9)
+    watched.take(1)
+    assert len(watched.events(several(3))) == 3
+    watched.ends.tap((), ())
+    watched.take(5)
+    watched.deliver(5)
+    assert list(watched.reader.drain()) == []
+    assert watched.reader.missed == 0
+
+
+def test_reader_that_does_not_read_misses_events_and_delays_no_packet() -> None:
+    host = Watched("coherent", Wish(ALL, PACKETS, 2048, ring_bytes=T.RING_MIN))
+    host.begin(7, 9)
+    host.take(2000)
+    found = host.events(several(1))
+    assert host.reader.missed > 0
+    assert host.reader.noted + host.reader.missed == 6000
+    assert len(found) == host.reader.noted
+    host.take(1)
+    assert [event.seq for event in host.events(several(3))] == [2000] * 3
+    host.close()
+
+
+def test_ring_goes_round_and_every_packet_comes_out_whole() -> None:
+    host = Watched("coherent", Wish(ALL, PACKETS, 2048, ring_bytes=T.RING_MIN))
+    host.begin(7, 9)
+    for n in range(600):
+        packet = b"E" + n.to_bytes(2, "little") * (n + 1)
+        host.port.far.send(packet)
+        while host.from_host.try_pop() is None:
+            pass
+        events = host.events(several(3))
+        assert [event.data for event in events] == [packet, packet, b""], n
+    host.close()
+
+
+@pytest.mark.parametrize("cons", [1, 64, 0x8000_0000, 0xFFFF_FFC0, 0xFFFF_FFFF])
+def test_impossible_index_of_the_reader_costs_the_reader_alone(watched: Watched, cons: int) -> None:
+    watched.begin(7, 9)
+    for line in ("tx_cons", "rx_cons"):
+        watched.segment._memory.store32(T.LINES[line], cons)
+    watched.take(100)
+    watched.deliver(100)
+    assert watched.reader.noted + watched.reader.missed >= 300
+
+
+def test_looking_begins_and_ends_a_thousand_times_without_a_loss(watched: Watched) -> None:
+    watched.begin(7, 9)
+    for n in range(1000):
+        watched.ends.tap(*(((watched.segment.tx,), (watched.segment.rx,)) if n % 2 else ((), ())))
+        if n % 50 == 0:
+            watched.take(1)
+            watched.deliver(1)
+    assert watched.ends.take_events() == 0
+
+
+def test_new_epoch_stops_a_pump_also_while_looking_begins_and_ends() -> None:
+    """The pump's own stop and a command that comes in the same instant: the stop must win."""
+    host = Watched("coherent", Wish(ALL))
+    for n in range(200):
+        host.begin(2 * n + 1, 2 * n + 2)
+        host.peer.store32(PEER_EPOCH, 5000)
+        assert host.to_host.try_push(b"E stale packet")
+        for _ in range(5):
+            host.ends.tap((), ())
+        assert select.select([host.attention], [], [], 10)[0]
+        os.eventfd_read(host.attention)
+        deadline = time.monotonic() + 10
+        while host.ends.rx.mode != _core.HOLD:
+            assert time.monotonic() < deadline, "the pump goes on under another epoch"
+        assert not select.select([host.port.far], [], [], 0)[0], "a packet of another epoch was delivered"
+    host.close()
+
+
+def test_segment_cannot_be_made_smaller_by_its_reader() -> None:
+    segment = Segment(L.HOST, Wish(ALL))
+    with pytest.raises(OSError, match="not permitted"):
+        os.truncate(segment.fd, 4096)
+    segment.close()
+
+
+# --- the agent's list --------------------------------------------------------------------------------
+
+
+def test_board_lends_to_four_and_says_no_to_a_fifth(watched: Watched) -> None:
+    board = TapBoard(L.HOST, lambda: None)
+    leases = [board.lend(Wish(ALL).question()) for _ in range(T.TAPS_MAX)]
+    assert board.lend(Wish(ALL).question()) == {"error": "4 others look already: end one of them"}
+    board.settle(watched.ends)
+    readers = [Reader(lease.fd) for lease in leases if not isinstance(lease, dict)]
+    assert [reader.state for reader in readers] == ["OPEN"] * T.TAPS_MAX
+    watched.begin(7, 9)
+    watched.take(1)
+    for lease in leases:
+        assert not isinstance(lease, dict)
+        lease.end()
+    board.settle(watched.ends)
+    for reader in readers:
+        assert [event.stage for event in reader.drain()] == TX
+        assert reader.state == "CLOSED"
+        reader.close()
+    board.close()
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("sample", 0), ("sample", "1"), ("ring_bytes", 4096), ("ring_bytes", 3 << 20), ("snap", -1), ("stages", None)],
+)
+def test_wish_that_cannot_be_is_refused_in_words(field: str, value: object) -> None:
+    with pytest.raises(ConfigError, match="a tap's"):
+        Wish.of(Wish(ALL).question() | {field: value})

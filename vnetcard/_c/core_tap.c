@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: MIT */
+/* _core.Tap: the ring of events that a pump writes for one reader. */
+#include "core_py.h"
+
+/* @bytes at @offset of the buffer; NULL and an exception where they do not lie in it, aligned to a line. */
+static void *at(const TapObject *self, unsigned long long offset, unsigned long long bytes)
+{
+	unsigned long long size = (unsigned long long)self->view.len;
+
+	if (offset % VNC_LINE == 0 && bytes <= size && offset <= size - bytes)
+		return (uint8_t *)self->view.buf + offset;
+	PyErr_SetString(PyExc_ValueError, "outside the tap segment, or not at a line");
+	return NULL;
+}
+
+static PyObject *tap_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
+{
+	static char *names[] = {"buffer", "ring", "size", "own", "reader", "stages", "bytes_of", "snap", "sample", NULL};
+	unsigned long long ring, size, own, reader;
+	unsigned int stages, bytes_of, snap, sample;
+	TapObject *self = (TapObject *)type->tp_alloc(type, 0);
+	struct vnc_tap *t;
+
+	if (!self)
+		return NULL;
+	t = &self->tap;
+	if (!PyArg_ParseTupleAndKeywords(args, kwargs, "w*$KKKKIIII:Tap", names, &self->view, &ring, &size, &own, &reader,
+					 &stages, &bytes_of, &snap, &sample))
+		goto failed;
+	if (size < VNC_LINE || size & (size - 1) || size > UINT32_MAX || !sample) {
+		PyErr_SetString(PyExc_ValueError, "the ring is a power of two, and sample at least 1");
+		goto failed;
+	}
+	t->size = (uint32_t)size;
+	t->stages = stages;
+	t->bytes_of = bytes_of;
+	t->snap = snap;
+	t->sample = sample;
+	t->ring = at(self, ring, size);
+	t->own = t->ring ? at(self, own, sizeof(*t->own)) : NULL;
+	t->reader = t->own ? at(self, reader, sizeof(*t->reader)) : NULL;
+	if (t->reader)
+		return (PyObject *)self;
+failed:
+	Py_DECREF(self);
+	return NULL;
+}
+
+static void tap_dealloc(TapObject *self)
+{
+	PyBuffer_Release(&self->view); /* nothing where there is none */
+	Py_TYPE(self)->tp_free((PyObject *)self);
+}
+
+PyTypeObject Tap_Type = {
+	PyVarObject_HEAD_INIT(NULL, 0)
+	.tp_name = "vnetcard._core.Tap",
+	.tp_basicsize = sizeof(TapObject),
+	.tp_flags = Py_TPFLAGS_DEFAULT,
+	.tp_new = tap_new,
+	.tp_dealloc = (destructor)tap_dealloc,
+};

@@ -1,0 +1,81 @@
+"""The agent's list of what it lends: asked for in any thread, handed to the pumps in the agent's own."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
+
+from vnetcard import _core
+from vnetcard.control import Lease
+from vnetcard.errors import ConfigError
+from vnetcard.tap import format as T
+from vnetcard.tap.segment import Segment, Wish
+
+
+class Tapped(Protocol):
+    """What has pumps to look at: ``vnetcard.ends.PumpEnds``."""
+
+    def tap(self, tx: tuple[_core.Tap, ...], rx: tuple[_core.Tap, ...]) -> None:
+        """Tell these, and no others any more, what the pumps do; returns once they do so."""
+
+
+class TapBoard:
+    """Segments of one agent.  ``wake`` makes the agent's thread call ``settle`` soon."""
+
+    def __init__(self, side: int, wake: Callable[[], None]) -> None:
+        self._side = side
+        self._wake = wake
+        self._lock = threading.Lock()
+        self._wanted: list[Segment] = []
+        self._settled: list[Segment] = []
+
+    def lend(self, question: Mapping[str, Any]) -> Lease | dict[str, Any]:
+        """A segment as ``question`` describes it; what is wrong with that, in words, as an answer."""
+        try:
+            wish = Wish.of(question)
+            with self._lock:
+                if len(self._wanted) >= T.TAPS_MAX:
+                    raise ConfigError(f"{T.TAPS_MAX} others look already: end one of them")
+                segment = Segment(self._side, wish)
+                self._wanted.append(segment)
+        except (ConfigError, OSError) as error:
+            return {"error": str(error)}
+        self._wake()
+        return Lease({"bytes": wish.size}, segment.fd, lambda: self._give_back(segment))
+
+    def _give_back(self, segment: Segment) -> None:
+        with self._lock:
+            self._wanted.remove(segment)
+        self._wake()
+
+    def settle(self, ends: Tapped, *, fresh: bool = False) -> None:
+        """Make the pumps' taps those that are lent now; ``fresh`` ends know of none yet."""
+        with self._lock:
+            wanted = list(self._wanted)
+        if wanted == self._settled and not (fresh and wanted):
+            return
+        ends.tap(tuple(segment.tx for segment in wanted), tuple(segment.rx for segment in wanted))
+        for segment in wanted:
+            segment.say("OPEN")
+        self._forget(wanted)
+
+    def unsettle(self) -> None:
+        """The pumps are gone, for now or for ever."""
+        for segment in self._settled:
+            segment.say("WAITING")
+
+    def _forget(self, wanted: list[Segment]) -> None:
+        """Close what nobody wants any more, and no pump has."""
+        for segment in self._settled:
+            if segment not in wanted:
+                segment.close()
+        self._settled = wanted
+
+    def close(self) -> None:
+        """The agent ends; its pumps are gone."""
+        with self._lock:
+            everything = {*self._wanted, *self._settled}
+            self._settled = []
+        for segment in everything:
+            segment.say("CLOSED")
