@@ -181,6 +181,9 @@ class Pump:
     @property
     def stats(self) -> tuple[int, ...]: ...
     @property
+    def samples(self) -> tuple[tuple[int, int, bytes], ...]:
+        """The last of each kind of drop, then of violation: when (ns since 1970; 0: none), its length, first bytes."""
+    @property
     def refused(self) -> int:
         """Feature bits whose packets the port refused since ``begin``."""
     @property

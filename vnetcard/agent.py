@@ -11,6 +11,7 @@ import select
 import signal
 import sys
 import time
+from collections.abc import Callable
 from types import FrameType
 from typing import Any
 
@@ -23,6 +24,8 @@ from vnetcard.ends import PumpEnds
 from vnetcard.errors import ConfigError, PortUnavailable, VnetcardError, WindowNotReady, WindowUnavailable
 from vnetcard.link import Link
 from vnetcard.linkterms import Agreement, Offer
+from vnetcard.observe import collect
+from vnetcard.observe.history import History
 from vnetcard.port import open_port
 from vnetcard.port.interface import Interface
 from vnetcard.tap.board import TapBoard
@@ -41,9 +44,11 @@ class Agent:
         self.log = service.logger(config)
         self.window: Window
         self.link: Link | None = None
+        self.ends: PumpEnds | None = None
         self.lost: str | None = None
         self.since = time.monotonic()
         self.announced = False
+        self.history = History()
         self._watchdog = service.Watchdog()
         self._stop = False
         self._stack = contextlib.ExitStack()
@@ -170,9 +175,11 @@ class Agent:
             if self.link is not None:
                 self.link.stop()
             self.link = None
+            self.ends = None
             ends.close()
             self.taps.unsettle()
         if self.lost:
+            self.history.changed("gone", self.lost)
             self.log.warning("window lost: %s; opening it again", self.lost)
             self.window.close()
             if self._open_patiently(VnetcardError):
@@ -194,6 +201,7 @@ class Agent:
                 look_at = now + WINDOW_LOOK_EVERY
                 if lost := self.window.vanished():
                     return lost
+                self.history.look(collect.watched(self.window, self.config.side))
             for fd, _ in poll.poll(pause * 1000):
                 with contextlib.suppress(BlockingIOError):
                     os.read(fd, 64)
@@ -224,7 +232,8 @@ class Agent:
 
     def link_up(self, agreement: Agreement) -> None:
         bells = self.window.bells
-        if bells and agreement.features & L.FEATURES["BELL"] and not self.ends.use_bells(bells, agreement.peer_bell):
+        belled = agreement.features & L.FEATURES["BELL"]
+        if bells and self.ends and belled and not self.ends.use_bells(bells, agreement.peer_bell):
             self.log.warning("nobody answers to the peer's bell %d: it will wake late", agreement.peer_bell)
         self.port.set_offload(agreement.features)
         if self.interface is not None:
@@ -239,18 +248,42 @@ class Agent:
 
     def report(self, message: str) -> None:
         self.log.info("%s", message)
+        if self.link is not None:
+            self.history.changed(self.link.state.value, self.link.reason)
 
     # --- what the control socket asks ----------------------------------------------------------------
 
     def answer(self, question: dict[str, Any]) -> dict[str, Any] | Lease:
-        """``{"ask": "status"}``, or ``"tap"`` with a wish (``vnetcard.tap.segment``)."""
-        if question.get("ask") == "tap":
-            return self.taps.lend(question)
-        if question.get("ask") != "status":
-            return {"error": f"unknown question {question.get('ask')!r}: status and tap are known"}
+        """``{"ask": "status"}``, and what else stands in the table; ``tap`` has a wish (``vnetcard.tap.segment``)."""
+        answers: dict[str, Callable[[dict[str, Any]], dict[str, Any] | Lease]] = {
+            "status": self._answer_status,
+            "show": self._answer_show,
+            "clear": self._answer_clear,
+            "tap": self.taps.lend,
+        }
+        answer = answers.get(str(question.get("ask")))
+        if answer is None:
+            return {"error": f"unknown question {question.get('ask')!r}: known are {', '.join(answers)}"}
+        return answer(question)
+
+    def _answer_status(self, question: dict[str, Any]) -> dict[str, Any]:
+        del question
         if self.lost:
             return status.collect_lost(self.config, self.window.url, self.lost)
         return status.collect(self.config, self.window, self.link, since=time.monotonic() - self.since)
+
+    def _answer_show(self, question: dict[str, Any]) -> dict[str, Any]:
+        del question
+        if self.lost:
+            return collect.collect_lost(self.config, self.window.url, self.lost, self.history)
+        since = time.monotonic() - self.since
+        return collect.collect(self.config, self.window, self.link, self.ends, self.history, since=since)
+
+    def _answer_clear(self, question: dict[str, Any]) -> dict[str, Any]:
+        """Readers count from now on; nothing in the window changes."""
+        if not self.lost:
+            self.history.clear(str(question.get("what")), collect.own(self.window, self.config.side))
+        return {"cleared": question.get("what")}
 
 
 def main(side: int, argv: list[str] | None = None) -> int:

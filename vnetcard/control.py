@@ -171,6 +171,19 @@ def _read_line(stream: socket.socket) -> bytes:
     return line
 
 
+def ask_all(window: str, question: str) -> list[dict[str, Any]]:
+    """The same question to the local agents of ``window``, host first; ConfigError when there is none."""
+    answers = []
+    for side in (L.HOST, L.CARD):
+        with contextlib.suppress(PeerGone):
+            answers.append(ask(window, side, question))
+    if not answers:
+        raise ConfigError(
+            f"no agent for {window} answers in {folder()}: start vnetcard-x86 or vnetcard-fpga, or name its --window"
+        )
+    return answers
+
+
 @contextlib.contextmanager
 def _talking(window: str, side: int) -> Iterator[None]:
     """What goes wrong inside becomes an error of ours."""
@@ -197,10 +210,10 @@ def _checked(reply: object, window: str, side: int) -> dict[str, Any]:
     return reply
 
 
-def ask(window: str, side: int, question: str) -> dict[str, Any]:
+def ask(window: str, side: int, question: str, **more: str) -> dict[str, Any]:
     """One question to an agent; PeerGone when none answers there, ConfigError when it may not be asked."""
     with _talking(window, side), socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as client:
-        _put(client, window, side, {"ask": question})
+        _put(client, window, side, {"ask": question, **more})
         reply = json.loads(_read_line(client))
     return _checked(reply, window, side)
 

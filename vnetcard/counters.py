@@ -6,7 +6,7 @@ Works on bytes of a window, so it serves a running agent, a peer across the wind
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from vnetcard import layout as L
 from vnetcard._core import Memory
@@ -18,11 +18,12 @@ RX_DROPS = tuple(name for name in L.RX_LEDGER if name.startswith("drop_"))
 
 @dataclass(frozen=True, slots=True)
 class EndCounters:
-    """One end's ledger and stats by name; ``tx`` says which of the two tables."""
+    """One end's ledger, stats and batches by name; ``tx`` says which of the two tables."""
 
     tx: bool
     ledger: dict[str, int]
     stats: dict[str, int]
+    batches: dict[str, int] = field(default_factory=dict)
 
     @property
     def unaccounted(self) -> int:
@@ -34,17 +35,20 @@ class EndCounters:
     def flat(self) -> dict[str, int]:
         """All counters under one name each; stats carry the direction, as both ends have some of one name."""
         prefix = "tx_" if self.tx else "rx_"
-        return self.ledger | {name if name.startswith("viol_") else prefix + name: n for name, n in self.stats.items()}
+        own = self.stats | self.batches
+        return self.ledger | {name if name.startswith("viol_") else prefix + name: n for name, n in own.items()}
 
 
 def read_end(memory: Memory, direction: str, *, tx: bool, queue: int = 0) -> EndCounters:
     """The counters of one end of FIFO ``direction``, a consistent snapshot of its ledger."""
-    at = L.queue_offset(queue) + L.QUEUE_LEDGERS[f"{direction}_{'tx' if tx else 'rx'}"]
+    end, block = f"{direction}_{'tx' if tx else 'rx'}", L.queue_offset(queue)
+    at = block + L.QUEUE_LEDGERS[end]
     names, stats = (L.TX_LEDGER, L.TX_STATS) if tx else (L.RX_LEDGER, L.RX_STATS)
     words = memory.ledger(at)[: len(names)]
     figures = memory.words(at + 2 * L.LEDGER_SLOT_BYTES, len(stats))
     ledger = dict(zip(names[COMMON:], words[COMMON:], strict=True))
-    return EndCounters(tx, ledger, dict(zip(stats, figures, strict=True)))
+    batches = memory.words(block + L.QUEUE_BATCHES[end], len(L.BATCHES))
+    return EndCounters(tx, ledger, dict(zip(stats, figures, strict=True)), dict(zip(L.BATCHES, batches, strict=True)))
 
 
 @dataclass(frozen=True, slots=True)

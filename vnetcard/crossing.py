@@ -57,6 +57,9 @@ class Carrier(Crossing, Protocol):
     def statistics(self) -> DataclassInstance:
         """What went through it, and its state."""
 
+    def registers(self) -> dict[str, int]:
+        """Every register that can be read, by name; empty where it has none."""
+
 
 class BackOff:
     """How long to wait before the next try: short at first and after a quiet time, twice as long each time else."""

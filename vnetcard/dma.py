@@ -316,6 +316,10 @@ class Engine:
             rx=self._direction("rx", L.DIRECTIONS[1 - self._side], status),
         )
 
+    def registers(self) -> dict[str, int]:
+        """Every register that can be read, in their order: an upper half after the lower one that holds it."""
+        return {register.name: self._read(register.name) for register in R.REGISTERS if register.access != "WO"}
+
     def _direction(self, prefix: str, direction: str, status: int) -> Direction:
         cause = self._read(f"{prefix}_cause")
         low = self._read(f"{prefix}_bytes_lo")  # holds the upper half for the next read

@@ -287,6 +287,9 @@ TX_STATS: Final = (
     "wakeups_sent",
     "wakeups_suppressed",
     "viol_cons",
+    "late_wakeups",
+    "busy_ns",
+    "moved_at_ns",
 )
 RX_STATS: Final = (
     "port_writes",
@@ -299,8 +302,19 @@ RX_STATS: Final = (
     "viol_len",
     "viol_header",
     "viol_seq",
+    "late_wakeups",
+    "busy_ns",
+    "moved_at_ns",
+    "high_water",
 )
-"""Diagnostics beside the ledger, sixteen u64; ``viol_*`` count a hostile or broken peer's violations."""
+"""Diagnostics beside the ledger, sixteen u64; ``viol_*`` count a hostile or broken peer's violations.
+
+late_wakeups: sleeps that ended by time-out although the peer had moved; busy_ns: from the end of a wait to the next;
+moved_at_ns: CLOCK_REALTIME when the last batch ended; high_water: most bytes that the consumer found waiting.
+"""
+
+BATCHES: Final = tuple(f"batch_{1 << n}" for n in range(8))
+"""Batches, which is what a pump moves between two waits, by size: 1, 2-3, 4-7 records ... 128 and more; u64 each."""
 
 LINK_COUNTERS: Final = (
     "link_up",
@@ -338,6 +352,13 @@ QUEUE_LEDGERS: Final[dict[str, int]] = {
     "c2h_rx": 0x680,
 }
 """Each is two ledger slots (2 x 128 bytes) and one stats area (128 bytes), written by that end's owner."""
+QUEUE_BATCHES: Final[dict[str, int]] = {
+    "h2c_tx": 0x040,
+    "h2c_rx": 0x0C0,
+    "c2h_tx": 0x140,
+    "c2h_rx": 0x1C0,
+}
+"""The line behind each index line: its writer's batches by size."""
 
 BLOCKS: Final = (SUPERBLOCK, QUEUE_DESCRIPTOR, SIDE_CONTROL, SIDE_IDENTITY, PROD_LINE, CONS_LINE, RECORD)
 

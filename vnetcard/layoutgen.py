@@ -90,6 +90,7 @@ def c_header() -> str:
         f"#define VNC_MAGIC UINT64_C({L.MAGIC:#018x})",
     ]
     lines += [f"#define VNC_{name} {value}u" for name, value in _SIZES.items()]
+    lines.append(f"#define VNC_BATCH_WORDS {len(L.BATCHES)}u")
     lines += [f"#define VNC_{name} {value:#x}u" for name, value in _ENGINE.items()]
     for prefix, table in _TABLES:
         lines += ["", *(f"#define VNC_{prefix}_{name} {value}u" for name, value in table.items())]
@@ -164,12 +165,14 @@ def doc_table() -> str:
         lines.append("")
     lines += ["### queue block", "", "| offset | what |", "|---|---|"]
     lines += [f"| {at:#05x} | `{name}` index line |" for name, at in L.QUEUE_LINES.items()]
+    lines += [f"| {at:#05x} | `{name}` batches by size |" for name, at in L.QUEUE_BATCHES.items()]
     lines += [f"| {at:#05x} | `{name}` ledger: two slots, then stats |" for name, at in L.QUEUE_LEDGERS.items()]
     for title, names in (
         ("tx ledger slot", L.TX_LEDGER),
         ("rx ledger slot", L.RX_LEDGER),
         ("tx stats", L.TX_STATS),
         ("rx stats", L.RX_STATS),
+        ("batches", L.BATCHES),
         ("link counters", L.LINK_COUNTERS),
     ):
         lines += ["", f"### {title} (u64 words)", "", "| word | name |", "|---|---|"]

@@ -342,9 +342,10 @@ class Link:
         self._ends.drop(peer_dead=False)
 
     def _become(self, state: LinkState, reason: str) -> None:
-        if state is not self.state or reason != self.reason:
-            self._listener.report(f"link {state.value}: {reason}")
+        changed = state is not self.state or reason != self.reason
         self.state, self.reason = state, reason
+        if changed:
+            self._listener.report(f"link {state.value}: {reason}")
 
     def _publish_state(self, name: str) -> None:
         self.own.store("state", L.STATES[name])

@@ -63,7 +63,7 @@ class Listener(Protocol):
         """Show ``up`` to the world; with ``up``, packets move when it returns."""
 
     def report(self, message: str) -> None:
-        """A line for the log."""
+        """A line for the log; if it is about the link's state, that is the new one already."""
 
 
 def objection(version: int, mtu: int) -> str | None:

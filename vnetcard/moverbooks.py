@@ -21,7 +21,8 @@ def written_by(side: int) -> tuple[tuple[int, int], ...]:
     queue, block = L.queue_offset(0), L.side_offset(side)
     ends = f"{L.DIRECTIONS[side]}_tx", f"{L.DIRECTIONS[1 - side]}_rx"
     ledgers = tuple((queue + L.QUEUE_LEDGERS[end], _LEDGER_BYTES) for end in ends)
-    return ((block + L.LINE, L.SIDE_BYTES - L.LINE), *ledgers)
+    batches = tuple((queue + L.QUEUE_BATCHES[end], L.LINE) for end in ends)
+    return ((block + L.LINE, L.SIDE_BYTES - L.LINE), *ledgers, *batches)
 
 
 class Books:

@@ -139,6 +139,9 @@ class MoverThread:
     def statistics(self) -> Figures:
         return self._mover.figures
 
+    def registers(self) -> dict[str, int]:
+        return {}
+
     def close(self) -> bool:
         """End the thread; False when it hangs in a transfer, and goes on using its memory.  Pumps are closed first."""
         self._ending = True

@@ -7,10 +7,8 @@ import json
 import time
 from typing import TYPE_CHECKING, Any
 
-from vnetcard import layout as L
 from vnetcard import status
-from vnetcard.control import ask, folder
-from vnetcard.errors import ConfigError, PeerGone
+from vnetcard.control import ask_all
 from vnetcard.window import WindowUrl
 
 if TYPE_CHECKING:
@@ -44,18 +42,7 @@ def add_parser(subparsers: Subparsers) -> argparse.ArgumentParser:
 
 def agents_of(window: str) -> list[dict[str, Any]]:
     """The views of the local agents of ``window``, host first; ConfigError when there is none."""
-    url = str(WindowUrl.parse(window))
-    views = []
-    for side in (L.HOST, L.CARD):
-        try:
-            views.append(ask(url, side, "status"))
-        except PeerGone:
-            continue
-    if not views:
-        raise ConfigError(
-            f"no agent for {url} answers in {folder()}: start vnetcard-x86 or vnetcard-fpga, or name its --window"
-        )
-    return status.complete(views)
+    return status.complete(ask_all(str(WindowUrl.parse(window)), "status"))
 
 
 def run(args: argparse.Namespace) -> int:

@@ -19,6 +19,7 @@ WORD_TABLES = {
     "rx ledger": (L.RX_LEDGER, L.LEDGER_SLOT_BYTES),
     "tx stats": (L.TX_STATS, L.STATS_BYTES),
     "rx stats": (L.RX_STATS, L.STATS_BYTES),
+    "batches": (L.BATCHES, L.LINE),
     "link counters": (L.LINK_COUNTERS, L.SIDE_BYTES - L.LINK_COUNTERS_OFFSET),
 }
 
@@ -105,7 +106,8 @@ def test_index_lines_and_ledgers_of_a_queue_block_do_not_overlap() -> None:
     ledger = 2 * L.LEDGER_SLOT_BYTES + L.STATS_BYTES
     spans = {name: (at, L.LINE) for name, at in L.QUEUE_LINES.items()}
     spans |= {f"{name} ledger": (at, ledger) for name, at in L.QUEUE_LEDGERS.items()}
-    assert len(spans) == len(L.QUEUE_LINES) + len(L.QUEUE_LEDGERS)
+    spans |= {f"{name} batches": (at, 8 * len(L.BATCHES)) for name, at in L.QUEUE_BATCHES.items()}
+    assert len(spans) == len(L.QUEUE_LINES) + len(L.QUEUE_LEDGERS) + len(L.QUEUE_BATCHES)
     assert_disjoint(spans, L.QUEUE_BYTES)
     assert all(at % L.LINE == 0 for at, _ in spans.values())
 

@@ -19,6 +19,18 @@ static struct vnc_pump *pump_of(PumpObject *self)
 	return self->memory ? self->pump : NULL;
 }
 
+/* Go on with what an earlier owner noted. */
+static void open_notes(struct vnc_pump *p)
+{
+	size_t n;
+
+	for (n = 0; n < VNC_BATCH_WORDS; n++)
+		p->notes.counted[n] = vnc_get64(vnc_pump_domain(p), &p->notes.batches[n]);
+	p->notes.records = p->ledger.now[p->tx ? VNC_TX_TX_SENT : VNC_RX_RX_RECEIVED];
+	p->notes.busy_ns = p->counted[p->tx ? VNC_TXSTAT_BUSY_NS : VNC_RXSTAT_BUSY_NS];
+	p->notes.high_water = p->tx ? 0 : p->counted[VNC_RXSTAT_HIGH_WATER];
+}
+
 static PyObject *pump_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 {
 	static char *names[] = {"memory", "tx",     "ring",       "size",         "own",  "peer",  "frame_max", "ledger",
@@ -65,7 +77,8 @@ static PyObject *pump_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 	if (!failed) {
 		p->ledger.shared = core_at(memory, ledger, 2 * VNC_LEDGER_SLOT_BYTES + VNC_STATS_BYTES, VNC_LINE);
 		p->link.peer_epoch = core_at(memory, peer_epoch, 4, 4);
-		failed = !p->ledger.shared || !p->link.peer_epoch;
+		p->notes.batches = core_at(memory, where.own + VNC_LINE, 8 * VNC_BATCH_WORDS, VNC_LINE);
+		failed = !p->ledger.shared || !p->link.peer_epoch || !p->notes.batches;
 	}
 	if (!failed) {
 		p->stats = p->ledger.shared + 2 * VNC_LEDGER_WORDS;
@@ -75,6 +88,7 @@ static PyObject *pump_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 			vnc_tx_recover(p);
 		else
 			vnc_ledger_open(&p->ledger, vnc_pump_domain(p), p->ledger.shared);
+		open_notes(p);
 		p->kick_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 		errno = p->kick_fd < 0 ? errno : vnc_pump_start(p);
 		if (!p->started) {
@@ -299,6 +313,33 @@ static PyObject *pump_stats(PumpObject *self, void *unused)
 	return p ? core_words(VNC_COHERENT, p->counted, VNC_STATS_BYTES / 8) : NULL;
 }
 
+static PyObject *pump_samples(PumpObject *self, void *unused)
+{
+	struct vnc_pump *p = pump_of(self);
+	uint64_t bytes[VNC_SAMPLE_BYTES / 8];
+	unsigned long long at, len;
+	PyObject *all, *one;
+	size_t n, word;
+
+	(void)unused;
+	all = p ? PyTuple_New(VNC_SAMPLES) : NULL;
+	for (n = 0; all && n < VNC_SAMPLES; n++) {
+		const struct vnc_sample *sample = &p->notes.samples[n];
+
+		at = __atomic_load_n(&sample->at_ns, __ATOMIC_ACQUIRE);
+		len = __atomic_load_n(&sample->len, __ATOMIC_RELAXED);
+		for (word = 0; word < VNC_SAMPLE_BYTES / 8; word++)
+			bytes[word] = __atomic_load_n(&sample->bytes[word], __ATOMIC_RELAXED);
+		one = Py_BuildValue("KKy#", at, len, (const char *)bytes,
+				    (Py_ssize_t)(len < sizeof(bytes) ? len : sizeof(bytes)));
+		if (one)
+			PyTuple_SET_ITEM(all, (Py_ssize_t)n, one);
+		else
+			Py_CLEAR(all);
+	}
+	return all;
+}
+
 static PyObject *pump_refused(PumpObject *self, void *unused)
 {
 	struct vnc_pump *p = pump_of(self);
@@ -337,7 +378,7 @@ static PyMethodDef methods[] = {
 
 static PyGetSetDef properties[] = {
 	{"ledger", (getter)pump_words, NULL, NULL, NULL},  {"stats", (getter)pump_stats, NULL, NULL, NULL},
-	{"refused", (getter)pump_refused, NULL, NULL, NULL}, {"last_errno", (getter)pump_errno, NULL, NULL, NULL},
+	{"samples", (getter)pump_samples, NULL, NULL, NULL}, {"refused", (getter)pump_refused, NULL, NULL, NULL}, {"last_errno", (getter)pump_errno, NULL, NULL, NULL},
 	{"mode", (getter)pump_mode, NULL, NULL, NULL},	 {NULL},
 };
 

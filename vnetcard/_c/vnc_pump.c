@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
+#include <sys/prctl.h>
 
 #define AGAIN 0x100u /* no command has this number */
 
@@ -51,14 +52,14 @@ uint32_t vnc_pump_take_events(struct vnc_pump *p)
 	return __atomic_exchange_n(&p->events, 0, __ATOMIC_ACQUIRE);
 }
 
-/* Sleep until the peer's bell, a command, or 100 ms.  A ring from before the sleep ends it at once: no harm. */
-static void sleep_by_ear(struct vnc_pump *p)
+/* Sleep until the peer's bell, a command, or 100 ms: then true.  A ring from before the sleep ends it at once: no harm. */
+static bool sleep_by_ear(struct vnc_pump *p)
 {
 	struct pollfd fds[2] = {{.fd = p->ear_fd, .events = POLLIN}, {.fd = p->kick_fd, .events = POLLIN}};
 	uint64_t drain;
 
 	if (poll(fds, 2, VNC_SLEEP_NS / 1000000) <= 0)
-		return;
+		return true;
 	if ((fds[0].revents & POLLIN) && read(p->ear_fd, &drain, sizeof(drain)) < 0) {
 		/* EAGAIN: heard by somebody else, who has the descriptor too */
 	}
@@ -67,19 +68,24 @@ static void sleep_by_ear(struct vnc_pump *p)
 	}
 	if ((fds[0].revents & ~POLLIN) != 0)
 		vnc_pause(&p->pause_ns); /* its device is gone: do not spin on it */
+	return false;
 }
 
 /** vnc_pump_sleep_on_word() - sleep until *@word leaves @seen, a command comes, or 100 ms pass. */
 void vnc_pump_sleep_on_word(struct vnc_pump *p, const uint32_t *word, uint32_t seen)
 {
+	bool late = false;
+
 	vnc_count(p, p->tx ? VNC_TXSTAT_SLEEPS : VNC_RXSTAT_SLEEPS);
 	if (p->link.belled)
-		sleep_by_ear(p);
+		late = sleep_by_ear(p);
 	else if (vnc_pump_wakeable(p))
-		vnc_futex_wait(word, seen, VNC_SLEEP_NS);
+		late = vnc_futex_wait(word, seen, VNC_SLEEP_NS);
 	else
 		vnc_pause(&p->pause_ns);
 	p->taps.woken = vnc_tap_clock(&p->taps);
+	if (late && vnc_get32(vnc_pump_domain(p), word) != seen) /* it moved, and woke nobody */
+		vnc_count(p, p->tx ? VNC_TXSTAT_LATE_WAKEUPS : VNC_RXSTAT_LATE_WAKEUPS);
 }
 
 /** vnc_pump_sleep_on_port() - sleep until the port is ready for @events or a command comes. */
@@ -133,6 +139,7 @@ static void *vnc_pump_main(void *arg)
 	uint64_t drain;
 	uint32_t command;
 
+	prctl(PR_SET_NAME, p->tx ? "vnc-tx" : "vnc-rx"); /* for top -H, and for observe/cpu.py */
 	for (;;) {
 		command = __atomic_load_n(&p->command, __ATOMIC_ACQUIRE);
 		if (command != __atomic_load_n(&p->done, __ATOMIC_RELAXED)) {

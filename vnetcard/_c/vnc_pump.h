@@ -16,6 +16,7 @@
 #define VNC_PUMP_H
 #include "vnc_doorbell.h"
 #include "vnc_ledger.h"
+#include "vnc_notes.h"
 #include "vnc_ring.h"
 #include "vnc_tap.h"
 #include "vnc_wait.h"
@@ -57,6 +58,7 @@ struct vnc_pump {
 	struct vnc_ledger ledger;
 	uint64_t *stats;     /* in the window */
 	uint64_t counted[VNC_STATS_BYTES / 8]; /* what stands there */
+	struct vnc_notes notes;
 	enum vnc_wait_mode wait;
 	int ear_fd; /* eventfd on which this pump hears the peer's bell; -1: none */
 	struct vnc_bell bell; /* of the peer's pump */
@@ -92,6 +94,24 @@ static inline void vnc_count(struct vnc_pump *p, unsigned int which)
 
 	__atomic_store_n(&p->counted[which], value, __ATOMIC_RELAXED);
 	vnc_put64(vnc_pump_domain(p), &p->stats[which], value);
+}
+
+/** vnc_set() - as vnc_count(), to @value. */
+static inline void vnc_set(struct vnc_pump *p, unsigned int which, uint64_t value)
+{
+	__atomic_store_n(&p->counted[which], value, __ATOMIC_RELAXED);
+	vnc_put64(vnc_pump_domain(p), &p->stats[which], value);
+}
+
+/** vnc_pump_waits() - before a wait: what was moved since the last one was a batch. */
+static inline void vnc_pump_waits(struct vnc_pump *p)
+{
+	uint64_t records = p->ledger.now[p->tx ? VNC_TX_TX_SENT : VNC_RX_RX_RECEIVED];
+
+	if (!vnc_batch_ends(&p->notes, vnc_pump_domain(p), records))
+		return;
+	vnc_set(p, p->tx ? VNC_TXSTAT_BUSY_NS : VNC_RXSTAT_BUSY_NS, p->notes.busy_ns);
+	vnc_set(p, p->tx ? VNC_TXSTAT_MOVED_AT_NS : VNC_RXSTAT_MOVED_AT_NS, vnc_clock_ns(CLOCK_REALTIME_COARSE));
 }
 
 /** vnc_pump_spins() - is a change of the peer's index so likely that looking again at once is worth it? */

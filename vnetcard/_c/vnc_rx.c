@@ -14,6 +14,8 @@
 #include <poll.h>
 #include <sys/uio.h>
 
+#define SAMPLES_OF_DROPS (VNC_RX_DROP_BAD_FRAME - VNC_RX_DROP_PORT_REFUSED + 1)
+
 /* Say that cons has moved. Return: VNC_NOTICE_*. */
 static uint32_t notify(struct vnc_pump *p)
 {
@@ -49,6 +51,21 @@ static void publish(struct vnc_pump *p)
 		vnc_pump_note_batch(p, VNC_TAP_RELEASE, visible, notice);
 }
 
+/* Of a bad index keep the index, of a bad record its header, as they stand now. */
+static void note_violation(struct vnc_pump *p, unsigned int word)
+{
+	const struct vnc_consumer *r = &p->consumer;
+	const uint64_t *head = (const uint64_t *)(const void *)(r->ring + (r->cons & (r->size - 1)));
+	uint64_t header[2] = {vnc_get64(r->domain, &head[0]), vnc_get64(r->domain, &head[1])};
+	uint32_t prod = vnc_get32(r->domain, &r->peer->prod);
+	unsigned int which = SAMPLES_OF_DROPS + word - VNC_RXSTAT_VIOL_PROD;
+
+	if (word == VNC_RXSTAT_VIOL_PROD)
+		vnc_keep_sample(&p->notes, which, &prod, sizeof(prod), sizeof(prod));
+	else
+		vnc_keep_sample(&p->notes, which, header, sizeof(header), sizeof(header));
+}
+
 static void violation(struct vnc_pump *p, enum vnc_ring_result what)
 {
 	static const uint8_t word[] = {
@@ -61,6 +78,7 @@ static void violation(struct vnc_pump *p, enum vnc_ring_result what)
 	if (vnc_pump_epoch_changed(p))
 		return;
 	vnc_count(p, word[what]);
+	note_violation(p, word[what]);
 	vnc_pump_hold(p, VNC_EVENT_VIOLATION);
 }
 
@@ -70,6 +88,7 @@ static void wait_for_record(struct vnc_pump *p, uint32_t command)
 	enum vnc_ring_result got;
 
 	vnc_count(p, VNC_RXSTAT_RING_EMPTY);
+	vnc_pump_waits(p);
 	if (vnc_pump_spins(p) && vnc_spin_until_changed(r->domain, &r->peer->prod, r->prod))
 		return;
 	if (!vnc_pump_wakeable(p) && p->wait != VNC_WAIT_POLL) {
@@ -189,6 +208,8 @@ static bool move_one(struct vnc_pump *p, const struct vnc_view *view, uint32_t c
 	now[VNC_RX_RX_RECEIVED_BYTES] += view->len - view->hdr_len;
 	if (drop) {
 		now[drop]++;
+		vnc_keep_sample(&p->notes, (unsigned int)(drop - VNC_RX_DROP_PORT_REFUSED), from.span[0].base + view->hdr_len,
+			 from.span[0].len - view->hdr_len, view->len - view->hdr_len);
 	} else {
 		now[VNC_RX_RX_DELIVERED]++;
 		now[VNC_RX_RX_DELIVERED_BYTES] += view->len - view->hdr_len;
@@ -199,6 +220,17 @@ static bool move_one(struct vnc_pump *p, const struct vnc_view *view, uint32_t c
 	return true;
 }
 
+/* More than ever lay in the ring just now? */
+static void note_fill(struct vnc_pump *p)
+{
+	uint32_t fill = p->consumer.prod - p->consumer.cons;
+
+	if (fill > p->notes.high_water) {
+		p->notes.high_water = fill;
+		vnc_set(p, VNC_RXSTAT_HIGH_WATER, fill);
+	}
+}
+
 /** vnc_rx_step() - deliver records until there is another command, or nothing to do. */
 void vnc_rx_step(struct vnc_pump *p, uint32_t command)
 {
@@ -206,6 +238,7 @@ void vnc_rx_step(struct vnc_pump *p, uint32_t command)
 	enum vnc_ring_result got;
 	struct vnc_view view;
 
+	vnc_batch_begins(&p->notes);
 	while (!vnc_pump_commanded(p, command)) {
 		got = vnc_ring_peek(&p->consumer, &view);
 		if (got == VNC_OK && view.flags != flags)
@@ -221,10 +254,14 @@ void vnc_rx_step(struct vnc_pump *p, uint32_t command)
 			 * touches prod, so having read prod we would read the new epoch here. */
 			if (got == VNC_OK && vnc_pump_epoch_changed(p))
 				return;
+			if (got == VNC_OK)
+				note_fill(p);
 		}
-		if (got == VNC_EMPTY)
+		if (got == VNC_EMPTY) {
 			wait_for_record(p, command);
-		else if (got != VNC_OK)
+			vnc_batch_begins(&p->notes);
+		} else if (got != VNC_OK) {
 			violation(p, got);
+		}
 	}
 }

@@ -18,6 +18,7 @@
 #include <sys/uio.h>
 
 #define ARMED_LEN 0xffffffffu
+#define SAMPLE_OF_VIOLATION (VNC_TX_DROP_OFFLOAD - VNC_TX_DROP_LINK_DOWN + 1) /* behind those of the drops */
 #define ARMED_PAYLOAD UINT64_MAX /* neither an IP header nor a virtio_net_hdr starts so */
 
 static uint64_t *place_of(const struct vnc_producer *r, uint32_t index)
@@ -96,9 +97,12 @@ static void publish(struct vnc_pump *p)
 /* The peer's index makes no sense: because the peer has restarted, or because it lies? */
 static void bad_index(struct vnc_pump *p)
 {
+	uint32_t bad = vnc_load32(p->producer.domain, &p->producer.peer->cons);
+
 	if (vnc_pump_epoch_changed(p))
 		return;
 	vnc_count(p, VNC_TXSTAT_VIOL_CONS);
+	vnc_keep_sample(&p->notes, SAMPLE_OF_VIOLATION, &bad, sizeof(bad), sizeof(bad));
 	vnc_pump_hold(p, VNC_EVENT_VIOLATION);
 }
 
@@ -109,6 +113,7 @@ static void wait_for_room(struct vnc_pump *p, uint32_t len, uint32_t command)
 	uint32_t seen = r->cons;
 
 	vnc_count(p, VNC_TXSTAT_RING_FULL);
+	vnc_pump_waits(p);
 	if (vnc_pump_spins(p) && vnc_spin_until_changed(r->domain, &r->peer->cons, seen))
 		return;
 	if (!vnc_pump_wakeable(p) && p->wait != VNC_WAIT_POLL) {
@@ -139,6 +144,12 @@ static int judge(const struct vnc_pump *p, const struct vnc_vnet_hdr *hdr, const
 	return (needed & ~p->link.features) ? VNC_TX_DROP_OFFLOAD : 0;
 }
 
+/* The last packet of a kind of drop: @have of its @len bytes lie at @packet. */
+static void keep(struct vnc_pump *p, int drop, const uint8_t *packet, uint32_t have, int64_t len)
+{
+	vnc_keep_sample(&p->notes, (unsigned int)(drop - VNC_TX_DROP_LINK_DOWN), packet, have, len > 0 ? (uint32_t)len : 0);
+}
+
 /* One packet from the port into the ring. Return: false when there was none. */
 static bool move_one(struct vnc_pump *p, const struct vnc_span place[2])
 {
@@ -147,6 +158,7 @@ static bool move_one(struct vnc_pump *p, const struct vnc_span place[2])
 	const struct vnc_span *span = direct ? place : aside;
 	uint64_t reserved = vnc_tap_clock(&p->taps);
 	bool link_vnet = p->link.features & VNC_F_CSUM;
+	uint32_t lead = link_vnet ? VNC_VNET_HDR : 0;
 	struct vnc_vnet_hdr hdr = {0};
 	uint64_t *now = p->ledger.now;
 	struct iovec iov[4];
@@ -174,16 +186,17 @@ static bool move_one(struct vnc_pump *p, const struct vnc_span place[2])
 	if (link_vnet) /* a record starts in line 0 of its place, so its first 48 bytes are one piece */
 		memcpy(&hdr, span[0].base, sizeof(hdr));
 	len = got - (p->port.vnet ? (int64_t)sizeof(hdr) : 0);
-	drop = judge(p, &hdr, span[0].base + (link_vnet ? sizeof(hdr) : 0), len);
+	drop = judge(p, &hdr, span[0].base + lead, len);
 	if (vnc_tapped(&p->taps, VNC_TAP_READ))
 		vnc_pump_note_packet(p, &(struct vnc_note){
 			.stage = VNC_TAP_READ, .drop = (uint8_t)drop, .flags = drop ? VNC_TAP_NOSEQ : 0,
 			.before = reserved, .len = len > 0 ? (uint32_t)len : 0, .span = span,
-			.vnet = p->port.vnet ? &hdr : NULL, .skip = link_vnet ? VNC_VNET_HDR : 0});
+			.vnet = p->port.vnet ? &hdr : NULL, .skip = lead});
 	now[VNC_TX_TX_TAKEN]++;
 	now[VNC_TX_TX_TAKEN_BYTES] += len > 0 ? (uint64_t)len : 0;
 	if (drop) {
 		now[drop]++;
+		keep(p, drop, span[0].base + lead, span[0].len - lead, len);
 		if (direct)
 			__atomic_store_n(&place_of(&p->producer, p->producer.prod)[2], ARMED_PAYLOAD, __ATOMIC_RELAXED);
 		vnc_ledger_flip(&p->ledger);
@@ -211,6 +224,7 @@ static void run(struct vnc_pump *p, uint32_t command)
 	uint32_t most = p->link.packet_max + (p->link.features & VNC_F_CSUM ? VNC_VNET_HDR : 0);
 	struct vnc_span span[2];
 
+	vnc_batch_begins(&p->notes);
 	while (!vnc_pump_commanded(p, command)) {
 		switch (vnc_ring_reserve(&p->producer, most, span)) {
 		case VNC_OK:
@@ -218,10 +232,12 @@ static void run(struct vnc_pump *p, uint32_t command)
 				publish(p);
 				break;
 			}
+			vnc_pump_waits(p);
 			vnc_pump_sleep_on_port(p, POLLIN);
 			return;
 		case VNC_FULL:
 			wait_for_room(p, most, command);
+			vnc_batch_begins(&p->notes);
 			break;
 		default:
 			bad_index(p);
@@ -265,6 +281,7 @@ static void drop_all(struct vnc_pump *p, uint32_t command, int which)
 		now[VNC_TX_TX_TAKEN]++;
 		now[VNC_TX_TX_TAKEN_BYTES] += got > 0 ? (uint64_t)got : 0;
 		now[which]++;
+		keep(p, which, p->scratch + (p->port.vnet ? VNC_VNET_HDR : 0), VNC_SAMPLE_BYTES, got);
 		vnc_ledger_flip(&p->ledger);
 	}
 }

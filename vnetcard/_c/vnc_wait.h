@@ -9,6 +9,7 @@
 #ifndef VNC_WAIT_H
 #define VNC_WAIT_H
 #include "vnc_barrier.h"
+#include <errno.h>
 #include <linux/futex.h>
 #include <stdint.h>
 #include <sys/syscall.h>
@@ -24,12 +25,12 @@ enum vnc_wait_mode { VNC_WAIT_ADAPTIVE, VNC_WAIT_POLL, VNC_WAIT_SLEEP };
 /* A lost wake-up cannot happen (barriers E and F); a hostile peer that never wakes anybody can. */
 #define VNC_SLEEP_NS 100000000L
 
-/** vnc_futex_wait() - sleep while *@word is @seen, at most @ns. Other words wake by vnc_futex_wake(). */
-static inline void vnc_futex_wait(const uint32_t *word, uint32_t seen, long ns)
+/** vnc_futex_wait() - sleep while *@word is @seen, at most @ns. Other words wake by vnc_futex_wake(). Return: 1 when the time was up. */
+static inline int vnc_futex_wait(const uint32_t *word, uint32_t seen, long ns)
 {
 	struct timespec limit = {.tv_sec = ns / 1000000000L, .tv_nsec = ns % 1000000000L};
 
-	syscall(SYS_futex, word, FUTEX_WAIT, seen, &limit, NULL, 0);
+	return syscall(SYS_futex, word, FUTEX_WAIT, seen, &limit, NULL, 0) < 0 && errno == ETIMEDOUT;
 }
 
 /** vnc_futex_wake() - wake everybody who sleeps on @word, in this process or another. */

@@ -235,6 +235,7 @@ static void set_up(int mode, enum vnc_wait_mode wait, enum vnc_domain domain)
 		pump[n]->attention_fd = attention;
 		pump[n]->kick_fd = eventfd(0, EFD_NONBLOCK);
 		pump[n]->stats = n ? w.shared->rx_stats : w.shared->tx_stats;
+		pump[n]->notes.batches = w.shared->batches[n];
 		vnc_ledger_open(&pump[n]->ledger, VNC_COHERENT, n ? w.shared->rx_ledger : w.shared->tx_ledger);
 	}
 	w.tx.producer = (struct vnc_producer){.ring = w.tx_ring, .size = w.ring, .frame_max = 1, .domain = domain,

@@ -18,6 +18,7 @@ struct shared {
 	struct vnc_cons_line rx_own;
 	uint64_t tx_ledger[2 * VNC_LEDGER_WORDS], tx_stats[16];
 	uint64_t rx_ledger[2 * VNC_LEDGER_WORDS], rx_stats[16];
+	uint64_t batches[2][VNC_BATCH_WORDS];
 };
 
 struct world {

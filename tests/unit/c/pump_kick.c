@@ -9,7 +9,7 @@
 int main(void)
 {
 	static uint8_t ring[VNC_RING_MIN] __attribute__((aligned(64)));
-	static uint64_t ledger[2 * VNC_LEDGER_WORDS], stats[16];
+	static uint64_t ledger[2 * VNC_LEDGER_WORDS], stats[16], batches[VNC_BATCH_WORDS];
 	static struct vnc_prod_line own;
 	static struct vnc_cons_line peer;
 	static uint32_t epoch;
@@ -24,6 +24,7 @@ int main(void)
 	p.link.packet_max = 1500;
 	p.producer = (struct vnc_producer){.ring = ring, .size = sizeof(ring), .frame_max = 1500, .own = &own, .peer = &peer};
 	p.stats = stats;
+	p.notes.batches = batches;
 	p.kick_fd = eventfd(0, EFD_NONBLOCK);
 	p.attention_fd = eventfd(0, EFD_NONBLOCK);
 	vnc_ledger_open(&p.ledger, VNC_COHERENT, ledger);

@@ -1,0 +1,112 @@
+"""`vnetcard show` on a real link: every section, in text and JSON, since it was cleared."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from programs import VNETCARD, run
+
+from vnetcard import layout as L
+from vnetcard.lab import Lab, run_in
+from vnetcard.observe.views import SECTIONS
+
+pytestmark = pytest.mark.root
+
+PINGS = 20
+
+
+@pytest.fixture(scope="module")
+def lab() -> Iterator[Lab]:
+    with Lab("show") as lab:
+        for side in (L.HOST, L.CARD):
+            lab.start(side, "--address", f"10.10.10.{(1, 5)[side]}/24")
+        lab.wait_up()
+        yield lab
+
+
+def ping(lab: Lab) -> None:
+    command = ["ping", "-n", "-q", "-c", str(PINGS), "-i", "0.01", "10.10.10.5"]
+    subprocess.run(run_in(lab.namespaces[L.HOST], command), check=True, capture_output=True)
+
+
+def show(lab: Lab, *words: str) -> str:
+    done = run([*VNETCARD, "show", *words, "--window", lab.url])
+    assert (done.status, done.stderr) == (0, ""), done
+    return done.stdout
+
+
+def shown(lab: Lab, what: str) -> Any:
+    return json.loads(show(lab, what, "--json"))[what]
+
+
+@pytest.mark.parametrize("what", SECTIONS)
+def test_every_section_fits_a_terminal(lab: Lab, what: str) -> None:
+    lines = show(lab, what).splitlines()
+    assert lines
+    assert max(map(len, lines)) <= 80
+
+
+def test_runtime_counts_calls_records_and_batches_of_each_pump(lab: Lab) -> None:
+    before = shown(lab, "runtime")["host"]["tx"]
+    ping(lab)
+    after = shown(lab, "runtime")["host"]["tx"]
+    assert after["tx_sent"] - before["tx_sent"] >= PINGS
+    assert after["tx_calls"] == sum(after[f"tx_{name}"] for name in L.BATCHES)
+    assert after["tx_calls"] > before["tx_calls"]
+    assert 1 <= after["tx_records_a_call"] <= 100
+    assert 100 < after["tx_ns_a_record"] < 1e8
+
+
+def test_ring_shows_its_high_water_mark_and_last_movement(lab: Lab) -> None:
+    ping(lab)
+    h2c, c2h = shown(lab, "ring")
+    assert (h2c["direction"], c2h["direction"]) == L.DIRECTIONS
+    assert 0 < h2c["rx_high_water"] <= h2c["size"]
+    assert h2c["prod"] == h2c["cons"]
+    assert c2h["tx_moved_at_ns"] > 1.7e18
+
+
+def test_link_tells_its_changes_with_their_reasons(lab: Lab) -> None:
+    link = shown(lab, "link")["host"]
+    assert [change["state"] for change in link["history"]][-1] == "run"
+    assert link["history"][-1]["reason"] == "both sides have answered"
+    assert link["counters"]["link_up"] == 1
+
+
+def test_a_drop_is_shown_with_its_time_and_its_packet(lab: Lab) -> None:
+    ip_down = ["ip", "-n", lab.namespaces[L.CARD], "link", "set", "tun0", "down"]
+    subprocess.run(ip_down, check=True)
+    try:
+        command = ["ping", "-n", "-c", "1", "-W", "1", "-s", "100", "10.10.10.5"]
+        subprocess.run(run_in(lab.namespaces[L.HOST], command), check=False, capture_output=True)
+    finally:
+        subprocess.run([*ip_down[:-1], "up"], check=True)
+    rows = shown(lab, "errors")
+    (row,) = [row for row in rows["errors"] if row["name"] == "drop_port_down"]
+    assert (row["side"], row["sample"]) == ("card", "ICMP 10.10.10.1 > 10.10.10.5, 128 bytes")
+    assert row["last"] > 1.7e9
+    assert "interface-down" in [cause["name"] for cause in rows["causes"]]
+    show(lab, "errors", "clear")
+    assert shown(lab, "errors") == {"errors": [], "causes": []}
+
+
+def test_clear_starts_the_figures_anew_and_leaves_the_counters_alone(lab: Lab) -> None:
+    ping(lab)
+    counted = lab.status(L.HOST)["sides"][L.HOST]["tx"]["tx_sent"]
+    show(lab, "runtime", "clear")
+    assert shown(lab, "runtime")["host"]["tx"]["tx_sent"] < PINGS <= counted
+    assert "since 0." in show(lab, "runtime").splitlines()[0]
+    assert lab.status(L.HOST)["sides"][L.HOST]["tx"]["tx_sent"] >= counted
+
+
+def test_watch_looks_again_until_interrupted(lab: Lab) -> None:
+    command = [*VNETCARD, "show", "ring", "--json", "--watch", "--window", lab.url]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as watching:
+        assert watching.stdout is not None
+        looks = [json.loads(watching.stdout.readline()) for _ in range(2)]
+        watching.terminate()
+    assert [len(look["ring"]) for look in looks] == [2, 2]

@@ -1,0 +1,110 @@
+"""What an agent answers to ``show``: every figure that it can see, raw, and what it remembers."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import asdict
+from typing import Any
+
+from vnetcard import layout as L
+from vnetcard import status
+from vnetcard.config import Config
+from vnetcard.counters import RX_DROPS, TX_DROPS, read_end
+from vnetcard.ends import PumpEnds
+from vnetcard.errors import WindowUnavailable
+from vnetcard.link import Link
+from vnetcard.observe import cpu
+from vnetcard.observe.figures import tells_of_trouble
+from vnetcard.observe.history import History
+from vnetcard.observe.registerwords import decode
+from vnetcard.observe.samples import packet_in_words, violation_in_words
+from vnetcard.sideblock import SideBlock
+from vnetcard.window import Window
+
+Figures = dict[str, dict[str, int]]
+"""The counters of a side: ``tx`` and ``rx`` of its pumps, ``link`` of its link."""
+
+
+def figures(window: Window, side: int) -> Figures:
+    """The counters of ``side`` as they stand in the window."""
+    memory = window.memory
+    return {
+        "tx": read_end(memory, L.DIRECTIONS[side], tx=True).flat(),
+        "rx": read_end(memory, L.DIRECTIONS[1 - side], tx=False).flat(),
+        "link": SideBlock(memory, side).counters(),
+    }
+
+
+def own(window: Window, side: int) -> Figures:
+    """The counters of this process's side, and what the kernel counts of its pumps."""
+    found = figures(window, side)
+    for pump, threads in cpu.of_pumps().items():
+        found[pump] |= {f"{pump}_{name}": n for name, n in threads.items()}
+    return found
+
+
+def watched(window: Window, side: int) -> dict[str, int]:
+    """What ``History.look`` looks at: what tells of a loss or of trouble, by a name that is the counter's alone."""
+    found = figures(window, side)
+    return {name: n for name, n in (found["tx"] | found["rx"] | found["link"]).items() if tells_of_trouble(name)}
+
+
+def collect(
+    config: Config, window: Window, link: Link | None, ends: PumpEnds | None, history: History, *, since: float
+) -> dict[str, Any]:
+    """Everything, in bytes, seconds and nanoseconds; ``since`` is how long the carrier is as it is.
+
+    ``sides`` has the peer's counters too where the window holds them.
+    """
+    view = status.collect(config, window, link, since=since)
+    engine, side = window.engine, config.side
+    both = engine is None or engine.shares_books
+    return {
+        **{name: view[name] for name in ("program", "side", "pid", "port", "window", "engine", "balance")},
+        "at": time.time(),
+        "mtu": config.mtu,
+        "link": {**view["link"], "history": [asdict(change) for change in history.changes()]},
+        "rings": view["rings"],
+        "registers": _registers(window),
+        "sides": ({L.SIDES[1 - side]: figures(window, 1 - side)} if both else {}) | {L.SIDES[side]: own(window, side)},
+        "peer_mtu": SideBlock(window.memory, 1 - side).load("mtu"),
+        "notes": _notes(history, ends),
+        "cleared": history.cleared(),
+    }
+
+
+def collect_lost(config: Config, url: str, reason: str, history: History) -> dict[str, Any]:
+    """The same between two windows."""
+    view = status.collect_lost(config, url, reason)
+    return {
+        **{name: view[name] for name in ("program", "side", "pid", "port", "window", "engine", "balance", "rings")},
+        "at": time.time(),
+        "mtu": config.mtu,
+        "link": {**view["link"], "history": [asdict(change) for change in history.changes()]},
+        "registers": [],
+        "sides": {},
+        "peer_mtu": 0,
+        "notes": {name: {"at": at, "sample": ""} for name, at in history.moved().items()},
+        "cleared": history.cleared(),
+    }
+
+
+def _registers(window: Window) -> list[dict[str, Any]]:
+    try:
+        return decode(window.engine.registers()) if window.engine else []
+    except WindowUnavailable:
+        return []  # ``engine`` says why
+
+
+def _notes(history: History, ends: PumpEnds | None) -> dict[str, dict[str, Any]]:
+    """When each counter of trouble moved last, and the packet of that moment where a pump kept it."""
+    notes = {name: {"at": at, "sample": ""} for name, at in history.moved().items()}
+    if ends is None:
+        return notes
+    for pump, drops, stats in ((ends.tx, TX_DROPS, L.TX_STATS), (ends.rx, RX_DROPS, L.RX_STATS)):
+        names = [*drops, *(name for name in stats if name.startswith("viol_"))]
+        for name, (at, length, start) in zip(names, pump.samples, strict=False):
+            if at:
+                words = packet_in_words(start, length) if name in drops else violation_in_words(name, start)
+                notes[name] = {"at": at / 1e9, "sample": words}
+    return notes

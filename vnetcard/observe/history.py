@@ -1,0 +1,70 @@
+"""What an agent remembers for people: the states of its link, and when a counter last moved."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+KEPT: Final = 200
+"""Changes of state that are remembered."""
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """The link became ``state`` at ``at``, seconds since 1970."""
+
+    at: float
+    state: str
+    reason: str
+
+
+class History:
+    """``changed`` and ``look`` are called by the agent's loop, the rest by its control threads."""
+
+    def __init__(self, clock: Callable[[], float] = time.time) -> None:
+        self._clock = clock
+        self._guard = threading.Lock()
+        self._changes: deque[Change] = deque(maxlen=KEPT)
+        self._counts: dict[str, int] = {}
+        self._moved: dict[str, float] = {}
+        self._cleared: dict[str, dict[str, Any]] = {}
+
+    def changed(self, state: str, reason: str) -> None:
+        """The link is in ``state`` now; saying it twice is saying it once."""
+        with self._guard:
+            if self._changes and (self._changes[-1].state, self._changes[-1].reason) == (state, reason):
+                return
+            self._changes.append(Change(self._clock(), state, reason))
+
+    def look(self, counts: Mapping[str, int]) -> None:
+        """These counters stand there now; what they were at the first look is not of our time."""
+        now = self._clock()
+        with self._guard:
+            for name, count in counts.items():
+                if self._counts.setdefault(name, count) != count:
+                    self._counts[name] = count
+                    self._moved[name] = now
+
+    def changes(self) -> list[Change]:
+        """Oldest first."""
+        with self._guard:
+            return list(self._changes)
+
+    def moved(self) -> dict[str, float]:
+        """When each counter was seen to move last, by name, in seconds since 1970."""
+        with self._guard:
+            return dict(self._moved)
+
+    def clear(self, what: str, figures: dict[str, Any]) -> None:
+        """From now on readers of ``what`` count from ``figures``; the counters themselves go on."""
+        with self._guard:
+            self._cleared[what] = {"at": self._clock(), "figures": figures}
+
+    def cleared(self) -> dict[str, dict[str, Any]]:
+        """The baselines, by what was cleared."""
+        with self._guard:
+            return dict(self._cleared)

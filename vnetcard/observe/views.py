@@ -1,0 +1,105 @@
+"""The answers of a window's agents, put together: each side's figures from the agent that knows them best."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+from vnetcard import layout as L
+from vnetcard.control import ask, ask_all
+from vnetcard.observe.figures import derived, since, tells_of_trouble
+from vnetcard.window import WindowUrl
+
+SECTIONS: Final = ("runtime", "ring", "errors", "registers", "link")
+"""What can be shown; runtime, ring, errors and link have counters that can be cleared."""
+
+View = dict[str, Any]
+Figures = dict[str, dict[str, float]]
+
+
+@dataclass(frozen=True, slots=True)
+class Error:
+    """A counter of trouble that is not 0: ``last`` in seconds since 1970 and ``sample`` only if its agent is asked."""
+
+    side: str
+    name: str
+    count: int
+    last: float | None
+    sample: str
+
+
+class Sight:
+    """What the agents said at one moment."""
+
+    def __init__(self, views: list[View]) -> None:
+        """``views`` as ``observe.collect`` makes them, host first, one or two."""
+        self.views = views
+        self.by_side = {view["side"]: view for view in views}
+
+    def figures(self, what: str | None = None) -> dict[str, Figures]:
+        """Counters by side, then ``tx``, ``rx`` or ``link``; ``what``: since that was cleared."""
+        found: dict[str, Figures] = {}
+        for side in L.SIDES:
+            knows = self.by_side.get(side) or next((view for view in self.views if side in view["sides"]), None)
+            if knows is None or side not in knows["sides"]:
+                continue
+            before = self._baseline(side, what)
+            found[side] = {
+                part: dict(since(counters, before.get(part, {}))) for part, counters in knows["sides"][side].items()
+            }
+            for pump in ("tx", "rx"):
+                figures = found[side][pump]
+                figures |= derived(pump, {name: int(n) for name, n in figures.items()})
+        return found
+
+    def _baseline(self, side: str, what: str | None) -> dict[str, dict[str, int]]:
+        view = self.by_side.get(side)
+        cleared = view["cleared"].get(what) if view and what else None
+        return cleared["figures"] if cleared else {}
+
+    def cleared_at(self, what: str) -> float | None:
+        """When ``what`` was cleared last, in seconds since 1970."""
+        times = [view["cleared"][what]["at"] for view in self.views if what in view["cleared"]]
+        return max(times, default=None)
+
+    def errors(self, what: str | None = "errors") -> list[Error]:
+        """Every drop, loss and violation that was counted, host first."""
+        rows = []
+        for side, parts in self.figures(what).items():
+            notes = self.by_side[side]["notes"] if side in self.by_side else {}
+            for part in ("tx", "rx", "link"):
+                for name, count in parts[part].items():
+                    if count and tells_of_trouble(name):
+                        note = notes.get(name, {"at": None, "sample": ""})
+                        rows.append(Error(side, name, int(count), note["at"], note["sample"]))
+        return rows
+
+    def rings(self) -> list[View]:
+        """Both rings with the figures of both ends that are known."""
+        figures = self.figures("ring")
+        rings = []
+        for sender, direction in enumerate(L.DIRECTIONS):
+            source, sink = L.SIDES[sender], L.SIDES[1 - sender]
+            view = self.by_side.get(source) or self.views[0]
+            ring = next((ring for ring in view["rings"] if ring["direction"] == direction), None)
+            if ring is None:
+                continue
+            tx, rx = figures.get(source, {}).get("tx", {}), figures.get(sink, {}).get("rx", {})
+            ends = {name: figures for name, figures in (tx | rx).items() if name in RING_FIGURES}
+            rings.append({**ring, **ends})
+        return rings
+
+
+RING_FIGURES: Final = ("tx_ring_full", "rx_ring_empty", "rx_high_water", "tx_moved_at_ns", "rx_moved_at_ns")
+
+
+def gather(window: str) -> Sight:
+    """Ask the local agents of ``window``; ConfigError when there is none."""
+    return Sight(ask_all(str(WindowUrl.parse(window)), "show"))
+
+
+def clear(window: str, what: str) -> None:
+    """Let the local agents of ``window`` remember a baseline for ``what``."""
+    url = str(WindowUrl.parse(window))
+    for view in gather(window).views:
+        ask(url, L.SIDES.index(view["side"]), "clear", what=what)
