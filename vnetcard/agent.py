@@ -168,7 +168,7 @@ class Agent:
         try:
             self.link = Link(self.window.memory, self.config.side, ends, self, self.offer, crossing=engine)
             self.link.start()
-            self.lost = self._loop(self.link)
+            self.lost = self._loop(self.link, ends)
         except WindowUnavailable as error:
             self.lost = str(error)
         finally:
@@ -185,14 +185,14 @@ class Agent:
             if self._open_patiently(VnetcardError):
                 self.lost = None
 
-    def _loop(self, link: Link) -> str | None:
+    def _loop(self, link: Link, ends: PumpEnds) -> str | None:
         poll = select.poll()
         poll.register(self._wake_read, select.POLLIN)
         poll.register(self._attention, select.POLLIN)
         look_at = 0.0
         while not self._stop:
             pause = link.tick()
-            self.taps.settle(self.ends)
+            self.taps.settle(ends)
             self._watchdog.beat()
             if link.port_gone:
                 raise PortUnavailable(f"interface {self.port.name} is gone: somebody deleted it")
