@@ -11,7 +11,7 @@ PYTEST = $(BIN)/python -m pytest $(PYTEST_ARGS)
 CWARN := -O2 -Wall -Wextra -Werror -Wno-missing-field-initializers -S -o -
 CROSS := aarch64-linux-gnu-gcc
 
-.PHONY: help demo demo-sim demo-qemu test check hdl formal hdl-coverage hdl-mutations synth bench-hdl bench-sim waveform lint campaign wheels clean
+.PHONY: help demo demo-sim demo-qemu test check hdl formal hdl-coverage hdl-mutations synth bench bench-hdl bench-sim waveform lint campaign wheels clean
 
 help: ## list these targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -65,6 +65,12 @@ hdl-coverage: ## lines and toggles of the RTL that the simulations reach, and wh
 synth: ## size and speed of the DMA engine on an ECP5, against the record: a yardstick; minutes
 	@scripts/venv.sh test
 	$(BIN)/python -m vnetcard.hdl.synth
+
+# BENCH_ARGS: make bench BENCH_ARGS=--quick, or --ways and --loads; see vnetcard bench --help.
+bench: ## speed beside veth, a TUN splice, DPDK, socat, OpenVPN, into benchmarks/results; an hour, --quick minutes
+	@scripts/system-packages.sh bench
+	@scripts/venv.sh demo
+	$(BIN)/vnetcard bench --output benchmarks/results --label "commit $$(git describe --always --dirty)" $(BENCH_ARGS)
 
 bench-hdl: ## the DMA engine's efficiency and latency between ideal memories, into benchmarks/results
 	@scripts/system-packages.sh test

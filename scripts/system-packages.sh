@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
 # The one place that names system packages.
 #
-#   scripts/system-packages.sh run|sim|qemu|test [--check]
+#   scripts/system-packages.sh run|sim|qemu|test|bench [--check]
 #
 # `run`: what a demo needs; `sim`: that and what the simulator is built with; `qemu`: `run` and what the ARM64 guest and
-# the ARM64 wheel are made with; `test`: all that and what the tests need.
+# the ARM64 wheel are made with; `test`: all that and what the tests need; `bench`: `run` and what the bench compares with.
 # Looks for the commands and files themselves, so that it also holds where they came from elsewhere, and does
 # nothing when all are there.
 # Installs with apt-get as root or by passwordless sudo; otherwise, and with --check, says what to install.
@@ -41,9 +41,18 @@ systemd-analyze                         systemd                systemd
 systemd-sysusers                        systemd                systemd
 qemu-aarch64-static                     qemu-user-static       qemu-user-static
 '
+BENCH='
+iperf3                                  iperf3                 iperf3
+socat                                   socat                  socat
+openvpn                                 openvpn                openvpn
+openssl                                 openssl                openssl
+dpdk-testpmd                            dpdk                   dpdk
+/usr/include/dpdk/rte_ring.h            libdpdk-dev            dpdk-devel
+pkg-config                              pkg-config             pkgconf-pkg-config
+'
 
 usage() {
-    echo "usage: scripts/system-packages.sh run|sim|qemu|test [--check]" >&2
+    echo "usage: scripts/system-packages.sh run|sim|qemu|test|bench [--check]" >&2
     exit 2
 }
 
@@ -52,6 +61,7 @@ case ${1-} in
     sim) wanted=$RUN$SIM ;;
     qemu) wanted=$RUN$QEMU ;;
     test) wanted=$RUN$SIM$QEMU$TEST ;;
+    bench) wanted=$RUN$BENCH ;;
     *) usage ;;
 esac
 check=${2-}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from types import FrameType
 from typing import NoReturn
 
 
@@ -14,6 +15,12 @@ class Parser(argparse.ArgumentParser):
         """End the process with exit status 2."""
         complain(self.prog, f"{message}; try {self.prog} --help")
         sys.exit(2)
+
+
+def interrupt(number: int, frame: FrameType | None) -> NoReturn:
+    """A handler for SIGTERM, which then is like Ctrl-C: everything is undone on the way out."""
+    del number, frame
+    raise KeyboardInterrupt
 
 
 def complain(program: str, message: object) -> None:

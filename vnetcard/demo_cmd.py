@@ -14,11 +14,11 @@ import time
 from collections.abc import Iterator, Sequence
 from importlib import import_module
 from pathlib import Path
-from types import FrameType
 from typing import IO, TYPE_CHECKING, Any
 
 from vnetcard import layout as L
 from vnetcard import pingreport, pingsuite
+from vnetcard.commandline import interrupt
 from vnetcard.errors import ConfigError
 from vnetcard.geometry import Geometry
 from vnetcard.lab import ADDRESSES, Lab, LabError
@@ -74,7 +74,7 @@ def run(args: argparse.Namespace) -> int:
         return _enter_user_namespace()
     if os.environ.get(_INSIDE):
         _own_run_netns()
-    signal.signal(signal.SIGTERM, _interrupt)
+    signal.signal(signal.SIGTERM, interrupt)
     started = time.monotonic()
     with tempfile.TemporaryFile("w+") as log:
         try:
@@ -163,12 +163,6 @@ def _engine_line(totals: dict[str, Any]) -> str:
         for side, direction in enumerate(L.DIRECTIONS)
     ]
     return f"engine: {', '.join(moved)}; {totals['cycles']} cycles, {totals['simulated_ms']:.1f} ms simulated"
-
-
-def _interrupt(number: int, frame: FrameType | None) -> None:
-    """SIGTERM like Ctrl-C: everything is undone on the way out."""
-    del number, frame
-    raise KeyboardInterrupt
 
 
 def _check_arguments(args: argparse.Namespace) -> None:

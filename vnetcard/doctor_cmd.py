@@ -7,11 +7,10 @@ import json
 import platform
 import signal
 from dataclasses import asdict
-from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 from vnetcard import layout as L
-from vnetcard.commandline import printable
+from vnetcard.commandline import interrupt, printable
 from vnetcard.doctor import cards, devices, memory, software, stages
 from vnetcard.doctor.pci import Wanted
 from vnetcard.doctor.system import System
@@ -55,7 +54,7 @@ def add_parser(subparsers: Subparsers) -> argparse.ArgumentParser:
 
 def run(args: argparse.Namespace) -> int:
     """Look, measure, show; 1 when something must be fixed."""
-    signal.signal(signal.SIGTERM, _interrupt)
+    signal.signal(signal.SIGTERM, interrupt)
     url = WindowUrl.parse(args.window) if args.window else None
     side = {"x86": L.HOST, "fpga": L.CARD, None: _own_side()}[args.side]
     system = System.here()
@@ -85,12 +84,6 @@ def look(system: System, url: WindowUrl | None, *, everything: bool = False) -> 
 
 def _own_side() -> int:
     return L.CARD if platform.machine() == "aarch64" else L.HOST
-
-
-def _interrupt(number: int, frame: FrameType | None) -> None:
-    """SIGTERM like Ctrl-C: what was opened is closed on the way out."""
-    del number, frame
-    raise KeyboardInterrupt
 
 
 def view(findings: list[Finding], rows: list[Stage]) -> dict[str, Any]:

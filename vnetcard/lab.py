@@ -59,6 +59,19 @@ def uninterrupted() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
+def make_namespaces(made: contextlib.ExitStack, names: Sequence[str]) -> None:
+    """Make network namespaces, which go when ``made`` is closed; all of them or none."""
+    try:
+        with uninterrupted():
+            for name in names:
+                ip("netns", "add", name)
+                made.callback(ip, "netns", "del", name)
+                ip("-n", name, "link", "set", "lo", "up")
+    except BaseException:
+        made.close()
+        raise
+
+
 class Lab:
     """Two namespaces, named after ``tag`` and this process, and up to one agent in each.
 
@@ -86,15 +99,7 @@ class Lab:
         self._log = log
         self._made = contextlib.ExitStack()
         weakref.finalize(self, self._made.close)  # for an exception between here and the caller's `with`
-        try:
-            with uninterrupted():
-                for name in (self.namespaces[side] for side in sides):
-                    ip("netns", "add", name)
-                    self._made.callback(ip, "netns", "del", name)
-                    ip("-n", name, "link", "set", "lo", "up")
-        except BaseException:
-            self._made.close()
-            raise
+        make_namespaces(self._made, [self.namespaces[side] for side in sides])
 
     def __enter__(self) -> Lab:
         return self
@@ -104,8 +109,13 @@ class Lab:
 
     def start(self, side: int, *options: str) -> None:
         """Start the agent of ``side`` and return once it is ready; LabError with its last words if it is not."""
+        self.launch(side, *options)
+        self.await_ready(side)
+
+    def launch(self, side: int, *options: str) -> None:
+        """Start the agent of ``side`` and return at once."""
         arguments = ["--window", self.window, "--netns", self.namespaces[side], *options]
-        agent = subprocess.Popen(
+        self.agents[side] = subprocess.Popen(
             [*self.commands[side], *arguments],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -113,7 +123,10 @@ class Lab:
             text=True,
             preexec_fn=die_with_parent,  # noqa: PLW1509 - a lab is made by the main thread
         )
-        self.agents[side] = agent
+
+    def await_ready(self, side: int) -> None:
+        """Return once the agent of ``side`` has said that it is ready; LabError with its last words when it ends."""
+        agent = self.agent(side)
         assert agent.stdout is not None
         line = agent.stdout.readline()  # ready, or the end of the agent
         if " ready: " not in line:

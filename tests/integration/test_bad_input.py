@@ -110,6 +110,12 @@ COMMAND = {
     "demo in an impossible window": ("demo --window shm:+3", "names no place", "write shm:NAME"),
     "demo in a window too small": ("demo --window {shm}+1K", "window size 1 KiB", "choose 16 KiB"),
     "demo of no pings": ("demo --count 0", "count 0", "1"),
+    "bench of an unknown way": ("bench --ways veth,pigeon", "--ways 'pigeon'", "vnetcard, veth"),
+    "bench of an unknown load": ("bench --loads freight", "--loads 'freight'", "tcp"),
+    "bench of nothing": ("bench --loads ,", "--loads names nothing"),
+    "bench of no rounds": ("bench --rounds 0", "--rounds 0", "1 to 100"),
+    "bench of no time": ("bench --seconds 0", "--seconds 0", "0.2 to 60"),
+    "bench into a missing folder": ("bench --output {tmp}/no", "--output", "{tmp}/no"),
 }
 """Name: the arguments of vnetcard, and what must be in the message."""
 

@@ -38,7 +38,7 @@ def test_wheel_has_one_top_level_package(wheel: list[str]) -> None:
 
 
 def test_wheel_has_both_sides_and_the_compiled_core(wheel: list[str]) -> None:
-    for package in ("", "doctor/", "units/", "window/", "port/", "x86_side/", "fpga_side/", "sim/", "hdl/"):
+    for package in ("", "bench/", "doctor/", "units/", "window/", "port/", "x86_side/", "fpga_side/", "sim/", "hdl/"):
         assert f"vnetcard/{package}__init__.py" in wheel
     assert [name for name in wheel if name.startswith("vnetcard/_core.") and name.endswith(".so")]
 
@@ -72,6 +72,12 @@ def test_wheel_is_typed(wheel: list[str]) -> None:
     assert "vnetcard/_core.pyi" in wheel
 
 
-def test_wheel_has_no_tests_and_no_c_sources(wheel: list[str]) -> None:
+def test_wheel_has_the_c_programs_of_the_bench(wheel: list[str]) -> None:
+    wanted = {str(path.relative_to(ROOT)) for path in (ROOT / "vnetcard/bench/c").iterdir()}
+    assert wanted and wanted - set(wheel) == set()
+
+
+def test_wheel_has_no_tests_and_no_c_sources_of_the_core(wheel: list[str]) -> None:
+    wheel = [name for name in wheel if not name.startswith("vnetcard/bench/c/")]
     unwanted = re.compile(r"(^|/)(tests?|test_[^/]*|conftest\.py|needs\.py)(/|$)|\.c$")
     assert [name for name in wheel if unwanted.search(name)] == []

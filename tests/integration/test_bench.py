@@ -1,0 +1,55 @@
+"""``vnetcard bench`` over real interfaces: figures come out, and nothing is left, also of one that was interrupted."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+from needs import need
+from programs import VNETCARD
+
+pytestmark = [pytest.mark.root, pytest.mark.slow]
+LIMIT = 120.0
+
+
+def bench(*words: str) -> subprocess.Popen[str]:
+    """A quick bench of two ways."""
+    need("iperf3")
+    command = [*VNETCARD, "bench", "--quick", "--ways", "vnetcard,splice", "--rounds", "1", *words]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def traces(pid: int) -> list[str]:
+    """What the bench that was process ``pid`` has made and is still there."""
+    folders = ("/run/netns", "/dev/shm", "/run/vnetcard")
+    return [str(path) for folder in folders for path in Path(folder).glob(f"*vnetcard-bench*-{pid}-*")]
+
+
+def test_two_ways_are_compared_and_nothing_is_left(tmp_path: Path) -> None:
+    run = bench("--loads", "ping", "--seconds", "0.2", "--output", str(tmp_path), "--json")
+    said, progress = run.communicate(timeout=LIMIT)
+    assert run.returncode == 0, progress
+    told = json.loads(said)
+    assert told == json.loads((tmp_path / "bench.json").read_text())
+    assert "</svg>" in (tmp_path / "bench.svg").read_text()
+    for figure in ("start", "ping p50"):
+        assert set(told["figures"][figure]["ways"]) == {"vnetcard", "splice"}
+        assert told["figures"][figure]["ratios"]["splice"]["median"] > 0
+    assert "round 1 of 1  splice    ping: ping p50" in progress
+    assert traces(run.pid) == []
+
+
+def test_an_interrupted_bench_leaves_nothing() -> None:
+    run = bench("--loads", "idle", "--seconds", "60")
+    deadline = time.monotonic() + LIMIT
+    while not traces(run.pid):
+        assert run.poll() is None and time.monotonic() < deadline
+        time.sleep(0.01)
+    run.send_signal(signal.SIGTERM)
+    _, said = run.communicate(timeout=LIMIT)
+    assert run.returncode == 130, said
+    assert traces(run.pid) == []

@@ -1,0 +1,169 @@
+"""``vnetcard bench``: what is made of the values that were seen, and when they are refused."""
+
+from __future__ import annotations
+
+import json
+from xml.etree import ElementTree
+
+import pytest
+
+from vnetcard.bench import iperf, plot, proc, report
+from vnetcard.bench.figures import Results, Spread, kind_of
+from vnetcard.bench.load import LOADS, QUICK_LOADS
+from vnetcard.bench.load.ping import figures, times_in
+from vnetcard.bench.peer import WAYS
+from vnetcard.bench.peer.card import judge_link
+from vnetcard.bench.runner import Plan
+from vnetcard.bench.targets import TARGETS
+from vnetcard.bench.validity import Invalid, Traffic, judge_answers, judge_offload
+
+PLAN = Plan(["vnetcard", "splice"], ["tcp"], rounds=3, seconds=1.0)
+
+
+def seen(**values: list[float]) -> Results:
+    """Results of `tcp 1500`, in Gbit/s by way and round."""
+    results = Results()
+    for way, column in values.items():
+        for number, value in enumerate(column):
+            results.add(way, "tcp", number, {"tcp 1500": value})
+    return results
+
+
+def test_a_spread_is_the_median_and_both_ends() -> None:
+    assert Spread.of([3.0, 9.0, 4.0]) == Spread(4.0, 3.0, 9.0, 3)
+
+
+def test_a_ratio_is_taken_in_each_round() -> None:
+    # Of the medians it would be 10 / 20: but in each round one machine state served both.
+    results = seen(vnetcard=[10.0, 2.0, 30.0], splice=[20.0, 2.0, 30.0])
+    assert results.ratio("tcp 1500", "splice") == Spread(1.0, 0.5, 1.0, 3)
+
+
+def test_a_round_that_one_way_missed_makes_no_ratio() -> None:
+    results = seen(vnetcard=[10.0, 20.0], splice=[5.0])
+    assert results.ratio("tcp 1500", "splice") == Spread(2.0, 2.0, 2.0, 1)
+    assert results.ratio("tcp 1500", "veth") is None
+
+
+def test_nothing_is_divided_by_zero() -> None:
+    assert seen(vnetcard=[1.0], splice=[0.0]).ratio("tcp 1500", "splice") is None
+
+
+def test_one_invalid_round_takes_the_figures_of_all() -> None:
+    results = seen(vnetcard=[10.0, 11.0], splice=[10.0, 10.0])
+    results.refuse("vnetcard", "tcp", "hashes differ")
+    assert results.spread("tcp 1500", "vnetcard") is None
+    assert results.ratio("tcp 1500", "splice") is None
+    printed = "\n".join(report.lines(PLAN, results, {}))
+    assert "REFUSED  vnetcard, tcp: hashes differ" in printed
+    assert "10.5" not in printed, "a figure of an invalid run was printed"
+    told = report.as_json(PLAN, results, {}, label="")
+    assert list(told["figures"]["tcp 1500"]["ways"]) == ["splice"]
+    assert told["refused"] == [{"way": "vnetcard", "load": "tcp", "why": "hashes differ"}]
+
+
+def test_a_way_that_is_not_installed_is_named() -> None:
+    printed = list(report.lines(PLAN, seen(vnetcard=[1.0]), {"socat": "socat not installed"}))
+    assert "absent   socat: socat not installed" in printed
+
+
+def test_the_table_has_ratios_first() -> None:
+    printed = list(report.lines(PLAN, seen(vnetcard=[9.0] * 3, splice=[10.0] * 3), {}))
+    assert printed[0].startswith("vnetcard against each way")
+    assert "0.90 (0.90-0.90)" in printed[2]
+    assert "short    tcp 1500 against splice: at least 1: 0.9" in printed
+
+
+def test_a_target_is_reached_at_its_limit() -> None:
+    more, less = TARGETS[0], next(target for target in TARGETS if target.figure == "start")
+    assert more.reached(1.0) and not more.reached(0.999)
+    assert less.reached(300.0) and not less.reached(300.1)
+
+
+def test_every_target_is_of_a_figure_and_a_way_that_there_are() -> None:
+    for target in TARGETS:
+        assert kind_of(target.figure)
+        assert target.against is None or target.against in WAYS
+
+
+def test_quick_loads_are_loads() -> None:
+    assert set(QUICK_LOADS) <= set(LOADS)
+
+
+def test_the_picture_is_xml_with_a_bar_a_way() -> None:
+    told = report.as_json(PLAN, seen(vnetcard=[9.0], splice=[10.0]), {}, label="a & b")
+    root = ElementTree.fromstring(plot.draw(json.loads(json.dumps(told))))
+    bars = [element for element in root if element.tag.endswith("rect")][1:]
+    assert [float(bar.attrib["width"]) for bar in bars] == [378.0, 420.0]
+
+
+# --- checks of a run ---------------------------------------------------------------------------------
+
+
+def test_super_packets_prove_offload() -> None:
+    judge_offload(Traffic(10, 1000), Traffic(20, 601_000), mtu=1500, offload=True)
+    with pytest.raises(Invalid, match="offload is claimed, but packets had 1500 bytes"):
+        judge_offload(Traffic(0, 0), Traffic(10, 15_000), mtu=1500, offload=True)
+
+
+def test_super_packets_without_offload_are_refused() -> None:
+    judge_offload(Traffic(0, 0), Traffic(10, 15_000), mtu=1500, offload=False)
+    with pytest.raises(Invalid, match="no offload is claimed"):
+        judge_offload(Traffic(0, 0), Traffic(10, 600_000), mtu=1500, offload=False)
+
+
+def test_a_load_that_took_another_way_is_refused() -> None:
+    with pytest.raises(Invalid, match="another way"):
+        judge_offload(Traffic(7, 700), Traffic(7, 700), mtu=1500, offload=True)
+
+
+def test_a_lost_ping_is_refused() -> None:
+    said = "64 bytes from 10.10.10.5: icmp_seq=1 ttl=64 time=0.021 ms\n"
+    assert times_in(said, 1) == [21.0]
+    with pytest.raises(Invalid, match="1 of 2 pings were lost"):
+        times_in(said, 2)
+    with pytest.raises(Invalid, match="lost"):
+        judge_answers(0, 0, "pings")
+
+
+def test_p999_wants_a_thousand_samples() -> None:
+    few, many = figures("ping", [1.0] * 999), figures("ping", [float(n) for n in range(1, 1001)])
+    assert "ping p99.9" not in few
+    assert many == {"ping p50": 500.0, "ping p99": 990.0, "ping p99.9": 999.0}
+
+
+@pytest.mark.parametrize("text", ["", "iperf3: error", '{"start": {}, "error": "unable to connect"}'])
+def test_iperf_without_a_result_is_refused(text: str) -> None:
+    with pytest.raises(Invalid, match="iperf3's client"):
+        iperf.parse(text, "client")
+
+
+def link_view(**changed: object) -> dict[str, object]:
+    """What an agent says of a good link, with changes to its link or to the counters of its only side."""
+    link = {"up": True, "state": "run", "reason": "", "features": {"CSUM": "on", "TSO4": "on"}}
+    counters = {"drop_link_down": 2, "drop_too_big": 0, "viol_cons": 0}
+    side = {"side": "host", "tx": counters | {k: v for k, v in changed.items() if k in counters}, "rx": {}}
+    return {"side": "host", "link": link | {k: v for k, v in changed.items() if k in link}, "sides": [side]}
+
+
+def test_a_good_link_is_accepted() -> None:
+    judge_link(link_view(), offload=True)
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({"up": False, "state": "down", "reason": "no peer"}, "link is down"),
+        ({"features": {"CSUM": "on", "TSO4": "the kernel refuses it"}}, "TSO4"),
+        ({"drop_too_big": 1}, "drop_too_big 1"),
+        ({"viol_cons": 1}, "viol_cons 1"),
+    ],
+)
+def test_a_link_that_is_not_as_claimed_is_refused(changed: dict[str, object], said: str) -> None:
+    with pytest.raises(Invalid, match=said):
+        judge_link(link_view(**changed), offload=True)
+
+
+def test_idle_time_is_not_work() -> None:
+    tick = proc.machine_seconds("cpu 1 0 0 0 0 0 0 0 0 0\n")
+    assert proc.machine_seconds("cpu 10 1 20 999 99 3 4 5 7 7\ncpu0 1 1") == pytest.approx(43 * tick)

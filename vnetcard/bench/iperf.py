@@ -1,0 +1,86 @@
+"""iperf3 between two namespaces: what both of its ends said, as JSON."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import subprocess
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from vnetcard.bench.validity import Ends, Invalid
+from vnetcard.lab import die_with_parent, run_in
+
+START_LIMIT, SLACK = 10.0, 30.0
+"""Seconds for the server to listen, and for both to end after their time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What client and server said at the end."""
+
+    client: dict[str, Any]
+    server: dict[str, Any]
+
+
+def parse(text: str, who: str) -> dict[str, Any]:
+    """iperf3's JSON; Invalid when there is none, or it tells of an error."""
+    try:
+        said: dict[str, Any] = json.loads(text)
+    except ValueError:
+        raise Invalid(f"iperf3's {who} said nothing that can be read: {text.strip()[:200]!r}") from None
+    if error := said.get("error"):
+        raise Invalid(f"iperf3's {who}: {error}")
+    return said
+
+
+def run(ends: Ends, seconds: float, options: Sequence[str] = ()) -> Report:
+    """One iperf3 from the first to the second end, ``seconds`` long; it takes whole seconds only, one at least."""
+    seconds = max(1, round(seconds))
+    with _server(ends) as server:
+        command = ["iperf3", "-J", "-c", ends.addresses[1], "-t", str(seconds), *options]
+        client = subprocess.Popen(
+            run_in(ends.namespaces[0], command),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            text=True,
+            preexec_fn=die_with_parent,  # noqa: PLW1509 - as in lab.py
+        )
+        try:
+            said, _ = client.communicate(timeout=seconds + SLACK)
+            answered, _ = server.communicate(timeout=SLACK)
+        except subprocess.TimeoutExpired:
+            raise Invalid(f"iperf3 did not end within {seconds + SLACK:.0f} s") from None
+        finally:
+            client.kill()
+            client.communicate()
+    return Report(parse(said, "client"), parse(answered, "server"))
+
+
+@contextlib.contextmanager
+def _server(ends: Ends) -> Iterator[subprocess.Popen[str]]:
+    server = subprocess.Popen(
+        run_in(ends.namespaces[1], ["iperf3", "-s", "-1", "-J", "-B", ends.addresses[1]]),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        text=True,
+        preexec_fn=die_with_parent,  # noqa: PLW1509 - as in lab.py
+    )
+    try:
+        _await_listening(server, ends.namespaces[1])
+        yield server
+    finally:
+        server.kill()
+        server.communicate()
+
+
+def _await_listening(server: subprocess.Popen[str], namespace: str) -> None:
+    """A client that comes too early is refused."""
+    deadline = time.monotonic() + START_LIMIT
+    command = run_in(namespace, ["ss", "-Hltn", "sport", "=", ":5201"])
+    while not subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip():
+        if server.poll() is not None or time.monotonic() > deadline:
+            raise Invalid("iperf3's server does not listen")
+        time.sleep(0.01)

@@ -1,0 +1,70 @@
+"""The ways that are compared: one a file, behind one Protocol and one table.
+
+A way joins two network namespaces, each with an interface, an address and a route to the other's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+from vnetcard.bench import programs
+from vnetcard.bench.peer.card import CardPeer
+from vnetcard.bench.peer.openvpn import OpenvpnPeer
+from vnetcard.bench.peer.socat import SocatPeer
+from vnetcard.bench.peer.splice import SplicePeer
+from vnetcard.bench.peer.testpmd import TestpmdPeer
+from vnetcard.bench.peer.veth import VethPeer
+
+
+class Peer(Protocol):
+    """One way between two namespaces, made by ``start`` and gone after ``close``."""
+
+    namespaces: tuple[str, str]
+    addresses: tuple[str, str]
+    interfaces: tuple[str, str]
+    offload: bool
+    """Does it carry super-packets, larger than the MTU?"""
+
+    @property
+    def pids(self) -> tuple[int, ...]:
+        """The processes that carry the packets; none where the kernel does."""
+
+    def prepare(self) -> None:
+        """Make the namespaces; what comes after counts as its start."""
+
+    def start(self, *, mtu: int) -> None:
+        """Make all the rest, and return when packets can be sent, or soon will; Invalid when it cannot be."""
+
+    def check(self) -> None:
+        """Invalid when the way itself knows that something was wrong, such as a lost packet."""
+
+    def close(self) -> None:
+        """Undo it all; also after a ``start`` that failed or was interrupted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """A row of the table: what it is, how it is made, and '' or what it lacks here."""
+
+    what: str
+    make: Callable[[], Peer]
+    missing: Callable[[], str]
+
+
+WAYS: Final[Mapping[str, Way]] = {
+    "vnetcard": Way("two agents and a ring in shared memory", CardPeer, lambda: ""),
+    "veth": Way("the kernel's own pair of interfaces: the ceiling", VethPeer, lambda: ""),
+    "splice": Way(
+        "two TUNs joined in one process, with the same offloads: the limit of anything built on TUN",
+        SplicePeer,
+        lambda: programs.missing("gcc"),
+    ),
+    "plain": Way("the same without offloads", lambda: SplicePeer(offload=False), lambda: programs.missing("gcc")),
+    "socat": Way("two TUNs joined by socat", SocatPeer, lambda: programs.missing("socat")),
+    "testpmd": Way("DPDK: memif and TAP, a busy core a side", TestpmdPeer, lambda: programs.missing("dpdk-testpmd")),
+    "openvpn": Way(
+        "OpenVPN in user space over a veth pair", OpenvpnPeer, lambda: programs.missing("openvpn", "openssl")
+    ),
+}

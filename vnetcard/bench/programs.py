@@ -1,0 +1,53 @@
+"""Programs that the bench runs: what is installed, and its own small ones in C, compiled when they are first wanted."""
+
+from __future__ import annotations
+
+import functools
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from vnetcard.errors import ConfigError
+
+SOURCES = Path(__file__).with_name("c")
+CORE = Path(__file__).resolve().parents[1] / "_c"
+PACKAGES = {
+    "gcc": "gcc",
+    "ip": "iproute2",
+    "iperf3": "iperf3",
+    "ping": "iputils-ping",
+    "socat": "socat",
+    "dpdk-testpmd": "dpdk",
+    "openvpn": "openvpn",
+    "openssl": "openssl",
+}
+"""Debian's and Ubuntu's package of a program."""
+
+
+def missing(*names: str) -> str:
+    """'' when all of ``names`` are installed, else which is not and where it is to be had."""
+    lacking = [name for name in names if shutil.which(name) is None]
+    if not lacking:
+        return ""
+    packages = " ".join(dict.fromkeys(PACKAGES[name] for name in lacking))
+    return f"{', '.join(lacking)} not installed (Debian, Ubuntu: apt-get install {packages})"
+
+
+@functools.cache
+def _folder() -> tempfile.TemporaryDirectory[str]:
+    return tempfile.TemporaryDirectory(prefix="vnetcard-bench-")  # gone with this process
+
+
+@functools.cache
+def compiled(name: str, flags: Sequence[str] = ()) -> Path:
+    """The program made of ``c/NAME.c``; ConfigError with the compiler's words when it cannot be made."""
+    if why := missing("gcc"):
+        raise ConfigError(f"{name}.c cannot be compiled: {why}")
+    program = Path(_folder().name, name)
+    command = ["gcc", "-std=gnu11", "-O2", "-Wall", "-Wextra", f"-I{CORE}", "-pthread", "-o", str(program)]
+    done = subprocess.run([*command, SOURCES / f"{name}.c", *flags], capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise ConfigError(f"{name}.c cannot be compiled: {(done.stderr.strip().splitlines() or ['?'])[0]}")
+    return program

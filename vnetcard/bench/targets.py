@@ -1,0 +1,50 @@
+"""The figures to reach: against which way, and how much."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from vnetcard.bench.figures import OURS, Results, kind_of
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A figure's ratio to that of ``against``, or the figure itself where ``against`` is None, and its limit."""
+
+    figure: str
+    against: str | None
+    limit: float
+
+    @property
+    def text(self) -> str:
+        """In words."""
+        kind = kind_of(self.figure)
+        bound = "at least" if kind.more_is_better else "at most"
+        if self.against is None:
+            return f"{self.figure}: {bound} {self.limit:g} {kind.unit}"
+        return f"{self.figure} against {self.against}: {bound} {self.limit:g}"
+
+    def seen(self, results: Results) -> float | None:
+        """The median that the limit is for; None when it was not measured."""
+        spread = results.ratio(self.figure, self.against) if self.against else results.spread(self.figure, OURS)
+        return spread.median if spread else None
+
+    def reached(self, seen: float) -> bool:
+        """Is ``seen`` within the limit?"""
+        return seen >= self.limit if kind_of(self.figure).more_is_better else seen <= self.limit
+
+
+TARGETS: Final = (
+    Target("tcp 1500", "splice", 1.0),
+    Target("tcp 1500", "veth", 0.75),
+    Target("tcp 1500", "testpmd", 5.0),
+    Target("tcp 1500", "socat", 3.0),
+    Target("tcp 1500", "openvpn", 5.0),
+    Target("udp 64", "splice", 1.0),
+    Target("ping p50", "splice", 1.2),
+    Target("ping under load p99", "splice", 1.5),
+    Target("tcp 1500 cpu", "splice", 1.15),
+    Target("idle cpu", None, 0.5),
+    Target("start", None, 300.0),
+)

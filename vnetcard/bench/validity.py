@@ -1,0 +1,100 @@
+"""What makes a figure worth printing: the run that it comes from did what it claims.
+
+Each check raises Invalid, and then the figures of that run are refused by name instead of printed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import socket
+import threading
+from dataclasses import dataclass
+from typing import Protocol
+
+from vnetcard.errors import VnetcardError
+from vnetcard.port import netns
+
+STREAM_BYTES = 8 << 20
+STREAM_PORT = 5299
+LIMIT = 20.0
+"""Seconds for the stream to arrive, on the slowest of ways and a busy machine."""
+
+
+class Invalid(VnetcardError):
+    """Raised when a run did not do what its figure would claim; the message says what was seen instead."""
+
+
+class Ends(Protocol):
+    """The two ends of a way, as far as the checks must know them."""
+
+    namespaces: tuple[str, str]
+    addresses: tuple[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Traffic:
+    """What an interface has received since it is there."""
+
+    packets: int
+    bytes: int
+
+
+def judge_offload(before: Traffic, after: Traffic, *, mtu: int, offload: bool) -> None:
+    """Did packets arrive as large as the way claims?  Above the MTU on average with offloads, never without."""
+    packets = after.packets - before.packets
+    if packets <= 0:
+        raise Invalid("no packet came in by the interface: the load took another way")
+    mean = (after.bytes - before.bytes) / packets
+    if offload and mean <= mtu:
+        raise Invalid(f"offload is claimed, but packets had {mean:.0f} bytes on average, not above the MTU of {mtu}")
+    if not offload and mean > mtu + 100:  # what a TAP and its headers add
+        raise Invalid(f"no offload is claimed, but packets had {mean:.0f} bytes on average, above the MTU of {mtu}")
+
+
+def judge_answers(sent: int, received: int, what: str) -> None:
+    """Was everything answered that was sent?"""
+    if received != sent or not sent:
+        raise Invalid(f"{sent - received} of {sent} {what} were lost")
+
+
+def stream_arrives_whole(ends: Ends, *, seed: int = 1) -> None:
+    """Send a stream of bytes that look random each way by TCP and compare the hashes of both ends."""
+    for sender in (0, 1):
+        _stream(ends, sender, seed)
+
+
+def _stream(ends: Ends, sender: int, seed: int) -> None:
+    receiver = 1 - sender
+    data = hashlib.shake_128(seed.to_bytes(8, "little")).digest(STREAM_BYTES)
+    got = hashlib.sha256()
+    with netns.inside(ends.namespaces[receiver]):
+        server = socket.create_server((ends.addresses[receiver], STREAM_PORT))
+    with server:
+        server.settimeout(LIMIT)
+        with netns.inside(ends.namespaces[sender]):
+            client = socket.socket()
+        thread = threading.Thread(target=_send, args=(client, (ends.addresses[receiver], STREAM_PORT), data))
+        thread.start()
+        try:
+            connection, _ = server.accept()
+            with connection:
+                connection.settimeout(LIMIT)
+                while piece := connection.recv(1 << 20):
+                    got.update(piece)
+        except OSError as error:
+            raise Invalid(f"a stream of {STREAM_BYTES >> 20} MiB did not arrive ({error})") from error
+        finally:
+            client.close()
+            thread.join(LIMIT)
+    if got.digest() != hashlib.sha256(data).digest():
+        raise Invalid(f"a stream of {STREAM_BYTES >> 20} MiB arrived changed: the hashes differ")
+
+
+def _send(client: socket.socket, address: tuple[str, int], data: bytes) -> None:
+    try:
+        client.settimeout(LIMIT)
+        client.connect(address)
+        client.sendall(data)
+        client.shutdown(socket.SHUT_WR)
+    except OSError:
+        pass  # the receiver says what it missed
