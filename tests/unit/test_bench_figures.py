@@ -9,8 +9,9 @@ import pytest
 
 from vnetcard.bench import iperf, plot, proc, report
 from vnetcard.bench.figures import Results, Spread, kind_of
-from vnetcard.bench.load import LOADS, QUICK_LOADS
+from vnetcard.bench.load import LOADS, QUICK_LOADS, rr
 from vnetcard.bench.load.ping import figures, times_in
+from vnetcard.bench.load.udp import arrived
 from vnetcard.bench.peer import WAYS
 from vnetcard.bench.peer.card import judge_link
 from vnetcard.bench.runner import Plan
@@ -115,6 +116,29 @@ def test_super_packets_without_offload_are_refused() -> None:
 def test_a_load_that_took_another_way_is_refused() -> None:
     with pytest.raises(Invalid, match="another way"):
         judge_offload(Traffic(7, 700), Traffic(7, 700), mtu=1500, offload=True)
+
+
+def test_two_packets_of_the_largest_mtu_do_not_fit_one_super_packet() -> None:
+    judge_offload(Traffic(0, 0), Traffic(10, 640_000), mtu=65000, offload=True)
+
+
+def test_pings_lost_under_load_count_as_the_longest() -> None:
+    said = "".join(f"64 bytes from 10.10.10.5: icmp_seq={n} ttl=64 time=0.0{n} ms\n" for n in (21, 22, 23))
+    assert times_in(said, 4, loss_max=0.25) == [21.0, 22.0, 23.0, 23.0]
+    with pytest.raises(Invalid, match="3 of 6 pings were lost"):
+        times_in(said, 6, loss_max=0.25)
+
+
+def test_datagrams_that_arrived_are_counted() -> None:
+    end = {"packets": 1000, "lost_packets": 400, "seconds": 2.0}
+    assert arrived(iperf.Report({}, {"end": {"sum": end}})) == 300.0
+    with pytest.raises(Invalid, match="no datagram"):
+        arrived(iperf.Report({}, {"end": {"sum": end | {"lost_packets": 1000}}}))
+
+
+def test_round_trips_of_requests_are_read() -> None:
+    assert rr.parse("rr", "2000 20.5 40.25 90.125\n") == {"rr p50": 20.5, "rr p99": 40.25, "rr p99.9": 90.125}
+    assert "rr p99.9" not in rr.parse("rr", "999 20.5 40.25 90.125\n")
 
 
 def test_a_lost_ping_is_refused() -> None:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import subprocess
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -36,9 +37,14 @@ def parse(text: str, who: str) -> dict[str, Any]:
     return said
 
 
-def run(ends: Ends, seconds: float, options: Sequence[str] = ()) -> Report:
-    """One iperf3 from the first to the second end, ``seconds`` long; it takes whole seconds only, one at least."""
-    seconds = max(1, round(seconds))
+def run(
+    ends: Ends, seconds: float, options: Sequence[str] = (), *, started: Callable[[], None] = lambda: None
+) -> Report:
+    """One iperf3 from the first to the second end, ``seconds`` long; it takes whole seconds only, one at least.
+
+    ``started`` is called once it runs.
+    """
+    seconds = math.ceil(seconds)
     with _server(ends) as server:
         command = ["iperf3", "-J", "-c", ends.addresses[1], "-t", str(seconds), *options]
         client = subprocess.Popen(
@@ -48,6 +54,7 @@ def run(ends: Ends, seconds: float, options: Sequence[str] = ()) -> Report:
             text=True,
             preexec_fn=die_with_parent,  # noqa: PLW1509 - as in lab.py
         )
+        started()
         try:
             said, _ = client.communicate(timeout=seconds + SLACK)
             answered, _ = server.communicate(timeout=SLACK)

@@ -10,7 +10,9 @@ from typing import Final, Protocol
 
 from vnetcard.bench.load.idle import Idle
 from vnetcard.bench.load.ping import Ping
+from vnetcard.bench.load.rr import Rr
 from vnetcard.bench.load.tcp import Tcp
+from vnetcard.bench.load.udp import Udp
 from vnetcard.bench.peer import Peer
 
 
@@ -26,7 +28,21 @@ class Load(Protocol):
 LOADS: Final[Mapping[str, Load]] = {
     "idle": Idle(),
     "tcp": Tcp(),
+    "tcp-x8": Tcp(streams=8),
+    "tcp-both": Tcp(both=True),
+    "tcp-both-x8": Tcp(streams=8, both=True),
+    "udp-64": Udp(64),
+    "udp-1400": Udp(1400),
     "ping": Ping(),
+    "rr": Rr(),
+    "ping-load": Ping(under_load=True),
+    "rr-load": Rr(under_load=True),
+    "tcp-9000": Tcp(mtu=9000),
+    "tcp-9000-x8": Tcp(mtu=9000, streams=8),
+    "tcp-9000-both": Tcp(mtu=9000, both=True),
+    "tcp-65000": Tcp(mtu=65000),
+    "tcp-65000-x8": Tcp(mtu=65000, streams=8),
+    "tcp-65000-both": Tcp(mtu=65000, both=True),
 }
-QUICK_LOADS: Final = ("idle", "tcp", "ping")
-"""Those that tell most."""
+QUICK_LOADS: Final = ("idle", "tcp", "udp-64", "ping", "ping-load")
+"""Those that have a figure to reach."""

@@ -1,0 +1,39 @@
+"""A way under load: TCP from the first end to the second, as fast as it goes, while something else is measured."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Iterator
+
+from vnetcard.bench import iperf
+from vnetcard.bench.validity import Ends, Invalid
+
+RAMP = 0.5
+"""Seconds until TCP has found its speed."""
+
+
+@contextlib.contextmanager
+def streaming(ends: Ends, seconds: float) -> Iterator[None]:
+    """Run the body, which takes ``seconds``, under the load of one stream; Invalid when that does not run so long."""
+    failed: list[str] = []
+    started = threading.Event()
+
+    def stream() -> None:
+        try:
+            iperf.run(ends, seconds + 2 * RAMP, started=started.set)
+        except Invalid as error:
+            failed.append(str(error))
+            started.set()
+
+    thread = threading.Thread(target=stream, name="stream")
+    thread.start()
+    try:
+        started.wait()
+        threading.Event().wait(RAMP)
+        yield
+    finally:
+        still = thread.is_alive()
+        thread.join()
+    if failed or not still:
+        raise Invalid(f"the load was gone before the measurement was: {'; '.join(failed) or 'it took too long'}")
