@@ -117,7 +117,7 @@ rm -f "vnetcard/_core$suffix" # not overwritten: a running agent has it mapped
 package=.
 case $mode in
     sim) package='.[sim]' ;;
-    test) package='.[dev,hdl]' ;;
+    test) package='.[dev,hdl,tools]' ;;
 esac
 { pip 'setuptools>=77' && pip --no-build-isolation -e "$package"; } ||
     die "installation failed; is something missing? scripts/system-packages.sh run --check"

@@ -5,10 +5,35 @@ from __future__ import annotations
 import argparse
 import sys
 
-from vnetcard import bench_cmd, demo_cmd, doctor_cmd, info_cmd, ivshmem_cmd, ping_cmd, show_cmd, status_cmd, units_cmd
+from vnetcard import (
+    bench_cmd,
+    demo_cmd,
+    doctor_cmd,
+    info_cmd,
+    ivshmem_cmd,
+    metrics_cmd,
+    ping_cmd,
+    show_cmd,
+    status_cmd,
+    units_cmd,
+)
 from vnetcard.commandline import Parser, complain
 from vnetcard.errors import VnetcardError
 from vnetcard.sideblock import SOFTWARE
+
+COMMANDS = (
+    demo_cmd,
+    ping_cmd,
+    status_cmd,
+    show_cmd,
+    metrics_cmd,
+    info_cmd,
+    doctor_cmd,
+    bench_cmd,
+    units_cmd,
+    ivshmem_cmd,
+)
+"""In the order of the help."""
 
 EPILOG = """\
 The agents are commands of their own: vnetcard-x86 on the host, vnetcard-fpga on the card.
@@ -27,7 +52,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=SOFTWARE)
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
-    for command in (demo_cmd, ping_cmd, status_cmd, show_cmd, info_cmd, doctor_cmd, bench_cmd, units_cmd, ivshmem_cmd):
+    for command in COMMANDS:
         command.add_parser(commands)
     return parser
 

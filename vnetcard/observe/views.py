@@ -80,8 +80,8 @@ class Sight:
         rings = []
         for sender, direction in enumerate(L.DIRECTIONS):
             source, sink = L.SIDES[sender], L.SIDES[1 - sender]
-            view = self.by_side.get(source) or self.views[0]
-            ring = next((ring for ring in view["rings"] if ring["direction"] == direction), None)
+            knows = [self.by_side[source]] if source in self.by_side else self.views
+            ring = next((ring for view in knows for ring in view["rings"] if ring["direction"] == direction), None)
             if ring is None:
                 continue
             tx, rx = figures.get(source, {}).get("tx", {}), figures.get(sink, {}).get("rx", {})

@@ -1,0 +1,91 @@
+"""The figures of a ``Sight`` as metrics: names, kinds and labels; how they are served is ``metrics_cmd.py``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from vnetcard import layout as L
+from vnetcard.observe.figures import GAUGES
+from vnetcard.observe.views import Sight
+
+PREFIX: Final = "vnetcard_"
+_RING: Final = {
+    "fill": "bytes in the ring",
+    "size": "bytes of the ring",
+    "records": "records in the ring",
+}
+_MEANING: Final = {
+    "taken": "packets taken from the interface",
+    "sent": "records put into the ring",
+    "received": "records taken out of the ring",
+    "delivered": "packets given to the interface",
+    "busy_ns": "nanoseconds from the end of a wait to the next",
+    "ns_a_record": "nanoseconds busy for each record",
+    "records_a_call": "records for each call",
+    "calls": "batches of records between two waits",
+    "moved_at_ns": "when the last batch ended, nanoseconds since 1970",
+    "high_water": "most bytes that the consumer found waiting",
+    "late_wakeups": "sleeps that ended by time-out although the peer had moved",
+    "cpu_ns": "nanoseconds that the pump's thread ran",
+    "cpu_wait_ns": "nanoseconds that the pump's thread was ready and had no CPU",
+    "ring_full": "waits for room in the ring",
+    "ring_empty": "waits for a record in the ring",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """One value; ``counter``: it only counts up, and Prometheus calls it ``..._total``."""
+
+    name: str
+    counter: bool
+    meaning: str
+    labels: tuple[tuple[str, str], ...]
+    value: float
+
+    @property
+    def sample(self) -> str:
+        """The name under which Prometheus shows it."""
+        return f"{self.name}_total" if self.counter else self.name
+
+
+def metrics(sight: Sight) -> Iterator[Metric]:
+    """Everything, never since a ``clear``: a counter that goes back would be taken for a restart."""
+    for side in L.SIDES:
+        answers = side in sight.by_side
+        yield _gauge("agent_up", "1 if the agent answers", answers, side=side)
+        if answers:
+            link = sight.by_side[side]["link"]
+            yield _gauge("link_running", "1 while packets move", link["up"], side=side)
+            yield _gauge("link_mtu", "the MTU agreed on, 0: no link", link.get("mtu") or 0, side=side)
+    for side, parts in sight.figures().items():
+        index = L.SIDES.index(side)
+        for pump, direction in (("tx", L.DIRECTIONS[index]), ("rx", L.DIRECTIONS[1 - index])):
+            for name, value in parts[pump].items():
+                gauge = name in GAUGES or name.endswith(("_a_call", "_a_record"))
+                labels = (("direction", direction), ("side", side))
+                yield Metric(PREFIX + name, not gauge, _meaning(name), labels, value)
+        for name, value in parts["link"].items():
+            yield Metric(PREFIX + name, True, f"events of the link: {name}", (("side", side),), value)
+    for ring in sight.rings():
+        for name, meaning in _RING.items():
+            yield _gauge(f"ring_{name}", meaning, ring[name], direction=ring["direction"])
+    for view in sight.views:
+        for register in view["registers"]:
+            name = f"register_{register['name']}"
+            yield _gauge(name, f"of the DMA engine: {register['meaning']}", register["value"], side=view["side"])
+
+
+def _gauge(name: str, meaning: str, value: float, **labels: str) -> Metric:
+    return Metric(PREFIX + name, False, meaning, tuple(sorted(labels.items())), value)
+
+
+def _meaning(name: str) -> str:
+    what = name.partition("_")[2]
+    if name.startswith("drop_"):
+        return f"packets dropped: {what.replace('_', ' ')}"
+    if name.startswith("viol_"):
+        return f"violations of the format by the peer: {what}"
+    return _MEANING.get(what, what.replace("_", " "))
