@@ -35,6 +35,8 @@ apt-get                                 apt                    apt
 TEST='
 iperf3                                  iperf3                 iperf3
 tcpdump                                 tcpdump                tcpdump
+tmux                                    tmux                   tmux
+chromium                                chromium               chromium
 ethtool                                 ethtool                ethtool
 spin                                    spin                   -
 systemd-analyze                         systemd                systemd

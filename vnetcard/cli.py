@@ -15,6 +15,7 @@ from vnetcard import (
     ping_cmd,
     show_cmd,
     status_cmd,
+    top_cmd,
     units_cmd,
 )
 from vnetcard.commandline import Parser, complain
@@ -26,6 +27,7 @@ COMMANDS = (
     ping_cmd,
     status_cmd,
     show_cmd,
+    top_cmd,
     metrics_cmd,
     info_cmd,
     doctor_cmd,

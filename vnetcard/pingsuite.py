@@ -198,7 +198,7 @@ def run_suite(
     """
     targets, sizes = list(targets), list(sizes)
     _check(targets, sizes, count=count, interval=interval, timeout=timeout)
-    prefixes = {target: _command(target) for target in targets}
+    prefixes = {target: command(target) for target in targets}
     more = math.ceil((timeout + 1) / interval)
     options = ["-n", "-c", str(count + more), "-i", f"{interval:.3f}", "-W", str(math.ceil(timeout))]
     results: list[PingResult] = []
@@ -224,8 +224,8 @@ def _check(targets: list[Target], sizes: list[int], **numbers: float) -> None:
         raise ConfigError(f"ping lets only root use an interval below {USER_INTERVAL_MIN} s: use a longer one, or sudo")
 
 
-def _command(target: Target) -> list[str]:
-    """How to start ping in the target's namespace."""
+def command(target: Target) -> list[str]:
+    """How to start ping in the target's namespace; ConfigError when that cannot be."""
     ping = _program("ping", "iputils-ping (Debian, Ubuntu) or iputils (Fedora, Buildroot)")
     if b"iputils" not in subprocess.run([ping, "-V"], capture_output=True, check=False).stdout:
         raise ConfigError(f"{ping} is not the ping of iputils, whose checks are needed; install iputils-ping")

@@ -113,6 +113,8 @@ COMMAND = {
     "metrics at a foreign address": ("metrics --listen 192.0.2.7:9817", "--listen 192.0.2.7:9817", "Cannot assign"),
     "metrics of no window": ("metrics --window x", "window 'x'", "file:,"),
     "metrics once without an agent": ("metrics --once --window {shm}", "no agent for {shm}", "start vnetcard-x86"),
+    "top without an agent": ("top --window {shm}", "no agent for {shm}", "start vnetcard-x86"),
+    "top too often": ("top --interval 0", "--interval 0.0", "0.2 to 10.0"),
     "info of nothing": ("info", "URL", "try vnetcard info --help"),
     "info of a missing window": ("info {shm}", "{shm}", "No such file"),
     "info of a folder": ("info file:{tmp}", "{tmp}", "Is a directory"),

@@ -26,6 +26,9 @@ def lab() -> Iterator[Lab]:
         for side in (L.HOST, L.CARD):
             lab.start(side, "--address", f"10.10.10.{(1, 5)[side]}/24")
         lab.wait_up()
+        for namespace in lab.namespaces:  # the kernel's own IPv6 packets would come between ours
+            quiet = "echo 1 > /proc/sys/net/ipv6/conf/all/disable_ipv6"
+            subprocess.run(run_in(namespace, ["sh", "-c", quiet]), check=True)
         yield lab
 
 

@@ -1,0 +1,152 @@
+"""`vnetcard top`, driven and read in a terminal of 80 columns and 24 lines by tmux."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from needs import need
+from programs import VNETCARD, run
+
+from vnetcard import layout as L
+from vnetcard.lab import Lab, run_in
+from vnetcard.observe.screen import KEYS
+
+pytestmark = pytest.mark.root
+
+LIMIT_S = 30.0
+
+
+class Terminal:
+    """A tmux of our own with one window, in which ``command`` runs."""
+
+    def __init__(self, folder: Path, command: list[str], *, columns: int = 80, rows: int = 24) -> None:
+        self._tmux = [need("tmux"), "-f", "/dev/null", "-S", str(folder / "tmux")]
+        size = ["-x", str(columns), "-y", str(rows)]
+        self.command("new-session", "-d", *size, f"{shlex.join(command)}; echo ended with status $?; exec cat")
+
+    def command(self, *words: str) -> str:
+        done = subprocess.run([*self._tmux, *words], capture_output=True, text=True, check=True)
+        return done.stdout
+
+    def press(self, key: str) -> None:
+        self.command("send-keys", key)
+
+    def lines(self) -> list[str]:
+        return self.command("capture-pane", "-p").splitlines()
+
+    def wait(self, what: Callable[[list[str]], object]) -> list[str]:
+        """The lines once ``what`` is true of them."""
+        deadline = time.monotonic() + LIMIT_S
+        while not what(lines := self.lines()):
+            assert time.monotonic() < deadline, "\n".join(lines)
+            time.sleep(0.1)
+        return lines
+
+    def wait_for(self, pattern: str) -> re.Match[str]:
+        """The first match of ``pattern`` on the screen, once there is one."""
+        lines = self.wait(lambda lines: re.search(pattern, "\n".join(lines)))
+        found = re.search(pattern, "\n".join(lines))
+        assert found
+        return found
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    with tempfile.TemporaryDirectory(prefix="vnc-top-") as name:  # tmp_path is too long for a socket
+        yield Path(name)
+
+
+@pytest.fixture
+def lab() -> Iterator[Lab]:
+    with Lab("top") as lab:
+        for side in (L.HOST, L.CARD):
+            lab.start(side)
+        lab.wait_up()
+        yield lab
+
+
+@pytest.fixture
+def top(lab: Lab, folder: Path) -> Iterator[Terminal]:
+    terminal = Terminal(folder, [*VNETCARD, "top", "--window", lab.url, "--interval", "0.5"])
+    try:
+        yield terminal
+    finally:
+        terminal.command("kill-server")
+
+
+def test_top_shows_both_directions_explains_its_keys_and_obeys_them(lab: Lab, top: Terminal) -> None:
+    top.wait_for(r"PING host to card: last [\d.]+")
+    lines = top.wait(lambda lines: any("run: both sides have answered" in line for line in lines))
+    assert lines[23].rstrip() == KEYS
+    assert max(map(len, lines)) <= 80
+    assert any(re.match(r"H2C +host to card +C2H +card to host", line) for line in lines)
+
+    flood = subprocess.Popen(
+        run_in(lab.namespaces[L.HOST], ["ping", "-f", "-s", "1400", "10.10.10.5"]), stdout=subprocess.DEVNULL
+    )
+    try:
+        top.wait_for(r"rate +[\d.]+ [MG]bit/s +rate +[\d.]+ [MG]bit/s")
+    finally:
+        flood.terminate()
+        flood.wait()
+
+    top.press("p")
+    top.wait_for(r"PAUSED")
+    top.press("p")
+    top.press("-")
+    top.wait_for(r"every 0\.2 s")
+    top.press("+")
+    top.press("+")
+    top.wait_for(r"every 1 s")
+    top.press("q")
+    top.wait_for(r"ended with status 0")
+
+
+def test_top_shows_a_drop_its_cause_and_an_agent_that_leaves(lab: Lab, top: Terminal) -> None:
+    top.wait_for(r"ERRORS none")
+    subprocess.run(["ip", "-n", lab.namespaces[L.CARD], "link", "set", "tun0", "down"], check=True)
+    top.wait_for(r"ERRORS card drop_port_down \d+")
+    top.wait_for(r"CAUSE  interface-down")
+    subprocess.run(["ip", "-n", lab.namespaces[L.CARD], "link", "set", "tun0", "up"], check=True)
+    lab.stop(L.CARD)
+    top.wait_for(r"host: DOWN")
+    top.wait_for(r"card: no agent here")
+    lab.stop(L.HOST)
+    top.wait_for(r"no agent for shm:\S+ answers")
+    top.press("q")
+    top.wait_for(r"ended with status 0")
+
+
+def test_top_without_a_terminal_says_so_in_one_line(lab: Lab) -> None:
+    done = run([*VNETCARD, "top", "--window", lab.url], env={"TERM": "xterm"})
+    assert (done.status, done.stdout, done.stderr.count("\n")) == (2, "", 1)
+    assert "needs a terminal" in done.stderr
+
+
+def test_top_in_a_terminal_that_nobody_knows_says_so_in_one_line(lab: Lab, folder: Path) -> None:
+    command = ["env", "TERM=vnc-no-such", *VNETCARD, "top", "--window", lab.url, "--no-ping"]
+    terminal = Terminal(folder, command)
+    try:
+        terminal.wait_for(r"ended with status 2")
+        assert "cannot use this terminal" in " ".join(terminal.lines())
+    finally:
+        terminal.command("kill-server")
+
+
+def test_top_leaves_no_ping_behind(lab: Lab, top: Terminal) -> None:
+    top.wait_for(r"PING host to card: last")
+    top.press("q")
+    top.wait_for(r"ended with status 0")
+    found = subprocess.run(["ip", "netns", "pids", lab.namespaces[L.HOST]], capture_output=True, text=True, check=True)
+    commands = [
+        Path(f"/proc/{pid}/comm").read_text().strip() for pid in found.stdout.split() if pid != str(os.getpid())
+    ]
+    assert "ping" not in commands

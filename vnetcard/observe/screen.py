@@ -1,0 +1,153 @@
+"""What ``vnetcard top`` shows, as lines of 80 columns: two looks at the agents, and the time between them."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from typing import Final
+
+from vnetcard import layout as L
+from vnetcard.commandline import printable
+from vnetcard.observe.causes import causes
+from vnetcard.observe.probe import Probe
+from vnetcard.observe.tables import bar
+from vnetcard.observe.views import Sight
+
+WIDTH, HEIGHT = 80, 24
+COLUMN: Final = 40
+EVENTS: Final = 5
+"""Lines for what happened to the link."""
+SPARKS: Final = " .:-=+*#"
+KEYS: Final = "q quit   p pause   c clear errors   + slower   - faster"
+
+
+@dataclass(slots=True)
+class Screen:
+    """The last two looks; ``draw`` makes lines of them."""
+
+    window: str
+    interval: float
+    probe: Probe | None = None
+    paused: bool = False
+    sights: list[Sight] = field(default_factory=list)
+    problem: str = ""
+
+    def take(self, sight: Sight) -> None:
+        """A new look."""
+        self.problem = ""
+        self.sights = [*self.sights[-1:], sight]
+
+    def draw(self) -> list[str]:
+        """HEIGHT lines of at most WIDTH columns; the last one explains the keys."""
+        lines = [self._title()]
+        if not self.sights:
+            lines += ["", self.problem or "looking ..."]
+        else:
+            lines += [*self._links(), "", *self._directions(), "", *self._round_trip(), *self._errors()]
+            room = HEIGHT - len(lines) - 3
+            lines += ["", "EVENTS", *self._events(min(room, EVENTS))]
+        lines = lines[: HEIGHT - 1] + [""] * (HEIGHT - 1 - len(lines))
+        return [line[:WIDTH] for line in [*lines, KEYS]]
+
+    def _title(self) -> str:
+        state = "PAUSED" if self.paused else f"every {self.interval:g} s"
+        left, right = f"vnetcard top  {self.window}", f"{state}  {time.strftime('%H:%M:%S')}"
+        return f"{left[: WIDTH - len(right) - 2]:<{WIDTH - len(right)}}{right}"
+
+    def _links(self) -> list[str]:
+        sight, lines = self.sights[-1], []
+        for side in L.SIDES:
+            view = sight.by_side.get(side)
+            if view is None:
+                lines.append(f"{side}: no agent here")
+                continue
+            link = view["link"]
+            up = "UP" if link["up"] else "DOWN"
+            lines.append(f"{side}: {up} {link['state']} {link.get('since', 0):.0f} s, {printable(link['reason'])}")
+        if self.problem:
+            lines.append(f"! {self.problem}")
+        return lines
+
+    def _directions(self) -> list[str]:
+        columns = [self._direction(number) for number in range(2)]
+        return [f"{left[: COLUMN - 1]:<{COLUMN}}{right[:COLUMN]}" for left, right in zip(*columns, strict=True)]
+
+    def _direction(self, number: int) -> list[str]:
+        source, sink = L.SIDES[number], L.SIDES[1 - number]
+        sight = self.sights[-1]
+        ring = next((ring for ring in sight.rings() if ring["direction"] == L.DIRECTIONS[number]), None)
+        tx, rx = (self._rates(side, pump) for side, pump in ((source, "tx"), (sink, "rx")))
+        total = sight.figures("errors")
+        drops = sum(
+            n
+            for side, pump in ((source, "tx"), (sink, "rx"))
+            for name, n in total.get(side, {}).get(pump, {}).items()
+            if name.startswith(("drop_", "lost_"))
+        )
+        fill = "-" if ring is None else f"[{bar(ring['fill'], ring['size']):20}] {ring['fill'] / ring['size']:4.0%}"
+        high = "-" if ring is None else f"{ring.get('rx_high_water', 0) / ring['size']:.1%} high water"
+        calls = rx.get("rx_calls", 0)
+        return [
+            f"{L.DIRECTIONS[number].upper()}  {source} to {sink}",
+            f"  rate     {_bits(8 * tx.get('tx_sent_bytes', 0))}",
+            f"  packets  {_count(tx.get('tx_sent', 0))}/s in, {_count(rx.get('rx_delivered', 0))}/s out",
+            f"  ring     {fill}",
+            f"           {high}, full {_count(tx.get('tx_ring_full', 0))}/s",
+            f"  drops    {int(drops)}",
+            f"  batch    {rx.get('rx_received', 0) / calls if calls else 0:.1f} records a call",
+            f"  busy     tx {tx.get('tx_busy_ns', 0) / 1e9:4.0%}  rx {rx.get('rx_busy_ns', 0) / 1e9:4.0%}",
+            f"  no CPU   tx {tx.get('tx_cpu_wait_ns', 0) / 1e9:4.0%}  rx {rx.get('rx_cpu_wait_ns', 0) / 1e9:4.0%}",
+        ]
+
+    def _rates(self, side: str, pump: str) -> dict[str, float]:
+        """The pump's counters by the second, from the last two looks."""
+        if len(self.sights) < 2:
+            return {}
+        before, after = self.sights
+        seconds = after.views[0]["at"] - before.views[0]["at"]
+        old, new = (sight.figures().get(side, {}).get(pump, {}) for sight in (before, after))
+        if seconds <= 0:
+            return {}
+        return {name: max(0.0, value - old.get(name, value)) / seconds for name, value in new.items()}
+
+    def _round_trip(self) -> list[str]:
+        if self.probe is None:
+            return ["PING off"]
+        line = f"PING {self.probe.line()}"
+        rtts = list(self.probe.rtts)
+        most = max(rtts, default=0.0)
+        sparks = "".join(SPARKS[min(len(SPARKS) - 1, int(rtt / most * (len(SPARKS) - 1)))] for rtt in rtts)
+        return [line, f"     |{sparks}|"]
+
+    def _errors(self) -> list[str]:
+        sight = self.sights[-1]
+        rows, found = sight.errors(), causes(sight)
+        lines = ["ERRORS " + ("  ".join(f"{row.side} {row.name} {row.count}" for row in rows) or "none")]
+        return lines + [f"CAUSE  {cause.name}: {printable(cause.words)}" for cause in found[:1]]
+
+    def _events(self, room: int) -> list[str]:
+        changes = sorted(
+            (
+                (change["at"], view["side"], change)
+                for view in self.sights[-1].views
+                for change in view["link"]["history"]
+            ),
+            key=lambda one: one[:2],
+        )
+        return [
+            f"  {time.strftime('%H:%M:%S', time.localtime(at))} {side} {change['state']}: {printable(change['reason'])}"
+            for at, side, change in changes[-room:]
+        ]
+
+
+def _bits(rate: float) -> str:
+    """Bits a second."""
+    return f"{_count(rate)}bit/s"
+
+
+def _count(value: float) -> str:
+    """``12.3 k``; three digits are enough for the eye."""
+    for unit, size in (("G", 1e9), ("M", 1e6), ("k", 1e3)):
+        if value >= size:
+            return f"{value / size:.3g} {unit}"
+    return f"{value:.3g} "
