@@ -10,6 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from restarts import until
+
 from vnetcard import layout as L
 from vnetcard.lab import ADDRESSES, run_in
 from vnetcard.sim.guest.lab import CardLab
@@ -78,3 +80,13 @@ def stream(lab: CardLab, sender: int, total: int) -> Iterator[Stream]:
         yield running
     finally:
         running.close()
+
+
+def wait_for_load(lab: CardLab, sender: int) -> None:
+    """Return once a stream from ``sender`` is well under way."""
+
+    def received() -> int:
+        return int(lab.lab.status(L.HOST)["sides"][1 - sender]["rx"]["rx_received"])
+
+    before = received()
+    until(lambda: received() > before + 100, "the stream moves")

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import signal
+import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from typing import Any
 
 import pytest
-from card_streams import stream
+from card_streams import stream, wait_for_load
+from cardpings import assert_pings_cross
 from ledger import assert_books_balance
 from restarts import OUTAGE, until
 
 from vnetcard import layout as L
-from vnetcard.lab import ADDRESSES
-from vnetcard.pingsuite import Target, run_suite
 from vnetcard.sim.guest.image import Image
 from vnetcard.sim.guest.lab import AGENT, CardLab
 
@@ -24,45 +25,16 @@ MIB = 1 << 20
 
 @pytest.fixture(scope="module")
 def lab(image: Image) -> Iterator[CardLab]:
-    """Both agents run, and their link; nobody disturbs it, so one serves several tests."""
-    with joined(image, "e2e") as lab:
-        yield lab
+    """Both agents run, and their link: each test finds one that runs, and leaves one that does.
 
-
-@pytest.fixture(scope="module")
-def survivor(image: Image) -> Iterator[CardLab]:
-    """The same to be disturbed: each test begins with a link that runs, and leaves one that does."""
-    with joined(image, "e2e-survivor") as lab:
-        yield lab
-
-
-@contextmanager
-def joined(image: Image, tag: str) -> Iterator[CardLab]:
-    with CardLab(image, tag) as lab:
+    Those that disturb nothing come first, as their books forgive nothing.
+    """
+    with CardLab(image, "e2e", log=sys.stderr) as lab:
         lab.lab.start(L.HOST, "--persist")
         lab.boot()
         lab.start_card()
         lab.wait_up()
         yield lab
-
-
-def assert_pings_cross(lab: CardLab, *, count: int = 10, **sizes: list[int]) -> None:
-    """Both ways, all answered."""
-    host = Target(ADDRESSES[L.CARD], netns=lab.lab.namespaces[L.HOST], label="host to card")
-    card = Target(ADDRESSES[L.HOST], label="card to host")
-    results = run_suite([host], count=count, **sizes)
-    results += lab.ping_from_card(count=count, target=card, **sizes)
-    assert all(result.ok for result in results), "\n".join(str(result) for result in results if not result.ok)
-
-
-def wait_for_load(lab: CardLab, sender: int) -> None:
-    """Return once a stream from ``sender`` is well under way."""
-
-    def received() -> int:
-        return int(lab.lab.status(L.HOST)["sides"][1 - sender]["rx"]["rx_received"])
-
-    before = received()
-    until(lambda: received() > before + 100, "the stream moves")
 
 
 def test_every_ping_of_every_size_is_answered_both_ways(lab: CardLab) -> None:
@@ -78,75 +50,115 @@ def test_a_stream_arrives_with_the_same_hash(lab: CardLab, sender: int) -> None:
     assert_books_balance(lab.lab)
 
 
-def test_card_that_loses_its_power_under_load_comes_back(survivor: CardLab) -> None:
-    with stream(survivor, L.HOST, 1024 * MIB):
-        wait_for_load(survivor, L.HOST)
-        survivor.kill_guest()
-        survivor.lab.wait_for(L.HOST, "peer-dead")
-    survivor.boot()
-    survivor.start_card()
-    survivor.wait_up()
-    assert_pings_cross(survivor, count=3, sizes=[56, 9000])
-    assert_books_balance(survivor.lab, allow=OUTAGE)
-
-
-def test_what_a_dead_link_left_in_the_bar_does_not_hurt_a_new_one(survivor: CardLab) -> None:
-    with stream(survivor, L.CARD, 1024 * MIB):
-        wait_for_load(survivor, L.CARD)
-        survivor.kill_guest()
-        survivor.lab.stop(L.HOST, signal.SIGKILL)
-    survivor.lab.start(L.HOST, "--persist")
-    assert survivor.lab.status(L.HOST)["link"]["up"] is False
-    survivor.boot()
-    survivor.start_card()
-    survivor.wait_up()
-    assert_pings_cross(survivor, count=3, sizes=[56, 9000])
-    assert_books_balance(survivor.lab, allow=OUTAGE)
-
-
-def test_stream_survives_killed_agents_of_the_host(survivor: CardLab) -> None:
-    with stream(survivor, L.CARD, 48 * MIB) as running:
-        for _ in range(2):
-            wait_for_load(survivor, L.CARD)
-            before = survivor.lab.status(L.HOST)["link"]["epoch"]
-            survivor.lab.stop(L.HOST, signal.SIGKILL)
-            survivor.lab.start(L.HOST, "--persist")
-            survivor.lab.wait_up()
-            assert survivor.lab.status(L.HOST)["link"]["epoch"] != before
-        running.assert_arrives()
-    assert_books_balance(survivor.lab, allow=OUTAGE)
-
-
-def test_killed_agent_of_the_card_comes_back(survivor: CardLab) -> None:
-    assert survivor.agent is not None
-    survivor.running_guest().signal(survivor.agent, signal.SIGKILL)
-    until(lambda: not survivor.lab.status(L.HOST)["link"]["up"], "the host sees it")
-    survivor.start_card()
-    survivor.wait_up()
-    assert_pings_cross(survivor, count=3, sizes=[56])
-    assert_books_balance(survivor.lab, allow=OUTAGE)
-
-
-def test_card_that_is_there_first_waits_for_the_host(survivor: CardLab) -> None:
-    assert survivor.agent is not None
-    guest = survivor.running_guest()
-    guest.signal(survivor.agent, signal.SIGTERM)
-    assert guest.wait(survivor.agent).status == 0
-    assert survivor.lab.stop(L.HOST) == 0
-    with survivor.memory.open("r+b") as file:
-        file.write(bytes(L.rings_offset(1)))  # as memory is after power-on
-    survivor.agent = guest.start(AGENT, "--window", "pci:auto")
-    waiting = "waiting for the host's agent to lay the window out"
-    agent = survivor.agent
-    until(lambda: guest.run("true").status == 0 and waiting in agent.err, "the card waits")
-    survivor.lab.start(L.HOST, "--persist")
-    guest.wait_said(survivor.agent, " ready: ")
-    survivor.wait_up()
-    assert_pings_cross(survivor, count=3, sizes=[56])
-    assert_books_balance(survivor.lab, allow=OUTAGE)
-
-
 def test_card_shows_its_link(lab: CardLab) -> None:
     status = lab.running_guest().run("vnetcard", "status", "--window", "pci:auto")
     assert (status.status, status.stderr) == (0, "")
     assert "UP (run: both sides have answered)" in status.stdout
+
+
+def stop_both(lab: CardLab) -> None:
+    assert lab.agent is not None
+    guest = lab.running_guest()
+    guest.signal(lab.agent, signal.SIGTERM)
+    assert guest.wait(lab.agent).status == 0
+    assert lab.lab.stop(L.HOST) == 0
+
+
+def doctor(lab: CardLab, *options: str) -> dict[str, Any]:
+    """What the guest's doctor says of its BAR."""
+    done = lab.running_guest().run("vnetcard", "doctor", "--window", "pci:auto", "--json", *options, limit=120)
+    assert done.status == 0, done
+    view: dict[str, Any] = json.loads(done.stdout)
+    return view
+
+
+def details(view: dict[str, Any], area: str) -> dict[str, str]:
+    """Subject to detail, with the verdict before it."""
+    return {one["subject"]: f"{one['verdict']}: {one['detail']}" for one in view["findings"] if one["area"] == area}
+
+
+def test_doctor_leaves_a_card_alone_that_is_in_use_and_else_judges_and_measures_it(lab: CardLab) -> None:
+    epochs = [side["epoch"] for side in lab.lab.status(L.HOST)["sides"]]
+    view = doctor(lab, "--no-measure")
+    assert "in use by vnetcard-fpga" in details(view, "window")["pci:auto"]
+    assert [side["epoch"] for side in lab.lab.status(L.HOST)["sides"]] == epochs
+    stop_both(lab)
+    lab.kill_guest()
+    lab.boot()
+    view = doctor(lab)
+    seen = details(view, "pci")
+    (card,) = [name for name, words in seen.items() if "1af4:1110 QEMU's ivshmem" in words]
+    assert seen[f"{card} driver"] == "ok: none: pci: may use it"
+    assert seen[f"{card} mapping"].startswith("ok: BAR2 8 MiB 64-bit prefetchable by resource2_wc")
+    assert seen[f"{card} decoding"].startswith("warn: memory decoding is disabled")
+    assert details(view, "window") == {"pci:auto": "ok: 8 MiB window, 1 queue pair, rings of 2 MiB"}
+    figures = {row["name"]: row for row in view["stages"]}
+    assert all(figures[f"window {way}"]["large_gbit"] > 0 for way in ("read", "write"))
+    lab.lab.start(L.HOST, "--persist")
+    lab.start_card()
+    lab.wait_up()
+    assert_books_balance(lab.lab, allow=OUTAGE)
+
+
+def test_card_that_loses_its_power_under_load_comes_back(lab: CardLab) -> None:
+    with stream(lab, L.HOST, 1024 * MIB):
+        wait_for_load(lab, L.HOST)
+        lab.kill_guest()
+        lab.lab.wait_for(L.HOST, "peer-dead")
+    lab.boot()
+    lab.start_card()
+    lab.wait_up()
+    assert_pings_cross(lab, count=3, sizes=[56, 9000])
+    assert_books_balance(lab.lab, allow=OUTAGE)
+
+
+def test_what_a_dead_link_left_in_the_bar_does_not_hurt_a_new_one(lab: CardLab) -> None:
+    with stream(lab, L.CARD, 1024 * MIB):
+        wait_for_load(lab, L.CARD)
+        lab.kill_guest()
+        lab.lab.stop(L.HOST, signal.SIGKILL)
+    lab.lab.start(L.HOST, "--persist")
+    assert lab.lab.status(L.HOST)["link"]["up"] is False
+    lab.boot()
+    lab.start_card()
+    lab.wait_up()
+    assert_pings_cross(lab, count=3, sizes=[56, 9000])
+    assert_books_balance(lab.lab, allow=OUTAGE)
+
+
+def test_stream_survives_killed_agents_of_the_host(lab: CardLab) -> None:
+    with stream(lab, L.CARD, 48 * MIB) as running:
+        for _ in range(2):
+            wait_for_load(lab, L.CARD)
+            before = lab.lab.status(L.HOST)["link"]["epoch"]
+            lab.lab.stop(L.HOST, signal.SIGKILL)
+            lab.lab.start(L.HOST, "--persist")
+            lab.lab.wait_up()
+            assert lab.lab.status(L.HOST)["link"]["epoch"] != before
+        running.assert_arrives()
+    assert_books_balance(lab.lab, allow=OUTAGE)
+
+
+def test_killed_agent_of_the_card_comes_back(lab: CardLab) -> None:
+    assert lab.agent is not None
+    lab.running_guest().signal(lab.agent, signal.SIGKILL)
+    until(lambda: not lab.lab.status(L.HOST)["link"]["up"], "the host sees it")
+    lab.start_card()
+    lab.wait_up()
+    assert_pings_cross(lab, count=3, sizes=[56])
+    assert_books_balance(lab.lab, allow=OUTAGE)
+
+
+def test_card_that_is_there_first_waits_for_the_host(lab: CardLab) -> None:
+    stop_both(lab)
+    with lab.memory.open("r+b") as file:
+        file.write(bytes(L.rings_offset(1)))  # as memory is after power-on
+    guest = lab.running_guest()
+    lab.agent = agent = guest.start(AGENT, "--window", "pci:auto")
+    waiting = "waiting for the host's agent to lay the window out"
+    until(lambda: guest.run("true").status == 0 and waiting in agent.err, "the card waits")
+    lab.lab.start(L.HOST, "--persist")
+    guest.wait_said(agent, " ready: ")
+    lab.wait_up()
+    assert_pings_cross(lab, count=3, sizes=[56])
+    assert_books_balance(lab.lab, allow=OUTAGE)

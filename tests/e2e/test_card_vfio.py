@@ -1,7 +1,7 @@
-"""A card with interrupts: QEMU's ivshmem-doorbell, taken by vfio-pci behind the guest's IOMMU.
+"""A card with interrupts: QEMU's ivshmem-doorbell, polled by sysfs, and taken by vfio-pci behind the guest's IOMMU.
 
-The host's agent and QEMU meet at `vnetcard ivshmem-server`.  A pump that sleeps in the guest is woken by an MSI-X that
-becomes an eventfd, one that sleeps on the host by a write into a register of the guest's BAR.
+The host's agent and QEMU meet at `vnetcard ivshmem-server`.  By VFIO a pump that sleeps in the guest is woken by an
+MSI-X that becomes an eventfd, one that sleeps on the host by a write into a register of the guest's BAR.
 """
 
 from __future__ import annotations
@@ -9,108 +9,105 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import subprocess
-import sys
+import signal
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from card_streams import stream, wait_for_load
+from cardpings import assert_pings_cross
 from ledger import assert_books_balance
-from restarts import until
+from programs import VNETCARD, started
+from restarts import OUTAGE, until
 
 from vnetcard import layout as L
 from vnetcard import registers as R
+from vnetcard.bells import VECTORS
 from vnetcard.ivshmem import Client
-from vnetcard.lab import ADDRESSES, Lab, die_with_parent
-from vnetcard.pingsuite import Target, run_suite
 from vnetcard.sim.guest.image import Image
-from vnetcard.sim.guest.lab import CARD_LIMIT
-from vnetcard.sim.guest.qemu import Guest
+from vnetcard.sim.guest.lab import CARD_LIMIT, CardLab, Joint
+from vnetcard.sim.guest.qemu import IOMMU, Guest, doorbell_bar
 
-pytestmark = [pytest.mark.e2e, pytest.mark.arm64, pytest.mark.root, pytest.mark.slow, pytest.mark.campaign]
+pytestmark = [pytest.mark.e2e, pytest.mark.arm64, pytest.mark.root, pytest.mark.slow]
 
 MIB = 1 << 20
-SIZES = [56, 1472, 9000]
-MACHINE = ("-machine", "iommu=smmuv3,gic-version=3")
-"""The guest's IOMMU, and an interrupt controller that takes MSIs from behind it."""
+BAR = "vfio:auto/2"
+ASLEEP = ("--wait", "sleep")
+"""A pump that sleeps at once; if nobody rings, it looks by itself after 100 ms."""
+SLEEP_MS = 100.0
 TAKE = """
 for module in irqbypass vfio vfio_virqfd vfio_iommu_type1 vfio-pci-core vfio-pci; do
-    [ -e /lib/modules/$module.ko ] && insmod /lib/modules/$module.ko
+    file=/lib/modules/$module.ko
+    [ ! -e $file ] || grep -q "^$(echo $module | tr - _) " /proc/modules || insmod $file || exit
 done
 for device in /sys/bus/pci/devices/*; do
     [ $(cat $device/device) = 0x1110 ] || continue
-    [ -e $device/resource1 ] || continue
-    echo vfio-pci > $device/driver_override
-    echo ${device##*/} > /sys/bus/pci/drivers_probe
-    echo ${device##*/}
+    echo vfio-pci >$device/driver_override
+    echo ${device##*/} >/sys/bus/pci/drivers_probe
+    basename $(readlink $device/driver)
 done
 """
-"""Give the one ivshmem device that has an MSI-X table to vfio-pci, and say which it is."""
-
-
-@dataclass(frozen=True, slots=True)
-class World:
-    """The host's lab, the guest, the name of the card's function in it, and the socket of the server."""
-
-    lab: Lab
-    guest: Guest
-    function: str
-    socket: Path
+"""Give the card to vfio-pci, and say whose it is."""
 
 
 @pytest.fixture(scope="module")
-def world(image: Image, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    folder = tmp_path_factory.mktemp("vfio")
-    socket, other = folder / "card.sock", Path(f"/dev/shm/vnetcard-e2e-vfio-{os.getpid()}")
-    other.write_bytes(bytes(MIB))  # of the plain device, which every guest has
-    server = subprocess.Popen(
-        [sys.executable, "-m", "vnetcard.cli", "ivshmem-server", str(socket), "--size", "1M"],
-        stdout=subprocess.PIPE,
-        text=True,
-        preexec_fn=die_with_parent,  # noqa: PLW1509 - it makes one system call
-    )
-    try:
-        assert server.stdout is not None
-        with server.stdout as said:
-            assert " ready: " in said.readline()
-        chardev = ("-chardev", f"socket,path={socket},id=card", "-device", "ivshmem-doorbell,chardev=card,vectors=2")
-        with (
-            Lab("e2e-vfio", window=f"ivshmem:{socket}", log=sys.stderr, sides=[L.HOST]) as lab,
-            Guest(image, other, options=[*MACHINE, *chardev]) as guest,
-        ):
-            done = guest.run("sh", "-c", TAKE)
-            assert done.stdout.count("\n") == 1, f"{done}\n{guest.run('ls', '/sys/bus/pci/devices').stdout}"
-            yield World(lab, guest, done.stdout.strip(), socket)
-    finally:
-        server.terminate()
-        server.wait()
-        other.unlink()
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The socket of an ivshmem server."""
+    socket = tmp_path_factory.mktemp("vfio") / "card.sock"
+    with started([*VNETCARD, "ivshmem-server", str(socket)]) as serving:
+        assert serving.stdout is not None and " ready: " in serving.stdout.readline()
+        yield socket
 
 
-def test_either_side_wakes_the_other_by_interrupt(world: World) -> None:
-    world.lab.start(L.HOST)
-    agent = world.guest.start("vnetcard-fpga", "--window", f"vfio:{world.function}/2")
-    world.guest.wait_said(agent, " ready: ", limit=CARD_LIMIT)
-    world.lab.wait_up()
-    assert world.lab.status(L.HOST)["link"]["bell"] == "on"
-    shown = world.guest.run("vnetcard", "status", "--window", f"vfio:{world.function}/2", "--json")
-    (card,) = json.loads(shown.stdout)["agents"]
-    assert (card["link"]["bell"], card["window"]["doorbell"]) == ("on", False)
-    before = interrupts(world.guest)
-    target = Target(ADDRESSES[L.CARD], netns=world.lab.namespaces[L.HOST], label="host to card")
-    results = run_suite([target], count=10, sizes=SIZES)
-    assert all(result.ok for result in results), "\n".join(str(result) for result in results)
-    print("\n".join(str(result) for result in results))
-    done = world.guest.run(
-        "vnetcard", "ping", ADDRESSES[L.HOST], "--count", "10", "--sizes", *map(str, SIZES), limit=120
-    )
-    assert done.status == 0, done.stdout
-    assert interrupts(world.guest) > before, "pings crossed, and nobody was interrupted"
-    assert_books_balance(world.lab)
-    world.guest.signal(agent)
-    assert world.guest.wait(agent).status == 0
-    assert world.lab.stop(L.HOST) == 0
+@pytest.fixture(scope="module")
+def lab(image: Image, server: Path) -> Iterator[CardLab]:
+    """A guest, and no agent yet."""
+    joint = Joint(f"ivshmem:{server}", None, doorbell_bar(server, VECTORS))
+    with CardLab(image, "e2e-vfio", joint=joint) as lab:
+        lab.boot(options=IOMMU)
+        yield lab
+
+
+@pytest.fixture(scope="module")
+def linked(lab: CardLab) -> Iterator[CardLab]:
+    """Both agents run, by VFIO: each test finds a link that runs, and leaves one that does."""
+    join(lab)
+    yield lab
+    stop_both(lab)
+
+
+def join(lab: CardLab) -> None:
+    take(lab)
+    lab.lab.start(L.HOST, "--persist", *ASLEEP)
+    lab.start_card("--window", BAR, *ASLEEP)
+    lab.wait_up()
+
+
+def take(lab: CardLab) -> None:
+    done = lab.running_guest().run("sh", "-c", TAKE)
+    assert (done.status, done.stdout) == (0, "vfio-pci\n"), done
+
+
+def stop_both(lab: CardLab) -> None:
+    assert lab.agent is not None
+    guest = lab.running_guest()
+    guest.signal(lab.agent)
+    assert guest.wait(lab.agent).status == 0
+    assert lab.lab.stop(L.HOST) == 0
+
+
+def test_bar_of_an_ivshmem_server_that_is_polled(lab: CardLab) -> None:
+    lab.lab.start(L.HOST)
+    lab.start_card()
+    lab.wait_up()
+    assert lab.lab.status(L.HOST)["link"]["bell"] != "on"
+    assert_pings_cross(lab, count=3, sizes=[56, 9000])
+    assert_books_balance(lab.lab)
+    stop_both(lab)
+
+
+CONFIGURED = {"window_base_hi": 1, "window_base_lo": 0, "window_log2": 20, "control": 3}
+"""Of the engine's registers, once an agent has enabled it."""
 
 
 def registers(board: Client) -> dict[str, int]:
@@ -118,45 +115,17 @@ def registers(board: Client) -> dict[str, int]:
     return {each.name: int.from_bytes(os.pread(board.memory, 4, each.offset), "little") for each in R.REGISTERS}
 
 
-def interrupts(guest: Guest) -> int:
-    """How often the function has interrupted the guest."""
-    rows = [line.split() for line in guest.run("cat", "/proc/interrupts").stdout.splitlines() if "vfio-msix" in line]
-    assert rows, "vfio has no MSI-X of the function"
-    return sum(int(row[1]) for row in rows)
-
-
-def test_function_belongs_to_one_process_and_what_is_wrong_is_one_line(world: World) -> None:
-    world.lab.start(L.HOST)
-    agent = world.guest.start("vnetcard-fpga", "--window", f"vfio:{world.function}/2")
-    world.guest.wait_said(agent, " ready: ", limit=CARD_LIMIT)
-    for url, words in (
-        (f"vfio:{world.function}/2", "cannot open /dev/vfio/"),
-        (f"vfio:{world.function}/7", "there is no BAR '7'"),
-        ("vfio:ffff:00:1f.7", "there is no PCI function ffff:00:1f.7"),
-        ("vfio:0000:00:00.0", "belongs to no driver, not to vfio-pci: echo vfio-pci >"),
-    ):
-        done = world.guest.run("vnetcard-fpga", "--window", url, "--name", "tun7")
-        assert done.status == 2 and done.stderr.count("\n") == 1, (url, done)
-        assert words in done.stderr
-    world.guest.signal(agent)
-    assert world.guest.wait(agent).status == 0
-    assert world.lab.stop(L.HOST) == 0
-
-
-CONFIGURED = {"window_base_hi": 1, "window_base_lo": 0, "window_log2": 20, "control": 3}
-"""Of the engine's registers, once an agent has enabled it."""
-
-
-def test_engine_behind_the_iommu_is_given_memory_and_driven(world: World) -> None:
+def test_engine_behind_the_iommu_is_given_memory_and_driven(lab: CardLab, server: Path) -> None:
     """The page is the shared memory, in which the test puts what an engine's registers say."""
+    take(lab)
     page = {"id": R.ENGINE_ID, "version": L.VERSION << 16 | R.ENGINE_VERSION, "caps": L.CARD << 24 | 63 << 16 | 64}
-    url = f"vfio:{world.function}/2?engine"
-    guest = world.guest
+    url = f"{BAR}?engine"
+    guest = lab.running_guest()
     guest.run("sh", "-c", "mkdir -p /dev/shm && mount -t tmpfs shm /dev/shm")
-    with contextlib.closing(Client(world.socket)) as board:
+    with contextlib.closing(Client(server)) as board:
+        os.pwrite(board.memory, bytes(R.PAGE_BYTES), 0)
         blank = guest.run("vnetcard-fpga", "--window", f"{url}+1M")
         assert blank.status == 2 and "is none: its id reads" in blank.stderr, blank
-        os.pwrite(board.memory, bytes(R.PAGE_BYTES), 0)
         for name, value in page.items():
             os.pwrite(board.memory, value.to_bytes(4, "little"), R.offset(name))
         agent = guest.start("vnetcard-fpga", "--window", f"{url}+1M", "--name", "tun8", "--address", "none")
@@ -167,4 +136,80 @@ def test_engine_behind_the_iommu_is_given_memory_and_driven(world: World) -> Non
         assert "vfio-msix" in guest.run("cat", "/proc/interrupts").stdout
         guest.signal(agent)
         assert guest.wait(agent).status == 0
+        os.pwrite(board.memory, bytes(R.PAGE_BYTES), 0)
     assert guest.run("ls", "/dev/shm").stdout == ""
+
+
+def test_either_side_wakes_the_other_by_interrupt_at_every_size(linked: CardLab) -> None:
+    assert linked.lab.status(L.HOST)["link"]["bell"] == "on"
+    shown = linked.running_guest().run("vnetcard", "status", "--window", BAR, "--json")
+    (card,) = json.loads(shown.stdout)["agents"]
+    assert (card["link"]["bell"], card["window"]["doorbell"]) == ("on", False)
+    before = heard(linked), interrupts(linked.running_guest())
+    results = assert_pings_cross(linked)
+    assert_books_balance(linked.lab)
+    after = heard(linked), interrupts(linked.running_guest())
+    pings = sum(result.sent for result in results)
+    assert after[L.CARD] - before[L.CARD] > pings, "pings crossed, and the guest was hardly interrupted"
+    assert all(now - then > pings for now, then in zip(after[0], before[0], strict=True)), "a pump found them by itself"
+    slow = [result for result in results if result.rtt_min is None or result.rtt_min > SLEEP_MS / 2]
+    assert not slow, f"so slow are pumps that nobody wakes: {slow}"
+
+
+def heard(lab: CardLab) -> list[int]:
+    """How often the pump that receives was woken by the peer's bell, on the host and in the guest."""
+    return [side["rx"]["rx_wakeups_heard"] for side in lab.lab.status(L.HOST)["sides"]]
+
+
+def interrupts(guest: Guest) -> int:
+    """How often the function has interrupted the guest."""
+    rows = [line.split() for line in guest.run("cat", "/proc/interrupts").stdout.splitlines() if "vfio-msix" in line]
+    assert rows, "vfio has no MSI-X of the function"
+    return sum(int(row[1]) for row in rows)
+
+
+@pytest.mark.parametrize("sender", [L.HOST, L.CARD], ids=L.DIRECTIONS)
+def test_a_stream_arrives_with_the_same_hash(linked: CardLab, sender: int) -> None:
+    with stream(linked, sender, 16 * MIB) as running:
+        running.assert_arrives()
+    assert_books_balance(linked.lab)
+
+
+def test_function_belongs_to_one_process_and_what_is_wrong_is_one_line(linked: CardLab) -> None:
+    guest = linked.running_guest()
+    for url, words in (
+        (BAR, "cannot open /dev/vfio/"),
+        ("vfio:auto/7", "there is no BAR '7'"),
+        ("vfio:ffff:00:1f.7", "there is no PCI function ffff:00:1f.7"),
+        ("vfio:0000:00:00.0", "belongs to no driver, not to vfio-pci: echo vfio-pci >"),
+    ):
+        done = guest.run("vnetcard-fpga", "--window", url, "--name", "tun7")
+        assert done.status == 2 and done.stderr.count("\n") == 1, (url, done)
+        assert words in done.stderr
+
+
+def test_killed_agent_of_the_host_has_new_bells_that_the_card_finds(linked: CardLab) -> None:
+    with stream(linked, L.CARD, 16 * MIB) as running:
+        wait_for_load(linked, L.CARD)
+        linked.lab.stop(L.HOST, signal.SIGKILL)
+        linked.lab.start(L.HOST, "--persist", *ASLEEP)
+        linked.lab.wait_up()
+        running.assert_arrives()
+    assert linked.lab.status(L.HOST)["link"]["bell"] == "on"
+    assert_books_balance(linked.lab, allow=OUTAGE)
+
+
+def test_card_that_loses_its_power_under_load_comes_back_with_bells(linked: CardLab) -> None:
+    with stream(linked, L.HOST, 1024 * MIB):
+        wait_for_load(linked, L.HOST)
+        linked.kill_guest()
+        linked.lab.wait_for(L.HOST, "peer-dead")
+    linked.boot(options=IOMMU)
+    take(linked)
+    linked.start_card("--window", BAR, *ASLEEP)
+    linked.wait_up()
+    assert linked.lab.status(L.HOST)["link"]["bell"] == "on"
+    before = heard(linked)
+    assert_pings_cross(linked, count=3, sizes=[56, 9000])
+    assert all(now > then for now, then in zip(heard(linked), before, strict=True)), "the new bells are not heard"
+    assert_books_balance(linked.lab, allow=OUTAGE)

@@ -11,7 +11,7 @@ import pytest
 
 from vnetcard.lab import LabError
 from vnetcard.sim.guest.image import Image
-from vnetcard.sim.guest.qemu import IOMMU, Guest
+from vnetcard.sim.guest.qemu import Guest
 
 pytestmark = [pytest.mark.e2e, pytest.mark.arm64, pytest.mark.slow]
 
@@ -25,18 +25,6 @@ with open(device + "/resource2_wc", "r+b") as file:
 seen = bar[-8:]
 bar[:8] = b"from ARM"
 print(os.uname().machine, len(bar), seen.decode())
-"""
-BIND_VFIO = """
-for module in irqbypass vfio vfio_virqfd vfio_iommu_type1 vfio-pci-core vfio-pci; do
-    file=/lib/modules/$module.ko
-    [ ! -e $file ] || insmod $file || exit
-done
-for device in /sys/bus/pci/devices/*; do
-    [ $(cat $device/device) = 0x1110 ] || continue
-    echo vfio-pci >$device/driver_override
-    basename $device >/sys/bus/pci/drivers_probe
-    basename $(readlink $device/driver)
-done
 """
 
 
@@ -66,15 +54,6 @@ def test_guest_shares_a_bar_and_runs_commands(image: Image, memory: Path) -> Non
         os.kill(guest.pid, signal.SIGKILL)
         with pytest.raises(LabError, match="the ARM64 guest ended"):
             guest.run("true")
-
-
-@pytest.mark.campaign
-def test_bar_can_be_given_to_vfio(image: Image, memory: Path) -> None:
-    with Guest(image, memory, options=IOMMU) as guest:
-        done = guest.run("sh", "-c", BIND_VFIO)
-        assert (done.status, done.stderr) == (0, "")
-        assert done.stdout == "vfio-pci\n"
-        assert guest.run("sh", "-c", "ls /dev/vfio").stdout.split() == ["0", "vfio"]
 
 
 def test_guest_that_cannot_boot_says_why(image: Image) -> None:

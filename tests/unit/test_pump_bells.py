@@ -15,6 +15,7 @@ from unit.test_pump_ends import GEOMETRY, PEER_EPOCH
 
 from vnetcard import layout as L
 from vnetcard.bells import Bell
+from vnetcard.counters import read_end
 from vnetcard.ends import PumpEnds
 
 SLEEPS = {line: L.queue_offset(0) + at + L.PROD_LINE.offset("need_wakeup") for line, at in L.QUEUE_LINES.items()}
@@ -93,6 +94,8 @@ def test_sleeping_pump_is_woken_by_its_ear_and_not_by_its_clock(host: Host) -> N
         host.port.far.recv(100)
         took.append(time.monotonic() - began)
     assert median(took) < SLEEP / 2, "most were found by looking, after the whole sleep"
+    heard = read_end(host.memory, "c2h", tx=False).stats["wakeups_heard"]
+    assert PACKETS / 2 < heard <= PACKETS, "the pump does not count what woke it"
 
 
 def test_command_ends_the_sleep_by_ear(host: Host) -> None:

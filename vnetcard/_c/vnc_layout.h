@@ -313,6 +313,7 @@ enum vnc_txstat_word {
 	VNC_TXSTAT_LATE_WAKEUPS = 7,
 	VNC_TXSTAT_BUSY_NS = 8,
 	VNC_TXSTAT_MOVED_AT_NS = 9,
+	VNC_TXSTAT_WAKEUPS_HEARD = 10,
 };
 
 enum vnc_rxstat_word {
@@ -330,6 +331,7 @@ enum vnc_rxstat_word {
 	VNC_RXSTAT_BUSY_NS = 11,
 	VNC_RXSTAT_MOVED_AT_NS = 12,
 	VNC_RXSTAT_HIGH_WATER = 13,
+	VNC_RXSTAT_WAKEUPS_HEARD = 14,
 };
 
 enum vnc_link_word {

@@ -60,9 +60,9 @@ static bool sleep_by_ear(struct vnc_pump *p)
 
 	if (poll(fds, 2, VNC_SLEEP_NS / 1000000) <= 0)
 		return true;
-	if ((fds[0].revents & POLLIN) && read(p->ear_fd, &drain, sizeof(drain)) < 0) {
-		/* EAGAIN: heard by somebody else, who has the descriptor too */
-	}
+	/* EAGAIN: heard by somebody else, who has the descriptor too */
+	if ((fds[0].revents & POLLIN) && read(p->ear_fd, &drain, sizeof(drain)) > 0)
+		vnc_count(p, p->tx ? VNC_TXSTAT_WAKEUPS_HEARD : VNC_RXSTAT_WAKEUPS_HEARD);
 	if ((fds[1].revents & POLLIN) && read(p->kick_fd, &drain, sizeof(drain)) < 0) {
 		/* As in vnc_pump_sleep_on_port() */
 	}
