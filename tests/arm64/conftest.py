@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -24,7 +23,7 @@ TOOLS = ("pytest", "pytest-timeout", "hypothesis", "posix_ipc", "pyroute2")
 
 
 @pytest.fixture(scope="session")
-def arm64(build_cache: Path) -> Sysroot:
+def arm64() -> Sysroot:
     """The ARM64 system; fetched once."""
     need("aarch64-linux-gnu-gcc")
     try:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -20,7 +19,7 @@ sys.path.append(str(ROOT / "tests/integration"))
 
 
 @pytest.fixture(scope="session")
-def image(build_cache: Path) -> Image:
+def image() -> Image:
     """Kernel and RAM disk with this tree's agents, compiled for ARM64."""
     for tool in (QEMU, "aarch64-linux-gnu-gcc"):
         need(tool)

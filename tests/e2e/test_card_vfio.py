@@ -175,12 +175,10 @@ def test_a_stream_arrives_with_the_same_hash(linked: CardLab, sender: int) -> No
     assert_books_balance(linked.lab)
 
 
-def test_function_belongs_to_one_process_and_what_is_wrong_is_one_line(linked: CardLab) -> None:
+def test_function_that_another_has_or_no_driver_is_one_line(linked: CardLab) -> None:
     guest = linked.running_guest()
     for url, words in (
         (BAR, "cannot open /dev/vfio/"),
-        ("vfio:auto/7", "there is no BAR '7'"),
-        ("vfio:ffff:00:1f.7", "there is no PCI function ffff:00:1f.7"),
         ("vfio:0000:00:00.0", "belongs to no driver, not to vfio-pci: echo vfio-pci >"),
     ):
         done = guest.run("vnetcard-fpga", "--window", url, "--name", "tun7")
