@@ -79,13 +79,15 @@ def run(args: argparse.Namespace) -> int:
 
 def make_plan(args: argparse.Namespace) -> tuple[Plan, dict[str, str]]:
     """What is to be done, and which ways cannot be taken and why; ConfigError for what is not possible."""
+    from vnetcard.bench import rings
     from vnetcard.bench.load import LOADS, QUICK_LOADS
     from vnetcard.bench.peer import WAYS
     from vnetcard.bench.programs import missing
     from vnetcard.bench.runner import Plan
 
     ways = chosen("--ways", args.ways, WAYS)
-    loads = chosen("--loads", args.loads, LOADS, QUICK_LOADS if args.quick else LOADS)
+    known = [*LOADS, rings.LOAD]
+    loads = chosen("--loads", args.loads, known, [*QUICK_LOADS, rings.LOAD] if args.quick else known)
     numbers = dict(QUICK if args.quick else FULL)
     for name, (least, most) in LIMITS.items():
         given = getattr(args, name)
@@ -97,6 +99,8 @@ def make_plan(args: argparse.Namespace) -> tuple[Plan, dict[str, str]]:
     if why := missing("ip", "ping", "iperf3"):
         raise ConfigError(why)
     absent = {way: why for way in ways if (why := WAYS[way].missing())}
+    if rings.LOAD in loads:
+        absent |= rings.missing()
     present = [way for way in ways if way not in absent]
     if not present:
         raise ConfigError("; ".join(f"{way}: {why}" for way, why in absent.items()))

@@ -6,8 +6,9 @@ import json
 from xml.etree import ElementTree
 
 import pytest
+from needs import need
 
-from vnetcard.bench import iperf, plot, proc, report
+from vnetcard.bench import iperf, plot, proc, report, rings
 from vnetcard.bench.figures import Results, Spread, kind_of
 from vnetcard.bench.load import LOADS, QUICK_LOADS, rr
 from vnetcard.bench.load.ping import figures, times_in
@@ -84,7 +85,7 @@ def test_a_target_is_reached_at_its_limit() -> None:
 def test_every_target_is_of_a_figure_and_a_way_that_there_are() -> None:
     for target in TARGETS:
         assert kind_of(target.figure)
-        assert target.against is None or target.against in WAYS
+        assert target.against is None or target.against in (*WAYS, *rings.WAYS)
 
 
 def test_quick_loads_are_loads() -> None:
@@ -139,6 +140,19 @@ def test_datagrams_that_arrived_are_counted() -> None:
 def test_round_trips_of_requests_are_read() -> None:
     assert rr.parse("rr", "2000 20.5 40.25 90.125\n") == {"rr p50": 20.5, "rr p99": 40.25, "rr p99.9": 90.125}
     assert "rr p99.9" not in rr.parse("rr", "999 20.5 40.25 90.125\n")
+
+
+def test_records_are_counted_in_number_and_bytes() -> None:
+    assert rings.figures("threads", 64, "3000000 1.5\n") == {"ring 64 threads": 2.0, "ring 64 threads bytes": 0.128}
+    with pytest.raises(Invalid, match="no record"):
+        rings.figures("threads", 64, "0 1.5")
+
+
+def test_the_ring_alone_carries_every_record() -> None:
+    need("gcc")
+    for way, measure in rings.steps(0.02):
+        if way == "vnetcard":
+            assert all(value > 0 for value in measure().values())
 
 
 def test_a_lost_ping_is_refused() -> None:

@@ -25,6 +25,8 @@ class Kind:
 
 _KINDS: Final = (
     (r"idle cpu", Kind("% of a core", False, 2)),
+    (r"ring .* bytes", Kind("GB/s", True, 2)),
+    (r"ring .*", Kind("Mrecords/s", True, 3)),
     (r".* cpu", Kind("CPU s/GB", False, 3)),
     (r"tcp .*", Kind("Gbit/s", True, 2)),
     (r"udp .*", Kind("kpkt/s", True, 0)),
@@ -84,6 +86,10 @@ class Results:
     def load_of(self, figure: str) -> str:
         """The load that gave ``figure``."""
         return self._loads[figure]
+
+    def ways(self, figure: str) -> list[str]:
+        """Those of which there is a value of ``figure``, refused or not."""
+        return list(self.values.get(figure, {}))
 
     def of(self, figure: str, way: str) -> dict[int, float]:
         """The values of a figure by round; none when it was not measured, or was refused."""

@@ -41,11 +41,11 @@ def _folder() -> tempfile.TemporaryDirectory[str]:
 
 
 @functools.cache
-def compiled(name: str, flags: Sequence[str] = ()) -> Path:
+def compiled(name: str, program_name: str = "", flags: Sequence[str] = ()) -> Path:
     """The program made of ``c/NAME.c``; ConfigError with the compiler's words when it cannot be made."""
     if why := missing("gcc"):
         raise ConfigError(f"{name}.c cannot be compiled: {why}")
-    program = Path(_folder().name, name)
+    program = Path(_folder().name, program_name or name)
     command = ["gcc", "-std=gnu11", "-O2", "-Wall", "-Wextra", f"-I{CORE}", "-pthread", "-o", str(program)]
     done = subprocess.run([*command, SOURCES / f"{name}.c", *flags], capture_output=True, text=True, check=False)
     if done.returncode:

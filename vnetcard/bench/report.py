@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import platform
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
+from vnetcard.bench import rings
 from vnetcard.bench.figures import OURS, Results, Spread, kind_of
 from vnetcard.bench.runner import Plan
 from vnetcard.bench.targets import TARGETS
@@ -17,15 +18,10 @@ from vnetcard.sideblock import SOFTWARE
 
 def lines(plan: Plan, results: Results, absent: Mapping[str, str]) -> Iterator[str]:
     """Ratios, the figures themselves, the targets, and what is missing or was refused."""
-    others = [way for way in plan.ways if way != OURS]
-    if OURS in plan.ways and others:
-        yield f"{OURS} against each way: median of the rounds' ratios (least-most)"
-        yield from _table(["figure", *others], (_ratios(results, figure, others) for figure in results.figures()))
-        yield ""
-    yield "each way: median of the rounds (least-most)"
-    rows = ([_name(figure), *(_plain(results, figure, way) for way in plan.ways)] for figure in results.figures())
-    yield from _table(["figure", *plan.ways], rows)
-    yield ""
+    for ring in (False, True):
+        figures = [figure for figure in results.figures() if (results.load_of(figure) == rings.LOAD) == ring]
+        if figures:
+            yield from _tables(rings.WAYS if ring else plan.ways, figures, results)
     for row in targets(results):
         seen = "not measured" if row["seen"] is None else f"{row['seen']:.3g}"
         yield f"{row['state']:8} {row['target']}: {seen}"
@@ -33,6 +29,19 @@ def lines(plan: Plan, results: Results, absent: Mapping[str, str]) -> Iterator[s
         yield f"absent   {way}: {why}"
     for (way, load), why in results.refused.items():
         yield f"REFUSED  {way}, {load}: {why}"
+
+
+def _tables(ways: Sequence[str], figures: Sequence[str], results: Results) -> Iterator[str]:
+    """Ours against each way, and each way."""
+    others = [way for way in ways if way != OURS]
+    if OURS in ways and others:
+        yield f"{OURS} against each way: median of the rounds' ratios (least-most)"
+        yield from _table(["figure", *others], (_ratios(results, figure, others) for figure in figures))
+        yield ""
+    yield "each way: median of the rounds (least-most)"
+    rows = ([_name(figure), *(_plain(results, figure, way) for way in ways)] for figure in figures)
+    yield from _table(["figure", *ways], rows)
+    yield ""
 
 
 def targets(results: Results) -> list[dict[str, Any]]:
@@ -54,20 +63,24 @@ def as_json(plan: Plan, results: Results, absent: Mapping[str, str], *, label: s
         "machine": {"cores": os.cpu_count(), "kernel": platform.release(), "architecture": platform.machine()},
         "rounds": plan.rounds,
         "seconds": plan.seconds,
-        "figures": {figure: _figure(plan, results, figure) for figure in results.figures()},
+        "figures": {figure: _figure(results, figure) for figure in results.figures()},
         "targets": targets(results),
         "absent": dict(absent),
         "refused": [{"way": way, "load": load, "why": why} for (way, load), why in results.refused.items()],
     }
 
 
-def _figure(plan: Plan, results: Results, figure: str) -> dict[str, Any]:
+def _figure(results: Results, figure: str) -> dict[str, Any]:
     kind = kind_of(figure)
     return {
         "unit": kind.unit,
         "more_is_better": kind.more_is_better,
-        "ways": {way: _rounded(spread) for way in plan.ways if (spread := results.spread(figure, way))},
-        "ratios": {way: _rounded(ratio) for way in plan.ways if way != OURS and (ratio := results.ratio(figure, way))},
+        "ways": {way: _rounded(spread) for way in results.ways(figure) if (spread := results.spread(figure, way))},
+        "ratios": {
+            way: _rounded(ratio)
+            for way in results.ways(figure)
+            if way != OURS and (ratio := results.ratio(figure, way))
+        },
     }
 
 

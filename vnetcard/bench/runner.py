@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from vnetcard.bench import rings
 from vnetcard.bench.figures import Results, kind_of
 from vnetcard.bench.load import LOADS
 from vnetcard.bench.peer import WAYS, Peer
@@ -29,11 +30,11 @@ class Plan:
 
     def mtus(self) -> list[int]:
         """That the loads want, each once."""
-        return list(dict.fromkeys(LOADS[load].mtu for load in self.loads))
+        return list(dict.fromkeys(LOADS[load].mtu for load in self.loads if load in LOADS))
 
     def at(self, mtu: int) -> list[str]:
         """The loads that want ``mtu``."""
-        return [load for load in self.loads if LOADS[load].mtu == mtu]
+        return [load for load in self.loads if load in LOADS and LOADS[load].mtu == mtu]
 
 
 class Runner:
@@ -49,10 +50,27 @@ class Runner:
         """All of the plan."""
         ways = self._plan.ways
         for number in range(self._plan.rounds):
+            if rings.LOAD in self._plan.loads:
+                self._ring(number)
             for mtu in self._plan.mtus():
                 for way in ways if number % 2 == 0 else ways[::-1]:  # none is always the first
                     self._take(way, mtu, number)
         return self.results
+
+    def _ring(self, number: int) -> None:
+        """The ring alone, and what it is held against."""
+        absent = rings.missing()
+        for way, measure in rings.steps(self._plan.seconds):
+            if way in absent:
+                continue
+            try:
+                figures = measure()
+            except Invalid as error:
+                self.results.refuse(way, rings.LOAD, str(error))
+                self._say(way, number, f"{rings.LOAD}: INVALID: {error}")
+            else:
+                self.results.add(way, rings.LOAD, number, figures)
+                self._say(way, number, shown(figures))
 
     def _take(self, way: str, mtu: int, number: int) -> None:
         """One way in one round, with the loads of one MTU."""

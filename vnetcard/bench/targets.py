@@ -47,4 +47,6 @@ TARGETS: Final = (
     Target("tcp 1500 cpu", "splice", 1.15),
     Target("idle cpu", None, 0.5),
     Target("start", None, 300.0),
+    Target("ring 64 threads", "rte_ring", 1.0),
+    Target("ring 65536 threads", "memcpy", 0.8),
 )
