@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from unit.cbuild import CHECKED, CORE, WATCHDOG_EXIT, build, must_pass, run, seed
-from unit.test_pump_ends import GEOMETRY, Host
+from unit.pumpworld import GEOMETRY, Host
 
 from vnetcard import layout as L
 from vnetcard._core import Memory

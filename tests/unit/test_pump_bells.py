@@ -10,8 +10,8 @@ from pathlib import Path
 from statistics import median
 
 import pytest
-from unit import test_pump_ends
-from unit.test_pump_ends import GEOMETRY, PEER_EPOCH
+from unit import pumpworld
+from unit.pumpworld import GEOMETRY, PEER_EPOCH
 
 from vnetcard import layout as L
 from vnetcard.bells import Bell
@@ -45,7 +45,7 @@ class Bells:
             os.close(fd)
 
 
-class Host(test_pump_ends.Host):
+class Host(pumpworld.Host):
     """... in a window whose words nobody can sleep on."""
 
     def __init__(self, bells: Bells, peer: int = 2) -> None:

@@ -7,8 +7,8 @@ import time
 from collections.abc import Iterator
 
 import pytest
-from unit import test_pump_ends
-from unit.test_pump_ends import GEOMETRY
+from unit import pumpworld
+from unit.pumpworld import GEOMETRY
 
 from vnetcard import _core
 from vnetcard import layout as L
@@ -20,7 +20,7 @@ PROD, CONS, PROD_RUNG, CONS_RUNG, BELL, ASLEEP = range(0, 24, 4)
 RECORD = L.align_record(len(b"E packet"))
 
 
-class Host(test_pump_ends.Host):
+class Host(pumpworld.Host):
     """... whose pumps have doorbells on a page of their own."""
 
     def __init__(self) -> None:

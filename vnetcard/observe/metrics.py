@@ -28,6 +28,7 @@ _MEANING: Final = {
     "moved_at_ns": "when the last batch ended, nanoseconds since 1970",
     "high_water": "most bytes that the consumer found waiting",
     "late_wakeups": "sleeps that ended by time-out although the peer had moved",
+    "wakeups_heard": "sleeps that a bell of the peer ended",
     "cpu_ns": "nanoseconds that the pump's thread ran",
     "cpu_wait_ns": "nanoseconds that the pump's thread was ready and had no CPU",
     "ring_full": "waits for room in the ring",
