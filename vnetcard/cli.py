@@ -16,6 +16,7 @@ from vnetcard import (
     show_cmd,
     status_cmd,
     top_cmd,
+    trace_cmd,
     units_cmd,
 )
 from vnetcard.commandline import Parser, complain
@@ -28,6 +29,7 @@ COMMANDS = (
     status_cmd,
     show_cmd,
     top_cmd,
+    trace_cmd,
     metrics_cmd,
     info_cmd,
     doctor_cmd,

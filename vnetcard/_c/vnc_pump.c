@@ -77,6 +77,7 @@ void vnc_pump_sleep_on_word(struct vnc_pump *p, const uint32_t *word, uint32_t s
 	bool late = false;
 
 	vnc_count(p, p->tx ? VNC_TXSTAT_SLEEPS : VNC_RXSTAT_SLEEPS);
+	p->taps.slept = vnc_tap_clock(&p->taps);
 	if (p->link.belled)
 		late = sleep_by_ear(p);
 	else if (vnc_pump_wakeable(p))

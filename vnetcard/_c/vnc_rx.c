@@ -189,7 +189,8 @@ static bool move_one(struct vnc_pump *p, const struct vnc_view *view, uint32_t c
 	int drop;
 
 	if (vnc_tapped(&p->taps, VNC_TAP_PEEK))
-		note(p, &from, (struct vnc_note){.stage = VNC_TAP_PEEK, .time = peeked, .before = p->taps.woken});
+		note(p, &from, (struct vnc_note){.stage = VNC_TAP_PEEK, .time = peeked, .before = p->taps.woken,
+						 .value = vnc_tap_us(p->taps.slept, p->taps.woken)});
 	p->taps.woken = 0;
 	drop = deliver(p, &from, command);
 	if (drop < 0)

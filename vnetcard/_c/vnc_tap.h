@@ -36,7 +36,8 @@ struct vnc_taps {
 	uint32_t count;
 	struct vnc_tap *tap[VNC_TAPS_MAX];
 	uint32_t first; /* seq of the first record that is not published, or not released */
-	uint64_t woken; /* when the pump was last woken, until that is noted */
+	uint64_t slept, woken; /* when the pump last went to sleep and was woken, until that is noted */
+	uint64_t full;         /* since when it has found no room, until that is noted */
 };
 
 /** struct vnc_note - an event; @span, where there are bytes, starts with @skip that are none of the packet's. */
@@ -66,6 +67,14 @@ static inline uint64_t vnc_tap_clock(const struct vnc_taps *t)
 		return 0;
 	clock_gettime(CLOCK_MONOTONIC, &now);
 	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+/** vnc_tap_us() - microseconds from @since to @until; 0 where there is no @since, at most what a u32 holds. */
+static inline uint32_t vnc_tap_us(uint64_t since, uint64_t until)
+{
+	uint64_t us = since && until > since ? (until - since) / 1000 : 0;
+
+	return us < UINT32_MAX ? (uint32_t)us : UINT32_MAX;
 }
 
 void vnc_tap_note(struct vnc_taps *t, const struct vnc_note *note);

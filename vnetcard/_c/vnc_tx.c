@@ -114,6 +114,7 @@ static void wait_for_room(struct vnc_pump *p, uint32_t len, uint32_t command)
 
 	vnc_count(p, VNC_TXSTAT_RING_FULL);
 	vnc_pump_waits(p);
+	p->taps.full = p->taps.full ? p->taps.full : vnc_tap_clock(&p->taps);
 	if (vnc_pump_spins(p) && vnc_spin_until_changed(r->domain, &r->peer->cons, seen))
 		return;
 	if (!vnc_pump_wakeable(p) && p->wait != VNC_WAIT_POLL) {
@@ -190,8 +191,10 @@ static bool move_one(struct vnc_pump *p, const struct vnc_span place[2])
 	if (vnc_tapped(&p->taps, VNC_TAP_READ))
 		vnc_pump_note_packet(p, &(struct vnc_note){
 			.stage = VNC_TAP_READ, .drop = (uint8_t)drop, .flags = drop ? VNC_TAP_NOSEQ : 0,
-			.before = reserved, .len = len > 0 ? (uint32_t)len : 0, .span = span,
-			.vnet = p->port.vnet ? &hdr : NULL, .skip = lead});
+			.before = reserved, .value = vnc_tap_us(p->taps.full, reserved),
+			.len = len > 0 ? (uint32_t)len : 0, .span = span, .vnet = p->port.vnet ? &hdr : NULL,
+			.skip = lead});
+	p->taps.full = 0;
 	now[VNC_TX_TX_TAKEN]++;
 	now[VNC_TX_TX_TAKEN_BYTES] += len > 0 ? (uint64_t)len : 0;
 	if (drop) {
@@ -214,8 +217,8 @@ static bool move_one(struct vnc_pump *p, const struct vnc_span place[2])
 	vnc_ring_commit(&p->producer, (uint32_t)len, link_vnet ? VNC_REC_VNET : 0, link_vnet ? VNC_VNET_HDR : 0);
 	if (vnc_tapped(&p->taps, VNC_TAP_COMMIT))
 		vnc_pump_note_packet(p, &(struct vnc_note){
-			.stage = VNC_TAP_COMMIT, .len = (uint32_t)len - (link_vnet ? VNC_VNET_HDR : 0), .span = span,
-			.vnet = link_vnet ? &hdr : NULL, .skip = link_vnet ? VNC_VNET_HDR : 0});
+			.stage = VNC_TAP_COMMIT, .len = (uint32_t)len - lead, .span = span,
+			.vnet = link_vnet ? &hdr : NULL, .skip = lead});
 	return true;
 }
 

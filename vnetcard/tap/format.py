@@ -24,10 +24,10 @@ MAGIC: Final = 0x3150_4154_4443_4E56
 VERSION: Final = 1
 
 STAGES: Final[dict[str, int]] = {
-    "READ": 0,  # the tx pump has a packet from its port; before: room for it was found
+    "READ": 0,  # the tx pump has a packet from its port; before: room was found; value: us that this took
     "COMMIT": 1,  # the packet is a record; nobody but the pump knows yet
     "PUBLISH": 2,  # doorbell or wake-up is done; before: prod could be seen; seq: the first of len records
-    "PEEK": 3,  # the rx pump has found and checked a record; before: it was woken for it, 0: it was awake
+    "PEEK": 3,  # the rx pump has found a record; before: it woke up, 0: it was awake; value: us that it slept
     "WRITE": 4,  # the port has the packet, or it was dropped; value: the errno of a refusal
     "RELEASE": 5,  # the space is given back; before, seq and len as with PUBLISH
 }

@@ -1,0 +1,169 @@
+"""``vnetcard trace`` on two agents: whole paths, the filter, the summary, and the end of what is looked at."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from needs import need
+from programs import VNETCARD, Outcome, ip, run, started
+
+from vnetcard.lab import Lab, run_in
+from vnetcard.layout import CARD, HOST
+from vnetcard.tap.paths import STEPS
+
+pytestmark = pytest.mark.root
+
+
+@pytest.fixture(scope="module")
+def lab() -> Iterator[Lab]:
+    with Lab("trace") as lab:
+        lab.start(HOST)
+        lab.start(CARD)
+        lab.wait_up()
+        yield lab
+
+
+@contextmanager
+def pinging(lab: Lab) -> Iterator[None]:
+    """Pings from the host, a hundred a second, during the block."""
+    command = run_in(lab.namespaces[HOST], [need("ping"), "-q", "-i", "0.01", "10.10.10.5"])
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL) as process:
+        try:
+            yield
+        finally:
+            process.kill()
+
+
+def trace(lab: Lab, *options: str) -> Outcome:
+    with pinging(lab):
+        return run([*VNETCARD, "trace", "--window", lab.url, *options])
+
+
+def test_packet_is_followed_through_every_stage_of_both_sides(lab: Lab) -> None:
+    shown = trace(lab, "icmp and dst host 10.10.10.5", "--count", "3", "--json")
+    assert (shown.status, shown.stderr) == (0, "")
+    *packets, end = (json.loads(line) for line in shown.stdout.splitlines())
+    assert len(packets) == 3
+    for packet in packets:
+        sides = {step["step"]: step["side"] for step in packet["steps"]}
+        assert set(sides) >= set(STEPS) - {"wake-up"}
+        assert (sides["tun read"], sides["doorbell"], sides["peek"], sides["tun write"]) == (
+            "host",
+            "host",
+            "card",
+            "card",
+        )
+        assert packet["delivered"] and packet["bytes"] == 84
+        assert packet["packet"].startswith("10.10.10.1 > 10.10.10.5: ICMP echo request")
+        times = [step["us"] for step in packet["steps"]]
+        assert times == sorted(times) and 0 < times[-1] < 10e6
+    assert end["missed"] == 0 and end["one_clock"]
+
+
+def test_clocks_of_one_machine_agree_within_the_bound(lab: Lab) -> None:
+    end = json.loads(trace(lab, "--count", "20", "--json").stdout.splitlines()[-1])
+    assert end["clock_bound_us"] is not None
+    assert abs(end["clock_offset_us"]) <= end["clock_bound_us"] < 50_000
+
+
+def test_summary_gives_the_distribution_of_each_stage_and_names_the_bottleneck(lab: Lab) -> None:
+    shown = trace(lab, "--summary", "--count", "60")
+    assert (shown.status, shown.stderr) == (0, "")
+    for words in ("h2c: ", "c2h: ", "min us", "p50 us", "p99 us", "max us", "tun write", "bottleneck: ", "missed: 0"):
+        assert words in shown.stdout
+    found = json.loads(trace(lab, "--summary", "--count", "60", "--json").stdout)
+    for direction in found["directions"]:
+        stages = direction["stages_us"]
+        assert direction["bottleneck"]["stage"] in stages
+        assert all(0 <= f["min"] <= f["p50"] <= f["p99"] <= f["max"] for f in stages.values())
+
+
+def test_drop_is_shown_by_its_name(lab: Lab) -> None:
+    ip("-n", lab.namespaces[CARD], "link", "set", "tun0", "down")
+    try:
+        shown = trace(lab, "icmp", "--count", "1")
+    finally:
+        ip("-n", lab.namespaces[CARD], "link", "set", "tun0", "up")
+    assert "DROPPED: drop_port_down" in shown.stdout
+    assert "refused: Input/output error" in shown.stdout
+
+
+def test_ctrl_c_ends_it_with_status_0_and_the_last_words(lab: Lab) -> None:
+    with pinging(lab), started([*VNETCARD, "trace", "--window", lab.url, "--sample", "4"]) as process:
+        assert process.stdout is not None
+        assert "epochs" in process.stdout.readline()
+        process.send_signal(signal.SIGINT)
+        said, complaint = process.communicate(timeout=20)
+        assert (process.returncode, complaint) == (0, "")
+        assert "missed: " in said
+
+
+def test_agent_that_ends_ends_the_trace_and_is_named() -> None:
+    with Lab("tracend") as lab:
+        lab.start(HOST)
+        with started([*VNETCARD, "trace", "--window", lab.url]) as process:
+            time.sleep(0.5)
+            lab.stop(HOST, signal.SIGKILL)
+            _, complaint = process.communicate(timeout=20)
+            assert process.returncode == 1
+            assert complaint == "vnetcard: every agent that was looked at has ended\n"
+
+
+def test_killed_looker_leaves_the_agent_untapped(lab: Lab) -> None:
+    for _ in range(6):  # more than there is room for at a time
+        with started([*VNETCARD, "trace", "--window", lab.url]) as process, pinging(lab):
+            assert process.stdout is not None
+            assert process.stdout.readline()
+            process.kill()
+    assert trace(lab, "--count", "1").status == 0
+    deadline = time.monotonic() + 5
+    while left := lent(lab.agent(HOST).pid):
+        assert time.monotonic() < deadline, left
+
+
+def lent(pid: int) -> list[str]:
+    """The tap segments that a process has open."""
+    found = []
+    for fd in Path(f"/proc/{pid}/fd").iterdir():
+        with contextlib.suppress(FileNotFoundError):
+            found.append(str(fd.readlink()))
+    return [name for name in found if "vnetcard-tap" in name]
+
+
+def test_restart_of_the_peer_is_seen_as_new_epochs() -> None:
+    with Lab("traceagain") as lab:
+        lab.start(HOST)
+        lab.start(CARD)
+        lab.wait_up()
+        with pinging(lab), started([*VNETCARD, "trace", "--window", lab.url, "--json"]) as process:
+            first = delivered(process, set())
+            lab.stop(CARD, signal.SIGKILL)
+            lab.start(CARD)
+            assert delivered(process, {first}) != first
+
+
+def delivered(process: subprocess.Popen[str], other_than: set[str]) -> str:
+    """The epochs of the next packet that is traced to its end, and whose epochs are new."""
+    assert process.stdout is not None
+    while line := process.stdout.readline():
+        packet = json.loads(line)
+        if packet.get("delivered") and str(packet["epochs"]) not in other_than:
+            return str(packet["epochs"])
+    raise AssertionError("the trace ended")
+
+
+@pytest.mark.parametrize("peer", ["false", "/no/such/program", "'", "echo {}"])
+def test_peer_that_does_not_answer_is_one_line(peer: str) -> None:
+    with Lab("tracepeer") as lab:
+        lab.start(HOST)
+        shown = run([*VNETCARD, "trace", "--window", lab.url, "--peer", peer, "--count", "1"])
+        assert shown.status == 2
+        assert shown.stderr.startswith("vnetcard: error: --peer ") and shown.stderr.count("\n") == 1

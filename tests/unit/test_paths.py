@@ -1,0 +1,262 @@
+"""Paths of packets, joined from both sides' events; what they say of clocks and of the stage that is slow."""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import replace
+
+import pytest
+
+from vnetcard import layout as L
+from vnetcard.errors import ConfigError
+from vnetcard.tap import format as T
+from vnetcard.tap import paths
+from vnetcard.tap.bpf import Filter
+from vnetcard.tap.clocks import Clocks, Offset
+from vnetcard.tap.packets import describe, describe_vnet
+from vnetcard.tap.paths import Path, Tracer
+from vnetcard.tap.segment import Event
+from vnetcard.tap.source import decode, encode
+from vnetcard.tap.summary import Summary
+
+PING = bytes.fromhex("4500001c00010000400166cc0a0a0a010a0a0a050800f7fe00000001")
+UDP = bytes.fromhex("4500001c0001000040116fbf0a0a0a010a0a0a0504d2003500080000")
+
+
+def event(stage: str, at: int, *, side: int = L.HOST, direction: str = "h2c", **more: object) -> Event:
+    """An event of record 5 at ``at`` microseconds."""
+    common = Event(side, direction, stage, 0, 0, at * 1000, (1, 2), 5, 28, 0, 0, 0, b"", b"")
+    return replace(common, **more)  # type: ignore[arg-type]
+
+
+def crossing(begin: int = 100, *, data: bytes = PING, seq: int = 5, ring: int = 0) -> list[Event]:
+    """The events of one packet from host to card; ``ring``: microseconds that it lies there."""
+    late = begin + ring
+    return [
+        event("READ", begin + 2, before=begin * 1000, data=data, seq=seq),
+        event("COMMIT", begin + 3, seq=seq),
+        event("PUBLISH", begin + 9, before=(begin + 4) * 1000, seq=seq, length=1, value=T.NOTICES["WOKEN"]),
+        event("PEEK", late + 20, side=L.CARD, before=(late + 17) * 1000, seq=seq, value=3000, data=data),
+        event("WRITE", late + 50, side=L.CARD, seq=seq),
+        event("RELEASE", late + 51, side=L.CARD, before=(late + 50) * 1000, seq=seq, length=1),
+    ]
+
+
+def altered(events: list[Event], stage: str, **more: object) -> list[Event]:
+    return [replace(one, **more) if one.stage == stage else one for one in events]  # type: ignore[arg-type]
+
+
+def traced(events: list[Event], **more: object) -> list[Path]:
+    tracer = Tracer(**more)  # type: ignore[arg-type]
+    tracer.feed(events)
+    tracer.feed([])
+    return list(tracer.finished())
+
+
+# --- paths -------------------------------------------------------------------------------------------
+
+
+def test_events_of_both_sides_make_one_path_in_whatever_order_they_are_read() -> None:
+    events = crossing()
+    for shuffled in (events, events[3:] + events[:3]):
+        (path,) = traced(shuffled)
+        assert [step for step, _ in path.aligned(Clocks(shared=True))] == list(paths.STEPS)
+        assert (path.seq, path.slept_us, path.finished) == (5, 3000, True)
+        assert path.notes == {"doorbell": "the peer was woken"}
+
+
+def test_path_is_given_once_and_only_when_its_last_events_have_had_time_to_come() -> None:
+    tracer = Tracer()
+    tracer.feed(crossing()[3:])
+    assert list(tracer.finished()) == []
+    tracer.feed(crossing()[:3])
+    tracer.feed([])
+    assert len(list(tracer.finished())) == 1
+    assert list(tracer.finished(everything=True)) == []
+
+
+def test_one_publication_covers_all_of_its_records() -> None:
+    events = [event("COMMIT", n, seq=n, data=PING) for n in (5, 6, 7)]
+    events += [event("PUBLISH", 9, seq=5, length=3), *(event("WRITE", 20, seq=n) for n in (5, 6, 7))]
+    assert [path.steps["doorbell"] for path in traced(events)] == [9000] * 3
+
+
+def test_packet_that_is_not_seen_again_is_given_up_after_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
+    tracer = Tracer()
+    tracer.feed(crossing()[:3])
+    tracer.feed([])
+    assert list(tracer.finished()) == []
+    monkeypatch.setattr(paths, "LATE_NS", -1)
+    (path,) = tracer.finished()
+    assert not path.finished
+
+
+def test_same_number_under_other_epochs_is_another_packet() -> None:
+    events = crossing()
+    assert len(traced(events + [replace(one, epochs=(1, 3)) for one in events])) == 2
+
+
+def test_dropped_packet_is_a_path_of_its_own() -> None:
+    drop = L.TX_LEDGER.index("drop_link_down")
+    (path,) = traced([event("READ", 5, drop=drop, flags=T.FLAGS["NOSEQ"], data=PING)])
+    assert (path.drop, path.seq) == ("drop_link_down", None)
+
+
+def test_only_packets_that_the_filter_wants_are_given() -> None:
+    events = crossing() + crossing(data=UDP, seq=6)
+    assert [path.seq for path in traced(events, chosen=Filter("icmp and host 10.10.10.5"))] == [5]
+    assert [path.seq for path in traced(events, chosen=Filter("udp port 53"))] == [6]
+
+
+def test_events_survive_the_way_from_another_computer() -> None:
+    for one in crossing():
+        assert decode(encode(one)) == one
+    for line in ("", "[]", "[1, 2]", "nonsense"):
+        with pytest.raises(ValueError):
+            decode(line)
+
+
+# --- filters -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "kept", "wanted"),
+    [("icmp", 28, True), ("icmp", 20, True), ("tcp", 28, False), ("greater 1000", 28, True), ("udp", 9, False)],
+)
+def test_filter_sees_the_first_bytes_and_the_whole_length(text: str, kept: int, wanted: bool) -> None:
+    assert Filter(text)(PING[:kept], 1500) == wanted
+
+
+@pytest.mark.parametrize("text", ["host", "icmp and and", "port http:", "ether host 1:2:3:4:5:6 or"])
+def test_bad_filter_is_refused_in_the_words_of_libpcap(text: str) -> None:
+    with pytest.raises(ConfigError, match=r"^filter .*: .+"):
+        Filter(text)
+
+
+def test_missing_libpcap_is_one_line_that_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    def missing(name: str) -> None:
+        raise OSError(name)
+
+    monkeypatch.setattr("ctypes.CDLL", missing)
+    with pytest.raises(ConfigError, match="apt-get install libpcap0"):
+        Filter("icmp")
+
+
+# --- clocks ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("ahead", [0, 5_000_000, -7_000_000_000])
+def test_offset_of_the_clocks_lies_within_the_bound(ahead: int) -> None:
+    clocks = Clocks()
+    for n in range(100):
+        there, back = 10_000 + 37 * n, 22_000 + 113 * (n % 7)
+        clocks.add("h2c", n * 1_000_000, n * 1_000_000 + there + ahead)
+        clocks.add("c2h", n * 1_000_000 + ahead, n * 1_000_000 + back)
+    offset = clocks.measured(99_000_000)
+    assert offset.bound is not None
+    assert abs(offset.value - ahead) <= offset.bound < 30_000
+
+
+def test_clocks_that_drift_apart_stay_within_the_bound() -> None:
+    clocks = Clocks()
+    for n in range(50):
+        ahead = 50_000 * n  # 50 ppm
+        clocks.add("h2c", n * 10**9, n * 10**9 + 10_000 + ahead)
+        clocks.add("c2h", n * 10**9 + ahead, n * 10**9 + 10_000)
+        offset = clocks.measured(n * 10**9)
+        assert offset.bound is not None and abs(offset.value - ahead) <= offset.bound < 200_000
+
+
+def test_packets_in_one_direction_alone_say_nothing_certain() -> None:
+    clocks = Clocks()
+    clocks.add("h2c", 0, 500)
+    assert clocks.measured(0).bound is None
+    assert "both directions" in clocks.measured(0).describe()
+
+
+def test_one_clock_counts_as_one_unless_the_link_says_otherwise() -> None:
+    clocks = Clocks(shared=True)
+    clocks.add("h2c", 0, 40_000)
+    clocks.add("c2h", 0, 10_000)
+    assert clocks.offset(0).value == 0 != clocks.measured(0).value
+    other = Clocks(shared=True)
+    other.add("h2c", 0, 1_000_000)
+    other.add("c2h", 0, -900_000)
+    assert other.offset(0) == other.measured(0) != Offset(0, 0)
+
+
+# --- summary -----------------------------------------------------------------------------------------
+
+
+def summary_of(*all_events: list[Event]) -> Summary:
+    summary = Summary("h2c")
+    for path in traced([one for events in all_events for one in events]):
+        summary.add(path, Clocks(shared=True))
+    return summary
+
+
+def test_stages_add_up_and_the_longest_is_the_bottleneck() -> None:
+    summary = summary_of(*(crossing(n * 1000, seq=n) for n in range(10)))
+    times = {stage: figures.median for stage, figures in summary.figures().items()}
+    assert times == {
+        "room": 0,
+        "tun read": 2,
+        "commit": 1,
+        "doorbell": 6,
+        "wake-up": 14,
+        "peek": 3,
+        "tun write": 30,
+    }
+    assert summary.bottleneck()[0] == "tun write"
+    assert "card's pump" in summary.bottleneck()[1]
+
+
+def test_consumer_that_nobody_wakes_is_named() -> None:
+    lost = [altered(crossing(seq=n, ring=60_000), "PEEK", value=99_900) for n in range(4)]
+    stage, why = summary_of(*lost).bottleneck()
+    assert stage == "wake-up" and "nobody wakes the card's pump" in why
+
+
+def test_slow_consumer_is_the_cause_when_records_wait_in_the_ring() -> None:
+    awake = [altered(crossing(seq=n, ring=900), "PEEK", before=0) for n in range(4)]
+    stage, why = summary_of(*awake).bottleneck()
+    assert stage == "in the ring" and "the card's pump is behind" in why and "tun write" in why
+
+
+def test_full_ring_is_named() -> None:
+    full = [altered(crossing(seq=n), "READ", value=5000) for n in range(4)]
+    stage, why = summary_of(*full).bottleneck()
+    assert stage == "room" and "the ring is full" in why
+
+
+# --- words -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        (PING, "10.10.10.1 > 10.10.10.5: ICMP echo request, seq 1"),
+        (UDP, "10.10.10.1.1234 > 10.10.10.5.53: UDP, length 0"),
+        (PING[:6] + b"\x00\x08" + PING[8:], "10.10.10.1 > 10.10.10.5: fragment"),
+        (b"", "no IP packet: nothing kept"),
+        (b"\x00\x01", "no IP packet: 00 01"),
+        (
+            b"\x60" + bytes(5) + b":" + bytes(33) + b"\x80" + bytes(6) + b"\x09",
+            ":: > ::: ICMPv6 echo request, seq 9",
+        ),
+        (PING[:9] + b"\x84" + PING[10:], "10.10.10.1 > 10.10.10.5: IP protocol 132"),
+    ],
+)
+def test_packet_in_words(data: bytes, words: str) -> None:
+    assert describe(data) == words
+
+
+def test_packet_that_ends_anywhere_has_words() -> None:
+    for packet in (PING, UDP, b"\x60" + bytes(60), b"\x4f" + bytes(60), bytes(range(64))):
+        assert all(describe(packet[:n]) for n in range(len(packet) + 1))
+
+
+def test_offload_in_words() -> None:
+    assert describe_vnet(struct.pack("<BBHHHH", 1, 1, 52, 1448, 20, 16)) == "GSO TCP, segments of 1448"
+    assert describe_vnet(struct.pack("<BBHHHH", 1, 0, 0, 0, 20, 16)) == "checksum left to the receiver"
+    assert describe_vnet(bytes(10)) == describe_vnet(b"") == ""

@@ -1,0 +1,87 @@
+"""Filters in tcpdump's language, compiled and run by libpcap.
+
+The library is the system's (Debian: libpcap0.8), found at run time: who filters nothing does not need it.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import ctypes.util
+from typing import Final
+
+from vnetcard.errors import ConfigError
+
+_DLT_RAW: Final = 12
+"""Packets start with their IP header, as those of a TUN do."""
+_SNAP: Final = 65_600
+_UNKNOWN_NETMASK: Final = 0xFFFF_FFFF
+
+
+class _Program(ctypes.Structure):
+    _fields_ = (("count", ctypes.c_uint), ("instructions", ctypes.c_void_p))
+
+
+class _Header(ctypes.Structure):
+    _fields_ = (
+        ("seconds", ctypes.c_long),
+        ("microseconds", ctypes.c_long),
+        ("kept", ctypes.c_uint32),
+        ("length", ctypes.c_uint32),
+    )
+
+
+def _library() -> ctypes.CDLL:
+    for name in ("libpcap.so.0.8", "libpcap.so.1", ctypes.util.find_library("pcap")):
+        if name:
+            try:
+                library = ctypes.CDLL(name)
+            except OSError:
+                continue
+            library.pcap_open_dead.restype = ctypes.c_void_p
+            library.pcap_geterr.restype = ctypes.c_char_p
+            library.pcap_geterr.argtypes = library.pcap_close.argtypes = (ctypes.c_void_p,)
+            library.pcap_compile.argtypes = (
+                ctypes.c_void_p,
+                ctypes.POINTER(_Program),
+                ctypes.c_char_p,
+                ctypes.c_int,
+                ctypes.c_uint32,
+            )
+            library.pcap_offline_filter.argtypes = (
+                ctypes.POINTER(_Program),
+                ctypes.POINTER(_Header),
+                ctypes.c_char_p,
+            )
+            return library
+    raise ConfigError("a filter needs libpcap, which is not here: apt-get install libpcap0.8")
+
+
+class Filter:
+    """A compiled filter: call it with the first bytes of an IP packet, and how long the packet is."""
+
+    def __init__(self, text: str) -> None:
+        """ConfigError when libpcap is missing, or does not understand ``text``."""
+        self.text = text
+        self._library = _library()
+        self._program = _Program()
+        self._header = _Header()
+        handle = self._library.pcap_open_dead(_DLT_RAW, _SNAP)
+        try:
+            encoded = text.encode(errors="surrogateescape")
+            if self._library.pcap_compile(handle, ctypes.byref(self._program), encoded, 1, _UNKNOWN_NETMASK):
+                raise ConfigError(f"filter {text!r}: {self._library.pcap_geterr(handle).decode(errors='replace')}")
+        finally:
+            self._library.pcap_close(handle)
+
+    def __call__(self, data: bytes, length: int) -> bool:
+        self._header.kept, self._header.length = len(data), max(length, len(data))
+        return bool(self._library.pcap_offline_filter(ctypes.byref(self._program), ctypes.byref(self._header), data))
+
+    def close(self) -> None:
+        """Give its memory back."""
+        self._library.pcap_freecode(ctypes.byref(self._program))
+
+
+def compile_filter(words: list[str]) -> Filter | None:
+    """The filter that ``words`` make up, as tcpdump takes them; None when there are none."""
+    return Filter(" ".join(words)) if words else None

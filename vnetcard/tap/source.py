@@ -1,0 +1,263 @@
+"""Where events come from: the agents on this machine, and the peer's agent on another one."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shlex
+import signal
+import subprocess
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, Final, Protocol
+
+from vnetcard import layout as L
+from vnetcard.control import borrow, folder
+from vnetcard.errors import ConfigError, PeerGone
+from vnetcard.tap.segment import Event, Reader, Wish
+from vnetcard.window import WindowUrl
+
+OPEN_LIMIT: Final = 5.0
+"""Seconds for an agent to begin."""
+FIND_EVERY: Final = 0.2
+"""Seconds between two looks for an agent that is not here, or was restarted."""
+LOOK_EVERY: Final = 0.01
+STOP_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
+_BOOT_ID: Final = Path("/proc/sys/kernel/random/boot_id")
+
+
+class Source(Protocol):
+    """The events of one agent."""
+
+    side: int
+
+    def drain(self) -> Iterator[Event]:
+        """What has come since the last time."""
+
+    @property
+    def missed(self) -> int:
+        """Events that were not written, because they were not read fast enough."""
+
+    @property
+    def ended(self) -> bool:
+        """Has the agent ended?"""
+
+
+class LocalSource:
+    """A tap of an agent on this machine; PeerGone when there is none, ConfigError when it may not be asked."""
+
+    def __init__(self, url: str, side: int, wish: Wish) -> None:
+        self.side = side
+        with contextlib.ExitStack() as stack:
+            _, fd = stack.enter_context(borrow(url, side, wish.question()))
+            self._reader = Reader(fd)
+            stack.callback(self._reader.close)
+            self._stack = stack.pop_all()
+        self.drain = self._reader.drain
+
+    def wait_open(self) -> None:
+        """Return once the pumps write; PeerGone when they do not."""
+        deadline = time.monotonic() + OPEN_LIMIT
+        while self._reader.state != "OPEN":
+            if time.monotonic() > deadline or self.ended:
+                raise PeerGone(f"the {L.SIDES[self.side]}'s agent has no window to look at now: see vnetcard status")
+            time.sleep(0.001)
+
+    @property
+    def missed(self) -> int:
+        return self._reader.missed
+
+    @property
+    def ended(self) -> bool:
+        return self._reader.state == "CLOSED" or not Path(f"/proc/{self._reader.pid}").exists()
+
+    def close(self) -> None:
+        """Give it back."""
+        self._stack.close()
+
+
+class Sources:
+    """All that is looked at: the agents of a window that are here, again when they come back, and perhaps one more."""
+
+    def __init__(self, window: str, wish: Wish, sides: Sequence[int] = (L.HOST, L.CARD)) -> None:
+        """ConfigError when there is no agent, or none that can be looked at."""
+        self._url = str(WindowUrl.parse(window))
+        self._wish = wish
+        self._sides = sides
+        self._look_at = 0.0
+        self._missed = 0
+        self.live: list[Source] = []
+        refusal = self._find()
+        if not self.live:
+            raise ConfigError(
+                refusal
+                or f"no agent for {self._url} answers in {folder()}: "
+                "start vnetcard-x86 or vnetcard-fpga, or name its --window"
+            )
+        try:
+            for source in self.live:
+                if isinstance(source, LocalSource):
+                    source.wait_open()
+        except BaseException as error:
+            self.close()
+            if isinstance(error, PeerGone):
+                raise ConfigError(str(error)) from error
+            raise
+
+    def __enter__(self) -> Sources:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    @property
+    def sides(self) -> list[int]:
+        """Whose events there are."""
+        return [source.side for source in self.live]
+
+    @property
+    def missed(self) -> int:
+        """Events that nobody will see."""
+        return self._missed + sum(source.missed for source in self.live)
+
+    def add(self, source: Source) -> None:
+        """One more."""
+        self.live.append(source)
+
+    def drain(self) -> list[Event]:
+        """What has come since the last time; agents that have ended are let go, and those that are back taken in."""
+        found = [event for source in self.live for event in source.drain()]
+        for source in [source for source in self.live if source.ended]:
+            found += source.drain()
+            self._missed += source.missed
+            self.live.remove(source)
+            _close(source)
+        now = time.monotonic()
+        if self.live and now >= self._look_at:
+            self._look_at = now + FIND_EVERY
+            self._find()
+        return found
+
+    def _find(self) -> str:
+        """Take in the agents that are here; why one does not want to, if so."""
+        refusal = ""
+        for side in self._sides:
+            if side in self.sides:
+                continue
+            try:
+                self.live.append(LocalSource(self._url, side, self._wish))
+            except PeerGone as error:
+                if "cannot answer" in str(error):
+                    refusal = str(error)
+        return refusal
+
+    def close(self) -> None:
+        """Look no more."""
+        for source in self.live:
+            _close(source)
+        self.live = []
+
+
+def looks(sources: Sources, limit: float | None) -> Iterator[list[Event]]:
+    """What has come, every ``LOOK_EVERY``, until the time, Ctrl-C or SIGTERM, or the end of all agents.
+
+    The signals are heard between two looks, so that what was read is also shown.
+    """
+    told: list[int] = []
+    before = {number: signal.signal(number, lambda number, _: told.append(number)) for number in STOP_SIGNALS}
+    try:
+        end = time.monotonic() + limit if limit else None
+        while sources.live:
+            yield sources.drain()
+            if told or (end and time.monotonic() > end):
+                return
+            time.sleep(LOOK_EVERY)
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _close(source: Source) -> None:
+    if isinstance(source, LocalSource | RemoteSource):
+        source.close()
+
+
+# --- another machine ---------------------------------------------------------------------------------
+
+
+def encode(event: Event) -> str:
+    """An event as a line."""
+    values: list[Any] = [getattr(event, name) for name in Event.__slots__]
+    return json.dumps([value.hex() if isinstance(value, bytes) else value for value in values])
+
+
+def decode(line: str) -> Event:
+    """The event in a line; ValueError when it is none."""
+    try:
+        values = dict(zip(Event.__slots__, json.loads(line), strict=True))
+        return Event(
+            **values
+            | {
+                "epochs": tuple(values["epochs"]),
+                "vnet": bytes.fromhex(values["vnet"]),
+                "data": bytes.fromhex(values["data"]),
+            }
+        )
+    except (TypeError, KeyError) as error:
+        raise ValueError(f"no event: {line[:60]!r}") from error
+
+
+def greeting(side: int) -> str:
+    """The first line that ``vnetcard trace --export`` prints."""
+    return json.dumps({"side": side, "boot": _BOOT_ID.read_text().strip()})
+
+
+class RemoteSource:
+    """What ``vnetcard trace --export`` prints on the peer's machine, run there by ``command``, such as ``ssh card``."""
+
+    def __init__(self, command: str, arguments: Sequence[str]) -> None:
+        """ConfigError when it does not begin."""
+        self.missed = 0
+        try:
+            words = [*shlex.split(command), "vnetcard", "trace", "--export", *arguments]
+            self._process = subprocess.Popen(words, stdout=subprocess.PIPE, stdin=subprocess.DEVNULL, text=False)
+        except (OSError, ValueError) as error:
+            raise ConfigError(f"--peer {command!r} cannot be run: {error}") from error
+        assert self._process.stdout is not None
+        self._out = self._process.stdout
+        self._rest = b""
+        try:
+            hello = json.loads(self._out.readline())
+            self.side = int(hello["side"])
+            self.same_machine = hello["boot"] == _BOOT_ID.read_text().strip()
+        except (ValueError, KeyError, TypeError) as error:
+            self.close()
+            raise ConfigError(f"--peer {command!r}: no vnetcard trace answers there (see its message above)") from error
+        os.set_blocking(self._out.fileno(), False)
+
+    def drain(self) -> Iterator[Event]:
+        """As ``Source.drain``."""
+        while piece := self._out.read(1 << 16):
+            *lines, self._rest = (self._rest + piece).split(b"\n")
+            for line in lines:
+                if line.startswith(b"{"):
+                    self.missed = int(json.loads(line)["missed"])
+                else:
+                    yield decode(line.decode())
+
+    @property
+    def ended(self) -> bool:
+        """As ``Source.ended``."""
+        return self._process.poll() is not None
+
+    def close(self) -> None:
+        """End the command."""
+        self._process.terminate()
+        try:
+            self._process.wait(5)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        self._out.close()

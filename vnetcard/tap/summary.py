@@ -1,0 +1,145 @@
+"""Many paths in figures: how long each stage takes, and which one holds the packets up.
+
+A stage is the time between two steps.  ``wake-up`` is the wait of a record whose consumer slept, ``in the ring``
+that of one whose consumer was busy with others, or looking by itself.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from vnetcard import layout as L
+from vnetcard.tap.clocks import Clocks
+from vnetcard.tap.paths import Path
+
+STAGES: Final = ("room", "tun read", "commit", "doorbell", "wake-up", "in the ring", "peek", "tun write")
+SLEEP_US: Final = 100_000
+"""How long a pump sleeps when nobody wakes it (vnc_wait.h)."""
+
+
+def stage_times(path: Path, clocks: Clocks) -> dict[str, float]:
+    """Microseconds of each stage that the path has."""
+    at = dict(path.aligned(clocks))
+    out = {"room": float(path.waited_us)} if "tun read" in at else {}
+
+    def stage(name: str, begin: str, end: str) -> None:
+        if begin in at and end in at:
+            out[name] = max(0, at[end] - at[begin]) / 1000
+
+    stage("tun read", "reserve", "tun read")
+    stage("commit", "tun read", "commit")
+    stage("doorbell", "commit", "doorbell")
+    woken = at.get("wake-up", 0) > at.get("commit", 0)
+    stage("wake-up" if woken else "in the ring", "commit", "wake-up" if woken else "peek")
+    stage("peek", "wake-up" if woken else "peek", "peek")
+    stage("tun write", "peek", "tun write")
+    return out
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """Of one stage, in microseconds."""
+
+    count: int
+    least: float
+    median: float
+    p99: float
+    most: float
+    total: float
+
+    @classmethod
+    def of(cls, times: Sequence[float]) -> Figures:
+        """Of at least one time."""
+        ordered = sorted(times)
+        n = len(ordered)
+
+        def at(share: float) -> float:
+            return ordered[min(n - 1, int(share * n))]
+
+        return cls(n, ordered[0], at(0.5), at(0.99), ordered[-1], sum(ordered))
+
+
+@dataclass(slots=True)
+class Summary:
+    """Of one direction."""
+
+    direction: str
+    times: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
+    drops: dict[str, int] = field(default_factory=lambda: defaultdict(int))
+    packets: int = 0
+    stuck: dict[str, int] = field(default_factory=lambda: defaultdict(int))
+    slept_through: int = 0
+
+    def add(self, path: Path, clocks: Clocks) -> None:
+        """Take one path in."""
+        if not path.finished and not path.late:
+            return  # under way when the looking ended
+        self.packets += 1
+        if path.drop:
+            self.drops[path.drop] += 1
+        elif not path.finished:
+            self.stuck[path.aligned(clocks)[-1][0]] += 1
+        for stage, us in stage_times(path, clocks).items():
+            self.times[stage].append(us)
+        if path.slept_us > 0.9 * SLEEP_US:
+            self.slept_through += 1
+
+    def figures(self) -> dict[str, Figures]:
+        """By stage, in the order of the path."""
+        return {stage: Figures.of(self.times[stage]) for stage in STAGES if self.times.get(stage)}
+
+    def bottleneck(self) -> tuple[str, str]:
+        """The stage that holds the packets up, and what that means; empty where nothing was seen."""
+        figures = self.figures()
+        if not figures:
+            return "", "no packet was seen"
+        producer = L.SIDES[L.DIRECTIONS.index(self.direction)]
+        consumer = L.SIDES[1 - L.DIRECTIONS.index(self.direction)]
+        name = max(figures, key=lambda stage: figures[stage].total)
+        whole = sum(figure.total for figure in figures.values()) or 1.0
+        share = f"{figures[name].total / whole:.0%} of the time"
+        if name in ("in the ring", "room"):
+            busy = [stage for stage in ("peek", "tun write") if stage in figures]
+            if busy:
+                slow = max(busy, key=lambda stage: figures[stage].total)
+                why = f"the {consumer}'s pump is behind; most of what it does is {slow}"
+                return name, f"{share}: {'the ring is full' if name == 'room' else 'records wait in the ring'}, {why}"
+            return name, f"{share}: {'the ring is full' if name == 'room' else 'records wait in the ring'}"
+        if name == "wake-up":
+            if self.slept_through > figures[name].count // 2:
+                return name, f"{share}: nobody wakes the {consumer}'s pump, it sleeps until it looks by itself"
+            return name, f"{share}: the {consumer}'s pump sleeps when a record comes, and is late to run"
+        return name, f"{share}, spent by the {producer if STAGES.index(name) < 4 else consumer}'s pump"
+
+    def as_json(self) -> dict[str, Any]:
+        """For programs."""
+        stage, why = self.bottleneck()
+        return {
+            "direction": self.direction,
+            "packets": self.packets,
+            "drops": dict(self.drops),
+            "stuck_after": dict(self.stuck),
+            "stages_us": {
+                name: {"count": f.count, "min": f.least, "p50": f.median, "p99": f.p99, "max": f.most}
+                for name, f in self.figures().items()
+            },
+            "bottleneck": {"stage": stage, "why": why},
+        }
+
+    def text(self) -> str:
+        """For people."""
+        lines = [f"{self.direction}: {self.packets} packets"]
+        for name, count in self.drops.items():
+            lines[0] += f", {count} dropped ({name})"
+        for name, count in self.stuck.items():
+            lines[0] += f", {count} not seen after {name}"
+        if figures := self.figures():
+            lines.append(f"  {'stage':12}{'min us':>10}{'p50 us':>10}{'p99 us':>10}{'max us':>12}{'count':>9}")
+            for name, f in figures.items():
+                lines.append(f"  {name:12}{f.least:10.1f}{f.median:10.1f}{f.p99:10.1f}{f.most:12.1f}{f.count:9}")
+        stage, why = self.bottleneck()
+        lines.append(f"  bottleneck: {stage + ', ' if stage else ''}{why}")
+        return "\n".join(lines)

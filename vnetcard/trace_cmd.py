@@ -1,0 +1,234 @@
+"""``vnetcard trace``: single packets on their way, with a time stamp at each stage."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Final
+
+from vnetcard import layout as L
+from vnetcard.errors import ConfigError
+from vnetcard.tap import format as T
+from vnetcard.tap.bpf import compile_filter
+from vnetcard.tap.packets import describe, describe_vnet
+from vnetcard.tap.paths import Path, Tracer
+from vnetcard.tap.segment import Wish
+from vnetcard.tap.source import RemoteSource, Sources, encode, greeting, looks
+from vnetcard.tap.summary import Summary
+
+if TYPE_CHECKING:
+    Subparsers = argparse._SubParsersAction[argparse.ArgumentParser]
+
+EPILOG = """\
+examples:
+  vnetcard trace --count 5                         the next five packets, in either direction
+  vnetcard trace 'icmp and host 10.10.10.5'        pings, until Ctrl-C; the filter is tcpdump's
+  vnetcard trace --summary --seconds 5 --sample 16 where the time goes: one record in 16
+  vnetcard trace --peer 'ssh root@10.10.10.5' --count 5    the other side is another computer
+
+exit status: 0 done, 1 the agents ended meanwhile, 2 bad input or no agent
+"""
+SNAP: Final = 128
+"""Bytes of a packet: the headers."""
+RING: Final = 4 << 20
+
+
+def add_parser(subparsers: Subparsers) -> argparse.ArgumentParser:
+    """Add ``trace`` to the commands."""
+    parser = subparsers.add_parser(
+        "trace",
+        help="packets on their way through both sides, with microseconds between the stages",
+        description="Follow single packets through every stage of both sides; or sum up what the stages take.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("filter", nargs="*", metavar="FILTER", help="in tcpdump's language (default: all packets)")
+    parser.add_argument("--window", default="shm:vnetcard0", metavar="URL", help="(default: %(default)s)")
+    parser.add_argument("--count", type=positive, metavar="N", help="end after N packets (default: at Ctrl-C)")
+    parser.add_argument("--seconds", type=seconds, metavar="S", help="end after S seconds")
+    parser.add_argument("--sample", type=positive, default=1, metavar="N", help="one record in N (default: all)")
+    parser.add_argument("--summary", action="store_true", help="only what the stages take, and the bottleneck")
+    parser.add_argument("--json", action="store_true", help="print JSON, an object a packet")
+    parser.add_argument(
+        "--peer", metavar="COMMAND", help="runs its arguments on the other computer, such as 'ssh card'"
+    )
+    parser.add_argument("--export", action="store_true", help=argparse.SUPPRESS)
+    parser.set_defaults(run=run)
+    return parser
+
+
+def positive(text: str) -> int:
+    """An argument that is a whole number of at least 1."""
+    value = int(text)
+    if not 1 <= value <= 1 << 30:
+        raise argparse.ArgumentTypeError(f"{text}: at least 1")
+    return value
+
+
+def seconds(text: str) -> float:
+    """An argument that is a time."""
+    value = float(text)
+    if not 0 < value < 1e9:
+        raise argparse.ArgumentTypeError(f"{text}: more than 0 seconds")
+    return value
+
+
+def run(args: argparse.Namespace) -> int:
+    """Look until the count, the time, Ctrl-C, or the end of an agent."""
+    chosen = compile_filter(args.filter)
+    wish = Wish(T.mask(tuple(T.STAGES)), T.mask(("READ", "PEEK")), SNAP, args.sample, RING)
+    with Sources(args.window, wish) as sources:
+        if args.export:
+            return export(sources)
+        shared = True
+        if args.peer:
+            shared = join_peer(sources, args)
+        return Trace(args, sources, Tracer(chosen=chosen, shared_clock=shared)).run()
+
+
+def join_peer(sources: Sources, args: argparse.Namespace) -> bool:
+    """Take in the other computer's events; is it this computer after all?"""
+    if len(sources.live) == 2:
+        raise ConfigError("--peer: both sides' agents are on this computer already")
+    remote = RemoteSource(args.peer, ["--window", args.window, "--sample", str(args.sample)])
+    sources.add(remote)
+    if sources.sides.count(remote.side) > 1:
+        raise ConfigError(f"--peer {args.peer!r} has an agent of the {L.SIDES[remote.side]} as well")
+    return remote.same_machine
+
+
+class Trace:
+    """One run of the command."""
+
+    def __init__(self, args: argparse.Namespace, sources: Sources, tracer: Tracer) -> None:
+        self._args = args
+        self._sources = sources
+        self._tracer = tracer
+        self._left = args.count
+        self._summaries = {direction: Summary(direction) for direction in L.DIRECTIONS}
+        self._show: Callable[[Path], None] = self._add if args.summary else self._print
+
+    def run(self) -> int:
+        """Until the end; 1 when an agent ended."""
+        for events in looks(self._sources, self._args.seconds):
+            self._tracer.feed(events)
+            if not self._take(everything=False):
+                break
+        else:
+            self._take(everything=True)
+        self._conclude()
+        if not self._sources.live:
+            print("vnetcard: every agent that was looked at has ended", file=sys.stderr)
+            return 1
+        return 0
+
+    def _take(self, *, everything: bool) -> bool:
+        """Show what is complete; False once there were as many as asked for."""
+        for path in self._tracer.finished(everything=everything):
+            self._show(path)
+            if self._left is not None:
+                self._left -= 1
+                if self._left <= 0:
+                    return False
+        return True
+
+    def _add(self, path: Path) -> None:
+        self._summaries[path.direction].add(path, self._tracer.clocks)
+
+    def _print(self, path: Path) -> None:
+        print(json.dumps(self._as_json(path)) if self._args.json else self._text(path), flush=True)
+
+    # --- one packet ----------------------------------------------------------------------------------
+
+    def _as_json(self, path: Path) -> dict[str, Any]:
+        steps = path.aligned(self._tracer.clocks)
+        first = steps[0][1]
+        return {
+            "direction": path.direction,
+            "seq": path.seq,
+            "epochs": dict(zip(L.SIDES, path.epochs, strict=True)),
+            "bytes": path.length,
+            "packet": describe(path.data),
+            "offload": describe_vnet(path.vnet),
+            "drop": path.drop or None,
+            "delivered": "tun write" in path.steps and not path.drop,
+            "time_ns": first,
+            "steps": [
+                {"side": L.SIDES[path.side(step)], "step": step, "us": round((at - first) / 1000, 3)}
+                for step, at in steps
+            ],
+        }
+
+    def _text(self, path: Path) -> str:
+        steps = path.aligned(self._tracer.clocks)
+        host, card = path.epochs
+        more = f" ({words})" if (words := describe_vnet(path.vnet)) else ""
+        number = f"#{path.seq}" if path.seq is not None else "(no record)"
+        lines = [f"{path.direction} {number}  {path.length} bytes{more}  {describe(path.data)}"]
+        lines[0] += f"   epochs {host:08x} {card:08x}"
+        before = first = steps[0][1]
+        for step, at in steps:
+            note = path.notes.get(step, "")
+            if step == "reserve" and path.waited_us:
+                note = f"the ring was full for {path.waited_us} us"
+            if step == "wake-up":
+                note = f"it had slept for {path.slept_us / 1000:.1f} ms"
+            lines.append(f"  {(at - before) / 1000:+10.1f} us  {L.SIDES[path.side(step)]}  {step:10} {note}".rstrip())
+            before = at
+        lines.append(f"  {(before - first) / 1000:10.1f} us  {self._verdict(path, steps[-1][0])}")
+        return "\n".join(lines) + "\n"
+
+    def _verdict(self, path: Path, last: str) -> str:
+        if path.drop:
+            return f"DROPPED: {path.drop}"
+        if path.finished:
+            return "delivered"
+        missing = {L.HOST, L.CARD} - set(self._sources.sides)
+        if missing:
+            return f"as far as this side sees; the {L.SIDES[missing.pop()]}'s agent is elsewhere: --peer 'ssh ...'"
+        return f"NOT SEEN AGAIN after {last}"
+
+    # --- at the end ----------------------------------------------------------------------------------
+
+    def _conclude(self) -> None:
+        missed = self._sources.missed
+        measured = self._tracer.clocks.measured(time.monotonic_ns())
+        shared = self._tracer.clocks.shared
+        if self._args.json:
+            end: dict[str, Any] = {
+                "missed": missed,
+                "clock_offset_us": None if measured.bound is None else measured.value / 1000,
+                "clock_bound_us": None if measured.bound is None else measured.bound / 1000,
+                "one_clock": shared,
+            }
+            if self._args.summary:
+                end["directions"] = [summary.as_json() for summary in self._summaries.values()]
+                print(json.dumps(end, indent=2))
+            else:
+                print(json.dumps(end), flush=True)
+            return
+        if self._args.summary:
+            print("\n".join(summary.text() for summary in self._summaries.values() if summary.packets) or "no packets")
+        if measured.bound is not None or len(self._sources.live) == 2:
+            known = ", and both sides have one clock" if shared else ""
+            print(f"clocks: the card's is ahead by {measured.describe()} (measured over the link{known})")
+        print(f"missed: {missed} events" + (": take --sample, or a filter" if missed else ""))
+
+
+def export(sources: Sources) -> int:
+    """Print the events of the only agent here as they come, for ``--peer`` on the other computer."""
+    if len(sources.live) != 1:
+        raise ConfigError("--export: both sides' agents are here; there is nobody to export to")
+    print(greeting(sources.sides[0]), flush=True)
+    missed = 0
+    for events in looks(sources, None):
+        lines = [encode(event) for event in events]
+        if sources.missed != missed:
+            missed = sources.missed
+            lines.append(json.dumps({"missed": missed}))
+        if lines:
+            print("\n".join(lines), flush=True)
+    return 0
