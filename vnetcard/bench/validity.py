@@ -29,8 +29,11 @@ class Invalid(VnetcardError):
 class Ends(Protocol):
     """The two ends of a way, as far as the checks must know them."""
 
-    namespaces: tuple[str, str]
-    addresses: tuple[str, str]
+    @property
+    def namespaces(self) -> tuple[str, str]: ...
+
+    @property
+    def addresses(self) -> tuple[str, str]: ...
 
 
 @dataclass(frozen=True, slots=True)

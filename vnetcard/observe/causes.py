@@ -24,6 +24,10 @@ SMALL_RING: Final = 16
 """A ring for fewer of the largest packets than this is small."""
 
 
+LIMITS: Final = ("slow-consumer", "ring-too-small", "cpu-starved")
+"""Causes that make a link slow and lose nothing: under a full load there always is one."""
+
+
 @dataclass(frozen=True, slots=True)
 class Cause:
     """``name`` is for programs; ``side`` is where it lies; ``words`` say what, and what to do."""
