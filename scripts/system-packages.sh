@@ -36,6 +36,8 @@ TEST='
 iperf3                                  iperf3                 iperf3
 tcpdump                                 tcpdump                tcpdump
 tmux                                    tmux                   tmux
+zsh                                     zsh                    zsh
+groff                                   groff-base             groff-base
 chromium                                chromium               chromium
 ethtool                                 ethtool                ethtool
 spin                                    spin                   -

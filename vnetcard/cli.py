@@ -11,6 +11,7 @@ from vnetcard import (
     doctor_cmd,
     info_cmd,
     ivshmem_cmd,
+    manuals_cmd,
     metrics_cmd,
     ping_cmd,
     report_cmd,
@@ -38,6 +39,7 @@ COMMANDS = (
     bench_cmd,
     units_cmd,
     ivshmem_cmd,
+    manuals_cmd,
 )
 """In the order of the help."""
 
