@@ -7,6 +7,7 @@ import sys
 
 from vnetcard import (
     bench_cmd,
+    capture_cmd,
     demo_cmd,
     doctor_cmd,
     info_cmd,
@@ -32,6 +33,7 @@ COMMANDS = (
     show_cmd,
     top_cmd,
     trace_cmd,
+    capture_cmd,
     metrics_cmd,
     report_cmd,
     info_cmd,

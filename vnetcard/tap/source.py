@@ -87,7 +87,8 @@ class Sources:
         self._wish = wish
         self._sides = sides
         self._look_at = 0.0
-        self._missed = 0
+        self.looked_at = 0
+        self._missed = [0, 0]
         self.live: list[Source] = []
         refusal = self._find()
         if not self.live:
@@ -120,7 +121,11 @@ class Sources:
     @property
     def missed(self) -> int:
         """Events that nobody will see."""
-        return self._missed + sum(source.missed for source in self.live)
+        return sum(self.missed_of(side) for side in (L.HOST, L.CARD))
+
+    def missed_of(self, side: int) -> int:
+        """Of one side."""
+        return self._missed[side] + sum(source.missed for source in self.live if source.side == side)
 
     def add(self, source: Source) -> None:
         """One more."""
@@ -128,10 +133,11 @@ class Sources:
 
     def drain(self) -> list[Event]:
         """What has come since the last time; agents that have ended are let go, and those that are back taken in."""
+        self.looked_at = time.monotonic_ns()  # whatever was done before is in the rings now
         found = [event for source in self.live for event in source.drain()]
         for source in [source for source in self.live if source.ended]:
             found += source.drain()
-            self._missed += source.missed
+            self._missed[source.side] += source.missed
             self.live.remove(source)
             _close(source)
         now = time.monotonic()
@@ -231,7 +237,7 @@ class RemoteSource:
         try:
             hello = json.loads(self._out.readline())
             self.side = int(hello["side"])
-            self.same_machine = hello["boot"] == _BOOT_ID.read_text().strip()
+            self.same_machine: bool = hello["boot"] == _BOOT_ID.read_text().strip()
         except (ValueError, KeyError, TypeError) as error:
             self.close()
             raise ConfigError(f"--peer {command!r}: no vnetcard trace answers there (see its message above)") from error

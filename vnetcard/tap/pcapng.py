@@ -1,0 +1,71 @@
+"""Capture files of the pcapng format, written as packets come; see draft-ietf-opsawg-pcapng.
+
+All blocks are little-endian; stamps are nanoseconds since 1970.
+"""
+
+from __future__ import annotations
+
+import platform
+import struct
+from collections.abc import Iterable
+from typing import Final
+
+from vnetcard.sideblock import SOFTWARE
+
+SECTION, INTERFACE, STATISTICS, PACKET = 0x0A0D0D0A, 1, 5, 6
+BYTE_ORDER: Final = 0x1A2B3C4D
+LINKTYPE_RAW: Final = 101
+INBOUND, OUTBOUND = 1, 2
+"""The lowest bits of epb_flags."""
+
+_COMMENT, _END = 1, 0
+_NAME, _DESCRIPTION, _RESOLUTION, _FILTER = 2, 3, 9, 11
+_HARDWARE, _OS, _PROGRAM = 2, 3, 4
+_FLAGS, _DROPCOUNT = 2, 4
+_RECEIVED, _DROPPED = 4, 5
+_NANOSECONDS: Final = b"\x09"
+
+
+def _option(code: int, value: bytes | str) -> bytes:
+    data = value.encode() if isinstance(value, str) else value
+    return struct.pack("<HH", code, len(data)) + data + bytes(-len(data) % 4)
+
+
+def _block(kind: int, body: bytes, options: bytes = b"") -> bytes:
+    if options:
+        options += struct.pack("<HH", _END, 0)
+    size = 12 + len(body) + len(options)
+    return struct.pack("<II", kind, size) + body + options + struct.pack("<I", size)
+
+
+def section() -> bytes:
+    """The first block of a file."""
+    options = _option(_HARDWARE, platform.machine()) + _option(_OS, f"{platform.system()} {platform.release()}")
+    options += _option(_PROGRAM, SOFTWARE)
+    return _block(SECTION, struct.pack("<IHHq", BYTE_ORDER, 1, 0, -1), options)
+
+
+def interface(name: str, description: str, snap: int, chosen: str = "") -> bytes:
+    """A place where packets are seen; its number is how many there were before.  ``chosen``: the filter's text."""
+    options = _option(_NAME, name) + _option(_DESCRIPTION, description) + _option(_RESOLUTION, _NANOSECONDS)
+    if chosen:
+        options += _option(_FILTER, b"\0" + chosen.encode(errors="surrogateescape"))
+    return _block(INTERFACE, struct.pack("<HHI", LINKTYPE_RAW, 0, snap), options)
+
+
+def packet(
+    number: int, time: int, data: bytes, length: int, *, direction: int, comments: Iterable[str] = (), missed: int = 0
+) -> bytes:
+    """A packet of ``length`` bytes, of which ``data`` was kept, at interface ``number``; ``missed`` just before it."""
+    options = b"".join(_option(_COMMENT, comment) for comment in comments)
+    options += _option(_FLAGS, struct.pack("<I", direction))
+    if missed:
+        options += _option(_DROPCOUNT, struct.pack("<Q", missed))
+    head = struct.pack("<IIIII", number, time >> 32, time & 0xFFFF_FFFF, len(data), length)
+    return _block(PACKET, head + data + bytes(-len(data) % 4), options)
+
+
+def statistics(number: int, time: int, *, received: int, missed: int) -> bytes:
+    """The last word on an interface."""
+    options = _option(_RECEIVED, struct.pack("<Q", received)) + _option(_DROPPED, struct.pack("<Q", missed))
+    return _block(STATISTICS, struct.pack("<III", number, time >> 32, time & 0xFFFF_FFFF), options)
