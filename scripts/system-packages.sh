@@ -35,6 +35,7 @@ apt-get                                 apt                    apt
 TEST='
 iperf3                                  iperf3                 iperf3
 tcpdump                                 tcpdump                tcpdump
+tshark                                  tshark                 wireshark-cli
 tmux                                    tmux                   tmux
 zsh                                     zsh                    zsh
 groff                                   groff-base             groff-base

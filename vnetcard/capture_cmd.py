@@ -67,23 +67,15 @@ def run(args: argparse.Namespace) -> int:
         raise ConfigError("--ring-files needs --file-size: how long is each?")
     if args.file_size and args.out in (None, "-"):
         raise ConfigError("--file-size needs -w FILE")
+    most_bytes = parse_size(args.file_size) if args.file_size else 0
     points = tuple(dict.fromkeys(args.tap or ["port"]))
     if "engine" in points:
         raise ConfigError("--tap engine: this link's engine has no tap; see the FIFOs on either side of it")
     chosen = compile_filter(args.filter)
     sides = (L.HOST, L.CARD) if args.side is None else (L.SIDES.index(args.side),)
     with Sources(args.window, wish_for(points, args.snaplen), sides) as sources:
-        sink = (
-            open_sink(
-                args.out,
-                args.snaplen,
-                chosen.text if chosen else "",
-                most_bytes=parse_size(args.file_size) if args.file_size else 0,
-                most_files=args.ring_files or 0,
-            )
-            if args.out
-            else None
-        )
+        words = chosen.text if chosen else ""
+        sink = open_sink(args.out, args.snaplen, words, most_bytes, args.ring_files or 0) if args.out else None
         capture = Capture(sources, points, sink, chosen, segment=args.segment, most=args.count)
         try:
             capture.run(args.seconds)

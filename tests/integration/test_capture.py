@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from needs import need
-from programs import VNETCARD, Outcome, ip, run, started
+from programs import VNETCARD, Outcome, as_nobody, ip, run, started
 
 from vnetcard.lab import Lab, run_in
 from vnetcard.layout import CARD, HOST
@@ -161,3 +162,28 @@ def test_capture_that_is_not_read_slows_no_packet(lab: Lab) -> None:
         assert " 0% packet loss" in done.stdout
         process.stdout.close()
         assert process.wait(20) == 0
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (("-w", "/no/such/folder/x.pcapng"), "-w /no/such/folder/x.pcapng cannot be written: No such file"),
+        (("-w", "/"), "-w / cannot be written: Is a directory"),
+    ],
+)
+def test_file_that_cannot_be_written_is_one_line(lab: Lab, options: tuple[str, ...], words: str) -> None:
+    done = run([*VNETCARD, "capture", "--window", lab.url, *options])
+    assert (done.status, done.stdout) == (2, "")
+    assert done.stderr.startswith(f"vnetcard: error: {words}") and done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("command", ["trace", "capture"])
+def test_user_who_may_not_ask_the_agent_is_told_so_in_one_line(command: str) -> None:
+    with tempfile.TemporaryDirectory(prefix="vnc-run-") as folder, pytest.MonkeyPatch.context() as patch:
+        patch.setenv("VNETCARD_RUN_DIR", folder)
+        Path(folder).chmod(0o755)
+        with Lab(f"{command}er") as lab:
+            lab.start(HOST)
+            done = run(as_nobody([*VNETCARD, command, "--window", lab.url, "--count", "1"]))
+            assert (done.status, done.stdout) == (2, "")
+            assert "no permission for" in done.stderr and done.stderr.count("\n") == 1

@@ -198,7 +198,7 @@ class FileSink:
         self._out.close()
 
 
-def open_sink(name: str, snap: int, chosen: str, *, most_bytes: int, most_files: int) -> StreamSink | FileSink:
+def open_sink(name: str, snap: int, chosen: str, most_bytes: int, most_files: int) -> StreamSink | FileSink:
     """Where ``-w NAME`` goes."""
     if name != "-":
         return FileSink(Path(name), snap, chosen, most_bytes=most_bytes, most_files=most_files)

@@ -79,7 +79,7 @@ def _complete(packet: bytes, start: int, offset: int) -> bytes:
 def _checksum(data: bytes | bytearray) -> int:
     """RFC 1071."""
     padded = bytes(data) + b"\0" * (len(data) % 2)
-    total = sum(struct.unpack(f"!{len(padded) // 2}H", padded))
+    total: int = sum(struct.unpack(f"!{len(padded) // 2}H", padded))
     while total >> 16:
         total = (total & 0xFFFF) + (total >> 16)
     return ~total & 0xFFFF
