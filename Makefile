@@ -46,7 +46,8 @@ hdl: ## simulate the DMA engine: all of tests/hdl, or PCAP=in.pcap [PCAP_OUT=out
 	@scripts/system-packages.sh test
 	@scripts/venv.sh test
 ifdef PCAP
-	@PYTHONPATH=tests:tests/hdl $(BIN)/python -m replay "$(PCAP)" $(if $(PCAP_OUT),--out "$(PCAP_OUT)")
+	@PYTHONPATH=tests:tests/hdl $(BIN)/python -m replay "$(PCAP)" $(if $(PCAP_OUT),--out "$(PCAP_OUT)") \
+		$(if $(PCAP_INTERFACE),--interface "$(PCAP_INTERFACE)")
 else
 	$(PYTEST) tests/hdl
 endif

@@ -184,52 +184,74 @@ def ask_all(window: str, question: str) -> list[dict[str, Any]]:
     return answers
 
 
-@contextlib.contextmanager
-def _talking(window: str, side: int) -> Iterator[None]:
-    """What goes wrong inside becomes an error of ours."""
-    path = socket_path(window, side)
-    try:
-        yield
-    except PermissionError as error:
-        raise ConfigError(f"no permission for {path}: ask as the user who runs the agent") from error
-    except (OSError, ValueError) as error:
-        raise PeerGone(f"no {L.SIDES[side]} agent answers for {window} at {path}") from error
+@dataclass(frozen=True, slots=True)
+class _Agent:
+    """Whom a question goes to; ``name`` and ``window`` for people."""
 
+    path: Path
+    name: str
+    window: str = ""
 
-def _put(client: socket.socket, window: str, side: int, question: dict[str, Any]) -> None:
-    client.settimeout(ANSWER_LIMIT)
-    client.connect(str(socket_path(window, side)))
-    client.sendall(json.dumps(question).encode() + b"\n")
+    @classmethod
+    def of(cls, window: str, side: int) -> _Agent:
+        return cls(socket_path(window, side), f"{L.SIDES[side]} agent", f" for {window}")
 
+    @contextlib.contextmanager
+    def talking(self) -> Iterator[None]:
+        """What goes wrong inside becomes an error of ours."""
+        try:
+            yield
+        except PermissionError as error:
+            raise ConfigError(f"no permission for {self.path}: ask as the user who runs the agent") from error
+        except (OSError, ValueError) as error:
+            raise PeerGone(f"no {self.name} answers{self.window} at {self.path}") from error
 
-def _checked(reply: object, window: str, side: int) -> dict[str, Any]:
-    if not isinstance(reply, dict):
-        raise PeerGone(f"the {L.SIDES[side]} agent for {window} answered nonsense")
-    if "error" in reply:
-        raise PeerGone(f"the {L.SIDES[side]} agent for {window} cannot answer: {reply['error']}")
-    return reply
+    def put(self, client: socket.socket, question: dict[str, Any]) -> None:
+        client.settimeout(ANSWER_LIMIT)
+        client.connect(str(self.path))
+        client.sendall(json.dumps(question).encode() + b"\n")
+
+    def checked(self, reply: object) -> dict[str, Any]:
+        if not isinstance(reply, dict):
+            raise PeerGone(f"the {self.name}{self.window} answered nonsense")
+        if "error" in reply:
+            raise PeerGone(f"the {self.name}{self.window} cannot answer: {reply['error']}")
+        return reply
+
+    def ask(self, question: dict[str, Any]) -> dict[str, Any]:
+        with self.talking(), socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as client:
+            self.put(client, question)
+            reply = json.loads(_read_line(client))
+        return self.checked(reply)
 
 
 def ask(window: str, side: int, question: str, **more: str) -> dict[str, Any]:
     """One question to an agent; PeerGone when none answers there, ConfigError when it may not be asked."""
-    with _talking(window, side), socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as client:
-        _put(client, window, side, {"ask": question, **more})
-        reply = json.loads(_read_line(client))
-    return _checked(reply, window, side)
+    return _Agent.of(window, side).ask({"ask": question, **more})
+
+
+def ask_everybody(question: str) -> list[dict[str, Any]]:
+    """The same question to all agents of this user, whatever their windows; the answers of those that answer."""
+    answers = []
+    for path in sorted(folder().glob("*.sock")):
+        with contextlib.suppress(PeerGone, ConfigError):
+            answers.append(_Agent(path, "agent").ask({"ask": question}))
+    return answers
 
 
 @contextlib.contextmanager
 def borrow(window: str, side: int, question: dict[str, Any]) -> Iterator[tuple[dict[str, Any], int]]:
     """The answer to ``question`` and the descriptor lent with it, until the block ends; errors as for ``ask``."""
+    agent = _Agent.of(window, side)
     with contextlib.ExitStack() as stack:
-        with _talking(window, side):
+        with agent.talking():
             client = stack.enter_context(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM))
-            _put(client, window, side, question)
+            agent.put(client, question)
             line, fds, _, _ = socket.recv_fds(client, LINE_MAX, 1)
             for fd in fds:
                 stack.callback(os.close, fd)
             reply = json.loads(line)
-        answer = _checked(reply, window, side)
+        answer = agent.checked(reply)
         if len(fds) != 1:
-            raise PeerGone(f"the {L.SIDES[side]} agent for {window} lends nothing: is it of another version?")
+            raise PeerGone(f"the {agent.name}{agent.window} lends nothing: is it of another version?")
         yield answer, fds[0]

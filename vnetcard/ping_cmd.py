@@ -111,7 +111,7 @@ def default_targets(window: str = "shm:vnetcard0") -> list[Target]:
     return [
         Target(
             _address(views[1 - side]) if 1 - side in views else _unseen_peer(view),
-            netns=_netns(view),
+            netns=netns_of(view),
             label=DIRECTIONS[side],
         )
         for side, view in views.items()
@@ -138,7 +138,7 @@ def _unseen_peer(view: dict[str, Any]) -> str:
     return str(peer)
 
 
-def _netns(view: dict[str, Any]) -> str | None:
+def netns_of(view: dict[str, Any]) -> str | None:
     """Where the agent's interface is: the agent's --netns, or the namespace that the agent itself runs in."""
     named: str | None = view["port"]["netns"]
     if named:

@@ -6,14 +6,14 @@ import os
 from pathlib import Path
 from typing import Any
 
-import captures
 import cocotb
-from captures import Packet
 from cocotb.triggers import ClockCycles
 from cocotb.utils import get_sim_time
 from hdl_bench import Bench
 from hdl_model import Direction
 
+from vnetcard import captures
+from vnetcard.captures import Packet
 from vnetcard.fifo import Fifo
 
 RING, WINDOW = 128 << 10, 512 << 10

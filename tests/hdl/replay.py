@@ -14,16 +14,18 @@ import tempfile
 from pathlib import Path
 from typing import NoReturn
 
-import captures
 import hdl_build
 import pytest
-from captures import CaptureError, Packet
+
+from vnetcard import captures
+from vnetcard.captures import Packet
+from vnetcard.errors import ConfigError
 
 
 def replay(source: Path, target: Path | None, width: int, folder: Path) -> str:
     """Send ``source`` through the engine of data width ``width``; what happened, in a line.
 
-    CaptureError when the file cannot be replayed, AssertionError when the simulation fails: then ``target`` stays
+    ConfigError when the file cannot be replayed, AssertionError when the simulation fails: then ``target`` stays
     as it was.
     """
     capture = captures.read(source)
@@ -68,25 +70,30 @@ def say(line: str) -> None:
 
 
 def check_target(path: Path, source: Path) -> None:
-    """CaptureError unless ``path`` can be written and is not ``source``; before the long work, not after it."""
+    """ConfigError unless ``path`` can be written and is not ``source``; before the long work, not after it."""
     if path.exists() and source.exists() and path.samefile(source):
-        raise CaptureError(f"{path} is the capture itself: write what arrives to another file")
+        raise ConfigError(f"{path} is the capture itself: write what arrives to another file")
     if not path.parent.is_dir() or not os.access(path if path.exists() else path.parent, os.W_OK) or path.is_dir():
-        raise CaptureError(f"{path} cannot be written: name a file in a folder that exists")
+        raise ConfigError(f"{path} cannot be written: name a file in a folder that exists")
 
 
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="replay", description="replay a capture through the simulated engine")
     parser.add_argument("capture", type=Path)
     parser.add_argument("--out", type=Path, help="write what arrived, stamped with simulated time")
+    parser.add_argument("--interface", help="of a file from several interfaces: the packets of this one")
     parser.add_argument("--width", type=int, default=64, choices=(64, 128, 256, 512), help="data width in bits")
     given = parser.parse_args(arguments)
     try:
         if given.out:
             check_target(given.out, given.capture)
         with tempfile.TemporaryDirectory(prefix="vnetcard-replay-") as folder:
+            if given.interface:
+                chosen = captures.read(given.capture, interface=given.interface)
+                given.capture = Path(folder) / given.capture.name
+                captures.write(given.capture, chosen.packets)
             say(replay(given.capture, given.out, given.width, Path(folder)))
-    except (CaptureError, AssertionError) as error:
+    except (ConfigError, AssertionError) as error:
         print(f"replay: {error}", file=sys.stderr)
         return 1
     except (pytest.skip.Exception, pytest.fail.Exception) as missing:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import struct
 import subprocess
 import sys
 from pathlib import Path
 
-import captures
 import pytest
 import replay
-from captures import RAW, Packet
 from needs import need
+
+from vnetcard import captures
+from vnetcard.captures import RAW, Packet
+from vnetcard.errors import ConfigError
 
 SAMPLE = Path(__file__).with_name("data") / "ping-and-tcp.pcap"
 IP4 = bytes.fromhex("450000150000000040fd0000c6336401c000020121")
@@ -101,9 +104,66 @@ def test_frames_that_are_not_ip_are_left_out_and_counted(tmp_path: Path) -> None
     assert ([packet.data for packet in capture.packets], capture.others) == ([IP4], 2)
 
 
+def as_pcapng(source: Path, *options: str) -> Path:
+    target = source.with_suffix(".pcapng")
+    subprocess.run([need("editcap"), "-F", "pcapng", *options, source, target], check=True)
+    return target
+
+
+def test_pcapng_of_wireshark_holds_the_same_packets(tmp_path: Path) -> None:
+    (tmp_path / "in.pcap").write_bytes(SAMPLE.read_bytes())
+    assert captures.read(as_pcapng(tmp_path / "in.pcap")) == captures.read(SAMPLE)
+    captures.write(tmp_path / "nano.pcap", [Packet(1_700_000_000_123_456_789, IP4)])
+    assert captures.read(as_pcapng(tmp_path / "nano.pcap")) == captures.read(tmp_path / "nano.pcap")
+
+
+def block(order: str, kind: int, body: bytes) -> bytes:
+    size = struct.pack(f"{order}I", 12 + len(body))
+    return struct.pack(f"{order}I", kind) + size + body + size
+
+
+def pcapng_of(order: str = "<", *, interfaces: tuple[bytes, ...] = (b"a", b"b"), stamp: int = 7) -> bytes:
+    """A packet an interface, with its name and stamps of 2^-10 s after 1000 s; the first as seen going out."""
+    out = block(order, 0x0A0D0D0A, struct.pack(f"{order}IHHq", 0x1A2B3C4D, 1, 0, -1))
+    for name in interfaces:
+        options = struct.pack(f"{order}HH", 2, len(name)) + name + bytes(-len(name) % 4)
+        options += struct.pack(f"{order}HHB3xHHqHH", 9, 1, 0x8A, 14, 8, 1000, 0, 0)
+        out += block(order, 1, struct.pack(f"{order}HHI", RAW, 0, 0) + options)
+    for n in range(len(interfaces)):
+        body = struct.pack(f"{order}IIIII", n, 0, stamp << 10, len(IP4), len(IP4)) + IP4 + bytes(-len(IP4) % 4)
+        out += block(order, 6, body + struct.pack(f"{order}HHIHH", 2, 4, 2 if n == 0 else 1, 0, 0))
+    return out + block(order, 0x0BAD, b"skip")
+
+
+@pytest.mark.parametrize("order", ["<", ">"], ids=["little", "big"])
+def test_interface_and_way_of_a_pcapng_file_are_chosen(tmp_path: Path, order: str) -> None:
+    (tmp_path / "in.pcapng").write_bytes(pcapng_of(order))
+    for name in ("a", "b"):
+        found = captures.read(tmp_path / "in.pcapng", interface=name)
+        assert found.packets == (Packet(1_007_000_000_000, IP4),)
+    assert captures.read(tmp_path / "in.pcapng", interface="a", way="out").packets
+    for wrong, why in (
+        ({}, "choose one of a, b"),
+        ({"interface": "c"}, "but of a, b"),
+        ({"interface": "a", "way": "in"}, "no IP packet"),
+    ):
+        with pytest.raises(ConfigError, match=why):
+            captures.read(tmp_path / "in.pcapng", **wrong)
+
+
+def test_pcapng_that_ends_or_is_damaged_anywhere_is_refused_or_read(tmp_path: Path) -> None:
+    whole = pcapng_of(interfaces=(b"a",))
+    file = tmp_path / "in.pcapng"
+    for at in range(4, len(whole)):
+        for damaged in (whole[:at], whole[:at] + b"\xff" + whole[at + 1 :], whole[:at] + b"\0\0\0\0" + whole[at + 4 :]):
+            file.write_bytes(damaged)
+            with contextlib.suppress(ConfigError):
+                captures.read(file)
+
+
 WHOLE = file_of(IP4, IP4)
 BAD = {
-    "pcapng": (b"\x0a\x0d\x0d\x0a" + bytes(40), "is a pcapng file; convert it with: editcap -F pcap"),
+    "broken pcapng": (b"\x0a\x0d\x0d\x0a" + bytes(40), "ends within a block"),
     "text": (b"hello", "is no capture file: it starts with 68656c6c"),
     "nothing": (b"", "is no capture file: it starts with nothing"),
     "half a header": (WHOLE[:20], "is no capture file"),

@@ -8,12 +8,13 @@ from __future__ import annotations
 import random
 from pathlib import Path
 
-import captures
 import hdl_build
 import pytest
 import replay
-from captures import Packet
 from hdl_jobs import Builds
+
+from vnetcard import captures
+from vnetcard.captures import Packet
 
 pytestmark = [pytest.mark.hdl, pytest.mark.slow, pytest.mark.timeout(900), pytest.mark.usefixtures("verilator")]
 
