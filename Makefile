@@ -11,7 +11,7 @@ PYTEST = $(BIN)/python -m pytest $(PYTEST_ARGS)
 CWARN := -O2 -Wall -Wextra -Werror -Wno-missing-field-initializers -S -o -
 CROSS := aarch64-linux-gnu-gcc
 
-.PHONY: help demo demo-sim demo-qemu test check hdl formal hdl-coverage hdl-mutations synth bench bench-hdl bench-sim waveform lint campaign wheels clean
+.PHONY: help demo demo-sim demo-qemu test check hdl formal hdl-coverage hdl-mutations synth bench bench-check bench-hdl bench-sim waveform lint campaign wheels clean
 
 help: ## list these targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -72,6 +72,11 @@ bench: ## speed beside veth, a TUN splice, DPDK, socat, OpenVPN, into benchmarks
 	@scripts/system-packages.sh bench
 	@scripts/venv.sh demo
 	$(BIN)/vnetcard bench --output benchmarks/results --label "commit $$(git describe --always --dirty)" $(BENCH_ARGS)
+
+bench-check: ## is this slower beside a splice and veth than what benchmarks/results has? three minutes, generous bounds
+	@scripts/system-packages.sh bench
+	@scripts/venv.sh demo
+	$(BIN)/vnetcard bench --quick --ways vnetcard,splice,veth --check benchmarks/results/bench.json $(BENCH_ARGS)
 
 bench-hdl: ## the DMA engine's efficiency and latency between ideal memories, into benchmarks/results
 	@scripts/system-packages.sh test

@@ -7,9 +7,9 @@ import json
 import os
 import signal
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from vnetcard.commandline import interrupt, printable
 from vnetcard.errors import ConfigError
@@ -29,9 +29,10 @@ examples:
   vnetcard bench                                      everything; about an hour
   vnetcard bench --ways vnetcard,splice --loads tcp,ping
   vnetcard bench --quick --output results             bench.json and bench.svg into a folder
+  vnetcard bench --quick --check results/bench.json   has it become slower beside the others?
 
 Needs root, and a machine that does nothing else.
-exit status: 0 every figure is valid, 1 one had to be refused, 2 bad input
+exit status: 0 every figure is valid, 1 one had to be refused or is much worse than recorded, 2 bad input
 """
 
 
@@ -50,6 +51,7 @@ def add_parser(subparsers: Subparsers) -> argparse.ArgumentParser:
     parser.add_argument("--rounds", type=int, metavar="N", help="(5; with --quick 3)")
     parser.add_argument("--seconds", type=float, metavar="S", help="of each load (3; with --quick 1)")
     parser.add_argument("--output", type=Path, metavar="DIR", help="write bench.json and bench.svg there")
+    parser.add_argument("--check", type=Path, metavar="FILE", help="a bench.json: status 1 if ratios are much worse")
     parser.add_argument("--label", default="", metavar="TEXT", help="what was measured, such as a commit; for the JSON")
     parser.add_argument("--json", action="store_true", help="print the results as JSON instead of a table")
     parser.set_defaults(run=run)
@@ -58,9 +60,10 @@ def add_parser(subparsers: Subparsers) -> argparse.ArgumentParser:
 
 def run(args: argparse.Namespace) -> int:
     """Measure and report; 0, or 1 when a figure had to be refused."""
-    from vnetcard.bench import report, runner
+    from vnetcard.bench import check, report, runner
 
     plan, absent = make_plan(args)
+    recorded = check.read(args.check) if args.check else None
     if args.output and not args.output.is_dir():
         raise ConfigError(f"--output {args.output}: there is no such folder")
     if os.geteuid() != 0:
@@ -73,8 +76,13 @@ def run(args: argparse.Namespace) -> int:
     else:
         print("\n".join(report.lines(plan, results, absent)))
     if args.output:
-        _write(args.output, told)
-    return 1 if results.refused else 0
+        write(args.output, told)
+    verdicts = list(check.compare(told["figures"], recorded)) if recorded is not None else []
+    for good, text in verdicts:
+        print(f"{'good' if good else 'WORSE':8} {text}", file=sys.stderr)
+    if recorded is not None and not verdicts:
+        raise ConfigError(f"--check {args.check}: it has none of the ratios that were measured")
+    return 1 if results.refused or not all(good for good, _ in verdicts) else 0
 
 
 def make_plan(args: argparse.Namespace) -> tuple[Plan, dict[str, str]]:
@@ -120,11 +128,24 @@ def chosen(option: str, text: str | None, known: Iterable[str], default: Iterabl
     return names
 
 
-def _write(folder: Path, told: Mapping[str, object]) -> None:
+def write(folder: Path, told: dict[str, Any]) -> None:
+    """Figures of an earlier run that this one did not measure stay, each with its own date and label."""
     from vnetcard.bench.plot import draw
 
+    path = folder / "bench.json"
     try:
-        (folder / "bench.json").write_text(json.dumps(told, indent=1) + "\n")
+        if path.exists():
+            told = told | {"figures": kept(path) | told["figures"]}
+        path.write_text(json.dumps(told, indent=1) + "\n")
         (folder / "bench.svg").write_text(draw(told))
     except OSError as error:
         raise ConfigError(f"{error.filename}: cannot write it ({error.strerror})") from error
+
+
+def kept(path: Path) -> dict[str, Any]:
+    """The figures of an earlier run; none where the file holds something else, which is then replaced."""
+    try:
+        figures = json.loads(path.read_text())["figures"]
+    except (ValueError, KeyError, TypeError):
+        return {}
+    return figures if isinstance(figures, dict) else {}

@@ -145,6 +145,7 @@ COMMAND = {
     "bench of nothing": ("bench --loads ,", "--loads names nothing"),
     "bench of no rounds": ("bench --rounds 0", "--rounds 0", "1 to 100"),
     "bench of no time": ("bench --seconds 0", "--seconds 0", "0.2 to 60"),
+    "bench against no record": ("bench --check {tmp}/no", "--check", "{tmp}/no", "No such file"),
     "bench into a missing folder": ("bench --output {tmp}/no", "--output", "{tmp}/no"),
 }
 """Name: the arguments of vnetcard, and what must be in the message."""

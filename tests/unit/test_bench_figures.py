@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
 from needs import need
 
-from vnetcard.bench import iperf, plot, proc, report, rings
+from vnetcard import bench_cmd
+from vnetcard.bench import check, iperf, plot, proc, report, rings
 from vnetcard.bench.figures import Results, Spread, kind_of
 from vnetcard.bench.load import LOADS, QUICK_LOADS, rr
 from vnetcard.bench.load.ping import figures, times_in
@@ -18,6 +20,7 @@ from vnetcard.bench.peer.card import judge_link
 from vnetcard.bench.runner import Plan
 from vnetcard.bench.targets import TARGETS
 from vnetcard.bench.validity import Invalid, Traffic, judge_answers, judge_offload
+from vnetcard.errors import ConfigError
 
 PLAN = Plan(["vnetcard", "splice"], ["tcp"], rounds=3, seconds=1.0)
 
@@ -97,6 +100,46 @@ def test_the_picture_is_xml_with_a_bar_a_way() -> None:
     root = ElementTree.fromstring(plot.draw(json.loads(json.dumps(told))))
     bars = [element for element in root if element.tag.endswith("rect")][1:]
     assert [float(bar.attrib["width"]) for bar in bars] == [378.0, 420.0]
+
+
+# --- the gate ----------------------------------------------------------------------------------------
+
+
+def recorded(more: float, less: float) -> dict[str, object]:
+    """Two figures with a ratio each, one of each kind."""
+    return {
+        "tcp 1500": {"unit": "Gbit/s", "more_is_better": True, "ways": {}, "ratios": {"splice": {"median": more}}},
+        "ping p50": {"unit": "us", "more_is_better": False, "ways": {}, "ratios": {"splice": {"median": less}}},
+    }
+
+
+@pytest.mark.parametrize(
+    ("more", "less", "good"),
+    [(1.0, 1.0, [True, True]), (0.65, 2.4, [True, True]), (0.6, 2.6, [False, False]), (9.0, 0.1, [True, True])],
+)
+def test_a_ratio_may_be_a_little_worse_than_recorded(more: float, less: float, good: list[bool]) -> None:
+    assert [verdict for verdict, _ in check.compare(recorded(more, less), recorded(1.0, 1.0))] == good
+
+
+def test_a_ratio_that_was_never_recorded_says_nothing() -> None:
+    assert list(check.compare(recorded(1.0, 1.0), {})) == []
+
+
+@pytest.mark.parametrize("text", ["", "[]", '{"figures": 5}', '{"figures": {"a": {"ratios": {"b": {}}}}}'])
+def test_a_record_that_is_none_is_bad_input(tmp_path: Path, text: str) -> None:
+    file = tmp_path / "bench.json"
+    file.write_text(text)
+    with pytest.raises(ConfigError, match="no results of"):
+        check.read(file)
+
+
+def test_figures_that_a_run_did_not_measure_stay(tmp_path: Path) -> None:
+    told = report.as_json(PLAN, seen(vnetcard=[9.0]), {}, label="new")
+    bench_cmd.write(tmp_path, told | {"figures": recorded(1.0, 2.0)})
+    bench_cmd.write(tmp_path, told)
+    figures = check.read(tmp_path / "bench.json")
+    assert set(figures) == {"tcp 1500", "ping p50"}
+    assert figures["tcp 1500"]["label"] == "new"
 
 
 # --- checks of a run ---------------------------------------------------------------------------------

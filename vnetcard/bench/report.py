@@ -56,14 +56,15 @@ def targets(results: Results) -> list[dict[str, Any]]:
 
 def as_json(plan: Plan, results: Results, absent: Mapping[str, str], *, label: str) -> dict[str, Any]:
     """Everything, with what it was measured with."""
+    origin = {"date": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"), "label": label, "rounds": plan.rounds}
     return {
-        "date": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
+        "date": origin["date"],
         "label": label,
         "software": SOFTWARE,
         "machine": {"cores": os.cpu_count(), "kernel": platform.release(), "architecture": platform.machine()},
         "rounds": plan.rounds,
         "seconds": plan.seconds,
-        "figures": {figure: _figure(results, figure) for figure in results.figures()},
+        "figures": {figure: _figure(results, figure) | origin for figure in results.figures()},
         "targets": targets(results),
         "absent": dict(absent),
         "refused": [{"way": way, "load": load, "why": why} for (way, load), why in results.refused.items()],

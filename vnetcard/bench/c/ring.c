@@ -5,7 +5,7 @@
  *   ring threads|processes|memcpy RECORD_BYTES SECONDS
  *
  * TRANSPORT names the header with the ring.  Each record is copied in from a private buffer and out into another, at
- * most BATCH of them between two publications.  `memcpy` copies the same records, from a private buffer into as much
+ * most BATCH of them, or 64 KiB, between two publications.  `memcpy` copies the same records, from a private buffer into as much
  * memory as the ring has: what there is to be had.  Every record begins with its number, which is checked; before
  * the clock starts a thousand are sent whose every byte is.  Prints records and seconds.
  */
@@ -23,11 +23,13 @@
 
 #define BATCH 32
 #define RING (2u << 20) /* bytes, as a window of 8 MiB has them */
+#define PIECE 65536u    /* bytes between two publications, unless one record is more */
 #define PROVED 1000u    /* records of which every byte is checked */
 #include TRANSPORT
 
 struct shared {
 	uint32_t size;
+	int batch;
 	double seconds;
 	volatile int stop;
 	volatile uint64_t sent;
@@ -94,7 +96,7 @@ static void *produce(void *arg)
 
 	on_core(0);
 	while (!s->stop) {
-		for (n = 0; n < BATCH; n++, number++) {
+		for (n = 0; n < s->batch; n++, number++) {
 			fill(record, s->size, number, number < PROVED);
 			if (!transport_put(&s->transport, record, s->size))
 				break;
@@ -118,7 +120,7 @@ static void *consume(void *arg)
 
 	on_core(1);
 	for (;;) {
-		for (n = 0; n < BATCH && transport_get(&s->transport, record, s->size); n++, number++)
+		for (n = 0; n < s->batch && transport_get(&s->transport, record, s->size); n++, number++)
 			check(record, wanted, s->size, number);
 		transport_freed(&s->transport);
 		if (!n)
@@ -174,6 +176,7 @@ int main(int argc, char **argv)
 		return 1;
 	s->size = (uint32_t)atoi(argv[2]);
 	s->seconds = atof(argv[3]);
+	s->batch = s->size * BATCH < PIECE ? BATCH : (int)(PIECE / s->size ? PIECE / s->size : 1);
 	transport_init(&s->transport, RING, s->size);
 	if (strcmp(argv[1], "memcpy") == 0) {
 		copy(s);
