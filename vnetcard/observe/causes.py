@@ -15,10 +15,10 @@ from vnetcard.observe.views import Sight
 
 FULL_SHARE: Final = 0.02
 """A full ring counts as a cause from this share of all records on: now and then it only means a burst."""
-WAIT_SHARE: Final = 0.5
+WAIT_SHARE: Final = 0.8
 """A pump that waits for a CPU for this share of the time in which it wants one is starved."""
 WAIT_LEAST_NS: Final = 200_000_000
-STUCK_S: Final = 0.5
+STUCK_S: Final = 1.5
 """A ring with records from which nobody takes any for so long has a stuck consumer."""
 SMALL_RING: Final = 16
 """A ring for fewer of the largest packets than this is small."""
@@ -173,7 +173,7 @@ def _doorbell(sight: Sight) -> Iterator[Cause]:
 
 
 def _starved(sight: Sight) -> Iterator[Cause]:
-    for side, share in starved(sight).items():
+    for side, share in sorted(starved(sight).items(), key=lambda pair: -pair[1]):
         yield Cause(
             "cpu-starved", side, f"the {side}'s pumps waited for a CPU for {share:.0%} of the time they wanted one"
         )
@@ -230,10 +230,12 @@ def _largest(sight: Sight) -> int:
 
 
 def _stuck(sight: Sight, ring: dict[str, Any], sink: str) -> bool:
-    now = max(view["at"] for view in sight.views)
-    moved = ring.get("rx_moved_at_ns", 0) / 1e9
-    running = any(view["link"]["state"] == "run" for view in sight.views)
-    return bool(running and ring["records"] and now - moved > STUCK_S and sink)
+    """By what the producer's agent saw of cons: it need not believe the consumer's own figures."""
+    view = sight.by_side.get(_other(sink)) or sight.views[0]
+    if view["link"]["state"] != "run" or not ring["records"]:
+        return False
+    began = view["at"] - view["link"]["since"]
+    return bool(view["at"] - max(ring["cons_moved_at"] or 0.0, began) > STUCK_S)
 
 
 RULES: Final[tuple[Callable[[Sight], Iterator[Cause]], ...]] = (

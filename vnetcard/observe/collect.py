@@ -44,9 +44,18 @@ def own(window: Window, side: int) -> Figures:
 
 
 def watched(window: Window, side: int) -> dict[str, int]:
-    """What ``History.look`` looks at: what tells of a loss or of trouble, by a name that is the counter's alone."""
+    """What ``History.look`` looks at: what tells of a loss or of trouble, and how far the consumers are."""
     found = figures(window, side)
-    return {name: n for name, n in (found["tx"] | found["rx"] | found["link"]).items() if tells_of_trouble(name)}
+    counts = {name: n for name, n in (found["tx"] | found["rx"] | found["link"]).items() if tells_of_trouble(name)}
+    return counts | {_cons(direction): _load_cons(window, direction) for direction in L.DIRECTIONS}
+
+
+def _cons(direction: str) -> str:
+    return f"{direction} cons"
+
+
+def _load_cons(window: Window, direction: str) -> int:
+    return window.memory.load32(L.queue_offset(0) + L.QUEUE_LINES[f"{direction}_cons"])
 
 
 def collect(
@@ -57,14 +66,14 @@ def collect(
     ``sides`` has the peer's counters too where the window holds them.
     """
     view = status.collect(config, window, link, since=since)
-    engine, side = window.engine, config.side
+    engine, side, moved = window.engine, config.side, history.moved()
     both = engine is None or engine.shares_books
     return {
         **{name: view[name] for name in ("program", "side", "pid", "port", "window", "engine", "balance")},
         "at": time.time(),
         "mtu": config.mtu,
         "link": {**view["link"], "history": [asdict(change) for change in history.changes()]},
-        "rings": view["rings"],
+        "rings": [{**ring, "cons_moved_at": moved.get(_cons(ring["direction"]))} for ring in view["rings"]],
         "registers": _registers(window),
         "sides": ({L.SIDES[1 - side]: figures(window, 1 - side)} if both else {}) | {L.SIDES[side]: own(window, side)},
         "peer_mtu": SideBlock(window.memory, 1 - side).load("mtu"),

