@@ -16,8 +16,8 @@ import pytest
 from buildcache import build_cache  # noqa: F401 - for the simulator
 from ledger import kernel_counters
 from needs import need, skip_or_fail
-from prometheus_client.parser import text_string_to_metric_families
 from programs import VNETCARD, run
+from prometheus_client.parser import text_string_to_metric_families
 
 from vnetcard import layout as L
 from vnetcard.lab import Lab, run_in

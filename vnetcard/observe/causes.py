@@ -22,6 +22,8 @@ STUCK_S: Final = 1.5
 """A ring with records from which nobody takes any for so long has a stuck consumer."""
 SMALL_RING: Final = 16
 """A ring for fewer of the largest packets than this is small."""
+TINY_RING: Final = 4
+"""A ring for fewer than this is too small whatever else is wrong."""
 
 
 LIMITS: Final = ("slow-consumer", "ring-too-small", "cpu-starved")
@@ -197,7 +199,8 @@ def _full(sight: Sight) -> Iterator[Cause]:
         tx = counts.get(source, {})
         full, records = tx.get("tx_ring_full", 0), tx.get("tx_sent", 0)
         ring = next((ring for ring in sight.rings() if ring["direction"] == direction), None)
-        if ring is None or sink in slow:
+        packet = _largest(sight)
+        if ring is None or (sink in slow and ring["size"] >= TINY_RING * packet):
             continue
         if _stuck(sight, ring, sink):
             yield Cause(
@@ -206,7 +209,6 @@ def _full(sight: Sight) -> Iterator[Cause]:
                 f"{direction} holds {ring['records']} records, and the {sink} takes none",
             )
         elif full and full > FULL_SHARE * records:
-            packet = _largest(sight)
             if ring["size"] < SMALL_RING * packet:
                 yield Cause(
                     "ring-too-small",
@@ -245,8 +247,8 @@ RULES: Final[tuple[Callable[[Sight], Iterator[Cause]], ...]] = (
     _violations,
     _peer,
     _doorbell,
-    _starved,
     _full,
+    _starved,
     _offload,
     _mtu,
 )
