@@ -77,14 +77,14 @@ void vnc_pump_sleep_on_word(struct vnc_pump *p, const uint32_t *word, uint32_t s
 	bool late = false;
 
 	vnc_count(p, p->tx ? VNC_TXSTAT_SLEEPS : VNC_RXSTAT_SLEEPS);
-	p->taps.slept = vnc_tap_clock(&p->taps);
+	p->taps.slept_since = vnc_tap_clock(p->taps.stages);
 	if (p->link.belled)
 		late = sleep_by_ear(p);
 	else if (vnc_pump_wakeable(p))
 		late = vnc_futex_wait(word, seen, VNC_SLEEP_NS);
 	else
 		vnc_pause(&p->pause_ns);
-	p->taps.woken = vnc_tap_clock(&p->taps);
+	p->taps.awake_since = vnc_tap_clock(p->taps.stages);
 	if (late && vnc_get32(vnc_pump_domain(p), word) != seen) /* it moved, and woke nobody */
 		vnc_count(p, p->tx ? VNC_TXSTAT_LATE_WAKEUPS : VNC_RXSTAT_LATE_WAKEUPS);
 }
@@ -113,7 +113,7 @@ void vnc_pump_note_packet(struct vnc_pump *p, const struct vnc_note *what)
 {
 	struct vnc_note note = *what;
 
-	note.time = note.time ? note.time : vnc_tap_clock(&p->taps);
+	note.time = note.time ? note.time : vnc_tap_now();
 	note.generation = p->link.generation;
 	note.index = p->tx ? p->producer.prod : p->consumer.cons;
 	note.seq = p->tx ? p->producer.seq - (note.stage == VNC_TAP_COMMIT) : p->consumer.seq;
@@ -125,12 +125,13 @@ void vnc_pump_note_batch(struct vnc_pump *p, unsigned int stage, uint64_t visibl
 {
 	uint32_t end = p->tx ? p->producer.seq : p->consumer.seq;
 	struct vnc_note note = {
-		.stage = (uint8_t)stage, .time = vnc_tap_clock(&p->taps), .before = visible,
+		.stage = (uint8_t)stage, .time = vnc_tap_now(), .before = visible,
 		.generation = p->link.generation, .index = p->tx ? p->producer.prod : p->consumer.cons,
 		.seq = p->taps.first, .len = end - p->taps.first, .value = notice,
 	};
 
 	p->taps.first = end;
+	p->taps.batch = 0;
 	vnc_tap_note(&p->taps, &note);
 }
 
@@ -148,10 +149,8 @@ static void *vnc_pump_main(void *arg)
 				/* EAGAIN: the command was seen before its kick */
 			}
 			p->pause_ns = 0;
-			if ((command ^ __atomic_load_n(&p->done, __ATOMIC_RELAXED)) >> 8) { /* given, not the pump's own */
+			if ((command ^ __atomic_load_n(&p->done, __ATOMIC_RELAXED)) >> 8) /* given, not the pump's own */
 				p->taps = p->taps_wanted;
-				p->taps.first = p->tx ? p->producer.seq : p->consumer.seq;
-			}
 			vnc_rmb(vnc_pump_domain(p)); /* what the agent saw before it commanded is not to be seen older */
 			__atomic_store_n(&p->done, command, __ATOMIC_RELEASE);
 			vnc_futex_wake(&p->done);

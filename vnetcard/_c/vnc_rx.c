@@ -45,9 +45,9 @@ static void publish(struct vnc_pump *p)
 		return;
 	p->pause_ns = 0; /* it moves: the next pause is a short one again */
 	vnc_count(p, VNC_RXSTAT_PUBLICATIONS);
-	visible = vnc_tap_clock(&p->taps);
+	visible = vnc_tap_clock(p->taps.batch);
 	notice = notify(p);
-	if (vnc_tapped(&p->taps, VNC_TAP_RELEASE))
+	if (visible)
 		vnc_pump_note_batch(p, VNC_TAP_RELEASE, visible, notice);
 }
 
@@ -183,19 +183,18 @@ static void note(struct vnc_pump *p, const struct vnc_view *view, struct vnc_not
 /* Return: false when the record has to be offered again. */
 static bool move_one(struct vnc_pump *p, const struct vnc_view *view, uint32_t command)
 {
-	uint64_t peeked = vnc_tap_clock(&p->taps);
+	uint64_t peeked = vnc_tap_begin(&p->taps, p->consumer.seq);
 	const struct vnc_view from = readable(p, view);
 	uint64_t *now = p->ledger.now;
 	int drop;
 
-	if (vnc_tapped(&p->taps, VNC_TAP_PEEK))
+	if (vnc_tapped(&p->taps, VNC_TAP_PEEK, 0))
 		note(p, &from, (struct vnc_note){.stage = VNC_TAP_PEEK, .time = peeked, .before = p->taps.woken,
-						 .value = vnc_tap_us(p->taps.slept, p->taps.woken)});
-	p->taps.woken = 0;
+						 .value = p->taps.slept_us});
 	drop = deliver(p, &from, command);
 	if (drop < 0)
 		return false;
-	if (vnc_tapped(&p->taps, VNC_TAP_WRITE))
+	if (vnc_tapped(&p->taps, VNC_TAP_WRITE, drop))
 		note(p, &from, (struct vnc_note){.stage = VNC_TAP_WRITE, .drop = (uint8_t)drop,
 						 .value = drop ? (uint32_t)p->last_errno : 0});
 	vnc_ring_release(&p->consumer, view->len);

@@ -65,6 +65,43 @@ static void put(struct vnc_tap *t, const struct vnc_note *note)
 	vnc_store32(VNC_COHERENT, &t->own->prod, t->prod);
 }
 
+/* Microseconds from @since to @until, at most what a u32 holds. */
+static uint32_t us(uint64_t since, uint64_t until)
+{
+	uint64_t gone = until > since ? (until - since) / 1000 : 0;
+
+	return gone < UINT32_MAX ? (uint32_t)gone : UINT32_MAX;
+}
+
+/**
+ * vnc_tap_choose() - who wants to know of record @seq, and what the pump did before it.
+ * Return: the time, or 0 when nobody wants to know.
+ */
+uint64_t vnc_tap_choose(struct vnc_taps *t, uint32_t seq)
+{
+	uint64_t now = 0;
+	uint32_t n;
+
+	if (seq != t->seq)
+		t->waited_us = 0;
+	t->seq = seq;
+	if (!t->batch)
+		t->first = seq;
+	t->record = 0;
+	for (n = 0; n < t->count; n++)
+		if (seq % t->tap[n]->sample == 0)
+			t->record |= t->tap[n]->stages;
+	t->batch |= t->record;
+	if (t->record || t->full_since)
+		now = vnc_tap_now();
+	if (t->full_since)
+		t->waited_us = us(t->full_since, now);
+	t->woken = t->awake_since;
+	t->slept_us = t->woken ? us(t->slept_since, t->woken) : 0;
+	t->full_since = t->awake_since = 0;
+	return now;
+}
+
 /* Is @note, or one of the records that it is about, in the sample of @t? */
 static bool sampled(const struct vnc_tap *t, const struct vnc_note *note)
 {

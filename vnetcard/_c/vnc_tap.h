@@ -6,7 +6,8 @@
  * waits for it: an event that finds no room is counted as missed.  The pump believes nothing of what stands in that
  * memory; an impossible `cons` is no room.
  *
- * With no reader a stage costs one load of a word in the pump's own cache and one branch; no clock is read.
+ * With no reader a stage costs one load of a word in the pump's own cache and one branch; no clock is read
+ * (benchmarks/taps.py).  With a reader who samples, that holds for the records in between.
  */
 #ifndef VNC_TAP_H
 #define VNC_TAP_H
@@ -15,6 +16,10 @@
 #include "vnc_tap_layout.h"
 #include <stdbool.h>
 #include <time.h>
+
+#ifndef VNC_TAPS
+#define VNC_TAPS 1 /* 0: as if there were none, for benchmarks/taps.py */
+#endif
 
 /** struct vnc_tap - one reader's ring, as its writer knows it. */
 struct vnc_tap {
@@ -30,14 +35,18 @@ struct vnc_tap {
 	uint64_t noted, missed;
 };
 
-/** struct vnc_taps - all readers of one pump. */
+/** struct vnc_taps - all readers of one pump; times are of CLOCK_MONOTONIC in nanoseconds, 0: none. */
 struct vnc_taps {
 	uint32_t stages; /* what any of them wants; 0: nobody looks */
+	uint32_t record; /* ... of the record that the pump is at */
+	uint32_t batch;  /* ... of any since what was last published */
 	uint32_t count;
 	struct vnc_tap *tap[VNC_TAPS_MAX];
-	uint32_t first; /* seq of the first record that is not published, or not released */
-	uint64_t slept, woken; /* when the pump last went to sleep and was woken, until that is noted */
-	uint64_t full;         /* since when it has found no room, until that is noted */
+	uint32_t seq;   /* of the record that the pump is at */
+	uint32_t first; /* seq of the first record that @batch is about */
+	uint32_t waited_us, slept_us; /* for this record: for room; for work, until @woken */
+	uint64_t woken;
+	uint64_t full_since, slept_since, awake_since; /* until a record begins */
 };
 
 /** struct vnc_note - an event; @span, where there are bytes, starts with @skip that are none of the packet's. */
@@ -52,29 +61,32 @@ struct vnc_note {
 	uint32_t skip;
 };
 
-/** vnc_tapped() - does anybody want to know of @stage? */
-static inline bool vnc_tapped(const struct vnc_taps *t, unsigned int stage)
+/** vnc_tapped() - does anybody want to know of @stage of this record?  Of a @drop everybody does. */
+static inline bool vnc_tapped(const struct vnc_taps *t, unsigned int stage, int drop)
 {
-	return __builtin_expect(t->stages >> stage & 1, 0);
+	return VNC_TAPS && __builtin_expect((drop ? t->stages : t->record) >> stage & 1, 0);
 }
 
-/** vnc_tap_clock() - CLOCK_MONOTONIC in nanoseconds; 0 while nobody looks. */
-static inline uint64_t vnc_tap_clock(const struct vnc_taps *t)
+static inline uint64_t vnc_tap_now(void)
 {
 	struct timespec now;
 
-	if (__builtin_expect(!t->stages, 1))
-		return 0;
 	clock_gettime(CLOCK_MONOTONIC, &now);
 	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
 }
 
-/** vnc_tap_us() - microseconds from @since to @until; 0 where there is no @since, at most what a u32 holds. */
-static inline uint32_t vnc_tap_us(uint64_t since, uint64_t until)
+/** vnc_tap_clock() - the time, if @wanted; else 0. */
+static inline uint64_t vnc_tap_clock(uint32_t wanted)
 {
-	uint64_t us = since && until > since ? (until - since) / 1000 : 0;
+	return VNC_TAPS && __builtin_expect(wanted, 0) ? vnc_tap_now() : 0;
+}
 
-	return us < UINT32_MAX ? (uint32_t)us : UINT32_MAX;
+uint64_t vnc_tap_choose(struct vnc_taps *t, uint32_t seq);
+
+/** vnc_tap_begin() - the pump turns to record @seq. Return: the time, or 0 when nobody wants to know. */
+static inline uint64_t vnc_tap_begin(struct vnc_taps *t, uint32_t seq)
+{
+	return VNC_TAPS && __builtin_expect(t->stages, 0) ? vnc_tap_choose(t, seq) : 0;
 }
 
 void vnc_tap_note(struct vnc_taps *t, const struct vnc_note *note);

@@ -88,9 +88,9 @@ static void publish(struct vnc_pump *p)
 		return;
 	p->pause_ns = 0; /* it moves: the next pause is a short one again */
 	vnc_count(p, VNC_TXSTAT_PUBLICATIONS);
-	visible = vnc_tap_clock(&p->taps);
+	visible = vnc_tap_clock(p->taps.batch);
 	notice = notify(p);
-	if (vnc_tapped(&p->taps, VNC_TAP_PUBLISH))
+	if (visible)
 		vnc_pump_note_batch(p, VNC_TAP_PUBLISH, visible, notice);
 }
 
@@ -114,7 +114,8 @@ static void wait_for_room(struct vnc_pump *p, uint32_t len, uint32_t command)
 
 	vnc_count(p, VNC_TXSTAT_RING_FULL);
 	vnc_pump_waits(p);
-	p->taps.full = p->taps.full ? p->taps.full : vnc_tap_clock(&p->taps);
+	if (!p->taps.full_since)
+		p->taps.full_since = vnc_tap_clock(p->taps.stages);
 	if (vnc_pump_spins(p) && vnc_spin_until_changed(r->domain, &r->peer->cons, seen))
 		return;
 	if (!vnc_pump_wakeable(p) && p->wait != VNC_WAIT_POLL) {
@@ -157,7 +158,7 @@ static bool move_one(struct vnc_pump *p, const struct vnc_span place[2])
 	bool direct = p->producer.domain == VNC_COHERENT;
 	const struct vnc_span aside[2] = {{p->scratch, place[0].len + place[1].len}, {p->scratch, 0}};
 	const struct vnc_span *span = direct ? place : aside;
-	uint64_t reserved = vnc_tap_clock(&p->taps);
+	uint64_t reserved = vnc_tap_begin(&p->taps, p->producer.seq);
 	bool link_vnet = p->link.features & VNC_F_CSUM;
 	uint32_t lead = link_vnet ? VNC_VNET_HDR : 0;
 	struct vnc_vnet_hdr hdr = {0};
@@ -188,13 +189,12 @@ static bool move_one(struct vnc_pump *p, const struct vnc_span place[2])
 		memcpy(&hdr, span[0].base, sizeof(hdr));
 	len = got - (p->port.vnet ? (int64_t)sizeof(hdr) : 0);
 	drop = judge(p, &hdr, span[0].base + lead, len);
-	if (vnc_tapped(&p->taps, VNC_TAP_READ))
+	if (vnc_tapped(&p->taps, VNC_TAP_READ, drop))
 		vnc_pump_note_packet(p, &(struct vnc_note){
 			.stage = VNC_TAP_READ, .drop = (uint8_t)drop, .flags = drop ? VNC_TAP_NOSEQ : 0,
-			.before = reserved, .value = vnc_tap_us(p->taps.full, reserved),
+			.before = reserved, .value = p->taps.waited_us,
 			.len = len > 0 ? (uint32_t)len : 0, .span = span, .vnet = p->port.vnet ? &hdr : NULL,
 			.skip = lead});
-	p->taps.full = 0;
 	now[VNC_TX_TX_TAKEN]++;
 	now[VNC_TX_TX_TAKEN_BYTES] += len > 0 ? (uint64_t)len : 0;
 	if (drop) {
@@ -215,7 +215,7 @@ static bool move_one(struct vnc_pump *p, const struct vnc_span place[2])
 	if (!direct)
 		vnc_ring_write(&p->producer, place, p->scratch, (uint32_t)len);
 	vnc_ring_commit(&p->producer, (uint32_t)len, link_vnet ? VNC_REC_VNET : 0, link_vnet ? VNC_VNET_HDR : 0);
-	if (vnc_tapped(&p->taps, VNC_TAP_COMMIT))
+	if (vnc_tapped(&p->taps, VNC_TAP_COMMIT, 0))
 		vnc_pump_note_packet(p, &(struct vnc_note){
 			.stage = VNC_TAP_COMMIT, .len = (uint32_t)len - lead, .span = span,
 			.vnet = link_vnet ? &hdr : NULL, .skip = lead});
@@ -279,7 +279,7 @@ static void drop_all(struct vnc_pump *p, uint32_t command, int which)
 			return;
 		}
 		got -= p->port.vnet ? VNC_VNET_HDR : 0;
-		if (vnc_tapped(&p->taps, VNC_TAP_READ))
+		if (vnc_tapped(&p->taps, VNC_TAP_READ, which))
 			note_drop(p, got, which);
 		now[VNC_TX_TX_TAKEN]++;
 		now[VNC_TX_TX_TAKEN_BYTES] += got > 0 ? (uint64_t)got : 0;
