@@ -16,6 +16,7 @@ from vnetcard.doctor.pci import Wanted
 from vnetcard.doctor.system import System
 from vnetcard.doctor.timing import Stage
 from vnetcard.doctor.verdict import Finding, Verdict, a_link_could_run, concerning
+from vnetcard.progress import Progress
 from vnetcard.window import WindowUrl
 
 if TYPE_CHECKING:
@@ -63,7 +64,8 @@ def run(args: argparse.Namespace) -> int:
     if args.no_measure:
         findings += filter(None, [stages.user_of(args.window, side)] if args.window else [])
     else:
-        measured = stages.measure(args.window, side)
+        with Progress(len(stages.STEPS), only_terminal=True) as told:
+            measured = stages.measure(args.window, side, begin=told.step)
         findings += measured.findings
         rows = measured.stages
     findings = concerning(findings, url.kind if url else None)

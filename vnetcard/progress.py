@@ -12,13 +12,18 @@ WIDTH = 24
 
 
 class Progress:
-    """``total`` steps, told on ``stream`` (stderr, so that output stays clean)."""
+    """``total`` steps, told on ``stream`` (stderr, so that output stays clean).
 
-    def __init__(self, total: int, *, stream: TextIO | None = None) -> None:
+    ``only_terminal``: nothing where nobody watches, for what takes a few seconds and is otherwise silent.
+    """
+
+    def __init__(self, total: int, *, stream: TextIO | None = None, only_terminal: bool = False) -> None:
         self._total = max(1, total)
         self._stream = stream or sys.stderr
         self._done = 0
+        self._begun = False
         self._bar = self._stream.isatty()
+        self._silent = only_terminal and not self._bar
 
     def __enter__(self) -> Progress:
         return self
@@ -28,6 +33,8 @@ class Progress:
 
     def begin(self, what: str) -> None:
         """``what`` is done now."""
+        if self._silent:
+            return
         if self._bar:
             full = round(WIDTH * self._done / self._total)
             text = f"[{'#' * full:<{WIDTH}}] {self._done}/{self._total} {printable(what)}"[:79]
@@ -35,6 +42,13 @@ class Progress:
         else:
             self._stream.write(f"{self._done + 1}/{self._total} {printable(what)}\n")
         self._stream.flush()
+
+    def step(self, what: str) -> None:
+        """The step before is done, ``what`` begins."""
+        if self._begun:
+            self.end()
+        self._begun = True
+        self.begin(what)
 
     def end(self, steps: int = 1) -> None:
         """So many steps of it are done."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -27,10 +28,17 @@ class Measured:
     offloads: dict[str, str] = field(default_factory=dict)
 
 
-def measure(url: str | None, side: int) -> Measured:
-    """Measure this machine, and the window at ``url`` as its ``side`` sees it."""
+STEPS = ("memory", "FIFO", "link in RAM", "TUN", "the window")
+
+
+def measure(url: str | None, side: int, *, begin: Callable[[str], None] = lambda what: None) -> Measured:
+    """Measure this machine, and the window at ``url`` as its ``side`` sees it; ``begin`` is told each of STEPS."""
     done = Measured()
-    done.stages += [*memory_speed.reference(), fifo_speed.stage()]
+    begin(STEPS[0])
+    done.stages += memory_speed.reference()
+    begin(STEPS[1])
+    done.stages.append(fifo_speed.stage())
+    begin(STEPS[2])
     private = link_speed.PrivateWindow()
     try:
         done.stages.append(link_speed.stage((private, private), "link in RAM", stream=False))
@@ -38,12 +46,14 @@ def measure(url: str | None, side: int) -> Measured:
         done.findings.append(Finding("speed", "link in RAM", Verdict.WARN, f"could not see: {error}"))
     finally:
         private.close()
+    begin(STEPS[3])
     rows, done.offloads, why_not = tun_speed.measure()
     done.stages += rows
     if why_not:
         done.findings.append(Finding("speed", "TUN", Verdict.WARN, f"could not see: {why_not}"))
     done.findings += _offloads(done.offloads)
     if url is not None:
+        begin(STEPS[4])
         with uninterrupted():  # an exception could fall between making a window and remembering it
             _named(done, url, side)
     done.findings += slowest(done.stages, done.offloads)

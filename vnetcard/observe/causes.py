@@ -40,7 +40,9 @@ class Cause:
 
 
 def causes(sight: Sight) -> list[Cause]:
-    """What seems to be wrong; empty when nothing is."""
+    """What seems to be wrong; empty when nothing is, or nobody answers."""
+    if not sight.views:
+        return []
     return [cause for rule in RULES for cause in rule(sight)]
 
 

@@ -19,6 +19,7 @@ from vnetcard.doctor.timing import Stage
 from vnetcard.doctor.verdict import Finding, Verdict, concerning
 from vnetcard.doctor_cmd import look
 from vnetcard.errors import ConfigError
+from vnetcard.observe import livestages
 from vnetcard.observe.causes import LIMITS, Cause, causes
 from vnetcard.observe.views import Sight, gather
 from vnetcard.pingsuite import PingResult, Target, run_suite
@@ -69,6 +70,7 @@ class Checkup:
     streams: list[Stream] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
     stages: list[Stage] = field(default_factory=list)
+    traces: list[dict[str, Any]] = field(default_factory=list)
     errors: dict[str, int] = field(default_factory=dict)
     causes: list[Cause] = field(default_factory=list)
     views: list[dict[str, Any]] = field(default_factory=list)
@@ -121,13 +123,19 @@ def examine(
     url = str(WindowUrl.parse(window))
     done = Checkup(url, time.time(), _machine())
     ways = _ways(before, done) if seconds else []
-    with progress(len(targets) * len(sizes) + len(ways) * len(WRITES) + 1) as told:
+    with progress(len(targets) * len(sizes) + len(ways) * len(WRITES) + 2) as told:
 
         def pinged(result: PingResult) -> None:
             told.begin(f"ping {result.target.name}, {result.size} bytes: {result.lost} of {result.sent} lost")
             told.end()
 
         done.pings = run_suite(targets, sizes, count=count, on_result=pinged)
+        told.begin("following packets through the stages")
+        try:
+            done.traces = livestages.follow(window, targets)
+        except ConfigError as error:
+            done.not_measured.append(f"stages of the live link: {error}")
+        told.end()
         for way in ways:
             for write in WRITES:
                 told.begin(f"TCP {way.direction}, writes of {write} bytes")

@@ -116,6 +116,14 @@ def _plots(done: Checkup) -> str:
             plots.lines("Round trip, 99th percentile", worst, x="bytes of payload", y="ms"),
             plots.lines("Loss", loss, x="bytes of payload", y="%"),
             plots.lines("TCP throughput", speed, x="bytes of a write", y="Gbit/s"),
+            *(
+                plots.bars(
+                    f"Stages of {one['direction']}, medians; {one['bottleneck']['stage']} holds packets up",
+                    {stage: figures["p50"] for stage, figures in one["stages_us"].items()},
+                    unit="us",
+                )
+                for one in done.traces
+            ),
             plots.bars("Latency of each stage alone", latencies, unit="us"),
             plots.bars("Time of each pump for a record", a_record, unit="us"),
         ]

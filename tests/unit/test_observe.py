@@ -1,0 +1,242 @@
+"""What show, top, metrics and report make of the agents' answers, without an agent."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import pytest
+
+from vnetcard import layout as L
+from vnetcard.counters import EndCounters
+from vnetcard.observe import metrics, plots, tables
+from vnetcard.observe.causes import causes
+from vnetcard.observe.figures import derived, since
+from vnetcard.observe.history import KEPT, History
+from vnetcard.observe.registerwords import decode
+from vnetcard.observe.samples import packet_in_words, violation_in_words
+from vnetcard.observe.screen import HEIGHT, KEYS, WIDTH, Screen
+from vnetcard.observe.views import SECTIONS, Sight
+from vnetcard.registers import REGISTERS, STATUS_BITS
+
+NOW = 1_800_000_000.0
+PING = bytes.fromhex("4500005400000000400100000a0a0a010a0a0a05")
+
+
+def counters(pump: str) -> dict[str, int]:
+    """Every counter of a pump, all 0."""
+    ledger, stats = (L.TX_LEDGER, L.TX_STATS) if pump == "tx" else (L.RX_LEDGER, L.RX_STATS)
+    ledger = ledger[len(L.LEDGER_COMMON) :]
+    end = EndCounters(pump == "tx", dict.fromkeys(ledger, 0), dict.fromkeys(stats, 0), dict.fromkeys(L.BATCHES, 0))
+    return end.flat()
+
+
+def ring(direction: str) -> dict[str, Any]:
+    return {
+        "direction": direction,
+        "offset": 4096,
+        "size": 1 << 21,
+        "prod": 0,
+        "cons": 0,
+        "fill": 0,
+        "records": 0,
+        "producer_sleeps": False,
+        "consumer_sleeps": True,
+        "problem": "",
+        "cons_moved_at": None,
+    }
+
+
+def view(side: int) -> dict[str, Any]:
+    """An agent's answer about a link at rest."""
+    name = L.SIDES[side]
+    return {
+        "program": "x",
+        "side": name,
+        "pid": 1,
+        "port": {"url": "tun:tun0", "name": "tun0", "netns": None, "addresses": ["10.10.10.1/24"]},
+        "window": {"url": "shm:w", "geometry": "8 MiB", "doorbell": True},
+        "engine": None,
+        "balance": [],
+        "at": NOW,
+        "mtu": 1500,
+        "peer_mtu": 1500,
+        "link": {
+            "state": "run",
+            "up": True,
+            "reason": "both sides have answered",
+            "since": 10.0,
+            "mtu": 1500,
+            "features": {},
+            "history": [{"at": NOW - 10, "state": "run", "reason": "both sides have answered"}],
+        },
+        "rings": [ring(direction) for direction in L.DIRECTIONS],
+        "registers": [],
+        "sides": {name: {"tx": counters("tx"), "rx": counters("rx"), "link": dict.fromkeys(L.LINK_COUNTERS, 0)}},
+        "notes": {},
+        "cleared": {},
+    }
+
+
+@pytest.fixture
+def answers() -> list[dict[str, Any]]:
+    return [view(L.HOST), view(L.CARD)]
+
+
+# --- figures -----------------------------------------------------------------------------------------
+
+
+def test_figures_since_a_baseline_leave_gauges_alone() -> None:
+    now = {"tx_sent": 10, "rx_high_water": 64, "new": 3}
+    assert since(now, {"tx_sent": 4, "rx_high_water": 32}) == {"tx_sent": 6, "rx_high_water": 64, "new": 3}
+
+
+def test_derived_figures_of_a_pump_that_never_ran_are_0() -> None:
+    assert derived("tx", {}) == {"tx_calls": 0, "tx_records_a_call": 0, "tx_ns_a_record": 0}
+
+
+def test_derived_figures() -> None:
+    figures = {"rx_received": 30, "rx_busy_ns": 3000, "rx_batch_1": 4, "rx_batch_16": 1}
+    assert derived("rx", figures) == {"rx_calls": 5, "rx_records_a_call": 6, "rx_ns_a_record": 100}
+
+
+def test_a_side_is_told_by_its_own_agent_or_else_by_its_peers(answers: list[dict[str, Any]]) -> None:
+    host, card = answers
+    host["sides"]["card"] = copy.deepcopy(card["sides"]["card"])
+    host["sides"]["card"]["tx"]["tx_sent"] = 7
+    assert Sight([host]).figures()["card"]["tx"]["tx_sent"] == 7
+    assert Sight(answers).figures()["card"]["tx"]["tx_sent"] == 0
+
+
+def test_what_was_cleared_counts_from_then_on_and_metrics_do_not_care(answers: list[dict[str, Any]]) -> None:
+    before = copy.deepcopy(answers[0]["sides"]["host"])
+    answers[0]["sides"]["host"]["tx"]["drop_too_big"] = 9
+    before["tx"]["drop_too_big"] = 4
+    answers[0]["cleared"]["errors"] = {"at": NOW, "figures": before}
+    sight = Sight(answers)
+    assert [(error.name, error.count) for error in sight.errors()] == [("drop_too_big", 5)]
+    assert sight.figures("runtime")["host"]["tx"]["drop_too_big"] == 9
+    found = {(one.name, dict(one.labels)["side"]): one for one in metrics.metrics(sight) if "side" in dict(one.labels)}
+    assert found["vnetcard_drop_too_big", "host"].value == 9
+    assert found["vnetcard_drop_too_big", "host"].sample == "vnetcard_drop_too_big_total"
+
+
+def test_no_agent_is_a_metric_and_no_error() -> None:
+    assert {one.name: one.value for one in metrics.metrics(Sight([]))} == {"vnetcard_agent_up": 0}
+
+
+# --- history and samples -----------------------------------------------------------------------------
+
+
+def test_history_keeps_the_last_changes_and_when_a_counter_moved() -> None:
+    times = iter(range(10_000))
+    history = History(clock=lambda: float(next(times)))
+    for n in range(KEPT + 5):
+        history.changed("run", str(n))
+        history.changed("run", str(n))  # twice is once
+    assert [change.reason for change in history.changes()] == [str(n) for n in range(5, KEPT + 5)]
+    history.look({"a": 5, "b": 1})
+    assert history.moved() == {}, "what was there at first is not of our time"
+    history.look({"a": 6, "b": 1})
+    assert set(history.moved()) == {"a"}
+
+
+@pytest.mark.parametrize(
+    ("start", "length", "words"),
+    [
+        (PING, 84, "ICMP 10.10.10.1 > 10.10.10.5, 84 bytes"),
+        (
+            bytes.fromhex("45000030000000004011000001020304050607080035270f"),
+            48,
+            "UDP 1.2.3.4:53 > 5.6.7.8:9999, 48 bytes",
+        ),
+        (b"\x60" + bytes(5) + b"\x3a" + bytes(33), 40, "ICMPv6 [::] > [::], 40 bytes"),
+        (b"\x45\x00", 2, "2 bytes, no IP packet: 45 00"),
+        (b"", 0, "0 bytes, no IP packet: nothing"),
+    ],
+)
+def test_a_packet_in_words(start: bytes, length: int, words: str) -> None:
+    assert packet_in_words(start, length) == words
+
+
+def test_a_violation_in_words() -> None:
+    assert violation_in_words("viol_prod", b"\x07\0\0\0") == "prod 0x7"
+    header = bytes.fromhex("00001000 0000 0a00 05000000 00000000".replace(" ", ""))
+    assert violation_in_words("viol_len", header) == (
+        "record header: len 1048576, flags 0x0, hdr_len 10, seq 5, crc32c 0x0"
+    )
+
+
+def test_registers_are_decoded_by_name() -> None:
+    values = {register.name: 0 for register in REGISTERS if register.access != "WO"}
+    values |= {"status": STATUS_BITS["TX_RUN"] | STATUS_BITS["LOCKED"], "tx_cause": 8, "caps": 64 | 15 << 16 | 1 << 24}
+    rows = {row["name"]: row["words"] for row in decode(values)}
+    assert rows["status"] == "TX_RUN LOCKED"
+    assert rows["tx_cause"] == "TIMEOUT"
+    assert rows["caps"] == "64 bit, bursts of 16 beats, card"
+    assert "reset" not in rows
+
+
+# --- causes ------------------------------------------------------------------------------------------
+
+
+def test_a_link_at_rest_has_no_cause(answers: list[dict[str, Any]]) -> None:
+    assert causes(Sight(answers)) == []
+    assert causes(Sight([])) == []
+
+
+def test_a_full_ring_now_and_then_is_no_cause(answers: list[dict[str, Any]]) -> None:
+    tx = answers[0]["sides"]["host"]["tx"]
+    tx |= {"tx_sent": 1000, "tx_ring_full": 10}
+    assert causes(Sight(answers)) == []
+    tx["tx_ring_full"] = 100
+    assert [cause.name for cause in causes(Sight(answers))] == ["slow-consumer"]
+
+
+def test_records_that_nobody_takes_are_a_cause_only_after_a_while(answers: list[dict[str, Any]]) -> None:
+    h2c = answers[0]["rings"][0]
+    h2c |= {"records": 3, "fill": 192, "cons_moved_at": NOW - 0.2}
+    assert causes(Sight(answers)) == []
+    h2c["cons_moved_at"] = NOW - 5
+    assert [cause.name for cause in causes(Sight(answers))] == ["stuck-consumer"]
+    answers[0]["link"]["since"] = 0.5
+    assert causes(Sight(answers)) == [], "the link has only just come up"
+
+
+# --- text --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("what", SECTIONS)
+def test_every_section_says_something_in_80_columns_even_without_an_agent(
+    answers: list[dict[str, Any]], what: str
+) -> None:
+    lines = tables.SECTIONS[what](Sight(answers))
+    assert lines
+    assert max(map(len, lines)) <= 80
+    tables.SECTIONS[what](Sight([]))
+    assert what in tables.as_json(Sight(answers), what)
+
+
+def test_screen_is_24_lines_of_80_columns_whatever_the_agents_say(answers: list[dict[str, Any]]) -> None:
+    screen = Screen("shm:" + "w" * 100, 1.0)
+    assert [len(screen.draw()), screen.draw()[-1]] == [HEIGHT, KEYS]
+    screen.take(Sight(answers))
+    later = copy.deepcopy(answers)
+    for one in later:
+        one["at"] += 2
+        one["link"]["reason"] = "r" * 300
+        one["link"]["history"] *= 100
+    later[0]["sides"]["host"]["tx"] |= {"tx_sent": 2000, "tx_sent_bytes": 3_000_000, "drop_too_big": 5}
+    later[0]["sides"]["host"]["link"] |= dict.fromkeys(L.LINK_COUNTERS, 10**12)
+    screen.take(Sight(later))
+    lines = screen.draw()
+    assert (len(lines), max(map(len, lines)), lines[-1]) == (HEIGHT, WIDTH, KEYS)
+    assert "12 Mbit/s" in "\n".join(lines)
+    assert "1 k/s in" in "\n".join(lines)
+
+
+def test_a_plot_of_nothing_says_so_and_one_of_a_point_is_drawn() -> None:
+    assert "nothing was measured" in plots.lines("T", {"a": []}, x="x", y="y")
+    drawn = plots.lines("T <", {"a": [(56, 0.0)]}, x="x", y="y")
+    assert drawn.startswith("<svg") and "T &lt;" in drawn
+    assert plots.bars("T", {"a": 0.0}, unit="us").count("<rect") == 1
