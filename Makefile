@@ -11,7 +11,7 @@ PYTEST = $(BIN)/python -m pytest $(PYTEST_ARGS)
 CWARN := -O2 -Wall -Wextra -Werror -Wno-missing-field-initializers -S -o -
 CROSS := aarch64-linux-gnu-gcc
 
-.PHONY: help demo demo-sim demo-qemu test check hdl formal hdl-coverage hdl-mutations synth bench bench-check bench-taps bench-hdl bench-sim waveform lint campaign wheels clean
+.PHONY: help demo demo-sim demo-qemu test check hdl formal hdl-coverage hdl-mutations synth bench bench-check bench-taps bench-notes bench-hdl bench-sim waveform lint campaign wheels clean
 
 help: ## list these targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -81,6 +81,10 @@ bench-check: ## is this slower beside a splice and veth than what benchmarks/res
 bench-taps: ## what trace and capture cost the pumps, above all while nobody looks, into benchmarks/results
 	@scripts/venv.sh test
 	$(BIN)/python benchmarks/taps.py --output benchmarks/results/taps.json
+
+bench-notes: ## what the pumps' own figures cost them, into benchmarks/results
+	@scripts/venv.sh test
+	$(BIN)/python benchmarks/notes.py --output benchmarks/results/notes.json
 
 bench-hdl: ## the DMA engine's efficiency and latency between ideal memories, into benchmarks/results
 	@scripts/system-packages.sh test

@@ -28,21 +28,21 @@ CALL_NS: Final = 1000
 """A readv or writev of a TUN takes at least this (docs/performance.md)."""
 
 
-def build(folder: Path, taps: int) -> Path:
-    """The program, as the core is compiled."""
-    program = folder / f"taps{taps}"
+def build(folder: Path, taps: int, *more: str) -> Path:
+    """The program, as the core is compiled; ``more`` flags make it another one."""
+    program = folder / "".join([f"taps{taps}", *more])
     sources = [HERE / "taps/main.c", *(CORE / f"vnc_{name}.c" for name in ("pump", "tx", "rx", "tap"))]
     flags = ["-std=gnu11", "-O2", "-pthread", f"-DVNC_TAPS={taps}", f"-I{CORE}", "-Wl,--wrap=readv,--wrap=writev"]
-    subprocess.run(["gcc", *flags, "-o", str(program), *map(str, sources)], check=True)
+    subprocess.run(["gcc", *flags, "-o", str(program), *more, *map(str, sources)], check=True)
     return program
 
 
-def measure(program: Path, sample: int, rounds: int) -> tuple[float, int]:
+def measure(program: Path, sample: int, rounds: int, batch: int = BATCH) -> tuple[float, int]:
     """Nanoseconds a record, and events noted; an AssertionError when not every record arrived."""
-    command = [str(program), str(rounds), str(BATCH), str(sample)]
+    command = [str(program), str(rounds), str(batch), str(sample)]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     ns, delivered, noted = done.stdout.split()
-    assert int(delivered) == rounds * BATCH, f"{delivered} of {rounds * BATCH} records arrived"
+    assert int(delivered) == rounds * batch, f"{delivered} of {rounds * batch} records arrived"
     return float(ns), int(noted)
 
 

@@ -311,9 +311,9 @@ RX_STATS: Final = (
 )
 """Diagnostics beside the ledger, sixteen u64; ``viol_*`` count a hostile or broken peer's violations.
 
-late_wakeups: sleeps that ended by time-out although the peer had moved; busy_ns: from the end of a wait to the next;
-moved_at_ns: CLOCK_REALTIME when the last batch ended; high_water: most bytes that the consumer found waiting;
-wakeups_heard: sleeps that the peer's bell ended (a futex does not say who ended one).
+late_wakeups: sleeps that ended by time-out although the peer had moved; busy_ns: from the end of a wait to the next,
+by one batch in eight; moved_at_ns: CLOCK_REALTIME when the last batch ended; high_water: most bytes that the
+consumer found waiting; wakeups_heard: sleeps that the peer's bell ended (a futex does not say who ended one).
 """
 
 BATCHES: Final = tuple(f"batch_{1 << n}" for n in range(8))

@@ -2,8 +2,8 @@
 /**
  * DOC: what a pump notes of its own doing, for people; it decides nothing.
  *
- * A *batch* is what a pump moves between two waits.  How large it was, and how long it took, is counted when it ends:
- * before a wait that costs far more than two looks at the clock.  No record costs anything more.
+ * A *batch* is what a pump moves between two waits.  How large it was is counted when it ends, before a wait that costs
+ * far more; one batch in VNC_TIMED is timed, and stands for the others.  No record costs anything more.
  *
  * Of each kind of drop and violation the pump keeps the last one: when, how long, and its first bytes.
  */
@@ -14,6 +14,10 @@
 #include <string.h>
 #include <time.h>
 
+#ifndef VNC_NOTES
+#define VNC_NOTES 1 /* 0: without them, to measure what they cost (benchmarks/notes.py) */
+#endif
+#define VNC_TIMED 8
 #define VNC_SAMPLE_BYTES 64
 #define VNC_SAMPLES 8
 
@@ -28,7 +32,8 @@ struct vnc_notes {
 	uint64_t *batches; /* in the window: VNC_BATCH_WORDS counters by size */
 	uint64_t counted[VNC_BATCH_WORDS];
 	uint64_t records;  /* moved until the last batch ended */
-	uint64_t began_ns;
+	unsigned int ended; /* batches */
+	uint64_t began_ns; /* of the batch under way; 0: it is not timed */
 	uint64_t busy_ns;
 	uint64_t high_water;
 	struct vnc_sample samples[VNC_SAMPLES];
@@ -45,7 +50,7 @@ static inline uint64_t vnc_clock_ns(clockid_t which)
 /** vnc_batch_begins() - a wait is over. */
 static inline void vnc_batch_begins(struct vnc_notes *notes)
 {
-	notes->began_ns = vnc_clock_ns(CLOCK_MONOTONIC);
+	notes->began_ns = VNC_NOTES && notes->ended % VNC_TIMED == 0 ? vnc_clock_ns(CLOCK_MONOTONIC) : 0;
 }
 
 /** vnc_batch_ends() - @records have been moved in all. Return: whether any since the last batch. */
@@ -54,12 +59,14 @@ static inline int vnc_batch_ends(struct vnc_notes *notes, enum vnc_domain domain
 	uint64_t count = records - notes->records;
 	unsigned int which;
 
-	if (!count)
+	if (!VNC_NOTES || !count)
 		return 0;
 	which = 63u - (unsigned int)__builtin_clzll(count); /* 1, 2-3, 4-7 and so on */
 	which = which < VNC_BATCH_WORDS ? which : VNC_BATCH_WORDS - 1;
 	notes->records = records;
-	notes->busy_ns += vnc_clock_ns(CLOCK_MONOTONIC) - notes->began_ns;
+	notes->ended++;
+	if (notes->began_ns)
+		notes->busy_ns += VNC_TIMED * (vnc_clock_ns(CLOCK_MONOTONIC) - notes->began_ns);
 	vnc_put64(domain, &notes->batches[which], ++notes->counted[which]);
 	return 1;
 }

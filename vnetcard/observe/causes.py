@@ -18,6 +18,8 @@ FULL_SHARE: Final = 0.02
 WAIT_SHARE: Final = 0.8
 """A pump that waits for a CPU for this share of the time in which it wants one is starved."""
 WAIT_LEAST_NS: Final = 200_000_000
+WAIT_OF_ALL: Final = 0.05
+"""... if that is so long at least, and such a share of all the time: a pump that hardly has to run waits, too."""
 STUCK_S: Final = 1.5
 """A ring with records from which nobody takes any for so long has a stuck consumer."""
 SMALL_RING: Final = 16
@@ -189,9 +191,20 @@ def starved(sight: Sight) -> dict[str, float]:
     for side, counts in _count(sight).items():
         waited = sum(counts.get(f"{pump}_cpu_wait_ns", 0) for pump in ("tx", "rx"))
         ran = sum(counts.get(f"{pump}_cpu_ns", 0) for pump in ("tx", "rx"))
-        if waited > WAIT_LEAST_NS and waited / (waited + ran) > WAIT_SHARE:
+        long = max(WAIT_LEAST_NS, WAIT_OF_ALL * 1e9 * _watched(sight, side))
+        if waited > long and waited / (waited + ran) > WAIT_SHARE:
             found[side] = waited / (waited + ran)
     return found
+
+
+def _watched(sight: Sight, side: str) -> float:
+    """Seconds for which the counters of ``side`` have been counted: since they were cleared, or the agent's start."""
+    view = sight.by_side.get(side)
+    if view is None:
+        return 0.0
+    cleared = view["cleared"].get("errors")
+    began = cleared["at"] if cleared else min((one["at"] for one in view["link"]["history"]), default=view["at"])
+    return float(view["at"] - began)
 
 
 def _full(sight: Sight) -> Iterator[Cause]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 import time
 from collections.abc import Callable, Mapping
 from typing import Any, Final
@@ -98,7 +99,10 @@ def errors(sight: Sight) -> list[str]:
     found = causes(sight)
     if found:
         lines += ["", "likely causes, the first one first:"]
-        lines += [f"  {cause.name}: {printable(cause.words)}" for cause in found]
+        for cause in found:
+            lines += textwrap.wrap(
+                f"{cause.name}: {printable(cause.words)}", 80, initial_indent="  ", subsequent_indent="    "
+            )
     return lines
 
 
