@@ -1,11 +1,15 @@
 # One command for each thing; `make` alone lists them.
-# PYTEST_ARGS goes to pytest: make check PYTEST_ARGS='-k ring -x'
+# PYTEST_ARGS goes to pytest: make check PYTEST_ARGS='-k ring -x'; '-n 0' runs one test at a time.
 
 SHELL := /bin/bash
 VENV ?= .venv
 export VENV
+# Tests start hundreds of agents: Python shall not compile the same source for each.
+unexport PYTHONDONTWRITEBYTECODE
 BIN := $(VENV)/bin
-PYTEST = $(BIN)/python -m pytest $(PYTEST_ARGS)
+PYTEST = $(BIN)/python -m pytest $(PARALLEL) $(PYTEST_ARGS)
+# Files side by side, as many as tests/conftest.py says; the tests of one file in one process, one after the other.
+check: PARALLEL := -n auto --dist loadfile --no-loadscope-reorder
 
 # As setup.py compiles it, and warnings are errors; -fsyntax-only would miss those that need the optimizer.
 CWARN := -O2 -Wall -Wextra -Werror -Wno-missing-field-initializers -S -o -

@@ -14,6 +14,20 @@ from pathlib import Path
 import pytest
 from needs import need, need_root
 
+# --- side by side ------------------------------------------------------------------------------------
+
+
+@pytest.hookimpl(optionalhook=True)  # xdist is not everywhere
+def pytest_xdist_auto_num_workers() -> int:
+    """One more than there are processors: many tests wait for something most of the time."""
+    return len(os.sched_getaffinity(0)) + 1
+
+
+def is_worker(config: pytest.Config) -> bool:
+    """Is this one of several processes that run tests, and not the one that they report to?"""
+    return hasattr(config, "workerinput")
+
+
 # --- needs root --------------------------------------------------------------------------------------
 
 
@@ -72,10 +86,14 @@ _left = pytest.StashKey[list[str]]()
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:
-    session.config.stash[_before] = _present()
+    if not is_worker(session.config):  # the others' things come and go
+        session.config.stash[_before] = _present()
 
 
+@pytest.hookimpl(trylast=True)  # after the workers have ended
 def pytest_sessionfinish(session: pytest.Session) -> None:
+    if is_worker(session.config):
+        return
     before = session.config.stash[_before]
     deadline = time.monotonic() + SETTLE_S
     while (left := sorted(_present() - before)) and time.monotonic() < deadline:

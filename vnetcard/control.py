@@ -27,6 +27,8 @@ from vnetcard.errors import ConfigError, PeerGone
 ANSWER_LIMIT = 5.0
 """Seconds that either side waits for the other's line."""
 LINE_MAX = 1 << 20
+TRIES = 10
+"""How often the folder may vanish before the socket is in it."""
 
 
 def folder() -> Path:
@@ -73,15 +75,7 @@ class ControlServer:
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         made = not path.parent.exists()
         try:
-            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            if path.parent.stat().st_uid != os.geteuid():
-                raise ConfigError(f"control socket: {path.parent} belongs to another user; set VNETCARD_RUN_DIR")
-            path.unlink(missing_ok=True)
-            before = os.umask(0o177)
-            try:
-                self._socket.bind(str(path))
-            finally:
-                os.umask(before)
+            self._bind(path)
             self._socket.listen(128)
         except (OSError, ConfigError) as error:
             self._socket.close()
@@ -92,6 +86,23 @@ class ControlServer:
             raise ConfigError(f"control socket {path}: {error.strerror or error}; set VNETCARD_RUN_DIR") from error
         self._thread = threading.Thread(target=self._serve, name="control", daemon=True)
         self._thread.start()
+
+    def _bind(self, path: Path) -> None:
+        for _ in range(TRIES):
+            with contextlib.suppress(FileNotFoundError):  # an agent that left was the last one there and took it along
+                return self._try_to_bind(path)
+        return self._try_to_bind(path)
+
+    def _try_to_bind(self, path: Path) -> None:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if path.parent.stat().st_uid != os.geteuid():
+            raise ConfigError(f"control socket: {path.parent} belongs to another user; set VNETCARD_RUN_DIR")
+        path.unlink(missing_ok=True)
+        before = os.umask(0o177)
+        try:
+            self._socket.bind(str(path))
+        finally:
+            os.umask(before)
 
     def _serve(self) -> None:
         while True:

@@ -68,7 +68,8 @@ def _make_card_wheel(folder: Path, tell: Tell) -> None:
 def _files(path: Path) -> list[Path]:
     if path.is_file():
         return [path]
-    return [file for file in path.rglob("*") if file.is_file() and file.suffix not in (".so", ".pyc")]
+    found = (file for file in path.rglob("*") if "__pycache__" not in file.parts and file.suffix != ".so")
+    return [file for file in found if file.is_file()]
 
 
 def _copy_sources(tree: Path) -> None:

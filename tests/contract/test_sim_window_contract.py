@@ -158,7 +158,7 @@ def test_impossible_name_is_refused(place: str) -> None:
         open_window(f"sim:{place}", side=L.HOST)
 
 
-@pytest.mark.parametrize("place", [NAME, f"{NAME}.fpga", "host"])
+@pytest.mark.parametrize("place", [NAME, f"{NAME}.fpga", "host"], ids=["name", "name.fpga", "host"])
 def test_reading_wants_to_know_whose_memory(place: str) -> None:
     with pytest.raises(ConfigError, match=r"name sim:.*\.host or sim:.*\.card"):
         read_window(f"sim:{place}")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from needs import need, skip_or_fail
-from programs import OPEN_TUN, VNETCARD, Outcome, as_nobody, home_of_nobody, run, started
+from programs import OPEN_TUN, VNETCARD, Outcome, as_nobody, demo_traces, home_of_nobody, run, started
 from restarts import until
 from test_bad_input import assert_refused
 
@@ -16,20 +16,6 @@ from vnetcard.sim.guest.image import Image
 pytestmark = [pytest.mark.e2e, pytest.mark.arm64, pytest.mark.root, pytest.mark.slow]
 
 DEMO = [*VNETCARD, "demo", "--qemu"]
-
-
-def traces() -> set[str]:
-    """Namespaces, shared memory, sockets and guests of demos."""
-    places = [("/run/netns", "vnetcard-demo-*"), ("/dev/shm", "vnetcard-demo-*"), ("/run/vnetcard", "*demo*")]
-    found = {str(path) for folder, pattern in places for path in Path(folder).glob(pattern)}
-    for entry in Path("/proc").glob("[0-9]*/cmdline"):
-        try:
-            command = entry.read_bytes()
-        except OSError:  # it has just ended
-            continue
-        if b"mem-path=/dev/shm/vnetcard-demo-" in command:
-            found.add(f"guest {entry.parent.name}")
-    return found
 
 
 def assert_good_demo(outcome: Outcome) -> None:
@@ -41,9 +27,9 @@ def assert_good_demo(outcome: Outcome) -> None:
 
 
 def test_demo_as_root_loses_nothing_and_leaves_nothing(image: Image) -> None:
-    before = traces()
-    assert_good_demo(run([*DEMO, "--count", "2"], limit=200.0))
-    assert traces() <= before
+    outcome = run([*DEMO, "--count", "2"], limit=200.0)
+    assert_good_demo(outcome)
+    assert demo_traces(outcome.stdout) == []
 
 
 @pytest.mark.campaign
@@ -51,13 +37,12 @@ def test_demo_as_an_ordinary_user_needs_no_root(image: Image) -> None:
     probe = as_nobody([need("unshare"), "--user", "--map-root-user", "--net", "--mount", "true"])
     if run(probe).status != 0:
         skip_or_fail("users may not make namespaces here")
-    before = traces()
     with home_of_nobody() as home:
         command = as_nobody([*DEMO, "--count", "2"], OPEN_TUN)
         outcome = run(command, env={"HOME": str(home), "TMPDIR": str(home)}, limit=200.0)
     assert "not root: using a user namespace" in outcome.stdout
     assert_good_demo(outcome)
-    assert traces() <= before
+    assert demo_traces(outcome.stdout) == []
 
 
 @pytest.mark.parametrize(
@@ -68,29 +53,27 @@ def test_demo_as_an_ordinary_user_needs_no_root(image: Image) -> None:
     ],
 )
 def test_interrupted_demo_leaves_nothing(image: Image, until_it_says: str, number: int) -> None:
-    before = traces()
     with started(DEMO) as demo:
         assert demo.stdout is not None
         assert any(until_it_says in line for line in demo.stdout)
         demo.send_signal(number)
         _, errors = demo.communicate(timeout=60)
     assert (demo.returncode, errors) == (130, "vnetcard: interrupted\n")
-    assert traces() <= before
+    assert demo_traces(demo.pid) == []
 
 
 def test_killed_demo_takes_its_guest_along(image: Image) -> None:
-    before = traces()
     with started(DEMO) as demo:
         assert demo.stdout is not None
         assert any("guest up after" in line for line in demo.stdout)
         bar = Path(f"/dev/shm/vnetcard-demo-{demo.pid}-bar")
         demo.kill()
-    until(lambda: not any(name.startswith("guest") for name in traces() - before), "the guest ends")
+    until(lambda: not any(name.startswith("process") for name in demo_traces(demo.pid)), "the guest ends")
     bar.unlink()
-    for name in traces() - before:  # what kill -9 cannot but leave
+    for name in demo_traces(demo.pid):  # what kill -9 cannot but leave
         if name.startswith("/run/netns"):
             run([need("ip"), "netns", "del", Path(name).name])
-    assert traces() <= before
+    assert demo_traces(demo.pid) == []
 
 
 @pytest.mark.parametrize(

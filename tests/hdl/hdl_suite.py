@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -45,15 +46,16 @@ class Run:
         return f"{self.case}-w{self.width}-{self.stall}"
 
 
-def cases(module: str) -> list[str]:
+@functools.cache
+def cases(module: str) -> tuple[str, ...]:
     """The names of the functions of ``module`` that are ``@cocotb.test(...)``."""
     tree = ast.parse((HERE / f"{module}.py").read_text())
-    found = [
+    found = tuple(
         node.name
         for node in tree.body
         if isinstance(node, ast.AsyncFunctionDef)
         and any(ast.unparse(mark).startswith("cocotb.test") for mark in node.decorator_list)
-    ]
+    )
     assert found, f"{module}.py has no cases"
     return found
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import os
+import re
 import shlex
 import signal
 import stat
@@ -162,6 +163,28 @@ def home_of_nobody() -> Iterator[Path]:
 
 
 # --- nothing left behind -----------------------------------------------------------------------------
+
+
+def demo_traces(demo: int | str) -> list[str]:
+    """What a demo has made and is still there: namespaces, shared memory, sockets, processes.
+
+    ``demo`` is its process id, or what it printed, which names its namespaces: other demos may run meanwhile.
+    """
+    if isinstance(demo, str):
+        named = re.search(r"vnetcard-demo-(\d+)-host", demo)
+        assert named, f"it made nothing: {demo}"
+        demo = int(named[1])
+    name = re.compile(rf"demo-{demo}(?!\d)")
+    places = (Path("/run/netns"), Path("/dev/shm"), Path("/run/vnetcard"))
+    found = [str(path) for folder in places for path in folder.glob("*") if name.search(path.name)]
+    for entry in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            command = entry.read_bytes().replace(b"\0", b" ").decode(errors="replace")
+        except OSError:  # it has just ended
+            continue
+        if name.search(command):
+            found.append(f"process {entry.parent.name}: {command}")
+    return found
 
 
 @dataclass(slots=True)

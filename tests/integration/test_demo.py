@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from needs import need, skip_or_fail
-from programs import OPEN_TUN, VNETCARD, Outcome, as_nobody, home_of_nobody, run, started
+from programs import OPEN_TUN, VNETCARD, Outcome, as_nobody, demo_traces, home_of_nobody, run, started
 from test_bad_input import assert_refused
 
 pytestmark = pytest.mark.root
@@ -22,12 +22,6 @@ def home() -> Iterator[Path]:
         yield path
 
 
-def traces() -> set[str]:
-    """Namespaces, shared memory and sockets of demos."""
-    places = [("/run/netns", "vnetcard-demo-*"), ("/dev/shm", "vnetcard-demo-*"), ("/run/vnetcard", "*demo*")]
-    return {str(path) for folder, pattern in places for path in Path(folder).glob(pattern)}
-
-
 def assert_good_demo(outcome: Outcome) -> None:
     assert (outcome.status, outcome.stderr) == (0, ""), outcome
     assert "host to card" in outcome.stdout and "card to host" in outcome.stdout
@@ -37,9 +31,9 @@ def assert_good_demo(outcome: Outcome) -> None:
 
 
 def test_demo_as_root_loses_nothing_and_leaves_nothing() -> None:
-    before = traces()
-    assert_good_demo(run([*VNETCARD, "demo", "--count", "3"]))
-    assert traces() <= before
+    outcome = run([*VNETCARD, "demo", "--count", "3"])
+    assert_good_demo(outcome)
+    assert demo_traces(outcome.stdout) == []
 
 
 def users_namespaces_work() -> bool:
@@ -50,13 +44,12 @@ def users_namespaces_work() -> bool:
 def test_demo_as_an_ordinary_user_needs_no_root(home: Path) -> None:
     if not users_namespaces_work():
         skip_or_fail("users may not make namespaces here")
-    before = traces()
     outcome = run(
         as_nobody([*VNETCARD, "demo", "--count", "3"], OPEN_TUN), env={"HOME": str(home), "TMPDIR": str(home)}
     )
     assert "not root: using a user namespace" in outcome.stdout
     assert_good_demo(outcome)
-    assert traces() <= before
+    assert demo_traces(outcome.stdout) == []
     assert list(home.iterdir()) == []
 
 
@@ -73,7 +66,6 @@ def test_demo_of_a_user_who_may_not_make_namespaces_is_refused_in_one_line(home:
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 @pytest.mark.parametrize("until", ["two network namespaces", "link up after", "host to card"])
 def test_interrupted_demo_leaves_nothing(number: signal.Signals, until: str) -> None:
-    before = traces()
     with started([*VNETCARD, "demo"]) as demo:
         assert demo.stdout is not None
         for line in demo.stdout:
@@ -82,11 +74,10 @@ def test_interrupted_demo_leaves_nothing(number: signal.Signals, until: str) -> 
         demo.send_signal(number)
         _, errors = demo.communicate(timeout=30)
     assert (demo.returncode, errors) == (130, "vnetcard: interrupted\n")
-    assert traces() <= before
+    assert demo_traces(demo.pid) == []
 
 
 def test_ctrl_c_at_the_terminal_reaches_the_agents_too_and_leaves_nothing() -> None:
-    before = traces()
     demo = subprocess.Popen(
         [*VNETCARD, "demo"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
     )
@@ -96,4 +87,4 @@ def test_ctrl_c_at_the_terminal_reaches_the_agents_too_and_leaves_nothing() -> N
     os.killpg(demo.pid, signal.SIGINT)
     _, errors = demo.communicate(timeout=30)
     assert (demo.returncode, errors) == (130, "vnetcard: interrupted\n")
-    assert traces() <= before
+    assert demo_traces(demo.pid) == []

@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 
 import pytest
+from programs import demo_traces
 from restarts import GENEROUS, chance, end_quietly, spread
 
 pytestmark = [pytest.mark.root, pytest.mark.slow, pytest.mark.timeout(1800)]
@@ -20,21 +21,6 @@ LASTS_S = 1.2
 
 OURS = re.compile(r'/cli\.py", line \d+, in main$', re.MULTILINE)
 """In a traceback: we were past Python's own start."""
-
-
-def traces(pid: int) -> list[str]:
-    """What a demo that ran as process ``pid`` has made and is still there: namespaces, shared memory, processes."""
-    name = f"vnetcard-demo-{pid}"
-    found = [str(path) for folder in ("/run/netns", "/dev/shm") for path in Path(folder).glob(f"{name}*")]
-    found += [str(path) for path in Path("/run/vnetcard").glob(f"*{name}*")]
-    for entry in Path("/proc").glob("[0-9]*/cmdline"):
-        try:
-            command = entry.read_bytes().replace(b"\0", b" ").decode(errors="replace")
-        except OSError:
-            continue
-        if name in command:
-            found.append(f"process {entry.parent.name}: {command}")
-    return found
 
 
 def start_demo(said: Path) -> subprocess.Popen[str]:
@@ -54,7 +40,7 @@ def interrupt(demo: subprocess.Popen[str], number: int, *, group: bool) -> float
 
 def assert_no_trace(demo: subprocess.Popen[str], said: str, when: str) -> None:
     deadline = time.monotonic() + 20
-    while left := traces(demo.pid):  # agents end a moment after the demo when it dies itself
+    while left := demo_traces(demo.pid):  # agents end a moment after the demo when it dies itself
         assert time.monotonic() < deadline, f"{when}: {left}\n{said}"
         time.sleep(0.02)
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from engine_lab import LIMIT, assert_books_balance, iperf3, joined, own, pinging
 from needs import need, skip_or_fail
-from programs import NOBODY, OPEN_TUN, VNETCARD, as_nobody, home_of_nobody, run, started
+from programs import NOBODY, OPEN_TUN, VNETCARD, as_nobody, demo_traces, home_of_nobody, run, started
 from restarts import OUTAGE, until
 from simulation import need_simulator, new_name
 from traffic import V4, assert_no_bad_checksums, assert_stream_arrives
@@ -203,27 +203,20 @@ def test_an_idle_link_lets_the_simulator_sleep() -> None:
 # --- the demo ----------------------------------------------------------------------------------------
 
 
-def demo_traces() -> set[str]:
-    places = [("/run/netns", "vnetcard-demo-*"), ("/dev/shm", "vnetcard-sim-demo-*"), ("/run/vnetcard", "*demo*")]
-    return {str(path) for folder, pattern in places for path in Path(folder).glob(pattern)}
-
-
 def test_the_demo_loses_nothing_and_leaves_nothing() -> None:
     need_simulator()
-    before = demo_traces()
     outcome = run([*VNETCARD, "demo", "--sim", "--count", "2"])
     assert (outcome.status, outcome.stderr) == (0, "")
     assert "all 10 sizes, both directions: 0% loss" in outcome.stdout
     assert outcome.stdout.count(" lost 0") == 2
     assert "engine: h2c " in outcome.stdout
-    assert demo_traces() <= before
+    assert demo_traces(outcome.stdout) == []
 
 
 def test_the_demo_as_an_ordinary_user_needs_no_root(build_cache: Path) -> None:
     need_simulator()
     if run(as_nobody([need("unshare"), "--user", "--map-root-user", "--net", "--mount", "true"])).status:
         skip_or_fail("users may not make namespaces here")
-    before = demo_traces()
     with SimProcess(new_name()):  # so that it is built, in a cache that nobody may read
         pass
     with home_of_nobody() as home:
@@ -234,13 +227,12 @@ def test_the_demo_as_an_ordinary_user_needs_no_root(build_cache: Path) -> None:
     assert (outcome.status, outcome.stderr) == (0, "")
     assert "not root: using a user namespace" in outcome.stdout
     assert "all 10 sizes, both directions: 0% loss" in outcome.stdout
-    assert demo_traces() <= before
+    assert demo_traces(outcome.stdout) == []
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupted_demo_leaves_nothing(number: int) -> None:
     need_simulator()
-    before = demo_traces()
     with started([*VNETCARD, "demo", "--sim"]) as demo:
         assert demo.stdout is not None
         for line in demo.stdout:
@@ -249,12 +241,11 @@ def test_an_interrupted_demo_leaves_nothing(number: int) -> None:
         demo.send_signal(number)
         _, errors = demo.communicate(timeout=60)
     assert (demo.returncode, errors) == (130, "vnetcard: interrupted\n")
-    assert demo_traces() <= before
+    assert demo_traces(demo.pid) == []
 
 
 def test_ctrl_c_at_the_terminal_reaches_everybody_and_leaves_nothing() -> None:
     need_simulator()
-    before = demo_traces()
     demo = subprocess.Popen(
         [*VNETCARD, "demo", "--sim"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
     )
@@ -264,4 +255,4 @@ def test_ctrl_c_at_the_terminal_reaches_everybody_and_leaves_nothing() -> None:
     os.killpg(demo.pid, signal.SIGINT)
     _, errors = demo.communicate(timeout=60)
     assert (demo.returncode, errors) == (130, "vnetcard: interrupted\n")
-    assert demo_traces() <= before
+    assert demo_traces(demo.pid) == []

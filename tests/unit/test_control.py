@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import socket
 import stat
 import threading
@@ -140,6 +141,22 @@ def test_no_answer_begins_after_close(serve: Serve) -> None:
         count = len(answers)
         time.sleep(0.1)
         assert len(answers) == count
+
+
+def test_folder_that_another_agent_takes_along_is_made_again(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The last agent of others leaves between this one's look at the folder and its socket in there."""
+    real, leaving = os.umask, [1, 2, 3]
+
+    def umask(mask: int) -> int:
+        if mask == 0o177 and leaving:
+            leaving.pop()
+            socket_path(WINDOW, HOST).parent.rmdir()
+        return real(mask)
+
+    monkeypatch.setattr(os, "umask", umask)
+    serve(echo)
+    assert not leaving
+    assert ask(WINDOW, HOST, "status") == {"asked": "status"}
 
 
 def test_close_removes_socket_and_empty_folder_and_twice_is_once(serve: Serve) -> None:
