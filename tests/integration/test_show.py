@@ -9,7 +9,8 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from programs import VNETCARD, run
+from programs import VNETCARD, as_nobody, run
+from softsim import soft_simulation
 
 from vnetcard import layout as L
 from vnetcard.lab import Lab, run_in
@@ -114,3 +115,26 @@ def test_watch_looks_again_until_interrupted(lab: Lab) -> None:
         looks = [json.loads(watching.stdout.readline()) for _ in range(2)]
         watching.terminate()
     assert [len(look["ring"]) for look in looks] == [2, 2]
+
+
+def test_registers_of_an_engine_are_decoded() -> None:
+    with soft_simulation() as simulation, Lab("registers", window=f"sim:{simulation.name}") as lab:
+        for side in (L.HOST, L.CARD):
+            lab.start(side)
+        lab.wait_up()
+        host = {row["name"]: row for row in shown(lab, "registers")["host"]}
+        lines = show(lab, "registers").splitlines()
+    assert (host["id"]["words"], host["tx_cause"]["words"]) == ("VNCD", "NONE")
+    assert {"TX_RUN", "RX_RUN", "LOCKED", "SIDE_RUN"} <= set(host["status"]["words"].split())
+    assert any(line.split()[:2] == ["0x010", "status"] for line in lines)
+    assert lines[0].startswith("host's registers: 64-bit engine")
+
+
+@pytest.mark.parametrize(
+    "words", ["show errors", "show errors clear", "top", "metrics --once", "report -o /tmp/no.html"]
+)
+def test_another_user_is_told_in_one_line_that_he_may_not(lab: Lab, words: str) -> None:
+    command = as_nobody([*VNETCARD, *words.split(), "--window", lab.url])
+    done = run(command, env={"VNETCARD_RUN_DIR": "/run/vnetcard"})
+    assert (done.status, done.stdout, done.stderr.count("\n")) == (2, "", 1), done
+    assert "no permission for /run/vnetcard/" in done.stderr
