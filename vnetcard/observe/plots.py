@@ -8,7 +8,7 @@ from typing import Final
 from xml.sax.saxutils import escape
 
 WIDTH, HEIGHT = 640, 300
-LEFT, RIGHT, TOP, BOTTOM = 70, 20, 54, 45
+LEFT, RIGHT, TOP, BOTTOM = 70, 30, 54, 45
 TICK: Final = 36
 """Pixels between two ticks, at least."""
 Series = Sequence[tuple[float, float]]
