@@ -107,6 +107,9 @@ def simbus_header() -> str:
         "side_bytes": simbus.SIDE_BYTES,
         "regs": simbus.REGS,
         "rung": simbus.RUNG,
+        **simbus.LOG,
+        **{f"log_{name}": value for name, value in simbus.LOG_KINDS.items()},
+        "log_size": simbus.LOG_ENTRIES,
     }
     lines = [f"#define VNC_SIMBUS_{name.upper()} {value:#x}u" for name, value in rows.items()]
     return "\n".join(["/* Generated from vnetcard/simbus.py by sim/build.py. */", "#pragma once", *lines, ""])

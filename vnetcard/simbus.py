@@ -23,6 +23,10 @@ The simulator is also the driver's interrupt handler of both sides.  While a sid
 what ``irq_status`` says, and wakes (futex, everybody) the words in that side's memory on which its pumps sleep: the
 prod word of its rx ring for RX_PROD, the cons word of its tx ring for TX_CONS, both for anything else.
 
+The *log* is what the engine did to both memories, for ``vnetcard trace``: an entry a burst that ended, in a ring
+that the simulator overwrites.  ``log_count`` counts the entries ever written, with release after each; who reads
+looks at it again afterwards, and throws away what may have been overwritten meanwhile.
+
 *Life.*  The simulator holds byte LOCK_BYTE of the bus locked (``window/locks.py``) while it lives, however it ends.
 Ending, it stores ``instance = 0`` and removes the three names.  Killed, it leaves them, and the next one of the name
 takes them over: the memories keep their contents, ``instance`` is new, doorbells rung before are forgotten, and a
@@ -36,8 +40,8 @@ from typing import Final
 
 MAGIC: Final = 0x314D_4953_5445_4E56
 """``VNETSIM1`` as little-endian bytes; stored last."""
-VERSION: Final = 1
-BUS_BYTES: Final = 0x7000
+VERSION: Final = 2
+BUS_BYTES: Final = 0x29000
 
 HEADER: Final[dict[str, int]] = {
     "magic": 0x000,  # u64
@@ -69,6 +73,14 @@ MAILBOX: Final[dict[str, int]] = {
     "result": 0x2044,
 }
 OPS: Final[dict[str, int]] = {"READ": 1, "WRITE": 2}
+
+LOG: Final[dict[str, int]] = {"log_count": 0x7000, "log_entries": 0x8000}  # u64, then the entries
+LOG_KINDS: Final[dict[str, int]] = {"READ": 0, "WRITE": 1, "INDEX": 2}
+"""A burst read; a burst written; a word of 4 bytes written, as prod and cons are."""
+LOG_ENTRIES: Final = 4096
+LOG_ENTRY: Final = "<QQQIHH"
+"""An entry, as struct packs it: when it ended (CLOCK_MONOTONIC, ns), in which cycle, at which offset of the memory,
+bytes (INDEX: the value), kind, side whose memory it is."""
 
 
 def bus_name(name: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import sys
 import time
@@ -13,6 +14,7 @@ from vnetcard import layout as L
 from vnetcard.errors import ConfigError
 from vnetcard.tap import format as T
 from vnetcard.tap.bpf import compile_filter
+from vnetcard.tap.enginelog import EngineLog, Reached
 from vnetcard.tap.packets import describe, describe_vnet
 from vnetcard.tap.paths import Path, Tracer
 from vnetcard.tap.segment import Wish
@@ -80,13 +82,18 @@ def run(args: argparse.Namespace) -> int:
     """Look until the count, the time, Ctrl-C, or the end of an agent."""
     chosen = compile_filter(args.filter)
     wish = Wish(T.mask(tuple(T.STAGES)), T.mask(("READ", "PEEK")), SNAP, args.sample, RING)
-    with Sources(args.window, wish) as sources:
+    with contextlib.ExitStack() as stack:
+        engine = (
+            None if args.peer or args.export else EngineLog.of(args.window)
+        )  # first: it has to see the first packet
+        if engine:
+            stack.callback(engine.close)
+        sources = stack.enter_context(Sources(args.window, wish))
         if args.export:
             return export(sources)
-        shared = True
-        if args.peer:
-            shared = join_peer(sources, args)
-        return Trace(args, sources, Tracer(chosen=chosen, shared_clock=shared)).run()
+        shared = join_peer(sources, args) if args.peer else True
+        tracer = Tracer(chosen=chosen, shared_clock=shared, engine=engine is not None)
+        return Trace(args, sources, tracer, engine).run()
 
 
 def join_peer(sources: Sources, args: argparse.Namespace) -> bool:
@@ -103,18 +110,23 @@ def join_peer(sources: Sources, args: argparse.Namespace) -> bool:
 class Trace:
     """One run of the command."""
 
-    def __init__(self, args: argparse.Namespace, sources: Sources, tracer: Tracer) -> None:
+    def __init__(
+        self, args: argparse.Namespace, sources: Sources, tracer: Tracer, engine: EngineLog | None = None
+    ) -> None:
         self._args = args
         self._sources = sources
         self._tracer = tracer
+        self._engine = engine
         self._left = args.count
         self._summaries = {direction: Summary(direction) for direction in L.DIRECTIONS}
         self._show: Callable[[Path], None] = self._add if args.summary else self._print
 
     def run(self) -> int:
         """Until the end; 1 when an agent ended."""
+        done: list[Reached] = []
         for events in looks(self._sources, self._args.seconds):
-            self._tracer.feed(events)
+            self._tracer.feed(events, done)
+            done = self._engine.drain() if self._engine else []
             if not self._take(everything=False):
                 break
         else:
@@ -128,6 +140,8 @@ class Trace:
     def _take(self, *, everything: bool) -> bool:
         """Show what is complete; False once there were as many as asked for."""
         for path in self._tracer.finished(everything=everything):
+            if path.began < self._sources.since():
+                continue
             self._show(path)
             if self._left is not None:
                 self._left -= 1
@@ -157,8 +171,7 @@ class Trace:
             "delivered": "tun write" in path.steps and not path.drop,
             "time_ns": first,
             "steps": [
-                {"side": L.SIDES[path.side(step)], "step": step, "us": round((at - first) / 1000, 3)}
-                for step, at in steps
+                {"side": path.place(step), "step": step, "us": round((at - first) / 1000, 3)} for step, at in steps
             ],
         }
 
@@ -176,7 +189,7 @@ class Trace:
                 note = f"the ring was full for {path.waited_us} us"
             if step == "wake-up":
                 note = f"it had slept for {path.slept_us / 1000:.1f} ms"
-            lines.append(f"  {(at - before) / 1000:+10.1f} us  {L.SIDES[path.side(step)]}  {step:10} {note}".rstrip())
+            lines.append(f"  {(at - before) / 1000:+10.1f} us  {path.place(step):6}  {step:14} {note}".rstrip())
             before = at
         lines.append(f"  {(before - first) / 1000:10.1f} us  {self._verdict(path, steps[-1][0])}")
         return "\n".join(lines) + "\n"

@@ -12,6 +12,7 @@
  */
 #pragma once
 #include "faults.h"
+#include "log.h"
 #include "stats.h"
 #include "verilated.h"
 #include <algorithm>
@@ -70,8 +71,9 @@ class AxiMemory {
       public:
 	static constexpr unsigned BeatBytes = VNC_DATA_W / 8;
 
-	AxiMemory(MasterPins pins, uint8_t *bytes, uint64_t base, uint64_t size, Timing timing, SideStats &stats)
-	    : pins_(pins), bytes_(bytes), base_(base), size_(size), timing_(timing), stats_(stats)
+	AxiMemory(MasterPins pins, uint8_t *bytes, uint64_t base, uint64_t size, Timing timing, SideStats &stats, Log &log,
+		  unsigned side)
+	    : pins_(pins), bytes_(bytes), base_(base), size_(size), timing_(timing), stats_(stats), log_(log), side_(side)
 	{
 	}
 
@@ -151,6 +153,7 @@ class AxiMemory {
 		unsigned beats;
 		uint8_t id;
 		Answer answer;
+		uint32_t done = 0; /* bytes */
 	};
 
 	/* More than the engine has outstanding: it is never held back for this. */
@@ -206,9 +209,12 @@ class AxiMemory {
 			memset(pins_.rdata, 0xff, BeatBytes);
 		}
 		burst.address += BeatBytes;
+		burst.done += BeatBytes;
 		pins_.rid = burst.id;
 		pins_.rresp = burst.answer;
 		pins_.rlast = --burst.beats == 0;
+		if (pins_.rlast && burst.answer == OKAY)
+			log_.put(now, side_, VNC_SIMBUS_LOG_READ, burst.address - burst.done - base_, burst.done);
 		pins_.rvalid = 1;
 		read_free_ = std::max(read_free_, double(now)) + timing_.beat;
 	}
@@ -246,20 +252,23 @@ class AxiMemory {
 		Burst &burst = writes_.front();
 
 		if (burst.answer == OKAY)
-			copy_in(burst.address);
+			copy_in(burst.address, now);
 		burst.address += BeatBytes;
+		burst.done += BeatBytes;
 		write_free_ = std::max(write_free_, double(now)) + timing_.beat;
 		burst.beats--;
 		if (pins_.wlast != (burst.beats == 0))
 			vl_fatal(__FILE__, __LINE__, "", "vnetcard-sim: WLAST is not on the last beat");
 		if (pins_.wlast) {
 			burst.ready += now + 1 + timing_.latency;
+			if (burst.answer == OKAY)
+				log_.put(now, side_, VNC_SIMBUS_LOG_WRITE, burst.address - burst.done - base_, burst.done);
 			acks_.push(burst);
 			writes_.pop();
 		}
 	}
 
-	void copy_in(uint64_t address)
+	void copy_in(uint64_t address, uint64_t now)
 	{
 		uint8_t *to = bytes_ + (address - base_);
 
@@ -277,6 +286,7 @@ class AxiMemory {
 			case 0x0f:
 				__atomic_store_n(reinterpret_cast<uint32_t *>(to), uint32_t(value), __ATOMIC_RELAXED);
 				stats_.index_words++;
+				log_.put(now, side_, VNC_SIMBUS_LOG_INDEX, uint64_t(to - bytes_), uint32_t(value));
 				break;
 			default:
 				for (unsigned byte = 0; byte < 8; byte++)
@@ -302,6 +312,8 @@ class AxiMemory {
 	uint64_t base_, size_;
 	Timing timing_;
 	SideStats &stats_;
+	Log &log_;
+	unsigned side_;
 	Faults read_faults_, write_faults_;
 	Queue<Burst, Depth> reads_, writes_, acks_;
 	double read_free_ = 0, write_free_ = 0;

@@ -84,11 +84,11 @@ struct vncsim_config {
 class vncsim {
       public:
 	explicit vncsim(const vncsim_config &config)
-	    : bus_{config.bus},
+	    : bus_{config.bus}, log_{bus_},
 	      host_(VNC_MASTER(top_, host), config.host, config.base_host, config.memory_bytes,
-		    Timing{config.pcie_latency, config.pcie_beat}, stats_.side[0]),
+		    Timing{config.pcie_latency, config.pcie_beat}, stats_.side[0], log_, 0),
 	      card_(VNC_MASTER(top_, card), config.card, config.base_card, config.memory_bytes, Timing{0, 0},
-		    stats_.side[1]),
+		    stats_.side[1], log_, 1),
 	      pages_{{VNC_PAGE(top_, host), bus_, 0, config.host, stats_.side[0]},
 		     {VNC_PAGE(top_, card), bus_, 1, config.card, stats_.side[1]}}
 	{
@@ -265,6 +265,7 @@ class vncsim {
 	Vtop top_;
 	Stats stats_{};
 	Bus bus_;
+	Log log_;
 	AxiMemory host_, card_;
 	RegisterPage pages_[2];
 	Trace trace_;

@@ -17,6 +17,7 @@ from programs import VNETCARD, Outcome, ip, run, started
 
 from vnetcard.lab import Lab, run_in
 from vnetcard.layout import CARD, HOST
+from vnetcard.tap import enginelog
 from vnetcard.tap.paths import STEPS
 
 pytestmark = pytest.mark.root
@@ -54,7 +55,7 @@ def test_packet_is_followed_through_every_stage_of_both_sides(lab: Lab) -> None:
     assert len(packets) == 3
     for packet in packets:
         sides = {step["step"]: step["side"] for step in packet["steps"]}
-        assert set(sides) >= set(STEPS) - {"wake-up"}
+        assert set(sides) | {"wake-up", "release"} == set(STEPS) - set(enginelog.STEPS)
         assert (sides["tun read"], sides["doorbell"], sides["peek"], sides["tun write"]) == (
             "host",
             "host",
@@ -110,7 +111,11 @@ def test_agent_that_ends_ends_the_trace_and_is_named() -> None:
     with Lab("tracend") as lab:
         lab.start(HOST)
         with started([*VNETCARD, "trace", "--window", lab.url]) as process:
-            time.sleep(0.5)
+            deadline = time.monotonic() + 20
+            while not lent(lab.agent(HOST).pid):
+                assert time.monotonic() < deadline
+                time.sleep(0.01)
+            time.sleep(0.2)
             lab.stop(HOST, signal.SIGKILL)
             _, complaint = process.communicate(timeout=20)
             assert process.returncode == 1

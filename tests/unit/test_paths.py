@@ -9,8 +9,9 @@ import pytest
 
 from vnetcard import layout as L
 from vnetcard.errors import ConfigError
+from vnetcard.geometry import Ring
+from vnetcard.tap import enginelog, paths
 from vnetcard.tap import format as T
-from vnetcard.tap import paths
 from vnetcard.tap.bpf import Filter
 from vnetcard.tap.clocks import Clocks, Offset
 from vnetcard.tap.packets import describe, describe_vnet
@@ -60,7 +61,8 @@ def test_events_of_both_sides_make_one_path_in_whatever_order_they_are_read() ->
     events = crossing()
     for shuffled in (events, events[3:] + events[:3]):
         (path,) = traced(shuffled)
-        assert [step for step, _ in path.aligned(Clocks(shared=True))] == list(paths.STEPS)
+        steps = [step for step, _ in path.aligned(Clocks(shared=True))]
+        assert steps == [step for step in paths.STEPS if step not in enginelog.STEPS]
         assert (path.seq, path.slept_us, path.finished) == (5, 3000, True)
         assert path.notes == {"doorbell": "the peer was woken"}
 
@@ -114,6 +116,60 @@ def test_events_survive_the_way_from_another_computer() -> None:
     for line in ("", "[]", "[1, 2]", "nonsense"):
         with pytest.raises(ValueError):
             decode(line)
+
+
+# --- an engine in between ----------------------------------------------------------------------------
+
+
+def engine_way() -> enginelog.Way:
+    return enginelog.Way("h2c", L.HOST, (Ring(0x1000, 0x1000), Ring(0x1000, 0x1000)), 0x800)
+
+
+def test_bursts_and_index_words_are_steps_of_the_records_that_they_cover() -> None:
+    way = engine_way()
+    assert way.reached("READ", L.HOST, 0x1000, 128) == ("engine read", 128)
+    assert way.reached("WRITE", L.CARD, 0x1000, 128) == ("engine write", 128)
+    assert way.reached("INDEX", L.CARD, 0x800, 128) == ("engine publish", 128)
+    for other in (
+        ("READ", L.CARD, 0x1000),
+        ("WRITE", L.HOST, 0x1000),
+        ("INDEX", L.HOST, 0x800),
+        ("READ", L.HOST, 0x40),
+    ):
+        assert way.reached(*other, 64) is None
+
+
+def test_places_in_a_ring_are_told_apart_after_it_went_round_and_at_the_end_of_the_index() -> None:
+    for published in (0x5_0040, 0xFFFF_FFC0):
+        way = engine_way()
+        way.reached("INDEX", L.CARD, 0x800, published)
+        at = 0x1000 + published % 0x1000
+        assert way.reached("READ", L.HOST, at, 64) == ("engine read", (published + 64) % 2**32)
+        assert way.reached("READ", L.HOST, 0x1000 + (published + 64) % 0x1000, 64) == (
+            "engine read",
+            (published + 128) % 2**32,
+        )
+
+
+def test_each_record_gets_the_first_step_that_covers_all_of_it() -> None:
+    tracer = Tracer(engine=True)
+    tracer.feed([event("COMMIT", n, seq=n, index=128 * (n + 1), data=PING) for n in range(3)])
+    done = [enginelog.Reached("h2c", "engine read", end, 50_000 + end) for end in (64, 128, 320, 384)]
+    tracer.feed([event("WRITE", 90, seq=n) for n in range(3)], done)
+    tracer.feed([])
+    assert [path.steps["engine read"] for path in tracer.finished()] == [50_128, 50_320, 50_384]
+
+
+def test_engine_that_holds_records_up_is_the_bottleneck() -> None:
+    summary = Summary("h2c")
+    tracer = Tracer(engine=True)
+    tracer.feed([replace(one, index=64) if one.stage == "COMMIT" else one for one in crossing(ring=5000)])
+    steps = zip(enginelog.STEPS, (120, 4900, 5000), strict=True)
+    tracer.feed([], [enginelog.Reached("h2c", step, 64, at * 1000) for step, at in steps])
+    for path in tracer.finished():
+        summary.add(path, Clocks(shared=True))
+    assert summary.bottleneck()[0] == "engine write"
+    assert "the engine and its buses" in summary.bottleneck()[1]
 
 
 # --- filters -----------------------------------------------------------------------------------------

@@ -3,9 +3,11 @@
 ::
 
     producer   reserve - tun read - commit - publish - doorbell
-    consumer                                                   wake-up - peek - tun write - release
+    engine       read - write - publish
+    consumer       wake-up - peek - tun write - release
 
-A record carries its number and both epochs, so both sides' events of one packet find each other.
+A record carries its number and both epochs, so both sides' events of one packet find each other; what a simulated
+engine does is matched by the record's place in the ring (``enginelog.py``).
 """
 
 from __future__ import annotations
@@ -18,6 +20,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from vnetcard import layout as L
+from vnetcard.tap import enginelog
 from vnetcard.tap import format as T
 from vnetcard.tap.bpf import Filter
 from vnetcard.tap.clocks import Clocks
@@ -29,6 +32,7 @@ STEPS: Final = (
     "commit",
     "publish",
     "doorbell",
+    *enginelog.STEPS,
     "wake-up",
     "peek",
     "tun write",
@@ -79,15 +83,22 @@ class Path:
         """Its side."""
         return L.DIRECTIONS.index(self.direction)
 
-    def side(self, step: str) -> int:
-        """Who does ``step``."""
-        return self.producer if STEPS.index(step) < STEPS.index("wake-up") else 1 - self.producer
+    @property
+    def began(self) -> int:
+        """The time of its first step."""
+        return min(self.steps.values())
+
+    def place(self, step: str) -> str:
+        """Who does ``step``: host, card, or engine."""
+        if step in enginelog.STEPS:
+            return "engine"
+        return L.SIDES[self.producer if STEPS.index(step) < STEPS.index("wake-up") else 1 - self.producer]
 
     def aligned(self, clocks: Clocks) -> list[tuple[str, int]]:
         """The steps by the host's clock, in the order in which they happened."""
         out = []
         for step, at in self.steps.items():
-            out.append((step, at - clocks.offset(at).value if self.side(step) == L.CARD else at))
+            out.append((step, at - clocks.offset(at).value if self.place(step) == "card" else at))
         return sorted(out, key=lambda item: (item[1], STEPS.index(item[0])))
 
     @property
@@ -104,22 +115,29 @@ class Path:
 class Tracer:
     """Takes events and gives paths once they are complete, or nothing more has come for ``LATE_NS``."""
 
-    def __init__(self, *, chosen: Filter | None = None, shared_clock: bool = False) -> None:
-        """``chosen``: which packets are wanted; ``shared_clock``: both sides are on one machine."""
+    def __init__(self, *, chosen: Filter | None = None, shared_clock: bool = False, engine: bool = False) -> None:
+        """``chosen``: which packets are wanted; ``shared_clock``: both sides are on one machine.
+
+        ``engine``: what an engine does will be told too.
+        """
         self._filter = chosen
         self._paths: OrderedDict[object, Path] = OrderedDict()
         self._drops: list[Path] = []
         self._look = 0
+        self._waiting = {direction: enginelog.Waiting() for direction in L.DIRECTIONS} if engine else {}
+        self._epochs = (0, 0)
         self.clocks = Clocks(shared=shared_clock)
 
-    def feed(self, events: Iterable[Event]) -> None:
-        """Take one look's events, each ring's in its order."""
+    def feed(self, events: Iterable[Event], engine: Iterable[enginelog.Reached] = ()) -> None:
+        """Take one look's events, each ring's in its order; ``engine`` has to be what was done before that look."""
         self._look += 1
         for event in events:
             if event.stage in ("PUBLISH", "RELEASE"):
                 self._take_batch(event)
             else:
                 self._take(event)
+        for reached in engine:
+            self._waiting[reached.direction].reached(reached)
         while len(self._paths) > MOST:
             self._paths.popitem(last=False)
 
@@ -144,6 +162,12 @@ class Tracer:
         if event.data and not path.data:
             path.data = event.data
             path.chosen = self._filter is None or self._filter(event.data, event.length)
+        if event.stage == "COMMIT" and self._waiting:
+            if event.epochs != self._epochs:
+                self._epochs = event.epochs
+                for waiting in self._waiting.values():
+                    waiting.forget()
+            self._waiting[event.direction].add(event.index, path.steps)
         if event.stage in ("PEEK", "COMMIT") and "commit" in path.steps and "peek" in path.steps:
             self.clocks.add(path.direction, path.steps["commit"], path.steps["peek"])
 

@@ -29,9 +29,10 @@ _BOOT_ID: Final = Path("/proc/sys/kernel/random/boot_id")
 
 
 class Source(Protocol):
-    """The events of one agent."""
+    """The events of one agent; ``since``: what happened before, by this machine's clock, was not seen."""
 
     side: int
+    since: int
 
     def drain(self) -> Iterator[Event]:
         """What has come since the last time."""
@@ -50,6 +51,7 @@ class LocalSource:
 
     def __init__(self, url: str, side: int, wish: Wish) -> None:
         self.side = side
+        self.since = time.monotonic_ns()
         with contextlib.ExitStack() as stack:
             _, fd = stack.enter_context(borrow(url, side, wish.question()))
             self._reader = Reader(fd)
@@ -101,6 +103,8 @@ class Sources:
             for source in self.live:
                 if isinstance(source, LocalSource):
                     source.wait_open()
+            for source in self.live:
+                source.since = time.monotonic_ns()
         except BaseException as error:
             self.close()
             if isinstance(error, PeerGone):
@@ -126,6 +130,10 @@ class Sources:
     def missed_of(self, side: int) -> int:
         """Of one side."""
         return self._missed[side] + sum(source.missed for source in self.live if source.side == side)
+
+    def since(self) -> int:
+        """Of what began before, not every side has seen all."""
+        return max((source.since for source in self.live), default=0)
 
     def add(self, source: Source) -> None:
         """One more."""
@@ -226,6 +234,7 @@ class RemoteSource:
     def __init__(self, command: str, arguments: Sequence[str]) -> None:
         """ConfigError when it does not begin."""
         self.missed = 0
+        self.since = 0
         try:
             words = [*shlex.split(command), "vnetcard", "trace", "--export", *arguments]
             self._process = subprocess.Popen(words, stdout=subprocess.PIPE, stdin=subprocess.DEVNULL, text=False)

@@ -12,10 +12,13 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from vnetcard import layout as L
+from vnetcard.tap import enginelog
 from vnetcard.tap.clocks import Clocks
 from vnetcard.tap.paths import Path
 
-STAGES: Final = ("room", "tun read", "commit", "doorbell", "wake-up", "in the ring", "peek", "tun write")
+PRODUCER: Final = ("room", "tun read", "commit", "doorbell")
+CONSUMER: Final = ("wake-up", "in the ring", "peek", "tun write")
+STAGES: Final = (*PRODUCER, *enginelog.STEPS, *CONSUMER)
 SLEEP_US: Final = 100_000
 """How long a pump sleeps when nobody wakes it (vnc_wait.h)."""
 
@@ -32,8 +35,13 @@ def stage_times(path: Path, clocks: Clocks) -> dict[str, float]:
     stage("tun read", "reserve", "tun read")
     stage("commit", "tun read", "commit")
     stage("doorbell", "commit", "doorbell")
+    before = "commit"
+    for step in enginelog.STEPS:
+        if step in at:
+            stage(step, before, step)
+            before = step
     woken = at.get("wake-up", 0) > at.get("commit", 0)
-    stage("wake-up" if woken else "in the ring", "commit", "wake-up" if woken else "peek")
+    stage("wake-up" if woken else "in the ring", before, "wake-up" if woken else "peek")
     stage("peek", "wake-up" if woken else "peek", "peek")
     stage("tun write", "peek", "tun write")
     return out
@@ -112,7 +120,9 @@ class Summary:
             if self.slept_through > figures[name].count // 2:
                 return name, f"{share}: nobody wakes the {consumer}'s pump, it sleeps until it looks by itself"
             return name, f"{share}: the {consumer}'s pump sleeps when a record comes, and is late to run"
-        return name, f"{share}, spent by the {producer if STAGES.index(name) < 4 else consumer}'s pump"
+        if name in enginelog.STEPS:
+            return name, f"{share}, spent by the engine and its buses"
+        return name, f"{share}, spent by the {producer if name in PRODUCER else consumer}'s pump"
 
     def as_json(self) -> dict[str, Any]:
         """For programs."""
@@ -137,9 +147,9 @@ class Summary:
         for name, count in self.stuck.items():
             lines[0] += f", {count} not seen after {name}"
         if figures := self.figures():
-            lines.append(f"  {'stage':12}{'min us':>10}{'p50 us':>10}{'p99 us':>10}{'max us':>12}{'count':>9}")
+            lines.append(f"  {'stage':16}{'min us':>10}{'p50 us':>10}{'p99 us':>10}{'max us':>12}{'count':>9}")
             for name, f in figures.items():
-                lines.append(f"  {name:12}{f.least:10.1f}{f.median:10.1f}{f.p99:10.1f}{f.most:12.1f}{f.count:9}")
+                lines.append(f"  {name:16}{f.least:10.1f}{f.median:10.1f}{f.p99:10.1f}{f.most:12.1f}{f.count:9}")
         stage, why = self.bottleneck()
         lines.append(f"  bottleneck: {stage + ', ' if stage else ''}{why}")
         return "\n".join(lines)

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: MIT */
+/** DOC: what the engine did to both memories, burst by burst, for vnetcard trace; vnetcard/simbus.py says how to read it. */
+#pragma once
+#include "bus.h"
+#include <ctime>
+
+namespace vnc {
+
+struct LogEntry {
+	uint64_t time, cycle, offset;
+	uint32_t bytes; /* of an index word: its value */
+	uint16_t kind, side;
+};
+static_assert(sizeof(LogEntry) == 32, "simbus.LOG_ENTRY");
+
+class Log {
+      public:
+	explicit Log(Bus bus) : bus_(bus) {}
+
+	void put(uint64_t cycle, unsigned side, unsigned kind, uint64_t offset, uint32_t bytes)
+	{
+		uint64_t *count = reinterpret_cast<uint64_t *>(bus_.bytes + VNC_SIMBUS_LOG_COUNT);
+		LogEntry *entry = reinterpret_cast<LogEntry *>(bus_.bytes + VNC_SIMBUS_LOG_ENTRIES) + *count % VNC_SIMBUS_LOG_SIZE;
+		timespec t;
+
+		clock_gettime(CLOCK_MONOTONIC, &t);
+		*entry = {uint64_t(t.tv_sec) * 1000000000u + uint64_t(t.tv_nsec), cycle, offset, bytes, uint16_t(kind),
+			  uint16_t(side)};
+		__atomic_store_n(count, *count + 1, __ATOMIC_RELEASE);
+	}
+
+      private:
+	Bus bus_;
+};
+
+} // namespace vnc
