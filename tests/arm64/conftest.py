@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -41,17 +44,17 @@ def bare_arm64_python(arm64: Sysroot) -> list[str]:
 @pytest.fixture(scope="session")
 def arm64_python(arm64: Sysroot, bare_arm64_python: list[str]) -> list[str]:
     """The same with this project's wheel and TOOLS."""
+    tools = made(
+        "tools", digest(arm64.key, PINNED.read_bytes(), *TOOLS), partial(_install, arm64, TOOLS), sys.stderr.write
+    )
+    wheel = card_wheel(sys.stderr.write)
+    ours = made("ours", wheel.parent.name, lambda folder: shutil.unpack_archive(wheel, folder, "zip"), sys.stderr.write)
+    return [need("env"), f"PYTHONPATH={ours}:{tools}", "PYTHONDONTWRITEBYTECODE=1", *bare_arm64_python, "-P"]
 
-    def install(folder: Path) -> None:
-        version = [f"--python-version={arm64.python}", "--implementation=cp", "--only-binary=:all:"]
-        platforms = [f"--platform={name}_aarch64" for name in ("linux", "manylinux2014", "manylinux_2_28")]
-        command = [sys.executable, "-m", "pip", "-q", "install", "--target", folder, "-c", PINNED, *version, *platforms]
-        done = subprocess.run([*command, *TOOLS], capture_output=True, text=True, check=False)
-        assert done.returncode == 0, done.stderr
-        wheel = [*command, "--no-deps", "--no-index", "--upgrade", card_wheel(sys.stderr.write)]
-        done = subprocess.run(wheel, capture_output=True, text=True, check=False)
-        assert done.returncode == 0, done.stderr
 
-    key = digest(arm64.key, PINNED.read_bytes(), card_wheel(sys.stderr.write).parent.name, *TOOLS)
-    environment = f"PYTHONPATH={made('environment', key, install, sys.stderr.write)}"
-    return [need("env"), environment, "PYTHONDONTWRITEBYTECODE=1", *bare_arm64_python, "-P"]
+def _install(arm64: Sysroot, tools: Sequence[str], folder: Path) -> None:
+    version = [f"--python-version={arm64.python}", "--implementation=cp", "--only-binary=:all:"]
+    platforms = [f"--platform={name}_aarch64" for name in ("linux", "manylinux2014", "manylinux_2_28")]
+    command = [sys.executable, "-m", "pip", "-q", "install", "--target", folder, "-c", PINNED, *version, *platforms]
+    done = subprocess.run([*command, *tools], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr

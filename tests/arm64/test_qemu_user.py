@@ -24,7 +24,7 @@ FIFO_END = Path(__file__).with_name("fifo_end.py")
 UNIT = ("test_fifo.py", "test_fifo_hostile.py", "test_link_handshake.py", "test_pump_ends.py")
 TOO_SLOW = "not behaves_as_a_deque"
 """Thousands of examples; ring_model.c asks the same of the ARM64 ring in C."""
-RECORDS = 20_000
+RECORDS = 6_000
 HERE = [sys.executable]
 
 
