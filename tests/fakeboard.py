@@ -90,6 +90,15 @@ class FakeBoard:
         path.write_bytes(bytes(size))
         return path
 
+    def xdma(self, what: str, *, size: int = 0, to: Path | None = None) -> Path:
+        """/dev/xdma0_WHAT: a file of ``size`` bytes, a name for ``to``, or the name alone."""
+        path = self._file(f"dev/xdma0_{what}")
+        if to is not None:
+            path.symlink_to(to)
+        elif size:
+            path.write_bytes(bytes(size))
+        return path
+
     def _file(self, name: str) -> Path:
         path = self.root / name
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -7,7 +7,9 @@ there what reads should give.  It is a stand-in of the registers, not of their t
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import mmap
+import os
 import threading
 import time
 from collections.abc import Iterator
@@ -29,17 +31,27 @@ _READ = [r for r in R.REGISTERS if r.access == "RO"]
 
 
 class SoftBoard:
-    """Both sides' devices in one tree: ``udmabuf:host?engine=uio:engine-host``, and the same for the card."""
+    """Both sides' devices in one tree: ``udmabuf:host?engine=uio:engine-host``, and the same for the card.
 
-    def __init__(self, board: FakeBoard) -> None:
+    ``host``: how the host reaches its page.  ``xdma``: as Xilinx's driver shows it, with an interrupt, and by calls if
+    it is not to be ``mapped``: the page is memory of this process then, which its /proc/PID/mem shows, a file that
+    takes reads and writes at an address and cannot be mapped.
+    """
+
+    def __init__(self, board: FakeBoard, *, host: str = "uio", mapped: bool = True) -> None:
         self._files: list[mmap.mmap] = []
+        self._events = -1
         memories = tuple(
             self._mapped(board.udmabuf(name, size=SIZE, address=ADDRESSES[side])) for side, name in enumerate(L.SIDES)
         )
-        self._pages = tuple(
-            self._mapped(board.uio(side, f"engine-{name}", size=R.PAGE_BYTES)) for side, name in enumerate(L.SIDES)
-        )
+        self.urls = [f"udmabuf:{name}?engine=uio:engine-{name}" for name in L.SIDES]
+        card = self._mapped(board.uio(L.CARD, "engine-card", size=R.PAGE_BYTES))
+        if host == "uio":
+            self._pages = self._mapped(board.uio(L.HOST, "engine-host", size=R.PAGE_BYTES)), card
+        else:
+            self._pages = self._behind_xdma(board, mapped), card
         self.engine = SoftEngine((memories[0], memories[1]))
+        self.engine.interrupt = self._interrupt
         self._seen = [{r.offset: 0 for r in _WRITTEN} for _ in L.SIDES]
         self.memories = memories
         self._end = threading.Event()
@@ -47,9 +59,25 @@ class SoftBoard:
         self._thread = threading.Thread(target=self._run, name="softboard")
         self._thread.start()
 
-    @staticmethod
-    def url(side: int) -> str:
-        return f"udmabuf:{L.SIDES[side]}?engine=uio:engine-{L.SIDES[side]}"
+    def _behind_xdma(self, board: FakeBoard, mapped: bool) -> Memory:
+        """/dev/xdma0_user with the host's page, and the pipe /dev/xdma0_events_3."""
+        if mapped:
+            page, offset = self._mapped(board.xdma("user", size=R.PAGE_BYTES)), 0
+        else:
+            self._files.append(mmap.mmap(-1, R.PAGE_BYTES))
+            page, offset = Memory(self._files[-1]), address_of(self._files[-1])
+            board.xdma("user", to=Path(f"/proc/{os.getpid()}/mem"))
+        self.urls[L.HOST] = f"udmabuf:host?engine=xdma:0@{offset:#x}&irq=3"
+        events = board.xdma("events_3")
+        os.mkfifo(events)
+        self._events = os.open(events, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
+        return page
+
+    def _interrupt(self, side: int, bits: int) -> None:
+        del bits
+        if side == L.HOST and self._events >= 0:
+            with contextlib.suppress(BlockingIOError):  # nobody listens
+                os.write(self._events, (1).to_bytes(4, "little"))
 
     def _mapped(self, path: Path) -> Memory:
         with path.open("r+b") as file:
@@ -96,12 +124,23 @@ class SoftBoard:
             memory.close()
         for file in self._files:
             file.close()
+        if self._events >= 0:
+            os.close(self._events)
+
+
+def address_of(memory: mmap.mmap) -> int:
+    """Where it is mapped in this process."""
+    pin = ctypes.c_char.from_buffer(memory)
+    try:
+        return ctypes.addressof(pin)
+    finally:
+        del pin
 
 
 @contextlib.contextmanager
-def soft_board(board: FakeBoard) -> Iterator[SoftBoard]:
+def soft_board(board: FakeBoard, *, host: str = "uio", mapped: bool = True) -> Iterator[SoftBoard]:
     """A board whose engine works until the end of the block."""
-    soft = SoftBoard(board)
+    soft = SoftBoard(board, host=host, mapped=mapped)
     try:
         yield soft
     finally:

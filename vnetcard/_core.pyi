@@ -106,6 +106,9 @@ class Doorbell:
         bell: int | None = None,
         asleep: int | None = None,
     ) -> Doorbell: ...
+    @classmethod
+    def in_file(cls, fd: int, at: int, /) -> Doorbell:
+        """A register that is written into the file ``fd`` at offset ``at``; OSError for what is no file."""
     def __call__(self, value: int, /) -> None: ...
 
 @final

@@ -1,31 +1,44 @@
-"""The register page of a DMA engine on a board: the start of a BAR or of a UIO map, mapped."""
+"""The register page of a DMA engine on a board: the start of a BAR or of a UIO map, mapped; or XDMA's (userpage.py)."""
 
 from __future__ import annotations
 
 import contextlib
 import os
+import struct
 from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
+from typing import Final
 
 from vnetcard import registers as R
 from vnetcard.dma import MappedRegisters
 from vnetcard.errors import ConfigError, WindowUnavailable
 from vnetcard.geometry import human
 from vnetcard.pciconfig import is_bus_master, set_bus_master
+from vnetcard.userpage import UserPage
 from vnetcard.window.device import Device, Mapping
 
 KINDS = {"pci": "vnetcard.window.pci", "uio": "vnetcard.window.uio"}
+_ARM: Final = struct.pack("=I", 1)
+"""What UIO takes as "interrupt again"."""
+
+
+def open_page(url: str) -> EnginePage | UserPage:
+    """The registers at ``url``: ``uio:NAME[/MAP]``, ``pci:BDF/BAR`` or ``xdma:N[@OFFSET]``; raises as their class."""
+    kind, _, place = url.partition(":")
+    if not place or kind not in (*KINDS, "xdma"):
+        raise ConfigError(
+            f"engine={url} is not understood: write engine=uio:NAME[/MAP], engine=pci:BDF/BAR or engine=xdma:N[@OFFSET]"
+        )
+    return UserPage(url) if kind == "xdma" else EnginePage(url)
 
 
 class EnginePage:
-    """The registers at ``url`` (``uio:NAME[/MAP]``, ``pci:BDF/BAR``); they are used by whoever has the window."""
+    """The registers at ``url``, ``uio:`` or ``pci:``; they are used by whoever has the window."""
 
     def __init__(self, url: str) -> None:
         """Raises ConfigError (the URL, too small), WindowUnavailable (not there, no permission, all ones)."""
-        kind, colon, place = url.partition(":")
-        if not colon or kind not in KINDS or not place:
-            raise ConfigError(f"engine={url} is not understood: write engine=uio:NAME[/MAP] or engine=pci:BDF/BAR")
+        kind, _, place = url.partition(":")
         device: Device = import_module(KINDS[kind]).device_at(place)
         try:
             if device.size < R.PAGE_BYTES:
@@ -58,6 +71,12 @@ class EnginePage:
                 f"engine={url}: {path} cannot be written ({error.strerror}), and its function is no bus master, which "
                 f"an engine must be: run as root, or let root do `setpci -s {device.file.parent.name} COMMAND=4:4`"
             ) from error
+
+    def interrupt(self, text: str) -> tuple[Path, bytes]:
+        """The device that tells of interrupts, and what arms it."""
+        if text or not self.url.startswith("uio:"):
+            raise ConfigError(f"engine={self.url}: irq listens to the engine's UIO device, which has one interrupt")
+        return self.file, _ARM
 
     def close(self) -> None:
         """Unmap; every doorbell must be gone.  Twice is once."""

@@ -62,13 +62,7 @@ class DeviceChannel:
 
     def vanished(self) -> str | None:
         """Why the device is no longer the one that was opened, or None."""
-        try:
-            now, opened = Path(self.name).stat(), os.fstat(self._fd)
-        except OSError as error:
-            return f"{self.name} is gone ({error.strerror}): was the card removed, or its driver unloaded?"
-        if (now.st_dev, now.st_ino, now.st_rdev) != (opened.st_dev, opened.st_ino, opened.st_rdev):
-            return f"{self.name} is another device than the one that was opened: was the driver loaded anew?"
-        return None
+        return another_device(Path(self.name), self._fd)
 
     def close(self) -> None:
         """Twice is once."""
@@ -76,6 +70,17 @@ class DeviceChannel:
             with contextlib.suppress(OSError):
                 os.close(self._fd)
             self._fd = -1
+
+
+def another_device(path: Path, fd: int) -> str | None:
+    """Why ``path`` is no longer the device that was opened as ``fd``, or None."""
+    try:
+        now, opened = path.stat(), os.fstat(fd)
+    except OSError as error:
+        return f"{path} is gone ({error.strerror}): was the card removed, or its driver unloaded?"
+    if (now.st_dev, now.st_ino, now.st_rdev) != (opened.st_dev, opened.st_ino, opened.st_rdev):
+        return f"{path} is another device than the one that was opened: was the driver loaded anew?"
+    return None
 
 
 class CardMemory:

@@ -21,7 +21,11 @@ from vnetcard.window import open_window
         ("none", WindowUnavailable, r"there is no u-dma-buf 'none'; there is good"),
         ("../good", WindowUnavailable, r"there is no u-dma-buf '../good'"),
         ("good?engin=uio:0", ConfigError, r"no option 'engin'; known are engine, format, irq"),
-        ("good?irq", ConfigError, r"irq listens to the engine's UIO device: it needs engine=uio:NAME"),
+        (
+            "good?irq",
+            ConfigError,
+            r"irq listens to the engine's UIO device or to XDMA's events: it needs engine=uio:NAME",
+        ),
         ("good?engine=pci:1.0&irq", ConfigError, r"it needs engine=uio:NAME"),
         ("good?engine=here", ConfigError, r"engine=here is not understood: write engine=uio:NAME"),
         ("good?engine=uio:nobody", WindowUnavailable, r"uio:nobody: there is no UIO device 'nobody'"),

@@ -17,7 +17,9 @@ from softboard import ADDRESSES, SoftBoard, soft_board
 
 from vnetcard import layout as L
 from vnetcard.control import ask
+from vnetcard.lab import ADDRESSES as IP
 from vnetcard.lab import Lab
+from vnetcard.pingsuite import Target, run_suite
 
 pytestmark = pytest.mark.root
 
@@ -25,28 +27,36 @@ pytestmark = pytest.mark.root
 class BoardLab(Lab):
     """A ``Lab`` whose sides name two windows."""
 
+    def __init__(self, board: SoftBoard) -> None:
+        self.urls = board.urls
+        super().__init__("board", window=board.urls[L.HOST], log=sys.stderr)
+
     def start(self, side: int, *options: str) -> None:
-        super().start(side, "--window", SoftBoard.url(side), *options)
+        super().start(side, "--window", self.urls[side], *options)
 
     def status(self, side: int) -> dict[str, Any]:
-        return ask(SoftBoard.url(side), side, "status")
+        return ask(self.urls[side], side, "status")
 
 
 @pytest.fixture
-def board(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[SoftBoard]:
+def tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeBoard:
     monkeypatch.setenv("VNETCARD_SYSROOT", str(tmp_path))
-    with soft_board(FakeBoard(tmp_path)) as board:
+    return FakeBoard(tmp_path)
+
+
+@pytest.fixture
+def board(tree: FakeBoard) -> Iterator[SoftBoard]:
+    with soft_board(tree) as board:
         yield board
 
 
 @pytest.fixture
 def lab(board: SoftBoard) -> Iterator[Lab]:
-    with BoardLab("board", window=SoftBoard.url(L.HOST), log=sys.stderr) as lab:
+    with BoardLab(board) as lab:
         yield lab
 
 
-def test_every_size_crosses_both_ways_and_the_books_balance(lab: Lab, board: SoftBoard) -> None:
-    start_both(lab)
+def assert_all_crosses(lab: Lab, board: SoftBoard) -> None:
     ping_suite(lab)
     for side, view in enumerate(assert_books_balance(lab)):
         assert f"window of 1 MiB at {ADDRESSES[side]:#x}" in view["engine"]["engine"]
@@ -54,6 +64,44 @@ def test_every_size_crosses_both_ways_and_the_books_balance(lab: Lab, board: Sof
     host, card = board.memories
     ring = L.rings_offset(1)
     assert host.read(ring, L.LINE) == card.read(ring, L.LINE) != bytes(L.LINE), "the engine carried it"
+
+
+def test_every_size_crosses_both_ways_and_the_books_balance(lab: Lab, board: SoftBoard) -> None:
+    start_both(lab)
+    assert_all_crosses(lab, board)
+
+
+@pytest.mark.parametrize("mapped", [True, False], ids=["mapped", "by calls"])
+def test_registers_behind_xdma_serve_as_well_and_its_events_end_the_pumps_sleep(tree: FakeBoard, mapped: bool) -> None:
+    with soft_board(tree, host="xdma", mapped=mapped) as board, BoardLab(board) as lab:
+        start_both(lab, "--wait", "sleep")
+        view = lab.status(L.HOST)
+        assert view["window"]["doorbell"], "pumps that nobody wakes"
+        mapping = Path(f"/proc/{lab.agent(L.HOST).pid}/maps").read_text()
+        assert ("xdma0_user" in mapping) is mapped
+        assert_all_crosses(lab, board)
+        assert late_wakeups(lab, L.HOST) < PINGS / 2, "the host's pump was not woken, but looked by itself"
+        lab.stop(L.HOST, signal.SIGKILL)
+        lab.start(L.HOST)
+        lab.wait_up()
+        ping(lab, L.CARD)
+        assert lab.stop(L.HOST) == 0
+
+
+PINGS = 9
+
+
+def late_wakeups(lab: Lab, side: int) -> int:
+    """How often the pump that receives on ``side`` found a ping by looking; they are farther apart than it sleeps."""
+
+    def late() -> int:
+        return int(lab.status(side)["sides"][side]["rx"]["rx_late_wakeups"])
+
+    before = late()
+    target = Target(IP[side], netns=lab.namespaces[1 - side])
+    (result,) = run_suite([target], [56], count=PINGS, interval=0.15, timeout=10.0)
+    assert result.ok, result
+    return late() - before
 
 
 def test_killed_agents_take_the_engine_over_where_it_stands(lab: Lab) -> None:

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* _core.Doorbell: a register that Python and the pumps ring; called with the value. */
 #include "core_py.h"
+#include <fcntl.h>
 
 /* The word at @offset, NULL for None; -1 with an exception when it is no place in @m. */
 static int optional_word(MemoryObject *m, PyObject *offset, uint32_t **word)
@@ -49,8 +50,37 @@ static PyObject *doorbell_new(PyTypeObject *type, PyObject *args, PyObject *kwar
 	return (PyObject *)self;
 }
 
+/* Doorbell.in_file(fd, at): of a descriptor of its own, so that whatever becomes of the caller's, no other file is hit. */
+static PyObject *doorbell_in_file(PyObject *cls, PyObject *args)
+{
+	struct vnc_doorbell d = {.in_file = true};
+	DoorbellObject *self;
+	long long at;
+	int fd;
+
+	if (!PyArg_ParseTuple(args, "iL:in_file", &fd, &at))
+		return NULL;
+	d.at = at;
+	d.fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+	if (d.fd < 0)
+		return PyErr_SetFromErrno(PyExc_OSError);
+	self = (DoorbellObject *)((PyTypeObject *)cls)->tp_alloc((PyTypeObject *)cls, 0);
+	if (!self) {
+		close(d.fd);
+		return NULL;
+	}
+	self->bell = d;
+	return (PyObject *)self;
+}
+
 static void doorbell_release(DoorbellObject *self)
 {
+	if (self->bell.in_file) {
+		Py_BEGIN_ALLOW_THREADS /* a driver may take its time */
+		close(self->bell.fd);
+		Py_END_ALLOW_THREADS
+	}
+	self->bell.in_file = false;
 	if (self->memory) {
 		self->memory->users--;
 		Py_CLEAR(self->memory);
@@ -72,9 +102,16 @@ static PyObject *doorbell_call(DoorbellObject *self, PyObject *args, PyObject *k
 			PyErr_SetString(PyExc_TypeError, "a doorbell takes a value and nothing else");
 		return NULL;
 	}
+	Py_BEGIN_ALLOW_THREADS /* a driver may take its time */
 	vnc_ring_doorbell(&self->bell, value);
+	Py_END_ALLOW_THREADS
 	Py_RETURN_NONE;
 }
+
+static PyMethodDef doorbell_methods[] = {
+	{"in_file", doorbell_in_file, METH_VARARGS | METH_CLASS, NULL},
+	{NULL, NULL, 0, NULL},
+};
 
 PyTypeObject Doorbell_Type = {
 	PyVarObject_HEAD_INIT(NULL, 0)
@@ -83,5 +120,6 @@ PyTypeObject Doorbell_Type = {
 	.tp_flags = Py_TPFLAGS_DEFAULT,
 	.tp_new = doorbell_new,
 	.tp_dealloc = (destructor)doorbell_dealloc,
+	.tp_methods = doorbell_methods,
 	.tp_call = (ternaryfunc)doorbell_call,
 };

@@ -245,7 +245,7 @@ static PyObject *pump_begin(PumpObject *self, PyObject *args, PyObject *kwargs)
 	}
 	p->link.epoch = peer;
 	p->link.features = features;
-	p->link.unwoken = !(features & VNC_F_WAKE) && !p->doorbell.word; /* with an engine it is the engine that wakes */
+	p->link.unwoken = !(features & VNC_F_WAKE) && !vnc_has_doorbell(&p->doorbell); /* with an engine it is the engine that wakes */
 	p->link.belled = (features & VNC_F_BELL) && p->ear_fd >= 0 && p->bell.fd >= 0;
 	p->link.packet_max = packet_max;
 	if (p->tx)

@@ -64,7 +64,7 @@ static uint32_t notify(struct vnc_pump *p)
 {
 	struct vnc_producer *r = &p->producer;
 
-	if (p->doorbell.word) { /* whether the peer sleeps the engine will see, at the other end */
+	if (vnc_has_doorbell(&p->doorbell)) { /* whether the peer sleeps the engine will see, at the other end */
 		vnc_ring_doorbell(&p->doorbell, r->prod);
 		return VNC_NOTICE_RUNG;
 	}

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Protocol
+from typing import Final, Protocol
 
 from vnetcard import layout as L
 from vnetcard import registers as R
 from vnetcard._core import Memory
-from vnetcard.dma import Engine, Registers
+from vnetcard.dma import GONE, Engine, Registers
 from vnetcard.ears import Ears
 from vnetcard.errors import WindowUnavailable
 from vnetcard.window.backed import BackedWindow
@@ -72,6 +72,10 @@ class EngineWindow:
         self._give_back = lambda: None
 
 
+_ROUNDS: Final = 16
+"""Looks at the causes of one interrupt; a device that still has some then is not in order."""
+
+
 class _Status(Protocol):
     def read32(self, offset: int, /) -> int: ...
     def write32(self, offset: int, value: int, /) -> None: ...
@@ -83,8 +87,19 @@ def wakes_sleepers(memory: Memory, registers: _Status, side: int) -> Callable[[]
     lines = f"{L.DIRECTIONS[1 - side]}_prod", f"{L.DIRECTIONS[side]}_cons"
     words = [L.queue_offset(0) + L.QUEUE_LINES[line] for line in lines]
 
+    def take_back() -> None:
+        """Until there is none, as an MSI is an edge: a cause that comes meanwhile brings no other."""
+        for _ in range(_ROUNDS):
+            causes = registers.read32(status)
+            if causes in (0, GONE):
+                return
+            registers.write32(status, causes)
+
     def handle() -> None:
-        registers.write32(status, registers.read32(status))
+        try:
+            take_back()
+        except WindowUnavailable:
+            return  # the device is gone, which the link's next look at it will say
         for word in words:
             memory.wake32(word)
 

@@ -1,19 +1,19 @@
 """``udmabuf:NAME[?OPTIONS][+SIZE]``: contiguous memory of the driver u-dma-buf, which a DMA core can reach.
 
-Alone it is device memory as any other (``device.py``).  With ``engine=uio:NAME[/MAP]`` or ``engine=pci:BDF/BAR`` it
-is this side's own window, and the DMA engine whose registers are there carries between it and the peer's; ``irq``
-listens to that UIO device's interrupt.  ``format``: lay a window out whatever the memory holds.
+Alone it is device memory as any other (``device.py``).  With ``engine=uio:NAME[/MAP]``, ``engine=pci:BDF/BAR`` or
+``engine=xdma:N[@OFFSET]`` it is this side's own window, and the DMA engine whose registers are there carries between it
+and the peer's; ``irq`` listens to that UIO device's interrupt, ``irq=K`` to XDMA's user interrupt K.  ``format``: lay a
+window out whatever the memory holds.
 """
 
 from __future__ import annotations
 
 import contextlib
-import struct
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from vnetcard.enginepage import EnginePage
+from vnetcard.enginepage import open_page
 from vnetcard.errors import ConfigError, WindowUnavailable
 from vnetcard.window import Request
 from vnetcard.window.behind import EngineWindow
@@ -22,18 +22,16 @@ from vnetcard.window.device import Device, DeviceWindow, open_device, read_devic
 OPTIONS: Final = ("engine", "format", "irq")
 CACHED: Final = ("0", "4")
 """The driver's ``sync_mode`` in which it maps the memory cached, whatever it is asked for."""
-_ARM: Final = struct.pack("=I", 1)
-"""What UIO takes as "interrupt again"."""
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A place taken apart; ``engine`` is a URL or None."""
+    """A place taken apart; ``engine`` is a URL, ``irq`` what stands behind ``irq=``, '' for nothing, or None."""
 
     url: str
     name: str
     engine: str | None
-    irq: bool
+    irq: str | None
     format_any: bool
 
     @classmethod
@@ -46,9 +44,12 @@ class Place:
             if option not in OPTIONS:
                 raise ConfigError(f"window {url}: there is no option {option!r}; known are {', '.join(OPTIONS)}")
         engine = options.get("engine")
-        if "irq" in options and not (engine or "").startswith("uio:"):
-            raise ConfigError(f"window {url}: irq listens to the engine's UIO device: it needs engine=uio:NAME")
-        return cls(url, name, engine, "irq" in options, "format" in options)
+        if "irq" in options and not (engine or "").startswith(("uio:", "xdma:")):
+            raise ConfigError(
+                f"window {url}: irq listens to the engine's UIO device or to XDMA's events: it needs engine=uio:NAME "
+                "or engine=xdma:N"
+            )
+        return cls(url, name, engine, options.get("irq"), "format" in options)
 
 
 def open_window(request: Request) -> DeviceWindow | EngineWindow:
@@ -58,13 +59,14 @@ def open_window(request: Request) -> DeviceWindow | EngineWindow:
     if place.engine is None:
         return open_device(device, request)
     with contextlib.ExitStack() as opened:
-        page = EnginePage(place.engine)
+        page = open_page(place.engine)
         opened.callback(page.close)
         window = open_device(device, request)
         opened.callback(window.close)
         whole = EngineWindow(window, page, request.side, _physical(place))
-        if place.irq:
-            whole.listen(page.file, arm=_ARM)
+        if place.irq is not None:
+            source, arm = page.interrupt(place.irq)
+            whole.listen(source, arm=arm)
         opened.pop_all()
         return whole
 

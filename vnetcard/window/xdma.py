@@ -9,12 +9,12 @@ what the device files' names begin with (``/dev/xdma0``).  Options: ``channel=C`
 from __future__ import annotations
 
 import contextlib
-import errno
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
 from vnetcard import layout as L
+from vnetcard import xdmadevices
 from vnetcard.cardlayout import GONE
 from vnetcard.errors import ConfigError, LayoutMismatch, WindowUnavailable
 from vnetcard.geometry import HEADER_BYTES, Geometry, human, speaks_our_format
@@ -23,17 +23,9 @@ from vnetcard.softmover import Mover
 from vnetcard.transfers import CardMemory, DeviceChannel, DeviceGone, TransferFailed
 from vnetcard.window import Request, shm
 from vnetcard.window.backed import BackedWindow, open_backed
-from vnetcard.window.device import system
+from vnetcard.xdmadevices import number, unavailable
 
 OPTIONS: Final = ("channel", "events", "format")
-_REMEDY: Final = {
-    errno.ENOENT: "load the xdma driver, and see that the design has this channel",
-    errno.EACCES: "run as root, or let a udev rule give you the device",
-    errno.EPERM: "run as root, or let a udev rule give you the device",
-    errno.EBUSY: "another program has the channel open: end it, or take another ?channel=",
-    errno.ENODEV: "the card is gone: look at dmesg, rescan the bus or load the driver anew",
-    errno.ENXIO: "the card is gone: look at dmesg, rescan the bus or load the driver anew",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +50,7 @@ class Place:
                 f"window {url} does not say where: write xdma:N@ADDRESS+SIZE, ADDRESS being that of the card's "
                 "memory as the DMA core sees it, such as xdma:0@0x80000000+8M"
             )
-        base = _number(address, url)
+        base = number(address, f"window {url}")
         if base % L.RING_ALIGN:
             raise ConfigError(f"window {url}: ADDRESS {address} is not a multiple of 4 KiB")
         options = dict(option.partition("=")[::2] for option in text.split("&") if option)
@@ -67,29 +59,21 @@ class Place:
                 raise ConfigError(f"window {url}: there is no option {option!r}; known are {', '.join(OPTIONS)}")
         return cls(
             url,
-            system(f"/dev/xdma{device}") if device.isdigit() else Path(device),
+            xdmadevices.prefix(device),
             base,
-            _number(options.get("channel", "0"), url),
-            _number(options["events"], url) if "events" in options else None,
+            number(options.get("channel", "0"), f"window {url}"),
+            number(options["events"], f"window {url}") if "events" in options else None,
             "format" in options,
         )
 
     def device(self, what: str) -> Path:
         """``/dev/xdma0_h2c_0``."""
-        return self.prefix.with_name(f"{self.prefix.name}_{what}")
+        return xdmadevices.device(self.prefix, what)
 
     @property
     def memory_name(self) -> str:
         """The shared memory object of the host's own window: one for each place in a card's memory."""
         return f"vnetcard-xdma-{str(self.prefix).strip('/').replace('/', '-')}-{self.base:x}"
-
-
-def _number(text: str, url: str) -> int:
-    with contextlib.suppress(ValueError):
-        value = int(text, 16 if text.lower().startswith("0x") else 10)
-        if 0 <= value < 1 << 64 and "_" not in text:
-            return value
-    raise ConfigError(f"window {url}: {text!r} is no number")
 
 
 class XdmaWindow:
@@ -117,7 +101,7 @@ class XdmaWindow:
             self.engine = MoverThread(self._mover, what, events=events)
         except OSError as error:
             self._spans.release()
-            raise _unavailable(place.url, events or place.prefix, error) from error
+            raise unavailable(place.url, events or place.prefix, error) from error
 
     def vanished(self) -> str | None:
         gone = self._mover.gone or self._window.vanished()
@@ -159,14 +143,9 @@ def _open(opened: contextlib.ExitStack, place: Place, way: str, *, to_card: bool
     try:
         channel = DeviceChannel(path, to_card=to_card)
     except OSError as error:
-        raise _unavailable(place.url, path, error) from error
+        raise unavailable(place.url, path, error) from error
     opened.callback(channel.close)
     return channel
-
-
-def _unavailable(url: str, path: Path, error: OSError) -> WindowUnavailable:
-    remedy = _REMEDY.get(error.errno or 0, "look at dmesg")
-    return WindowUnavailable(f"{url}: cannot open {path} ({error.strerror}): {remedy}")
 
 
 def _try(place: Place, card: CardMemory) -> None:

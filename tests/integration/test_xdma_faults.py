@@ -1,0 +1,242 @@
+"""XDMA's devices when they misbehave, as real files to real system calls: short, busy, failing, late, gone."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from fakeboard import FakeBoard
+from fusedevice import fuse_devices
+from ledger import assert_books_balance
+from restarts import OUTAGE, ping, ping_suite
+from sim_kills import KEEP, start_both
+from xdmalab import SIZE, XdmaLab
+
+from vnetcard import layout as L
+from vnetcard import registers as R
+from vnetcard import userpage
+from vnetcard.errors import VnetcardError
+from vnetcard.transfers import CardMemory, DeviceChannel, DeviceGone, TransferFailed
+from vnetcard.window import open_window
+
+pytestmark = pytest.mark.root
+
+DATA = bytes(range(256)) * 8
+
+
+class Memory:
+    """A card's memory, of which ``act`` says for each move how many of so many bytes are moved, or raises OSError."""
+
+    def __init__(self, memory: Path | None = None) -> None:
+        self._fd = os.open(memory, os.O_RDWR) if memory else os.memfd_create("card")
+        self.act: Callable[[int, int], int] = lambda move, count: count
+        self.moves = 0
+
+    def _most(self, count: int) -> int:
+        self.moves += 1
+        return self.act(self.moves, count)
+
+    def read(self, offset: int, size: int, /) -> bytes:
+        return os.pread(self._fd, self._most(size), offset)
+
+    def write(self, offset: int, data: bytes, /) -> int:
+        return os.pwrite(self._fd, data[: self._most(len(data))], offset)
+
+    def close(self) -> None:
+        os.close(self._fd)
+
+
+def fails(number: int) -> Callable[[int, int], int]:
+    def act(move: int, count: int) -> int:
+        raise OSError(number, "")
+
+    return act
+
+
+def unsteady(move: int, count: int) -> int:
+    """Busy, late, and short, by turns."""
+    if move % 3 == 0:
+        raise OSError(errno.EAGAIN, "")
+    if move % 7 == 0:
+        time.sleep(0.002)
+    return min(count, 1000)
+
+
+# --- transfers ---------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def memory() -> Iterator[Memory]:
+    memory = Memory()
+    yield memory
+    memory.close()
+
+
+@pytest.fixture
+def card(memory: Memory, tmp_path: Path) -> Iterator[CardMemory]:
+    """Channels to ``memory``."""
+    with fuse_devices(tmp_path, {"h2c": memory, "c2h": memory}):
+        to_card, from_card = (DeviceChannel(tmp_path / name, to_card=name == "h2c") for name in ("h2c", "c2h"))
+        yield CardMemory(to_card, from_card, base=0, size=SIZE)
+        to_card.close()
+        from_card.close()
+
+
+@pytest.mark.parametrize("act", [lambda move, count: min(count, 7), unsteady], ids=["short", "unsteady"])
+def test_short_and_busy_transfers_come_to_their_end(
+    card: CardMemory, memory: Memory, act: Callable[[int, int], int]
+) -> None:
+    memory.act = act
+    card.write(0x40, DATA)
+    assert card.read(0x40, len(DATA)) == DATA
+
+
+@pytest.mark.parametrize(
+    ("number", "words"),
+    [
+        (errno.EIO, "a write over .*h2c failed .Input/output error. at card address 0x40"),
+        (errno.ETIMEDOUT, "TIMEOUT, .*h2c timed out at card address 0x40"),
+        (errno.EAGAIN, "TIMEOUT, .*h2c was busy for 2 s at card address 0x40"),
+        (errno.ENODEV, "h2c is gone .No such device.: was the card removed"),
+    ],
+)
+def test_transfer_that_fails_is_said_in_words(card: CardMemory, memory: Memory, number: int, words: str) -> None:
+    memory.act = fails(number)
+    with pytest.raises((TransferFailed, DeviceGone), match=words):
+        card.write(0x40, DATA)
+
+
+# --- a link over them --------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeBoard:
+    monkeypatch.setenv("VNETCARD_SYSROOT", str(tmp_path / "root"))
+    return FakeBoard(tmp_path / "root")
+
+
+def test_link_lives_with_unsteady_channels_and_comes_back_from_failing_ones(tree: FakeBoard, tmp_path: Path) -> None:
+    with XdmaLab(tree) as lab:
+        memory, mount = Memory(lab.memory), tmp_path / "devices"
+        mount.mkdir()
+        names = [f"xdma0_{way}_0" for way in ("h2c", "c2h")]
+        with contextlib.closing(memory), fuse_devices(mount, dict.fromkeys(names, memory)):
+            for name in names:
+                (lab.memory.parent / name).unlink()
+                (lab.memory.parent / name).symlink_to(mount / name)
+            memory.act = unsteady
+            start_both(lab, *KEEP)
+            ping_suite(lab)
+            view = assert_books_balance(lab)[L.HOST]
+            assert view["engine"]["retries"] > 0 and view["engine"]["halts"] == 0
+            for number, state, words in (
+                (errno.EIO, "halted", "(Input/output error) at card address"),
+                (errno.ETIMEDOUT, "halted", "timed out at card address"),
+                (errno.ENODEV, "gone", "is gone (No such device)"),
+            ):
+                memory.act = fails(number)
+                assert words in lab.wait_for(L.HOST, state)["link"]["reason"]
+                memory.act = unsteady
+                lab.wait_up()
+                ping(lab, L.CARD)
+                if state == "halted":  # who is gone takes its books along: the host's memory is made anew
+                    assert_books_balance(lab, allow=OUTAGE)
+
+
+# --- registers ---------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def user(tree: FakeBoard, memory: Memory, tmp_path: Path) -> Iterator[Memory]:
+    """/dev/xdma0_user, behind which is what an engine's page reads as, and a buffer for its window."""
+    tree.udmabuf("own", size=1 << 20, address=0x4000_0000)
+    (tmp_path / "device").mkdir()
+    tree.xdma("user", to=tmp_path / "device/user")
+    for name, value in (("id", R.ENGINE_ID), ("version", L.VERSION << 16 | R.ENGINE_VERSION), ("caps", 64)):
+        memory.write(R.offset(name), value.to_bytes(4, "little"))
+    memory.write(R.PAGE_BYTES, bytes(R.PAGE_BYTES))
+    with fuse_devices(tmp_path / "device", {"user": memory}):
+        yield memory
+
+
+URL = "udmabuf:own?engine=xdma:0"
+
+
+def test_registers_that_cannot_be_mapped_are_read_and_written_a_word_a_call(user: Memory) -> None:
+    asked: list[int] = []
+
+    def act(move: int, count: int) -> int:
+        asked.append(count)
+        if move % 3 == 0:
+            raise OSError(errno.EAGAIN, "")
+        return count
+
+    user.act = act
+    with contextlib.closing(open_window(URL, side=L.HOST)) as window:
+        assert window.engine is not None
+        assert "64-bit engine" in window.engine.describe()
+        window.engine.attach()
+        ring, _ = window.engine.doorbells()
+        user.act = lambda move, count: count
+        ring(0x1240)
+        del ring
+        assert user.read(R.offset("tx_prod"), 4) == b"\x40\x12\0\0"
+        assert window.vanished() is None
+    assert set(asked) == {4}
+
+
+@pytest.mark.parametrize(
+    ("act", "words"),
+    [
+        (
+            lambda move, count: 2,
+            "a read of register 0x0 in .*xdma0_user moved 2 of 4 bytes: is it the device of registers",
+        ),
+        (lambda move, count: 0, "moved 0 of 4 bytes"),
+        (
+            fails(errno.EIO),
+            "a read of register 0x0 in .*xdma0_user failed .Input/output error.: is the card still there",
+        ),
+        (fails(errno.ENODEV), "failed .No such device.: is the card still there"),
+        (fails(errno.EAGAIN), "busy for 0 s"),
+    ],
+    ids=["short", "nothing", "EIO", "ENODEV", "always busy"],
+)
+def test_register_that_cannot_be_read_is_one_line(
+    user: Memory, monkeypatch: pytest.MonkeyPatch, act: Callable[[int, int], int], words: str
+) -> None:
+    monkeypatch.setattr(userpage, "BUSY_LIMIT", 0.1)
+    user.act = act
+    with pytest.raises(VnetcardError, match=words):
+        open_window(URL, side=L.HOST)
+    user.act = lambda move, count: count
+    open_window(URL, side=L.HOST).close()
+
+
+@pytest.mark.parametrize(
+    ("place", "words"),
+    [
+        ("xdma:0", "the engine xdma:0 reads as all ones"),
+        ("xdma:0@0x1000", "the engine xdma:0@0x1000 is none: its id reads 0x00000000"),
+        ("xdma:0@0x100", "engine=xdma:0@0x100: OFFSET 0x100 is not a multiple of 4 KiB"),
+        ("xdma:0@x", "engine=xdma:0@x: 'x' is no number"),
+        ("xdma:7", "engine=xdma:7: cannot open .*xdma7_user .No such file .*the design has this AXI-Lite master"),
+        ("xdma:0&irq=x", "'x' is no number"),
+        ("xdma:", "engine=xdma: is not understood: write .* or engine=xdma:N"),
+    ],
+)
+def test_wrong_engine_behind_xdma_is_one_line(user: Memory, place: str, words: str) -> None:
+    user.write(0, b"\xff" * (R.PAGE_BYTES if place == "xdma:0" else 0))
+    with pytest.raises(VnetcardError, match=words):
+        open_window(f"udmabuf:own?engine={place}", side=L.HOST)
+
+
+def test_missing_event_device_is_one_line_and_everything_closed(user: Memory) -> None:
+    with pytest.raises(VnetcardError, match=r"cannot listen to .*xdma0_events_2 .No such file"):
+        open_window(f"{URL}&irq=2", side=L.HOST)
+    open_window(URL, side=L.HOST).close()
