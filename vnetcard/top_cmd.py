@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import sys
+import threading
 import time
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
@@ -77,10 +78,13 @@ def _loop(terminal: Any, screen: Screen, curses: Any) -> None:
     with contextlib.suppress(curses.error):
         curses.curs_set(0)
     due = 0.0
+    looking = threading.Thread()
     while True:
-        if time.monotonic() >= due and not screen.paused:
+        if time.monotonic() >= due and not screen.paused and not looking.is_alive():
             due = time.monotonic() + screen.interval
-            _look(screen)
+            # Aside, so that keys are obeyed while an agent that is stopped is waited for.
+            looking = threading.Thread(target=_look, args=(screen,), daemon=True)
+            looking.start()
         _show(terminal, screen, curses)
         terminal.timeout(max(10, min(250, int((due - time.monotonic()) * 1000))))
         key = terminal.getch()

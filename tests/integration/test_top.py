@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 import subprocess
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -85,6 +87,21 @@ def test_top_shows_a_drop_its_cause_and_an_agent_that_leaves(lab: Lab, top: Term
     top.wait_for(r"no agent for shm:\S+ answers")
     top.press("q")
     top.wait_for(r"ended with status 0")
+
+
+def test_top_obeys_while_an_agent_is_stopped(lab: Lab, top: Terminal) -> None:
+    top.wait_for(r"PING host to card: last")
+    lab.agent(L.CARD).send_signal(signal.SIGSTOP)
+    try:
+        top.wait_for(r"CAUSE  peer-dead")
+        top.press("p")
+        top.wait_for(r"PAUSED")
+        began = time.monotonic()
+        top.press("q")
+        top.wait_for(r"ended with status 0")
+        assert time.monotonic() - began < 4.5, "it waited for the stopped agent"
+    finally:
+        lab.agent(L.CARD).send_signal(signal.SIGCONT)
 
 
 def test_top_without_a_terminal_says_so_in_one_line(lab: Lab) -> None:
