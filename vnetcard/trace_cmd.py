@@ -6,7 +6,6 @@ import argparse
 import contextlib
 import json
 import sys
-import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
@@ -36,6 +35,8 @@ exit status: 0 done, 1 the agents ended meanwhile, 2 bad input or no agent
 SNAP: Final = 128
 """Bytes of a packet: the headers."""
 RING: Final = 4 << 20
+PEER_LATE_NS: Final = 500_000_000
+"""So much later than this side's the events of another computer may come."""
 
 
 def add_parser(subparsers: Subparsers) -> argparse.ArgumentParser:
@@ -92,7 +93,8 @@ def run(args: argparse.Namespace) -> int:
         if args.export:
             return export(sources)
         shared = join_peer(sources, args) if args.peer else True
-        tracer = Tracer(chosen=chosen, shared_clock=shared, engine=engine is not None)
+        patience = PEER_LATE_NS if args.peer else 0
+        tracer = Tracer(chosen=chosen, shared_clock=shared, engine=engine is not None, patience_ns=patience)
         return Trace(args, sources, tracer, engine).run()
 
 
@@ -140,7 +142,7 @@ class Trace:
     def _take(self, *, everything: bool) -> bool:
         """Show what is complete; False once there were as many as asked for."""
         for path in self._tracer.finished(everything=everything):
-            if path.began < self._sources.since():
+            if path.aligned(self._tracer.clocks)[0][1] < self._sources.since():
                 continue
             self._show(path)
             if self._left is not None:
@@ -208,7 +210,7 @@ class Trace:
 
     def _conclude(self) -> None:
         missed = self._sources.missed
-        measured = self._tracer.clocks.measured(time.monotonic_ns())
+        measured = self._tracer.clocks.measured(self._tracer.clocks.latest)
         shared = self._tracer.clocks.shared
         if self._args.json:
             end: dict[str, Any] = {

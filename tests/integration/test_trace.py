@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -165,10 +167,53 @@ def delivered(process: subprocess.Popen[str], other_than: set[str]) -> str:
     raise AssertionError("the trace ended")
 
 
-@pytest.mark.parametrize("peer", ["false", "/no/such/program", "'", "echo {}"])
-def test_peer_that_does_not_answer_is_one_line(peer: str) -> None:
+def test_peer_that_does_not_answer_is_one_line() -> None:
     with Lab("tracepeer") as lab:
         lab.start(HOST)
-        shown = run([*VNETCARD, "trace", "--window", lab.url, "--peer", peer, "--count", "1"])
-        assert shown.status == 2
-        assert shown.stderr.startswith("vnetcard: error: --peer ") and shown.stderr.count("\n") == 1
+        for peer in ("false", "/no/such/program", "'", "echo {}"):
+            shown = run([*VNETCARD, "trace", "--window", lab.url, "--peer", peer, "--count", "1"])
+            assert shown.status == 2
+            assert shown.stderr.startswith("vnetcard: error: --peer ") and shown.stderr.count("\n") == 1
+
+
+def test_other_computers_events_come_by_a_command_of_the_users(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The card's agent answers in a folder that only the command knows, as if it were behind ssh."""
+    here, there = tmp_path / "here", tmp_path / "there"
+    with Lab("tracefar") as lab:
+        monkeypatch.setenv("VNETCARD_RUN_DIR", str(here))
+        lab.start(HOST)
+        monkeypatch.setenv("VNETCARD_RUN_DIR", str(there))
+        lab.start(CARD)
+        monkeypatch.setenv("VNETCARD_RUN_DIR", str(here))
+        lab.wait_open()
+        alone = trace(lab, "--count", "2", "icmp and dst host 10.10.10.5")
+        assert "the card's agent is elsewhere: --peer" in alone.stdout
+        peer = f"env VNETCARD_RUN_DIR={there} PATH={Path(sys.executable).parent}:{os.environ['PATH']}"
+        shown = trace(lab, "--peer", peer, "--count", "6", "--json", "icmp")
+        assert (shown.status, shown.stderr) == (0, "")
+        *packets, end = (json.loads(line) for line in shown.stdout.splitlines())
+        assert all({step["side"] for step in packet["steps"]} == {"host", "card"} for packet in packets)
+        assert abs(end["clock_offset_us"]) <= end["clock_bound_us"]
+        monkeypatch.setenv("VNETCARD_RUN_DIR", str(there))
+        lab.stop(CARD)
+        monkeypatch.setenv("VNETCARD_RUN_DIR", str(here))
+
+
+@pytest.mark.parametrize("ahead", [CARD, HOST])
+def test_clocks_that_differ_are_aligned_by_the_packets_themselves(ahead: int) -> None:
+    """One agent lives in a time namespace whose clock is 1000 s ahead, as another computer's may be."""
+    with Lab("traceclock") as lab:
+        shifted = [need("unshare"), "--time", "--fork", "--kill-child=SIGTERM", "--monotonic", "1000"]
+        lab.commands[ahead] = [*shifted, *lab.commands[ahead]]
+        lab.start(HOST)
+        lab.start(CARD)
+        lab.wait_up()
+        shown = trace(lab, "--count", "20", "--json", "icmp")
+        assert (shown.status, shown.stderr) == (0, "")
+        *packets, end = (json.loads(line) for line in shown.stdout.splitlines())
+        truth = 1e9 if ahead == CARD else -1e9
+        assert end["clock_bound_us"] < 50_000
+        assert abs(end["clock_offset_us"] - truth) <= end["clock_bound_us"] + 1000
+        for packet in packets[5:]:
+            assert packet["delivered"]
+            assert packet["steps"][-1]["us"] < 1e6, "the two sides' steps lie beside one another"

@@ -35,16 +35,21 @@ class Offset:
 
 
 class Clocks:
-    """Collects what crossed; ``shared``: both sides are on one machine, and have one clock."""
+    """Collects what crossed; ``shared``: both sides are on one machine, and have one clock.
+
+    ``latest`` is the host's time of the last record.
+    """
 
     def __init__(self, *, shared: bool = False) -> None:
         self.shared = shared
+        self.latest = 0
         self._least: tuple[OrderedDict[int, tuple[int, int]], ...] = (OrderedDict(), OrderedDict())
 
     def add(self, direction: str, committed: int, seen: int) -> None:
         """A record of ``direction``, stamped by its producer and by its consumer, each by its own clock."""
         slots = self._least[L.DIRECTIONS.index(direction)]
         host_time = committed if direction == "h2c" else seen
+        self.latest = max(self.latest, host_time)
         slot = host_time // SLOT_NS
         known = slots.get(slot)
         if known is None or seen - committed < known[0]:

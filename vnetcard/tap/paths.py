@@ -83,11 +83,6 @@ class Path:
         """Its side."""
         return L.DIRECTIONS.index(self.direction)
 
-    @property
-    def began(self) -> int:
-        """The time of its first step."""
-        return min(self.steps.values())
-
     def place(self, step: str) -> str:
         """Who does ``step``: host, card, or engine."""
         if step in enginelog.STEPS:
@@ -115,15 +110,24 @@ class Path:
 class Tracer:
     """Takes events and gives paths once they are complete, or nothing more has come for ``LATE_NS``."""
 
-    def __init__(self, *, chosen: Filter | None = None, shared_clock: bool = False, engine: bool = False) -> None:
+    def __init__(
+        self,
+        *,
+        chosen: Filter | None = None,
+        shared_clock: bool = False,
+        engine: bool = False,
+        patience_ns: int = 0,
+    ) -> None:
         """``chosen``: which packets are wanted; ``shared_clock``: both sides are on one machine.
 
-        ``engine``: what an engine does will be told too.
+        ``engine``: what an engine does will be told too.  ``patience_ns``: one side's events come so much later.
         """
+        self._patience_ns = patience_ns
         self._filter = chosen
         self._paths: OrderedDict[object, Path] = OrderedDict()
         self._drops: list[Path] = []
         self._look = 0
+        self._now = 0
         self._waiting = {direction: enginelog.Waiting() for direction in L.DIRECTIONS} if engine else {}
         self._epochs = (0, 0)
         self.clocks = Clocks(shared=shared_clock)
@@ -191,14 +195,17 @@ class Tracer:
 
         A complete one waits for one more look, since the other side's ring may have been read before this one.
         """
+        self._now = time.monotonic_ns()
         drops, self._drops = self._drops, []
         yield from (path for path in drops if path.chosen)
-        done = [
-            key
-            for key, path in self._paths.items()
-            if everything or (path.finished and path.look < self._look) or path.late
-        ]
+        done = [key for key, path in self._paths.items() if everything or self._complete(path) or path.late]
         for key in done:
             path = self._paths.pop(key)
             if path.chosen:
                 yield path
+
+    def _complete(self, path: Path) -> bool:
+        if not path.finished or path.look >= self._look:
+            return False
+        both = "commit" in path.steps and "peek" in path.steps
+        return both or not self._patience_ns or self._now - path.touched > self._patience_ns

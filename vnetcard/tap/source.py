@@ -234,7 +234,6 @@ class RemoteSource:
     def __init__(self, command: str, arguments: Sequence[str]) -> None:
         """ConfigError when it does not begin."""
         self.missed = 0
-        self.since = 0
         try:
             words = [*shlex.split(command), "vnetcard", "trace", "--export", *arguments]
             self._process = subprocess.Popen(words, stdout=subprocess.PIPE, stdin=subprocess.DEVNULL, text=False)
@@ -246,6 +245,7 @@ class RemoteSource:
         try:
             hello = json.loads(self._out.readline())
             self.side = int(hello["side"])
+            self.since = time.monotonic_ns()
             self.same_machine: bool = hello["boot"] == _BOOT_ID.read_text().strip()
         except (ValueError, KeyError, TypeError) as error:
             self.close()
