@@ -165,6 +165,11 @@ class Pump:
         """HOLD, DROP_LINK_DOWN, DROP_PEER_DEAD (tx only) or RUN; returns once it is taken up."""
     def reset(self) -> None:
         """In HOLD: set the index that this end writes to 0."""
+    def answer_by(self, tx: Pump, /) -> None:
+        """In HOLD, rx: move what the kernel answers at once in this pump's thread, while ``tx`` sleeps.
+
+        Close this pump before ``tx``.
+        """
     def bells(self, *, ear_fd: int, fd: int = -1, at: int = -1, value: int = 0) -> None:
         """In HOLD: how the sides wake one another where BELL is agreed.
 

@@ -106,6 +106,7 @@ class PumpEnds:
 
         self.tx = pump(L.DIRECTIONS[side], "producer")
         self.rx = pump(L.DIRECTIONS[1 - side], "consumer")
+        self.rx.answer_by(self.tx)
 
     def use_bells(self, bells: Bells, number: int) -> bool:
         """Held: let the sides wake one another by ``bells``, where BELL is agreed; False: nobody has that number."""
@@ -155,9 +156,9 @@ class PumpEnds:
         self.rx.tap(rx)
 
     def close(self) -> None:
-        """End both threads."""
-        self.tx.close()
+        """End both threads; first the one that may be at the other's work."""
         self.rx.close()
+        self.tx.close()
 
 
 def _generation(words: tuple[int, ...]) -> Generation:

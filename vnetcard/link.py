@@ -125,7 +125,7 @@ class Link:
         self._heed_peer()
         if self.agreement is not None:
             self._watch_heartbeat(step)
-            return HEARTBEAT_EVERY / 2
+            return max(0.001, self._beat_at + HEARTBEAT_EVERY - now)  # what cannot wait wakes its owner
         if self.state is LinkState.HANDSHAKE and now < self._busy_until:
             return 0.001
         return 0.01

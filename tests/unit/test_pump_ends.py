@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from unit.cbuild import build, must_pass
+from unit.cbuild import ASAN, TSAN, build, must_pass
 from unit.memories import KINDS
 from unit.pumpworld import C2H_PROD, LEDGERS, PEER_EPOCH, Host
 
@@ -71,6 +71,12 @@ def test_books_of_the_handshake_are_out_of_the_peers_reach(host: Host) -> None:
     host.take(1)
     host.ends.hold()
     assert host.ends.sent() == Generation(3, 4, 1)
+
+
+@pytest.mark.parametrize("flags", [(), TSAN, ASAN], ids=["plain", "tsan", "asan"])
+def test_turns_of_the_rx_pump_move_each_packet_once_and_none_in_hold(tmp_path: Path, flags: tuple[str, ...]) -> None:
+    program = build(tmp_path, "pump_turn.c", "vnc_pump.c", "vnc_tx.c", "vnc_rx.c", "vnc_tap.c", flags=flags)
+    must_pass(program, 20000)
 
 
 def test_stray_kick_does_not_keep_an_idle_pump_awake(tmp_path: Path) -> None:

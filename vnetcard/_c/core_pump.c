@@ -8,6 +8,7 @@ typedef struct {
 	PyObject_HEAD
 	MemoryObject *memory;
 	DoorbellObject *doorbell; /* NULL: none */
+	PyObject *answers;        /* rx: the tx pump that it may run, which lives as long; NULL: none */
 	PyObject *taps;           /* a tuple of Tap, which the pump uses; NULL: none */
 	struct vnc_pump *pump;
 } PumpObject;
@@ -119,6 +120,7 @@ static void pump_release(PumpObject *self)
 	}
 	Py_CLEAR(self->doorbell);
 	Py_CLEAR(self->taps);
+	Py_CLEAR(self->answers);
 	if (self->memory) {
 		self->memory->users--;
 		Py_CLEAR(self->memory);
@@ -195,6 +197,28 @@ static PyObject *pump_tap(PumpObject *self, PyObject *args)
 	vnc_pump_tap(p, taps, (uint32_t)count);
 	Py_END_ALLOW_THREADS
 	Py_XSETREF(self->taps, tuple);
+	Py_RETURN_NONE;
+}
+
+static PyObject *pump_answer_by(PumpObject *self, PyObject *other)
+{
+	struct vnc_pump *p = held(self), *tx = NULL;
+
+	if (!p)
+		return NULL;
+	if (!PyObject_TypeCheck(other, &Pump_Type)) {
+		PyErr_SetString(PyExc_TypeError, "answer_by() takes a _core.Pump");
+		return NULL;
+	}
+	tx = pump_of((PumpObject *)other);
+	if (!tx)
+		return NULL;
+	if (p->tx || !tx->tx) {
+		PyErr_SetString(PyExc_ValueError, "an rx pump is answered by a tx pump");
+		return NULL;
+	}
+	Py_XSETREF(self->answers, Py_NewRef(other));
+	p->answers = tx;
 	Py_RETURN_NONE;
 }
 
@@ -366,6 +390,7 @@ static PyObject *pump_mode(PumpObject *self, void *unused)
 
 static PyMethodDef methods[] = {
 	{"command", (PyCFunction)pump_command, METH_VARARGS, NULL},
+	{"answer_by", (PyCFunction)pump_answer_by, METH_O, NULL},
 	{"reset", (PyCFunction)pump_reset, METH_NOARGS, NULL},
 	{"tap", (PyCFunction)pump_tap, METH_VARARGS, NULL},
 	{"bells", (PyCFunction)(void (*)(void))pump_bells, METH_VARARGS | METH_KEYWORDS, NULL},

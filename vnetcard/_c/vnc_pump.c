@@ -3,6 +3,7 @@
 #include "vnc_pump.h"
 #include <errno.h>
 #include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <sys/prctl.h>
 
@@ -89,16 +90,35 @@ void vnc_pump_sleep_on_word(struct vnc_pump *p, const uint32_t *word, uint32_t s
 		vnc_count(p, p->tx ? VNC_TXSTAT_LATE_WAKEUPS : VNC_RXSTAT_LATE_WAKEUPS);
 }
 
+/** vnc_pump_take() - the tx pump's own thread is at it again, once the rx pump's has ended its turn. */
+void vnc_pump_take(struct vnc_pump *p)
+{
+	while (__atomic_exchange_n(&p->taken, 1, __ATOMIC_ACQUIRE))
+		sched_yield();
+}
+
+/** vnc_pump_let_go() - from here on, until it takes it again, a turn of the rx pump may move packets. */
+void vnc_pump_let_go(struct vnc_pump *p)
+{
+	__atomic_store_n(&p->taken, 0, __ATOMIC_RELEASE);
+}
+
 /** vnc_pump_sleep_on_port() - sleep until the port is ready for @events or a command comes. */
 void vnc_pump_sleep_on_port(struct vnc_pump *p, short events)
 {
 	struct pollfd fds[2] = {{.fd = p->port.fd, .events = events}, {.fd = p->kick_fd, .events = POLLIN}};
 	uint64_t drain;
+	int ready;
 
 	if (p->wait == VNC_WAIT_POLL)
 		return;
 	vnc_count(p, p->tx ? VNC_TXSTAT_SLEEPS : VNC_RXSTAT_SLEEPS);
-	if (poll(fds, 2, 1000) <= 0)
+	if (p->tx)
+		vnc_pump_let_go(p);
+	ready = poll(fds, 2, 1000);
+	if (p->tx)
+		vnc_pump_take(p);
+	if (ready <= 0)
 		return;
 	if ((fds[1].revents & POLLIN) && read(p->kick_fd, &drain, sizeof(drain)) < 0) {
 		/* Drained here too: a kick that came after its command was seen would end every poll. */
@@ -177,6 +197,7 @@ int vnc_pump_start(struct vnc_pump *p)
 	int failed;
 
 	p->command = p->done = VNC_HOLD;
+	p->taken = 1;
 	sigfillset(&all); /* signals are the agent's: its main thread must get them */
 	sigdelset(&all, SIGBUS); /* but not what the thread's own access brings forth (vnc_guard.h) */
 	sigdelset(&all, SIGSEGV);

@@ -74,6 +74,9 @@ struct vnc_pump {
 	int last_errno;    /* of the port's last refusal */
 	int kick_fd;       /* eventfd: ends the pump's poll() */
 	int attention_fd;  /* eventfd: ends the agent's */
+	struct vnc_pump *answers; /* rx: the tx pump of the same side, see vnc_tx_turn(); NULL: none */
+	uint32_t taken;    /* tx: 1 while a thread is at it, its own or that of the rx pump */
+	bool delivered;    /* rx: something since the last turn */
 	bool armed;        /* tx: an intent mark stands at the producer's place */
 	long pause_ns;
 	struct vnc_taps taps;        /* who looks at what this pump does */
@@ -143,9 +146,12 @@ uint32_t vnc_pump_take_events(struct vnc_pump *p);
 
 void vnc_tx_step(struct vnc_pump *p, uint32_t command);
 void vnc_tx_recover(struct vnc_pump *p);
+void vnc_tx_turn(struct vnc_pump *p);
 void vnc_rx_step(struct vnc_pump *p, uint32_t command);
 
 /* for the two directions */
+void vnc_pump_take(struct vnc_pump *p);
+void vnc_pump_let_go(struct vnc_pump *p);
 bool vnc_pump_commanded(const struct vnc_pump *p, uint32_t command);
 bool vnc_pump_epoch_changed(struct vnc_pump *p);
 void vnc_pump_raise(struct vnc_pump *p, uint32_t event);

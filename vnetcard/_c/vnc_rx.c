@@ -197,6 +197,7 @@ static bool move_one(struct vnc_pump *p, const struct vnc_view *view, uint32_t c
 	if (vnc_tapped(&p->taps, VNC_TAP_WRITE, drop))
 		note(p, &from, (struct vnc_note){.stage = VNC_TAP_WRITE, .drop = (uint8_t)drop,
 						 .value = drop ? (uint32_t)p->last_errno : 0});
+	p->delivered = true;
 	vnc_ring_release(&p->consumer, view->len);
 	if (now[VNC_LEDGER_GENERATION] != p->link.generation) {
 		/* Only a first record proves that the peer has settled the generation before; until then a
@@ -258,6 +259,9 @@ void vnc_rx_step(struct vnc_pump *p, uint32_t command)
 				note_fill(p);
 		}
 		if (got == VNC_EMPTY) {
+			if (p->delivered && p->answers)
+				vnc_tx_turn(p->answers);
+			p->delivered = false;
 			wait_for_record(p, command);
 			vnc_batch_begins(&p->notes);
 		} else if (got != VNC_OK) {

@@ -17,6 +17,7 @@
 #include <poll.h>
 #include <sys/uio.h>
 
+#define TURN_MAX 16u /* packets that a turn of the rx pump moves at most: it has its own work */
 #define ARMED_LEN 0xffffffffu
 #define SAMPLE_OF_VIOLATION (VNC_TX_DROP_OFFLOAD - VNC_TX_DROP_LINK_DOWN + 1) /* behind those of the drops */
 #define ARMED_PAYLOAD UINT64_MAX /* neither an IP header nor a virtio_net_hdr starts so */
@@ -222,9 +223,42 @@ static bool move_one(struct vnc_pump *p, const struct vnc_span place[2])
 	return true;
 }
 
+/* Payload bytes of the largest record. */
+static uint32_t largest(const struct vnc_pump *p)
+{
+	return p->link.packet_max + (p->link.features & VNC_F_CSUM ? VNC_VNET_HDR : 0);
+}
+
+/**
+ * vnc_tx_turn() - move what the port has, in the thread of the rx pump of the same side; nothing if @p is awake.
+ *
+ * Much of what a kernel is given it answers at once, within the write: echo replies, acknowledgements.  Who delivered
+ * takes the answer along, and it does not wait until another thread has been woken for it.  The tx pump takes up a
+ * command only when it has @taken itself, so HOLD is as good as ever.
+ */
+void vnc_tx_turn(struct vnc_pump *p)
+{
+	uint32_t nobody = 0, command, n;
+	struct vnc_span span[2];
+
+	if (!__atomic_compare_exchange_n(&p->taken, &nobody, 1, false, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED))
+		return;
+	command = __atomic_load_n(&p->done, __ATOMIC_RELAXED);
+	if ((command & 0xff) == VNC_RUN) {
+		vnc_batch_begins(&p->notes);
+		for (n = 0; n < TURN_MAX && !vnc_pump_commanded(p, command); n++) {
+			if (vnc_ring_reserve(&p->producer, largest(p), span) != VNC_OK || !move_one(p, span))
+				break; /* and what is wrong with the ring, if anything, the tx pump will say */
+			publish(p);
+		}
+		vnc_pump_waits(p);
+	}
+	vnc_pump_let_go(p);
+}
+
 static void run(struct vnc_pump *p, uint32_t command)
 {
-	uint32_t most = p->link.packet_max + (p->link.features & VNC_F_CSUM ? VNC_VNET_HDR : 0);
+	uint32_t most = largest(p);
 	struct vnc_span span[2];
 
 	vnc_batch_begins(&p->notes);

@@ -18,9 +18,11 @@
 
 enum vnc_wait_mode { VNC_WAIT_ADAPTIVE, VNC_WAIT_POLL, VNC_WAIT_SLEEP };
 
-/* Long enough to catch a packet that is already on its way, short enough not to cost a core that the
- * peer's pump may need. */
-#define VNC_SPIN_ROUNDS 300
+/* Long enough to catch a packet that is already on its way, short enough not to keep a core from whoever
+ * is to send that packet: of two cores, 300 rounds cost a fifth of the throughput (docs/performance.md).
+ * Device memory is looked at less often, and nobody wakes us there, or later. */
+#define VNC_SPIN_ROUNDS 40
+#define VNC_SPIN_ROUNDS_DEVICE 300
 
 /* A lost wake-up cannot happen (barriers E and F); a hostile peer that never wakes anybody can. */
 #define VNC_SLEEP_NS 100000000L
@@ -67,9 +69,10 @@ static inline int vnc_spin_until_changed(enum vnc_domain domain, const uint32_t 
 {
 	/* A look at device memory is a transaction over PCIe: few of them, further and further apart. */
 	int between = domain == VNC_COHERENT ? 1 : 8;
+	int most = domain == VNC_COHERENT ? VNC_SPIN_ROUNDS : VNC_SPIN_ROUNDS_DEVICE;
 	int rounds = 0, n;
 
-	while (rounds < VNC_SPIN_ROUNDS) {
+	while (rounds < most) {
 		if (vnc_get32(domain, word) != seen)
 			return 1;
 		for (n = 0; n < between; n++)
