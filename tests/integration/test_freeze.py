@@ -66,7 +66,7 @@ def test_a_frozen_agent_goes_on_where_it_was(lab: Lab, side: int) -> None:
     command = ["ping", "-q", "-i", "0.002", "-s", "1000", ADDRESSES[side]]
     pings = subprocess.Popen(run_in(lab.namespaces[other], command), stdout=subprocess.DEVNULL, text=True)
     try:
-        time.sleep(0.2)
+        until(lambda: lab.status(other)["sides"][other]["tx"]["tx_taken"] > 50, "pings are on their way")
         freeze(lab, side)
     finally:
         end_quietly([pings])
