@@ -93,7 +93,7 @@ def make_plan(args: argparse.Namespace) -> tuple[Plan, dict[str, str]]:
     from vnetcard.bench.programs import missing
     from vnetcard.bench.runner import Plan
 
-    ways = chosen("--ways", args.ways, WAYS)
+    ways = chosen("--ways", args.ways, WAYS, [way for way in WAYS if not (args.quick and WAYS[way].loads)])
     known = [*LOADS, rings.LOAD]
     loads = chosen("--loads", args.loads, known, [*QUICK_LOADS, rings.LOAD] if args.quick else known)
     numbers = dict(QUICK if args.quick else FULL)

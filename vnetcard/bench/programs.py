@@ -15,6 +15,9 @@ SOURCES = Path(__file__).with_name("c")
 CORE = Path(__file__).resolve().parents[1] / "_c"
 PACKAGES = {
     "gcc": "gcc",
+    "g++": "g++",
+    "make": "make",
+    "perl": "perl",
     "ip": "iproute2",
     "iperf3": "iperf3",
     "ping": "iputils-ping",

@@ -9,13 +9,17 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final, Protocol
 
+from vnetcard import layout as L
 from vnetcard.bench import programs
+from vnetcard.bench.peer import sim
 from vnetcard.bench.peer.card import CardPeer
 from vnetcard.bench.peer.openvpn import OpenvpnPeer
+from vnetcard.bench.peer.sim import SimPeer
 from vnetcard.bench.peer.socat import SocatPeer
 from vnetcard.bench.peer.splice import SplicePeer
 from vnetcard.bench.peer.testpmd import TestpmdPeer
 from vnetcard.bench.peer.veth import VethPeer
+from vnetcard.geometry import Geometry, parse_size
 
 
 class Peer(Protocol):
@@ -46,11 +50,26 @@ class Peer(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Way:
-    """A row of the table: what it is, how it is made, and '' or what it lacks here."""
+    """A row of the table: what it is, how it is made, '' or what it lacks here, and the loads it is for (none: all)."""
 
     what: str
     make: Callable[[], Peer]
     missing: Callable[[], str]
+    loads: tuple[str, ...] = ()
+
+
+WINDOWS: Final = ("16K", "64K", "256K", "1M", "64M")
+"""Sizes of windows beside the default, from the smallest; those with room for super-packets carry them."""
+
+
+def _window(text: str) -> Way:
+    size = parse_size(text)
+    ring = Geometry.plan(size, instance=1, removable=False).ring_bytes
+
+    def make() -> Peer:
+        return CardPeer(window_bytes=size, offload=ring >= L.OFFLOAD_RING_MIN)
+
+    return Way(f"vnetcard with a window of {text}", make, lambda: "", ("tcp",))
 
 
 WAYS: Final[Mapping[str, Way]] = {
@@ -67,4 +86,6 @@ WAYS: Final[Mapping[str, Way]] = {
     "openvpn": Way(
         "OpenVPN in user space over a veth pair", OpenvpnPeer, lambda: programs.missing("openvpn", "openssl")
     ),
+    "sim": Way("the agents beyond the DMA engine, simulated from its RTL", SimPeer, sim.missing, ("tcp", "ping")),
+    **{f"window-{size}": _window(size) for size in WINDOWS},
 }

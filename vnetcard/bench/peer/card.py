@@ -20,7 +20,10 @@ _numbers = itertools.count()
 class CardPeer:
     """See ``vnetcard.bench.peer.Peer``."""
 
-    def __init__(self, *, window_bytes: int = L.WINDOW_DEFAULT, options: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self, *, window_bytes: int = L.WINDOW_DEFAULT, options: tuple[str, ...] = (), offload: bool = True
+    ) -> None:
+        """``offload``: False where the window's rings are too small for super-packets."""
         self._tag = f"bench{next(_numbers)}"
         self._window = f"shm:vnetcard-{self._tag}-{os.getpid()}+{window_bytes}"
         self._options = options
@@ -30,7 +33,7 @@ class CardPeer:
         self.namespaces = ("", "")
         self.addresses = ADDRESSES
         self.interfaces = ("tun0", "tun0")
-        self.offload = True
+        self.offload = offload
 
     @property
     def pids(self) -> tuple[int, ...]:

