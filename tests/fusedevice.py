@@ -61,7 +61,7 @@ class Device(Protocol):
 
 
 class _Server:
-    def __init__(self, fd: int, devices: Mapping[str, Device]) -> None:
+    def __init__(self, fd: int, devices: Mapping[str, Device | int]) -> None:
         self._fd = fd
         self._names = list(devices)
         self._devices = list(devices.values())
@@ -99,17 +99,24 @@ class _Server:
             case Ask.GETATTR:
                 return struct.pack("=QII", 60, 0, 0) + self._attributes(node)
             case Ask.OPEN:
+                self._device(node)
                 return struct.pack("=QII", 0, DIRECT_IO, 0)
             case Ask.READ:
                 _, offset, size, *_ = MOVE.unpack_from(body)
-                return self._devices[node - ROOT - 1].read(offset, size)
+                return self._device(node).read(offset, size)
             case Ask.WRITE:
                 _, offset, size, *_ = MOVE.unpack_from(body)
                 data = body[MOVE.size : MOVE.size + size]
-                return struct.pack("=II", self._devices[node - ROOT - 1].write(offset, data), 0)
+                return struct.pack("=II", self._device(node).write(offset, data), 0)
             case Ask.RELEASE | Ask.FLUSH:
                 return b""
         raise OSError(errno.ENOSYS, "")
+
+    def _device(self, node: int) -> Device:
+        device = self._devices[node - ROOT - 1]
+        if isinstance(device, int):
+            raise OSError(device, "")
+        return device
 
     @staticmethod
     def _attributes(node: int) -> bytes:
@@ -119,8 +126,8 @@ class _Server:
 
 
 @contextlib.contextmanager
-def fuse_devices(folder: Path, devices: Mapping[str, Device]) -> Iterator[Path]:
-    """``folder`` holds a file for each device, until the end of the block."""
+def fuse_devices(folder: Path, devices: Mapping[str, Device | int]) -> Iterator[Path]:
+    """``folder`` holds a file for each device until the end of the block; one that is an errno cannot be opened."""
     need_root()
     try:
         fd = os.open("/dev/fuse", os.O_RDWR | os.O_CLOEXEC)

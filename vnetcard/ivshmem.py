@@ -68,9 +68,10 @@ class Client:
             self._shake_hands()
         except OSError as error:
             self.close()
-            raise WindowUnavailable(
-                f"ivshmem:{path}: {error.strerror or error}; start `vnetcard ivshmem-server {path}`, and QEMU after it"
-            ) from error
+            remedy = f"start `vnetcard ivshmem-server {path}`, and QEMU after it"
+            if isinstance(error, PermissionError):
+                remedy = "it serves the user who started it, and root"
+            raise WindowUnavailable(f"ivshmem:{path}: {error.strerror or error}; {remedy}") from error
         except BaseException:
             self.close()
             raise

@@ -78,7 +78,7 @@ class UserPage:
         base = xdmadevices.number(offset, f"engine={url}")
         if base % R.PAGE_BYTES:
             raise ConfigError(f"engine={url}: OFFSET {offset} is not a multiple of 4 KiB")
-        self.url, self._prefix = url, xdmadevices.prefix(name)
+        self.url, self._prefix = url, xdmadevices.prefix(name, f"engine={url}")
         self.file = xdmadevices.device(self._prefix, "user")
         try:
             self._fd = os.open(self.file, os.O_RDWR | os.O_CLOEXEC | os.O_SYNC)

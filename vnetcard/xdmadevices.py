@@ -7,6 +7,7 @@ import errno
 from pathlib import Path
 from typing import Final
 
+from vnetcard import layout as L
 from vnetcard.errors import ConfigError, WindowUnavailable
 from vnetcard.window.device import system
 
@@ -22,9 +23,16 @@ _CALLED: Final = {"user": "AXI-Lite master", "events": "user interrupt"}
 """What a design calls it whose device is named so; else a channel."""
 
 
-def prefix(device: str) -> Path:
-    """What the names of one card's devices begin with: ``device`` is a number, or that itself."""
-    return system(f"/dev/xdma{device}") if device.isascii() and device.isdigit() else Path(device)
+_BEYOND: Final = (1 << 63) - L.WINDOW_MAX
+"""Where a window or a page ends, a file's position must be possible yet."""
+
+
+def prefix(device: str, url: str) -> Path:
+    """What the names of one card's devices begin with: ``device`` is a number, or that itself; ConfigError: neither."""
+    path = system(f"/dev/xdma{device}") if device.isascii() and device.isdigit() else Path(device)
+    if not path.name:
+        raise ConfigError(f"{url}: {device!r} is no card: write its number, or what its devices' names begin with")
+    return path
 
 
 def device(of: Path, what: str) -> Path:
@@ -43,6 +51,6 @@ def number(text: str, what: str) -> int:
     """A number as a URL has it, decimal or 0x...; ConfigError, which begins with ``what``, for anything else."""
     with contextlib.suppress(ValueError):
         value = int(text, 16 if text.lower().startswith("0x") else 10)
-        if 0 <= value < 1 << 64 and "_" not in text:
+        if 0 <= value < _BEYOND and "_" not in text:
             return value
-    raise ConfigError(f"{what}: {text!r} is no number")
+    raise ConfigError(f"{what}: {text!r} is no number, or too large a one")

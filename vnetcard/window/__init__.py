@@ -99,6 +99,8 @@ class WindowUrl:
         if not colon or kind not in BACKENDS:
             kinds = ", ".join(f"{name}:" for name in sorted(BACKENDS))
             raise ConfigError(f"window {url!r} is not understood: it starts with one of {kinds}")
+        if "\0" in url:
+            raise ConfigError(f"window {url!r} is not possible: a NUL can be in no name")
         place, plus, size = rest.rpartition("+")
         if not plus:
             place, size = rest, ""

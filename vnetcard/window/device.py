@@ -8,6 +8,7 @@ Memory that reads as all ones is gone.
 
 from __future__ import annotations
 
+import errno
 import mmap
 import os
 import secrets
@@ -26,6 +27,12 @@ from vnetcard.window import Request, locks
 
 ALL_ONES = (1 << 64) - 1
 """What a 64-bit read gives when nothing answers it."""
+_REMEDY = {
+    errno.ENOENT: "is its driver in the kernel, and does udev run?",
+    errno.EBUSY: "another program or driver has it: end that one, or take another",
+    errno.ENODEV: "the device is gone: look at dmesg",
+    errno.ENXIO: "the device is gone: look at dmesg",
+}
 LISTEN = 0.35
 """Seconds to listen for a heartbeat of the card, which comes every 0.1 s, before its window is made anew."""
 
@@ -121,14 +128,15 @@ def _open(path: Path, device: Device) -> int:
             "device to a group of yours"
         ) from error
     except OSError as error:
-        raise WindowUnavailable(f"{device.url}: cannot open {path} ({error.strerror})") from error
+        remedy = _REMEDY.get(error.errno or 0, "look at dmesg")
+        raise WindowUnavailable(f"{device.url}: cannot open {path} ({error.strerror}): {remedy}") from error
 
 
 def _map(device: Device) -> mmap.mmap:
     fd = _open(device.file, device) if device.fd is None else os.dup(device.fd)
     try:
         return mmap.mmap(fd, device.size, offset=device.offset)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, OverflowError) as error:
         why = error.strerror if isinstance(error, OSError) else error
         raise WindowUnavailable(
             f"{device.url}: cannot map {human(device.size)} of {device.file} ({why}): {device.hint}"

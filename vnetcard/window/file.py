@@ -20,7 +20,9 @@ def open_window(request: Request) -> BackedWindow:
         try:
             fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NONBLOCK, 0o600)
         except OSError as error:
-            raise WindowUnavailable(f"{url}: cannot open {path} ({error.strerror})") from error
+            raise WindowUnavailable(
+                f"{url}: cannot open {path} ({error.strerror}): name one that you may write, in a folder that is there"
+            ) from error
         if not stat.S_ISREG(os.fstat(fd).st_mode):
             os.close(fd)
             raise WindowUnavailable(f"{url}: {path} is not a regular file")

@@ -46,7 +46,7 @@ def _device(place: str, size: int | None) -> Device:
     if _ADDRESS.fullmatch(bare.lower()):
         if size is None:
             raise ConfigError(f"window {url} needs a size: write {url}+SIZE")
-        span = Span(int(bare, 0), size)
+        span = Span(int(bare, 16 if bare[:2] in ("0x", "0X") else 10), size)
     else:
         span = _reserved(bare, url)
     if span.start % 4096:

@@ -78,8 +78,9 @@ def read_window(place: str, limit: int | None) -> bytes:
 
 def _folder(place: Place) -> Path:
     root = system("/sys/class/u-dma-buf")
-    if not place.name or not (root / place.name).is_dir():
-        there = ", ".join(sorted(path.name for path in root.glob("*"))) or "none: is the driver u-dma-buf loaded?"
+    names = sorted(path.name for path in root.glob("*"))
+    if place.name not in names:
+        there = ", ".join(names) or "none: is the driver u-dma-buf loaded?"
         raise WindowUnavailable(f"{place.url}: there is no u-dma-buf {place.name!r}; there is {there}")
     return root / place.name
 

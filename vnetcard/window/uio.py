@@ -66,7 +66,9 @@ def _find(name: str, url: str) -> Path:
     if len(found) > 1:
         raise ConfigError(f"window {url}: {', '.join(path.name for path in found)} have that name: write uio:NUMBER")
     if not found:
-        there = ", ".join(f"{path.name} ({_text(path / 'name')})" for path in sorted(root.glob("uio*"))) or "none"
+        there = ", ".join(f"{path.name} ({_text(path / 'name')})" for path in sorted(root.glob("uio*"))) or (
+            "none: is uio_pdrv_genirq loaded, with of_id=generic-uio, and a node in the device tree?"
+        )
         raise WindowUnavailable(f"{url}: there is no UIO device {name!r}; there is {there}")
     return found[0]
 

@@ -59,7 +59,7 @@ class Place:
                 raise ConfigError(f"window {url}: there is no option {option!r}; known are {', '.join(OPTIONS)}")
         return cls(
             url,
-            xdmadevices.prefix(device),
+            xdmadevices.prefix(device, f"window {url}"),
             base,
             number(options.get("channel", "0"), f"window {url}"),
             number(options["events"], f"window {url}") if "events" in options else None,
