@@ -84,6 +84,10 @@ def test_stray_kick_does_not_keep_an_idle_pump_awake(tmp_path: Path) -> None:
     assert int(must_pass(program)) <= 5
 
 
+def test_pump_that_stops_by_itself_is_not_kept_going_by_the_same_command_again(tmp_path: Path) -> None:
+    assert must_pass(build(tmp_path, "pump_hold.c", "vnc_pump.c", "vnc_tx.c", "vnc_rx.c", "vnc_tap.c")) == "ok\n"
+
+
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("wait", ["adaptive", "poll", "sleep"])
 def test_record_under_a_new_epoch_is_never_delivered(wait: str, kind: str) -> None:

@@ -1,0 +1,59 @@
+"""The ring of a tap between a writer that never waits and a reader that may be anybody; and bugs that this finds."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+from unit.cbuild import ARM64, ASAN, CORE, TSAN, build, must_pass, run, seed
+
+EVENTS = 200_000
+SOURCES = ("tap_stress.c", "vnc_tap.c")
+
+
+def test_events_come_whole_and_in_order_and_what_is_missing_is_counted(tmp_path: Path) -> None:
+    assert must_pass(build(tmp_path, *SOURCES), seed(), EVENTS).endswith("ok\n")
+
+
+def test_writer_and_reader_do_not_race(tmp_path: Path) -> None:
+    assert must_pass(build(tmp_path, *SOURCES, flags=TSAN), seed(), EVENTS // 10).endswith("ok\n")
+
+
+def test_reader_that_writes_anything_anywhere_harms_itself_alone(tmp_path: Path) -> None:
+    assert must_pass(build(tmp_path, *SOURCES, flags=ASAN), seed(), EVENTS // 4, "hostile").endswith("ok\n")
+
+
+@pytest.mark.arm64
+def test_events_come_whole_on_arm64(tmp_path: Path) -> None:
+    program = build(tmp_path, *SOURCES, flags=ARM64, compiler="aarch64-linux-gnu-gcc")
+    assert must_pass(program, seed(), EVENTS // 20, emulator="qemu-aarch64-static").endswith("ok\n")
+
+
+BUGS = {
+    "missed events are not counted": ("++t->missed", "t->missed", ""),
+    "events overwrite what was not read": ("t->size - used < size", "0", ""),
+    "bytes run out of the ring": (
+        "vnc_split(t->ring, t->size, index, len, to);",
+        "to[0] = (struct vnc_span){t->ring + (index & (t->size - 1)), len}; to[1] = (struct vnc_span){t->ring, 0};",
+        "hostile",
+    ),
+    "the second piece of a packet is taken for the first": (
+        "span[1].base + (skip - span[0].len)",
+        "span[0].base",
+        "",
+    ),
+}
+"""Name: what stands in vnc_tap.c, what is put in its place, and which reader finds it."""
+
+
+@pytest.mark.parametrize("name", BUGS)
+def test_seeded_bug_is_found(name: str, tmp_path: Path) -> None:
+    right, wrong, reader = BUGS[name]
+    core = tmp_path / "core"
+    shutil.copytree(CORE, core)
+    text = (core / "vnc_tap.c").read_text()
+    assert text.count(right) == 1
+    (core / "vnc_tap.c").write_text(text.replace(right, wrong))
+    done = run(build(tmp_path, *SOURCES, flags=ASAN, core=core), seed(), EVENTS // 4, *filter(None, [reader]))
+    assert done.returncode != 0
