@@ -22,6 +22,7 @@ from vnetcard.commandline import interrupt
 from vnetcard.errors import ConfigError
 from vnetcard.geometry import Geometry
 from vnetcard.lab import ADDRESSES, Lab, LabError
+from vnetcard.labsweep import sweep
 from vnetcard.port.tun import CLONE_DEVICE
 from vnetcard.simlab import SimProcess
 from vnetcard.window import WindowUrl
@@ -75,6 +76,8 @@ def run(args: argparse.Namespace) -> int:
     if os.environ.get(_INSIDE):
         _own_run_netns()
     signal.signal(signal.SIGTERM, interrupt)
+    if gone := sweep("demo"):
+        print(f"removed what a killed demo had left: {', '.join(gone)}")
     started = time.monotonic()
     with tempfile.TemporaryFile("w+") as log:
         try:

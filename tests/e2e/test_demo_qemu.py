@@ -11,6 +11,7 @@ from programs import OPEN_TUN, VNETCARD, Outcome, as_nobody, demo_traces, home_o
 from restarts import until
 from test_bad_input import assert_refused
 
+from vnetcard.labsweep import sweep
 from vnetcard.sim.guest.image import Image
 
 pytestmark = [pytest.mark.e2e, pytest.mark.arm64, pytest.mark.root, pytest.mark.slow]
@@ -62,17 +63,13 @@ def test_interrupted_demo_leaves_nothing(image: Image, until_it_says: str, numbe
     assert demo_traces(demo.pid) == []
 
 
-def test_killed_demo_takes_its_guest_along(image: Image) -> None:
+def test_killed_demo_takes_its_guest_along_and_the_rest_is_swept(image: Image) -> None:
     with started(DEMO) as demo:
         assert demo.stdout is not None
         assert any("guest up after" in line for line in demo.stdout)
-        bar = Path(f"/dev/shm/vnetcard-demo-{demo.pid}-bar")
         demo.kill()
     until(lambda: not any(name.startswith("process") for name in demo_traces(demo.pid)), "the guest ends")
-    bar.unlink()
-    for name in demo_traces(demo.pid):  # what kill -9 cannot but leave
-        if name.startswith("/run/netns"):
-            run([need("ip"), "netns", "del", Path(name).name])
+    assert f"vnetcard-demo-{demo.pid}-bar" in sweep("demo"), "the next demo does the same"
     assert demo_traces(demo.pid) == []
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from programs import demo_traces
-from restarts import GENEROUS, chance, end_quietly, spread
+from restarts import GENEROUS, chance, end_quietly, spread, until
 
 pytestmark = [pytest.mark.root, pytest.mark.slow, pytest.mark.timeout(1800)]
 
@@ -69,3 +69,21 @@ def test_an_interrupted_demo_leaves_nothing_behind(tmp_path: Path, tries: int, n
         finally:
             end_quietly([demo])
     spread("an interrupted demo ends", times)
+
+
+def test_what_a_killed_demo_leaves_the_next_one_removes_and_nothing_else(tmp_path: Path) -> None:
+    killed, other = start_demo(tmp_path / "killed"), Path(f"/dev/shm/vnetcard-demo-{os.getpid()}")
+    try:
+        other.touch()  # a demo's that lives
+        until(lambda: "link up" in (tmp_path / "killed").read_text(), "the link is up")
+        interrupt(killed, signal.SIGKILL, group=False)
+        until(lambda: not any(name.startswith("process") for name in demo_traces(killed.pid)), "its agents end with it")
+        assert demo_traces(killed.pid), "nothing is there to be removed, so this shows nothing"
+        following = start_demo(tmp_path / "following")
+        assert following.wait(GENEROUS) == 0
+        assert "removed what a killed demo had left: vnetcard-demo-" in (tmp_path / "following").read_text()
+        assert_no_trace(killed, (tmp_path / "following").read_text(), "after the next demo")
+        assert other.exists()
+    finally:
+        end_quietly([killed])
+        other.unlink()
