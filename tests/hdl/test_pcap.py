@@ -15,6 +15,7 @@ from hdl_jobs import Builds
 
 from vnetcard import captures
 from vnetcard.captures import Packet
+from vnetcard.tap import pcapng
 
 pytestmark = [pytest.mark.hdl, pytest.mark.slow, pytest.mark.timeout(900), pytest.mark.usefixtures("verilator")]
 
@@ -40,12 +41,24 @@ def test_command_replays_and_writes_what_arrived(
     builds: Builds, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(hdl_build, "build", lambda folder, width: builds.get(width))  # it is built already
-    out = tmp_path / "out.pcap"
-    assert replay.main([str(SAMPLE), "--out", str(out)]) == 0
+    given, out = tmp_path / "own.pcapng", tmp_path / "out.pcap"
+    sent = captures.read(SAMPLE).packets
+    given.write_bytes(of_two_interfaces(sent))
+    assert replay.main([str(given), "--interface", "host-port", "--out", str(out)]) == 0
     assert "37 packets" in (said := capsys.readouterr().out) and "none changed" in said
-    sent, arrived = captures.read(SAMPLE).packets, captures.read(out).packets
+    arrived = captures.read(out).packets
     assert [packet.data for packet in arrived] == [packet.data for packet in sent]
     assert all(packet.time > sent[0].time for packet in arrived)
+
+
+def of_two_interfaces(packets: tuple[Packet, ...]) -> bytes:
+    """``packets`` at the host's port, and at the card's what is not to be replayed, as ``vnetcard capture`` writes."""
+    out = pcapng.section() + pcapng.interface("host-port", "", 65600) + pcapng.interface("card-port", "", 65600)
+    for packet in packets:
+        length = len(packet.data)
+        out += pcapng.packet(0, packet.time, packet.data, length, direction=pcapng.OUTBOUND, comments=["h2c"])
+        out += pcapng.packet(1, packet.time, packet.data[::-1], length, direction=pcapng.INBOUND)
+    return out
 
 
 def test_failing_simulation_is_told_and_writes_nothing(

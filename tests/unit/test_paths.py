@@ -223,11 +223,16 @@ def test_clocks_that_drift_apart_stay_within_the_bound() -> None:
         assert offset.bound is not None and abs(offset.value - ahead) <= offset.bound < 200_000
 
 
-def test_packets_in_one_direction_alone_say_nothing_certain() -> None:
-    clocks = Clocks()
-    clocks.add("h2c", 0, 500)
-    assert clocks.measured(0).bound is None
-    assert "both directions" in clocks.measured(0).describe()
+def test_packets_in_one_direction_alone_say_nothing_certain_but_who_was_later() -> None:
+    """The card is 1 s ahead, and the faster of two packets takes 500 ns."""
+    for direction, host, card, value in (("h2c", 0, 500, 10**9 + 500), ("c2h", 500, 0, 10**9 - 500)):
+        clocks = Clocks()
+        for late in (200, 0):
+            times = [5 * 10**9 + host + late * (host > 0), 6 * 10**9 + card + late * (card > 0)]
+            clocks.add(direction, *(times if direction == "h2c" else reversed(times)))
+        offset = clocks.measured(clocks.latest)
+        assert (offset.value, offset.bound) == (value, None)
+        assert "both directions" in offset.describe()
 
 
 def test_one_clock_counts_as_one_unless_the_link_says_otherwise() -> None:

@@ -64,8 +64,8 @@ class Clocks:
     def measured(self, now: int) -> Offset:
         """What the link says about the host's time ``now``."""
         most, least = self._bound(0, now), self._bound(1, now)
-        if most is None or least is None:
-            return Offset(0, None)
+        if most is None or least is None:  # as if the fastest had taken no time: the others' lateness is right at least
+            return Offset(most if most is not None else -(least or 0), None)
         return Offset((most - least) // 2, (most + least + 1) // 2)
 
     def offset(self, now: int) -> Offset:
