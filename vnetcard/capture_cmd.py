@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import sys
 import time
 from typing import TYPE_CHECKING, Final
@@ -13,6 +14,7 @@ from vnetcard.geometry import parse_size
 from vnetcard.tap import format as T
 from vnetcard.tap.bpf import Filter, compile_filter
 from vnetcard.tap.capture import POINTS, FileSink, Seen, StreamSink, open_sink, realtime_offset, seen_at
+from vnetcard.tap.enginetap import EngineTap
 from vnetcard.tap.packets import describe
 from vnetcard.tap.segment import Event, Wish
 from vnetcard.tap.source import Sources, looks
@@ -48,9 +50,7 @@ def add_parser(subparsers: Subparsers) -> argparse.ArgumentParser:
     parser.add_argument("--window", default="shm:vnetcard0", metavar="URL", help="(default: %(default)s)")
     parser.add_argument("--side", choices=L.SIDES, help="one side's agent only (default: those that are here)")
     parser.add_argument("-w", dest="out", metavar="FILE", help="write pcapng; -: to standard output")
-    parser.add_argument(
-        "--tap", action="append", choices=[*POINTS, "engine"], help="where to look; may be repeated (default: port)"
-    )
+    parser.add_argument("--tap", action="append", choices=POINTS, help="where to look; may be repeated (default: port)")
     parser.add_argument("--snaplen", type=positive, default=L.FRAME_MAX, metavar="BYTES", help="keep so much of each")
     parser.add_argument("--segment", action="store_true", help="GSO packets as the wire's packets, checksums complete")
     parser.add_argument("--file-size", metavar="SIZE", help="begin a new file at this size, such as 100M")
@@ -69,26 +69,26 @@ def run(args: argparse.Namespace) -> int:
         raise ConfigError("--file-size needs -w FILE")
     most_bytes = parse_size(args.file_size) if args.file_size else 0
     points = tuple(dict.fromkeys(args.tap or ["port"]))
-    if "engine" in points:
-        raise ConfigError("--tap engine: this link's engine has no tap; see the FIFOs on either side of it")
     chosen = compile_filter(args.filter)
     sides = (L.HOST, L.CARD) if args.side is None else (L.SIDES.index(args.side),)
-    with Sources(args.window, wish_for(points, args.snaplen), sides) as sources:
+    with contextlib.ExitStack() as stack:
+        sources = stack.enter_context(Sources(args.window, wish_for(points, args.snaplen), sides))
+        engine = stack.enter_context(contextlib.closing(EngineTap(args.window))) if "engine" in points else None
         words = chosen.text if chosen else ""
         sink = open_sink(args.out, args.snaplen, words, most_bytes, args.ring_files or 0) if args.out else None
-        capture = Capture(sources, points, sink, chosen, segment=args.segment, most=args.count)
+        capture = Capture(sources, points, sink, chosen, segment=args.segment, most=args.count, engine=engine)
         try:
             capture.run(args.seconds)
         except BrokenPipeError:
             sys.stderr.close()  # Wireshark has seen enough
             return 0
-        print(f"vnetcard: {capture.taken} packets, {sources.missed} missed", file=sys.stderr)
+        print(f"vnetcard: {capture.taken} packets, {capture.missed(*sides)} missed", file=sys.stderr)
         return 0 if sources.live else 1
 
 
 def wish_for(points: tuple[str, ...], snap: int) -> Wish:
     """What pumps have to note for tap points."""
-    mask = T.mask(tuple(stage for point in points for stage in POINTS[point]))
+    mask = T.mask(tuple(stage for point in points for stage in POINTS[point] if stage in T.STAGES))
     return Wish(mask, mask, min(snap, L.FRAME_MAX), 1, RING)
 
 
@@ -104,7 +104,9 @@ class Capture:
         *,
         segment: bool,
         most: int | None,
+        engine: EngineTap | None = None,
     ) -> None:
+        self._engine = engine
         self._sources = sources
         self._points = points
         self._sink = sink
@@ -112,6 +114,7 @@ class Capture:
         self._segment = segment
         self._most = most
         self._clock = realtime_offset()
+        self._wanted = sources.sides
         self._held: list[Event] = []
         self._said = dict.fromkeys((L.HOST, L.CARD), 0)
         self.taken = 0
@@ -125,14 +128,20 @@ class Capture:
             self._sink.flush()
         for events in looks(self._sources, limit):
             self._held += events
+            if self._engine:
+                self._held += [event for event in self._engine.drain() if event.side in self._wanted]
             if not self._let_go(self._sources.looked_at - HOLD_NS):
                 break
         else:
             self._let_go(1 << 64)
         if self._sink:
             for side, said in self._said.items():
-                self._sink.miss(side, self._sources.missed_of(side) - said)
+                self._sink.miss(side, self.missed(side) - said)
             self._sink.close()
+
+    def missed(self, *sides: int) -> int:
+        """Packets of ``sides`` that nobody will see."""
+        return sum(self._sources.missed_of(side) + (self._engine.missed[side] if self._engine else 0) for side in sides)
 
     def _let_go(self, before: int) -> bool:
         """Pass on what is older than ``before``, in its order; False once there were as many as asked for."""
@@ -153,7 +162,7 @@ class Capture:
     def _pass_on(self, seen: Seen) -> None:
         self.taken += 1
         if self._sink:
-            missed = self._sources.missed_of(seen.side)
+            missed = self.missed(seen.side)
             self._sink.write(seen, missed - self._said[seen.side])
             self._said[seen.side] = missed
             return

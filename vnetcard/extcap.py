@@ -41,6 +41,8 @@ def list_interfaces() -> list[str]:
     lines = [f"extcap {{version={__version__}}}{{display=vnetcard}}"]
     for view in ask_everybody("status"):
         for point in POINTS:
+            if point == "engine" and not view["window"]["url"].startswith("sim:"):
+                continue
             name = interface_name(view["window"]["url"], view["side"], point)
             words = f"vnetcard {view['side']} {point}: {view['port']['name']}, {view['window']['url']}"
             lines.append(f"interface {{value={name}}}{{display={words}}}")

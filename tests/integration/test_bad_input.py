@@ -111,6 +111,7 @@ COMMAND = {
     "capture without an agent": ("capture --window {shm} -w {tmp}/x", "no agent for {shm}", "start vnetcard-x86"),
     "capture of a bad filter": ("capture --window {shm} tcp por 22", "filter 'tcp por 22'", "syntax error"),
     "capture at no tap": ("capture --tap cable", "--tap", "'cable'", "fifo-out"),
+    "capture at no engine": ("capture --window {shm} --tap engine", "no agent for {shm}", "start vnetcard-x86"),
     "capture into a ring of what size": ("capture -w {tmp}/x --ring-files 3", "--ring-files needs --file-size"),
     "capture of files of no size": ("capture -w {tmp}/x --file-size big", "size 'big'", "K, M or G"),
     "capture in files without a name": ("capture --file-size 1M", "--file-size needs -w FILE"),

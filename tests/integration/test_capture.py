@@ -169,9 +169,10 @@ def test_capture_that_is_not_read_slows_no_packet(lab: Lab) -> None:
     [
         (("-w", "/no/such/folder/x.pcapng"), "-w /no/such/folder/x.pcapng cannot be written: No such file"),
         (("-w", "/"), "-w / cannot be written: Is a directory"),
+        (("--tap", "engine"), "--tap engine: there is no simulated engine behind shm:"),
     ],
 )
-def test_file_that_cannot_be_written_is_one_line(lab: Lab, options: tuple[str, ...], words: str) -> None:
+def test_what_cannot_be_captured_is_one_line(lab: Lab, options: tuple[str, ...], words: str) -> None:
     done = run([*VNETCARD, "capture", "--window", lab.url, *options])
     assert (done.status, done.stdout) == (2, "")
     assert done.stderr.startswith(f"vnetcard: error: {words}") and done.stderr.count("\n") == 1

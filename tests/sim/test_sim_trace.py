@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 from engine_lab import joined, pinging
 from programs import VNETCARD, run
 
+from vnetcard import captures
 from vnetcard.tap.paths import STEPS
 
 pytestmark = [pytest.mark.root, pytest.mark.hdl, pytest.mark.slow]
@@ -26,3 +28,17 @@ def test_engine_reads_writes_and_publishes_each_packet_between_the_pumps() -> No
         summed = run([*VNETCARD, "trace", "--window", lab.url, "--count", "20", "--summary", "--json"], limit=60)
         for direction in json.loads(summed.stdout)["directions"]:
             assert {"engine read", "engine write", "engine publish"} <= set(direction["stages_us"])
+
+
+def test_packets_at_the_engine_are_captured_as_they_come_out_of_the_fifo(tmp_path: Path) -> None:
+    with joined("--data-width", "64") as (_, lab), pinging(lab):
+        file = tmp_path / "engine.pcapng"
+        where = ["--tap", "engine", "--tap", "fifo-out", "--side", "card", "-w", str(file)]
+        done = run([*VNETCARD, "capture", "--window", lab.url, *where, "--count", "60", "icmp"], limit=60)
+        assert (done.status, done.stderr) == (0, "vnetcard: 60 packets, 0 missed\n")
+        engine, fifo = (captures.read(file, interface=f"card-{point}").packets for point in ("engine", "fifo-out"))
+        assert len(engine) > 20
+        both = {packet.data for packet in engine} & {packet.data for packet in fifo}
+        assert len(both) >= min(len(engine), len(fifo)) - 5, "but for those under way at the ends"
+        came = {packet.data: packet.time for packet in engine}
+        assert all(came[packet.data] <= packet.time for packet in fifo if packet.data in both)

@@ -12,8 +12,8 @@ from typing import BinaryIO, Final
 
 from vnetcard import layout as L
 from vnetcard.errors import ConfigError
+from vnetcard.tap import enginetap, pcapng
 from vnetcard.tap import format as T
-from vnetcard.tap import pcapng
 from vnetcard.tap.packets import describe_vnet
 from vnetcard.tap.segment import Event
 from vnetcard.tap.segments import segments
@@ -22,12 +22,14 @@ POINTS: Final[dict[str, tuple[str, ...]]] = {
     "port": ("READ", "WRITE"),
     "fifo-in": ("COMMIT",),
     "fifo-out": ("PEEK",),
+    "engine": (enginetap.STAGE,),
 }
-"""Tap point: the stages whose packets are seen there."""
+"""Tap point: the stages whose packets are seen there; those of the engine are no pump's."""
 IN_WORDS: Final = {
     "port": "what the {side}'s interface gives and gets, with what is dropped",
     "fifo-in": "what goes into the FIFO on the {side}'s side",
     "fifo-out": "what comes out of the FIFO on the {side}'s side",
+    "engine": "what the engine has put into the {side}'s memory",
 }
 
 

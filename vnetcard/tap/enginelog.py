@@ -110,11 +110,11 @@ class EngineLog:
         headers = [read_window(f"sim:{name}.{side}", L.rings_offset(1)) for side in L.SIDES]
         rings = [Geometry.decode(header, L.WINDOW_MAX).rings[0] for header in headers]
         self._log = Log(name)
-        self._ways = []
+        self.ways = []
         for number, direction in enumerate(L.DIRECTIONS):
             line = L.queue_offset(0) + L.QUEUE_LINES[f"{direction}_prod"]
             published = int.from_bytes(headers[1 - number][line : line + 4], "little")
-            self._ways.append(Way(direction, number, (rings[L.HOST][number], rings[L.CARD][number]), line, published))
+            self.ways.append(Way(direction, number, (rings[L.HOST][number], rings[L.CARD][number]), line, published))
 
     @classmethod
     def of(cls, window: str) -> EngineLog | None:
@@ -131,7 +131,7 @@ class EngineLog:
         """What the engine has done since the last time, in order."""
         out = []
         for time, kind, side, offset, size in self._log.drain():
-            for way in self._ways:
+            for way in self.ways:
                 if found := way.reached(kind, side, offset, size):
                     out.append(Reached(way.direction, found[0], found[1], time))
         return out
