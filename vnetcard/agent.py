@@ -34,6 +34,8 @@ from vnetcard.window import Window, open_window
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 WINDOW_LOOK_EVERY = 0.5
 """Seconds between two looks whether the window's memory is still the peer's too."""
+REMEMBER_EVERY = 1.0
+"""Seconds between two looks at which counters have moved: for people, so that an idle agent may be idle."""
 
 
 class Agent:
@@ -189,7 +191,7 @@ class Agent:
         poll = select.poll()
         poll.register(self._wake_read, select.POLLIN)
         poll.register(self._attention, select.POLLIN)
-        look_at = 0.0
+        look_at = remember_at = 0.0
         while not self._stop:
             pause = link.tick()
             self.taps.settle(ends)
@@ -201,6 +203,8 @@ class Agent:
                 look_at = now + WINDOW_LOOK_EVERY
                 if lost := self.window.vanished():
                     return lost
+            if now >= remember_at:
+                remember_at = now + REMEMBER_EVERY
                 self.history.look(collect.watched(self.window, self.config.side))
             for fd, _ in poll.poll(pause * 1000):
                 with contextlib.suppress(BlockingIOError):

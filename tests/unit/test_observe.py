@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import copy
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from vnetcard import layout as L
 from vnetcard.counters import EndCounters
+from vnetcard.observe import causes as causes_module
 from vnetcard.observe import metrics, plots, tables
 from vnetcard.observe.causes import causes
 from vnetcard.observe.figures import derived, since
@@ -201,6 +204,23 @@ def test_records_that_nobody_takes_are_a_cause_only_after_a_while(answers: list[
     assert [cause.name for cause in causes(Sight(answers))] == ["stuck-consumer"]
     answers[0]["link"]["since"] = 0.5
     assert causes(Sight(answers)) == [], "the link has only just come up"
+
+
+def test_every_cause_and_no_other_is_documented() -> None:
+    code = Path(causes_module.__file__).read_text()
+    names = set(re.findall(r'"([a-z]+-[a-z-]+)"', code))
+    page = (Path(__file__).resolve().parents[2] / "docs/observing.md").read_text()
+    table = page.partition("| cause | what was seen |")[2].partition("\n\n")[0]
+    assert set(re.findall(r"`([a-z]+-[a-z-]+)`", "".join(re.findall(r"(?m)^\|([^|]*)\|", table)))) == names
+
+
+def test_a_long_sample_has_a_line_of_its_own(answers: list[dict[str, Any]]) -> None:
+    answers[0]["sides"]["host"]["tx"]["drop_too_big"] = 1
+    sample = "ICMPv6 [fe80::fa3a:c636:d50a:65a3] > [ff02::2], 48 bytes"
+    answers[0]["notes"]["drop_too_big"] = {"at": NOW, "sample": sample}
+    lines = tables.errors(Sight(answers))
+    assert f"      {sample}" in lines
+    assert max(map(len, lines)) <= 80
 
 
 # --- text --------------------------------------------------------------------------------------------

@@ -12,6 +12,8 @@ from vnetcard.commandline import printable
 from vnetcard.observe.causes import causes
 from vnetcard.observe.views import Sight
 
+WIDTH: Final = 80
+"""Columns of a terminal that anybody has."""
 BAR: Final = 20
 """Characters of a ring's bar."""
 
@@ -91,17 +93,17 @@ def errors(sight: Sight) -> list[str]:
     """Every drop, loss and violation, then what seems to cause it."""
     rows = sight.errors()
     lines = [f"{'side':<6}{'name':<20}{'count':>10}  {'last':<13}last of its kind"] if rows else []
-    lines += [
-        f"{row.side:<6}{row.name:<20}{row.count:>10}  {ago(row.last) if row.last else '-':<13}{printable(row.sample)}"
-        for row in rows
-    ]
+    for row in rows:
+        line = f"{row.side:<6}{row.name:<20}{row.count:>10}  {ago(row.last) if row.last else '-':<13}"
+        sample = printable(row.sample)
+        lines += [line + sample] if len(line + sample) <= WIDTH else [line, f"{'':6}{sample}"]
     lines = lines or ["nothing was dropped or lost, and nothing violated"]
     found = causes(sight)
     if found:
         lines += ["", "likely causes, the first one first:"]
         for cause in found:
             lines += textwrap.wrap(
-                f"{cause.name}: {printable(cause.words)}", 80, initial_indent="  ", subsequent_indent="    "
+                f"{cause.name}: {printable(cause.words)}", WIDTH, initial_indent="  ", subsequent_indent="    "
             )
     return lines
 
