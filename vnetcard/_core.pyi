@@ -182,6 +182,8 @@ class Pump:
         """In HOLD: what the next RUN works with; opens a generation in the ledger."""
     def settle(self, lost: int, /) -> None:
         """In HOLD, tx: close the generation in the ledger with ``lost`` records lost in flight."""
+    def forget(self) -> None:
+        """The high-water mark begins anew with the next record."""
     def take_events(self) -> int:
         """The EVENT_* bits raised since the last call."""
     @property

@@ -284,9 +284,11 @@ class Agent:
         return collect.collect(self.config, self.window, self.link, self.ends, self.history, since=since)
 
     def _answer_clear(self, question: dict[str, Any]) -> dict[str, Any]:
-        """Readers count from now on; nothing in the window changes."""
+        """Readers count from now on; in the window only a pump's own high-water mark begins anew."""
         if not self.lost:
             self.history.clear(str(question.get("what")), collect.own(self.window, self.config.side))
+            if question.get("what") == "ring" and self.ends is not None:
+                self.ends.rx.forget()
         return {"cleared": question.get("what")}
 
 

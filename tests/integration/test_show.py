@@ -108,6 +108,17 @@ def test_clear_starts_the_figures_anew_and_leaves_the_counters_alone(lab: Lab) -
     assert lab.status(L.HOST)["sides"][L.HOST]["tx"]["tx_sent"] >= counted
 
 
+def test_clear_begins_the_high_water_mark_anew(lab: Lab) -> None:
+    big = ["ping", "-n", "-q", "-c", "1", "-s", "60000", "10.10.10.5"]
+    subprocess.run(run_in(lab.namespaces[L.HOST], big), check=True, capture_output=True)
+    before = shown(lab, "ring")[0]["rx_high_water"]
+    assert before > 1000
+    show(lab, "ring", "clear")
+    small = ["ping", "-n", "-q", "-c", "3", "-i", "0.05", "-s", "56", "10.10.10.5"]
+    subprocess.run(run_in(lab.namespaces[L.HOST], small), check=True, capture_output=True)
+    assert 0 < shown(lab, "ring")[0]["rx_high_water"] < before
+
+
 def test_watch_looks_again_until_interrupted(lab: Lab) -> None:
     command = [*VNETCARD, "show", "ring", "--json", "--watch", "--window", lab.url]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as watching:

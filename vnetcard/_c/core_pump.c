@@ -307,6 +307,17 @@ static PyObject *pump_settle(PumpObject *self, PyObject *args)
 	Py_RETURN_NONE;
 }
 
+static PyObject *pump_forget(PumpObject *self, PyObject *unused)
+{
+	struct vnc_pump *p = pump_of(self);
+
+	(void)unused;
+	if (!p)
+		return NULL;
+	__atomic_store_n(&p->notes.forget, 1, __ATOMIC_RELAXED);
+	Py_RETURN_NONE;
+}
+
 static PyObject *pump_take_events(PumpObject *self, PyObject *unused)
 {
 	struct vnc_pump *p = pump_of(self);
@@ -397,6 +408,7 @@ static PyMethodDef methods[] = {
 	{"begin", (PyCFunction)(void (*)(void))pump_begin, METH_VARARGS | METH_KEYWORDS, NULL},
 	{"settle", (PyCFunction)pump_settle, METH_VARARGS, NULL},
 	{"take_events", (PyCFunction)pump_take_events, METH_NOARGS, NULL},
+	{"forget", (PyCFunction)pump_forget, METH_NOARGS, NULL},
 	{"close", (PyCFunction)pump_close, METH_NOARGS, NULL},
 	{NULL},
 };

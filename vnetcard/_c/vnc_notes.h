@@ -36,6 +36,7 @@ struct vnc_notes {
 	uint64_t began_ns; /* of the batch under way; 0: it is not timed */
 	uint64_t busy_ns;
 	uint64_t high_water;
+	uint32_t forget;   /* the agent's wish: begin the high-water mark anew */
 	struct vnc_sample samples[VNC_SAMPLES];
 };
 

@@ -221,11 +221,15 @@ static bool move_one(struct vnc_pump *p, const struct vnc_view *view, uint32_t c
 	return true;
 }
 
-/* More than ever lay in the ring just now? */
+/* More than ever, or than since somebody asked to forget, lay in the ring just now? */
 static void note_fill(struct vnc_pump *p)
 {
 	uint32_t fill = p->consumer.prod - p->consumer.cons;
 
+	if (__atomic_load_n(&p->notes.forget, __ATOMIC_RELAXED)) {
+		__atomic_store_n(&p->notes.forget, 0, __ATOMIC_RELAXED);
+		p->notes.high_water = 0;
+	}
 	if (fill > p->notes.high_water) {
 		p->notes.high_water = fill;
 		vnc_set(p, VNC_RXSTAT_HIGH_WATER, fill);

@@ -17,7 +17,7 @@ FULL_SHARE: Final = 0.02
 """A full ring counts as a cause from this share of all records on: now and then it only means a burst."""
 WAIT_SHARE: Final = 0.8
 """A pump that waits for a CPU for this share of the time in which it wants one is starved."""
-WAIT_LEAST_NS: Final = 200_000_000
+WAIT_LEAST_NS: Final = 500_000_000
 WAIT_OF_ALL: Final = 0.05
 """... if that is so long at least, and such a share of all the time: a pump that hardly has to run waits, too."""
 STUCK_S: Final = 1.5
@@ -261,9 +261,9 @@ RULES: Final[tuple[Callable[[Sight], Iterator[Cause]], ...]] = (
     _engine,
     _violations,
     _peer,
+    _offload,
     _doorbell,
+    _mtu,
     _full,
     _starved,
-    _offload,
-    _mtu,
 )
