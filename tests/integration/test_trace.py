@@ -14,8 +14,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from ledger import assert_books_balance
 from needs import need
 from programs import VNETCARD, Outcome, ip, run, started
+from restarts import OUTAGE
 
 from vnetcard.lab import Lab, run_in
 from vnetcard.layout import CARD, HOST
@@ -145,7 +147,7 @@ def lent(pid: int) -> list[str]:
     return [name for name in found if "vnetcard-tap" in name]
 
 
-def test_restart_of_the_peer_is_seen_as_new_epochs() -> None:
+def test_restart_of_the_peer_is_seen_as_new_epochs_and_the_books_stay_even() -> None:
     with Lab("traceagain") as lab:
         lab.start(HOST)
         lab.start(CARD)
@@ -155,6 +157,7 @@ def test_restart_of_the_peer_is_seen_as_new_epochs() -> None:
             lab.stop(CARD, signal.SIGKILL)
             lab.start(CARD)
             assert delivered(process, {first}) != first
+        assert_books_balance(lab, allow=OUTAGE)
 
 
 def delivered(process: subprocess.Popen[str], other_than: set[str]) -> str:
