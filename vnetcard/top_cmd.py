@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import os
 import sys
 import threading
 import time
@@ -62,6 +63,8 @@ def run(args: argparse.Namespace) -> int:
         curses = import_module("curses")
     except ModuleNotFoundError as error:
         raise ConfigError("top needs Python's module curses; `vnetcard show runtime --watch` does without") from error
+    for name in ("LINES", "COLUMNS"):  # curses would believe them rather than the terminal
+        os.environ.pop(name, None)
     screen = Screen(args.window, args.interval)
     with contextlib.ExitStack() as stack:
         if not args.no_ping:

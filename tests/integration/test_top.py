@@ -89,6 +89,19 @@ def test_top_shows_a_drop_its_cause_and_an_agent_that_leaves(lab: Lab, top: Term
     top.wait_for(r"ended with status 0")
 
 
+def test_top_keeps_its_keys_in_sight_in_a_small_terminal(lab: Lab, folder: Path) -> None:
+    command = [*VNETCARD, "top", "--window", lab.url, "--no-ping"]
+    terminal = Terminal(folder, command, columns=60, rows=12)
+    try:
+        terminal.wait_for(r"H2C  host to card")
+        lines = terminal.wait(lambda lines: lines[-1].startswith("q quit"))
+        assert len(lines) == 12
+        terminal.press("q")
+        terminal.wait_for(r"ended with status 0")
+    finally:
+        terminal.command("kill-server")
+
+
 def test_top_obeys_while_an_agent_is_stopped(lab: Lab, top: Terminal) -> None:
     top.wait_for(r"PING host to card: last")
     lab.agent(L.CARD).send_signal(signal.SIGSTOP)
