@@ -84,9 +84,8 @@ def run(args: argparse.Namespace) -> int:
     chosen = compile_filter(args.filter)
     wish = Wish(T.mask(tuple(T.STAGES)), T.mask(("READ", "PEEK")), SNAP, args.sample, RING)
     with contextlib.ExitStack() as stack:
-        engine = (
-            None if args.peer or args.export else EngineLog.of(args.window)
-        )  # first: it has to see the first packet
+        # The engine's log comes first: it has to cover the first packet.
+        engine = None if args.peer or args.export else EngineLog.of(args.window)
         if engine:
             stack.callback(engine.close)
         sources = stack.enter_context(Sources(args.window, wish))

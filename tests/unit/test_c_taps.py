@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from unit.cbuild import ARM64, ASAN, CORE, TSAN, build, must_pass, run, seed
 
-EVENTS = 200_000
+EVENTS = 100_000
 SOURCES = ("tap_stress.c", "vnc_tap.c")
 
 
@@ -47,6 +47,7 @@ BUGS = {
 """Name: what stands in vnc_tap.c, what is put in its place, and which reader finds it."""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", BUGS)
 def test_seeded_bug_is_found(name: str, tmp_path: Path) -> None:
     right, wrong, reader = BUGS[name]
