@@ -1,10 +1,9 @@
-"""A table of faults: each is injected into a running link, and `vnetcard show errors` names its true cause, first."""
+"""A table of faults: each is injected into a running link, and `vnetcard show errors` names its true cause first."""
 
 from __future__ import annotations
 
 import contextlib
 import importlib.util
-import json
 import os
 import signal
 import subprocess
@@ -18,7 +17,6 @@ import pytest
 from buildcache import build_cache  # noqa: F401 - for the simulator
 from needs import need, skip_or_fail
 from oddpeer import OddPeer
-from programs import VNETCARD, run
 from softengine import BusError
 from softsim import soft_simulation
 
@@ -27,6 +25,7 @@ from vnetcard.control import ask
 from vnetcard.lab import Lab, run_in
 from vnetcard.observe import views
 from vnetcard.observe.causes import LIMITS, causes
+from vnetcard.observe.tables import as_json
 from vnetcard.sideblock import SideBlock
 from vnetcard.simlab import SimProcess
 from vnetcard.window import open_window
@@ -324,8 +323,8 @@ def test_the_cause_of_a_fault_is_named_first(name: str) -> None:
         while not (found := causes(look(lab, fault))) or found[0].name != fault.cause:
             assert time.monotonic() < deadline, f"{found}\n{views.gather(lab.url).errors()}"
             time.sleep(0.1)
-        shown = run([*VNETCARD, "show", "errors", "--json", "--window", lab.url])
-    first = json.loads(shown.stdout)["errors"]["causes"][0]
+        shown = as_json(look(lab, fault), "errors")
+    first = shown["errors"]["causes"][0]
     assert first["name"] == fault.cause
     assert fault.side in ("", first["side"])
     assert fault.words in first["words"]
@@ -338,9 +337,9 @@ def test_the_table_has_every_fault_that_was_asked_for() -> None:
 
 def test_a_link_without_a_fault_has_no_cause_under_load() -> None:
     with _joined() as lab, _traffic(lab, "-f", "-s", "1400"):
-        time.sleep(2)
+        time.sleep(1)
         found = causes(views.gather(lab.url))
         assert [cause for cause in found if cause.name not in LIMITS] == []
     with _joined() as lab, _traffic(lab, "-i", "0.02"):
-        time.sleep(1)
+        time.sleep(0.5)
         assert causes(views.gather(lab.url)) == []
