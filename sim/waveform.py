@@ -19,6 +19,7 @@ from vnetcard import registers as R
 from vnetcard.commandline import complain
 from vnetcard.errors import ConfigError, VnetcardError
 from vnetcard.sim.library import NS_A_CYCLE
+from vnetcard.sim.wrapper import SCOPE
 
 PS_A_CYCLE: Final = round(NS_A_CYCLE * 1000)
 LONGEST: Final = 400
@@ -59,9 +60,9 @@ class Trace:
     def changes(self, name: str) -> tuple[list[int], list[int]]:
         """Times in ps, and values from then on, of the engine's port ``name``."""
         if name not in self._changes:
-            if f"TOP.{name}" not in self._signals:
+            if f"{SCOPE}.{name}" not in self._signals:
                 raise ConfigError(f"the trace has no signal {name}: it is of another design")
-            pairs = self._signals[f"TOP.{name}"].tv
+            pairs = self._signals[f"{SCOPE}.{name}"].tv
             self._changes[name] = [at for at, _ in pairs], [int(value) for _, value in pairs]
         return self._changes[name]
 

@@ -170,6 +170,7 @@ class vncsim {
 		trace_.edge(stats_.cycles, level);
 	}
 
+	/* The model has a register before each input (sim/wrapper.py): what is driven now counts from the edge on. */
 	void cycle()
 	{
 		const uint64_t now = stats_.cycles;
@@ -177,11 +178,11 @@ class vncsim {
 		host_.drive(now);
 		card_.drive(now);
 		edge(0);
+		edge(1);
 		host_.sample(now);
 		card_.sample(now);
 		pages_[0].sample();
 		pages_[1].sample();
-		edge(1);
 		host_.settle();
 		card_.settle();
 		pages_[0].settle();

@@ -8,6 +8,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -19,6 +20,8 @@ from simulation import COMMAND, need_simulator, new_name, objects, simulated
 from test_sim_bus import engine, halted
 
 from vnetcard import layout as L
+from vnetcard.sim import build
+from vnetcard.sim.wrapper import SCOPE
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -135,6 +138,19 @@ def compilers(cache: Path) -> list[str]:
 
 @hdl
 @slow
+def test_the_run_that_the_compiler_watches_takes_its_shared_memory_along() -> None:
+    need_simulator()
+    library = build.library(64, trace=False, tell=lambda _text: None)
+    with started([sys.executable, "-m", "vnetcard.sim.training", str(library), "64"]) as process:
+        name = f"training-{process.pid}"
+        wait_until("its memories are there", lambda: len(objects(name)) == 3)
+        process.terminate()
+        assert process.wait(30) == 128 + signal.SIGTERM
+    assert objects(name) == []
+
+
+@hdl
+@slow
 @pytest.mark.campaign
 def test_two_that_start_at_once_build_once(tmp_path: Path) -> None:
     need_simulator()
@@ -240,7 +256,7 @@ def test_a_trace_shows_the_signals_of_the_span_asked_for(tmp_path: Path) -> None
     assert clock[0][0] == 1000 * 4000
     assert 400_000_000 - 4000 <= clock[-1][0] < 400_000_000
     assert sum(value for _, value in clock) == 99_000
-    assert any(value for _, value in changes(path, "TOP.m_axi_host_arvalid"))
+    assert any(value for _, value in changes(path, f"{SCOPE}.m_axi_host_arvalid"))
 
 
 @hdl
@@ -256,7 +272,7 @@ def test_a_trace_around_an_error_keeps_what_led_to_it(tmp_path: Path) -> None:
             cards[1].ring("rx_cons", cards[1].line("h2c_prod"))
         began = cards[0].read("cycles_lo")
         wait_until("some cycles pass", lambda: cards[0].read("cycles_lo") - began > 4000)
-    responses = [at for at, value in changes(path, "TOP.m_axi_host_rresp") if value == 2]
+    responses = [at for at, value in changes(path, f"{SCOPE}.m_axi_host_rresp") if value == 2]
     assert len(responses) == 1
     clock = [at for at, _ in changes(path, "TOP.clk_i")]
     after = (clock[-1] - responses[0]) // 4000
