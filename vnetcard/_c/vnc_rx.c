@@ -194,9 +194,12 @@ static bool move_one(struct vnc_pump *p, const struct vnc_view *view, uint32_t c
 	drop = deliver(p, &from, command);
 	if (drop < 0)
 		return false;
-	if (vnc_tapped(&p->taps, VNC_TAP_WRITE, drop))
+	if (vnc_tapped(&p->taps, VNC_TAP_WRITE, drop)) {
+		bool refused = drop && drop != VNC_RX_DROP_BAD_FRAME; /* by the port, not by us */
+
 		note(p, &from, (struct vnc_note){.stage = VNC_TAP_WRITE, .drop = (uint8_t)drop,
-						 .value = drop ? (uint32_t)p->last_errno : 0});
+						 .value = refused ? (uint32_t)p->last_errno : 0});
+	}
 	p->delivered = true;
 	vnc_ring_release(&p->consumer, view->len);
 	if (now[VNC_LEDGER_GENERATION] != p->link.generation) {
