@@ -91,6 +91,26 @@ def test_summary_gives_the_distribution_of_each_stage_and_names_the_bottleneck(l
         assert all(0 <= f["min"] <= f["p50"] <= f["p99"] <= f["max"] for f in stages.values())
 
 
+def test_consumer_that_gets_no_cpu_is_named_as_the_bottleneck(lab: Lab) -> None:
+    """The card's agent is stopped for four fifths of the time, as one that others keep from running."""
+    command = [*VNETCARD, "trace", "--window", lab.url, "--summary", "--json", "dst host 10.10.10.5"]
+    with pinging(lab), started(command) as process:
+        while not lent(lab.agent(CARD).pid):
+            time.sleep(0.01)
+        for _ in range(10):
+            lab.agent(CARD).send_signal(signal.SIGSTOP)
+            time.sleep(0.16)
+            lab.agent(CARD).send_signal(signal.SIGCONT)
+            time.sleep(0.04)
+        process.send_signal(signal.SIGINT)
+        found = json.loads(process.communicate(timeout=20)[0])
+    to_card = found["directions"][0]
+    assert to_card["packets"] > 20
+    assert to_card["bottleneck"]["stage"] in ("wake-up", "in the ring"), to_card
+    assert "the card's pump" in to_card["bottleneck"]["why"]
+    assert to_card["stages_us"]["wake-up"]["max"] > 50_000
+
+
 def test_drop_is_shown_by_its_name(lab: Lab) -> None:
     ip("-n", lab.namespaces[CARD], "link", "set", "tun0", "down")
     try:
