@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -20,6 +21,7 @@ from xdmalab import SIZE, XdmaLab
 from vnetcard import layout as L
 from vnetcard import registers as R
 from vnetcard import userpage
+from vnetcard.ears import Ears
 from vnetcard.errors import VnetcardError
 from vnetcard.transfers import CardMemory, DeviceChannel, DeviceGone, TransferFailed
 from vnetcard.window import open_window
@@ -240,3 +242,23 @@ def test_missing_event_device_is_one_line_and_everything_closed(user: Memory) ->
     with pytest.raises(VnetcardError, match=r"cannot listen to .*xdma0_events_2 .No such file"):
         open_window(f"{URL}&irq=2", side=L.HOST)
     open_window(URL, side=L.HOST).close()
+
+
+# --- events ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("act", "hears"),
+    [(fails(errno.EIO), False), (fails(errno.ENODEV), False), (lambda move, count: 0, False), (lambda *_: 2, True)],
+    ids=["EIO", "ENODEV", "nothing", "short"],
+)
+def test_event_device_in_trouble_is_listened_to_or_left(
+    memory: Memory, tmp_path: Path, act: Callable[[int, int], int], hears: bool
+) -> None:
+    heard = threading.Semaphore(0)
+    memory.write(0, bytes(4))
+    memory.act = act
+    with fuse_devices(tmp_path, {"events": memory}):
+        ears = Ears(tmp_path / "events", heard.release)
+        assert heard.acquire(timeout=0.3) is hears
+        ears.close()

@@ -69,6 +69,14 @@ def test_xdma_needs_a_channel_each_way_and_leave_to_open_it(board: FakeMachine) 
     assert "no permission for xdma0_h2c_0" in devices.look(board.system, "xdma")[0].detail
 
 
+def test_xdma_with_registers_alone_serves_an_engine_alone(board: FakeMachine) -> None:
+    for device in ("user", "events_0"):
+        board.write(f"dev/xdma0_{device}", "")
+    (finding,) = (one for one in devices.look(board.system, "udmabuf") if one.area == "xdma")
+    assert finding.verdict is Verdict.WARN
+    assert ": no h2c and no c2h channel, so registers alone (?engine=xdma:0)" in finding.detail
+
+
 def test_vfio_without_an_iommu_fails(board: FakeMachine) -> None:
     board.write("dev/vfio/vfio", "")
     assert find(devices.look(board.system, "vfio"), "IOMMU").verdict is Verdict.FAIL
