@@ -81,6 +81,11 @@ def test_registers_behind_xdma_serve_as_well_and_its_events_end_the_pumps_sleep(
         assert ("xdma0_user" in mapping) is mapped
         assert_all_crosses(lab, board)
         assert late_wakeups(lab, L.HOST) < PINGS / 2, "the host's pump was not woken, but looked by itself"
+        device = tree.root / "dev/xdma0_user"
+        device.rename(tree.root / "away")
+        assert "xdma0_user is gone" in lab.wait_for(L.HOST, "gone")["link"]["reason"]
+        (tree.root / "away").rename(device)
+        lab.wait_up()
         lab.stop(L.HOST, signal.SIGKILL)
         lab.start(L.HOST)
         lab.wait_up()
