@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import itertools
 import signal
 import sys
 import time
@@ -25,17 +26,18 @@ class Row:
     seconds: float
 
 
-def property_rows(proof: flow.Proof) -> Iterator[Row]:
+def property_rows(built: flow.Model) -> Iterator[Row]:
     """Base and induction of every property."""
-    for base, induction in zip(*flow.prove(proof), strict=True):
+    for base, induction in zip(*flow.prove(built), strict=True):
         result = "FALSE" if not base.good else "proved" if induction.good else "NOT INDUCTIVE"
-        yield Row(base.name, proof.depth, result, base.good and induction.good, base.seconds + induction.seconds)
+        yield Row(base.name, built.proof.depth, result, base.good and induction.good, base.seconds + induction.seconds)
 
 
-def cover_rows(proof: flow.Proof) -> Iterator[Row]:
+def cover_rows(built: flow.Model) -> Iterator[Row]:
     """What must be possible."""
-    for answer in flow.cover(proof):
-        yield Row(answer.name, proof.reach, "reached" if answer.good else "NOT REACHED", answer.good, answer.seconds)
+    for answer in flow.cover(built):
+        result = "reached" if answer.good else "NOT REACHED"
+        yield Row(answer.name, built.proof.reach, result, answer.good, answer.seconds)
 
 
 def bug_rows(proof: flow.Proof) -> Iterator[Row]:
@@ -49,8 +51,8 @@ def bug_rows(proof: flow.Proof) -> Iterator[Row]:
 def show(proof: flow.Proof) -> bool:
     """Print the lines of one proof; whether all of them are good."""
     good = True
-    for rows in (property_rows, cover_rows, bug_rows):
-        for row in rows(proof):
+    with flow.model(proof) as built:
+        for row in itertools.chain(property_rows(built), cover_rows(built), bug_rows(proof)):
             print(f"{proof.name:11} {row.name:50} {row.depth:5}  {row.result:13} {row.seconds:7.1f}", flush=True)
             good &= row.good
     return good

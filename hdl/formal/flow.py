@@ -267,17 +267,15 @@ def ask_all(ask: Callable[[str], Answer], labels: Iterable[str]) -> list[Answer]
             raise
 
 
-def prove(proof: Proof, *, labels: Container[str] | None = None) -> tuple[list[Answer], list[Answer]]:
+def prove(built: Model, *, labels: Container[str] | None = None) -> tuple[list[Answer], list[Answer]]:
     """Base and induction of every property, or of those in ``labels``; each induction leans on all the others."""
-    with model(proof) as built:
-        wanted = [label for label in built.asserts if labels is None or label in labels]
-        return ask_all(lambda label: built.base(label, proof.depth), wanted), ask_all(built.induction, wanted)
+    wanted = [label for label in built.asserts if labels is None or label in labels]
+    return ask_all(lambda label: built.base(label, built.proof.depth), wanted), ask_all(built.induction, wanted)
 
 
-def cover(proof: Proof) -> list[Answer]:
+def cover(built: Model) -> list[Answer]:
     """Whether each cover is reached."""
-    with model(proof) as built:
-        return ask_all(built.cover, built.covers)
+    return ask_all(built.cover, built.covers)
 
 
 def control(proof: Proof, bug: Bug) -> Answer:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from needs import need, skip_or_fail
-from programs import OPEN_TUN, VNETCARD, Outcome, as_nobody, demo_traces, home_of_nobody, run, started
+from programs import OPEN_TUN, VNETCARD, Outcome, as_nobody, demo_processes, demo_traces, home_of_nobody, run, started
 from restarts import until
 from test_bad_input import assert_refused
 
@@ -60,7 +60,7 @@ def test_interrupted_demo_leaves_nothing(image: Image, until_it_says: str, numbe
         demo.send_signal(number)
         _, errors = demo.communicate(timeout=60)
     assert (demo.returncode, errors) == (130, "vnetcard: interrupted\n")
-    assert demo_traces(demo.pid) == []
+    assert demo_traces(demo.pid) + demo_processes(demo.pid) == []
 
 
 def test_killed_demo_takes_its_guest_along_and_the_rest_is_swept(image: Image) -> None:
@@ -68,7 +68,7 @@ def test_killed_demo_takes_its_guest_along_and_the_rest_is_swept(image: Image) -
         assert demo.stdout is not None
         assert any("guest up after" in line for line in demo.stdout)
         demo.kill()
-    until(lambda: not any(name.startswith("process") for name in demo_traces(demo.pid)), "the guest ends")
+    until(lambda: not demo_processes(demo.pid), "the guest ends")
     assert f"vnetcard-demo-{demo.pid}-bar" in sweep("demo"), "the next demo does the same"
     assert demo_traces(demo.pid) == []
 

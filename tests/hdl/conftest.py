@@ -7,6 +7,7 @@ from pathlib import Path
 
 import hdl_build
 import pytest
+from buildcache import build_cache  # noqa: F401 - for this folder
 from hdl_jobs import Builds, Jobs
 from hdl_suite import COVERED_WIDTH, Run
 
@@ -19,7 +20,7 @@ def verilator(monkeypatch: pytest.MonkeyPatch) -> str:
 
 @pytest.fixture(scope="session")
 def builds(tmp_path_factory: pytest.TempPathFactory) -> Builds:
-    """The engine at each data width, built once a session."""
+    """The engine at each data width, once a session."""
     return Builds(
         tmp_path_factory.mktemp("hdl"),
         lambda width: (*hdl_build.FAST, *(hdl_build.COVERAGE if width == COVERED_WIDTH else ())),

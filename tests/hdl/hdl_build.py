@@ -5,14 +5,20 @@ from __future__ import annotations
 import importlib.util
 import os
 import random
+import shutil
 import subprocess
+import sys
 import xml.etree.ElementTree as ET
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
 from needs import need, skip_or_fail
+
+from vnetcard.sim.build import find_tools
+from vnetcard.sim.guest.cache import digest, made
 
 ROOT = Path(__file__).resolve().parents[2]
 RTL = Path(os.environ.get("VNETCARD_RTL", ROOT / "hdl/rtl"))
@@ -82,6 +88,24 @@ def build(folder: Path, width: int, options: Iterable[str] = FAST, rtl: Path = R
     except (SystemExit, subprocess.CalledProcessError, RuntimeError) as error:
         said = log.read_text()[-4000:] if log.exists() else ""
         raise AssertionError(f"the build at {width} bit failed: {error}\n{said}") from None
+    return folder
+
+
+def kept(folder: Path, width: int, options: Iterable[str] = FAST) -> Path:
+    """As ``build``, but what was built once from the same sources by the same tools is taken from the cache.
+
+    Whoever else wants the same waits until it is there.
+    """
+    files = [*sources(), *(Path(__file__).with_name(name) for name in CHECKS), Path(__file__)]
+    tools = [find_tools(trace=False).versions, version("cocotb"), sys.prefix]
+    key = digest(*tools, str(RTL), *options, *(file.read_bytes() for file in files))
+
+    def make(whole: Path) -> None:
+        shutil.copy2(build(whole.with_name("obj"), width, options) / TOP, whole)
+
+    program = made(f"bench-w{width}", key, make, lambda _: None) / TOP
+    folder.mkdir()
+    (folder / TOP).symlink_to(program)
     return folder
 
 

@@ -1,4 +1,4 @@
-"""Simulations of many cases, two at a time: builds are made once, results are waited for one by one.
+"""Simulations of many cases, two at a time: builds are made once and kept, results are waited for one by one.
 
 The jobs are started in the order in which pytest asks for them, so nobody waits for a job far behind in the
 queue, and a run of one test starts one job only.
@@ -19,7 +19,7 @@ WORKERS = max(1, min(4, len(os.sched_getaffinity(0))))
 
 
 class Builds:
-    """The engine at each data width, compiled when first asked for; threads may ask at the same time."""
+    """The engine at each data width, there when it is first asked for; threads may ask at the same time."""
 
     def __init__(self, folder: Path, options: Callable[[int], Iterable[str]]) -> None:
         self.folder = folder
@@ -33,7 +33,7 @@ class Builds:
             lock = self._locks.setdefault(width, threading.Lock())
         with lock:
             if width not in self._done:
-                self._done[width] = hdl_build.build(self.folder / f"w{width}", width, self._options(width))
+                self._done[width] = hdl_build.kept(self.folder / f"w{width}", width, self._options(width))
             return self._done[width]
 
 

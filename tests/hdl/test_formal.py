@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import pytest
@@ -36,30 +38,41 @@ def check(base: list[flow.Answer], induction: list[flow.Answer]) -> None:
     assert [answer.name for answer in induction if not answer.good] == [], "not inductive"
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture(autouse=True, scope="module")
 def tools() -> None:
     missing = flow.missing_tools()
     if missing:
         skip_or_fail(f"{', '.join(missing)} missing: scripts/venv.sh test")
 
 
+@pytest.fixture(scope="module")
+def made(tools: None) -> Iterator[Callable[[str], flow.Model]]:
+    """The model of the proof with this name, compiled when it is first asked for."""
+    with contextlib.ExitStack() as stack:
+        yield functools.cache(lambda name: stack.enter_context(flow.model(next(p for p in PROOFS if p.name == name))))
+
+
+@pytest.fixture
+def built(made: Callable[[str], flow.Model], proof: flow.Proof) -> flow.Model:
+    """The model of the test's proof."""
+    return made(proof.name)
+
+
 @each_proof
-def test_properties_hold_for_all_time(proof: flow.Proof) -> None:
-    with flow.model(proof) as built:
-        quick = set(built.asserts) - proof.slow
-    check(*flow.prove(proof, labels=quick))
+def test_properties_hold_for_all_time(proof: flow.Proof, built: flow.Model) -> None:
+    check(*flow.prove(built, labels=set(built.asserts) - proof.slow))
 
 
 @pytest.mark.campaign
 @pytest.mark.timeout(3600)
 @pytest.mark.parametrize("proof", [proof for proof in PROOFS if proof.slow], ids=lambda proof: proof.name)
-def test_slow_properties_hold_for_all_time(proof: flow.Proof) -> None:
-    check(*flow.prove(proof, labels=proof.slow))
+def test_slow_properties_hold_for_all_time(proof: flow.Proof, built: flow.Model) -> None:
+    check(*flow.prove(built, labels=proof.slow))
 
 
 @pytest.mark.parametrize("proof", marked(PROOFS))
-def test_what_the_properties_are_about_happens(proof: flow.Proof) -> None:
-    assert [answer.name for answer in flow.cover(proof) if not answer.good] == []
+def test_what_the_properties_are_about_happens(proof: flow.Proof, built: flow.Model) -> None:
+    assert [answer.name for answer in flow.cover(built) if not answer.good] == []
 
 
 @pytest.mark.parametrize(("proof", "bug"), list(bugs()))
@@ -68,22 +81,20 @@ def test_planted_bug_makes_its_property_false(proof: flow.Proof, bug: flow.Bug) 
 
 
 @each_proof
-def test_no_property_is_lost_on_the_way_to_the_solver(proof: flow.Proof) -> None:
+def test_no_property_is_lost_on_the_way_to_the_solver(proof: flow.Proof, built: flow.Model) -> None:
     files = [flow.FORMAL / f"{proof.top}.sv", *flow.FORMAL.glob(f"{proof.name}_*.svh")]
     source = "".join(file.read_text() for file in files)
-    with flow.model(proof) as built:
-        # What yosys finds true by itself is not asked of the solver; then a bug must show that it can be false.
-        lost = set(re.findall(r"(\w+): assert\b", source)) - set(built.asserts)
-        assert lost <= {bug.fails for bug in proof.bugs}
-        assert set(built.covers) == set(re.findall(r"(\w+): cover\b", source))
+    # What yosys finds true by itself is not asked of the solver; then a bug must show that it can be false.
+    lost = set(re.findall(r"(\w+): assert\b", source)) - set(built.asserts)
+    assert lost <= {bug.fails for bug in proof.bugs}
+    assert set(built.covers) == set(re.findall(r"(\w+): cover\b", source))
 
 
 @each_proof
-def test_every_proof_has_covers_and_bugs_and_knows_its_slow_properties(proof: flow.Proof) -> None:
-    with flow.model(proof) as built:
-        assert proof.bugs
-        assert built.covers
-        assert proof.slow <= set(built.asserts)
+def test_every_proof_has_covers_and_bugs_and_knows_its_slow_properties(proof: flow.Proof, built: flow.Model) -> None:
+    assert proof.bugs
+    assert built.covers
+    assert proof.slow <= set(built.asserts)
 
 
 def test_every_proof_in_the_folder_is_in_the_table() -> None:

@@ -40,7 +40,8 @@ def test_largest_packets_cross_the_engine(builds: Builds, tmp_path: Path) -> Non
 def test_command_replays_and_writes_what_arrived(
     builds: Builds, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(hdl_build, "build", lambda folder, width: builds.get(width))  # it is built already
+    built = builds.get(64)
+    monkeypatch.setattr(hdl_build, "build", lambda folder, width: built)
     given, out = tmp_path / "own.pcapng", tmp_path / "out.pcap"
     sent = captures.read(SAMPLE).packets
     given.write_bytes(of_two_interfaces(sent))
@@ -64,7 +65,8 @@ def of_two_interfaces(packets: tuple[Packet, ...]) -> bytes:
 def test_failing_simulation_is_told_and_writes_nothing(
     builds: Builds, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(hdl_build, "build", lambda folder, width: builds.get(width))
+    built = builds.get(64)
+    monkeypatch.setattr(hdl_build, "build", lambda folder, width: built)
     monkeypatch.setenv("VNETCARD_SEED", "7")
     real = hdl_build.simulate
     monkeypatch.setattr(

@@ -166,7 +166,7 @@ def home_of_nobody() -> Iterator[Path]:
 
 
 def demo_traces(demo: int | str) -> list[str]:
-    """What a demo has made and is still there: namespaces, shared memory, sockets, processes.
+    """What a demo has made and is still there: namespaces, shared memory and sockets.
 
     ``demo`` is its process id, or what it printed, which names its namespaces: other demos may run meanwhile.
     """
@@ -176,7 +176,12 @@ def demo_traces(demo: int | str) -> list[str]:
         demo = int(named[1])
     name = re.compile(rf"demo-{demo}(?!\d)")
     places = (Path("/run/netns"), Path("/dev/shm"), Path("/run/vnetcard"))
-    found = [str(path) for folder in places for path in folder.glob("*") if name.search(path.name)]
+    return [str(path) for folder in places for path in folder.glob("*") if name.search(path.name)]
+
+
+def demo_processes(pid: int) -> list[str]:
+    """The processes of the demo that ran as ``pid``."""
+    name, found = re.compile(rf"demo-{pid}(?!\d)"), []
     for entry in Path("/proc").glob("[0-9]*/cmdline"):
         try:
             command = entry.read_bytes().replace(b"\0", b" ").decode(errors="replace")

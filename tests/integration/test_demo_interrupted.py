@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 
 import pytest
-from programs import demo_traces
+from programs import demo_processes, demo_traces
 from restarts import GENEROUS, chance, end_quietly, spread, until
 
 pytestmark = [pytest.mark.root, pytest.mark.slow, pytest.mark.timeout(1800)]
@@ -40,7 +40,8 @@ def interrupt(demo: subprocess.Popen[str], number: int, *, group: bool) -> float
 
 def assert_no_trace(demo: subprocess.Popen[str], said: str, when: str) -> None:
     deadline = time.monotonic() + 20
-    while left := demo_traces(demo.pid):  # agents end a moment after the demo when it dies itself
+    # Agents end a moment after the demo when it dies itself.
+    while left := demo_traces(demo.pid) + demo_processes(demo.pid):
         assert time.monotonic() < deadline, f"{when}: {left}\n{said}"
         time.sleep(0.02)
 
@@ -77,7 +78,7 @@ def test_what_a_killed_demo_leaves_the_next_one_removes_and_nothing_else(tmp_pat
         other.touch()  # a demo's that lives
         until(lambda: "link up" in (tmp_path / "killed").read_text(), "the link is up")
         interrupt(killed, signal.SIGKILL, group=False)
-        until(lambda: not any(name.startswith("process") for name in demo_traces(killed.pid)), "its agents end with it")
+        until(lambda: not demo_processes(killed.pid), "its agents end with it")
         assert demo_traces(killed.pid), "nothing is there to be removed, so this shows nothing"
         following = start_demo(tmp_path / "following")
         assert following.wait(GENEROUS) == 0
