@@ -1,5 +1,5 @@
 # One command for each thing; `make` alone lists them.
-# PYTEST_ARGS goes to pytest: make check PYTEST_ARGS='-k ring -x'; '-n 0' runs one test at a time.
+# PYTEST_ARGS goes to pytest: make check PYTEST_ARGS='-k ring -x'.  JOBS files of tests run side by side: JOBS=2, auto, 0.
 
 SHELL := /bin/bash
 VENV ?= .venv
@@ -8,8 +8,9 @@ export VENV
 unexport PYTHONDONTWRITEBYTECODE
 BIN := $(VENV)/bin
 PYTEST = $(BIN)/python -m pytest $(PARALLEL) $(PYTEST_ARGS)
-# Files side by side, as many as tests/conftest.py says; the tests of one file in one process, one after the other.
-check: PARALLEL := -n auto --dist loadfile --no-loadscope-reorder
+# The tests of one file run in one process, one after the other.
+PARALLEL = $(if $(JOBS),-n $(JOBS) --dist loadfile --no-loadscope-reorder)
+check: JOBS := auto
 
 # As setup.py compiles it, and warnings are errors; -fsyntax-only would miss those that need the optimizer.
 CWARN := -O2 -Wall -Wextra -Werror -Wno-missing-field-initializers -S -o -
