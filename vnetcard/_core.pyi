@@ -168,7 +168,7 @@ class Pump:
     def answer_by(self, tx: Pump, /) -> None:
         """In HOLD, rx: move what the kernel answers at once in this pump's thread, while ``tx`` sleeps.
 
-        Close this pump before ``tx``.
+        Once only.  ``tx`` can be closed when this pump is (ValueError before).
         """
     def bells(self, *, ear_fd: int, fd: int = -1, at: int = -1, value: int = 0) -> None:
         """In HOLD: how the sides wake one another where BELL is agreed.

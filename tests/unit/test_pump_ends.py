@@ -79,6 +79,28 @@ def test_turns_of_the_rx_pump_move_each_packet_once_and_none_in_hold(tmp_path: P
     must_pass(program, 20000)
 
 
+def test_a_pump_that_answers_is_closed_last(host: Host) -> None:
+    tx, rx = host.ends.tx, host.ends.rx
+    with pytest.raises(ValueError, match="close that first"):
+        tx.close()
+    with pytest.raises(ValueError, match="has one that answers"):
+        rx.answer_by(tx)
+    with pytest.raises(ValueError, match="answered by a tx pump"):
+        tx.answer_by(rx)
+    with pytest.raises(TypeError):
+        rx.answer_by(None)  # type: ignore[arg-type]
+
+
+def test_an_answer_that_comes_within_the_write_is_in_the_ring(host: Host) -> None:
+    """What the port holds when a record has been delivered leaves, whichever of the two threads takes it."""
+    host.begin(1, 2)
+    for _ in range(100):
+        host.deliver(1)
+        host.take(1)
+    host.ends.hold()
+    assert host.ends.sent().records == host.ends.received().records == 100
+
+
 def test_stray_kick_does_not_keep_an_idle_pump_awake(tmp_path: Path) -> None:
     program = build(tmp_path, "pump_kick.c", "vnc_pump.c", "vnc_tx.c", "vnc_rx.c", "vnc_tap.c")
     assert int(must_pass(program)) <= 5

@@ -8,7 +8,8 @@ typedef struct {
 	PyObject_HEAD
 	MemoryObject *memory;
 	DoorbellObject *doorbell; /* NULL: none */
-	PyObject *answers;        /* rx: the tx pump that it may run, which lives as long; NULL: none */
+	PyObject *answers;        /* rx: the tx pump that it may run; NULL: none */
+	int lent;                 /* tx: to how many rx pumps, which must be closed first */
 	PyObject *taps;           /* a tuple of Tap, which the pump uses; NULL: none */
 	struct vnc_pump *pump;
 } PumpObject;
@@ -120,6 +121,8 @@ static void pump_release(PumpObject *self)
 	}
 	Py_CLEAR(self->doorbell);
 	Py_CLEAR(self->taps);
+	if (self->answers)
+		((PumpObject *)self->answers)->lent--;
 	Py_CLEAR(self->answers);
 	if (self->memory) {
 		self->memory->users--;
@@ -136,6 +139,10 @@ static void pump_dealloc(PumpObject *self)
 static PyObject *pump_close(PumpObject *self, PyObject *unused)
 {
 	(void)unused;
+	if (self->lent) {
+		PyErr_SetString(PyExc_ValueError, "an rx pump may be at this one's work: close that first");
+		return NULL;
+	}
 	pump_release(self);
 	Py_RETURN_NONE;
 }
@@ -217,7 +224,12 @@ static PyObject *pump_answer_by(PumpObject *self, PyObject *other)
 		PyErr_SetString(PyExc_ValueError, "an rx pump is answered by a tx pump");
 		return NULL;
 	}
-	Py_XSETREF(self->answers, Py_NewRef(other));
+	if (self->answers) {
+		PyErr_SetString(PyExc_ValueError, "this pump has one that answers");
+		return NULL;
+	}
+	self->answers = Py_NewRef(other);
+	((PumpObject *)other)->lent++;
 	p->answers = tx;
 	Py_RETURN_NONE;
 }

@@ -30,7 +30,7 @@ class Ping:
     def put(self, peer: Peer, seconds: float) -> dict[str, float]:
         count = max(100, round(seconds / INTERVAL))
         command = ["ping", "-n", "-i", f"{INTERVAL}", "-c", str(count), "-W", "2", peer.addresses[1]]
-        with streaming(peer, seconds * 2) if self._busy else contextlib.nullcontext():
+        with streaming(peer, seconds * 3) if self._busy else contextlib.nullcontext():
             said = subprocess.run(run_in(peer.namespaces[0], command), capture_output=True, text=True, check=False)
         return figures(self._name, times_in(said.stdout, count, loss_max=LOSS_MAX if self._busy else 0.0))
 
