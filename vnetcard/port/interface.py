@@ -1,16 +1,19 @@
-"""Addresses, MTU, routes and link state of an interface, by pyroute2."""
+"""Addresses, MTU, routes and link state of an interface; routes, and what root has set up, by pyroute2."""
 
 from __future__ import annotations
 
 import contextlib
 import errno
 import ipaddress
+import socket
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from vnetcard.errors import ConfigError, PortUnavailable
 from vnetcard.port import netns as ns
+from vnetcard.port.rtnetlink import LinkView, Rtnetlink
 
 Address = ipaddress.IPv4Interface | ipaddress.IPv6Interface
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -85,89 +88,83 @@ class Interface:
     """
 
     def __init__(self, name: str, *, netns: str | None = None) -> None:
-        try:
-            from pyroute2 import IPRoute  # 150 ms: not for commands that need no network
-        except ImportError as error:
-            raise PortUnavailable(
-                f"interface {name}: pyroute2 cannot be loaded ({error}): install it; "
-                "it needs Python's modules ssl and sqlite3, which a small system may have left out"
-            ) from error
-
         self.name = name
+        self._netns = netns
+        self._iproute: Any = None
         with ns.inside(netns):
-            self._netlink = IPRoute()
-        found = self._netlink.link_lookup(ifname=name)
-        if not found:
-            self._netlink.close()
-            raise PortUnavailable(f"interface {name}: it is not there")
-        self.index: int = found[0]
+            try:
+                self.index = socket.if_nametoindex(name)
+            except OSError:
+                raise PortUnavailable(f"interface {name}: it is not there") from None
+            self._netlink = Rtnetlink()
 
     def up(self, *, mtu: int) -> None:
         """Set MTU (bytes) and queue, and bring the interface up; PortUnavailable when the kernel refuses."""
-        root = Root(f"ip link set {self.name} up mtu {mtu}", lambda: self._is_up() and self._mtu() <= mtu)
-        self._call("bring it up", "link", "set", root, index=self.index, mtu=mtu, txqlen=TX_QUEUE, state="up")
+        root = Root(f"ip link set {self.name} up mtu {mtu}", lambda: self._link().up and self._link().mtu <= mtu)
+        self._try("bring it up", root, lambda: self._netlink.set_link(self.index, mtu=mtu, txqlen=TX_QUEUE, up=True))
 
     def set_mtu(self, mtu: int) -> None:
         """Change the MTU of an interface that is up."""
-        root = Root(f"ip link set {self.name} mtu {mtu}", lambda: self._mtu() <= mtu)
-        self._call(f"set MTU {mtu}", "link", "set", root, index=self.index, mtu=mtu)
+        root = Root(f"ip link set {self.name} mtu {mtu}", lambda: self._link().mtu <= mtu)
+        self._try(f"set MTU {mtu}", root, lambda: self._netlink.set_link(self.index, mtu=mtu))
 
     def wait_open(self) -> None:
         """Return once the kernel has seen the carrier, or OPEN_LIMIT has passed.
 
         It follows a moment after TUNSETCARRIER (linkwatch); until then it drops what it wants to send.
         """
-        from pyroute2.netlink.exceptions import NetlinkError
-
         deadline = time.monotonic() + OPEN_LIMIT
-        with contextlib.suppress(NetlinkError):  # deleted in this moment: whoever uses it will say so
-            while self._is_up() and self._operstate() != "UP" and time.monotonic() < deadline:
+        with contextlib.suppress(OSError):  # deleted in this moment: whoever uses it will say so
+            while (link := self._link()).up and not link.operational and time.monotonic() < deadline:
                 time.sleep(0.001)
 
     def add_address(self, address: Address) -> None:
         """Add ``address``; that it is there already (a persistent TUN) is fine."""
-        self._call(
-            f"set address {address}",
-            "addr",
-            "replace",
-            Root(f"ip address add {address} dev {self.name}", lambda: self._has_address(address)),
-            index=self.index,
-            address=str(address.ip),
-            prefixlen=address.network.prefixlen,
-        )
+        root = Root(f"ip address add {address} dev {self.name}", lambda: self._has_address(address))
+        self._try(f"set address {address}", root, lambda: self._netlink.replace_address(self.index, address))
 
     def add_route(self, route: Route) -> None:
         """Add ``route`` over this interface; replaces one to the same destination."""
-        more = {"gateway": str(route.gateway)} if route.gateway else {}
-        self._call(
-            f"set route {route}",
-            "route",
-            "replace",
-            Root(f"ip route add {route} dev {self.name}", lambda: self._has_route(route)),
-            dst=str(route.destination),
-            oif=self.index,
-            family=2 if route.destination.version == 4 else 10,
-            **more,
-        )
+        root = Root(f"ip route add {route} dev {self.name}", lambda: self._has_route(route))
+        hint = "; a gateway must be in a network of the interface"
+        self._try(f"set route {route}", root, lambda: self._replace_route(route), hint=hint)
 
     def close(self) -> None:
-        """Close the netlink socket; the interface stays as it is."""
+        """Close the netlink sockets; the interface stays as it is."""
         self._netlink.close()
+        if self._iproute is not None:
+            self._iproute.close()
 
-    def _is_up(self) -> bool:
-        (link,) = self._netlink.get_links(self.index)
-        return bool(link["flags"] & 1)  # IFF_UP
+    def _link(self) -> LinkView:
+        return self._netlink.link(self.index)
 
-    def _operstate(self) -> str:
-        (link,) = self._netlink.get_links(self.index)
-        return str(link.get_attr("IFLA_OPERSTATE"))
+    def _pyroute2(self) -> Any:
+        """Its socket, made when it is first wanted: the import takes two thirds of an agent's start."""
+        if self._iproute is None:
+            try:
+                from pyroute2 import IPRoute
+            except ImportError as error:
+                raise PortUnavailable(
+                    f"interface {self.name}: pyroute2 cannot be loaded ({error}): install it; "
+                    "it needs Python's modules ssl and sqlite3, which a small system may have left out"
+                ) from error
+            with ns.inside(self._netns):
+                self._iproute = IPRoute()
+        return self._iproute
 
-    def _mtu(self) -> int:
-        (link,) = self._netlink.get_links(self.index)
-        return int(link.get_attr("IFLA_MTU"))
+    def _replace_route(self, route: Route) -> None:
+        iproute = self._pyroute2()
+        from pyroute2.netlink.exceptions import NetlinkError
+
+        more = {"gateway": str(route.gateway)} if route.gateway else {}
+        family = 2 if route.destination.version == 4 else 10
+        try:
+            iproute.route("replace", dst=str(route.destination), oif=self.index, family=family, **more)
+        except NetlinkError as error:
+            raise OSError(error.code, str(error.args[1] if len(error.args) > 1 else error)) from error
 
     def _has_address(self, address: Address) -> bool:
-        found = self._netlink.get_addr(index=self.index)
+        found = self._pyroute2().get_addr(index=self.index)
         return any(
             ipaddress.ip_interface(f"{one.get_attr('IFA_LOCAL') or one.get_attr('IFA_ADDRESS')}/{one['prefixlen']}")
             == address
@@ -176,7 +173,7 @@ class Interface:
 
     def _has_route(self, route: Route) -> bool:
         family = 2 if route.destination.version == 4 else 10
-        found = self._netlink.get_routes(family=family, oif=self.index)
+        found = self._pyroute2().get_routes(family=family, oif=self.index)
         gateway = str(route.gateway) if route.gateway else None
         wanted = (str(route.destination.network_address), route.destination.prefixlen, gateway)
         anywhere = "0.0.0.0" if family == 2 else "::"
@@ -184,18 +181,15 @@ class Interface:
             (one.get_attr("RTA_DST") or anywhere, one["dst_len"], one.get_attr("RTA_GATEWAY")) for one in found
         ]
 
-    def _call(self, doing: str, what: str, verb: str, root: Root, **arguments: object) -> None:
-        from pyroute2.netlink.exceptions import NetlinkError
-
+    def _try(self, doing: str, root: Root, action: Callable[[], None], *, hint: str = "") -> None:
+        """``action``; where only root may, it is enough that root has done it."""
         try:
-            getattr(self._netlink, what)(verb, **arguments)
-        except NetlinkError as error:
-            if error.code == errno.EPERM:
+            action()
+        except OSError as error:
+            if error.errno == errno.EPERM:
                 if root.has_done_it():
                     return
                 raise PortUnavailable(
                     f"interface {self.name}: cannot {doing}, only root may; let root run `{root.command}`"
                 ) from error
-            reason = error.args[1] if len(error.args) > 1 else error
-            hint = "; a gateway must be in a network of the interface" if what == "route" else ""
-            raise PortUnavailable(f"interface {self.name}: cannot {doing} ({reason}){hint}") from error
+            raise PortUnavailable(f"interface {self.name}: cannot {doing} ({error.strerror}){hint}") from error
