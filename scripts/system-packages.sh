@@ -33,6 +33,7 @@ dpkg-deb                                dpkg                   dpkg
 apt-get                                 apt                    apt
 '
 TEST='
+clang                                   clang                  clang
 iperf3                                  iperf3                 iperf3
 tcpdump                                 tcpdump                tcpdump
 tshark                                  tshark                 wireshark-cli
