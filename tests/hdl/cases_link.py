@@ -12,7 +12,7 @@ from link_world import LinkWorld, RtlSide
 from vnetcard import layout as L
 from vnetcard.linkterms import LinkState
 
-ROUNDS = 40 if os.environ.get("VNETCARD_STALL") == "stalled" else 160
+ROUNDS = 20 if os.environ.get("VNETCARD_STALL") == "stalled" else 160
 """Mishaps in a run; the calm run is the campaign's."""
 
 
