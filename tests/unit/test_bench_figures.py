@@ -79,6 +79,15 @@ def test_the_table_has_ratios_first() -> None:
     assert "short    tcp 1500 against splice: at least 1: 0.9" in printed
 
 
+def test_a_busy_machine_is_told_of() -> None:
+    results = seen(vnetcard=[9.0], splice=[10.0])
+    results.busy = [0.05, 0.05]
+    assert not any(line.startswith("BUSY") for line in report.lines(PLAN, results, {}))
+    results.busy = [0.05, 0.55]
+    assert any(line.startswith("BUSY     other programs took 30%") for line in report.lines(PLAN, results, {}))
+    assert report.as_json(PLAN, results, {}, label="")["busy_elsewhere"] == 0.3
+
+
 def test_a_target_is_reached_at_its_limit() -> None:
     more, less = TARGETS[0], next(target for target in TARGETS if target.figure == "start")
     assert more.reached(1.0) and not more.reached(0.999)

@@ -67,6 +67,8 @@ class Results:
     """By figure, way, and round."""
     refused: dict[tuple[str, str], str] = field(default_factory=dict)
     """By way and load."""
+    busy: list[float] = field(default_factory=list)
+    """The share of the machine that others took, looked at before each way."""
     _loads: dict[str, str] = field(default_factory=dict)
 
     def add(self, way: str, load: str, number: int, figures: dict[str, float]) -> None:

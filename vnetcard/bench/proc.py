@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import os
+import time
 from collections.abc import Iterable
 from pathlib import Path
 
+MOMENT = 0.3
+"""Seconds; a clock tick is a thirtieth of it."""
 _TICK = 1 / os.sysconf("SC_CLK_TCK")
 _IDLE = {3, 4}
 """Places of idle and iowait in the first line of /proc/stat; guest time (8, 9) is in user time already."""
@@ -16,6 +19,13 @@ def machine_seconds(text: str | None = None) -> float:
     """CPU seconds that all cores have worked since the machine started; ``text`` stands for /proc/stat in tests."""
     first = (text if text is not None else Path("/proc/stat").read_text()).partition("\n")[0]
     return sum(int(value) for place, value in enumerate(first.split()[1:9]) if place not in _IDLE) * _TICK
+
+
+def busy_elsewhere() -> float:
+    """The share of all cores that works while we wait for a moment: other programs, when none of ours runs."""
+    began, worked = time.monotonic(), machine_seconds()
+    time.sleep(MOMENT)
+    return (machine_seconds() - worked) / ((time.monotonic() - began) * (os.cpu_count() or 1))
 
 
 def process_seconds(pids: Iterable[int]) -> float:

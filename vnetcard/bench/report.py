@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import statistics
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -14,6 +15,9 @@ from vnetcard.bench.figures import OURS, Results, Spread, kind_of
 from vnetcard.bench.runner import Plan
 from vnetcard.bench.targets import TARGETS
 from vnetcard.sideblock import SOFTWARE
+
+BUSY_MAX = 0.1
+"""Share of all cores that others may take without a word."""
 
 
 def lines(plan: Plan, results: Results, absent: Mapping[str, str]) -> Iterator[str]:
@@ -27,8 +31,15 @@ def lines(plan: Plan, results: Results, absent: Mapping[str, str]) -> Iterator[s
         yield f"{row['state']:8} {row['target']}: {seen}"
     for way, why in absent.items():
         yield f"absent   {way}: {why}"
+    if busy(results) > BUSY_MAX:
+        yield f"BUSY     other programs took {busy(results):.0%} of this machine: these figures are worth little"
     for (way, load), why in results.refused.items():
         yield f"REFUSED  {way}, {load}: {why}"
+
+
+def busy(results: Results) -> float:
+    """The share of the machine that other programs took, the mean of all looks; 0 without any."""
+    return statistics.fmean(results.busy) if results.busy else 0.0
 
 
 def _tables(ways: Sequence[str], figures: Sequence[str], results: Results) -> Iterator[str]:
@@ -56,7 +67,12 @@ def targets(results: Results) -> list[dict[str, Any]]:
 
 def as_json(plan: Plan, results: Results, absent: Mapping[str, str], *, label: str) -> dict[str, Any]:
     """Everything, with what it was measured with."""
-    origin = {"date": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"), "label": label, "rounds": plan.rounds}
+    origin: dict[str, Any] = {
+        "date": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
+        "label": label,
+        "rounds": plan.rounds,
+    }
+    origin["busy_elsewhere"] = round(busy(results), 3)
     return {
         "date": origin["date"],
         "label": label,
@@ -64,6 +80,7 @@ def as_json(plan: Plan, results: Results, absent: Mapping[str, str], *, label: s
         "machine": {"cores": os.cpu_count(), "kernel": platform.release(), "architecture": platform.machine()},
         "rounds": plan.rounds,
         "seconds": plan.seconds,
+        "busy_elsewhere": round(busy(results), 3),
         "figures": {figure: _figure(results, figure) | origin for figure in results.figures()},
         "targets": targets(results),
         "absent": dict(absent),

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from vnetcard.bench import rings
+from vnetcard.bench import proc, rings
 from vnetcard.bench.figures import Results, kind_of
 from vnetcard.bench.load import LOADS
 from vnetcard.bench.peer import WAYS, Peer
@@ -77,6 +77,7 @@ class Runner:
         loads = [load for load in self._plan.at(mtu) if load in (WAYS[way].loads or LOADS)]
         if not loads:
             return
+        self.results.busy.append(proc.busy_elsewhere())
         try:
             with contextlib.closing(WAYS[way].make()) as peer:
                 self.results.add(way, START, number, {"start": _bring_up(peer, mtu)})

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.util
 import os
-import tempfile
 
 from vnetcard.bench import programs
 from vnetcard.bench.peer.card import CardPeer
@@ -19,7 +18,6 @@ class SimPeer(CardPeer):
     def __init__(self) -> None:
         super().__init__()
         self._simulator: SimProcess | None = None
-        self._said = tempfile.TemporaryFile("w+")  # noqa: SIM115 - closed by close()
 
     @property
     def pids(self) -> tuple[int, ...]:
@@ -27,7 +25,7 @@ class SimPeer(CardPeer):
 
     def prepare(self) -> None:
         try:
-            self._simulator = SimProcess(f"vnetcard-bench-{os.getpid()}-sim", progress=self._said)
+            self._simulator = SimProcess(f"vnetcard-bench-{os.getpid()}-sim")  # on stderr it tells of a build
         except LabError as error:
             raise Invalid(str(error)) from error
         self._window = self._simulator.url
@@ -37,7 +35,6 @@ class SimPeer(CardPeer):
         super().close()
         if self._simulator is not None:
             self._simulator.close()
-        self._said.close()
 
 
 def missing() -> str:
