@@ -157,8 +157,10 @@ def test_capture_that_is_not_read_slows_no_packet(lab: Lab) -> None:
     with started([*VNETCARD, "capture", "--window", lab.url, "-w", "-", "--snaplen", "65600"]) as process:
         assert process.stdout is not None
         assert os.read(process.stdout.fileno(), 1)
-        flood = run_in(lab.namespaces[HOST], [need("ping"), "-q", "-f", "-c", "2000", "-s", "20000", "10.10.10.5"])
-        done = subprocess.run(flood, capture_output=True, text=True, check=False, timeout=60)
+        busy = run_in(
+            lab.namespaces[HOST], [need("ping"), "-q", "-A", "-W", "20", "-c", "1500", "-s", "20000", "10.10.10.5"]
+        )
+        done = subprocess.run(busy, capture_output=True, text=True, check=False, timeout=60)
         assert " 0% packet loss" in done.stdout
         process.stdout.close()
         assert process.wait(20) == 0
