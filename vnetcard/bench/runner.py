@@ -60,6 +60,7 @@ class Runner:
     def _ring(self, number: int) -> None:
         """The ring alone, and what it is held against."""
         absent = rings.missing()
+        self.results.busy.append(proc.busy_elsewhere())
         for way, measure in rings.steps(self._plan.seconds):
             if way in absent:
                 continue
