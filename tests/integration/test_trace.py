@@ -23,6 +23,7 @@ from vnetcard.lab import Lab, run_in
 from vnetcard.layout import CARD, HOST
 from vnetcard.tap import enginelog
 from vnetcard.tap.paths import STEPS
+from vnetcard.tap.segment import Reader
 
 pytestmark = pytest.mark.root
 
@@ -136,10 +137,9 @@ def test_agent_that_ends_ends_the_trace_and_is_named() -> None:
         lab.start(HOST)
         with started([*VNETCARD, "trace", "--window", lab.url]) as process:
             deadline = time.monotonic() + 20
-            while not lent(lab.agent(HOST).pid):
+            while not opened(lab.agent(HOST).pid):
                 assert time.monotonic() < deadline
                 time.sleep(0.01)
-            time.sleep(0.2)
             lab.stop(HOST, signal.SIGKILL)
             _, complaint = process.communicate(timeout=20)
             assert process.returncode == 1
@@ -163,8 +163,21 @@ def lent(pid: int) -> list[str]:
     found = []
     for fd in Path(f"/proc/{pid}/fd").iterdir():
         with contextlib.suppress(FileNotFoundError):
-            found.append(str(fd.readlink()))
-    return [name for name in found if "vnetcard-tap" in name]
+            if "vnetcard-tap" in str(fd.readlink()):
+                found.append(str(fd))
+    return found
+
+
+def opened(pid: int) -> bool:
+    """Does it lend a segment into which its pumps write?"""
+    states = []
+    for path in lent(pid):
+        fd = os.open(path, os.O_RDWR)
+        reader = Reader(fd)
+        os.close(fd)
+        states.append(reader.state)
+        reader.close()
+    return "OPEN" in states
 
 
 def test_restart_of_the_peer_is_seen_as_new_epochs_and_the_books_stay_even() -> None:
