@@ -171,6 +171,7 @@ def link_line(lab: Lab, side: int, name: str = "tun0") -> str:
 
 def ping_suite(lab: Lab, sizes: Sequence[int] = (0, 56, 1472, 8000), *, count: int = 2) -> None:
     """Every size both ways, none lost."""
+    lab.wait_open()
     targets = [Target(ADDRESSES[1 - side], netns=lab.namespaces[side], label=L.SIDES[side]) for side in (0, 1)]
     results = run_suite(targets, count=count, sizes=sizes)
     assert all(result.ok for result in results), "\n".join(str(result) for result in results if not result.ok)
