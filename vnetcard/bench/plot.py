@@ -9,7 +9,7 @@ from xml.sax.saxutils import escape
 from vnetcard.bench.figures import OURS
 
 _LEFT, _WIDE, _RIGHT = 110, 420, 170
-_TOP, _HEAD, _ROW, _GAP = 34, 20, 18, 14
+_TOP, _HEAD, _ROW, _GAP = 48, 20, 18, 14
 """Pixels: names, bars, values; title, a figure's name, a bar, what is between two figures."""
 _COLOURS = {True: "#c05020", False: "#7090b0"}
 """Of our bars and of the others'."""
@@ -35,7 +35,8 @@ def draw(told: Mapping[str, Any]) -> str:
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {y}" width="{width}" height="{y}"'
         ' font-family="sans-serif" font-size="12">',
         f'<rect width="{width}" height="{y}" fill="#ffffff"/>',
-        _text(8, 20, f"{title}: medians of {told['rounds']} rounds, and from least to most"),
+        _text(8, 18, title),
+        _text(8, 34, f"Medians of {told['rounds']} rounds; the thin line goes from the least to the most."),
     ]
     return "\n".join([*head, *out, "</svg>", ""])
 
