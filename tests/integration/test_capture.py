@@ -7,12 +7,12 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 from needs import need
 from programs import VNETCARD, Outcome, as_nobody, ip, run, started
+from traffic import pinging
 
 from vnetcard.lab import Lab, run_in
 from vnetcard.layout import CARD, HOST
@@ -27,16 +27,6 @@ def lab() -> Iterator[Lab]:
         lab.start(CARD)
         lab.wait_up()
         yield lab
-
-
-@contextmanager
-def pinging(lab: Lab) -> Iterator[None]:
-    command = run_in(lab.namespaces[HOST], [need("ping"), "-q", "-i", "0.01", "10.10.10.5"])
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL) as process:
-        try:
-            yield
-        finally:
-            process.kill()
 
 
 def capture(lab: Lab, *options: object) -> Outcome:

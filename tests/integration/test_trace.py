@@ -10,7 +10,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -18,8 +17,9 @@ from ledger import assert_books_balance
 from needs import need
 from programs import VNETCARD, Outcome, ip, run, started
 from restarts import OUTAGE
+from traffic import pinging
 
-from vnetcard.lab import Lab, run_in
+from vnetcard.lab import Lab
 from vnetcard.layout import CARD, HOST
 from vnetcard.tap import enginelog
 from vnetcard.tap.paths import STEPS
@@ -35,17 +35,6 @@ def lab() -> Iterator[Lab]:
         lab.start(CARD)
         lab.wait_up()
         yield lab
-
-
-@contextmanager
-def pinging(lab: Lab) -> Iterator[None]:
-    """Pings from the host, a hundred a second, during the block."""
-    command = run_in(lab.namespaces[HOST], [need("ping"), "-q", "-i", "0.01", "10.10.10.5"])
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL) as process:
-        try:
-            yield
-        finally:
-            process.kill()
 
 
 def trace(lab: Lab, *options: str) -> Outcome:

@@ -11,6 +11,8 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
+from needs import need
+
 from vnetcard import layout as L
 from vnetcard.lab import Lab, run_in
 
@@ -31,6 +33,17 @@ def joined(*, size: str = "8M", host: Sequence[str] = (), card: Sequence[str] = 
             lab.start(side, "--address", f"{V4[side]}/24", "--address", f"{V6[side]}/64", *options)
         lab.wait_up()
         yield lab
+
+
+@contextmanager
+def pinging(lab: Lab) -> Iterator[None]:
+    """Pings from the host, a hundred a second, during the block."""
+    command = run_in(lab.namespaces[L.HOST], [need("ping"), "-q", "-i", "0.01", V4[L.CARD]])
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL) as process:
+        try:
+            yield
+        finally:
+            process.kill()
 
 
 def stream(
