@@ -342,4 +342,5 @@ def test_a_link_without_a_fault_has_no_cause_under_load() -> None:
         assert [cause for cause in found if cause.name not in LIMITS] == []
     with _joined() as lab, _traffic(lab, "-i", "0.02"):
         time.sleep(0.5)
-        assert causes(views.gather(lab.url)) == []
+        named = {cause.name for cause in causes(views.gather(lab.url))}
+        assert named <= {"cpu-starved"}, "that of a busy machine is true"

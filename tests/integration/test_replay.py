@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 from needs import need
 from programs import VNETCARD, Outcome, run, started
+from restarts import until
+from tapped import opened
 
 from vnetcard import captures
 from vnetcard.captures import Packet
@@ -103,7 +105,7 @@ def test_own_capture_comes_round(lab: Lab, tmp_path: Path) -> None:
         "udp and src 1.1.1.1",
     ]
     with started(watch) as process:
-        time.sleep(1)
+        until(lambda: all(opened(lab.agent(side).pid) for side in (HOST, CARD)), "both agents are looked at")
         assert replay(lab, tmp_path / "in.pcap").status == 0
         process.wait(20)
     refused = replay(lab, tmp_path / "own.pcapng")

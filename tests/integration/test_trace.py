@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import signal
@@ -17,13 +16,13 @@ from ledger import assert_books_balance
 from needs import need
 from programs import VNETCARD, Outcome, ip, run, started
 from restarts import OUTAGE
+from tapped import lent, opened
 from traffic import pinging
 
 from vnetcard.lab import Lab
 from vnetcard.layout import CARD, HOST
 from vnetcard.tap import enginelog
 from vnetcard.tap.paths import STEPS
-from vnetcard.tap.segment import Reader
 
 pytestmark = pytest.mark.root
 
@@ -145,28 +144,6 @@ def test_killed_looker_leaves_the_agent_untapped(lab: Lab) -> None:
     deadline = time.monotonic() + 5
     while left := lent(lab.agent(HOST).pid):
         assert time.monotonic() < deadline, left
-
-
-def lent(pid: int) -> list[str]:
-    """The tap segments that a process has open."""
-    found = []
-    for fd in Path(f"/proc/{pid}/fd").iterdir():
-        with contextlib.suppress(FileNotFoundError):
-            if "vnetcard-tap" in str(fd.readlink()):
-                found.append(str(fd))
-    return found
-
-
-def opened(pid: int) -> bool:
-    """Does it lend a segment into which its pumps write?"""
-    states = []
-    for path in lent(pid):
-        fd = os.open(path, os.O_RDWR)
-        reader = Reader(fd)
-        os.close(fd)
-        states.append(reader.state)
-        reader.close()
-    return "OPEN" in states
 
 
 def test_restart_of_the_peer_is_seen_as_new_epochs_and_the_books_stay_even() -> None:
