@@ -46,10 +46,14 @@ class OddPeer:
         corrupt: int = 0,
         index: bool = False,
         silent: bool = False,
+        freezes: bool = False,
+        packet: bytes = b"",
+        vnet: bytes = b"",
     ) -> None:
         """``takes`` records, or leaves them; ``sends`` pings; spoils every ``corrupt``-th record, or the ``index``.
 
-        ``silent``: it wakes nobody.
+        ``silent``: it wakes nobody.  ``freezes``: once the link is up, it does nothing any more.  ``packet`` is sent
+        in place of pings, and ``vnet`` leads every record as its virtio_net_hdr.
         """
         self.window = open_window(url, side=L.CARD)
         self._takes, self._sends, self._corrupt, self._index = takes, sends, corrupt, index
@@ -57,8 +61,9 @@ class OddPeer:
         self._ends = FifoEnds(memory, geometry, L.CARD)
         self._ring = geometry.rings[0][L.CARD]
         self._prod = L.queue_offset(0) + L.QUEUE_LINES["c2h_prod"]
-        self._link = Link(memory, L.CARD, self._ends, self, Offer(WAKE, L.MTU_DEFAULT))
-        self._silent = silent
+        features = WAKE | (L.FEATURES["CSUM"] if vnet else 0)
+        self._link = Link(memory, L.CARD, self._ends, self, Offer(features, L.MTU_DEFAULT))
+        self._silent, self._freezes, self._packet, self._vnet = silent, freezes, packet, vnet
         self._sent = self._seq = 0
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run)
@@ -77,6 +82,9 @@ class OddPeer:
         self._link.start()
         due = 0.0
         while not self._stop.is_set():
+            if self._freezes and self._link.agreement is not None:
+                time.sleep(0.01)
+                continue
             self._link.tick()
             while self._takes and self._ends.receive() is not None:
                 pass
@@ -90,8 +98,8 @@ class OddPeer:
         if self._link.agreement is None:
             return
         self._sent += 1
-        if self._silent:
-            self._send_silently(echo_request(self._sent))
+        if self._silent or self._vnet:
+            self._send_silently(self._packet or echo_request(self._sent))
         elif self._corrupt and self._sent % self._corrupt == 0:
             self._spoil()
             time.sleep(0.3)  # nobody is woken, so the host looks 100 ms later; the next record would mend this one
@@ -99,13 +107,15 @@ class OddPeer:
             self.window.memory.store32(self._prod, 7)
             time.sleep(0.3)
         else:
-            self._ends.send(echo_request(self._sent))
+            self._ends.send(self._packet or echo_request(self._sent))
 
     def _send_silently(self, packet: bytes) -> None:
         """As a FIFO does it, but for the wake-up at the end."""
         memory, prod = self.window.memory, self.window.memory.load32(self._prod)
         self._seq = self._seq + 1 if prod else 0
-        record = struct.pack("<IHHII", len(packet), 0, 0, self._seq, 0) + packet
+        flags = L.RECORD_FLAGS["VNET"] if self._vnet else 0
+        packet = self._vnet + packet
+        record = struct.pack("<IHHII", len(packet), flags, len(self._vnet), self._seq, 0) + packet
         record += bytes(-len(record) % L.LINE)
         memory.write(self._ring.offset + (prod & (self._ring.size - 1)), record)
         memory.store32(self._prod, prod + L.align_record(len(packet)))
