@@ -18,7 +18,7 @@ from vnetcard.tap.enginetap import EngineTap
 from vnetcard.tap.packets import describe
 from vnetcard.tap.segment import Event, Wish
 from vnetcard.tap.source import Sources, looks
-from vnetcard.trace_cmd import positive, seconds
+from vnetcard.trace_cmd import name_silent, positive, seconds
 
 if TYPE_CHECKING:
     Subparsers = argparse._SubParsersAction[argparse.ArgumentParser]
@@ -73,6 +73,7 @@ def run(args: argparse.Namespace) -> int:
     sides = (L.HOST, L.CARD) if args.side is None else (L.SIDES.index(args.side),)
     with contextlib.ExitStack() as stack:
         sources = stack.enter_context(Sources(args.window, wish_for(points, args.snaplen), sides))
+        name_silent(sources)
         engine = stack.enter_context(contextlib.closing(EngineTap(args.window))) if "engine" in points else None
         words = chosen.text if chosen else ""
         sink = open_sink(args.out, args.snaplen, words, most_bytes, args.ring_files or 0) if args.out else None

@@ -23,9 +23,8 @@ from typing import Any
 
 from vnetcard import layout as L
 from vnetcard.errors import ConfigError, PeerGone
+from vnetcard.patience import ANSWER_LIMIT, NoAnswer, await_answer
 
-ANSWER_LIMIT = 5.0
-"""Seconds that either side waits for the other's line."""
 LINE_MAX = 1 << 20
 TRIES = 10
 """How often the folder may vanish before the socket is in it."""
@@ -182,13 +181,24 @@ def _read_line(stream: socket.socket) -> bytes:
     return line
 
 
-def ask_all(window: str, question: str) -> list[dict[str, Any]]:
-    """The same question to the local agents of ``window``, host first; ConfigError when there is none."""
-    answers = []
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """What the local agents of a window said, host first; ``silent``: why one that is there did not, by side."""
+
+    said: list[dict[str, Any]]
+    silent: dict[str, str]
+
+
+def ask_all(window: str, question: str) -> Answers:
+    """The same question to the local agents of ``window``; ConfigError when there is none."""
+    answers = Answers([], {})
     for side in (L.HOST, L.CARD):
-        with contextlib.suppress(PeerGone):
-            answers.append(ask(window, side, question))
-    if not answers:
+        try:
+            answers.said.append(ask(window, side, question))
+        except PeerGone as error:
+            if error.silent:
+                answers.silent[L.SIDES[side]] = str(error)
+    if not answers.said and not answers.silent:
         raise ConfigError(
             f"no agent for {window} answers in {folder()}: start vnetcard-x86 or vnetcard-fpga, or name its --window"
         )
@@ -214,6 +224,8 @@ class _Agent:
             yield
         except PermissionError as error:
             raise ConfigError(f"no permission for {self.path}: ask as the user who runs the agent") from error
+        except NoAnswer as error:
+            raise PeerGone(f"the {self.name}{self.window} {error}", silent=True) from error
         except (OSError, ValueError) as error:
             raise PeerGone(f"no {self.name} answers{self.window} at {self.path}") from error
 
@@ -221,6 +233,7 @@ class _Agent:
         client.settimeout(ANSWER_LIMIT)
         client.connect(str(self.path))
         client.sendall(json.dumps(question).encode() + b"\n")
+        await_answer(client)
 
     def checked(self, reply: object) -> dict[str, Any]:
         if not isinstance(reply, dict):

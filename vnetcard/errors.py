@@ -66,7 +66,14 @@ class FrameTooLarge(VnetcardError):
 
 
 class PeerGone(VnetcardError):
-    """Raised when the other side stopped, restarted or no longer shows a heartbeat during an exchange with it."""
+    """Raised when the other side stopped, restarted or no longer shows a heartbeat during an exchange with it.
+
+    ``silent``: it is there, and does not answer.
+    """
+
+    def __init__(self, message: str, *, silent: bool = False) -> None:
+        super().__init__(message)
+        self.silent = silent
 
 
 class Closed(VnetcardError):

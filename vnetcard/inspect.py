@@ -148,7 +148,7 @@ def view_window(url: str, copy: bytes, *, side: int | None = None) -> dict[str, 
     if len(copy) < L.rings_offset(1):
         problems.append(f"{len(copy)} bytes are too few for a window: {L.WINDOW_MIN} at least")
         return view
-    memory = Memory(_aligned(copy))
+    memory = Memory(aligned(copy))
     view["sides"] = [view_side(memory, n) for n in ((L.HOST, L.CARD) if side is None else (side,))]
     if geometry is not None:
         rings = [view_ring(memory, geometry, direction) for direction in L.DIRECTIONS]
@@ -158,7 +158,7 @@ def view_window(url: str, copy: bytes, *, side: int | None = None) -> dict[str, 
     return view
 
 
-def _aligned(copy: bytes) -> Any:
+def aligned(copy: bytes) -> Any:
     """A writable buffer that starts at a multiple of 64, as a mapped window does."""
     buffer = mmap.mmap(-1, len(copy))
     buffer[:] = copy

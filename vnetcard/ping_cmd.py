@@ -99,13 +99,18 @@ def default_targets(window: str = "shm:vnetcard0") -> list[Target]:
     """What to ping when the user names nothing: the peers of the agents of ``window`` on this machine.
 
     With one agent, its peer is elsewhere and taken to have the default address; with none, it is the card,
-    pinged from here.  ConfigError when an address cannot be known.
+    pinged from here.  ConfigError when an address cannot be known, or no agent that is here answers.
     """
     url = str(WindowUrl.parse(window))
     views: dict[int, dict[str, Any]] = {}
+    silent = ""
     for side in (L.HOST, L.CARD):
-        with contextlib.suppress(PeerGone):
+        try:
             views[side] = ask(url, side, "status")
+        except PeerGone as error:
+            silent = str(error) if error.silent else silent
+    if not views and silent:
+        raise ConfigError(silent)
     if not views:
         return [Target(_default_address(L.CARD))]
     return [

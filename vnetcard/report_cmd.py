@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from vnetcard.errors import ConfigError
 from vnetcard.observe import checkup, page
-from vnetcard.ping_cmd import default_targets, parse_sizes
+from vnetcard.ping_cmd import parse_sizes
 from vnetcard.pingsuite import DEFAULT_SIZES, Target
 from vnetcard.progress import Progress
 
@@ -62,9 +62,14 @@ def run(args: argparse.Namespace) -> int:
         raise ConfigError(f"--seconds {seconds:g} must lie in 0 to 3600")
     count = args.count if args.count is not None else 3 if args.quick else 20
     sizes = parse_sizes(args.sizes) if args.sizes else QUICK_SIZES if args.quick else DEFAULT_SIZES
-    targets = [Target.parse(text) for text in args.targets] or default_targets(args.window)
     done = checkup.examine(
-        args.window, targets, sizes, count=count, seconds=seconds, measure=not args.quick, progress=Progress
+        args.window,
+        [Target.parse(text) for text in args.targets],
+        sizes,
+        count=count,
+        seconds=seconds,
+        measure=not args.quick,
+        progress=Progress,
     )
     _write("--output", args.output, page.html(done))
     if args.junit:

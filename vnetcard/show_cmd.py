@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import time
+from textwrap import wrap
 from typing import TYPE_CHECKING
 
 from vnetcard.observe import tables, views
@@ -66,5 +67,9 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _heading(sight: views.Sight, what: str) -> list[str]:
-    cleared = sight.cleared_at(what)
-    return [f"since {tables.ago(cleared)}", ""] if cleared else []
+    lines = [
+        line for why in sight.silent().values() for line in wrap(f"{why}; what follows is its window's", tables.WIDTH)
+    ]
+    if cleared := sight.cleared_at(what):
+        lines.append(f"since {tables.ago(cleared)}")
+    return [*lines, ""] if lines else []

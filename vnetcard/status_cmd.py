@@ -5,11 +5,12 @@ from __future__ import annotations
 import argparse
 import json
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from vnetcard import layout as L
 from vnetcard import status
 from vnetcard.control import ask_all
-from vnetcard.window import WindowUrl
+from vnetcard.window import WindowUrl, url_of_side
 
 if TYPE_CHECKING:
     Subparsers = argparse._SubParsersAction[argparse.ArgumentParser]
@@ -20,7 +21,7 @@ examples:
   vnetcard status --window shm:lab0 --watch
   vnetcard status --json | jq '.agents[0].link'
 
-exit status: 0 every agent that answers has its link up, 1 one has not, 2 bad input or no agent
+exit status: 0 every agent that is here has its link up, 1 one has not, or does not answer, 2 bad input or no agent
 """
 
 
@@ -40,20 +41,21 @@ def add_parser(subparsers: Subparsers) -> argparse.ArgumentParser:
     return parser
 
 
-def agents_of(window: str) -> list[dict[str, Any]]:
-    """The views of the local agents of ``window``, host first; ConfigError when there is none."""
-    return status.complete(ask_all(str(WindowUrl.parse(window)), "status"))
-
-
 def run(args: argparse.Namespace) -> int:
     """Show the status once, or again and again."""
+    url = str(WindowUrl.parse(args.window))
     while True:
-        views = agents_of(args.window)
+        answers = ask_all(url, "status")
+        views = status.complete(answers.said)
         if args.json:
-            print(json.dumps({"agents": views}, indent=None if args.watch else 2), flush=True)
+            print(json.dumps({"agents": views, "silent": answers.silent}, indent=None if args.watch else 2), flush=True)
         else:
             home = "\033[H\033[2J" if args.watch else ""
-            print(home + "\n\n".join(status.text(view) for view in views), flush=True)
+            silent = [
+                f"{why}\n  what its window says: vnetcard info {url_of_side(url, L.SIDES.index(side))}"
+                for side, why in answers.silent.items()
+            ]
+            print(home + "\n\n".join([*map(status.text, views), *silent]), flush=True)
         if not args.watch:
-            return 0 if all(view["link"]["up"] for view in views) else 1
+            return 1 if answers.silent or not all(view["link"]["up"] for view in views) else 0
         time.sleep(1)

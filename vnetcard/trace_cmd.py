@@ -89,12 +89,19 @@ def run(args: argparse.Namespace) -> int:
         if engine:
             stack.callback(engine.close)
         sources = stack.enter_context(Sources(args.window, wish))
+        name_silent(sources)
         if args.export:
             return export(sources)
         shared = join_peer(sources, args) if args.peer else True
         patience = PEER_LATE_NS if args.peer else 0
         tracer = Tracer(chosen=chosen, shared_clock=shared, engine=engine is not None, patience_ns=patience)
         return Trace(args, sources, tracer, engine).run()
+
+
+def name_silent(sources: Sources) -> None:
+    """Say whom nobody can look at."""
+    for why in sources.silent.values():
+        print(f"vnetcard: {why}; of its events none is seen", file=sys.stderr)
 
 
 def join_peer(sources: Sources, args: argparse.Namespace) -> bool:
@@ -201,6 +208,8 @@ class Trace:
         if path.finished:
             return "delivered"
         missing = {L.HOST, L.CARD} - set(self._sources.sides)
+        if silent := missing & set(self._sources.silent):
+            return f"as far as is seen: {self._sources.silent[silent.pop()]}"
         if missing:
             return f"as far as this side sees; the {L.SIDES[missing.pop()]}'s agent is elsewhere: --peer 'ssh ...'"
         return f"NOT SEEN AGAIN after {last}"

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import re
+import signal
 import struct
 import subprocess
+import time
 import xml.etree.ElementTree as ET
 import zlib
 from collections.abc import Iterator
@@ -119,3 +121,20 @@ def test_a_peer_that_does_not_answer_fails_the_report_and_is_named(lab: Lab, tmp
     assert "interface is down" in page
     failures = ET.parse(tmp_path / "r.xml").getroot().findall(".//failure")
     assert any("drop_port_down" in failure.get("message", "") for failure in failures)
+
+
+def test_a_stopped_agent_is_named_and_the_page_still_written(lab: Lab, tmp_path: Path) -> None:
+    lab.agent(L.CARD).send_signal(signal.SIGSTOP)
+    lab.agent(L.HOST).send_signal(signal.SIGSTOP)
+    try:
+        began = time.monotonic()
+        done = report(lab, tmp_path, "--sizes", "56", "--count", "1")
+        took = time.monotonic() - began
+    finally:
+        for side in (L.HOST, L.CARD):
+            lab.agent(side).send_signal(signal.SIGCONT)
+    assert (done.status, took < 15) == (1, True), (done, took)
+    told = json.loads((tmp_path / "r.json").read_text())
+    assert [cause["name"] for cause in told["causes"]][:2] == ["agent-silent", "agent-silent"]
+    assert told["runtime"]["card rx"]["rx_received"] > 0, "what the window holds is in the page all the same"
+    assert any(f"(pid {lab.agent(L.HOST).pid}) is stopped" in why for why in told["not_measured"])

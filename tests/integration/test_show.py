@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
+import signal
 import subprocess
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -126,6 +129,45 @@ def test_watch_looks_again_until_interrupted(lab: Lab) -> None:
         looks = [json.loads(watching.stdout.readline()) for _ in range(2)]
         watching.terminate()
     assert [len(look["ring"]) for look in looks] == [2, 2]
+
+
+@contextlib.contextmanager
+def stopped(lab: Lab, *sides: int) -> Iterator[None]:
+    for side in sides:
+        lab.agent(side).send_signal(signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        for side in sides:
+            lab.agent(side).send_signal(signal.SIGCONT)
+        for side in sides:
+            lab.wait_for(side, "run")
+
+
+@pytest.mark.parametrize("sides", [(L.CARD,), (L.HOST, L.CARD)], ids=["one", "both"])
+def test_stopped_agents_are_named_at_once_and_their_counters_shown(lab: Lab, sides: tuple[int, ...]) -> None:
+    before = shown(lab, "runtime")["card"]["rx"]["rx_received"]
+    ping(lab)
+    with stopped(lab, *sides):
+        began = time.monotonic()
+        text = show(lab, "errors")
+        took = time.monotonic() - began
+        card = shown(lab, "runtime")["card"]
+        answers = json.loads(show(lab, "ring", "--json"))
+        status = run([*VNETCARD, "status", "--window", lab.url])
+        cleared = run([*VNETCARD, "show", "errors", "clear", "--window", lab.url])
+        found = run([*VNETCARD, "metrics", "--once", "--window", lab.url]).stdout
+    for side in sides:
+        words = f"(pid {lab.agent(side).pid}) is stopped: kill -CONT {lab.agent(side).pid}"
+        assert f"{words} lets it go on; what follows is its window's" in " ".join(text.split())
+        assert f"agent-silent: the {L.SIDES[side]} agent for {lab.url} {words}" in " ".join(text.split())
+        assert words in status.stdout and status.status == 1
+        assert f'vnetcard_agent_up{{side="{L.SIDES[side]}"}} 0.0' in found
+    assert took < 3, "0.5 s an agent, on a machine that is not busy"
+    assert card["rx"]["rx_received"] - before >= PINGS
+    assert sorted(answers["silent"]) == sorted(L.SIDES[side] for side in sides)
+    assert [ring["fill"] for ring in answers["ring"]] == [0, 0]
+    assert (cleared.status, cleared.stdout, cleared.stderr.count("\n")) == (2, "", 1)
 
 
 def test_registers_of_an_engine_are_decoded() -> None:

@@ -6,6 +6,8 @@ import json
 import os
 import socket
 import stat
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -14,10 +16,11 @@ from typing import Any
 
 import pytest
 
-from vnetcard import control
-from vnetcard.control import ControlServer, ask, socket_path
+from vnetcard import control, patience
+from vnetcard.control import ControlServer, ask, ask_all, socket_path
 from vnetcard.errors import ConfigError, PeerGone
 from vnetcard.layout import CARD, HOST
+from vnetcard.patience import STOPPED_LIMIT
 
 WINDOW = "shm:control-test"
 Answer = Callable[[dict[str, Any]], dict[str, Any]]
@@ -115,6 +118,56 @@ def test_client_that_dribbles_is_cut_off(serve: Serve, monkeypatch: pytest.Monke
             client.sendall(b" ")
             time.sleep(0.02)
     assert time.monotonic() - started < 3
+
+
+STOPPED = """
+import os, signal, socket, sys
+server = socket.socket(socket.AF_UNIX)
+server.bind(sys.argv[1])
+server.listen()
+print(flush=True)
+os.kill(os.getpid(), signal.SIGSTOP)
+"""
+
+
+@pytest.fixture
+def stopped_agent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
+    """The pid of a program that has the card's socket, and is stopped."""
+    monkeypatch.setenv("VNETCARD_RUN_DIR", str(tmp_path / "run"))
+    path = socket_path(WINDOW, CARD)
+    path.parent.mkdir(mode=0o700)
+    with subprocess.Popen([sys.executable, "-c", STOPPED, str(path)], stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        os.waitid(os.P_PID, process.pid, os.WSTOPPED | os.WNOWAIT)
+        yield process.pid
+        process.kill()
+
+
+def test_stopped_agent_is_named_within_a_second(stopped_agent: int) -> None:
+    began = time.monotonic()
+    with pytest.raises(PeerGone, match=rf"card agent .* \(pid {stopped_agent}\) is stopped: kill -CONT") as caught:
+        ask(WINDOW, CARD, "status")
+    assert caught.value.silent
+    assert STOPPED_LIMIT <= time.monotonic() - began < 3, "a second, on a machine that is not busy"
+
+
+def test_silent_agent_does_not_hide_the_other(serve: Serve, stopped_agent: int) -> None:
+    serve(echo)
+    answers = ask_all(WINDOW, "status")
+    assert answers.said == [{"asked": "status"}]
+    assert list(answers.silent) == ["card"]
+    assert f"(pid {stopped_agent}) is stopped" in answers.silent["card"]
+
+
+def test_agent_that_hangs_is_named_after_a_while(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(patience, "ANSWER_LIMIT", 0.2)
+    go_on = threading.Event()
+    serve(lambda question: {"late": go_on.wait(10)})
+    with pytest.raises(PeerGone, match="does not answer within") as caught:
+        ask(WINDOW, HOST, "status")
+    go_on.set()
+    assert caught.value.silent
 
 
 def test_no_answer_begins_after_close(serve: Serve) -> None:

@@ -81,6 +81,11 @@ def _engine(sight: Sight) -> Iterator[Cause]:
         )
 
 
+def _silent(sight: Sight) -> Iterator[Cause]:
+    for side, why in sight.silent().items():
+        yield Cause("agent-silent", side, why)
+
+
 def _gone(sight: Sight) -> Iterator[Cause]:
     for view in sight.views:
         if view["link"]["state"] == "gone":
@@ -256,6 +261,7 @@ def _stuck(sight: Sight, ring: dict[str, Any], sink: str) -> bool:
 
 
 RULES: Final[tuple[Callable[[Sight], Iterator[Cause]], ...]] = (
+    _silent,
     _gone,
     _refused,
     _engine,

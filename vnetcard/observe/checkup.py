@@ -22,6 +22,7 @@ from vnetcard.errors import ConfigError
 from vnetcard.observe import livestages
 from vnetcard.observe.causes import LIMITS, Cause, causes
 from vnetcard.observe.views import Sight, gather
+from vnetcard.ping_cmd import default_targets
 from vnetcard.pingsuite import PingResult, Target, run_suite
 from vnetcard.progress import Progress
 from vnetcard.sideblock import SOFTWARE
@@ -87,7 +88,7 @@ class Checkup:
         failed = [f"{one.subject}: {one.detail}" for one in self.findings if one.verdict is Verdict.FAIL]
         checks = [
             Check("link", bool(self.views) and all(view["link"]["up"] for view in self.views), links or "no agent"),
-            Check("ping", bool(self.pings) and not lost, "; ".join(lost) or f"{sent} pings, none lost or damaged"),
+            Check("ping", bool(sent) and not lost, "; ".join(lost) or f"{sent} pings, none lost or damaged"),
             Check("counters", not drops, drops or "nothing was dropped, lost or violated meanwhile"),
             Check(
                 "causes",
@@ -118,10 +119,14 @@ def examine(
     measure: bool,
     progress: Callable[[int], Progress],
 ) -> Checkup:
-    """Run everything; ConfigError for bad input before anything has run.  ``seconds`` a stream, 0: none."""
+    """Run everything; ConfigError for bad input before anything has run.
+
+    ``targets`` of the pings, none: the peer; ``seconds`` a stream, 0: none.
+    """
     before = gather(window)
     url = str(WindowUrl.parse(window))
     done = Checkup(url, time.time(), _machine())
+    targets = targets or _peers(before, done)
     ways = _ways(before, done) if seconds else []
     with progress(len(targets) * len(sizes) + len(ways) * len(WRITES) + 2) as told:
 
@@ -129,12 +134,9 @@ def examine(
             told.begin(f"ping {result.target.name}, {result.size} bytes: {result.lost} of {result.sent} lost")
             told.end()
 
-        done.pings = run_suite(targets, sizes, count=count, on_result=pinged)
+        done.pings = run_suite(targets, sizes, count=count, on_result=pinged) if targets else []
         told.begin("following packets through the stages")
-        try:
-            done.traces = livestages.follow(window, targets)
-        except ConfigError as error:
-            done.not_measured.append(f"stages of the live link: {error}")
+        _follow(done, targets)
         told.end()
         for way in ways:
             for write in WRITES:
@@ -157,10 +159,32 @@ def _machine() -> dict[str, str]:
     }
 
 
+def _peers(sight: Sight, done: Checkup) -> Sequence[Target]:
+    """Whom to ping; nobody where no agent says who its peer is."""
+    silent = sight.silent()
+    if len(silent) == len(sight.views):
+        done.not_measured += [f"pings: {why}" for why in silent.values()]
+        return []
+    return default_targets(done.window)
+
+
+def _follow(done: Checkup, targets: Sequence[Target]) -> None:
+    if all(one.lost == one.sent for one in done.pings):
+        done.not_measured.append("stages of the live link: no ping was answered")
+        return
+    try:
+        done.traces = livestages.follow(done.window, targets)
+    except ConfigError as error:
+        done.not_measured.append(f"stages of the live link: {error}")
+
+
 def _ways(sight: Sight, done: Checkup) -> list[Way]:
     """Both directions, if both agents are here in namespaces by name."""
     if why := missing("iperf3", "ip"):
         done.not_measured.append(f"throughput: {why}")
+        return []
+    if silent := sight.silent():
+        done.not_measured += [f"throughput: {why}" for why in silent.values()]
         return []
     ports = [sight.by_side[side]["port"] for side in L.SIDES if side in sight.by_side]
     if len(ports) < 2 or not all(port["netns"] and port["addresses"] for port in ports):

@@ -8,6 +8,7 @@ from typing import Any
 
 from vnetcard import layout as L
 from vnetcard import status
+from vnetcard._core import Memory
 from vnetcard.config import Config
 from vnetcard.counters import RX_DROPS, TX_DROPS, read_end
 from vnetcard.ends import PumpEnds
@@ -25,9 +26,8 @@ Figures = dict[str, dict[str, int]]
 """The counters of a side: ``tx`` and ``rx`` of its pumps, ``link`` of its link."""
 
 
-def figures(window: Window, side: int) -> Figures:
-    """The counters of ``side`` as they stand in the window."""
-    memory = window.memory
+def figures(memory: Memory, side: int) -> Figures:
+    """The counters of ``side`` as they stand in a window."""
     return {
         "tx": read_end(memory, L.DIRECTIONS[side], tx=True).flat(),
         "rx": read_end(memory, L.DIRECTIONS[1 - side], tx=False).flat(),
@@ -37,7 +37,7 @@ def figures(window: Window, side: int) -> Figures:
 
 def own(window: Window, side: int) -> Figures:
     """The counters of this process's side, and what the kernel counts of its pumps."""
-    found = figures(window, side)
+    found = figures(window.memory, side)
     for pump, threads in cpu.of_pumps().items():
         found[pump] |= {f"{pump}_{name}": n for name, n in threads.items()}
     return found
@@ -45,7 +45,7 @@ def own(window: Window, side: int) -> Figures:
 
 def watched(window: Window, side: int) -> dict[str, int]:
     """What ``History.look`` looks at: what tells of a loss or of trouble, and how far the consumers are."""
-    found = figures(window, side)
+    found = figures(window.memory, side)
     counts = {name: n for name, n in (found["tx"] | found["rx"] | found["link"]).items() if tells_of_trouble(name)}
     return counts | {_cons(direction): _load_cons(window, direction) for direction in L.DIRECTIONS}
 
@@ -68,6 +68,7 @@ def collect(
     view = status.collect(config, window, link, since=since)
     engine, side, moved = window.engine, config.side, history.moved()
     both = engine is None or engine.shares_books
+    peers = {L.SIDES[1 - side]: figures(window.memory, 1 - side)} if both else {}
     return {
         **{name: view[name] for name in ("program", "side", "pid", "port", "window", "engine", "balance")},
         "at": time.time(),
@@ -75,7 +76,7 @@ def collect(
         "link": {**view["link"], "history": [asdict(change) for change in history.changes()]},
         "rings": [{**ring, "cons_moved_at": moved.get(_cons(ring["direction"]))} for ring in view["rings"]],
         "registers": _registers(window),
-        "sides": ({L.SIDES[1 - side]: figures(window, 1 - side)} if both else {}) | {L.SIDES[side]: own(window, side)},
+        "sides": peers | {L.SIDES[side]: own(window, side)},
         "peer_mtu": SideBlock(window.memory, 1 - side).load("mtu"),
         "notes": _notes(history, ends),
         "cleared": history.cleared(),

@@ -54,8 +54,9 @@ class Metric:
 
 def metrics(sight: Sight) -> Iterator[Metric]:
     """Everything, never since a ``clear``: a counter that goes back would be taken for a restart."""
+    silent = sight.silent()
     for side in L.SIDES:
-        answers = side in sight.by_side
+        answers = side in sight.by_side and side not in silent
         yield _gauge("agent_up", "1 if the agent answers", answers, side=side)
         if answers:
             link = sight.by_side[side]["link"]

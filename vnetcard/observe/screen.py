@@ -62,6 +62,9 @@ class Screen:
                 lines.append(f"{side}: no agent here")
                 continue
             link = view["link"]
+            if side in sight.silent():
+                lines.append(f"{side}: DOWN? {printable(link['reason'])}")
+                continue
             up = "UP" if link["up"] else "DOWN"
             lines.append(f"{side}: {up} {link['state']} {link.get('since', 0):.0f} s, {printable(link['reason'])}")
         if self.problem:

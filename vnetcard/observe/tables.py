@@ -108,6 +108,9 @@ def errors(sight: Sight) -> list[str]:
     return lines
 
 
+NO_REGISTERS: Final = "this window has no engine with registers"
+
+
 def registers(sight: Sight) -> list[str]:
     """Each side's page of the DMA engine."""
     lines = []
@@ -119,7 +122,7 @@ def registers(sight: Sight) -> list[str]:
                 for row in view["registers"]
             ]
         else:
-            why = (view["engine"] or {}).get("error", "this window has no engine with registers")
+            why = sight.silent().get(view["side"]) or (view["engine"] or {}).get("error", NO_REGISTERS)
             lines += ["", f"{view['side']}: {printable(why)}"]
     return lines[1:]
 
@@ -176,4 +179,4 @@ def as_json(sight: Sight, what: str) -> dict[str, Any]:
             view["side"]: {**view["link"], "counters": figures.get(view["side"], {}).get("link", {})}
             for view in sight.views
         }
-    return {what: content, "cleared_at": sight.cleared_at(what)}
+    return {what: content, "cleared_at": sight.cleared_at(what), "silent": sight.silent()}

@@ -7,6 +7,8 @@ from typing import Any, Final
 
 from vnetcard import layout as L
 from vnetcard.control import ask, ask_all
+from vnetcard.errors import ConfigError
+from vnetcard.observe import silent
 from vnetcard.observe.figures import derived, since, tells_of_trouble
 from vnetcard.window import WindowUrl
 
@@ -32,7 +34,7 @@ class Sight:
     """What the agents said at one moment."""
 
     def __init__(self, views: list[View]) -> None:
-        """``views`` as ``observe.collect`` makes them, host first, one or two."""
+        """``views`` as ``observe.collect`` makes them, or ``observe.silent``; host first, one or two."""
         self.views = views
         self.by_side = {view["side"]: view for view in views}
 
@@ -51,6 +53,10 @@ class Sight:
                 figures = found[side][pump]
                 figures |= derived(pump, {name: int(n) for name, n in figures.items()})
         return found
+
+    def silent(self) -> dict[str, str]:
+        """By side, why an agent that is there did not answer."""
+        return {view["side"]: view["link"]["reason"] for view in self.views if view["link"]["state"] == silent.STATE}
 
     def _baseline(self, side: str, what: str | None) -> dict[str, dict[str, int]]:
         view = self.by_side.get(side)
@@ -94,12 +100,18 @@ RING_FIGURES: Final = ("tx_ring_full", "rx_ring_empty", "rx_high_water", "tx_mov
 
 
 def gather(window: str) -> Sight:
-    """Ask the local agents of ``window``; ConfigError when there is none."""
-    return Sight(ask_all(str(WindowUrl.parse(window)), "show"))
+    """Ask the local agents of ``window``; ConfigError when there is none.  For one that is silent its window speaks."""
+    url = str(WindowUrl.parse(window))
+    answers = ask_all(url, "show")
+    unheard = [silent.view(url, L.SIDES.index(side), why) for side, why in answers.silent.items()]
+    return Sight(sorted([*answers.said, *unheard], key=lambda view: L.SIDES.index(view["side"])))
 
 
 def clear(window: str, what: str) -> None:
     """Let the local agents of ``window`` remember a baseline for ``what``."""
     url = str(WindowUrl.parse(window))
-    for view in gather(window).views:
+    sight = gather(window)
+    if sight.silent():
+        raise ConfigError("; ".join(sight.silent().values()))
+    for view in sight.views:
         ask(url, L.SIDES.index(view["side"]), "clear", what=what)

@@ -23,6 +23,8 @@ OPEN_LIMIT: Final = 5.0
 """Seconds for an agent to begin."""
 FIND_EVERY: Final = 0.2
 """Seconds between two looks for an agent that is not here, or was restarted."""
+FIND_SILENT_EVERY: Final = 10.0
+"""The same for one that is here and does not answer, which is noticed by waiting: others' events wait too."""
 LOOK_EVERY: Final = 0.01
 STOP_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
 _BOOT_ID: Final = Path("/proc/sys/kernel/random/boot_id")
@@ -84,13 +86,14 @@ class Sources:
     """All that is looked at: the agents of a window that are here, again when they come back, and perhaps one more."""
 
     def __init__(self, window: str, wish: Wish, sides: Sequence[int] = (L.HOST, L.CARD)) -> None:
-        """ConfigError when there is no agent, or none that can be looked at."""
+        """ConfigError when there is no agent, or none that can be looked at; ``silent``: why one is not, by side."""
         self._url = str(WindowUrl.parse(window))
         self._wish = wish
         self._sides = sides
         self._look_at = 0.0
         self.looked_at = 0
         self._missed = [0, 0]
+        self.silent: dict[int, str] = {}
         self.live: list[Source] = []
         refusal = self._find()
         if not self.live:
@@ -148,9 +151,7 @@ class Sources:
             self._missed[source.side] += source.missed
             self.live.remove(source)
             _close(source)
-        now = time.monotonic()
-        if self.live and now >= self._look_at:
-            self._look_at = now + FIND_EVERY
+        if self.live and time.monotonic() >= self._look_at:
             self._find()
         return found
 
@@ -160,11 +161,15 @@ class Sources:
         for side in self._sides:
             if side in self.sides:
                 continue
+            self.silent.pop(side, None)
             try:
                 self.live.append(LocalSource(self._url, side, self._wish))
             except PeerGone as error:
-                if "cannot answer" in str(error):
+                if error.silent:
+                    self.silent[side] = str(error)
+                if error.silent or "cannot answer" in str(error):
                     refusal = str(error)
+        self._look_at = time.monotonic() + (FIND_SILENT_EVERY if self.silent else FIND_EVERY)
         return refusal
 
     def close(self) -> None:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING, Protocol
 
+from vnetcard import layout as L
 from vnetcard._core import Memory
 from vnetcard.errors import ConfigError
 from vnetcard.geometry import Geometry, parse_size
@@ -131,6 +132,12 @@ def read_window(url: str, limit: int | None = None) -> bytes:
     limits = [size for size in (parsed.size, limit) if size is not None]
     copy: bytes = import_module(BACKENDS[parsed.kind]).read_window(parsed.place, min(limits, default=None))
     return copy
+
+
+def url_of_side(url: str, side: int) -> str:
+    """Under which URL ``read_window`` shows what the agent of ``side`` has at ``url``."""
+    parsed = WindowUrl.parse(url)
+    return f"{parsed}.{L.SIDES[side]}" if parsed.kind == "sim" else str(parsed)
 
 
 def seen_side(url: str) -> int | None:
