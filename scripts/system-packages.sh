@@ -42,6 +42,8 @@ zsh                                     zsh                    zsh
 groff                                   groff-base             groff-base
 chromium                                chromium               chromium
 ethtool                                 ethtool                ethtool
+sshd                                    openssh-server         openssh-server
+ssh                                     openssh-client         openssh-clients
 spin                                    spin                   -
 systemd-analyze                         systemd                systemd
 systemd-sysusers                        systemd                systemd

@@ -16,8 +16,9 @@ from vnetcard.tap.bpf import compile_filter
 from vnetcard.tap.enginelog import EngineLog, Reached
 from vnetcard.tap.packets import describe, describe_vnet
 from vnetcard.tap.paths import Path, Tracer
+from vnetcard.tap.remote import Question, RemoteSource, besides, export
 from vnetcard.tap.segment import Wish
-from vnetcard.tap.source import RemoteSource, Sources, encode, greeting, looks
+from vnetcard.tap.source import Sources, carrier_of, looks
 from vnetcard.tap.summary import Summary
 
 if TYPE_CHECKING:
@@ -29,6 +30,8 @@ examples:
   vnetcard trace 'icmp and host 10.10.10.5'        pings, until Ctrl-C; the filter is tcpdump's
   vnetcard trace --summary --seconds 5 --sample 16 where the time goes: one record in 16
   vnetcard trace --peer 'ssh root@10.10.10.5' --count 5    the other side is another computer
+
+With --peer the same vnetcard runs there; the packets of that ssh connection are left out.
 
 exit status: 0 done, 1 the agents ended meanwhile, 2 bad input or no agent
 """
@@ -58,6 +61,7 @@ def add_parser(subparsers: Subparsers) -> argparse.ArgumentParser:
     parser.add_argument(
         "--peer", metavar="COMMAND", help="runs its arguments on the other computer, such as 'ssh card'"
     )
+    parser.add_argument("--peer-window", metavar="URL", help="there (default: the one that there is)")
     parser.add_argument("--export", action="store_true", help=argparse.SUPPRESS)
     parser.set_defaults(run=run)
     return parser
@@ -81,21 +85,32 @@ def seconds(text: str) -> float:
 
 def run(args: argparse.Namespace) -> int:
     """Look until the count, the time, Ctrl-C, or the end of an agent."""
+    if args.export:
+        return export(wish_for)
+    if args.peer_window and not args.peer:
+        raise ConfigError("--peer-window needs --peer: which computer?")
     chosen = compile_filter(args.filter)
-    wish = Wish(T.mask(tuple(T.STAGES)), T.mask(("READ", "PEEK")), SNAP, args.sample, RING)
     with contextlib.ExitStack() as stack:
         # The engine's log comes first: it has to cover the first packet.
-        engine = None if args.peer or args.export else EngineLog.of(args.window)
+        engine = None if args.peer else EngineLog.of(args.window)
         if engine:
             stack.callback(engine.close)
-        sources = stack.enter_context(Sources(args.window, wish))
+        sources = stack.enter_context(Sources(args.window, wish_for(args.sample)))
         name_silent(sources)
-        if args.export:
-            return export(sources)
-        shared = join_peer(sources, args) if args.peer else True
-        patience = PEER_LATE_NS if args.peer else 0
-        tracer = Tracer(chosen=chosen, shared_clock=shared, engine=engine is not None, patience_ns=patience)
-        return Trace(args, sources, tracer, engine).run()
+        peer = join_peer(sources, args) if args.peer else None
+        tracer = Tracer(
+            chosen=besides(peer.own, chosen) if peer else chosen,
+            shared_clock=True,
+            engine=engine is not None,
+            patience_ns=PEER_LATE_NS if peer else 0,
+        )
+        carrier = "" if engine else carrier_of(args.window) or (peer.carrier if peer else "")
+        return Trace(args, sources, tracer, engine, carrier).run()
+
+
+def wish_for(sample: int) -> Wish:
+    """Every stage of one record in ``sample``."""
+    return Wish(T.mask(tuple(T.STAGES)), T.mask(("READ", "PEEK")), SNAP, sample, RING)
 
 
 def name_silent(sources: Sources) -> None:
@@ -104,35 +119,40 @@ def name_silent(sources: Sources) -> None:
         print(f"vnetcard: {why}; of its events none is seen", file=sys.stderr)
 
 
-def join_peer(sources: Sources, args: argparse.Namespace) -> bool:
-    """Take in the other computer's events; is it this computer after all?"""
+def join_peer(sources: Sources, args: argparse.Namespace) -> RemoteSource:
+    """Take in the other computer's events."""
     if len(sources.live) == 2:
         raise ConfigError("--peer: both sides' agents are on this computer already")
-    remote = RemoteSource(args.peer, ["--window", args.window, "--sample", str(args.sample)])
+    remote = RemoteSource(args.peer, Question(1 - sources.sides[0], args.sample, args.peer_window, args.filter))
     sources.add(remote)
-    if sources.sides.count(remote.side) > 1:
-        raise ConfigError(f"--peer {args.peer!r} has an agent of the {L.SIDES[remote.side]} as well")
-    return remote.same_machine
+    return remote
 
 
 class Trace:
     """One run of the command."""
 
     def __init__(
-        self, args: argparse.Namespace, sources: Sources, tracer: Tracer, engine: EngineLog | None = None
+        self,
+        args: argparse.Namespace,
+        sources: Sources,
+        tracer: Tracer,
+        engine: EngineLog | None = None,
+        carrier: str = "",
     ) -> None:
         self._args = args
         self._sources = sources
         self._tracer = tracer
         self._engine = engine
+        self._carrier = carrier
         self._left = args.count
-        self._summaries = {direction: Summary(direction) for direction in L.DIRECTIONS}
+        self._summaries = {direction: Summary(direction, carrier) for direction in L.DIRECTIONS}
         self._show: Callable[[Path], None] = self._add if args.summary else self._print
 
     def run(self) -> int:
         """Until the end; 1 when an agent ended."""
         done: list[Reached] = []
         for events in looks(self._sources, self._args.seconds):
+            self._tracer.clocks.shared &= self._sources.one_clock
             self._tracer.feed(events, done)
             done = self._engine.drain() if self._engine else []
             if not self._take(everything=False):
@@ -166,8 +186,8 @@ class Trace:
     # --- one packet ----------------------------------------------------------------------------------
 
     def _as_json(self, path: Path) -> dict[str, Any]:
-        steps = path.aligned(self._tracer.clocks)
-        first = steps[0][1]
+        clocks = self._tracer.clocks
+        parts = path.parts(clocks)
         return {
             "direction": path.direction,
             "seq": path.seq,
@@ -177,30 +197,39 @@ class Trace:
             "offload": describe_vnet(path.vnet),
             "drop": path.drop or None,
             "delivered": "tun write" in path.steps and not path.drop,
-            "time_ns": first,
+            "time_ns": parts[0][0][1],
+            "clocks_known": clocks.known,
             "steps": [
-                {"side": path.place(step), "step": step, "us": round((at - first) / 1000, 3)} for step, at in steps
+                {"side": path.place(step), "step": step, "us": round((at - part[0][1]) / 1000, 3)}
+                for part in parts
+                for step, at in part
             ],
         }
 
     def _text(self, path: Path) -> str:
-        steps = path.aligned(self._tracer.clocks)
+        parts = path.parts(self._tracer.clocks)
         host, card = path.epochs
         more = f" ({words})" if (words := describe_vnet(path.vnet)) else ""
         number = f"#{path.seq}" if path.seq is not None else "(no record)"
         lines = [f"{path.direction} {number}  {path.length} bytes{more}  {describe(path.data)}"]
         lines[0] += f"   epochs {host:08x} {card:08x}"
-        before = first = steps[0][1]
-        for step, at in steps:
-            note = path.notes.get(step, "")
-            if step == "reserve" and path.waited_us:
-                note = f"the ring was full for {path.waited_us} us"
-            if step == "wake-up":
-                note = f"it had slept for {path.slept_us / 1000:.1f} ms"
-            lines.append(f"  {(at - before) / 1000:+10.1f} us  {path.place(step):6}  {step:14} {note}".rstrip())
-            before = at
-        lines.append(f"  {(before - first) / 1000:10.1f} us  {self._verdict(path, steps[-1][0])}")
+        for part in parts:
+            before = part[0][1]
+            for n, (step, at) in enumerate(part):
+                since = "?" if part is not parts[0] and n == 0 else f"{(at - before) / 1000:+.1f}"
+                line = f"  {since:>10} us  {path.place(step):6}  {step:14} {self._note(path, step)}"
+                lines.append(line.rstrip())
+                before = at
+        whole = f"{(parts[0][-1][1] - parts[0][0][1]) / 1000:.1f}" if len(parts) == 1 else "?"
+        lines.append(f"  {whole:>10} us  {self._verdict(path, parts[-1][-1][0])}")
         return "\n".join(lines) + "\n"
+
+    def _note(self, path: Path, step: str) -> str:
+        if step == "reserve" and path.waited_us:
+            return f"the ring was full for {path.waited_us} us"
+        if step == "wake-up":
+            return f"it had slept for {path.slept_us / 1000:.1f} ms"
+        return path.notes.get(step, "")
 
     def _verdict(self, path: Path, last: str) -> str:
         if path.drop:
@@ -218,14 +247,15 @@ class Trace:
 
     def _conclude(self) -> None:
         missed = self._sources.missed
-        measured = self._tracer.clocks.measured(self._tracer.clocks.latest)
-        shared = self._tracer.clocks.shared
+        clocks = self._tracer.clocks
+        measured = clocks.measured(clocks.latest)
         if self._args.json:
             end: dict[str, Any] = {
                 "missed": missed,
                 "clock_offset_us": None if measured.bound is None else measured.value / 1000,
                 "clock_bound_us": None if measured.bound is None else measured.bound / 1000,
-                "one_clock": shared,
+                "one_clock": clocks.shared,
+                "carrier_without_events": self._carrier or None,
             }
             if self._args.summary:
                 end["directions"] = [summary.as_json() for summary in self._summaries.values()]
@@ -236,22 +266,7 @@ class Trace:
         if self._args.summary:
             print("\n".join(summary.text() for summary in self._summaries.values() if summary.packets) or "no packets")
         if measured.bound is not None or len(self._sources.live) == 2:
-            known = ", and both sides have one clock" if shared else ""
-            print(f"clocks: the card's is ahead by {measured.describe()} (measured over the link{known})")
+            print(f"clocks: {clocks.describe()}")
+        if self._carrier:
+            print(f"note: {self._carrier} writes no events: its time is part of wake-up, or of in the ring")
         print(f"missed: {missed} events" + (": take --sample, or a filter" if missed else ""))
-
-
-def export(sources: Sources) -> int:
-    """Print the events of the only agent here as they come, for ``--peer`` on the other computer."""
-    if len(sources.live) != 1:
-        raise ConfigError("--export: both sides' agents are here; there is nobody to export to")
-    print(greeting(sources.sides[0]), flush=True)
-    missed = 0
-    for events in looks(sources, None):
-        lines = [encode(event) for event in events]
-        if sources.missed != missed:
-            missed = sources.missed
-            lines.append(json.dumps({"missed": missed}))
-        if lines:
-            print("\n".join(lines), flush=True)
-    return 0

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -16,10 +19,11 @@ from ledger import assert_books_balance
 from needs import need
 from programs import VNETCARD, Outcome, ip, run, started
 from restarts import OUTAGE
+from sshlab import sshd
 from tapped import lent, opened
 from traffic import pinging
 
-from vnetcard.lab import Lab
+from vnetcard.lab import Lab, run_in
 from vnetcard.layout import CARD, HOST
 from vnetcard.tap import enginelog
 from vnetcard.tap.paths import STEPS
@@ -178,8 +182,9 @@ def test_peer_that_does_not_answer_is_one_line() -> None:
             assert shown.stderr.startswith("vnetcard: error: --peer ") and shown.stderr.count("\n") == 1
 
 
-def test_other_computers_events_come_by_a_command_of_the_users(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The card's agent answers in a folder that only the command knows, as if it were behind ssh."""
+@pytest.fixture
+def far(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Lab, dict[str, str]]]:
+    """A lab, and the environment in which the card's agent is found: here it is not, as if it were elsewhere."""
     here, there = tmp_path / "here", tmp_path / "there"
     with Lab("tracefar") as lab:
         monkeypatch.setenv("VNETCARD_RUN_DIR", str(here))
@@ -188,17 +193,90 @@ def test_other_computers_events_come_by_a_command_of_the_users(tmp_path: Path, m
         lab.start(CARD)
         monkeypatch.setenv("VNETCARD_RUN_DIR", str(here))
         lab.wait_open()
-        alone = trace(lab, "--count", "2", "icmp and dst host 10.10.10.5")
-        assert "the card's agent is elsewhere: --peer" in alone.stdout
-        peer = f"env VNETCARD_RUN_DIR={there} PATH={Path(sys.executable).parent}:{os.environ['PATH']}"
-        shown = trace(lab, "--peer", peer, "--count", "6", "--json", "icmp")
-        assert (shown.status, shown.stderr) == (0, "")
-        *packets, end = (json.loads(line) for line in shown.stdout.splitlines())
-        assert all({step["side"] for step in packet["steps"]} == {"host", "card"} for packet in packets)
-        assert abs(end["clock_offset_us"]) <= end["clock_bound_us"]
+        path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+        yield lab, {"VNETCARD_RUN_DIR": str(there), "PATH": path}
         monkeypatch.setenv("VNETCARD_RUN_DIR", str(there))
         lab.stop(CARD)
         monkeypatch.setenv("VNETCARD_RUN_DIR", str(here))
+
+
+def test_other_computers_events_come_by_a_command_of_the_users(far: tuple[Lab, dict[str, str]]) -> None:
+    lab, environment = far
+    alone = trace(lab, "--count", "2", "icmp and dst host 10.10.10.5")
+    assert "the card's agent is elsewhere: --peer" in alone.stdout
+    peer = shlex.join(["env", *(f"{name}={value}" for name, value in environment.items())])
+    shown = trace(lab, "--peer", peer, "--count", "6", "--json", "icmp")
+    assert (shown.status, shown.stderr) == (0, "")
+    *packets, end = (json.loads(line) for line in shown.stdout.splitlines())
+    assert all({step["side"] for step in packet["steps"]} == {"host", "card"} for packet in packets)
+    assert abs(end["clock_offset_us"]) <= end["clock_bound_us"] and end["one_clock"]
+    named = trace(lab, "--peer", peer, "--peer-window", "shm:none", "--count", "1")
+    assert named.status == 2 and "no agent for shm:none answers in" in named.stderr
+
+
+def test_other_computers_events_come_by_ssh_over_the_link_itself(
+    far: tuple[Lab, dict[str, str]], tmp_path: Path
+) -> None:
+    """A real sshd on the card: its own packets are not traced, and nothing of the trace is left there."""
+    lab, environment = far
+    with sshd(lab, tmp_path, environment) as command:
+        peer = ["--window", lab.url, "--peer", shlex.join(command)]
+        here = run_in(lab.namespaces[HOST], [*VNETCARD, "trace", *peer, "--json"])
+        with pinging(lab):
+            words = "ip and (icmp or tcp) and host 10.10.10.5"  # with what a shell would not pass on
+            shown = run([*here, "--count", "40", words])
+        assert (shown.status, shown.stderr) == (0, "")
+        *packets, _ = (json.loads(line) for line in shown.stdout.splitlines())
+        assert {packet["packet"].split()[3] for packet in packets} == {"ICMP"}
+        assert all(packet["delivered"] and len(packet["steps"]) >= 7 for packet in packets)
+        deadline = time.monotonic() + 10
+        while lent(lab.agent(CARD).pid):
+            assert time.monotonic() < deadline, "the export has not ended"
+            time.sleep(0.05)
+
+
+ONE_WAY = """
+import socket, sys, time
+end = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+if sys.argv[1] == "listen":
+    end.bind(("", 9))
+    print(flush=True)
+while True:
+    if sys.argv[1] == "listen":
+        end.recv(2000)
+    else:
+        end.sendto(bytes(99), ("10.10.10.5", 9))
+        time.sleep(0.01)
+"""
+
+
+def test_clocks_that_nobody_can_compare_are_said_to_be_so() -> None:
+    """The card's clock is 1000 s ahead, and packets go one way only: how long they are on it cannot be told."""
+    with Lab("traceway") as lab, contextlib.ExitStack() as stack:
+        for namespace in lab.namespaces:  # the kernel's own packets go the other way
+            quiet = "echo 1 > /proc/sys/net/ipv6/conf/all/disable_ipv6"
+            subprocess.run(run_in(namespace, ["sh", "-c", quiet]), check=True)
+        shifted = [need("unshare"), "--time", "--fork", "--kill-child=SIGTERM", "--monotonic", "1000"]
+        lab.commands[CARD] = [*shifted, *lab.commands[CARD]]
+        lab.start(HOST)
+        lab.start(CARD)
+        lab.wait_up()
+        for side, what in ((CARD, "listen"), (HOST, "send")):
+            end = stack.enter_context(started(run_in(lab.namespaces[side], [sys.executable, "-c", ONE_WAY, what])))
+            assert what == "send" or (end.stdout and end.stdout.readline())
+        command = [*VNETCARD, "trace", "--window", lab.url, "--count", "20"]
+        text, summary, told = (run([*command, *more]).stdout for more in ((), ("--summary",), ("--json",)))
+    assert re.search(r"\n +\? us  card    (wake-up|peek) ", text) and "\n           ? us  delivered\n" in text
+    for words in (text, summary):
+        assert "clocks: by how much the card's is ahead is not known: packets have to cross in both" in words
+        assert "one clock" not in words
+    assert "without the way across of 20: it was not known how the clocks stand" in summary
+    assert not re.search("wake-up|in the ring", summary)
+    *packets, end_of_it = (json.loads(line) for line in told.splitlines())
+    assert (end_of_it["clock_offset_us"], end_of_it["one_clock"]) == (None, False)
+    for packet in packets:
+        assert not packet["clocks_known"]
+        assert max(step["us"] for step in packet["steps"]) < 1e6, "each side's from its own first step"
 
 
 @pytest.mark.parametrize("ahead", [CARD, HOST])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from ledger import assert_books_balance
 from programs import VNETCARD, X86, run
 from restarts import OUTAGE, ping, ping_suite
 from sim_kills import KEEP, start_both
+from traffic import pinging
 from xdmalab import ADDRESS, SIZE, XdmaLab
 
 from vnetcard import layout as L
@@ -46,6 +48,20 @@ def test_every_size_crosses_both_ways_and_the_books_balance(lab: XdmaLab) -> Non
     assert f"engine    software mover over {lab.memory.parent}/xdma0_*_0, 1 MiB at {ADDRESS:#x}" in shown.stdout
     info = run([*VNETCARD, "info", f"xdma:0@{ADDRESS:#x}"])
     assert info.status == 0 and str(lab.agent(L.CARD).pid) in info.stdout, "info shows the card's memory"
+
+
+def test_trace_joins_both_ends_and_says_that_the_mover_writes_no_events(lab: XdmaLab) -> None:
+    """Each side has the window under a URL of its own; the peer's is found there, as on a board."""
+    start_both(lab)
+    command = [*VNETCARD, "trace", "--window", lab.url, "--peer", f"env PATH={Path(sys.executable).parent}:/usr/bin"]
+    with pinging(lab):
+        shown = run([*command, "--count", "4", "icmp"])
+        summary = run([*command, "--count", "20", "--summary", "icmp"])
+    assert (shown.status, shown.stderr) == (0, "")
+    assert "  card    peek" in shown.stdout and "  delivered\n" in shown.stdout
+    for words in (shown.stdout, summary.stdout):
+        assert "note: the software mover over " in words
+        assert " writes no events: its time is part of wake-up, or of in the ring\n" in words
 
 
 def test_card_waits_for_the_host_and_either_may_stop_and_return(lab: XdmaLab) -> None:

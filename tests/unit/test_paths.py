@@ -14,10 +14,10 @@ from vnetcard.tap import enginelog, paths
 from vnetcard.tap import format as T
 from vnetcard.tap.bpf import Filter
 from vnetcard.tap.clocks import Clocks, Offset
-from vnetcard.tap.packets import describe, describe_vnet
+from vnetcard.tap.packets import describe, describe_vnet, flow_of
 from vnetcard.tap.paths import Path, Tracer
+from vnetcard.tap.remote import Question, Sieve, besides, decode, encode, own_flow
 from vnetcard.tap.segment import Event
-from vnetcard.tap.source import decode, encode
 from vnetcard.tap.summary import Summary
 
 PING = bytes.fromhex("4500001c00010000400166cc0a0a0a010a0a0a050800f7fe00000001")
@@ -198,7 +198,76 @@ def test_missing_libpcap_is_one_line_that_says_what_to_install(monkeypatch: pyte
         Filter("icmp")
 
 
+# --- another computer --------------------------------------------------------------------------------
+
+TCP = bytes.fromhex("45000028000100004006cccd0a0a0a010a0a0a05c5760016000000000000000050020000000000")
+
+
+def test_sieve_lets_all_events_of_the_chosen_records_through_and_no_others() -> None:
+    wanted, other = crossing(), crossing(data=UDP, seq=6)
+    sieve = Sieve(Filter("icmp"))
+    assert list(sieve.let_through([one for pair in zip(wanted, other, strict=True) for one in pair])) == wanted
+    batch = event("PUBLISH", 9, seq=6, length=3)
+    assert list(sieve.let_through([batch, event("COMMIT", 8, seq=7)])) == [], "nobody wanted 6, 7 or 8"
+    drop = event("READ", 5, drop=1, flags=T.FLAGS["NOSEQ"], data=PING, seq=8)
+    assert list(sieve.let_through([drop, event("COMMIT", 6, seq=8)])) == [drop]
+
+
+@pytest.mark.parametrize(
+    ("value", "is_own"),
+    [
+        ("10.10.10.1 50550 10.10.10.5 22", True),
+        ("10.10.10.5 22 10.10.10.1 50550", True),
+        ("10.10.10.1 50551 10.10.10.5 22", False),
+        ("fe80::1%tun0 50550 fe80::2%tun0 22", False),
+        ("", False),
+        ("nonsense 1 2 3", False),
+    ],
+)
+def test_ssh_connection_of_our_own_is_nobodys(value: str, is_own: bool) -> None:
+    wanted = besides(own_flow({"SSH_CONNECTION": value}), None)
+    assert wanted(TCP, len(TCP)) != is_own
+    assert wanted(PING, len(PING)) and wanted(UDP, len(UDP)) and wanted(b"", 0)
+    assert not besides(None, Filter("udp"))(TCP, len(TCP))
+
+
+def test_flow_of_ipv6_and_of_what_ends_early() -> None:
+    ends = bytes.fromhex("fd" + 14 * "00" + "01" + "fd" + 14 * "00" + "05")
+    tcp6 = bytes.fromhex("60000000001406ff") + ends + TCP[20:]
+    assert flow_of(tcp6) == {("fd00::1", 50550), ("fd00::5", 22)}
+    for packet in (tcp6, TCP):
+        for length in range(len(packet)):
+            assert flow_of(packet[:length]) in (None, flow_of(packet))
+
+
+@pytest.mark.parametrize("line", [b"", b"{}", b"[1]", b'{"side": 2, "sample": 1}', b'{"side": 0, "sample": 1, "x": 1}'])
+def test_export_is_told_what_to_do_by_trace_alone(line: bytes) -> None:
+    with pytest.raises(ConfigError, match="for trace --peer"):
+        Question.of(line)
+
+
 # --- clocks ------------------------------------------------------------------------------------------
+
+
+def test_clocks_are_known_once_packets_crossed_both_ways_or_where_there_is_one() -> None:
+    clocks = Clocks()
+    for direction, known in (("h2c", False), ("h2c", False), ("c2h", True)):
+        clocks.add(direction, 0, 1000)
+        assert clocks.known == known
+    assert Clocks(shared=True).known
+    assert Clocks(shared=True).describe() == "both sides have one clock"
+
+
+def test_way_across_is_left_out_as_long_as_the_clocks_are_not_known() -> None:
+    (path,) = traced(crossing())
+    clocks = Clocks()
+    producer, consumer = path.parts(clocks)
+    assert [step for step, _ in producer][-1] == "doorbell"
+    assert [step for step, _ in consumer] == ["wake-up", "peek", "tun write", "release"]
+    summary = Summary("h2c")
+    summary.add(path, clocks)
+    assert set(summary.figures()) == {"room", "tun read", "commit", "doorbell", "peek", "tun write"}
+    assert "without the way across of 1" in summary.text() and "of the time that is known" in summary.text()
 
 
 @pytest.mark.parametrize("ahead", [0, 5_000_000, -7_000_000_000])
@@ -270,6 +339,15 @@ def test_stages_add_up_and_the_longest_is_the_bottleneck() -> None:
     }
     assert summary.bottleneck()[0] == "tun write"
     assert "card's pump" in summary.bottleneck()[1]
+
+
+def test_what_carries_and_is_not_seen_is_named_beside_the_pump() -> None:
+    summary = Summary("h2c", "the software mover")
+    for path in traced(crossing(ring=1000)):
+        summary.add(path, Clocks(shared=True))
+    stage, why = summary.bottleneck()
+    assert stage == "wake-up"
+    assert "the software mover carries, or the card's pump is late" in why
 
 
 def test_consumer_that_nobody_wakes_is_named() -> None:

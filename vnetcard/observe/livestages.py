@@ -12,7 +12,7 @@ from vnetcard.pingsuite import Target, run_suite
 from vnetcard.tap import format as T
 from vnetcard.tap.paths import Tracer
 from vnetcard.tap.segment import Wish
-from vnetcard.tap.source import LOOK_EVERY, Sources
+from vnetcard.tap.source import LOOK_EVERY, Sources, carrier_of
 from vnetcard.tap.summary import Summary
 
 RING: Final = 1 << 20
@@ -22,10 +22,10 @@ PINGS, SIZE, INTERVAL = 100, 56, 0.005
 
 def follow(window: str, targets: Sequence[Target]) -> list[dict[str, Any]]:
     """Ping ``targets`` and sum up the stages of each direction that was seen; ConfigError as ``Sources`` raises it."""
-    summaries = {direction: Summary(direction) for direction in L.DIRECTIONS}
     wish = Wish(T.mask(tuple(T.STAGES)), T.mask(("READ", "PEEK")), SNAP, 1, RING)
     with Sources(window, wish) as sources:
-        tracer = Tracer(shared_clock=len(sources.live) == 2)
+        summaries = {direction: Summary(direction, carrier_of(window)) for direction in L.DIRECTIONS}
+        tracer = Tracer(shared_clock=sources.one_clock)
         pings = threading.Thread(
             target=run_suite, args=(targets, (SIZE,)), kwargs={"count": PINGS, "interval": INTERVAL}
         )

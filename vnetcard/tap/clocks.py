@@ -30,7 +30,7 @@ class Offset:
     def describe(self) -> str:
         """``+12.3 us, at most 4.5 us off``."""
         if self.bound is None:
-            return "not known yet: packets have to cross in both directions"
+            return "not known: packets have to cross in both directions"
         return f"{self.value / 1000:+.1f} us, at most {self.bound / 1000:.1f} us off"
 
 
@@ -74,3 +74,18 @@ class Clocks:
         if self.shared and (measured.bound is None or abs(measured.value) <= measured.bound):
             return Offset(0, 0)
         return measured
+
+    @property
+    def known(self) -> bool:
+        """Can times of one side be compared with those of the other?"""
+        return self.shared or all(self._least)
+
+    def describe(self) -> str:
+        """How the clocks stand to each other, as far as it is known."""
+        measured = self.measured(self.latest)
+        if measured.bound is None and self.shared:
+            return "both sides have one clock"
+        if measured.bound is None:
+            return f"by how much the card's is ahead is {measured.describe()}"
+        known = ", and both sides have one clock" if self.shared else ""
+        return f"the card's is ahead by {measured.describe()} (measured over the link{known})"

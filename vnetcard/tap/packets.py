@@ -61,6 +61,21 @@ def _transport(protocol: int, data: bytes) -> tuple[tuple[int, int] | None, str]
     return None, f"IP protocol {protocol}"
 
 
+Flow = frozenset[tuple[str, int]]
+"""The two ends of a TCP connection, address and port; the same for both directions."""
+
+
+def flow_of(data: bytes) -> Flow | None:
+    """The connection that a packet is of; None when it is no TCP segment."""
+    version = data[0] >> 4 if data else 0
+    start, size = ((data[0] & 15) * 4, 4) if version == 4 else (40, 16)
+    where, kind = (12, 9) if version == 4 else (8, 6)
+    if version not in (4, 6) or len(data) < start + 4 or data[kind] != 6:
+        return None
+    hosts = [str(ipaddress.ip_address(data[at : at + size])) for at in (where, where + size)]
+    return frozenset(zip(hosts, struct.unpack_from("!HH", data, start), strict=True))
+
+
 def describe_vnet(vnet: bytes) -> str:
     """What a virtio_net_hdr leaves to be done: ``GSO TCP, segments of 1448``; empty: nothing."""
     if len(vnet) < L.VNET_HDR:

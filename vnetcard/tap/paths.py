@@ -15,14 +15,13 @@ from __future__ import annotations
 import os
 import time
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
 from vnetcard import layout as L
 from vnetcard.tap import enginelog
 from vnetcard.tap import format as T
-from vnetcard.tap.bpf import Filter
 from vnetcard.tap.clocks import Clocks
 from vnetcard.tap.segment import Event
 
@@ -87,14 +86,30 @@ class Path:
         """Who does ``step``: host, card, or engine."""
         if step in enginelog.STEPS:
             return "engine"
-        return L.SIDES[self.producer if STEPS.index(step) < STEPS.index("wake-up") else 1 - self.producer]
+        return L.SIDES[1 - self.producer if self.across(step) else self.producer]
 
     def aligned(self, clocks: Clocks) -> list[tuple[str, int]]:
-        """The steps by the host's clock, in the order in which they happened."""
+        """The steps by the host's clock, in the order in which they happened.
+
+        As long as the clocks are not known the consumer's are behind the producer's, by nobody knows how much.
+        """
         out = []
         for step, at in self.steps.items():
             out.append((step, at - clocks.offset(at).value if self.place(step) == "card" else at))
-        return sorted(out, key=lambda item: (item[1], STEPS.index(item[0])))
+        beyond = {step for step in self.steps if not clocks.known and self.across(step)}
+        return sorted(out, key=lambda item: (item[0] in beyond, item[1], STEPS.index(item[0])))
+
+    def across(self, step: str) -> bool:
+        """Is it the consumer's?"""
+        return STEPS.index(step) >= STEPS.index("wake-up")
+
+    def parts(self, clocks: Clocks) -> list[list[tuple[str, int]]]:
+        """The steps as ``aligned``, cut where the time from one to the next is not known."""
+        steps = self.aligned(clocks)
+        if clocks.known:
+            return [steps]
+        both = [[item for item in steps if self.across(item[0]) == across] for across in (False, True)]
+        return [part for part in both if part]
 
     @property
     def finished(self) -> bool:
@@ -113,12 +128,12 @@ class Tracer:
     def __init__(
         self,
         *,
-        chosen: Filter | None = None,
+        chosen: Callable[[bytes, int], bool] | None = None,
         shared_clock: bool = False,
         engine: bool = False,
         patience_ns: int = 0,
     ) -> None:
-        """``chosen``: which packets are wanted; ``shared_clock``: both sides are on one machine.
+        """``chosen``: which packets are wanted, as ``bpf.Filter``; ``shared_clock``: both sides are on one machine.
 
         ``engine``: what an engine does will be told too.  ``patience_ns``: one side's events come so much later.
         """

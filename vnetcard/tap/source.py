@@ -1,20 +1,16 @@
-"""Where events come from: the agents on this machine, and the peer's agent on another one."""
+"""Where events come from: the agents on this machine; that of another one comes from ``remote.py``."""
 
 from __future__ import annotations
 
 import contextlib
-import json
-import os
-import shlex
 import signal
-import subprocess
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import Final, Protocol
 
 from vnetcard import layout as L
-from vnetcard.control import borrow, folder
+from vnetcard.control import ask_all, borrow, folder
 from vnetcard.errors import ConfigError, PeerGone
 from vnetcard.tap.segment import Event, Reader, Wish
 from vnetcard.window import WindowUrl
@@ -31,10 +27,14 @@ _BOOT_ID: Final = Path("/proc/sys/kernel/random/boot_id")
 
 
 class Source(Protocol):
-    """The events of one agent; ``since``: what happened before, by this machine's clock, was not seen."""
+    """The events of one agent; ``since``: what happened before, by this machine's clock, was not seen.
+
+    ``clock`` names the clock of its time stamps.
+    """
 
     side: int
     since: int
+    clock: str
 
     def drain(self) -> Iterator[Event]:
         """What has come since the last time."""
@@ -46,6 +46,9 @@ class Source(Protocol):
     @property
     def ended(self) -> bool:
         """Has the agent ended?"""
+
+    def close(self) -> None:
+        """Look no more."""
 
 
 class LocalSource:
@@ -59,6 +62,7 @@ class LocalSource:
             self._reader = Reader(fd)
             stack.callback(self._reader.close)
             self._stack = stack.pop_all()
+        self.clock = clock_of(self._reader.pid)
         self.drain = self._reader.drain
 
     def wait_open(self) -> None:
@@ -126,6 +130,11 @@ class Sources:
         return [source.side for source in self.live]
 
     @property
+    def one_clock(self) -> bool:
+        """Do all of them look at one clock?"""
+        return len({source.clock for source in self.live}) <= 1
+
+    @property
     def missed(self) -> int:
         """Events that nobody will see."""
         return sum(self.missed_of(side) for side in (L.HOST, L.CARD))
@@ -150,7 +159,7 @@ class Sources:
             found += source.drain()
             self._missed[source.side] += source.missed
             self.live.remove(source)
-            _close(source)
+            source.close()
         if self.live and time.monotonic() >= self._look_at:
             self._find()
         return found
@@ -175,7 +184,7 @@ class Sources:
     def close(self) -> None:
         """Look no more."""
         for source in self.live:
-            _close(source)
+            source.close()
         self.live = []
 
 
@@ -198,86 +207,16 @@ def looks(sources: Sources, limit: float | None) -> Iterator[list[Event]]:
             signal.signal(number, handler)
 
 
-def _close(source: Source) -> None:
-    if isinstance(source, LocalSource | RemoteSource):
-        source.close()
-
-
-# --- another machine ---------------------------------------------------------------------------------
-
-
-def encode(event: Event) -> str:
-    """An event as a line."""
-    values: list[Any] = [getattr(event, name) for name in Event.__slots__]
-    return json.dumps([value.hex() if isinstance(value, bytes) else value for value in values])
-
-
-def decode(line: str) -> Event:
-    """The event in a line; ValueError when it is none."""
+def clock_of(pid: int) -> str:
+    """Which CLOCK_MONOTONIC a process of this machine has: that of its boot, and of its time namespace."""
+    boot = _BOOT_ID.read_text().strip()
     try:
-        values = dict(zip(Event.__slots__, json.loads(line), strict=True))
-        return Event(
-            **values
-            | {
-                "epochs": tuple(values["epochs"]),
-                "vnet": bytes.fromhex(values["vnet"]),
-                "data": bytes.fromhex(values["data"]),
-            }
-        )
-    except (TypeError, KeyError) as error:
-        raise ValueError(f"no event: {line[:60]!r}") from error
+        return f"{boot} {Path(f'/proc/{pid}/ns/time').stat().st_ino}"
+    except OSError:  # none before Linux 5.6, or not ours to look at
+        return boot
 
 
-def greeting(side: int) -> str:
-    """The first line that ``vnetcard trace --export`` prints."""
-    return json.dumps({"side": side, "boot": _BOOT_ID.read_text().strip()})
-
-
-class RemoteSource:
-    """What ``vnetcard trace --export`` prints on the peer's machine, run there by ``command``, such as ``ssh card``."""
-
-    def __init__(self, command: str, arguments: Sequence[str]) -> None:
-        """ConfigError when it does not begin."""
-        self.missed = 0
-        try:
-            words = [*shlex.split(command), "vnetcard", "trace", "--export", *arguments]
-            self._process = subprocess.Popen(words, stdout=subprocess.PIPE, stdin=subprocess.DEVNULL, text=False)
-        except (OSError, ValueError) as error:
-            raise ConfigError(f"--peer {command!r} cannot be run: {error}") from error
-        assert self._process.stdout is not None
-        self._out = self._process.stdout
-        self._rest = b""
-        try:
-            hello = json.loads(self._out.readline())
-            self.side = int(hello["side"])
-            self.since = time.monotonic_ns()
-            self.same_machine: bool = hello["boot"] == _BOOT_ID.read_text().strip()
-        except (ValueError, KeyError, TypeError) as error:
-            self.close()
-            raise ConfigError(f"--peer {command!r}: no vnetcard trace answers there (see its message above)") from error
-        os.set_blocking(self._out.fileno(), False)
-
-    def drain(self) -> Iterator[Event]:
-        """As ``Source.drain``."""
-        while piece := self._out.read(1 << 16):
-            *lines, self._rest = (self._rest + piece).split(b"\n")
-            for line in lines:
-                if line.startswith(b"{"):
-                    self.missed = int(json.loads(line)["missed"])
-                else:
-                    yield decode(line.decode())
-
-    @property
-    def ended(self) -> bool:
-        """As ``Source.ended``."""
-        return self._process.poll() is not None
-
-    def close(self) -> None:
-        """End the command."""
-        self._process.terminate()
-        try:
-            self._process.wait(5)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
-        self._out.close()
+def carrier_of(url: str) -> str:
+    """What carries between the two sides, as far as their agents here say; empty: they share the memory."""
+    engines = [view["engine"] for view in ask_all(url, "status").said]
+    return next((f"the {engine['engine'].partition(',')[0]}" for engine in engines if engine), "")

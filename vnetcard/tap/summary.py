@@ -24,7 +24,7 @@ SLEEP_US: Final = 100_000
 
 
 def stage_times(path: Path, clocks: Clocks) -> dict[str, float]:
-    """Microseconds of each stage that the path has."""
+    """Microseconds of each stage that the path has; the way across only if the clocks are known."""
     at = dict(path.aligned(clocks))
     out = {"room": float(path.waited_us)} if "tun read" in at else {}
 
@@ -40,8 +40,9 @@ def stage_times(path: Path, clocks: Clocks) -> dict[str, float]:
         if step in at:
             stage(step, before, step)
             before = step
-    woken = at.get("wake-up", 0) > at.get("commit", 0)
-    stage("wake-up" if woken else "in the ring", before, "wake-up" if woken else "peek")
+    woken = "wake-up" in at and (not clocks.known or at["wake-up"] > at.get("commit", 0))
+    if clocks.known:
+        stage("wake-up" if woken else "in the ring", before, "wake-up" if woken else "peek")
     stage("peek", "wake-up" if woken else "peek", "peek")
     stage("tun write", "peek", "tun write")
     return out
@@ -72,14 +73,16 @@ class Figures:
 
 @dataclass(slots=True)
 class Summary:
-    """Of one direction."""
+    """Of one direction; ``carrier``: what carries between the sides, if none of its steps is seen."""
 
     direction: str
+    carrier: str = ""
     times: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
     drops: dict[str, int] = field(default_factory=lambda: defaultdict(int))
     packets: int = 0
     stuck: dict[str, int] = field(default_factory=lambda: defaultdict(int))
     slept_through: int = 0
+    unknown: int = 0
 
     def add(self, path: Path, clocks: Clocks) -> None:
         """Take one path in."""
@@ -92,6 +95,8 @@ class Summary:
             self.stuck[path.aligned(clocks)[-1][0]] += 1
         for stage, us in stage_times(path, clocks).items():
             self.times[stage].append(us)
+        if not clocks.known and len(path.parts(clocks)) > 1:
+            self.unknown += 1
         if path.slept_us > 0.9 * SLEEP_US:
             self.slept_through += 1
 
@@ -108,7 +113,9 @@ class Summary:
         consumer = L.SIDES[1 - L.DIRECTIONS.index(self.direction)]
         name = max(figures, key=lambda stage: figures[stage].total)
         whole = sum(figure.total for figure in figures.values()) or 1.0
-        share = f"{figures[name].total / whole:.0%} of the time"
+        share = f"{figures[name].total / whole:.0%} of the time" + (" that is known" if self.unknown else "")
+        if name in ("wake-up", "in the ring") and self.carrier:
+            return name, f"{share}: {self.carrier} carries, or the {consumer}'s pump is late; nobody sees which"
         if name in ("in the ring", "room"):
             busy = [stage for stage in ("peek", "tun write") if stage in figures]
             if busy:
@@ -132,6 +139,7 @@ class Summary:
             "packets": self.packets,
             "drops": dict(self.drops),
             "stuck_after": dict(self.stuck),
+            "clocks_not_known": self.unknown,
             "stages_us": {
                 name: {"count": f.count, "min": f.least, "p50": f.median, "p99": f.p99, "max": f.most}
                 for name, f in self.figures().items()
@@ -150,6 +158,8 @@ class Summary:
             lines.append(f"  {'stage':16}{'min us':>10}{'p50 us':>10}{'p99 us':>10}{'max us':>12}{'count':>9}")
             for name, f in figures.items():
                 lines.append(f"  {name:16}{f.least:10.1f}{f.median:10.1f}{f.p99:10.1f}{f.most:12.1f}{f.count:9}")
+        if self.unknown:
+            lines.append(f"  without the way across of {self.unknown}: it was not known how the clocks stand")
         stage, why = self.bottleneck()
         lines.append(f"  bottleneck: {stage + ', ' if stage else ''}{why}")
         return "\n".join(lines)
