@@ -178,8 +178,8 @@ class Pump:
         """
     def tap(self, taps: tuple[Tap, ...], /) -> None:
         """Write events into these, and into no others any more; at most four.  The pump goes on meanwhile."""
-    def begin(self, *, own_epoch: int, peer_epoch: int, features: int, packet_max: int) -> None:
-        """In HOLD: what the next RUN works with; opens a generation in the ledger."""
+    def begin(self, *, own_epoch: int, peer_epoch: int, features: int, packet_max: int, serial: int) -> None:
+        """In HOLD: what the next RUN works with; opens a generation in the ledger, rx: under ``serial``."""
     def settle(self, lost: int, /) -> None:
         """In HOLD, tx: close the generation in the ledger with ``lost`` records lost in flight."""
     def forget(self) -> None:

@@ -20,14 +20,14 @@ from vnetcard import service, status
 from vnetcard.commandline import complain
 from vnetcard.config import PROGRAMS, Config, load
 from vnetcard.control import ControlServer, Lease, socket_path
-from vnetcard.ends import PumpEnds
 from vnetcard.errors import ConfigError, PortUnavailable, VnetcardError, WindowNotReady, WindowUnavailable
 from vnetcard.link import Link
 from vnetcard.linkterms import Agreement, Offer
 from vnetcard.observe import collect
 from vnetcard.observe.history import History
-from vnetcard.port import open_port
+from vnetcard.port import Port, open_port
 from vnetcard.port.interface import Interface
+from vnetcard.queues import QueueEnds
 from vnetcard.tap.board import TapBoard
 from vnetcard.window import Window, open_window
 
@@ -46,7 +46,7 @@ class Agent:
         self.log = service.logger(config)
         self.window: Window
         self.link: Link | None = None
-        self.ends: PumpEnds | None = None
+        self.ends: QueueEnds | None = None
         self.lost: str | None = None
         self.since = time.monotonic()
         self.announced = False
@@ -94,11 +94,33 @@ class Agent:
             )
 
     def _open_port(self) -> None:
-        config = self.config
-        self.port = open_port(config.port, netns=config.netns, persist=config.persist)
+        self.port = self._port_with_queues()
         self._stack.callback(self.port.close)
         self.interface = self._configure_interface()
         self.offer = self._make_offer()
+
+    def _port_with_queues(self) -> Port:
+        """With those asked for; the card's side has, if nothing is asked for, as many as the window, or one."""
+        config = self.config
+
+        def opened(queues: int) -> Port:
+            return open_port(config.port, netns=config.netns, persist=config.persist, queues=queues)
+
+        if config.queues is not None or config.side == L.HOST:
+            return opened(config.queues or 1)
+        try:
+            return opened(self._pairs())
+        except (ConfigError, PortUnavailable) as error:
+            if self._pairs() == 1:
+                raise
+            port = opened(1)
+            self.log.warning("one queue pair of %d: %s", self._pairs(), error)
+            return port
+
+    def _pairs(self) -> int:
+        """How many queue pairs of the window can be served: beyond an engine, and where bells ring, the first."""
+        window = self.window
+        return 1 if window.engine or window.bells else len(window.geometry.rings)
 
     def _open_doors(self) -> None:
         """Tell the world that we are here."""
@@ -156,11 +178,13 @@ class Agent:
         """Run the link over the present window until a signal comes or the window is lost, which brings a new one."""
         engine = self.window.engine
         self.offer.bell = self.window.bells.number if self.window.bells else 0
-        self.ends = ends = PumpEnds(
+        self.offer.queues = min(len(self.port.fds), self._pairs())
+        self.ends = ends = QueueEnds(
             self.window.memory,
             self.window.geometry,
             self.config.side,
             self.port,
+            queues=self.offer.queues,
             attention_fd=self._attention,
             wait=self.config.wait,
             futex=self.window.doorbell,
@@ -187,7 +211,7 @@ class Agent:
             if self._open_patiently(VnetcardError):
                 self.lost = None
 
-    def _loop(self, link: Link, ends: PumpEnds) -> str | None:
+    def _loop(self, link: Link, ends: QueueEnds) -> str | None:
         poll = select.poll()
         poll.register(self._wake_read, select.POLLIN)
         poll.register(self._attention, select.POLLIN)
@@ -218,7 +242,10 @@ class Agent:
             self._watchdog.beat()
             try:
                 self.window = open_window(
-                    self.config.window, side=self.config.side, queue_bytes=self.config.queue_bytes
+                    self.config.window,
+                    side=self.config.side,
+                    queue_bytes=self.config.queue_bytes,
+                    queues=self.config.queues,
                 )
             except patience as error:
                 if str(error) != said:
@@ -239,6 +266,7 @@ class Agent:
         belled = agreement.features & L.FEATURES["BELL"]
         if bells and self.ends and belled and not self.ends.use_bells(bells, agreement.peer_bell):
             self.log.warning("nobody answers to the peer's bell %d: it will wake late", agreement.peer_bell)
+        self.port.use_queues(agreement.queues)
         self.port.set_offload(agreement.features)
         if self.interface is not None:
             self.interface.set_mtu(agreement.mtu)
@@ -263,7 +291,7 @@ class Agent:
             "status": self._answer_status,
             "show": self._answer_show,
             "clear": self._answer_clear,
-            "tap": self.taps.lend,
+            "tap": self._answer_tap,
         }
         answer = answers.get(str(question.get("ask")))
         if answer is None:
@@ -283,12 +311,17 @@ class Agent:
         since = time.monotonic() - self.since
         return collect.collect(self.config, self.window, self.link, self.ends, self.history, since=since)
 
+    def _answer_tap(self, question: dict[str, Any]) -> dict[str, Any] | Lease:
+        if self.offer.queues > 1:
+            return {"error": f"single packets cannot be followed over {self.offer.queues} queue pairs yet"}
+        return self.taps.lend(question)
+
     def _answer_clear(self, question: dict[str, Any]) -> dict[str, Any]:
         """Readers count from now on; in the window only a pump's own high-water mark begins anew."""
         if not self.lost:
             self.history.clear(str(question.get("what")), collect.own(self.window, self.config.side))
             if question.get("what") == "ring" and self.ends is not None:
-                self.ends.rx.forget()
+                self.ends.forget()
         return {"cleared": question.get("what")}
 
 

@@ -38,6 +38,7 @@ class Config:
     mtu: int
     netns: str | None
     queue_bytes: int | None
+    queues: int | None
     wait: str
     offload: frozenset[str]
     persist: bool
@@ -52,6 +53,12 @@ class Config:
 
 PROGRAMS = ("vnetcard-x86", "vnetcard-fpga")
 OFFLOADS = ("csum", "tso4", "tso6", "uso4", "uso6")
+
+QUEUES_HELP = (
+    f"queue pairs of the window, and of the interface: 1 to {L.QUEUES_MAX} (1)",
+    f"queue pairs to serve at most, and to make where the host has made no window: 1 to {L.QUEUES_MAX} (all there are)",
+)
+"""Of the host, of the card."""
 
 EPILOG = """\
 examples:
@@ -91,6 +98,7 @@ def parser(side: int) -> argparse.ArgumentParser:
     p.add_argument("--mtu", metavar="BYTES", type=int, help="largest packet; both sides' minimum counts (1500)")
     p.add_argument("--netns", metavar="NAME", help="network namespace of the interface")
     p.add_argument("--queue-bytes", metavar="SIZE", help="size of each ring, a power of two (the largest that fits)")
+    p.add_argument("--queues", metavar="N", type=int, help=QUEUES_HELP[side])
     p.add_argument("--wait", choices=sorted(WAITS), help="how pumps wait: spin then sleep, spin, or sleep (adaptive)")
     p.add_argument("--offload", metavar="KINDS", help=f"auto, off, or a list of {','.join(OFFLOADS)} (auto)")
     p.add_argument("--persist", action="store_const", const=True, help="leave the interface when the agent ends")
@@ -116,7 +124,7 @@ def load(side: int, argv: list[str] | None = None) -> Config:
     return _check(side, values)
 
 
-_TYPES: dict[str, type] = {"mtu": int, "persist": bool, "json_log": bool, "address": list, "route": list}
+_TYPES: dict[str, type] = {"mtu": int, "queues": int, "persist": bool, "json_log": bool, "address": list, "route": list}
 """Of the keys that are not strings."""
 
 
@@ -162,6 +170,9 @@ def _check(side: int, values: dict[str, Any]) -> Config:
         raise ConfigError(f"--queue-bytes: {error}") from error
     if queue_bytes is not None and (queue_bytes & (queue_bytes - 1) or not L.RING_MIN <= queue_bytes <= L.RING_MAX):
         raise ConfigError(f"--queue-bytes {values['queue_bytes']} is not possible: a power of two from 4K to 512M")
+    queues = values.get("queues")
+    if queues is not None and not 1 <= queues <= L.QUEUES_MAX:
+        raise ConfigError(f"--queues {queues} is not possible: 1 to {L.QUEUES_MAX}")
     config = Config(
         side=side,
         window=window,
@@ -172,6 +183,7 @@ def _check(side: int, values: dict[str, Any]) -> Config:
         mtu=mtu,
         netns=values.get("netns"),
         queue_bytes=queue_bytes,
+        queues=queues,
         wait=values.get("wait", "adaptive"),
         offload=_offloads(values.get("offload", "auto")),
         persist=values.get("persist", False),

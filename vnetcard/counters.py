@@ -5,25 +5,38 @@ Works on bytes of a window, so it serves a running agent, a peer across the wind
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from vnetcard import layout as L
 from vnetcard._core import Memory
 
-COMMON = len(L.LEDGER_COMMON)
+BOOKKEEPING = {*L.LEDGER_COMMON, "gen_serial"}
+"""Words of a ledger that count nothing."""
+MAXIMA = {"moved_at_ns", "high_water"}
+"""Of several queues the largest says more than the sum."""
 TX_DROPS = tuple(name for name in L.TX_LEDGER if name.startswith("drop_"))
 RX_DROPS = tuple(name for name in L.RX_LEDGER if name.startswith("drop_"))
 
 
 @dataclass(frozen=True, slots=True)
 class EndCounters:
-    """One end's ledger, stats and batches by name; ``tx`` says which of the two tables."""
+    """One end's ledger, stats and batches by name, or those of all queues; ``tx`` says which of the two tables."""
 
     tx: bool
     ledger: dict[str, int]
     stats: dict[str, int]
     batches: dict[str, int] = field(default_factory=dict)
+
+    @classmethod
+    def total(cls, ends: Sequence[EndCounters]) -> EndCounters:
+        """Over the same end of several queues."""
+        return cls(
+            ends[0].tx,
+            _total([end.ledger for end in ends]),
+            _total([end.stats for end in ends]),
+            _total([end.batches for end in ends]),
+        )
 
     @property
     def unaccounted(self) -> int:
@@ -39,14 +52,21 @@ class EndCounters:
         return self.ledger | {name if name.startswith("viol_") else prefix + name: n for name, n in own.items()}
 
 
+def _total(tables: Sequence[Mapping[str, int]]) -> dict[str, int]:
+    def fold(name: str) -> Callable[[Iterable[int]], int]:
+        return max if name in MAXIMA else sum
+
+    return {name: fold(name)(table[name] for table in tables) for name in tables[0]}
+
+
 def read_end(memory: Memory, direction: str, *, tx: bool, queue: int = 0) -> EndCounters:
     """The counters of one end of FIFO ``direction``, a consistent snapshot of its ledger."""
     end, block = f"{direction}_{'tx' if tx else 'rx'}", L.queue_offset(queue)
     at = block + L.QUEUE_LEDGERS[end]
     names, stats = (L.TX_LEDGER, L.TX_STATS) if tx else (L.RX_LEDGER, L.RX_STATS)
-    words = memory.ledger(at)[: len(names)]
+    words = memory.ledger(at)
     figures = memory.words(at + 2 * L.LEDGER_SLOT_BYTES, len(stats))
-    ledger = dict(zip(names[COMMON:], words[COMMON:], strict=True))
+    ledger = {name: word for name, word in zip(names, words, strict=False) if name not in BOOKKEEPING}
     batches = memory.words(block + L.QUEUE_BATCHES[end], len(L.BATCHES))
     return EndCounters(tx, ledger, dict(zip(stats, figures, strict=True)), dict(zip(L.BATCHES, batches, strict=True)))
 
@@ -77,8 +97,13 @@ class Balance:
         return self.in_flight == self.in_ring
 
 
-def balance(memory: Memory, direction: str, in_ring: int, queue: int = 0) -> Balance:
-    """The sum over both ends of FIFO ``direction``."""
-    tx = read_end(memory, direction, tx=True, queue=queue).ledger
-    rx = read_end(memory, direction, tx=False, queue=queue).ledger
+def read_ends(memory: Memory, direction: str, *, tx: bool, queues: int) -> EndCounters:
+    """``read_end`` over the first ``queues`` queue pairs."""
+    return EndCounters.total([read_end(memory, direction, tx=tx, queue=queue) for queue in range(queues)])
+
+
+def balance(memory: Memory, direction: str, in_ring: int, queues: int = 1) -> Balance:
+    """Both ends of the FIFOs ``direction`` of all queues: what a restart lost is counted on queue 0 for all."""
+    tx = read_ends(memory, direction, tx=True, queues=queues).ledger
+    rx = read_ends(memory, direction, tx=False, queues=queues).ledger
     return Balance.of(direction, tx, rx, in_ring)

@@ -51,8 +51,11 @@ class Ends(Protocol):
     def settle(self, lost: int) -> None:
         """Close the generation sent in: ``lost`` of its records never arrived; held."""
 
-    def begin(self, *, own_epoch: int, peer_epoch: int, features: int, packet_max: int) -> None:
-        """Open a generation; held.  ``packet_max`` in bytes, without virtio_net_hdr."""
+    def begin(self, *, own_epoch: int, peer_epoch: int, features: int, packet_max: int, queues: int) -> None:
+        """Open a generation on the first ``queues`` queue pairs; held.
+
+        ``packet_max`` in bytes, without virtio_net_hdr.
+        """
 
     def run(self) -> None:
         """Move packets."""
@@ -68,7 +71,10 @@ class Ends(Protocol):
 
 
 class PumpEnds:
-    """Two pump threads between a port and a window; ``doorbells`` of the engine for its prod and its cons."""
+    """Two pump threads between queue ``queue`` of a port and of a window.
+
+    ``doorbells`` of the engine for its prod and its cons.
+    """
 
     def __init__(
         self,
@@ -81,11 +87,12 @@ class PumpEnds:
         wait: str,
         futex: bool,
         doorbells: Doorbells | None = None,
+        queue: int = 0,
     ) -> None:
         tx_bell, rx_bell = doorbells or (None, None)
 
         def pump(direction: str, role: str) -> _core.Pump:
-            end = locate(geometry, direction, role)
+            end = locate(geometry, direction, role, queue)
             return _core.Pump(
                 memory,
                 tx=role == "producer",
@@ -95,7 +102,7 @@ class PumpEnds:
                 peer=end.peer,
                 frame_max=min(L.FRAME_MAX, end.ring.size - L.RECORD_HEADER),
                 ledger=end.ledger,
-                fd=port.fd,
+                fd=port.fds[queue] if queue < len(port.fds) else port.fds[0],  # such a pair is only looked at
                 vnet=port.vnet,
                 peer_epoch=L.side_offset(1 - side) + L.SIDE_CONTROL.offset("epoch"),
                 attention_fd=attention_fd,
@@ -130,12 +137,31 @@ class PumpEnds:
     def received(self) -> Generation:
         return _generation(self.rx.ledger)
 
+    @property
+    def serial(self) -> int:
+        """Of the generation last received in, which orders it among those of other queues; held."""
+        return self.rx.ledger[L.RX_LEDGER.index("gen_serial")]
+
     def settle(self, lost: int) -> None:
         self.tx.settle(lost)
 
-    def begin(self, *, own_epoch: int, peer_epoch: int, features: int, packet_max: int) -> None:
+    def begin(
+        self,
+        *,
+        own_epoch: int,
+        peer_epoch: int,
+        features: int,
+        packet_max: int,
+        queues: int = 1,
+        serial: int | None = None,
+    ) -> None:
+        """As ``Ends``, for the one pair that this is; ``serial``: of the generation (default: the next one)."""
+        del queues
+        serial = serial if serial is not None else following(self.serial)
         for pump in (self.tx, self.rx):
-            pump.begin(own_epoch=own_epoch, peer_epoch=peer_epoch, features=features, packet_max=packet_max)
+            pump.begin(
+                own_epoch=own_epoch, peer_epoch=peer_epoch, features=features, packet_max=packet_max, serial=serial
+            )
 
     def run(self) -> None:
         self.rx.command(_core.RUN)
@@ -159,6 +185,11 @@ class PumpEnds:
         """End both threads; first the one that may be at the other's work."""
         self.rx.close()
         self.tx.close()
+
+
+def following(serial: int) -> int:
+    """The serial after ``serial``, which came out of memory that the peer may write."""
+    return (serial + 1) & 0xFFFF_FFFF_FFFF_FFFF
 
 
 def _generation(words: tuple[int, ...]) -> Generation:
@@ -257,8 +288,8 @@ class FifoEnds:
         self.lost += lost
         self._sent = Generation(0, 0, 0)
 
-    def begin(self, *, own_epoch: int, peer_epoch: int, features: int, packet_max: int) -> None:
-        del features, packet_max  # a FIFO's limits are those of its ring
+    def begin(self, *, own_epoch: int, peer_epoch: int, features: int, packet_max: int, queues: int = 1) -> None:
+        del features, packet_max, queues  # a FIFO's limits are those of its ring
         self._sent = self._current = Generation(own_epoch, peer_epoch, 0)
         self._events = 0  # what was met in the generation before says nothing about this one
 

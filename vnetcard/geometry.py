@@ -45,15 +45,16 @@ class Geometry:
 
     def describe(self) -> str:
         """``8 MiB window, 1 queue pair, rings of 2 MiB`` in words."""
-        pairs = f"{len(self.rings)} queue pair" + ("s" if len(self.rings) > 1 else "")
-        return f"{human(self.window_bytes)} window, {pairs}, rings of {human(self.ring_bytes)}"
+        return f"{human(self.window_bytes)} window, {count(len(self.rings))}, rings of {human(self.ring_bytes)}"
 
-    def differs(self, window_bytes: int | None, ring_bytes: int | None) -> str | None:
+    def differs(self, window_bytes: int | None, ring_bytes: int | None, queues: int | None = None) -> str | None:
         """In words, what of it is not as asked for; None asks for nothing."""
         if window_bytes is not None and window_bytes != self.window_bytes:
             return f"asked for {human(window_bytes)}, the window has {human(self.window_bytes)}"
         if ring_bytes is not None and ring_bytes != self.ring_bytes:
             return f"asked for queues of {human(ring_bytes)}, the window has {human(self.ring_bytes)}"
+        if queues is not None and queues != len(self.rings):
+            return f"asked for {count(queues)}, the window has {len(self.rings)}"
         return None
 
     @classmethod
@@ -67,7 +68,12 @@ class Geometry:
                 f"choose {human(L.WINDOW_MIN)} to {human(L.WINDOW_MAX)}"
             )
         start = L.rings_offset(queues)
-        most = (window_bytes - start) // (2 * queues)
+        most = max(0, window_bytes - start) // (2 * queues)
+        if most < L.RING_MIN:
+            raise ConfigError(
+                f"{count(queues)} do not fit a window of {human(window_bytes)}: each takes two rings of "
+                f"{human(L.RING_MIN)} at least"
+            )
         ring = queue_bytes if queue_bytes is not None else 1 << (most.bit_length() - 1)
         if ring & (ring - 1) or not L.RING_MIN <= ring <= L.RING_MAX:
             raise ConfigError(
@@ -75,7 +81,7 @@ class Geometry:
             )
         if ring > most:
             raise ConfigError(
-                f"two queues of {human(ring)} do not fit a window of {human(window_bytes)}: "
+                f"{2 * queues} queues of {human(ring)} do not fit a window of {human(window_bytes)}: "
                 f"at most {human(1 << (most.bit_length() - 1))} each"
             )
         offsets = [start + n * ring for n in range(2 * queues)]
@@ -140,6 +146,11 @@ class Geometry:
                 raise LayoutMismatch(f"a ring of {ring.size} bytes at {ring.offset:#x} is not possible in this window")
             taken = ring.offset + ring.size
         return cls(window_bytes, pairs, instance, bool(removable))
+
+
+def count(queues: int) -> str:
+    """``1 queue pair``, ``2 queue pairs``."""
+    return f"{queues} queue pair" + ("s" if queues > 1 else "")
 
 
 def speaks_our_format(header: bytes) -> bool:

@@ -12,10 +12,11 @@ from typing import Any
 
 from vnetcard import layout as L
 from vnetcard._core import Memory
-from vnetcard.counters import Balance, balance, read_end
+from vnetcard.counters import Balance, balance, read_ends
 from vnetcard.errors import LayoutMismatch
 from vnetcard.fifo import locate
 from vnetcard.geometry import HEADER_BYTES, Geometry
+from vnetcard.linkterms import served
 from vnetcard.sideblock import SideBlock
 
 MOST_RECORDS = 1 << 20
@@ -31,6 +32,7 @@ _RECORD = struct.Struct("<IHHII")
 class RingView:
     """A ring as it stood: sizes and indices in bytes; ``problem`` says what is impossible about it, or ''."""
 
+    queue: int
     direction: str
     offset: int
     size: int
@@ -62,6 +64,7 @@ def view_ring(memory: Memory, geometry: Geometry, direction: str, queue: int = 0
     else:
         fill, problem = min(fill, end.ring.size), ""
     return RingView(
+        queue,
         direction,
         end.ring.offset,
         end.ring.size,
@@ -73,6 +76,12 @@ def view_ring(memory: Memory, geometry: Geometry, direction: str, queue: int = 0
         bool(memory.load32(end.peer + L.CONS_LINE.offset("need_wakeup"))),
         problem,
     )
+
+
+def view_rings(memory: Memory, geometry: Geometry) -> list[RingView]:
+    """All rings: of queue 0 in both directions, of queue 1, ..."""
+    queues = range(len(geometry.rings))
+    return [view_ring(memory, geometry, direction, queue) for queue in queues for direction in L.DIRECTIONS]
 
 
 def _walk(memory: Memory, offset: int, size: int, cons: int, fill: int) -> tuple[int, str]:
@@ -89,14 +98,19 @@ def _walk(memory: Memory, offset: int, size: int, cons: int, fill: int) -> tuple
     return records, ""
 
 
-def view_side(memory: Memory, side: int) -> dict[str, Any]:
-    """A side block and the counters of that side's ends, by name."""
+def ring_name(queues: int, queue: int, direction: str) -> str:
+    """``h2c``, or ``h2c queue 1`` in a window of several."""
+    return direction if queues == 1 else f"{direction} queue {queue}"
+
+
+def view_side(memory: Memory, side: int, queues: int) -> dict[str, Any]:
+    """A side block and the counters of that side's ends over all queues, by name."""
     block = SideBlock(memory, side)
     identity = block.identity()
     states = {number: name for name, number in L.STATES.items()}
     control = {field.name: block.load(field.name) for field in L.SIDE_CONTROL.fields if field.size == 4}
-    tx = read_end(memory, L.DIRECTIONS[side], tx=True)
-    rx = read_end(memory, L.DIRECTIONS[1 - side], tx=False)
+    tx = read_ends(memory, L.DIRECTIONS[side], tx=True, queues=queues)
+    rx = read_ends(memory, L.DIRECTIONS[1 - side], tx=False, queues=queues)
     return {
         "side": L.SIDES[side],
         "epoch": control["epoch"],
@@ -106,6 +120,7 @@ def view_side(memory: Memory, side: int) -> dict[str, Any]:
         "features": L.feature_names(control["features"]),
         "mtu": control["mtu"],
         "version": control["version"],
+        "queues": served(control["queue_mask"]),
         **asdict(identity),
         "link": block.counters(),
         "tx": tx.flat() | {"unaccounted": tx.unaccounted},
@@ -114,8 +129,10 @@ def view_side(memory: Memory, side: int) -> dict[str, Any]:
 
 
 def view_balance(memory: Memory, rings: list[RingView]) -> list[dict[str, Any]]:
-    """Each direction's books across the link."""
-    return [describe_balance(balance(memory, ring.direction, ring.records)) for ring in rings]
+    """Each direction's books across the link, over all queues."""
+    queues = len(rings) // len(L.DIRECTIONS)
+    in_ring = {name: sum(ring.records for ring in rings if ring.direction == name) for name in L.DIRECTIONS}
+    return [describe_balance(balance(memory, name, in_ring[name], queues)) for name in L.DIRECTIONS]
 
 
 def describe_balance(row: Balance) -> dict[str, Any]:
@@ -149,11 +166,14 @@ def view_window(url: str, copy: bytes, *, side: int | None = None) -> dict[str, 
         problems.append(f"{len(copy)} bytes are too few for a window: {L.WINDOW_MIN} at least")
         return view
     memory = Memory(aligned(copy))
-    view["sides"] = [view_side(memory, n) for n in ((L.HOST, L.CARD) if side is None else (side,))]
+    queues = len(geometry.rings) if geometry is not None else 1
+    view["sides"] = [view_side(memory, n, queues) for n in ((L.HOST, L.CARD) if side is None else (side,))]
     if geometry is not None:
-        rings = [view_ring(memory, geometry, direction) for direction in L.DIRECTIONS]
+        rings = view_rings(memory, geometry)
         view["rings"] = [asdict(ring) for ring in rings]
-        problems += [f"{ring.direction}: {ring.problem}" for ring in rings if ring.problem]
+        problems += [
+            f"{ring_name(queues, ring.queue, ring.direction)}: {ring.problem}" for ring in rings if ring.problem
+        ]
         view["balance"] = view_balance(memory, rings) if side is None else []
     return view
 

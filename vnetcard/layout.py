@@ -183,7 +183,7 @@ SIDE_CONTROL: Final = Block(
         ("features", 4, "features offered, a bit mask"),
         ("mtu", 4, "largest IP packet in bytes that this side takes"),
         ("version", 4, "wire format that this side speaks"),
-        ("queue_mask", 4, "queue pairs that this side serves, a bit mask"),
+        ("queue_mask", 4, "queue pairs that this side serves, a bit mask without gaps; bit 0 is always meant"),
         ("final_own_epoch", 4, "the last generation that this side received in: its own epoch"),
         ("final_peer_epoch", 4, "... and the peer's"),
         ("final_records", 8, "records that it received in that generation, over all queues"),
@@ -265,7 +265,7 @@ TX_LEDGER: Final = (
     "drop_malformed",
     "drop_offload",
 )
-"""Port to FIFO: ``tx_taken = tx_sent + drops``; ``tx_sent = peer's rx_received + lost_restart``."""
+"""Port to FIFO: ``tx_taken = tx_sent + drops``, and over all queues ``tx_sent = peer's rx_received + lost_restart``."""
 
 RX_LEDGER: Final = (
     *LEDGER_COMMON,
@@ -276,8 +276,12 @@ RX_LEDGER: Final = (
     "drop_port_refused",
     "drop_port_down",
     "drop_bad_frame",
+    "gen_serial",
 )
-"""FIFO to port: ``rx_received = rx_delivered + drops``."""
+"""FIFO to port: ``rx_received = rx_delivered + drops``.
+
+gen_serial counts generations, as epochs have no order: the queues with the largest one were last received in.
+"""
 
 TX_STATS: Final = (
     "port_reads",

@@ -155,7 +155,7 @@ class Link:
         self.own.store("features", self.offer.features)
         self.own.store("mtu", self.offer.mtu)
         self.own.store("bell", self.offer.bell)
-        self.own.store("queue_mask", 1)
+        self.own.store("queue_mask", self.offer.queue_mask)
         self._publish_state("INIT")
         self.own.store("epoch", epoch)
         self._crossing.announce()
@@ -219,6 +219,7 @@ class Link:
     def _try_to_run(self) -> None:
         """Both have answered: settle the past, agree on the future, go."""
         features, mtu, bell = self.peer.load("features"), self.peer.load("mtu"), self.peer.load("bell")
+        queue_mask = self.peer.load("queue_mask")
         final = self.peer.final()
         if self.peer.load("answered") != self.epoch or self.peer.load("epoch") != self.answered:
             return  # it moved on while we read: what we read may be half of each
@@ -234,13 +235,14 @@ class Link:
             return
         self._ends.hold()
         self._settle(final)
-        agreement = self.offer.agree(features, mtu, bell)
+        agreement = self.offer.agree(features, mtu, bell, queue_mask)
         self._listener.link_up(agreement)
         self._ends.begin(
             own_epoch=self.epoch,
             peer_epoch=self.answered,
             features=agreement.features,
             packet_max=agreement.packet_max,
+            queues=agreement.queues,
         )
         self.agreement = agreement
         self._peer_beat, self._silence = self.peer.load("heartbeat"), 0.0

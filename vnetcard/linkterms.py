@@ -26,31 +26,50 @@ class LinkState(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class Agreement:
-    """What both sides have agreed on; ``packet_max`` and ``mtu`` in bytes; ``peer_bell`` as in its side block."""
+    """What both sides have agreed on; ``packet_max`` and ``mtu`` in bytes; ``peer_bell`` as in its side block.
+
+    ``queues``: over how many queue pairs, the first ones of the window.
+    """
 
     features: int
     mtu: int
     packet_max: int
     peer_bell: int = 0
+    queues: int = 1
 
 
 @dataclass(slots=True)
 class Offer:
-    """What this side offers; ``refusals`` says for each feature that is not offered, why.  ``bell``: its number."""
+    """What this side offers; ``refusals`` says for each feature that is not offered, why.  ``bell``: its number.
+
+    ``queues``: how many queue pairs it serves.
+    """
 
     features: int
     mtu: int
     refusals: dict[str, str] = field(default_factory=dict)
     bell: int = 0
+    queues: int = 1
 
-    def agree(self, features: int, mtu: int, bell: int = 0) -> Agreement:
-        """With a peer that offers ``features`` and ``mtu`` and has ``bell``: what both can."""
+    @property
+    def queue_mask(self) -> int:
+        """The queue pairs that this side serves, as its side block has them."""
+        return (1 << self.queues) - 1
+
+    def agree(self, features: int, mtu: int, bell: int = 0, queue_mask: int = 1) -> Agreement:
+        """With a peer that offers ``features`` and ``mtu``, has ``bell`` and serves ``queue_mask``: what both can."""
         common = self.features & features
         if not common & L.FEATURES["CSUM"]:
             common &= ~OFFLOADS  # none makes sense without
         agreed = min(self.mtu, mtu)
         super_packets = common & OFFLOADS & ~L.FEATURES["CSUM"]
-        return Agreement(common, agreed, L.FRAME_MAX - L.VNET_HDR if super_packets else agreed, bell)
+        packet_max = L.FRAME_MAX - L.VNET_HDR if super_packets else agreed
+        return Agreement(common, agreed, packet_max, bell, served(self.queue_mask & queue_mask))
+
+
+def served(queue_mask: int) -> int:
+    """How many queue pairs a side that publishes ``queue_mask`` serves: it has no gaps, and pair 0 is always meant."""
+    return max(1, (~queue_mask & (queue_mask + 1)).bit_length() - 1)
 
 
 class Listener(Protocol):

@@ -249,5 +249,5 @@ def link_end(window: str, url: str, side: int) -> Iterator[End]:
 
 def _under_way(window: Window, port: PairPort, side: int) -> bool:
     """Has the pump something to take still, or the peer?"""
-    waiting = bool(select.select([port.fd], [], [], 0)[0])
+    waiting = bool(select.select([port.fds[0]], [], [], 0)[0])
     return waiting or view_ring(window.memory, window.geometry, L.DIRECTIONS[side]).fill > 0

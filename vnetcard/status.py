@@ -10,7 +10,7 @@ from vnetcard import layout as L
 from vnetcard.config import Config
 from vnetcard.counters import Balance
 from vnetcard.errors import WindowUnavailable
-from vnetcard.inspect import describe_balance, view_balance, view_ring, view_side
+from vnetcard.inspect import describe_balance, ring_name, view_balance, view_rings, view_side
 from vnetcard.link import Link
 from vnetcard.linkterms import LinkState
 from vnetcard.window import Window
@@ -27,7 +27,8 @@ def collect(config: Config, window: Window, link: Link | None, *, since: float) 
     """
     memory, geometry, engine = window.memory, window.geometry, window.engine
     both = engine is None or engine.shares_books
-    rings = [view_ring(memory, geometry, direction) for direction in L.DIRECTIONS]
+    rings = view_rings(memory, geometry)
+    queues = len(geometry.rings)
     return {
         **_view_agent(config),
         "window": {"url": window.url, "geometry": geometry.describe(), "doorbell": window.doorbell},
@@ -36,7 +37,7 @@ def collect(config: Config, window: Window, link: Link | None, *, since: float) 
         if link
         else {"state": LinkState.DOWN.value, "reason": "no window", "up": False},
         "rings": [asdict(ring) for ring in rings],
-        "sides": [view_side(memory, side) for side in ((L.HOST, L.CARD) if both else (config.side,))],
+        "sides": [view_side(memory, side, queues) for side in ((L.HOST, L.CARD) if both else (config.side,))],
         "balance": view_balance(memory, rings) if both else [],
     }
 
@@ -100,6 +101,8 @@ def _view_link(link: Link, since: float) -> dict[str, Any]:
         "epoch": link.epoch,
         "peer_epoch": link.answered,
         "mtu": agreement.mtu if agreement else None,
+        "queues": agreement.queues if agreement else None,
+        "queues_offered": link.offer.queues,
         "features": {name: _verdict(link, name) for name in L.OFFLOADS},
         "wake": _verdict(link, "WAKE"),
         "bell": _verdict(link, "BELL"),
@@ -130,6 +133,7 @@ def text(view: dict[str, Any]) -> str:
     ]
     if "epoch" in link:
         lines.append(f"  epochs    own {link['epoch']:08x}, peer answered {link['peer_epoch']:08x}; mtu {link['mtu']}")
+        lines += queue_lines(view)
         verdicts = link["features"] | {"WAKE": link["wake"], "BELL": link["bell"]}
         lines += [f"  {name:9} {verdict}" for name, verdict in verdicts.items()]
     if view["engine"]:
@@ -139,6 +143,16 @@ def text(view: dict[str, Any]) -> str:
     for side in view["sides"]:
         lines += side_lines(side)
     return "\n".join(lines)
+
+
+def queue_lines(view: dict[str, Any]) -> list[str]:
+    """Over how many queue pairs the link runs, where there could be several; which they are: the first ones."""
+    link, there = view["link"], 1 + max((ring["queue"] for ring in view["rings"]), default=0)
+    if there == 1:
+        return []
+    peers = [side["queues"] for side in view["sides"] if side["side"] != view["side"]]
+    serve = f"this side serves {link['queues_offered']}" + "".join(f", the peer {n}" for n in peers)
+    return [f"  queues    {link['queues'] or 'none'} of {there} in use; {serve}"]
 
 
 def engine_lines(engine: dict[str, Any]) -> list[str]:
@@ -174,14 +188,15 @@ def mover_lines(mover: dict[str, Any]) -> list[str]:
 
 def ring_lines(rings: list[dict[str, Any]]) -> list[str]:
     """One line a ring: a bar of its fill, and its state."""
-    lines = []
+    lines, queues = [], len(rings) // len(L.DIRECTIONS)
     for ring in rings:
         share = min(1.0, ring["fill"] / ring["size"])
         bar = "#" * round(share * 20)
         sleeping = [who for who in ("producer", "consumer") if ring[f"{who}_sleeps"]]
         note = ring["problem"] or (f"{' and '.join(sleeping)} sleeping" if sleeping else "both awake")
         lines.append(
-            f"  ring {ring['direction']}  [{bar:20}] {ring['fill']} of {ring['size']} bytes, "
+            f"  ring {ring_name(queues, ring['queue'], ring['direction'])}  [{bar:20}] "
+            f"{ring['fill']} of {ring['size']} bytes, "
             f"{ring['records']} records; {note}"
         )
     return lines

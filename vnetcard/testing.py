@@ -199,7 +199,7 @@ def _read(port: Port) -> bytes:
     deadline = time.monotonic() + PATIENCE
     while True:
         with contextlib.suppress(BlockingIOError):
-            return os.read(port.fd, 1 << 17)
+            return os.read(port.fds[0], 1 << 17)
         _promise(time.monotonic() < deadline, "a packet sent to the port is not there to be read")
         time.sleep(0.001)
 
@@ -218,11 +218,11 @@ def _opened(open_one: OpenPort) -> Iterator[NearAndFar]:
 def descriptor_never_waits_and_is_not_inherited(open_one: OpenPort) -> None:
     """Reading an empty port raises BlockingIOError; a child process does not get the descriptor."""
     with _opened(open_one) as (port, _):
-        _promise(not os.get_blocking(port.fd), "the descriptor waits")
-        _promise(not os.get_inheritable(port.fd), "the descriptor would be inherited")
+        _promise(not os.get_blocking(port.fds[0]), "the descriptor waits")
+        _promise(not os.get_inheritable(port.fds[0]), "the descriptor would be inherited")
         _promise(bool(port.name), "the port has no name")
         with contextlib.suppress(BlockingIOError):
-            raise AssertionError(f"a port just opened holds {len(os.read(port.fd, 1 << 17))} bytes")
+            raise AssertionError(f"a port just opened holds {len(os.read(port.fds[0], 1 << 17))} bytes")
 
 
 def each_read_is_one_whole_packet(open_one: OpenPort) -> None:
@@ -241,7 +241,7 @@ def each_write_is_one_whole_packet(open_one: OpenPort) -> None:
     with _opened(open_one) as (port, far):
         packets = [_packet(size, n) for n, size in enumerate(PACKET_SIZES)]
         for packet in packets:
-            os.write(port.fd, _header(port) + packet)
+            os.write(port.fds[0], _header(port) + packet)
         for packet in packets:
             got = far.recv(1 << 17)
             _promise(got == packet, f"{len(packet)} bytes were written, {len(got)} came out, or changed")
@@ -266,7 +266,7 @@ def carrier_can_be_set_at_any_time(open_one: OpenPort) -> None:
     with _opened(open_one) as (port, far):
         for up in (False, False, True, True):
             port.set_carrier(up)
-        os.write(port.fd, _header(port) + _packet(64, 1))
+        os.write(port.fds[0], _header(port) + _packet(64, 1))
         _promise(far.recv(1 << 17) == _packet(64, 1), "with carrier up again a packet was lost")
 
 
@@ -274,7 +274,7 @@ def close_gives_the_descriptor_back(open_one: OpenPort) -> None:
     """After ``close`` the descriptor is closed; twice is once; the port can be opened again."""
     for _ in range(3):
         port = open_one().port
-        fd = port.fd
+        fd = port.fds[0]
         port.close()
         with contextlib.suppress(OSError):
             os.fstat(fd)

@@ -8,6 +8,7 @@ import json
 import os
 import socket
 import subprocess
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from typing import Any
 import pytest
 from needs import need, need_root
 
+from vnetcard import layout as L
 from vnetcard.errors import ConfigError, PortUnavailable
 from vnetcard.port import BACKENDS, Port, open_port
 from vnetcard.port.netns import inside
@@ -152,6 +154,87 @@ def test_persistent_tun_stays_and_is_taken_over(netns: str) -> None:
     with contextlib.closing(open_port("tun:tun0", netns=netns)):
         assert link(netns, "tun0")["ifindex"] == first["ifindex"]
     assert link(netns, "tun0")["ifindex"] == first["ifindex"], "a persistent TUN went with its second owner"
+
+
+@pytest.mark.root
+def test_tun_of_several_queues_is_one_interface_that_goes_with_them(netns: str) -> None:
+    with contextlib.closing(open_port("tun:tun0", netns=netns, queues=3)) as port:
+        assert len(port.fds) == 3 and link(netns, "tun0")
+        for fd in port.fds:
+            assert not os.get_blocking(fd) and not os.get_inheritable(fd)
+        for count in (1, 3, 2, 2, 15, 1):
+            port.use_queues(count)
+    assert not link(netns, "tun0")
+
+
+@pytest.mark.root
+def test_packets_come_out_of_the_queues_in_use_alone_and_a_flow_out_of_the_one_that_brought_its_answers(
+    netns: str,
+) -> None:
+    with contextlib.closing(open_port("tun:tun0", netns=netns, queues=4)) as port, inside(netns):
+        ip("-n", netns, "address", "add", "192.0.2.1/24", "dev", "tun0")
+        ip("-n", netns, "link", "set", "tun0", "up")
+        port.set_carrier(True)
+        for used in (4, 2, 1, 3):
+            port.use_queues(used)
+            for queue in range(used):
+                with contextlib.closing(socket.socket(socket.AF_INET, socket.SOCK_DGRAM)) as flow:
+                    flow.bind(("192.0.2.1", 0))
+                    _drain(port)
+                    os.write(port.fds[queue], bytes(L.VNET_HDR) + _question(flow.getsockname()[1]))
+                    flow.sendto(b"answer", ("192.0.2.2", 7))
+                    assert _heard(port) == {queue}
+
+
+def _question(port: int) -> bytes:
+    """A UDP packet from 192.0.2.2, port 7, to port ``port`` of 192.0.2.1, without a UDP checksum."""
+    head = bytes.fromhex("45000024 00000000 4011 0000 c0000202 c0000201")
+    total = sum(int.from_bytes(head[n : n + 2], "big") for n in range(0, 20, 2))
+    checksum = ~((total & 0xFFFF) + (total >> 16)) & 0xFFFF
+    udp = (7).to_bytes(2, "big") + port.to_bytes(2, "big") + (16).to_bytes(2, "big") + bytes(2)
+    return head[:10] + checksum.to_bytes(2, "big") + head[12:] + udp + b"question"
+
+
+def _drain(port: Port) -> set[int]:
+    """The queues of ``port`` that packets to 192.0.2.2 come out of, until none is left."""
+    heard = set()
+    for queue, fd in enumerate(port.fds):
+        with contextlib.suppress(BlockingIOError):
+            while packet := os.read(fd, 2000):
+                if packet[L.VNET_HDR + 16 :][:4] == bytes((192, 0, 2, 2)):
+                    heard.add(queue)
+    return heard
+
+
+def _heard(port: Port) -> set[int]:
+    deadline = time.monotonic() + 5
+    while not (heard := _drain(port)):
+        assert time.monotonic() < deadline, "no packet comes out"
+    return heard
+
+
+@pytest.mark.root
+def test_nobody_else_gets_into_a_tun_of_several_queues(netns: str) -> None:
+    with contextlib.closing(open_port("tun:tun0", netns=netns, queues=2)):
+        for queues in (1, 2):
+            with pytest.raises(PortUnavailable, match="another process holds; choose another --name"):
+                open_port("tun:tun0", netns=netns, queues=queues)
+
+
+@pytest.mark.root
+def test_persistent_tun_is_taken_over_with_as_many_queues_as_it_can_have(netns: str) -> None:
+    open_port("tun:several", netns=netns, persist=True, queues=2).close()
+    for queues in (2, 1, 4):
+        with contextlib.closing(open_port("tun:several", netns=netns, queues=queues)) as port:
+            assert len(port.fds) == queues
+    open_port("tun:single", netns=netns, persist=True).close()
+    with pytest.raises(PortUnavailable, match="a TUN that was made for one queue"):
+        open_port("tun:single", netns=netns, queues=2)
+
+
+def test_pair_has_one_queue() -> None:
+    with pytest.raises(ConfigError, match="one queue, not 2"):
+        open_port("pair:test", queues=2)
 
 
 @pytest.mark.root

@@ -122,13 +122,12 @@ def _debts(view: View) -> list[str]:
         for end in ("tx", "rx"):
             if side[end]["unaccounted"]:
                 debts.append(f"{side['side']} {end} has {side[end]['unaccounted']} packets unaccounted for")
-    for row, ring in zip(view["balance"], view["rings"], strict=True):
+    for row in view["balance"]:
         if not row["even"]:
-            debts.append(f"{row['direction']} has {row['in_flight']} in flight but {row['in_ring']} in the ring")
-        if ring["problem"]:
-            debts.append(f"{row['direction']}: {ring['problem']}")
+            debts.append(f"{row['direction']} has {row['in_flight']} in flight but {row['in_ring']} in its rings")
         if view["link"]["up"] and row["in_flight"]:
             debts.append(f"{row['direction']} still has {row['in_flight']} in flight")
+    debts += [f"{ring['direction']}: {ring['problem']}" for ring in view["rings"] if ring["problem"]]
     return debts
 
 

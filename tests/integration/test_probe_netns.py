@@ -73,7 +73,7 @@ def test_probes_reach_no_socket_and_get_no_answer(port: TunPort, netns_pair: tup
 def test_nothing_comes_back_out_of_the_probed_tun(port: TunPort) -> None:
     port.probe_offload()
     with pytest.raises(BlockingIOError):
-        os.read(port.fd, 70_000)
+        os.read(port.fds[0], 70_000)
 
 
 def test_probing_leaves_all_offloads_off(port: TunPort, netns_pair: tuple[str, str]) -> None:

@@ -23,6 +23,7 @@ VALUES: dict[str, tuple[list[str], Any]] = {
     "mtu": (["9000"], 9000),
     "netns": (["lab"], "lab"),
     "queue-bytes": (["64K"], "64K"),
+    "queues": (["2"], 2),
     "wait": (["sleep"], "sleep"),
     "offload": (["csum,tso4"], "csum,tso4"),
     "persist": ([], True),
@@ -54,7 +55,8 @@ def test_defaults_are_the_missions(side: int) -> None:
     assert config.window == "shm:vnetcard0"
     assert (config.port, config.name) == ("tun:tun0", "tun0")
     assert [str(address) for address in config.addresses] == [("10.10.10.1/24", "10.10.10.5/24")[side]]
-    assert (config.mtu, config.netns, config.queue_bytes, config.routes) == (1500, None, None, ())
+    assert (config.mtu, config.netns, config.routes) == (1500, None, ())
+    assert (config.queue_bytes, config.queues) == (None, None)
     assert (config.wait, config.persist, config.log_level, config.json_log) == ("adaptive", False, "info", False)
     assert config.offload == {"CSUM", "TSO4", "TSO6", "USO4", "USO6"}
 
@@ -76,6 +78,7 @@ def test_file_and_command_line_say_the_same(option: str, tmp_path: Path) -> None
 def test_command_line_goes_before_the_file(option: str, tmp_path: Path) -> None:
     others: dict[str, Any] = {"mtu": 1400, "address": "10.1.1.1/8", "route": "10.2.0.0/16", "window": "shm:other"}
     others |= {"port": "tun:tun5", "offload": "off", "queue-bytes": "4K", "wait": "poll", "log-level": "error"}
+    others |= {"queues": 3}
     other = others.get(option, False if VALUES[option][1] is True else "tun5")
     line = f"{option} = {json.dumps(other)}\n"
     assert from_file(tmp_path / "a.toml", line, *words(option)) == load(L.HOST, words(option))

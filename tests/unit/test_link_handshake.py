@@ -90,6 +90,25 @@ def test_mtu_is_the_smaller_one(host: int, card: int) -> None:
         assert agreement is not None and agreement.mtu == agreement.packet_max == min(host, card)
 
 
+@pytest.mark.parametrize(("host", "card"), [(1, 1), (2, 2), (2, 1), (1, 15), (15, 4)])
+def test_link_runs_over_the_queue_pairs_that_both_serve(host: int, card: int) -> None:
+    world = World(Offer(0, MTU, queues=host), Offer(0, MTU, queues=card))
+    world.start()
+    for side in world.sides:
+        agreement = side.alive.agreement
+        assert agreement is not None and agreement.queues == min(host, card)
+
+
+@pytest.mark.parametrize(("mask", "queues"), [(0, 1), (0b1, 1), (0b11, 2), (0b101, 1), (0b110, 1), (0xFFFF_FFFF, 3)])
+def test_gap_in_a_queue_mask_ends_it_and_pair_0_is_always_meant(mask: int, queues: int) -> None:
+    world = World(Offer(0, MTU, queues=3))
+    puppet = Puppet(world)
+    puppet.say(queue_mask=mask)
+    puppet.come_up()
+    agreement = world.host.alive.agreement
+    assert agreement is not None and agreement.queues == queues
+
+
 def test_clean_stop_is_seen_at_once() -> None:
     world = World()
     world.start()

@@ -267,11 +267,13 @@ static PyObject *pump_bells(PumpObject *self, PyObject *args, PyObject *kwargs)
 
 static PyObject *pump_begin(PumpObject *self, PyObject *args, PyObject *kwargs)
 {
-	static char *names[] = {"own_epoch", "peer_epoch", "features", "packet_max", NULL};
+	static char *names[] = {"own_epoch", "peer_epoch", "features", "packet_max", "serial", NULL};
 	unsigned int own, peer, features, packet_max, frame_max;
 	struct vnc_pump *p = held(self);
+	unsigned long long serial;
 
-	if (!p || !PyArg_ParseTupleAndKeywords(args, kwargs, "$IIII:begin", names, &own, &peer, &features, &packet_max))
+	if (!p || !PyArg_ParseTupleAndKeywords(args, kwargs, "$IIIIK:begin", names, &own, &peer, &features, &packet_max,
+					       &serial))
 		return NULL;
 	frame_max = packet_max + (features & VNC_F_CSUM ? VNC_VNET_HDR : 0);
 	if (packet_max < 1 || frame_max > VNC_FRAME_MAX ||
@@ -290,6 +292,7 @@ static PyObject *pump_begin(PumpObject *self, PyObject *args, PyObject *kwargs)
 		p->consumer.frame_max = frame_max;
 	__atomic_store_n(&p->refused, 0, __ATOMIC_RELAXED);
 	p->link.generation = (uint64_t)own << 32 | peer;
+	p->link.serial = serial;
 	/* What the pump met in the generation before says nothing about this one. */
 	__atomic_fetch_and(&p->events, ~(VNC_EVENT_EPOCH | VNC_EVENT_VIOLATION), __ATOMIC_RELAXED);
 	if (p->tx) {

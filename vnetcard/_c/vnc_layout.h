@@ -200,7 +200,7 @@ struct vnc_side_control {
 	uint32_t features;              /* 0x10 features offered, a bit mask */
 	uint32_t mtu;                   /* 0x14 largest IP packet in bytes that this side takes */
 	uint32_t version;               /* 0x18 wire format that this side speaks */
-	uint32_t queue_mask;            /* 0x1c queue pairs that this side serves, a bit mask */
+	uint32_t queue_mask;            /* 0x1c queue pairs that this side serves, a bit mask without gaps; bit 0 is always meant */
 	uint32_t final_own_epoch;       /* 0x20 the last generation that this side received in: its own epoch */
 	uint32_t final_peer_epoch;      /* 0x24 ... and the peer's */
 	uint64_t final_records;         /* 0x28 records that it received in that generation, over all queues */
@@ -300,6 +300,7 @@ enum vnc_rx_word {
 	VNC_RX_DROP_PORT_REFUSED = 8,
 	VNC_RX_DROP_PORT_DOWN = 9,
 	VNC_RX_DROP_BAD_FRAME = 10,
+	VNC_RX_GEN_SERIAL = 11,
 };
 
 enum vnc_txstat_word {

@@ -43,6 +43,7 @@ struct vnc_link {
 	const uint32_t *peer_epoch;
 	uint32_t epoch;      /* what *peer_epoch must read */
 	uint64_t generation; /* own epoch << 32 | peer epoch */
+	uint64_t serial;     /* rx: of this generation, see gen_serial in layout.py */
 	uint32_t features;   /* VNC_F_* */
 	uint32_t packet_max; /* largest packet in bytes, without virtio_net_hdr */
 };

@@ -206,6 +206,7 @@ static bool move_one(struct vnc_pump *p, const struct vnc_view *view, uint32_t c
 		/* Only a first record proves that the peer has settled the generation before; until then a
 		 * restart must still be able to tell it how many of that one arrived. */
 		now[VNC_LEDGER_GENERATION] = p->link.generation;
+		now[VNC_RX_GEN_SERIAL] = p->link.serial;
 		now[VNC_LEDGER_GEN_RECORDS] = 0;
 	}
 	now[VNC_RX_RX_RECEIVED]++;

@@ -63,8 +63,8 @@ def _child() -> dict[str, Any]:
     interface.wait_open()
     offloads = port.probe_offload()
     seconds = {
-        "read": {name: _read(port.fd, size) for name, size in SIZES.items()},
-        "write": {name: _write(port.fd, size) for name, size in SIZES.items()},
+        "read": {name: _read(port.fds[0], size) for name, size in SIZES.items()},
+        "write": {name: _write(port.fds[0], size) for name, size in SIZES.items()},
     }
     interface.close()
     port.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Any
 
@@ -10,15 +11,17 @@ from vnetcard import layout as L
 from vnetcard import status
 from vnetcard._core import Memory
 from vnetcard.config import Config
-from vnetcard.counters import RX_DROPS, TX_DROPS, read_end
-from vnetcard.ends import PumpEnds
+from vnetcard.counters import RX_DROPS, TX_DROPS, read_ends
 from vnetcard.errors import WindowUnavailable
+from vnetcard.geometry import Geometry
+from vnetcard.inspect import ring_name
 from vnetcard.link import Link
 from vnetcard.observe import cpu
 from vnetcard.observe.figures import tells_of_trouble
 from vnetcard.observe.history import History
 from vnetcard.observe.registerwords import decode
 from vnetcard.observe.samples import packet_in_words, violation_in_words
+from vnetcard.queues import QueueEnds
 from vnetcard.sideblock import SideBlock
 from vnetcard.window import Window
 
@@ -26,18 +29,19 @@ Figures = dict[str, dict[str, int]]
 """The counters of a side: ``tx`` and ``rx`` of its pumps, ``link`` of its link."""
 
 
-def figures(memory: Memory, side: int) -> Figures:
-    """The counters of ``side`` as they stand in a window."""
+def figures(memory: Memory, geometry: Geometry, side: int) -> Figures:
+    """The counters of ``side`` over all queues, as they stand in a window."""
+    queues = len(geometry.rings)
     return {
-        "tx": read_end(memory, L.DIRECTIONS[side], tx=True).flat(),
-        "rx": read_end(memory, L.DIRECTIONS[1 - side], tx=False).flat(),
+        "tx": read_ends(memory, L.DIRECTIONS[side], tx=True, queues=queues).flat(),
+        "rx": read_ends(memory, L.DIRECTIONS[1 - side], tx=False, queues=queues).flat(),
         "link": SideBlock(memory, side).counters(),
     }
 
 
 def own(window: Window, side: int) -> Figures:
     """The counters of this process's side, and what the kernel counts of its pumps."""
-    found = figures(window.memory, side)
+    found = figures(window.memory, window.geometry, side)
     for pump, threads in cpu.of_pumps().items():
         found[pump] |= {f"{pump}_{name}": n for name, n in threads.items()}
     return found
@@ -45,21 +49,23 @@ def own(window: Window, side: int) -> Figures:
 
 def watched(window: Window, side: int) -> dict[str, int]:
     """What ``History.look`` looks at: what tells of a loss or of trouble, and how far the consumers are."""
-    found = figures(window.memory, side)
+    found = figures(window.memory, window.geometry, side)
     counts = {name: n for name, n in (found["tx"] | found["rx"] | found["link"]).items() if tells_of_trouble(name)}
-    return counts | {_cons(direction): _load_cons(window, direction) for direction in L.DIRECTIONS}
+    queues = range(len(window.geometry.rings))
+    ends = [(queue, direction) for queue in queues for direction in L.DIRECTIONS]
+    return counts | {_cons(window, *end): _load_cons(window, *end) for end in ends}
 
 
-def _cons(direction: str) -> str:
-    return f"{direction} cons"
+def _cons(window: Window, queue: int, direction: str) -> str:
+    return f"{ring_name(len(window.geometry.rings), queue, direction)} cons"
 
 
-def _load_cons(window: Window, direction: str) -> int:
-    return window.memory.load32(L.queue_offset(0) + L.QUEUE_LINES[f"{direction}_cons"])
+def _load_cons(window: Window, queue: int, direction: str) -> int:
+    return window.memory.load32(L.queue_offset(queue) + L.QUEUE_LINES[f"{direction}_cons"])
 
 
 def collect(
-    config: Config, window: Window, link: Link | None, ends: PumpEnds | None, history: History, *, since: float
+    config: Config, window: Window, link: Link | None, ends: QueueEnds | None, history: History, *, since: float
 ) -> dict[str, Any]:
     """Everything, in bytes, seconds and nanoseconds; ``since`` is how long the carrier is as it is.
 
@@ -68,13 +74,16 @@ def collect(
     view = status.collect(config, window, link, since=since)
     engine, side, moved = window.engine, config.side, history.moved()
     both = engine is None or engine.shares_books
-    peers = {L.SIDES[1 - side]: figures(window.memory, 1 - side)} if both else {}
+    peers = {L.SIDES[1 - side]: figures(window.memory, window.geometry, 1 - side)} if both else {}
     return {
         **{name: view[name] for name in ("program", "side", "pid", "port", "window", "engine", "balance")},
         "at": time.time(),
         "mtu": config.mtu,
         "link": {**view["link"], "history": [asdict(change) for change in history.changes()]},
-        "rings": [{**ring, "cons_moved_at": moved.get(_cons(ring["direction"]))} for ring in view["rings"]],
+        "rings": [
+            {**ring, "cons_moved_at": moved.get(_cons(window, ring["queue"], ring["direction"]))}
+            for ring in view["rings"]
+        ],
         "registers": _registers(window),
         "sides": peers | {L.SIDES[side]: own(window, side)},
         "peer_mtu": SideBlock(window.memory, 1 - side).load("mtu"),
@@ -106,15 +115,19 @@ def _registers(window: Window) -> list[dict[str, Any]]:
         return []  # ``engine`` says why
 
 
-def _notes(history: History, ends: PumpEnds | None) -> dict[str, dict[str, Any]]:
+def _notes(history: History, ends: QueueEnds | None) -> dict[str, dict[str, Any]]:
     """When each counter of trouble moved last, and the packet of that moment where a pump kept it."""
     notes = {name: {"at": at, "sample": ""} for name, at in history.moved().items()}
-    if ends is None:
-        return notes
-    for pump, drops, stats in ((ends.tx, TX_DROPS, L.TX_STATS), (ends.rx, RX_DROPS, L.RX_STATS)):
-        names = [*drops, *(name for name in stats if name.startswith("viol_"))]
-        for name, (at, length, start) in zip(names, pump.samples, strict=False):
-            if at:
-                words = packet_in_words(start, length) if name in drops else violation_in_words(name, start)
-                notes[name] = {"at": at / 1e9, "sample": words}
+    for name, (at, length, start) in sorted(_samples(ends), key=lambda sample: sample[1]) if ends else ():
+        drop = name in TX_DROPS or name in RX_DROPS
+        words = packet_in_words(start, length) if drop else violation_in_words(name, start)
+        notes[name] = {"at": at / 1e9, "sample": words}  # of several queues, the last one
     return notes
+
+
+def _samples(ends: QueueEnds) -> Iterator[tuple[str, tuple[int, int, bytes]]]:
+    """By counter: when, how long, and the first bytes."""
+    for pair in ends.pairs:
+        for pump, drops, stats in ((pair.tx, TX_DROPS, L.TX_STATS), (pair.rx, RX_DROPS, L.RX_STATS)):
+            names = [*drops, *(name for name in stats if name.startswith("viol_"))]
+            yield from ((name, sample) for name, sample in zip(names, pump.samples, strict=False) if sample[0])

@@ -10,7 +10,7 @@ from vnetcard import layout as L
 from vnetcard._core import Memory
 from vnetcard.errors import VnetcardError
 from vnetcard.geometry import HEADER_BYTES, Geometry
-from vnetcard.inspect import aligned, view_ring
+from vnetcard.inspect import aligned, view_rings
 from vnetcard.observe.collect import figures
 from vnetcard.sideblock import SideBlock
 from vnetcard.window import read_window, seen_side, url_of_side
@@ -52,6 +52,8 @@ def _from_window(url: str, side: int) -> dict[str, Any]:
     return {
         "pid": SideBlock(memory, side).identity().pid,
         "window": {"url": url, "geometry": geometry.describe()},
-        "rings": [{**asdict(view_ring(memory, geometry, one)), "cons_moved_at": None} for one in L.DIRECTIONS],
-        "sides": {L.SIDES[one]: figures(memory, one) for one in ((L.HOST, L.CARD) if alone is None else (alone,))},
+        "rings": [{**asdict(ring), "cons_moved_at": None} for ring in view_rings(memory, geometry)],
+        "sides": {
+            L.SIDES[one]: figures(memory, geometry, one) for one in ((L.HOST, L.CARD) if alone is None else (alone,))
+        },
     }

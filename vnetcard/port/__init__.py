@@ -11,19 +11,19 @@ BACKENDS = {
     "pair": "vnetcard.port.pair",
     "tun": "vnetcard.port.tun",
 }
-"""Kind to module; a module offers ``open_port(name, *, netns, persist) -> Port``."""
+"""Kind to module; a module offers ``open_port(name, *, netns, persist, queues) -> Port``."""
 
 
 class Port(Protocol):
-    """An open port: a non-blocking file descriptor of which each read and write is one whole packet."""
+    """An open port: non-blocking file descriptors of which each read and write is one whole packet."""
 
     @property
     def name(self) -> str:
         """The interface's name, or what stands for it."""
 
     @property
-    def fd(self) -> int:
-        """For the pumps; stays the same until ``close``."""
+    def fds(self) -> tuple[int, ...]:
+        """For the pumps, one a queue; they stay the same until ``close``."""
 
     @property
     def vnet(self) -> bool:
@@ -38,6 +38,9 @@ class Port(Protocol):
     def set_offload(self, features: int) -> None:
         """From now on the port may hand over packets of these kinds, and no others."""
 
+    def use_queues(self, count: int) -> None:
+        """From now on packets come out of the first ``count`` queues alone; all of them take some."""
+
     def set_carrier(self, up: bool) -> None:
         """What ``ip link`` shows as LOWER_UP or NO-CARRIER."""
 
@@ -45,11 +48,13 @@ class Port(Protocol):
         """Close; an interface that is not persistent is gone then.  Twice is once."""
 
 
-def open_port(url: str, *, netns: str | None = None, persist: bool = False) -> Port:
-    """Open the port ``KIND:NAME``; ConfigError for the URL, PortUnavailable when it cannot be opened."""
+def open_port(url: str, *, netns: str | None = None, persist: bool = False, queues: int = 1) -> Port:
+    """Open the port ``KIND:NAME`` with so many queues; ConfigError for the URL, or for queues that the kind has not;
+    PortUnavailable when it cannot be opened.
+    """
     kind, colon, name = url.partition(":")
     if not colon or kind not in BACKENDS or not name:
         kinds = ", ".join(f"{known}:NAME" for known in sorted(BACKENDS))
         raise ConfigError(f"port {url!r} is not understood: it is one of {kinds}")
-    port: Port = import_module(BACKENDS[kind]).open_port(name, netns=netns, persist=persist)
+    port: Port = import_module(BACKENDS[kind]).open_port(name, netns=netns, persist=persist, queues=queues)
     return port

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import socket
 
+from vnetcard.errors import ConfigError
+
 
 class PairPort:
     """One end of a socket pair; see ``vnetcard.port.Port`` for the contract."""
@@ -19,14 +21,17 @@ class PairPort:
         self.carrier = False
 
     @property
-    def fd(self) -> int:
-        return self._near.fileno()
+    def fds(self) -> tuple[int, ...]:
+        return (self._near.fileno(),)
 
     def probe_offload(self) -> dict[str, str]:
         return {}
 
     def set_offload(self, features: int) -> None:
         """Packets of a pair are always plain."""
+
+    def use_queues(self, count: int) -> None:
+        """There is one."""
 
     def set_carrier(self, up: bool) -> None:
         self.carrier = up
@@ -36,7 +41,9 @@ class PairPort:
         self.far.close()
 
 
-def open_port(name: str, *, netns: str | None = None, persist: bool = False) -> PairPort:
+def open_port(name: str, *, netns: str | None = None, persist: bool = False, queues: int = 1) -> PairPort:
     """A new pair; ``netns`` and ``persist`` mean nothing to it."""
     del netns, persist
+    if queues > 1:
+        raise ConfigError(f"port pair:{name} has one queue, not {queues}")
     return PairPort(name)

@@ -1,7 +1,7 @@
 """What every start of an agent asks of the kernel about its interface, in netlink's own words.
 
 pyroute2 knows all of it and more, but its import takes longer than the rest of a start.
-Source: rtnetlink(7), Linux include/uapi/linux/{netlink,rtnetlink,if_link,if_addr}.h.
+Source: rtnetlink(7), Linux include/uapi/linux/{netlink,rtnetlink,if_link,if_addr}.h; IFLA_TUN_* since Linux 4.16.
 """
 
 from __future__ import annotations
@@ -16,7 +16,9 @@ from ipaddress import IPv4Interface, IPv6Interface
 NLMSG_ERROR = 2
 NLM_F_REQUEST, NLM_F_ACK, NLM_F_REPLACE, NLM_F_CREATE = 0x1, 0x4, 0x100, 0x400
 RTM_NEWLINK, RTM_GETLINK, RTM_NEWADDR = 16, 18, 20
-IFLA_MTU, IFLA_TXQLEN, IFLA_OPERSTATE = 4, 13, 16
+IFLA_MTU, IFLA_TXQLEN, IFLA_OPERSTATE, IFLA_LINKINFO = 4, 13, 16, 18
+IFLA_INFO_DATA = 2
+IFLA_TUN_MULTI_QUEUE, IFLA_TUN_NUM_QUEUES, IFLA_TUN_NUM_DISABLED_QUEUES = 7, 8, 9
 IFA_ADDRESS, IFA_LOCAL = 1, 2
 IFF_UP = 0x1
 IF_OPER_UP = 6
@@ -67,11 +69,24 @@ class Rtnetlink:
 
     def link(self, index: int) -> LinkView:
         """What the interface is now."""
-        body = self._ask(RTM_GETLINK, 0, _LINK.pack(0, 0, index, 0, 0))
-        _, _, _, flags, _ = _LINK.unpack_from(body)
-        found = dict(_attributes(body[_LINK.size :]))
+        flags, found = self._look(index)
         mtu = int.from_bytes(found[IFLA_MTU], "little")
         return LinkView(bool(flags & IFF_UP), found[IFLA_OPERSTATE][0] == IF_OPER_UP, mtu)
+
+    def queues_held(self, index: int) -> int | None:
+        """How many queues of a TUN are open; None for one that has but one, and for any other interface."""
+        _, found = self._look(index)
+        data = dict(_attributes(dict(_attributes(found.get(IFLA_LINKINFO, b""))).get(IFLA_INFO_DATA, b"")))
+        if not any(data.get(IFLA_TUN_MULTI_QUEUE, b"")):
+            return None
+        counts = (IFLA_TUN_NUM_QUEUES, IFLA_TUN_NUM_DISABLED_QUEUES)
+        return sum(int.from_bytes(data.get(kind, b""), "little") for kind in counts)
+
+    def _look(self, index: int) -> tuple[int, dict[int, bytes]]:
+        """The flags and the attributes of an interface."""
+        body = self._ask(RTM_GETLINK, 0, _LINK.pack(0, 0, index, 0, 0))
+        _, _, _, flags, _ = _LINK.unpack_from(body)
+        return flags, dict(_attributes(body[_LINK.size :]))
 
     def close(self) -> None:
         """Close the socket."""

@@ -1,7 +1,7 @@
-"""``tun:NAME``: a TUN device, with virtio_net_hdr, opened without carrier.
+"""``tun:NAME``: a TUN device, with virtio_net_hdr, opened without carrier, once for each of its queues.
 
 Opened through python-pytun where that is installed, else by the same ioctl; what pytun does not know
-(offloads, carrier, persistence of our choosing) is done on its file descriptor.
+(offloads, carrier, queues, persistence of our choosing) is done on its file descriptor.
 Source of the constants: Linux include/uapi/linux/if_tun.h (USO since 6.2, not in older headers).
 """
 
@@ -11,24 +11,30 @@ import contextlib
 import errno
 import fcntl
 import os
+import socket
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from vnetcard import layout as L
 from vnetcard.errors import ConfigError, PortUnavailable
 from vnetcard.port import netns as ns
 from vnetcard.port.probe import PROBES, probe_packet
+from vnetcard.port.rtnetlink import Rtnetlink
 
 CLONE_DEVICE = "/dev/net/tun"
 
 TUNSETIFF = 0x4004_54CA
 TUNSETPERSIST = 0x4004_54CB
 TUNSETOFFLOAD = 0x4004_54D0
+TUNSETQUEUE = 0x4004_54D9
 TUNSETCARRIER = 0x4004_54E2
 
 IFF_TUN = 0x0001
 IFF_NO_CARRIER = 0x0040
+IFF_MULTI_QUEUE = 0x0100
+IFF_ATTACH_QUEUE = 0x0200
+IFF_DETACH_QUEUE = 0x0400
 IFF_NO_PI = 0x1000
 IFF_VNET_HDR = 0x4000
 FLAGS = IFF_TUN | IFF_NO_PI | IFF_VNET_HDR | IFF_NO_CARRIER
@@ -49,13 +55,14 @@ def check_name(name: str) -> str:
 
 
 class TunPort:
-    """A TUN device; see ``vnetcard.port.Port`` for the contract."""
+    """A TUN device, opened once a queue; see ``vnetcard.port.Port`` for the contract."""
 
-    def __init__(self, name: str, fd: int, close: Callable[[], None]) -> None:
+    def __init__(self, name: str, opened: contextlib.ExitStack, fds: tuple[int, ...]) -> None:
         self.name = name
-        self.fd = fd
+        self.fds = fds
         self.vnet = True
-        self._close: Callable[[], None] | None = close
+        self._opened = opened
+        self._attached = len(fds)
 
     def probe_offload(self) -> dict[str, str]:
         """Ask the kernel for each kind, then write one packet of it that the IP stack throws away."""
@@ -63,8 +70,8 @@ class TunPort:
         for kind, needs in PROBES.items():
             mask = sum(TUN_F[name] for name in needs)
             try:
-                fcntl.ioctl(self.fd, TUNSETOFFLOAD, mask)
-                os.write(self.fd, probe_packet(kind))
+                fcntl.ioctl(self.fds[0], TUNSETOFFLOAD, mask)
+                os.write(self.fds[0], probe_packet(kind))
                 verdicts[kind] = ""
             except OSError as error:
                 verdicts[kind] = f"the kernel refuses it ({errno.errorcode.get(error.errno or 0, error.strerror)})"
@@ -76,69 +83,111 @@ class TunPort:
         if not {"USO4", "USO6"} <= wanted:
             wanted -= {"USO4", "USO6"}
         try:
-            fcntl.ioctl(self.fd, TUNSETOFFLOAD, sum(TUN_F[kind] for kind in wanted))
+            fcntl.ioctl(self.fds[0], TUNSETOFFLOAD, sum(TUN_F[kind] for kind in wanted))
         except OSError as error:
             raise PortUnavailable(f"port tun:{self.name}: cannot set its offloads ({error.strerror})") from error
+
+    def use_queues(self, count: int) -> None:
+        """The kernel sends a flow's packets to the queue on which the other direction came, if that is attached."""
+        try:
+            while self._attached > count:  # from the end: the kernel fills a gap with its last one
+                self._set_queue(self.fds[self._attached - 1], IFF_DETACH_QUEUE)
+                self._attached -= 1
+            while self._attached < min(count, len(self.fds)):
+                self._set_queue(self.fds[self._attached], IFF_ATTACH_QUEUE)
+                self._attached += 1
+        except OSError as error:
+            raise PortUnavailable(f"port tun:{self.name}: cannot use {count} queues ({error.strerror})") from error
+
+    def _set_queue(self, fd: int, flags: int) -> None:
+        fcntl.ioctl(fd, TUNSETQUEUE, struct.pack("16sH22x", b"", flags))
 
     def set_carrier(self, up: bool) -> None:
         # EINVAL: the interface is down; it gets its carrier when the link comes up again
         with contextlib.suppress(OSError):
-            fcntl.ioctl(self.fd, TUNSETCARRIER, struct.pack("i", int(up)))
+            fcntl.ioctl(self.fds[0], TUNSETCARRIER, struct.pack("i", int(up)))
 
     def close(self) -> None:
-        if self._close is not None:
-            self._close()
-            self._close = None
+        self._opened.close()
 
 
-def open_port(name: str, *, netns: str | None = None, persist: bool = False) -> TunPort:
+def open_port(name: str, *, netns: str | None = None, persist: bool = False, queues: int = 1) -> TunPort:
     """Make, or take over, TUN ``name`` in namespace ``netns``; PortUnavailable says why it cannot be."""
     check_name(name)
-    with ns.inside(netns):
+    with contextlib.ExitStack() as opened:
+        with ns.inside(netns):
+            try:
+                fds = tuple(_open_queues(name, queues, opened))
+            except OSError as error:
+                raise PortUnavailable(_explain(name, netns, queues, error)) from error
         try:
-            fd, close = _open(name)
+            for fd in fds:
+                os.set_blocking(fd, False)
+                os.set_inheritable(fd, False)
+            if persist:
+                fcntl.ioctl(fds[0], TUNSETPERSIST, 1)
         except OSError as error:
-            raise PortUnavailable(_explain(name, netns, error)) from error
+            raise PortUnavailable(f"port tun:{name}: cannot set it up ({error.strerror})") from error
+        return TunPort(name, opened.pop_all(), fds)
+
+
+def _open_queues(name: str, count: int, opened: contextlib.ExitStack) -> Iterator[int]:
+    """A descriptor a queue, in their order, closed with ``opened``.  OSError; EBUSY where somebody else holds any.
+
+    The kernel keeps a second one out of a TUN with one queue; into one with several it lets everybody.
+    """
+    held = _queues_held(name)
+    if held:
+        raise OSError(errno.EBUSY, os.strerror(errno.EBUSY))
+    several = count > 1 or held is not None
+    for _ in range(count):
+        fd, close = _open(name, FLAGS | (IFF_MULTI_QUEUE if several else 0))
+        opened.callback(close)
+        yield fd
+    if several and _queues_held(name) != count:  # somebody came at the same instant
+        raise OSError(errno.EBUSY, os.strerror(errno.EBUSY))
+
+
+def _queues_held(name: str) -> int | None:
+    """How many queues of the TUN are open; None where it is not there, or was made for one."""
     try:
-        os.set_blocking(fd, False)
-        os.set_inheritable(fd, False)
-        if persist:
-            fcntl.ioctl(fd, TUNSETPERSIST, 1)
-    except OSError as error:
-        close()
-        raise PortUnavailable(f"port tun:{name}: cannot set it up ({error.strerror})") from error
-    return TunPort(name, fd, close)
+        index = socket.if_nametoindex(name)
+        with contextlib.closing(Rtnetlink()) as netlink:
+            return netlink.queues_held(index)
+    except OSError:
+        return None
 
 
-def _open(name: str) -> tuple[int, Callable[[], None]]:
+def _open(name: str, flags: int) -> tuple[int, Callable[[], None]]:
     try:
         import pytun
     except ImportError:
         fd = os.open(CLONE_DEVICE, os.O_RDWR | os.O_CLOEXEC)
         try:
-            fcntl.ioctl(fd, TUNSETIFF, struct.pack("16sH22x", name.encode(), FLAGS))
+            fcntl.ioctl(fd, TUNSETIFF, struct.pack("16sH22x", name.encode(), flags))
         except OSError:
             os.close(fd)
             raise
         return fd, lambda: os.close(fd)
     try:
-        device = pytun.TunTapDevice(name=name, flags=FLAGS)
+        device = pytun.TunTapDevice(name=name, flags=flags)
     except pytun.Error as error:  # its own kind of exception, with (errno, text)
         raise OSError(*error.args) from error
     return device.fileno(), device.close
 
 
-def _explain(name: str, netns: str | None, error: OSError) -> str:
+def _explain(name: str, netns: str | None, queues: int, error: OSError) -> str:
     place = f"port tun:{name}" + (f" in namespace {netns}" if netns else "")
     if error.errno == errno.EBUSY:
         return f"{place}: the name is taken by a TUN that another process holds; choose another --name"
     if error.errno == errno.EINVAL:
-        return f"{place}: the name is taken by an interface of another kind; choose another --name"
+        kind = "of another kind" if queues == 1 else "of another kind, or by a TUN that was made for one queue"
+        return f"{place}: the name is taken by an interface {kind}; choose another --name"
     if not Path(CLONE_DEVICE).exists():
         return f"{place}: there is no {CLONE_DEVICE}; load the kernel's module with `modprobe tun`"
     if error.errno in (errno.EPERM, errno.EACCES):
         return (
             f"{place}: no permission for {CLONE_DEVICE}; run as root, or let root make one for you: "
-            f"`ip tuntap add {name} mode tun vnet_hdr user $USER`"
+            f"`ip tuntap add {name} mode tun vnet_hdr {'multi_queue ' if queues > 1 else ''}user $USER`"
         )
     return f"{place}: {error.strerror or error}"

@@ -13,6 +13,7 @@ from vnetcard import layout as L
 from vnetcard._core import Memory
 from vnetcard.errors import ConfigError
 from vnetcard.geometry import Geometry, parse_size
+from vnetcard.layout import HOST
 
 if TYPE_CHECKING:
     from vnetcard.bells import Bells
@@ -38,13 +39,24 @@ BACKENDS = {
 class Request:
     """What the opener of a window asks for; None: whatever is there, or the default.
 
-    ``side`` is HOST or CARD; sizes are in bytes.
+    ``side`` is HOST or CARD; sizes are in bytes.  ``queues`` is for whoever makes the window; it is the host that
+    insists on it, the card serves what it finds.
     """
 
     place: str
     side: int
     size: int | None = None
     queue_bytes: int | None = None
+    queues: int | None = None
+
+    def objection(self, geometry: Geometry) -> str | None:
+        """In words, what of a window that is there is not as asked for."""
+        return geometry.differs(self.size, self.queue_bytes, self.queues if self.side == HOST else None)
+
+    def want_one_pair(self, url: str, why: str) -> None:
+        """ConfigError if more are asked for; ``why`` the window at ``url`` has but one queue pair."""
+        if (self.queues or 1) > 1:
+            raise ConfigError(f"window {url} has one queue pair, not {self.queues}: {why}; leave --queues out")
 
 
 class Window(Protocol):
@@ -113,7 +125,7 @@ class WindowUrl:
         return f"{self.kind}:{self.place}"
 
 
-def open_window(url: str, *, side: int, queue_bytes: int | None = None) -> Window:
+def open_window(url: str, *, side: int, queue_bytes: int | None = None, queues: int | None = None) -> Window:
     """Open, or create, the window at ``url`` for ``side``.
 
     Raises ConfigError (the URL, an impossible size), WindowUnavailable (missing, no permission, no room,
@@ -121,7 +133,7 @@ def open_window(url: str, *, side: int, queue_bytes: int | None = None) -> Windo
     device memory: the host's agent has not laid it out yet).
     """
     parsed = WindowUrl.parse(url)
-    request = Request(place=parsed.place, side=side, size=parsed.size, queue_bytes=queue_bytes)
+    request = Request(place=parsed.place, side=side, size=parsed.size, queue_bytes=queue_bytes, queues=queues)
     window: Window = import_module(BACKENDS[parsed.kind]).open_window(request)
     return window
 

@@ -13,7 +13,7 @@ import mmap
 import os
 import secrets
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from vnetcard import layout as L
@@ -100,7 +100,7 @@ def _creation_lock(fd: int, url: str):  # type: ignore[no-untyped-def]
 
 def open_backed(opener: Opener, request: Request) -> BackedWindow:
     """Open or create the window behind ``opener``; raises as ``vnetcard.window.open_window`` says."""
-    if request.size is not None or request.queue_bytes is not None:
+    if (request.size, request.queue_bytes, request.queues) != (None, None, None):
         _plan(request, removable=True)  # an impossible size is said before anything is touched
     notes: list[str] = []
     while True:
@@ -148,7 +148,7 @@ def _settle(opener: Opener, fd: int, request: Request, notes: list[str]) -> Geom
         notes.append(f"{opener.url}: {error}; nobody uses it, so it is made anew")
         return _make_anew(opener, fd, request, size)
     wanted = _planned(request, size) if opener.one_sided else request
-    wrong = geometry.differs(wanted.size, wanted.queue_bytes)
+    wrong = wanted.objection(geometry)
     if not wrong:
         return geometry
     if peer:
@@ -169,7 +169,7 @@ def _make_anew(opener: Opener, fd: int, request: Request, size: int) -> Geometry
 def _planned(request: Request, size: int) -> Request:
     """``request`` with its defaults: with no peer to agree with, what an earlier owner asked for does not count."""
     plan = _plan(request, removable=False, size=size)
-    return Request(request.place, request.side, plan.window_bytes, plan.ring_bytes)
+    return replace(request, size=plan.window_bytes, queue_bytes=plan.ring_bytes, queues=len(plan.rings))
 
 
 def _pid_at(side: int) -> int:
@@ -181,7 +181,11 @@ def _plan(request: Request, *, removable: bool, size: int | None = None) -> Geom
     if size is not None and wanted > size:
         raise ConfigError(f"asked for {human(wanted)}, the file has {human(size)}: ask for that, or remove the file")
     return Geometry.plan(
-        wanted, queue_bytes=request.queue_bytes, instance=secrets.randbelow((1 << 32) - 1) + 1, removable=removable
+        wanted,
+        queue_bytes=request.queue_bytes,
+        queues=request.queues or 1,
+        instance=secrets.randbelow((1 << 32) - 1) + 1,
+        removable=removable,
     )
 
 

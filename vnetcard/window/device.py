@@ -221,6 +221,16 @@ def _cut(device: Device, request: Request) -> Device:
     return replace(device, size=min(size, L.WINDOW_MAX))
 
 
+def _plan(device: Device, request: Request) -> Geometry:
+    return Geometry.plan(
+        device.size,
+        queue_bytes=request.queue_bytes,
+        queues=request.queues or 1,
+        instance=secrets.randbelow((1 << 32) - 1) + 1,
+        removable=False,
+    )
+
+
 def _attach(device: Device, memory: Memory, request: Request, notes: list[str]) -> Geometry:
     """The card's way: what the host has laid out, or WindowNotReady."""
     del notes
@@ -228,7 +238,7 @@ def _attach(device: Device, memory: Memory, request: Request, notes: list[str]) 
         geometry = Geometry.decode(memory.read(0, HEADER_BYTES), device.size)
     except LayoutMismatch as error:
         raise WindowNotReady(f"{device.url}: {error}; waiting for the host's agent to lay the window out") from error
-    if wrong := geometry.differs(request.size, request.queue_bytes):
+    if wrong := request.objection(geometry):
         raise LayoutMismatch(f"{device.url}: {wrong}; the host's agent decides that: ask for the same, or for nothing")
     return geometry
 
@@ -236,13 +246,11 @@ def _attach(device: Device, memory: Memory, request: Request, notes: list[str]) 
 def _lay_out(device: Device, memory: Memory, request: Request, notes: list[str]) -> Geometry:
     """The host's way: keep a window that is as wanted, make anything else of ours anew, refuse what is foreign."""
     header = memory.read(0, HEADER_BYTES)
-    plan = Geometry.plan(
-        device.size, queue_bytes=request.queue_bytes, instance=secrets.randbelow((1 << 32) - 1) + 1, removable=False
-    )
+    plan = _plan(device, request)
     if any(header) and not _half_made(header):
         try:
             found = Geometry.decode(header, device.size)
-            wrong = found.differs(request.size, request.queue_bytes)
+            wrong = request.objection(found)
             if wrong is None:
                 return found
         except LayoutMismatch as error:
@@ -263,9 +271,7 @@ def _lay_out(device: Device, memory: Memory, request: Request, notes: list[str])
 
 def _lay_out_own(device: Device, memory: Memory, request: Request, notes: list[str]) -> Geometry:
     """The way of either side whose memory is its own: keep what is as wanted, with its counters, else make it anew."""
-    plan = Geometry.plan(
-        device.size, queue_bytes=request.queue_bytes, instance=secrets.randbelow((1 << 32) - 1) + 1, removable=False
-    )
+    plan = _plan(device, request)
     header = memory.read(0, HEADER_BYTES)
     try:
         found = Geometry.decode(header, device.size)

@@ -18,6 +18,7 @@ OPTIONS = ("format",)
 
 def open_window(request: Request) -> DeviceWindow:
     """Join the server; see ``vnetcard.window.open_window``."""
+    request.want_one_pair(f"ivshmem:{request.place}", "the device has interrupts for no more")
     device, client = _join(request.place)
     window = open_device(device, request)  # which leaves the server again if it fails
     window.bells = client

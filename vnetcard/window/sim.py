@@ -59,6 +59,7 @@ def open_window(request: Request) -> SimWindow:
     name, side = request.place, request.side
     if request.size is not None:
         raise ConfigError(f"window sim:{name} has the size that the simulator gave it: `vnetcard-sim --memory SIZE`")
+    request.want_one_pair(f"sim:{name}", "the engine moves no more")
     bus = SimBus(name)
     try:
         window = open_backed(_opener(name, side, bus.memory_bytes), request)

@@ -58,6 +58,7 @@ def open_window(request: Request) -> DeviceWindow | EngineWindow:
     device = _device(place)
     if place.engine is None:
         return open_device(device, request)
+    request.want_one_pair(place.url, "the engine moves no more")
     with contextlib.ExitStack() as opened:
         page = open_page(place.engine)
         opened.callback(page.close)

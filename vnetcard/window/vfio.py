@@ -109,6 +109,12 @@ class EnginePage:
 def open_window(request: Request) -> DeviceWindow | EngineWindow:
     """Lay out or attach to the window in a BAR, or one behind an engine; see ``vnetcard.window.open_window``."""
     found = _find(request.place)
+    if found.engine or found.bells is not None:
+        try:
+            request.want_one_pair(found.device.url, f"the {'engine' if found.engine else 'device'} serves no more")
+        except ConfigError:
+            found.device.release()
+            raise
     if found.engine:
         return _open_behind_engine(found, request)
     window = open_device(found.device, request)

@@ -126,6 +126,7 @@ def open_window(request: Request) -> XdmaWindow:
         raise ConfigError(
             f"window {place.url} is for the host: the card's agent opens its own memory, such as mem:ADDRESS+SIZE"
         )
+    request.want_one_pair(place.url, "the mover carries no more")
     request = replace(request, size=request.size or L.WINDOW_DEFAULT)
     with contextlib.ExitStack() as opened:
         to_card = _open(opened, place, "h2c", to_card=True)

@@ -1,0 +1,157 @@
+"""Two agents over several queue pairs: flows spread, either side says how many, and kills leave the books exact."""
+
+from __future__ import annotations
+
+import contextlib
+import mmap
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from checked_stream import Stream
+from ledger import assert_books_balance, assert_kernel_agrees
+from restarts import GENEROUS, OUTAGE, chance, fast_retries, kill_and_restart, ping, start_fails
+
+from vnetcard import layout as L
+from vnetcard._core import Memory
+from vnetcard.counters import read_end
+from vnetcard.lab import ADDRESSES, Lab, run_in
+from vnetcard.window import read_window
+
+pytestmark = pytest.mark.root
+
+VICTIMS = ((L.HOST,), (L.CARD,), (L.HOST, L.CARD), (L.CARD, L.HOST))
+FLOWS = 6
+KEEP = ("--persist",)
+
+
+@pytest.fixture
+def lab() -> Iterator[Lab]:
+    with Lab("queues") as lab:
+        yield lab
+
+
+def start_both(lab: Lab, host: tuple[str, ...], card: tuple[str, ...]) -> None:
+    for side, options in ((L.HOST, host), (L.CARD, card)):
+        lab.start(side, *options)
+    lab.wait_up()
+
+
+def sent_by_queue(lab: Lab, side: int, queues: int) -> list[int]:
+    """Records that ``side`` has put into each of its rings."""
+    size = L.rings_offset(queues)
+    memory = Memory(mmap.mmap(-1, size))
+    memory.write(0, read_window(lab.url, size))
+    return [read_end(memory, L.DIRECTIONS[side], tx=True, queue=queue).ledger["tx_sent"] for queue in range(queues)]
+
+
+def flows(lab: Lab, side: int, count: int) -> None:
+    """Datagrams of ``count`` flows from ``side``, each to a port of its own."""
+    send = (
+        "import socket, sys\n"
+        "for port in range(int(sys.argv[2])):\n"
+        "    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as flow:\n"
+        "        flow.sendto(b'x', (sys.argv[1], 20000 + port))\n"
+    )
+    command = [sys.executable, "-c", send, ADDRESSES[1 - side], str(count)]
+    subprocess.run(run_in(lab.namespaces[side], command), check=True)
+
+
+def test_flows_spread_over_the_queues_and_every_packet_is_in_the_books(lab: Lab) -> None:
+    start_both(lab, ("--queues", "3"), ())
+    for side in (L.HOST, L.CARD):
+        flows(lab, side, 60)
+        ping(lab, side)
+    view, _ = assert_books_balance(lab)
+    assert (view["link"]["queues"], len(view["rings"])) == (3, 6)
+    for side in (L.HOST, L.CARD):
+        sent = sent_by_queue(lab, side, 3)
+        assert all(sent) and sum(sent) == view["sides"][side]["tx"]["tx_sent"]
+    assert_kernel_agrees(lab)
+
+
+@pytest.mark.parametrize(("host", "card", "agreed"), [("3", "2", 2), ("2", "1", 1), ("1", "4", 1)])
+def test_link_runs_over_as_many_queues_as_both_serve(lab: Lab, host: str, card: str, agreed: int) -> None:
+    """And the kernel sends nothing to the others."""
+    start_both(lab, ("--queues", host), ("--queues", card))
+    for side in (L.HOST, L.CARD):
+        flows(lab, side, 60)
+        ping(lab, side)
+    views = assert_books_balance(lab)
+    assert [view["link"]["queues"] for view in views] == [agreed, agreed]
+    for side in (L.HOST, L.CARD):
+        sent = sent_by_queue(lab, side, int(host))
+        assert [bool(n) for n in sent] == [queue < agreed for queue in range(int(host))]
+
+
+def test_card_that_makes_the_window_makes_as_many_pairs_as_it_is_told(lab: Lab) -> None:
+    lab.start(L.CARD, "--queues", "2")
+    lab.start(L.HOST)
+    lab.wait_up()
+    ping(lab, L.HOST)
+    views = assert_books_balance(lab)
+    assert [(view["link"]["queues"], len(view["rings"])) for view in views] == [(1, 4), (1, 4)]
+    lab.stop(L.HOST)
+    status, words = start_fails(lab, L.HOST, "--queues", "3")
+    assert status == 2 and "asked for 3 queue pairs, the window has 2" in words
+    lab.start(L.HOST, "--queues", "2")
+    lab.wait_up()
+    ping(lab, L.CARD)
+    assert lab.status(L.HOST)["link"]["queues"] == 2
+
+
+def test_persistent_interface_of_one_queue_serves_the_card_with_a_word_in_the_log(lab: Lab, tmp_path: Path) -> None:
+    lab.start(L.CARD, *KEEP)
+    lab.stop(L.CARD)
+    lab.start(L.HOST, "--queues", "2")
+    with (tmp_path / "log").open("w+") as log:
+        lab._log = log
+        lab.start(L.CARD, *KEEP)
+        lab.wait_up()
+        assert "one queue pair of 2: port tun:tun0" in (tmp_path / "log").read_text()
+    ping(lab, L.HOST)
+    assert lab.status(L.CARD)["link"]["queues"] == 1
+
+
+@pytest.mark.parametrize(
+    ("kills", "limit"),
+    [
+        pytest.param(6, GENEROUS, id="normal", marks=pytest.mark.slow),
+        pytest.param(80, GENEROUS, id="campaign", marks=(pytest.mark.campaign, pytest.mark.timeout(1800))),
+    ],
+)
+def test_books_are_exact_after_kills_under_load(lab: Lab, tmp_path: Path, kills: int, limit: float) -> None:
+    """Verified TCP connections both ways on two queues live through all kills; after each the books balance."""
+    rng = chance()
+    options = (("--queues", "2", *KEEP), KEEP)
+    start_both(lab, *options)
+    fast_retries(lab)
+    netns = lab.namespaces
+    with contextlib.ExitStack() as running:
+        streams = []
+        for number in range(FLOWS):
+            sender = number % 2
+            port, seed = 5301 + number, rng.randrange(1 << 32)
+            stream = Stream(netns[sender], netns[1 - sender], ADDRESSES[1 - sender], tmp_path, seed=seed, port=port)
+            streams.append(running.enter_context(stream))
+        for _ in range(kills):
+            for stream in streams:
+                stream.wait_progress(since=stream.position)
+            time.sleep(rng.uniform(0, 0.05))
+            took = kill_and_restart(lab, rng.choice(VICTIMS), options, pause=rng.choice((0, rng.uniform(0, 0.1))))
+            assert took < limit
+            for stream in streams:
+                stream.wait_progress(since=stream.position)
+            for stream in streams:
+                stream.pause()
+            views = assert_books_balance(lab, allow=OUTAGE)
+            for stream in streams:
+                stream.resume()
+        length = sum(stream.finish() for stream in streams)
+    for side in (L.HOST, L.CARD):
+        assert all(sent_by_queue(lab, side, 2)), "a queue was not used: it proves nothing"
+    lost = [side["tx"]["lost_restart"] for side in views[0]["sides"]]
+    print(f"{length >> 20} MiB verified; lost in restarts: {lost}")

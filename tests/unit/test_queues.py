@@ -1,0 +1,243 @@
+"""Several queue pairs: one pump pair each, commanded as one, and books that stay exact whoever dies when."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from unit.queueworld import PACKET, PAIRS, Two
+
+from vnetcard import layout as L
+from vnetcard.ends import Generation
+from vnetcard.queues import Books, total_received, total_sent
+
+NOTHING = Generation(0, 0, 0)
+OLD, NEW = (1, 2), (3, 4)
+
+
+def sent(*rows: tuple[tuple[int, int], int]) -> Generation:
+    """The total over queues whose tx ledgers say so."""
+    return total_sent([Books(Generation(*epochs, records), NOTHING, 0) for epochs, records in rows])
+
+
+def received(*rows: tuple[tuple[int, int], int, int]) -> Generation:
+    """The total over queues whose rx ledgers say so; serial last."""
+    return total_received([Books(NOTHING, Generation(*epochs, records), serial) for epochs, records, serial in rows])
+
+
+@pytest.fixture
+def two() -> Iterator[Two]:
+    both = Two()
+    for side in (L.HOST, L.CARD):
+        both.start(side)
+    both.settle()
+    yield both
+    both.close()
+
+
+# --- hand-made ledgers -----------------------------------------------------------------------------------
+
+
+def test_what_was_sent_is_the_sum_over_the_queues_of_one_generation() -> None:
+    assert sent((OLD, 5), (OLD, 7), (OLD, 0)) == Generation(*OLD, 12)
+
+
+def test_killed_while_settling_it_has_settled_once_queue_0_has() -> None:
+    assert sent(((0, 0), 0), (OLD, 7), (OLD, 9)) == NOTHING
+    assert sent(((0, 0), 0), ((0, 0), 0), (OLD, 9)) == NOTHING
+
+
+def test_killed_while_beginning_the_new_generation_counts_once_queue_0_has_it() -> None:
+    assert sent(((0, 0), 0), (OLD, 7), (NEW, 0)) == NOTHING
+    assert sent((NEW, 0), (NEW, 0), (NEW, 0)) == Generation(*NEW, 0)
+
+
+def test_queue_left_out_of_the_new_generation_does_not_count() -> None:
+    assert sent((NEW, 4), (NEW, 1), (OLD, 100)) == Generation(*NEW, 5)
+
+
+def test_what_was_received_is_the_sum_over_the_queues_of_the_last_generation() -> None:
+    assert received((OLD, 5, 3), (OLD, 7, 3), ((0, 0), 0, 0)) == Generation(*OLD, 12)
+
+
+@pytest.mark.parametrize("queue", range(PAIRS))
+def test_first_record_on_any_queue_ends_the_generation_before(queue: int) -> None:
+    rows = [(OLD, 5, 3)] * PAIRS
+    rows[queue] = (NEW, 1, 4)
+    assert received(*rows) == Generation(*NEW, 1)
+
+
+def test_ledgers_of_software_that_knew_no_serial_count() -> None:
+    assert received((OLD, 5, 0), ((0, 0), 0, 0)) == Generation(*OLD, 5)
+    assert received((NEW, 5, 7), (OLD, 9, 7)) == Generation(*NEW, 5), "such software wrote to queue 0 alone"
+
+
+@given(st.lists(st.tuples(st.integers(0, 3), st.integers(1, 9)), min_size=1, max_size=12), st.randoms())
+def test_whatever_order_records_come_in_the_last_generation_has_its_records(
+    bursts: list[tuple[int, int]], chance: random.Random
+) -> None:
+    """A model of the rule of vnc_rx.c: records of one generation after the other, on queues in any order."""
+    ledgers = [((0, 0), 0, 0)] * PAIRS
+    generation, count = 0, 0
+    for new, records in bursts:
+        if new or not generation:
+            generation, count = generation + 1, 0
+            serial = 1 + max(row[2] for row in ledgers)
+        for _ in range(records):
+            queue = chance.randrange(PAIRS)
+            epochs, so_far, _ = ledgers[queue]
+            ledgers[queue] = ((generation, 9), so_far + 1 if epochs == (generation, 9) else 1, serial)
+            count += 1
+    assert received(*ledgers) == Generation(generation, 9, count)
+
+
+# --- pumps -----------------------------------------------------------------------------------------------
+
+
+def test_each_queue_carries_its_own(two: Two) -> None:
+    two.send(L.HOST, 3, 4)
+    two.send(L.CARD, 5, 0)
+    two.settle()
+    assert (two.received(L.CARD), two.received(L.HOST)) == ([3, 4, 0], [5, 0, 0])
+    assert [two.side(L.CARD).port.far[1].recv(100) for _ in range(4)] == [PACKET] * 4
+
+
+@pytest.mark.parametrize("victim", [L.HOST, L.CARD])
+def test_nothing_is_lost_by_a_restart_at_rest(two: Two, victim: int) -> None:
+    two.send(victim, 20, 7)
+    two.send(1 - victim, 30, 1)
+    two.settle()
+    two.crash(victim)
+    two.start(victim)
+    two.settle()
+    assert (two.lost(L.HOST), two.lost(L.CARD)) == (0, 0)
+
+
+@pytest.mark.parametrize("first", [L.HOST, L.CARD])
+@pytest.mark.parametrize("counts", [(50, 20), (0, 20), (50, 0)])
+def test_side_killed_before_it_settled_finds_the_count_of_the_older_generation(
+    two: Two, first: int, counts: tuple[int, int]
+) -> None:
+    """The side that restarted first runs already; the other is killed between its answer and its own run."""
+    second = 1 - first
+    two.send(second, *counts)
+    two.settle()
+    two.crash(first)
+    runner, late = two.start(first), two.side(second)
+    late.link.tick()  # answers the new epoch
+    while not runner.runs:
+        runner.link.tick()
+    assert not late.runs, "it has not looked again, so it has not settled"
+    two.crash(second)
+    two.start(second)
+    two.settle()
+    assert two.lost(second) == 0, "all had arrived"
+    two.send(second, 0, 7)
+    two.send(first, 7, 0)
+    two.settle()
+    assert (two.lost(L.HOST), two.lost(L.CARD)) == (0, 0)
+
+
+@pytest.mark.parametrize("first", [L.HOST, L.CARD])
+def test_what_a_side_sent_that_runs_already_is_lost_when_the_other_dies_before_it_runs(two: Two, first: int) -> None:
+    second = 1 - first
+    two.send(first, 50, 50)
+    two.settle()
+    two.crash(first)
+    runner, late = two.start(first), two.side(second)
+    late.link.tick()
+    while not runner.runs:
+        runner.link.tick()
+    two.send(first, 4, 5)
+    two.crash(second)
+    two.start(second)
+    two.settle()
+    assert (two.lost(first), two.lost(second)) == (9, 0)
+
+
+@pytest.mark.parametrize("again", [1, 2, 3])
+@pytest.mark.parametrize("victim", [L.HOST, L.CARD])
+def test_restart_with_another_number_of_queues_knows_the_books_of_all(two: Two, victim: int, again: int) -> None:
+    two.send(victim, 20, 7)
+    two.send(1 - victim, 3, 11)
+    two.settle()
+    two.crash(victim)
+    two.start(victim, again)
+    two.settle()
+    assert (two.lost(L.HOST), two.lost(L.CARD)) == (0, 0)
+    assert two.side(1 - victim).port.used == min(2, again)
+    two.send(victim, *[5] * min(2, again))
+    two.settle()
+    two.crash(victim)
+    two.start(victim, 2)
+    two.settle()
+    assert (two.lost(L.HOST), two.lost(L.CARD)) == (0, 0)
+
+
+@pytest.mark.parametrize("again", [1, 2])
+@pytest.mark.parametrize("queue", [0, 1])
+def test_packet_that_died_inside_its_read_is_counted(two: Two, queue: int, again: int) -> None:
+    """Also by an agent that serves that queue no more."""
+    two.send(L.HOST, 5, 5)
+    two.settle()
+    before = two.tx(L.HOST).ledger["tx_taken"]
+    two.crash(L.HOST)
+    ring = two.geometry.rings[queue][L.HOST]
+    prod = two.memory.load32(L.queue_offset(queue) + L.QUEUE_LINES["h2c_prod"])
+    two.memory.write(ring.offset + (prod & (ring.size - 1)) + L.RECORD_HEADER, b"\x45 packet")
+    for _ in range(2):
+        two.start(L.HOST, again)
+        two.settle()
+        assert (two.tx(L.HOST).ledger["tx_taken"], two.lost(L.HOST)) == (before + 1, 1), "counted once"
+        two.crash(L.HOST)
+    two.start(L.HOST)
+
+
+def test_packets_that_come_out_of_a_queue_that_is_not_agreed_are_dropped_and_counted(two: Two) -> None:
+    two.crash(L.CARD)
+    two.start(L.CARD, 1)
+    two.settle()
+    two.send(L.HOST, 2, 3)
+    two.settle()
+    ledger = two.tx(L.HOST).ledger
+    assert (ledger["tx_sent"], ledger["drop_link_down"]) == (2, 3)
+
+
+def test_queues_are_drained_and_counted_while_the_peer_is_dead(two: Two) -> None:
+    two.crash(L.CARD)
+    host = two.side(L.HOST)
+    host.ends.drop(peer_dead=True)
+    two.send(L.HOST, 2, 3)
+    assert two.tx(L.HOST).ledger["drop_peer_dead"] == 5
+    two.start(L.CARD)
+    two.settle()
+
+
+def test_violation_on_any_queue_makes_a_new_epoch(two: Two) -> None:
+    host = two.side(L.HOST)
+    before = host.link.epoch
+    two.memory.store32(L.queue_offset(1) + L.QUEUE_LINES["c2h_prod"], 1)
+    while host.link.epoch == before:
+        host.link.tick()
+    two.settle()
+    two.send(L.HOST, 1, 1)
+    two.send(L.CARD, 1, 1)
+    two.settle()
+
+
+@pytest.mark.parametrize("victims", [(L.HOST,), (L.CARD,), (L.HOST, L.CARD)])
+def test_books_balance_after_kills_under_load(two: Two, victims: tuple[int, ...]) -> None:
+    """Packets that wait in the rings, and in the ports, when an agent dies."""
+    for round_ in range(6):
+        for side in (L.HOST, L.CARD):
+            for far in two.side(side).port.far:
+                for _ in range(30 + round_):
+                    far.send(PACKET)
+        for victim in victims:
+            two.crash(victim)
+        for victim in victims:
+            two.start(victim, 1 + round_ % PAIRS)
+        two.settle()
