@@ -7,8 +7,9 @@ import ipaddress
 import signal
 import sys
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from importlib import import_module
+from itertools import chain
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any
@@ -29,6 +30,7 @@ EPILOG = """\
 examples:
   vnetcard metrics                              serve http://127.0.0.1:9817/metrics until Ctrl-C
   vnetcard metrics --listen 0.0.0.0:9817        ... to the network: anybody there can read it
+  vnetcard metrics --window shm:lab0 --window shm:lab1    two links; each series has its label window
   vnetcard metrics --once | grep drop_
   vnetcard metrics --dashboard > grafana.json   a dashboard for Grafana
   vnetcard metrics --alerts > alerts.yml        rules for Prometheus
@@ -47,7 +49,9 @@ def add_parser(subparsers: Subparsers) -> argparse.ArgumentParser:
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--window", default="shm:vnetcard0", metavar="URL", help="(default: %(default)s)")
+    parser.add_argument(
+        "--window", action="append", metavar="URL", help="one of several; may be repeated (default: shm:vnetcard0)"
+    )
     what = parser.add_mutually_exclusive_group()
     what.add_argument("--listen", metavar="[HOST:]PORT", help=f"where to serve (default: 127.0.0.1:{PORT})")
     what.add_argument("--once", action="store_true", help="print them once; status 2 when no agent answers")
@@ -65,9 +69,11 @@ def run(args: argparse.Namespace) -> int:
             return 0
     library = _library()
     registry = library.CollectorRegistry(auto_describe=False)
-    registry.register(Collector(args.window, import_module("prometheus_client.core")))
+    windows = args.window or ["shm:vnetcard0"]
+    registry.register(Collector(windows, import_module("prometheus_client.core")))
     if args.once:
-        views.gather(args.window)  # for its error
+        for window in windows:
+            views.gather(window)  # for its error
         sys.stdout.write(library.generate_latest(registry).decode())
         return 0
     host, port = parse_listen(args.listen or str(PORT))
@@ -92,19 +98,22 @@ def parse_listen(text: str) -> tuple[str, int]:
 class Collector:
     """What ``prometheus_client`` asks at each look."""
 
-    def __init__(self, window: str, core: Any) -> None:
+    def __init__(self, windows: Sequence[str], core: Any) -> None:
         """``core``: the library's module of metric families; ConfigError for a window that cannot be."""
-        WindowUrl.parse(window)
-        self._window = window
+        self._windows = list(dict.fromkeys(str(WindowUrl.parse(window)) for window in windows))
         self._core = core
 
     def collect(self) -> Iterator[Family]:
-        """A family a name; without an agent, that it is not there."""
+        """A family a name."""
+        return self.families(chain.from_iterable(map(self._metrics, self._windows)))
+
+    def _metrics(self, window: str) -> Iterator[Metric]:
+        """Of one window; without an agent, that it is not there."""
         try:
-            sight = views.gather(self._window)
+            sight = views.gather(window)
         except ConfigError:
             sight = views.Sight([])
-        return self.families(metrics(sight))
+        return metrics(sight, window)
 
     def families(self, found: Iterable[Metric]) -> Iterator[Family]:
         """The library's form of ``found``."""

@@ -88,13 +88,28 @@ def test_every_name_in_dashboard_and_alerts_is_a_live_one(lab: Lab, file: str) -
     assert names - live == set()
 
 
+def test_two_links_of_one_machine_are_told_apart_by_the_label_window(lab: Lab) -> None:
+    with Lab("metrics2") as other:
+        other.start(L.HOST)
+        done = run([*VNETCARD, "metrics", "--once", "--window", lab.url, "--window", other.url, "--window", lab.url])
+    assert (done.status, done.stderr) == (0, "")
+    samples = [one for family in text_string_to_metric_families(done.stdout) for one in family.samples]
+    series = [(one.name, tuple(sorted(one.labels.items()))) for one in samples]
+    assert len(set(series)) == len(series) > 300
+    running = {
+        (one.labels["window"], one.labels["side"]): one.value for one in samples if one.name == "vnetcard_link_running"
+    }
+    assert running == {(lab.url, "host"): 1, (lab.url, "card"): 1, (other.url, "host"): 0}
+
+
 def test_alert_rules_are_rules() -> None:
     rules = yaml.safe_load(run([*VNETCARD, "metrics", "--alerts"]).stdout)["groups"][0]["rules"]
     assert len({rule["alert"] for rule in rules}) == len(rules) >= 8
     for rule in rules:
         assert asked_for(rule["expr"]), rule["alert"]
         assert rule["labels"]["severity"] in ("info", "warning", "critical")
-        assert rule["annotations"]["summary"]
+        assert rule["annotations"]["summary"].startswith("{{ $labels.window }}: ")
+        assert all(group == "(instance, window, side)" for group in re.findall(r"sum by (\(.*?side\))", rule["expr"]))
         assert rule["expr"].count("(") == rule["expr"].count(")")
 
 
@@ -102,7 +117,11 @@ def test_dashboard_has_a_query_in_every_panel() -> None:
     dashboard = json.loads(run([*VNETCARD, "metrics", "--dashboard"]).stdout)
     panels = dashboard["panels"]
     assert len({panel["id"] for panel in panels}) == len(panels) >= 8
-    assert all(asked_for(target["expr"]) for panel in panels for target in panel["targets"])
+    for target in [target for panel in panels for target in panel["targets"]]:
+        assert (
+            len(re.findall(r'vnetcard_\w+\{window=~"\$window"\}', target["expr"])) >= len(asked_for(target["expr"])) > 0
+        )
+        assert target["legendFormat"].startswith("{{window}} ")
 
 
 def test_it_serves_on_loopback_and_ends_when_asked(lab: Lab) -> None:

@@ -99,8 +99,9 @@ def understand(words: tuple[str, ...]) -> None:
         assert arguments[0] in subcommands()  # the name alone is a mention
     elif arguments:
         args = vars(cli.build_parser().parse_args(arguments))
-        if args.get("window"):
-            WindowUrl.parse(args["window"])
+        urls = args.get("window") or []
+        for url in [urls] if isinstance(urls, str) else urls:
+            WindowUrl.parse(url)
 
 
 def subcommands() -> list[str]:

@@ -119,13 +119,17 @@ def test_what_was_cleared_counts_from_then_on_and_metrics_do_not_care(answers: l
     sight = Sight(answers)
     assert [(error.name, error.count) for error in sight.errors()] == [("drop_too_big", 5)]
     assert sight.figures("runtime")["host"]["tx"]["drop_too_big"] == 9
-    found = {(one.name, dict(one.labels)["side"]): one for one in metrics.metrics(sight) if "side" in dict(one.labels)}
+    found = {
+        (one.name, dict(one.labels)["side"]): one
+        for one in metrics.metrics(sight, "shm:w")
+        if "side" in dict(one.labels)
+    }
     assert found["vnetcard_drop_too_big", "host"].value == 9
     assert found["vnetcard_drop_too_big", "host"].sample == "vnetcard_drop_too_big_total"
 
 
 def test_no_agent_is_a_metric_and_no_error() -> None:
-    assert {one.name: one.value for one in metrics.metrics(Sight([]))} == {"vnetcard_agent_up": 0}
+    assert {one.name: one.value for one in metrics.metrics(Sight([]), "shm:w")} == {"vnetcard_agent_up": 0}
 
 
 # --- history and samples -----------------------------------------------------------------------------

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from vnetcard import layout as L
@@ -52,8 +52,14 @@ class Metric:
         return f"{self.name}_total" if self.counter else self.name
 
 
-def metrics(sight: Sight) -> Iterator[Metric]:
-    """Everything, never since a ``clear``: a counter that goes back would be taken for a restart."""
+def metrics(sight: Sight, window: str) -> Iterator[Metric]:
+    """Everything about the link over ``window``, which is a label of each: a machine may have several links."""
+    for one in _metrics(sight):
+        yield replace(one, labels=(*one.labels, ("window", window)))
+
+
+def _metrics(sight: Sight) -> Iterator[Metric]:
+    """Never since a ``clear``: a counter that goes back would be taken for a restart."""
     silent = sight.silent()
     for side in L.SIDES:
         answers = side in sight.by_side and side not in silent
