@@ -8,6 +8,8 @@ See Wireshark's doc/extcap_example.py and wireshark.org/docs/wsdg_html_chunked/C
 from __future__ import annotations
 
 import argparse
+import contextlib
+import os
 import sys
 from typing import Final
 
@@ -80,7 +82,15 @@ def main(argv: list[str] | None = None) -> int:
         return answer(args)
     except VnetcardError as error:
         complain("vnetcard", error)
+        if args.capture and args.fifo:
+            end_of(args.fifo)
         return 2
+
+
+def end_of(fifo: str) -> None:
+    """Who reads the pipe, and would wait for ever for a writer, sees its end."""
+    with contextlib.suppress(OSError):  # nobody does
+        os.close(os.open(fifo, os.O_WRONLY | os.O_NONBLOCK))
 
 
 def answer(args: argparse.Namespace) -> int:

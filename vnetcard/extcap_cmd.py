@@ -33,7 +33,7 @@ def add_parser(subparsers: Subparsers) -> argparse.ArgumentParser:
     parser = subparsers.add_parser(
         "install-extcap",
         help="the links of this machine among Wireshark's interfaces",
-        description="Install a script by which Wireshark, dumpcap and tshark capture at the tap points themselves.",
+        description="Install a script by which Wireshark and tshark capture at the tap points themselves.",
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

@@ -77,9 +77,10 @@ def test_dropped_packet_carries_its_reason(lab: Lab, tmp_path: Path) -> None:
     assert [row[0].split(",")[-1] for row in tshark(file, "frame.comment")] == ["dropped: drop_port_down"] * 3
 
 
-def test_stream_is_read_live_by_tshark(lab: Lab) -> None:
+@pytest.mark.parametrize("how", ["-i", "-r"])
+def test_stream_is_read_live_by_tshark(lab: Lab, how: str) -> None:
     """As `vnetcard capture -w - | wireshark -k -i -`: the packets are there while the capture goes on."""
-    reading = [need("tshark"), "-l", "-n", "-i", "-", "-c", "5"]
+    reading = [need("tshark"), "-l", "-n", how, "-", "-c", "5"]
     with pinging(lab), started([*VNETCARD, "capture", "--window", lab.url, "-w", "-"]) as capturing:
         done = subprocess.run(reading, stdin=capturing.stdout, capture_output=True, text=True, timeout=60, check=False)
         assert done.stdout.count("Echo (ping) re") == 5, done.stderr

@@ -65,6 +65,13 @@ def test_tshark_captures_there(lab: Lab, wireshark: dict[str, str]) -> None:
     assert all("h2c epochs host " in row[1] for row in rows)
 
 
+def test_capture_that_cannot_begin_ends_wireshark_with_the_reason(lab: Lab, wireshark: dict[str, str]) -> None:
+    """It waits at a pipe: without its end it would do so for ever."""
+    done = tshark(wireshark, "-n", "-i", f"vnetcard:card:port:{lab.url}", "-c", "1", "-f", "icmp and")
+    assert done.returncode != 0
+    assert "filter 'icmp and': can't parse filter expression" in done.stderr
+
+
 def test_installing_twice_dry_and_undoing(tmp_path: Path) -> None:
     command = [*VNETCARD, "install-extcap", "--dir", str(tmp_path / "extcap")]
     script = tmp_path / "extcap" / "vnetcard-extcap"
