@@ -319,8 +319,9 @@ class Agent:
     def _answer_clear(self, question: dict[str, Any]) -> dict[str, Any]:
         """Readers count from now on; in the window only a pump's own high-water mark begins anew."""
         if not self.lost:
-            self.history.clear(str(question.get("what")), collect.own(self.window, self.config.side))
-            if question.get("what") == "ring" and self.ends is not None:
+            what = str(question.get("what"))
+            self.history.clear(what, collect.baseline(self.window, self.config.side, what))
+            if what == "ring" and self.ends is not None:
                 self.ends.forget()
         return {"cleared": question.get("what")}
 

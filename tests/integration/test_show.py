@@ -22,6 +22,7 @@ from vnetcard.observe.views import SECTIONS
 pytestmark = pytest.mark.root
 
 PINGS = 20
+PING = ["ping", "-n", "-q", "-c", str(PINGS), "-i", "0.01", "10.10.10.5"]
 
 
 @pytest.fixture(scope="module")
@@ -37,8 +38,7 @@ def lab() -> Iterator[Lab]:
 
 
 def ping(lab: Lab) -> None:
-    command = ["ping", "-n", "-q", "-c", str(PINGS), "-i", "0.01", "10.10.10.5"]
-    subprocess.run(run_in(lab.namespaces[L.HOST], command), check=True, capture_output=True)
+    subprocess.run(run_in(lab.namespaces[L.HOST], PING), check=True, capture_output=True)
 
 
 def show(lab: Lab, *words: str) -> str:
@@ -162,7 +162,7 @@ def test_stopped_agents_are_named_at_once_and_their_counters_shown(lab: Lab, sid
         assert f"{words} lets it go on; what follows is its window's" in " ".join(text.split())
         assert f"agent-silent: the {L.SIDES[side]} agent for {lab.url} {words}" in " ".join(text.split())
         assert words in status.stdout and status.status == 1
-        assert f'vnetcard_agent_up{{side="{L.SIDES[side]}"}} 0.0' in found
+        assert f'vnetcard_agent_up{{side="{L.SIDES[side]}",window="{lab.url}"}} 0.0' in found
     assert took < 3, "0.5 s an agent, on a machine that is not busy"
     assert card["rx"]["rx_received"] - before >= PINGS
     assert sorted(answers["silent"]) == sorted(L.SIDES[side] for side in sides)
@@ -177,9 +177,18 @@ def test_registers_of_an_engine_are_decoded() -> None:
         lab.wait_up()
         host = {row["name"]: row for row in shown(lab, "registers")["host"]}
         lines = show(lab, "registers").splitlines()
+        show(lab, "registers", "clear")
+        ping(lab)
+        later = {row["name"]: row for row in shown(lab, "registers")["host"]}
+        since = show(lab, "registers")
     assert (host["id"]["words"], host["tx_cause"]["words"]) == ("VNCD", "NONE")
     assert {"TX_RUN", "RX_RUN", "LOCKED", "SIDE_RUN"} <= set(host["status"]["words"].split())
     assert any(line.split()[:2] == ["0x010", "status"] for line in lines)
+    for name, least in (("tx_publications", 1), ("tx_bytes_lo", PINGS * 128), ("tx_errors", 0)):
+        grown = later[name]["since"]
+        assert least <= grown <= later[name]["value"] - host[name]["value"]
+        assert re.search(rf" {name} +0x\w+  \d+ \(\+\d+\)\n", since)
+    assert "since" not in host["tx_publications"] and "since" not in later["status"]
     assert lines[0].startswith("host's registers: 64-bit engine")
 
 

@@ -47,6 +47,13 @@ def own(window: Window, side: int) -> Figures:
     return found
 
 
+def baseline(window: Window, side: int, what: str) -> dict[str, dict[str, int]]:
+    """What readers of ``what`` count from once it is cleared."""
+    if what != "registers":
+        return own(window, side)
+    return {"registers": {row["name"]: row["value"] for row in _registers(window)}}
+
+
 def watched(window: Window, side: int) -> dict[str, int]:
     """What ``History.look`` looks at: what tells of a loss or of trouble, and how far the consumers are."""
     found = figures(window.memory, window.geometry, side)

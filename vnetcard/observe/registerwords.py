@@ -15,6 +15,27 @@ _BITS: Final[dict[str, Mapping[str, int]]] = {
 }
 
 
+_COUNTERS: Final = tuple(
+    register.name
+    for register in R.REGISTERS
+    if register.name.endswith(
+        ("bytes_lo", "bursts", "publications", "errors", "_read", "_write", "_ack", "suppressed", "cycles_lo")
+    )
+)
+"""Registers that count up; of those in two halves the lower one."""
+
+
+def since(now: Mapping[str, int], before: Mapping[str, int]) -> dict[str, int]:
+    """By how much each counter has grown; nothing where it began anew, as with a reset."""
+    grown = {name: _whole(now, name) - _whole(before, name) for name in _COUNTERS if name in now and name in before}
+    return {name: growth for name, growth in grown.items() if growth >= 0}
+
+
+def _whole(values: Mapping[str, int], name: str) -> int:
+    half = name.removesuffix("_lo")
+    return values[name] if half == name else values[f"{half}_hi"] << 32 | values[name]
+
+
 def decode(values: Mapping[str, int]) -> list[dict[str, Any]]:
     """A row a register: ``name``, ``offset``, ``value``, ``words`` (bits and causes by name) and ``meaning``."""
     return [

@@ -77,11 +77,13 @@ def ring(sight: Sight) -> list[str]:
             f"     prod {one['prod']:#010x}  cons {one['cons']:#010x}",
         ]
         known = [f"{name} {_number(name, one[name])}" for name in _RING_NAMES if name in one]
-        lines += ["     " + "  ".join(known[n : n + 3]) for n in range(0, len(known), 3)]
+        lines += ["     " + "  ".join(known[n : n + 2]) for n in range(0, len(known), 2)]
+        if "rx_high_water" in one:
+            lines.append(f"     rx_high_water {one['rx_high_water']}, the most that the consumer found")
     return lines or ["no ring: the window is gone"]
 
 
-_RING_NAMES: Final = ("tx_ring_full", "rx_ring_empty", "rx_high_water", "tx_moved_at_ns", "rx_moved_at_ns")
+_RING_NAMES: Final = ("tx_ring_full", "rx_ring_empty", "tx_moved_at_ns", "rx_moved_at_ns")
 
 
 def bar(fill: int, size: int, width: int = BAR) -> str:
@@ -117,10 +119,9 @@ def registers(sight: Sight) -> list[str]:
     for view in sight.views:
         if view["registers"]:
             lines += ["", f"{view['side']}'s registers: {view['engine']['engine']}"]
-            lines += [
-                f"  {row['offset']:#05x} {row['name']:<20}{row['value']:#010x}  {row['words']}"
-                for row in view["registers"]
-            ]
+            for row in sight.registers(view["side"]):
+                more = f" (+{row['since']})" if "since" in row else ""
+                lines.append(f"  {row['offset']:#05x} {row['name']:<20}{row['value']:#010x}  {row['words']}{more}")
         else:
             why = sight.silent().get(view["side"]) or (view["engine"] or {}).get("error", NO_REGISTERS)
             lines += ["", f"{view['side']}: {printable(why)}"]
@@ -173,7 +174,7 @@ def as_json(sight: Sight, what: str) -> dict[str, Any]:
             "causes": [{"name": cause.name, "side": cause.side, "words": cause.words} for cause in causes(sight)],
         }
     elif what == "registers":
-        content = {view["side"]: view["registers"] for view in sight.views}
+        content = {view["side"]: sight.registers(view["side"]) for view in sight.views}
     else:
         content = {
             view["side"]: {**view["link"], "counters": figures.get(view["side"], {}).get("link", {})}

@@ -10,10 +10,11 @@ from vnetcard.control import ask, ask_all
 from vnetcard.errors import ConfigError
 from vnetcard.observe import silent
 from vnetcard.observe.figures import derived, since, tells_of_trouble
+from vnetcard.observe.registerwords import since as growth
 from vnetcard.window import WindowUrl
 
 SECTIONS: Final = ("runtime", "ring", "errors", "registers", "link")
-"""What can be shown; runtime, ring, errors and link have counters that can be cleared."""
+"""What can be shown, and cleared."""
 
 View = dict[str, Any]
 Figures = dict[str, dict[str, float]]
@@ -62,6 +63,16 @@ class Sight:
         view = self.by_side.get(side)
         cleared = view["cleared"].get(what) if view and what else None
         return cleared["figures"] if cleared else {}
+
+    def registers(self, side: str) -> list[View]:
+        """The engine's registers that the agent of ``side`` has; ``since``: how much a counter grew since cleared."""
+        view = self.by_side[side]
+        cleared = view["cleared"].get("registers")
+        if not cleared:
+            return list(view["registers"])
+        now = {row["name"]: row["value"] for row in view["registers"]}
+        grown = growth(now, cleared["figures"]["registers"])
+        return [row | ({"since": grown[row["name"]]} if row["name"] in grown else {}) for row in view["registers"]]
 
     def cleared_at(self, what: str) -> float | None:
         """When ``what`` was cleared last, in seconds since 1970."""
