@@ -9,16 +9,17 @@ import time
 from typing import TYPE_CHECKING, Final
 
 from vnetcard import layout as L
+from vnetcard.commandline import positive
 from vnetcard.errors import ConfigError
 from vnetcard.geometry import parse_size
 from vnetcard.tap import format as T
 from vnetcard.tap.bpf import Filter, compile_filter
 from vnetcard.tap.capture import POINTS, FileSink, Seen, StreamSink, open_sink, realtime_offset, seen_at
 from vnetcard.tap.enginetap import EngineTap
+from vnetcard.tap.options import add_looking, name_silent
 from vnetcard.tap.packets import describe
 from vnetcard.tap.segment import Event, Wish
 from vnetcard.tap.source import Sources, looks
-from vnetcard.trace_cmd import name_silent, positive, seconds
 
 if TYPE_CHECKING:
     Subparsers = argparse._SubParsersAction[argparse.ArgumentParser]
@@ -46,8 +47,7 @@ def add_parser(subparsers: Subparsers) -> argparse.ArgumentParser:
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("filter", nargs="*", metavar="FILTER", help="in tcpdump's language (default: all packets)")
-    parser.add_argument("--window", default="shm:vnetcard0", metavar="URL", help="(default: %(default)s)")
+    add_looking(parser)
     parser.add_argument("--side", choices=L.SIDES, help="one side's agent only (default: those that are here)")
     parser.add_argument("-w", dest="out", metavar="FILE", help="write pcapng; -: to standard output")
     parser.add_argument("--tap", action="append", choices=POINTS, help="where to look; may be repeated (default: port)")
@@ -55,8 +55,6 @@ def add_parser(subparsers: Subparsers) -> argparse.ArgumentParser:
     parser.add_argument("--segment", action="store_true", help="GSO packets as the wire's packets, checksums complete")
     parser.add_argument("--file-size", metavar="SIZE", help="begin a new file at this size, such as 100M")
     parser.add_argument("--ring-files", type=positive, metavar="N", help="keep the last N files; needs --file-size")
-    parser.add_argument("--count", type=positive, metavar="N", help="end after N packets (default: at Ctrl-C)")
-    parser.add_argument("--seconds", type=seconds, metavar="S", help="end after S seconds")
     parser.set_defaults(run=run)
     return parser
 

@@ -5,7 +5,10 @@ from __future__ import annotations
 import argparse
 import sys
 from types import FrameType
-from typing import NoReturn
+from typing import Final, NoReturn
+
+DEFAULT_WINDOW: Final = "shm:vnetcard0"
+"""Where agents meet that were told nothing else."""
 
 
 class Parser(argparse.ArgumentParser):
@@ -31,3 +34,27 @@ def complain(program: str, message: object) -> None:
 def printable(text: str) -> str:
     """``text`` in one line, and nothing in it that a terminal would obey."""
     return "".join(char if char.isprintable() else repr(char)[1:-1] for char in text)
+
+
+# --- arguments that several commands take ------------------------------------------------------------
+
+
+def add_window(parser: argparse.ArgumentParser) -> None:
+    """``--window``: whose agents."""
+    parser.add_argument("--window", default=DEFAULT_WINDOW, metavar="URL", help="(default: %(default)s)")
+
+
+def positive(text: str) -> int:
+    """An argument that is a whole number of at least 1."""
+    value = int(text)
+    if not 1 <= value <= 1 << 30:
+        raise argparse.ArgumentTypeError(f"{text}: at least 1")
+    return value
+
+
+def seconds(text: str) -> float:
+    """An argument that is a time."""
+    value = float(text)
+    if not 0 < value < 1e9:
+        raise argparse.ArgumentTypeError(f"{text}: more than 0 seconds")
+    return value

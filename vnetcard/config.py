@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from vnetcard import layout as L
-from vnetcard.commandline import Parser
+from vnetcard.commandline import DEFAULT_WINDOW, Parser
 from vnetcard.ends import WAITS
 from vnetcard.errors import ConfigError
 from vnetcard.geometry import parse_size
@@ -154,7 +154,7 @@ def _read_file(path: Path, known: set[str]) -> dict[str, Any]:
 
 
 def _check(side: int, values: dict[str, Any]) -> Config:
-    window = values.get("window", "shm:vnetcard0")
+    window = values.get("window", DEFAULT_WINDOW)
     WindowUrl.parse(window)
     port, name = _port_and_name(values.get("port", "tun"), values.get("name"))
     mtu = values.get("mtu", L.MTU_DEFAULT)

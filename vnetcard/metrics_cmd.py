@@ -14,6 +14,7 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
+from vnetcard.commandline import DEFAULT_WINDOW
 from vnetcard.errors import ConfigError
 from vnetcard.observe import views
 from vnetcard.observe.metrics import Metric, metrics
@@ -50,7 +51,7 @@ def add_parser(subparsers: Subparsers) -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(
-        "--window", action="append", metavar="URL", help="one of several; may be repeated (default: shm:vnetcard0)"
+        "--window", action="append", metavar="URL", help=f"one of several; may be repeated (default: {DEFAULT_WINDOW})"
     )
     what = parser.add_mutually_exclusive_group()
     what.add_argument("--listen", metavar="[HOST:]PORT", help=f"where to serve (default: 127.0.0.1:{PORT})")
@@ -69,7 +70,7 @@ def run(args: argparse.Namespace) -> int:
             return 0
     library = _library()
     registry = library.CollectorRegistry(auto_describe=False)
-    windows = args.window or ["shm:vnetcard0"]
+    windows = args.window or [DEFAULT_WINDOW]
     registry.register(Collector(windows, import_module("prometheus_client.core")))
     if args.once:
         for window in windows:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from vnetcard import layout as L
 from vnetcard import pingreport
+from vnetcard.commandline import DEFAULT_WINDOW
 from vnetcard.config import DEFAULT_ADDRESS
 from vnetcard.control import ask
 from vnetcard.errors import ConfigError, PeerGone
@@ -47,7 +48,7 @@ def add_parser(subparsers: Subparsers) -> argparse.ArgumentParser:
     )
     parser.add_argument("targets", nargs="*", metavar="TARGET", help="ADDRESS or NETNS@ADDRESS (default: the peer)")
     parser.add_argument(
-        "--window", default="shm:vnetcard0", metavar="URL", help="without targets: whose agents (default: %(default)s)"
+        "--window", default=DEFAULT_WINDOW, metavar="URL", help="without targets: whose agents (default: %(default)s)"
     )
     parser.add_argument(
         "--sizes",
@@ -95,7 +96,7 @@ DIRECTIONS = ("host to card", "card to host")
 """Of the targets that nobody named, by the side that pings."""
 
 
-def default_targets(window: str = "shm:vnetcard0") -> list[Target]:
+def default_targets(window: str = DEFAULT_WINDOW) -> list[Target]:
     """What to ping when the user names nothing: the peers of the agents of ``window`` on this machine.
 
     With one agent, its peer is elsewhere and taken to have the default address; with none, it is the card,

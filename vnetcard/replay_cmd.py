@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Final
 from vnetcard import captures
 from vnetcard import layout as L
 from vnetcard.captures import Packet
+from vnetcard.commandline import add_window, positive, seconds
 from vnetcard.control import ask
 from vnetcard.ends import PumpEnds
 from vnetcard.errors import ConfigError, PeerGone
@@ -31,7 +32,6 @@ from vnetcard.linkterms import Agreement, LinkState, Offer
 from vnetcard.ping_cmd import netns_of
 from vnetcard.port.netns import inside
 from vnetcard.port.pair import PairPort
-from vnetcard.trace_cmd import positive, seconds
 from vnetcard.window import Window, WindowUrl, open_window
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ def add_parser(subparsers: Subparsers) -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("file", type=Path, metavar="FILE", help="pcap or pcapng")
-    parser.add_argument("--window", default="shm:vnetcard0", metavar="URL", help="(default: %(default)s)")
+    add_window(parser)
     parser.add_argument("--side", choices=L.SIDES, default="host", help="whose end (default: %(default)s)")
     parser.add_argument("--interface", metavar="NAME", help="of a pcapng file with several: this one's packets")
     parser.add_argument("--way", choices=captures.WAYS, help="only what was seen going this way")

@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from vnetcard.commandline import add_window
 from vnetcard.errors import ConfigError
 from vnetcard.observe import checkup, page
 from vnetcard.ping_cmd import parse_sizes
@@ -38,7 +39,7 @@ def add_parser(subparsers: Subparsers) -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("targets", nargs="*", metavar="TARGET", help="ADDRESS or NETNS@ADDRESS (default: the peer)")
-    parser.add_argument("--window", default="shm:vnetcard0", metavar="URL", help="(default: %(default)s)")
+    add_window(parser)
     parser.add_argument(
         "-o", "--output", type=Path, default=Path("vnetcard-report.html"), metavar="FILE", help="(default: %(default)s)"
     )

@@ -8,6 +8,7 @@ import time
 from textwrap import wrap
 from typing import TYPE_CHECKING
 
+from vnetcard.commandline import add_window
 from vnetcard.observe import tables, views
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ def add_parser(subparsers: Subparsers) -> argparse.ArgumentParser:
     )
     parser.add_argument("what", choices=views.SECTIONS, metavar="WHAT", help=", ".join(views.SECTIONS))
     parser.add_argument("action", nargs="?", choices=("clear",), help="count from now on, and show nothing")
-    parser.add_argument("--window", default="shm:vnetcard0", metavar="URL", help="(default: %(default)s)")
+    add_window(parser)
     parser.add_argument("--json", action="store_true", help="print JSON, an object a look")
     parser.add_argument("--watch", action="store_true", help="look again every second until Ctrl-C")
     parser.set_defaults(run=run)

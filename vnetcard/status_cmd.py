@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from vnetcard import layout as L
 from vnetcard import status
+from vnetcard.commandline import add_window
 from vnetcard.control import ask_all
 from vnetcard.window import WindowUrl, url_of_side
 
@@ -34,7 +35,7 @@ def add_parser(subparsers: Subparsers) -> argparse.ArgumentParser:
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--window", default="shm:vnetcard0", metavar="URL", help="(default: %(default)s)")
+    add_window(parser)
     parser.add_argument("--json", action="store_true", help="print JSON, an object a look")
     parser.add_argument("--watch", action="store_true", help="look again every second until Ctrl-C")
     parser.set_defaults(run=run)

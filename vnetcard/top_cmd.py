@@ -11,6 +11,7 @@ import time
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from vnetcard.commandline import add_window
 from vnetcard.errors import ConfigError
 from vnetcard.observe import views
 from vnetcard.observe.probe import Probe
@@ -43,7 +44,7 @@ def add_parser(subparsers: Subparsers) -> argparse.ArgumentParser:
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--window", default="shm:vnetcard0", metavar="URL", help="(default: %(default)s)")
+    add_window(parser)
     parser.add_argument("--interval", type=float, default=1.0, metavar="S", help="between looks (default: %(default)s)")
     ping = parser.add_mutually_exclusive_group()
     ping.add_argument("--ping", metavar="TARGET", help="ADDRESS or NETNS@ADDRESS (default: the peer)")

@@ -10,10 +10,12 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
 from vnetcard import layout as L
+from vnetcard.commandline import positive
 from vnetcard.errors import ConfigError
 from vnetcard.tap import format as T
 from vnetcard.tap.bpf import compile_filter
 from vnetcard.tap.enginelog import EngineLog, Reached
+from vnetcard.tap.options import add_looking, name_silent
 from vnetcard.tap.packets import describe, describe_vnet
 from vnetcard.tap.paths import Path, Tracer
 from vnetcard.tap.remote import Question, RemoteSource, besides, export
@@ -51,10 +53,7 @@ def add_parser(subparsers: Subparsers) -> argparse.ArgumentParser:
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("filter", nargs="*", metavar="FILTER", help="in tcpdump's language (default: all packets)")
-    parser.add_argument("--window", default="shm:vnetcard0", metavar="URL", help="(default: %(default)s)")
-    parser.add_argument("--count", type=positive, metavar="N", help="end after N packets (default: at Ctrl-C)")
-    parser.add_argument("--seconds", type=seconds, metavar="S", help="end after S seconds")
+    add_looking(parser)
     parser.add_argument("--sample", type=positive, default=1, metavar="N", help="one record in N (default: all)")
     parser.add_argument("--summary", action="store_true", help="only what the stages take, and the bottleneck")
     parser.add_argument("--json", action="store_true", help="print JSON, an object a packet")
@@ -65,22 +64,6 @@ def add_parser(subparsers: Subparsers) -> argparse.ArgumentParser:
     parser.add_argument("--export", action="store_true", help=argparse.SUPPRESS)
     parser.set_defaults(run=run)
     return parser
-
-
-def positive(text: str) -> int:
-    """An argument that is a whole number of at least 1."""
-    value = int(text)
-    if not 1 <= value <= 1 << 30:
-        raise argparse.ArgumentTypeError(f"{text}: at least 1")
-    return value
-
-
-def seconds(text: str) -> float:
-    """An argument that is a time."""
-    value = float(text)
-    if not 0 < value < 1e9:
-        raise argparse.ArgumentTypeError(f"{text}: more than 0 seconds")
-    return value
 
 
 def run(args: argparse.Namespace) -> int:
@@ -111,12 +94,6 @@ def run(args: argparse.Namespace) -> int:
 def wish_for(sample: int) -> Wish:
     """Every stage of one record in ``sample``."""
     return Wish(T.mask(tuple(T.STAGES)), T.mask(("READ", "PEEK")), SNAP, sample, RING)
-
-
-def name_silent(sources: Sources) -> None:
-    """Say whom nobody can look at."""
-    for why in sources.silent.values():
-        print(f"vnetcard: {why}; of its events none is seen", file=sys.stderr)
 
 
 def join_peer(sources: Sources, args: argparse.Namespace) -> RemoteSource:
