@@ -1,5 +1,5 @@
 # One command for each thing; `make` alone lists them.
-# PYTEST_ARGS goes to pytest: make check PYTEST_ARGS='-k ring -x'.  JOBS files of tests run side by side: JOBS=2, auto, 0.
+# PYTEST_ARGS goes to pytest: make check PYTEST_ARGS='-k ring -x'.  JOBS tests run side by side: JOBS=2, auto; 0 for none.
 
 SHELL := /bin/bash
 VENV ?= .venv
@@ -8,8 +8,8 @@ export VENV
 unexport PYTHONDONTWRITEBYTECODE
 BIN := $(VENV)/bin
 PYTEST = $(BIN)/python -m pytest $(PARALLEL) $(PYTEST_ARGS)
-# The tests of one file run in one process, one after the other.
-PARALLEL = $(if $(JOBS),-n $(JOBS) --dist loadfile --no-loadscope-reorder)
+# tests/sidebyside.py says which ones, and in what order.
+PARALLEL = $(if $(JOBS),-n $(JOBS) --dist loadscope --no-loadscope-reorder)
 check: JOBS := auto
 
 # As setup.py compiles it, and warnings are errors; -fsyntax-only would miss those that need the optimizer.

@@ -13,20 +13,13 @@ from pathlib import Path
 
 import pytest
 from needs import need, need_root
-
-# --- side by side ------------------------------------------------------------------------------------
-
-
-@pytest.hookimpl(optionalhook=True)  # xdist is not everywhere
-def pytest_xdist_auto_num_workers() -> int:
-    """One more than there are processors: many tests wait for something most of the time."""
-    return len(os.sched_getaffinity(0)) + 1
-
-
-def is_worker(config: pytest.Config) -> bool:
-    """Is this one of several processes that run tests, and not the one that they report to?"""
-    return hasattr(config, "workerinput")
-
+from sidebyside import (  # noqa: F401 - hooks
+    is_worker,
+    pytest_collection_modifyitems,
+    pytest_runtest_protocol,
+    pytest_xdist_auto_num_workers,
+    pytest_xdist_make_scheduler,
+)
 
 # --- needs root --------------------------------------------------------------------------------------
 

@@ -17,7 +17,7 @@ from restarts import OUTAGE, kill_and_restart, ping_suite
 from vnetcard import layout as L
 from vnetcard.lab import MODULES, Lab
 
-pytestmark = [pytest.mark.arm64, pytest.mark.slow]
+pytestmark = [pytest.mark.arm64, pytest.mark.slow, pytest.mark.timeout(900)]
 
 ROOT = Path(__file__).resolve().parents[2]
 FIFO_END = Path(__file__).with_name("fifo_end.py")
@@ -31,7 +31,7 @@ HERE = [sys.executable]
 def test_fifo_link_and_pump_tests_pass_as_arm64(arm64_python: list[str]) -> None:
     files = [str(ROOT / "tests/unit" / name) for name in UNIT]
     command = [*arm64_python, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-k", TOO_SLOW, *files]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=280, check=False)
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=840, check=False)
     assert done.returncode == 0, done.stdout
     summary = re.search(r"(\d+) passed, 1 deselected in", done.stdout)
     assert summary is not None, done.stdout[-500:]

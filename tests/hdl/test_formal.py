@@ -9,12 +9,11 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import pytest
-from needs import skip_or_fail
 
 from vnetcard.hdl.formal import flow
 from vnetcard.hdl.formal.proofs import PROOFS
 
-pytestmark = [pytest.mark.hdl, pytest.mark.slow]
+pytestmark = [pytest.mark.hdl, pytest.mark.slow, pytest.mark.timeout(900), pytest.mark.usefixtures("yosys")]
 
 each_proof = pytest.mark.parametrize("proof", PROOFS, ids=lambda proof: proof.name)
 
@@ -38,15 +37,8 @@ def check(base: list[flow.Answer], induction: list[flow.Answer]) -> None:
     assert [answer.name for answer in induction if not answer.good] == [], "not inductive"
 
 
-@pytest.fixture(autouse=True, scope="module")
-def tools() -> None:
-    missing = flow.missing_tools()
-    if missing:
-        skip_or_fail(f"{', '.join(missing)} missing: scripts/venv.sh test")
-
-
 @pytest.fixture(scope="module")
-def made(tools: None) -> Iterator[Callable[[str], flow.Model]]:
+def made() -> Iterator[Callable[[str], flow.Model]]:
     """The model of the proof with this name, compiled when it is first asked for."""
     with contextlib.ExitStack() as stack:
         yield functools.cache(lambda name: stack.enter_context(flow.model(next(p for p in PROOFS if p.name == name))))

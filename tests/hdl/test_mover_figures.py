@@ -11,7 +11,7 @@ from pathlib import Path
 import hdl_build
 import pytest
 
-pytestmark = [pytest.mark.hdl, pytest.mark.slow]
+pytestmark = [pytest.mark.hdl, pytest.mark.slow, pytest.mark.timeout(900)]
 
 BENCH = hdl_build.ROOT / "benchmarks/mover_efficiency.py"
 

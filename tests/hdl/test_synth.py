@@ -10,7 +10,7 @@ from needs import skip_or_fail
 
 from vnetcard.hdl.synth import flow, yardstick
 
-pytestmark = [pytest.mark.hdl, pytest.mark.slow]
+pytestmark = [pytest.mark.hdl, pytest.mark.slow, pytest.mark.timeout(900)]
 
 README = Path(__file__).parents[2] / "hdl" / "README.md"
 BLOCK_RAM_BITS = 36  # wide, when it is 512 deep, as a data FIFO is
@@ -22,7 +22,7 @@ BLOCK_RAM_BITS = 36  # wide, when it is 512 deep, as a data FIFO is
     ids=lambda width: f"w{width}",
 )
 def synthesized(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, yosys: None
 ) -> Iterator[tuple[int, Path, flow.Size]]:
     """Width, folder and size of one synthesis."""
     if missing := flow.missing_tools():

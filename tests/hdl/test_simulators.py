@@ -1,0 +1,18 @@
+"""The live simulators build, once; made here, where nobody waits, for the tests that have agents talk through them."""
+
+from __future__ import annotations
+
+import pytest
+
+from vnetcard.sim import build
+
+pytestmark = [pytest.mark.hdl, pytest.mark.slow, pytest.mark.timeout(900), pytest.mark.usefixtures("verilator")]
+
+
+@pytest.mark.parametrize(("width", "trace"), [(64, False), (64, True), (512, False)])
+def test_simulator_is_built_once_and_kept(width: int, trace: bool) -> None:
+    library = build.library(width, trace=trace, tell=lambda text: print(text, end=""))
+    said: list[str] = []
+    assert build.library(width, trace=trace, tell=said.append) == library
+    assert library.exists()
+    assert said == [], "it was built again"

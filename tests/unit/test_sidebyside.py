@@ -1,0 +1,51 @@
+"""What `tests/sidebyside.py` says about tests is about tests that there are."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import sidebyside
+
+TESTS = Path(__file__).parents[1]
+FILES = [path.relative_to(TESTS.parent).as_posix() for path in sorted(TESTS.glob("*/test_*.py"))]
+
+
+@pytest.mark.parametrize("folder", [*sidebyside.AGENTS, *sidebyside.PATIENT])
+def test_a_folder_that_is_named_has_tests(folder: str) -> None:
+    assert any(file.startswith(folder) for file in FILES)
+
+
+@pytest.mark.parametrize("name", [*sidebyside.APART, *sidebyside.BY_PARAMETER])
+def test_a_file_that_is_named_is_there_once(name: str) -> None:
+    assert sum(file.endswith(f"/{name}") for file in FILES) == 1
+
+
+@pytest.mark.parametrize("pattern", sidebyside.LONGEST)
+def test_what_takes_long_is_one_of_the_patient(pattern: str) -> None:
+    file = pattern.partition(".py")[0] + ".py"
+    assert [path for path in FILES if path.endswith(f"/{file}") and path.startswith(sidebyside.PATIENT)]
+
+
+def test_all_that_has_agents_talk_is_one_group() -> None:
+    tests = [f"{file}::test_x" for file in FILES if file.startswith(sidebyside.AGENTS)]
+    assert {sidebyside.group(test) for test in tests} == {"agents"}
+
+
+def test_the_tests_of_a_file_are_a_group_unless_they_share_less() -> None:
+    both = [sidebyside.group(f"tests/unit/test_fifo.py::test_{n}") for n in "ab"]
+    assert both[0] == both[1]
+    proofs = [sidebyside.group(f"tests/hdl/test_formal.py::test_{n}") for n in ("a[fifo]", "b[fifo-1-a_x]", "a[mover]")]
+    assert proofs[0] == proofs[1] != proofs[2]
+    figures = [sidebyside.group(f"tests/hdl/test_mover_figures.py::test_{n}") for n in "ab"]
+    assert figures[0] != figures[1]
+
+
+def test_quick_ones_begin_first_then_agents_then_the_patient_ones_longest_first() -> None:
+    tests = [
+        "tests/unit/test_fifo.py::test_a",
+        "tests/sim/test_sim_link.py::test_a",
+        "tests/hdl/test_engine.py::test_a",
+        "tests/hdl/test_pcap.py::test_a",
+    ]
+    assert sorted(reversed(tests), key=sidebyside.turn) == tests
