@@ -165,10 +165,11 @@ class Pump:
         """HOLD, DROP_LINK_DOWN, DROP_PEER_DEAD (tx only) or RUN; returns once it is taken up."""
     def reset(self) -> None:
         """In HOLD: set the index that this end writes to 0."""
-    def answer_by(self, tx: Pump, /) -> None:
-        """In HOLD, rx: move what the kernel answers at once in this pump's thread, while ``tx`` sleeps.
+    def pair_with(self, tx: Pump, /) -> None:
+        """In HOLD, rx: from now on each of the two threads may do the other pump's work while that sleeps.
 
-        Once only.  ``tx`` can be closed when this pump is (ValueError before).
+        This pump's takes along what the kernel answers at once, and that of ``tx`` waits awake for the peer's answer,
+        where that pays.  Once only.  ``tx`` can be closed when this pump is (ValueError before).
         """
     def bells(self, *, ear_fd: int, fd: int = -1, at: int = -1, value: int = 0) -> None:
         """In HOLD: how the sides wake one another where BELL is agreed.

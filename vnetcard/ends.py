@@ -113,7 +113,7 @@ class PumpEnds:
 
         self.tx = pump(L.DIRECTIONS[side], "producer")
         self.rx = pump(L.DIRECTIONS[1 - side], "consumer")
-        self.rx.answer_by(self.tx)
+        self.rx.pair_with(self.tx)
 
     def use_bells(self, bells: Bells, number: int) -> bool:
         """Held: let the sides wake one another by ``bells``, where BELL is agreed; False: nobody has that number."""

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from unit.cbuild import ASAN, build, must_pass, seed
+from unit.cbuild import ASAN, PUMP, build, must_pass, seed
 from unit.linkworld import Journal
 
 from vnetcard import layout as L
@@ -27,7 +27,7 @@ from vnetcard.window import Window, open_window
 
 MUTATIONS = 35_000
 CAMPAIGN = 1_000_000
-SOURCES = ("hostile.c", "hostile_attack.c", "hostile_port.c", "vnc_pump.c", "vnc_tx.c", "vnc_rx.c", "vnc_tap.c")
+SOURCES = ("hostile.c", "hostile_attack.c", "hostile_port.c", *PUMP)
 WRAP = "-Wl,--wrap=readv,--wrap=writev"
 ADAPTIVE, POLL, SLEEP = range(3)
 PLAIN, VNET, VNET_PORT_ONLY = range(3)

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from unit.cbuild import ASAN, TSAN, build, must_pass
+from unit.cbuild import ASAN, PUMP, TSAN, build, must_pass
 from unit.memories import KINDS
 from unit.pumpworld import C2H_PROD, LEDGERS, PEER_EPOCH, Host
 
@@ -73,22 +73,25 @@ def test_books_of_the_handshake_are_out_of_the_peers_reach(host: Host) -> None:
     assert host.ends.sent() == Generation(3, 4, 1)
 
 
+@pytest.mark.parametrize("name", ["pump_turn_tx.c", "pump_turn_rx.c"])
 @pytest.mark.parametrize("flags", [(), TSAN, ASAN], ids=["plain", "tsan", "asan"])
-def test_turns_of_the_rx_pump_move_each_packet_once_and_none_in_hold(tmp_path: Path, flags: tuple[str, ...]) -> None:
-    program = build(tmp_path, "pump_turn.c", "vnc_pump.c", "vnc_tx.c", "vnc_rx.c", "vnc_tap.c", flags=flags)
+def test_turns_of_the_other_pump_move_each_packet_once_and_none_in_hold(
+    tmp_path: Path, name: str, flags: tuple[str, ...]
+) -> None:
+    program = build(tmp_path, name, *PUMP, flags=flags)
     must_pass(program, 20000)
 
 
-def test_a_pump_that_answers_is_closed_last(host: Host) -> None:
+def test_of_a_pair_the_tx_pump_is_closed_last(host: Host) -> None:
     tx, rx = host.ends.tx, host.ends.rx
     with pytest.raises(ValueError, match="close that first"):
         tx.close()
-    with pytest.raises(ValueError, match="has one that answers"):
-        rx.answer_by(tx)
-    with pytest.raises(ValueError, match="answered by a tx pump"):
-        tx.answer_by(rx)
+    with pytest.raises(ValueError, match="paired already"):
+        rx.pair_with(tx)
+    with pytest.raises(ValueError, match="paired with a tx pump"):
+        tx.pair_with(rx)
     with pytest.raises(TypeError):
-        rx.answer_by(None)  # type: ignore[arg-type]
+        rx.pair_with(None)  # type: ignore[arg-type]
 
 
 def test_an_answer_that_comes_within_the_write_is_in_the_ring(host: Host) -> None:
@@ -102,12 +105,12 @@ def test_an_answer_that_comes_within_the_write_is_in_the_ring(host: Host) -> Non
 
 
 def test_stray_kick_does_not_keep_an_idle_pump_awake(tmp_path: Path) -> None:
-    program = build(tmp_path, "pump_kick.c", "vnc_pump.c", "vnc_tx.c", "vnc_rx.c", "vnc_tap.c")
+    program = build(tmp_path, "pump_kick.c", *PUMP)
     assert int(must_pass(program)) <= 5
 
 
 def test_pump_that_stops_by_itself_is_not_kept_going_by_the_same_command_again(tmp_path: Path) -> None:
-    assert must_pass(build(tmp_path, "pump_hold.c", "vnc_pump.c", "vnc_tx.c", "vnc_rx.c", "vnc_tap.c")) == "ok\n"
+    assert must_pass(build(tmp_path, "pump_hold.c", *PUMP)) == "ok\n"
 
 
 @pytest.mark.parametrize("kind", KINDS)

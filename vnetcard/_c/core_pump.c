@@ -95,6 +95,8 @@ static void pump_release(PumpObject *self)
 {
 	if (self->pump) {
 		Py_BEGIN_ALLOW_THREADS
+		if (self->partner)
+			vnc_pump_pair(((PumpObject *)self->partner)->pump, NULL);
 		vnc_pump_stop(self->pump);
 		Py_END_ALLOW_THREADS
 		if (self->pump->kick_fd >= 0)
@@ -104,9 +106,9 @@ static void pump_release(PumpObject *self)
 	}
 	Py_CLEAR(self->doorbell);
 	Py_CLEAR(self->taps);
-	if (self->answers)
-		((PumpObject *)self->answers)->lent--;
-	Py_CLEAR(self->answers);
+	if (self->partner)
+		((PumpObject *)self->partner)->lent--;
+	Py_CLEAR(self->partner);
 	if (self->memory) {
 		self->memory->users--;
 		Py_CLEAR(self->memory);
@@ -123,7 +125,7 @@ PyObject *core_pump_close(PumpObject *self, PyObject *unused)
 {
 	(void)unused;
 	if (self->lent) {
-		PyErr_SetString(PyExc_ValueError, "an rx pump may be at this one's work: close that first");
+		PyErr_SetString(PyExc_ValueError, "an rx pump is paired with this one: close that first");
 		return NULL;
 	}
 	pump_release(self);

@@ -8,7 +8,7 @@ typedef struct {
 	PyObject_HEAD
 	MemoryObject *memory;
 	DoorbellObject *doorbell; /* NULL: none */
-	PyObject *answers;        /* rx: the tx pump that it may run; NULL: none */
+	PyObject *partner;        /* rx: the tx pump of the same side, see vnc_pump_pair(); NULL: none */
 	int lent;                 /* tx: to how many rx pumps, which must be closed first */
 	PyObject *taps;           /* a tuple of Tap, which the pump uses; NULL: none */
 	struct vnc_pump *pump;

@@ -62,30 +62,33 @@ static PyObject *pump_tap(PumpObject *self, PyObject *args)
 	Py_RETURN_NONE;
 }
 
-static PyObject *pump_answer_by(PumpObject *self, PyObject *other)
+static PyObject *pump_pair_with(PumpObject *self, PyObject *other)
 {
 	struct vnc_pump *p = held(self), *tx = NULL;
 
 	if (!p)
 		return NULL;
 	if (!PyObject_TypeCheck(other, &Pump_Type)) {
-		PyErr_SetString(PyExc_TypeError, "answer_by() takes a _core.Pump");
+		PyErr_SetString(PyExc_TypeError, "pair_with() takes a _core.Pump");
 		return NULL;
 	}
 	tx = pump_of((PumpObject *)other);
 	if (!tx)
 		return NULL;
 	if (p->tx || !tx->tx) {
-		PyErr_SetString(PyExc_ValueError, "an rx pump is answered by a tx pump");
+		PyErr_SetString(PyExc_ValueError, "an rx pump is paired with a tx pump");
 		return NULL;
 	}
-	if (self->answers) {
-		PyErr_SetString(PyExc_ValueError, "this pump has one that answers");
+	if (self->partner || ((PumpObject *)other)->lent) {
+		PyErr_SetString(PyExc_ValueError, "one of the two is paired already");
 		return NULL;
 	}
-	self->answers = Py_NewRef(other);
+	self->partner = Py_NewRef(other);
 	((PumpObject *)other)->lent++;
-	p->answers = tx;
+	p->other = tx;
+	Py_BEGIN_ALLOW_THREADS
+	vnc_pump_pair(tx, p);
+	Py_END_ALLOW_THREADS
 	Py_RETURN_NONE;
 }
 
@@ -190,7 +193,7 @@ static PyObject *pump_forget(PumpObject *self, PyObject *unused)
 
 PyMethodDef core_pump_methods[] = {
 	{"command", (PyCFunction)pump_command, METH_VARARGS, NULL},
-	{"answer_by", (PyCFunction)pump_answer_by, METH_O, NULL},
+	{"pair_with", (PyCFunction)pump_pair_with, METH_O, NULL},
 	{"reset", (PyCFunction)pump_reset, METH_NOARGS, NULL},
 	{"tap", (PyCFunction)pump_tap, METH_VARARGS, NULL},
 	{"bells", (PyCFunction)(void (*)(void))pump_bells, METH_VARARGS | METH_KEYWORDS, NULL},

@@ -79,25 +79,43 @@ void vnc_pump_sleep_on_word(struct vnc_pump *p, const uint32_t *word, uint32_t s
 
 	vnc_count(p, p->tx ? VNC_TXSTAT_SLEEPS : VNC_RXSTAT_SLEEPS);
 	p->taps.slept_since = vnc_tap_clock(p->taps.stages);
+	if (!p->tx)
+		vnc_pump_let_go(p);
 	if (p->link.belled)
 		late = sleep_by_ear(p);
 	else if (vnc_pump_wakeable(p))
 		late = vnc_futex_wait(word, seen, VNC_SLEEP_NS);
 	else
 		vnc_pause(&p->pause_ns);
+	if (!p->tx)
+		vnc_pump_take(p);
 	p->taps.awake_since = vnc_tap_clock(p->taps.stages);
+	if (!p->tx)
+		seen = p->consumer.prod; /* a turn of the tx pump may have been here */
 	if (late && vnc_get32(vnc_pump_domain(p), word) != seen) /* it moved, and woke nobody */
 		vnc_count(p, p->tx ? VNC_TXSTAT_LATE_WAKEUPS : VNC_RXSTAT_LATE_WAKEUPS);
 }
 
-/** vnc_pump_take() - the tx pump's own thread is at it again, once the rx pump's has ended its turn. */
+/** vnc_pump_rouse() - as vnc_pump_wake() from the other side, for @p itself, which sleeps on @word. */
+void vnc_pump_rouse(struct vnc_pump *p, const uint32_t *word)
+{
+	uint64_t one = 1;
+
+	if (!p->link.belled)
+		vnc_futex_wake(word);
+	else if (write(p->kick_fd, &one, sizeof(one)) < 0) {
+		/* EAGAIN: kicked already */
+	}
+}
+
+/** vnc_pump_take() - the pump's own thread is at it again, once the other one's has ended its turn. */
 void vnc_pump_take(struct vnc_pump *p)
 {
 	while (__atomic_exchange_n(&p->taken, 1, __ATOMIC_ACQUIRE))
 		sched_yield();
 }
 
-/** vnc_pump_let_go() - from here on, until it takes it again, a turn of the rx pump may move packets. */
+/** vnc_pump_let_go() - from here on, until it takes it again, a turn of the other pump may move packets. */
 void vnc_pump_let_go(struct vnc_pump *p)
 {
 	__atomic_store_n(&p->taken, 0, __ATOMIC_RELEASE);
@@ -256,6 +274,13 @@ void vnc_pump_tap(struct vnc_pump *p, struct vnc_tap *const *taps, uint32_t coun
 	}
 	p->taps_wanted = wanted; /* the pump looks only once it sees the command below */
 	give(p, AGAIN);
+}
+
+/** vnc_pump_pair() - from now on @p's thread takes turns at the work of @other, or, if that is NULL, at nobody's. */
+void vnc_pump_pair(struct vnc_pump *p, struct vnc_pump *other)
+{
+	__atomic_store_n(&p->other, other, __ATOMIC_RELEASE);
+	give(p, AGAIN); /* a turn that it may be in is over when this returns */
 }
 
 /** vnc_pump_stop() - end the thread and wait for it. */

@@ -17,6 +17,7 @@
 #include "vnc_doorbell.h"
 #include "vnc_ledger.h"
 #include "vnc_notes.h"
+#include "vnc_patience.h"
 #include "vnc_ring.h"
 #include "vnc_tap.h"
 #include "vnc_wait.h"
@@ -75,9 +76,12 @@ struct vnc_pump {
 	int last_errno;    /* of the port's last refusal */
 	int kick_fd;       /* eventfd: ends the pump's poll() */
 	int attention_fd;  /* eventfd: ends the agent's */
-	struct vnc_pump *answers; /* rx: the tx pump of the same side, see vnc_tx_turn(); NULL: none */
-	uint32_t taken;    /* tx: 1 while a thread is at it, its own or that of the rx pump */
+	struct vnc_pump *other; /* of the same side, at whose work this one's thread takes turns; NULL: none */
+	uint32_t taken;    /* 1 while a thread is at it, its own or the other one's */
 	bool delivered;    /* rx: something since the last turn */
+	bool visited;      /* rx: it is the tx pump's thread, which must not sleep here */
+	uint32_t asked;    /* tx: prod when the port was last empty */
+	struct vnc_patience patience;
 	bool armed;        /* tx: an intent mark stands at the producer's place */
 	long pause_ns;
 	struct vnc_taps taps;        /* who looks at what this pump does */
@@ -141,16 +145,21 @@ static inline void vnc_pump_wake(const struct vnc_pump *p, const uint32_t *word)
 
 int vnc_pump_start(struct vnc_pump *p);
 void vnc_pump_command(struct vnc_pump *p, enum vnc_command command);
+void vnc_pump_pair(struct vnc_pump *p, struct vnc_pump *other);
 void vnc_pump_tap(struct vnc_pump *p, struct vnc_tap *const *taps, uint32_t count);
 void vnc_pump_stop(struct vnc_pump *p);
 uint32_t vnc_pump_take_events(struct vnc_pump *p);
 
 void vnc_tx_step(struct vnc_pump *p, uint32_t command);
 void vnc_tx_recover(struct vnc_pump *p);
-void vnc_tx_turn(struct vnc_pump *p);
+void vnc_tx_some(struct vnc_pump *p, uint32_t most, uint32_t command);
 void vnc_rx_step(struct vnc_pump *p, uint32_t command);
+void vnc_rx_some(struct vnc_pump *p, uint32_t most, uint32_t command);
+void vnc_turn_tx(struct vnc_pump *p);
+bool vnc_turn_rx(struct vnc_pump *p, struct vnc_pump *tx, uint32_t command);
 
 /* for the two directions */
+void vnc_pump_rouse(struct vnc_pump *p, const uint32_t *word);
 void vnc_pump_take(struct vnc_pump *p);
 void vnc_pump_let_go(struct vnc_pump *p);
 bool vnc_pump_commanded(const struct vnc_pump *p, uint32_t command);

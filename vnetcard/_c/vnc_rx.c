@@ -146,14 +146,14 @@ static int deliver(struct vnc_pump *p, const struct vnc_view *view, uint32_t com
 			return 0;
 		if (errno == EINTR)
 			continue;
-		if ((errno == EAGAIN || errno == ENOBUFS) && !vnc_pump_commanded(p, command)) {
+		if ((errno == EAGAIN || errno == ENOBUFS) && !p->visited && !vnc_pump_commanded(p, command)) {
 			vnc_pump_sleep_on_port(p, POLLOUT);
 			continue;
 		}
 		break;
 	}
 	if (errno == EAGAIN || errno == ENOBUFS)
-		return -1; /* commanded meanwhile: the record stays in the ring */
+		return -1; /* the record stays in the ring */
 	p->last_errno = errno;
 	if (errno == EBADFD || errno == EBADF)
 		vnc_pump_hold(p, VNC_EVENT_PORT_GONE);
@@ -240,23 +240,31 @@ static void note_fill(struct vnc_pump *p)
 	}
 }
 
+/* The oldest record of the last snapshot. Return: VNC_OK when it was delivered; VNC_FULL: the port takes none now. */
+static enum vnc_ring_result deliver_next(struct vnc_pump *p, uint32_t command)
+{
+	uint16_t flags = p->link.features & VNC_F_CSUM ? VNC_REC_VNET : 0;
+	struct vnc_view view;
+	enum vnc_ring_result got = vnc_ring_peek(&p->consumer, &view);
+
+	if (got != VNC_OK)
+		return got;
+	if (view.flags != flags)
+		return VNC_BAD_HEADER;
+	if (!move_one(p, &view, command))
+		return VNC_FULL;
+	publish(p);
+	return VNC_OK;
+}
+
 /** vnc_rx_step() - deliver records until there is another command, or nothing to do. */
 void vnc_rx_step(struct vnc_pump *p, uint32_t command)
 {
-	uint16_t flags = p->link.features & VNC_F_CSUM ? VNC_REC_VNET : 0;
 	enum vnc_ring_result got;
-	struct vnc_view view;
 
 	vnc_batch_begins(&p->notes);
 	while (!vnc_pump_commanded(p, command)) {
-		got = vnc_ring_peek(&p->consumer, &view);
-		if (got == VNC_OK && view.flags != flags)
-			got = VNC_BAD_HEADER;
-		if (got == VNC_OK) {
-			if (move_one(p, &view, command))
-				publish(p);
-			continue;
-		}
+		got = deliver_next(p, command);
 		if (got == VNC_EMPTY) {
 			got = vnc_consumer_refresh(&p->consumer);
 			/* New records, or a new generation's index?  The peer publishes its epoch before it
@@ -267,13 +275,29 @@ void vnc_rx_step(struct vnc_pump *p, uint32_t command)
 				note_fill(p);
 		}
 		if (got == VNC_EMPTY) {
-			if (p->delivered && p->answers)
-				vnc_tx_turn(p->answers);
+			if (p->delivered && p->other)
+				vnc_turn_tx(p->other);
 			p->delivered = false;
 			wait_for_record(p, command);
 			vnc_batch_begins(&p->notes);
-		} else if (got != VNC_OK) {
+		} else if (got != VNC_OK && got != VNC_FULL) {
 			violation(p, got);
 		}
 	}
+}
+
+/** vnc_rx_some() - in another thread: deliver up to @most records; what is wrong with the ring the pump's own will say. */
+void vnc_rx_some(struct vnc_pump *p, uint32_t most, uint32_t command)
+{
+	uint32_t n;
+
+	if (vnc_consumer_refresh(&p->consumer) != VNC_OK || vnc_pump_epoch_changed(p))
+		return;
+	note_fill(p);
+	vnc_batch_begins(&p->notes);
+	p->visited = true;
+	for (n = 0; n < most && !vnc_pump_commanded(p, command) && deliver_next(p, command) == VNC_OK; n++)
+		;
+	p->visited = p->delivered = false;
+	vnc_pump_waits(p);
 }

@@ -17,7 +17,7 @@
 #include <poll.h>
 #include <sys/uio.h>
 
-#define TURN_MAX 16u /* packets that a turn of the rx pump moves at most: it has its own work */
+#define QUESTION_MAX 2048u /* bytes of the ring; streams send more at once, and have no time to wait */
 #define ARMED_LEN 0xffffffffu
 #define SAMPLE_OF_VIOLATION (VNC_TX_DROP_OFFLOAD - VNC_TX_DROP_LINK_DOWN + 1) /* behind those of the drops */
 #define ARMED_PAYLOAD UINT64_MAX /* neither an IP header nor a virtio_net_hdr starts so */
@@ -229,31 +229,29 @@ static uint32_t largest(const struct vnc_pump *p)
 	return p->link.packet_max + (p->link.features & VNC_F_CSUM ? VNC_VNET_HDR : 0);
 }
 
-/**
- * vnc_tx_turn() - move what the port has, in the thread of the rx pump of the same side; nothing if @p is awake.
- *
- * Much of what a kernel is given it answers at once, within the write: echo replies, acknowledgements.  Who delivered
- * takes the answer along, and it does not wait until another thread has been woken for it.  The tx pump takes up a
- * command only when it has @taken itself, so HOLD is as good as ever.
- */
-void vnc_tx_turn(struct vnc_pump *p)
+/** vnc_tx_some() - in another thread: move up to @most packets; what is wrong with the ring the pump's own will say. */
+void vnc_tx_some(struct vnc_pump *p, uint32_t most, uint32_t command)
 {
-	uint32_t nobody = 0, command, n;
 	struct vnc_span span[2];
+	uint32_t n;
 
-	if (!__atomic_compare_exchange_n(&p->taken, &nobody, 1, false, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED))
-		return;
-	command = __atomic_load_n(&p->done, __ATOMIC_RELAXED);
-	if ((command & 0xff) == VNC_RUN) {
-		vnc_batch_begins(&p->notes);
-		for (n = 0; n < TURN_MAX && !vnc_pump_commanded(p, command); n++) {
-			if (vnc_ring_reserve(&p->producer, largest(p), span) != VNC_OK || !move_one(p, span))
-				break; /* and what is wrong with the ring, if anything, the tx pump will say */
-			publish(p);
-		}
-		vnc_pump_waits(p);
+	vnc_batch_begins(&p->notes);
+	for (n = 0; n < most && !vnc_pump_commanded(p, command); n++) {
+		if (vnc_ring_reserve(&p->producer, largest(p), span) != VNC_OK || !move_one(p, span))
+			break;
+		publish(p);
 	}
-	vnc_pump_let_go(p);
+	vnc_pump_waits(p);
+}
+
+/* Something small went out, and nothing since: a question? Return: whether to look at the port again at once. */
+static bool await_answer(struct vnc_pump *p, uint32_t command)
+{
+	struct vnc_pump *rx = __atomic_load_n(&p->other, __ATOMIC_ACQUIRE);
+	uint32_t sent = p->producer.prod - p->asked;
+
+	p->asked = p->producer.prod;
+	return rx && sent && sent <= QUESTION_MAX && vnc_turn_rx(rx, p, command);
 }
 
 static void run(struct vnc_pump *p, uint32_t command)
@@ -270,7 +268,8 @@ static void run(struct vnc_pump *p, uint32_t command)
 				break;
 			}
 			vnc_pump_waits(p);
-			vnc_pump_sleep_on_port(p, POLLIN);
+			if (!await_answer(p, command))
+				vnc_pump_sleep_on_port(p, POLLIN);
 			return;
 		case VNC_FULL:
 			wait_for_room(p, most, command);

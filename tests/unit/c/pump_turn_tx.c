@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * pump_turn [RECORDS] - a tx pump, and a second thread that takes turns at its work as an rx pump does.
+ * pump_turn_tx [RECORDS] - a tx pump, and a second thread that takes turns at its work as an rx pump does.
  *
  * Every datagram leaves once and in order, and after HOLD nobody moves any, whoever it was before.
  */
@@ -63,25 +63,25 @@ static void rules(void)
 
 	CHECK(write(port[1], &number, sizeof(number)) == sizeof(number));
 	p.command = p.done = VNC_HOLD;
-	vnc_tx_turn(&p);
+	vnc_turn_tx(&p);
 	CHECK(next() == -1); /* HOLD is HOLD */
 	p.command = p.done = VNC_RUN;
 	p.taken = 1;
-	vnc_tx_turn(&p);
+	vnc_turn_tx(&p);
 	CHECK(next() == -1); /* the pump itself is at it */
 	p.taken = 0;
 	p.command = VNC_HOLD | 0x100;
-	vnc_tx_turn(&p);
+	vnc_turn_tx(&p);
 	CHECK(next() == -1); /* a command waits */
 	p.command = VNC_RUN;
-	vnc_tx_turn(&p);
+	vnc_turn_tx(&p);
 	CHECK(next() == 7 && p.taken == 0);
 }
 
 static void *take_turns(void *unused)
 {
 	while (!__atomic_load_n(&over, __ATOMIC_ACQUIRE))
-		vnc_tx_turn(&p);
+		vnc_turn_tx(&p);
 	return unused;
 }
 
