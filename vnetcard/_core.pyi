@@ -130,6 +130,7 @@ class Tap:
         bytes_of: int,
         snap: int,
         sample: int,
+        queue: int,
     ) -> Tap: ...
 
 @final

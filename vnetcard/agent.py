@@ -20,6 +20,7 @@ from vnetcard import service, status
 from vnetcard.commandline import complain
 from vnetcard.config import PROGRAMS, Config, load
 from vnetcard.control import ControlServer, Lease, socket_path
+from vnetcard.ends import PumpEnds
 from vnetcard.errors import ConfigError, PortUnavailable, VnetcardError, WindowNotReady, WindowUnavailable
 from vnetcard.link import Link
 from vnetcard.linkterms import Agreement, Offer
@@ -27,7 +28,7 @@ from vnetcard.observe import collect
 from vnetcard.observe.history import History
 from vnetcard.port import Port, open_port
 from vnetcard.port.interface import Interface
-from vnetcard.queues import QueueEnds
+from vnetcard.queues import QueueEnds, open_pumps
 from vnetcard.tap.board import TapBoard
 from vnetcard.window import Window, open_window
 
@@ -46,7 +47,7 @@ class Agent:
         self.log = service.logger(config)
         self.window: Window
         self.link: Link | None = None
-        self.ends: QueueEnds | None = None
+        self.ends: QueueEnds[PumpEnds] | None = None
         self.lost: str | None = None
         self.since = time.monotonic()
         self.announced = False
@@ -96,6 +97,7 @@ class Agent:
     def _open_port(self) -> None:
         self.port = self._port_with_queues()
         self._stack.callback(self.port.close)
+        self.taps.queues = len(self.port.fds)
         self.interface = self._configure_interface()
         self.offer = self._make_offer()
 
@@ -179,7 +181,7 @@ class Agent:
         engine = self.window.engine
         self.offer.bell = self.window.bells.number if self.window.bells else 0
         self.offer.queues = min(len(self.port.fds), self._pairs())
-        self.ends = ends = QueueEnds(
+        self.ends = ends = open_pumps(
             self.window.memory,
             self.window.geometry,
             self.config.side,
@@ -190,7 +192,7 @@ class Agent:
             futex=self.window.doorbell,
             doorbells=engine.doorbells() if engine else None,
         )
-        self.taps.settle(ends, fresh=True)
+        self.taps.settle(ends.pairs, fresh=True)
         try:
             self.link = Link(self.window.memory, self.config.side, ends, self, self.offer, crossing=engine)
             self.link.start()
@@ -211,14 +213,14 @@ class Agent:
             if self._open_patiently(VnetcardError):
                 self.lost = None
 
-    def _loop(self, link: Link, ends: QueueEnds) -> str | None:
+    def _loop(self, link: Link, ends: QueueEnds[PumpEnds]) -> str | None:
         poll = select.poll()
         poll.register(self._wake_read, select.POLLIN)
         poll.register(self._attention, select.POLLIN)
         look_at = remember_at = 0.0
         while not self._stop:
             pause = link.tick()
-            self.taps.settle(ends)
+            self.taps.settle(ends.pairs)
             self._watchdog.beat()
             if link.port_gone:
                 raise PortUnavailable(f"interface {self.port.name} is gone: somebody deleted it")
@@ -262,9 +264,9 @@ class Agent:
     # --- what the link tells (vnetcard.link.Listener) ------------------------------------------------
 
     def link_up(self, agreement: Agreement) -> None:
-        bells = self.window.bells
+        bells = self.window.bells  # those of one queue pair, see _pairs
         belled = agreement.features & L.FEATURES["BELL"]
-        if bells and self.ends and belled and not self.ends.use_bells(bells, agreement.peer_bell):
+        if bells and self.ends and belled and not self.ends.pairs[0].use_bells(bells, agreement.peer_bell):
             self.log.warning("nobody answers to the peer's bell %d: it will wake late", agreement.peer_bell)
         self.port.use_queues(agreement.queues)
         self.port.set_offload(agreement.features)
@@ -291,7 +293,7 @@ class Agent:
             "status": self._answer_status,
             "show": self._answer_show,
             "clear": self._answer_clear,
-            "tap": self._answer_tap,
+            "tap": self.taps.lend,
         }
         answer = answers.get(str(question.get("ask")))
         if answer is None:
@@ -311,18 +313,14 @@ class Agent:
         since = time.monotonic() - self.since
         return collect.collect(self.config, self.window, self.link, self.ends, self.history, since=since)
 
-    def _answer_tap(self, question: dict[str, Any]) -> dict[str, Any] | Lease:
-        if self.offer.queues > 1:
-            return {"error": f"single packets cannot be followed over {self.offer.queues} queue pairs yet"}
-        return self.taps.lend(question)
-
     def _answer_clear(self, question: dict[str, Any]) -> dict[str, Any]:
         """Readers count from now on; in the window only a pump's own high-water mark begins anew."""
         if not self.lost:
             what = str(question.get("what"))
             self.history.clear(what, collect.baseline(self.window, self.config.side, what))
             if what == "ring" and self.ends is not None:
-                self.ends.forget()
+                for pair in self.ends.pairs:
+                    pair.rx.forget()
         return {"cleared": question.get("what")}
 
 

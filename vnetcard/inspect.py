@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import mmap
 import struct
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -96,6 +97,11 @@ def _walk(memory: Memory, offset: int, size: int, cons: int, fill: int) -> tuple
             return records, f"record {records} has flags {flags:#x} and hdr_len {hdr_len}"
         records, at = records + 1, at + step
     return records, ""
+
+
+def queue_of(ring: Mapping[str, Any]) -> int:
+    """Of a ring as an agent shows it; one that knew no queues has but the first."""
+    return int(ring.get("queue", 0))
 
 
 def ring_name(queues: int, queue: int, direction: str) -> str:

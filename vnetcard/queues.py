@@ -1,4 +1,4 @@
-"""The ends of a link of several queue pairs: a pair of pumps for each, commanded and counted as one.
+"""The ends of a link of several queue pairs: those of each, as a rule two pumps, commanded and counted as one.
 
 How the books stay exact while any of them may be killed at any moment is docs/adr/0011-queues.md; in short: what
 this side sent is unsettled as long as the ledger of queue 0 says so, and what it last received in is what the
@@ -8,17 +8,35 @@ largest ``gen_serial`` names.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Generic, Protocol, TypeVar
 
-from vnetcard import _core
 from vnetcard import layout as L
 from vnetcard._core import Memory
-from vnetcard.bells import Bells
-from vnetcard.ends import Doorbells, Generation, PumpEnds, following
+from vnetcard.ends import Doorbells, Ends, Generation, PumpEnds, following
 from vnetcard.fifo import Fifo
 from vnetcard.geometry import Geometry
 from vnetcard.port import Port
+
+
+class Pair(Ends, Protocol):
+    """The ends of one queue pair; its ``begin`` knows the serial that orders the generation among those of others."""
+
+    @property
+    def serial(self) -> int:
+        """Of the generation last received in; held."""
+
+    def begin(
+        self, *, own_epoch: int, peer_epoch: int, features: int, packet_max: int, queues: int = 1, serial: int = 0
+    ) -> None:
+        """As ``Ends``."""
+
+    def close(self) -> None:
+        """Let go of everything."""
+
+
+P = TypeVar("P", bound=Pair)
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +48,7 @@ class Books:
     serial: int
 
     @classmethod
-    def of(cls, pair: PumpEnds) -> Books:
+    def of(cls, pair: Pair) -> Books:
         """Those of ``pair``; held."""
         return cls(pair.sent(), pair.received(), pair.serial)
 
@@ -53,50 +71,20 @@ def _sum(which: Generation, among: Sequence[Generation]) -> Generation:
     return Generation(which.own_epoch, which.peer_epoch, sum(one.records for one in same))
 
 
-class QueueEnds:
-    """The pumps of the first ``queues`` pairs of a window, each with a queue of ``port``; see ``vnetcard.ends.Ends``.
+@dataclass(frozen=True, slots=True)
+class Idle:
+    """A queue pair of the window that this side does not serve: what an earlier owner left, and how it is reset."""
 
-    Pairs of the window beyond those have no pumps; what an earlier owner left in their ledgers counts nevertheless.
-    """
+    books: Books
+    reset: Callable[[], None]
 
-    def __init__(
-        self,
-        memory: Memory,
-        geometry: Geometry,
-        side: int,
-        port: Port,
-        *,
-        queues: int,
-        attention_fd: int,
-        wait: str,
-        futex: bool,
-        doorbells: Doorbells | None = None,
-    ) -> None:
-        self._memory, self._geometry, self._side = memory, geometry, side
+
+class QueueEnds(Generic[P]):
+    """``pairs`` of the window, from queue 0 on, and the rest of it; see ``vnetcard.ends.Ends`` for the contract."""
+
+    def __init__(self, pairs: Sequence[P], idle: Sequence[Idle] = ()) -> None:
+        self.pairs, self._idle = tuple(pairs), tuple(idle)
         self._agreed = 1
-
-        def pair(queue: int) -> PumpEnds:
-            return PumpEnds(
-                memory,
-                geometry,
-                side,
-                port,
-                attention_fd=attention_fd,
-                wait=wait,
-                futex=futex,
-                doorbells=doorbells,
-                queue=queue,
-            )
-
-        self.pairs = [pair(queue) for queue in range(queues)]
-        self._idle: list[Books] = []
-        for queue in range(queues, len(geometry.rings)):
-            with contextlib.closing(pair(queue)) as left:  # it counts what died inside a read
-                self._idle.append(Books.of(left))
-
-    def use_bells(self, bells: Bells, number: int) -> bool:
-        """As ``PumpEnds``; a window that has bells has those of one pair."""
-        return self.pairs[0].use_bells(bells, number)
 
     def hold(self) -> None:
         for pair in self.pairs:
@@ -105,18 +93,11 @@ class QueueEnds:
     def reset(self) -> None:
         for pair in self.pairs:
             pair.reset()
-        for queue in range(len(self.pairs), len(self._geometry.rings)):
-            self._reset_idle(queue)
-
-    def _reset_idle(self, queue: int) -> None:
-        tx, rx = L.DIRECTIONS[self._side], L.DIRECTIONS[1 - self._side]
-        with contextlib.closing(Fifo(self._memory, self._geometry, tx, role="producer", queue=queue)) as fifo:
-            fifo.reset()
-        with contextlib.closing(Fifo(self._memory, self._geometry, rx, role="consumer", queue=queue)) as fifo:
-            fifo.reset()
+        for idle in self._idle:
+            idle.reset()
 
     def _books(self) -> list[Books]:
-        return [*map(Books.of, self.pairs), *self._idle]
+        return [*map(Books.of, self.pairs), *(one.books for one in self._idle)]
 
     def sent(self) -> Generation:
         return total_sent(self._books())
@@ -162,15 +143,52 @@ class QueueEnds:
             kinds, number = kinds | some, why if some else number
         return kinds, number
 
-    def tap(self, tx: tuple[_core.Tap, ...], rx: tuple[_core.Tap, ...]) -> None:
-        self.pairs[0].tap(tx, rx)
-
-    def forget(self) -> None:
-        """High-water marks begin anew with the next record."""
-        for pair in self.pairs:
-            pair.rx.forget()
-
     def close(self) -> None:
-        """End all threads."""
+        """End all of them."""
         for pair in self.pairs:
             pair.close()
+
+
+def open_pumps(
+    memory: Memory,
+    geometry: Geometry,
+    side: int,
+    port: Port,
+    *,
+    queues: int,
+    attention_fd: int,
+    wait: str,
+    futex: bool,
+    doorbells: Doorbells | None = None,
+) -> QueueEnds[PumpEnds]:
+    """Pumps between the first ``queues`` queues of ``port`` and those of a window; the rest is as in ``PumpEnds``."""
+
+    def pair(queue: int) -> PumpEnds:
+        return PumpEnds(
+            memory,
+            geometry,
+            side,
+            port,
+            attention_fd=attention_fd,
+            wait=wait,
+            futex=futex,
+            doorbells=doorbells,
+            queue=queue,
+        )
+
+    def idle(queue: int) -> Idle:
+        with contextlib.closing(pair(queue)) as left:  # pumps count what died inside a read
+            return Idle(Books.of(left), lambda: _reset(memory, geometry, side, queue))
+
+    return QueueEnds([pair(n) for n in range(queues)], [idle(n) for n in range(queues, len(geometry.rings))])
+
+
+def _reset(memory: Memory, geometry: Geometry, side: int, queue: int) -> None:
+    """Set the indices to 0 that ``side`` writes in a queue pair without pumps."""
+    tx, rx = L.DIRECTIONS[side], L.DIRECTIONS[1 - side]
+    with (
+        contextlib.closing(Fifo(memory, geometry, tx, role="producer", queue=queue)) as producer,
+        contextlib.closing(Fifo(memory, geometry, rx, role="consumer", queue=queue)) as consumer,
+    ):
+        producer.reset()
+        consumer.reset()

@@ -10,7 +10,7 @@ from vnetcard import layout as L
 from vnetcard.config import Config
 from vnetcard.counters import Balance
 from vnetcard.errors import WindowUnavailable
-from vnetcard.inspect import describe_balance, ring_name, view_balance, view_rings, view_side
+from vnetcard.inspect import describe_balance, queue_of, ring_name, view_balance, view_rings, view_side
 from vnetcard.link import Link
 from vnetcard.linkterms import LinkState
 from vnetcard.window import Window
@@ -147,7 +147,7 @@ def text(view: dict[str, Any]) -> str:
 
 def queue_lines(view: dict[str, Any]) -> list[str]:
     """Over how many queue pairs the link runs, where there could be several; which they are: the first ones."""
-    link, there = view["link"], 1 + max((ring["queue"] for ring in view["rings"]), default=0)
+    link, there = view["link"], 1 + max(map(queue_of, view["rings"]), default=0)
     if there == 1:
         return []
     peers = [side["queues"] for side in view["sides"] if side["side"] != view["side"]]
@@ -195,7 +195,7 @@ def ring_lines(rings: list[dict[str, Any]]) -> list[str]:
         sleeping = [who for who in ("producer", "consumer") if ring[f"{who}_sleeps"]]
         note = ring["problem"] or (f"{' and '.join(sleeping)} sleeping" if sleeping else "both awake")
         lines.append(
-            f"  ring {ring_name(queues, ring['queue'], ring['direction'])}  [{bar:20}] "
+            f"  ring {ring_name(queues, queue_of(ring), ring['direction'])}  [{bar:20}] "
             f"{ring['fill']} of {ring['size']} bytes, "
             f"{ring['records']} records; {note}"
         )

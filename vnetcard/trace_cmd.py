@@ -167,6 +167,7 @@ class Trace:
         parts = path.parts(clocks)
         return {
             "direction": path.direction,
+            "queue": path.queue,
             "seq": path.seq,
             "epochs": dict(zip(L.SIDES, path.epochs, strict=True)),
             "bytes": path.length,
@@ -188,6 +189,7 @@ class Trace:
         host, card = path.epochs
         more = f" ({words})" if (words := describe_vnet(path.vnet)) else ""
         number = f"#{path.seq}" if path.seq is not None else "(no record)"
+        number += f" of queue {path.queue}" if path.queue else ""
         lines = [f"{path.direction} {number}  {path.length} bytes{more}  {describe(path.data)}"]
         lines[0] += f"   epochs {host:08x} {card:08x}"
         for part in parts:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import mmap
+import signal
 import subprocess
 import sys
 import time
@@ -13,7 +15,8 @@ from pathlib import Path
 import pytest
 from checked_stream import Stream
 from ledger import assert_books_balance, assert_kernel_agrees
-from restarts import GENEROUS, OUTAGE, chance, fast_retries, kill_and_restart, ping, start_fails
+from programs import VNETCARD, started
+from restarts import GENEROUS, OUTAGE, chance, fast_retries, kill_and_restart, ping, start_fails, until
 
 from vnetcard import layout as L
 from vnetcard._core import Memory
@@ -71,6 +74,41 @@ def test_flows_spread_over_the_queues_and_every_packet_is_in_the_books(lab: Lab)
         sent = sent_by_queue(lab, side, 3)
         assert all(sent) and sum(sent) == view["sides"][side]["tx"]["tx_sent"]
     assert_kernel_agrees(lab)
+
+
+def test_what_looks_inside_shows_each_queue_and_their_sum(lab: Lab, tmp_path: Path) -> None:
+    def vnetcard(*words: str) -> str:
+        done = subprocess.run([*VNETCARD, *words, "--window", lab.url], capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    start_both(lab, ("--queues", "2"), ("--queues", "2"))
+    file = tmp_path / "seen.pcapng"
+    capture = [*VNETCARD, "capture", "--window", lab.url, "--tap", "fifo-out", "-w", str(file)]
+    trace = [*VNETCARD, "trace", "--window", lab.url, "--json", "--count", "60", "udp"]
+    with started(capture) as capturing, started(trace) as tracing:
+        until(lambda: file.exists() and file.stat().st_size > 0, "the capture has begun")
+        while tracing.poll() is None:  # it begins some time
+            flows(lab, L.HOST, 40)
+        packets = [json.loads(line) for line in tracing.communicate()[0].splitlines()]
+        capturing.send_signal(signal.SIGINT)
+        capturing.wait()
+    assert {packet["queue"] for packet in packets if packet.get("delivered")} == {0, 1}
+    assert b" of queue 1" in file.read_bytes()
+    assert_books_balance(lab)
+
+    sent = sent_by_queue(lab, L.HOST, 2)
+    runtime = json.loads(vnetcard("show", "runtime", "--json"))["runtime"]["host"]
+    assert [runtime[f"tx queue {n}"]["tx_sent"] for n in range(2)] == sent and runtime["tx"]["tx_sent"] == sum(sent)
+    assert "tx pump, queue 1 " in vnetcard("show", "runtime")
+    assert "c2h queue 1  [" in vnetcard("show", "ring")
+    assert "queues    2 of 2 in use; this side serves 2, the peer 2" in vnetcard("status")
+    found = vnetcard("metrics", "--once")
+    assert f'vnetcard_tx_sent_total{{direction="h2c",side="host"}} {float(sum(sent))}' in found
+    for queue in range(2):
+        labels = f'{{direction="h2c",queue="{queue}",side="host"}}'
+        assert f"vnetcard_queue_tx_sent_total{labels} {float(sent[queue])}" in found
+        assert f'vnetcard_ring_fill{{direction="c2h",queue="{queue}"}} 0.0' in found
 
 
 @pytest.mark.parametrize(("host", "card", "agreed"), [("3", "2", 2), ("2", "1", 1), ("1", "4", 1)])

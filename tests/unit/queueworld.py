@@ -13,7 +13,7 @@ from vnetcard.geometry import Geometry
 from vnetcard.link import Link
 from vnetcard.linkterms import Agreement, LinkState, Offer
 from vnetcard.port.pair import PairPort
-from vnetcard.queues import QueueEnds
+from vnetcard.queues import open_pumps
 
 PAIRS = 3
 """Queue pairs of the window; sides serve as many of them as a test says."""
@@ -52,15 +52,8 @@ class Side:
     def __init__(self, memory: Memory, geometry: Geometry, side: int, queues: int) -> None:
         self.port = ManyPairs(queues)
         self._attention = os.eventfd(0, os.EFD_NONBLOCK)
-        self.ends = QueueEnds(
-            memory,
-            geometry,
-            side,
-            self.port,
-            queues=queues,
-            attention_fd=self._attention,
-            wait="adaptive",
-            futex=True,
+        self.ends = open_pumps(
+            memory, geometry, side, self.port, queues=queues, attention_fd=self._attention, wait="adaptive", futex=True
         )
         self.link = Link(memory, side, self.ends, self, Offer(0, 1500, queues=queues))
         self.link.start()

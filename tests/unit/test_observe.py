@@ -36,6 +36,7 @@ def counters(pump: str) -> dict[str, int]:
 
 def ring(direction: str) -> dict[str, Any]:
     return {
+        "queue": 0,
         "direction": direction,
         "offset": 4096,
         "size": 1 << 21,

@@ -26,7 +26,7 @@ UDP = bytes.fromhex("4500001c0001000040116fbf0a0a0a010a0a0a0504d2003500080000")
 
 def event(stage: str, at: int, *, side: int = L.HOST, direction: str = "h2c", **more: object) -> Event:
     """An event of record 5 at ``at`` microseconds."""
-    common = Event(side, direction, stage, 0, 0, at * 1000, (1, 2), 5, 28, 0, 0, 0, b"", b"")
+    common = Event(side, direction, 0, stage, 0, 0, at * 1000, (1, 2), 5, 28, 0, 0, 0, b"", b"")
     return replace(common, **more)  # type: ignore[arg-type]
 
 

@@ -11,8 +11,12 @@ from hypothesis import strategies as st
 from unit.queueworld import PACKET, PAIRS, Two
 
 from vnetcard import layout as L
+from vnetcard.control import Lease
 from vnetcard.ends import Generation
 from vnetcard.queues import Books, total_received, total_sent
+from vnetcard.tap import format as T
+from vnetcard.tap.board import TapBoard
+from vnetcard.tap.segment import Reader, Wish
 
 NOTHING = Generation(0, 0, 0)
 OLD, NEW = (1, 2), (3, 4)
@@ -226,6 +230,29 @@ def test_violation_on_any_queue_makes_a_new_epoch(two: Two) -> None:
     two.send(L.HOST, 1, 1)
     two.send(L.CARD, 1, 1)
     two.settle()
+
+
+def test_reader_of_taps_sees_the_packets_of_every_queue_under_its_number(two: Two) -> None:
+    board = TapBoard(L.HOST, lambda: None)
+    board.queues = 2
+    lease = board.lend(Wish(T.mask(("COMMIT", "PEEK"))).question())
+    assert isinstance(lease, Lease)
+    board.settle(two.side(L.HOST).ends.pairs)
+    reader = Reader(lease.fd)
+    two.send(L.HOST, 2, 3)
+    two.send(L.CARD, 0, 1)
+    two.settle()
+    names = sorted((event.stage, *event.record[:2], event.seq) for event in reader.drain())
+    assert names == [
+        *(("COMMIT", "h2c", 0, seq) for seq in range(2)),
+        *(("COMMIT", "h2c", 1, seq) for seq in range(3)),
+        ("PEEK", "c2h", 1, 0),
+    ]
+    assert (reader.noted, reader.missed) == (6, 0)
+    reader.close()
+    lease.end()
+    board.settle(two.side(L.HOST).ends.pairs)
+    board.close()
 
 
 @pytest.mark.parametrize("victims", [(L.HOST,), (L.CARD,), (L.HOST, L.CARD)])

@@ -31,7 +31,11 @@ class Watched(Host):
         super().__init__(kind=kind)
         self.segment = Segment(L.HOST, wish)
         self.reader = Reader(self.segment.fd)
-        self.ends.tap((self.segment.tx,), (self.segment.rx,))
+        self.tap()
+
+    def tap(self, *others: Segment) -> None:
+        taps = [segment.taps[0] for segment in (self.segment, *others)]
+        self.ends.tap(tuple(tx for tx, _ in taps), tuple(rx for _, rx in taps))
 
     def events(self, until: Callable[[list[Event]], bool]) -> list[Event]:
         """What stands in the rings once ``until`` is content with it: pumps write a moment after the packet moved."""
@@ -100,7 +104,7 @@ def test_packet_that_is_too_big_is_noted_up_to_what_was_read(watched: Watched) -
 def test_bytes_are_kept_up_to_the_snap_length_and_only_where_asked(watched: Watched) -> None:
     segment = Segment(L.HOST, Wish(ALL, T.mask(("READ",)), 3))
     reader = Reader(segment.fd)
-    watched.ends.tap((watched.segment.tx, segment.tx), (watched.segment.rx, segment.rx))
+    watched.tap(segment)
     watched.begin(7, 9)
     watched.take(1)
     watched.events(several(3))
@@ -173,7 +177,7 @@ def test_impossible_index_of_the_reader_costs_the_reader_alone(watched: Watched,
 def test_looking_begins_and_ends_a_thousand_times_without_a_loss(watched: Watched) -> None:
     watched.begin(7, 9)
     for n in range(1000):
-        watched.ends.tap(*(((watched.segment.tx,), (watched.segment.rx,)) if n % 2 else ((), ())))
+        watched.tap() if n % 2 else watched.ends.tap((), ())
         if n % 50 == 0:
             watched.take(1)
             watched.deliver(1)
@@ -212,7 +216,7 @@ def test_board_lends_to_four_and_says_no_to_a_fifth(watched: Watched) -> None:
     board = TapBoard(L.HOST, lambda: None)
     leases = [board.lend(Wish(ALL).question()) for _ in range(T.TAPS_MAX)]
     assert board.lend(Wish(ALL).question()) == {"error": "4 others look already: end one of them"}
-    board.settle(watched.ends)
+    board.settle([watched.ends])
     readers = [Reader(lease.fd) for lease in leases if not isinstance(lease, dict)]
     assert [reader.state for reader in readers] == ["OPEN"] * T.TAPS_MAX
     watched.begin(7, 9)
@@ -220,7 +224,7 @@ def test_board_lends_to_four_and_says_no_to_a_fifth(watched: Watched) -> None:
     for lease in leases:
         assert not isinstance(lease, dict)
         lease.end()
-    board.settle(watched.ends)
+    board.settle([watched.ends])
     for reader in readers:
         assert [event.stage for event in reader.drain()] == TX
         assert reader.state == "CLOSED"

@@ -15,17 +15,18 @@ static void *at(const TapObject *self, unsigned long long offset, unsigned long 
 
 static PyObject *tap_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 {
-	static char *names[] = {"buffer", "ring", "size", "own", "reader", "stages", "bytes_of", "snap", "sample", NULL};
+	static char *names[] = {"buffer", "ring",     "size", "own",    "reader", "stages",
+				"bytes_of", "snap", "sample", "queue", NULL};
 	unsigned long long ring, size, own, reader;
-	unsigned int stages, bytes_of, snap, sample;
+	unsigned int stages, bytes_of, snap, sample, queue;
 	TapObject *self = (TapObject *)type->tp_alloc(type, 0);
 	struct vnc_tap *t;
 
 	if (!self)
 		return NULL;
 	t = &self->tap;
-	if (!PyArg_ParseTupleAndKeywords(args, kwargs, "w*$KKKKIIII:Tap", names, &self->view, &ring, &size, &own, &reader,
-					 &stages, &bytes_of, &snap, &sample))
+	if (!PyArg_ParseTupleAndKeywords(args, kwargs, "w*$KKKKIIIII:Tap", names, &self->view, &ring, &size, &own, &reader,
+					 &stages, &bytes_of, &snap, &sample, &queue))
 		goto failed;
 	if (size < VNC_LINE || size & (size - 1) || size > UINT32_MAX || !sample) {
 		PyErr_SetString(PyExc_ValueError, "the ring is a power of two, and sample at least 1");
@@ -36,6 +37,7 @@ static PyObject *tap_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 	t->bytes_of = bytes_of;
 	t->snap = snap;
 	t->sample = sample;
+	t->queue = (uint16_t)queue;
 	t->ring = at(self, ring, size);
 	t->own = t->ring ? at(self, own, sizeof(*t->own)) : NULL;
 	t->reader = t->own ? at(self, reader, sizeof(*t->reader)) : NULL;

@@ -54,6 +54,7 @@ static void put(struct vnc_tap *t, const struct vnc_note *note)
 	event->kept = kept;
 	event->before = note->before;
 	event->value = note->value;
+	event->queue = t->queue;
 	if (note->vnet) {
 		event->flags |= VNC_TAP_VNET;
 		memcpy(event->vnet, note->vnet, sizeof(event->vnet));

@@ -31,6 +31,7 @@ struct vnc_tap {
 	uint32_t bytes_of; /* likewise */
 	uint32_t snap;
 	uint32_t sample; /* at least 1 */
+	uint16_t queue;
 	uint32_t prod;
 	uint64_t noted, missed;
 };

@@ -84,7 +84,7 @@ struct vnc_tap_event {
 	uint32_t kept;                  /* 0x24 bytes of the packet that follow */
 	uint64_t before;                /* 0x28 when the step could begin, as time; 0: not known */
 	uint8_t vnet[10];               /* 0x30 the virtio_net_hdr */
-	uint16_t queue;                 /* 0x3a 0 */
+	uint16_t queue;                 /* 0x3a of the pump */
 	uint32_t value;                 /* 0x3c see the stage */
 };
 _Static_assert(sizeof(struct vnc_tap_event) == 64, "tap_event");

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from vnetcard import layout as L
+from vnetcard.inspect import queue_of, ring_name
 from vnetcard.observe.views import Sight
 
 FULL_SHARE: Final = 0.02
@@ -49,9 +50,9 @@ def causes(sight: Sight) -> list[Cause]:
 
 
 def _count(sight: Sight) -> dict[str, dict[str, int]]:
-    """All counters of each side under one name."""
+    """All counters of each side under one name, over all queues."""
     return {
-        side: {name: int(n) for part in parts.values() for name, n in part.items()}
+        side: {name: int(n) for part in ("tx", "rx", "link") for name, n in parts[part].items()}
         for side, parts in sight.figures("errors").items()
     }
 
@@ -218,23 +219,21 @@ def _full(sight: Sight) -> Iterator[Cause]:
         source, sink = L.SIDES[sender], L.SIDES[1 - sender]
         tx = counts.get(source, {})
         full, records = tx.get("tx_ring_full", 0), tx.get("tx_sent", 0)
-        ring = next((ring for ring in sight.rings() if ring["direction"] == direction), None)
-        packet = _largest(sight)
-        if ring is None or (sink in slow and ring["size"] >= TINY_RING * packet):
+        rings, packet = sight.rings(direction), _largest(sight)
+        if not rings or (sink in slow and rings[0]["size"] >= TINY_RING * packet):
             continue
-        if _stuck(sight, ring, sink):
+        if stuck := [ring for ring in rings if _stuck(sight, ring, sink)]:
+            name = ring_name(sight.queues, queue_of(stuck[0]), direction)
             yield Cause(
-                "stuck-consumer",
-                sink,
-                f"{direction} holds {ring['records']} records, and the {sink} takes none",
+                "stuck-consumer", sink, f"{name} holds {stuck[0]['records']} records, and the {sink} takes none"
             )
         elif full and full > FULL_SHARE * records:
-            if ring["size"] < SMALL_RING * packet:
+            if rings[0]["size"] < SMALL_RING * packet:
                 yield Cause(
                     "ring-too-small",
                     source,
                     f"{direction} was full {full} times in {records} records, and holds only "
-                    f"{ring['size'] // packet} packets of {packet} bytes: take a larger window or --queue-bytes",
+                    f"{rings[0]['size'] // packet} packets of {packet} bytes: take a larger window or --queue-bytes",
                 )
             else:
                 yield Cause(

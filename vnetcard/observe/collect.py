@@ -11,13 +11,14 @@ from vnetcard import layout as L
 from vnetcard import status
 from vnetcard._core import Memory
 from vnetcard.config import Config
-from vnetcard.counters import RX_DROPS, TX_DROPS, read_ends
+from vnetcard.counters import RX_DROPS, TX_DROPS, EndCounters, read_end
+from vnetcard.ends import PumpEnds
 from vnetcard.errors import WindowUnavailable
 from vnetcard.geometry import Geometry
 from vnetcard.inspect import ring_name
 from vnetcard.link import Link
 from vnetcard.observe import cpu
-from vnetcard.observe.figures import tells_of_trouble
+from vnetcard.observe.figures import of_queue, tells_of_trouble
 from vnetcard.observe.history import History
 from vnetcard.observe.registerwords import decode
 from vnetcard.observe.samples import packet_in_words, violation_in_words
@@ -25,18 +26,23 @@ from vnetcard.queues import QueueEnds
 from vnetcard.sideblock import SideBlock
 from vnetcard.window import Window
 
+Pumps = QueueEnds[PumpEnds]
 Figures = dict[str, dict[str, int]]
-"""The counters of a side: ``tx`` and ``rx`` of its pumps, ``link`` of its link."""
+"""The counters of a side: ``tx`` and ``rx`` of its pumps, ``link`` of its link.
+
+In a window of several queue pairs ``tx`` and ``rx`` are the sums, and ``tx queue 0`` and so on what they are of.
+"""
 
 
 def figures(memory: Memory, geometry: Geometry, side: int) -> Figures:
     """The counters of ``side`` over all queues, as they stand in a window."""
-    queues = len(geometry.rings)
-    return {
-        "tx": read_ends(memory, L.DIRECTIONS[side], tx=True, queues=queues).flat(),
-        "rx": read_ends(memory, L.DIRECTIONS[1 - side], tx=False, queues=queues).flat(),
-        "link": SideBlock(memory, side).counters(),
-    }
+    found: Figures = {}
+    for pump, direction in (("tx", L.DIRECTIONS[side]), ("rx", L.DIRECTIONS[1 - side])):
+        ends = [read_end(memory, direction, tx=pump == "tx", queue=queue) for queue in range(len(geometry.rings))]
+        found[pump] = EndCounters.total(ends).flat()
+        if len(ends) > 1:
+            found |= {of_queue(pump, queue): end.flat() for queue, end in enumerate(ends)}
+    return found | {"link": SideBlock(memory, side).counters()}
 
 
 def own(window: Window, side: int) -> Figures:
@@ -72,7 +78,13 @@ def _load_cons(window: Window, queue: int, direction: str) -> int:
 
 
 def collect(
-    config: Config, window: Window, link: Link | None, ends: QueueEnds | None, history: History, *, since: float
+    config: Config,
+    window: Window,
+    link: Link | None,
+    ends: Pumps | None,
+    history: History,
+    *,
+    since: float,
 ) -> dict[str, Any]:
     """Everything, in bytes, seconds and nanoseconds; ``since`` is how long the carrier is as it is.
 
@@ -122,7 +134,7 @@ def _registers(window: Window) -> list[dict[str, Any]]:
         return []  # ``engine`` says why
 
 
-def _notes(history: History, ends: QueueEnds | None) -> dict[str, dict[str, Any]]:
+def _notes(history: History, ends: Pumps | None) -> dict[str, dict[str, Any]]:
     """When each counter of trouble moved last, and the packet of that moment where a pump kept it."""
     notes = {name: {"at": at, "sample": ""} for name, at in history.moved().items()}
     for name, (at, length, start) in sorted(_samples(ends), key=lambda sample: sample[1]) if ends else ():
@@ -132,7 +144,7 @@ def _notes(history: History, ends: QueueEnds | None) -> dict[str, dict[str, Any]
     return notes
 
 
-def _samples(ends: QueueEnds) -> Iterator[tuple[str, tuple[int, int, bytes]]]:
+def _samples(ends: Pumps) -> Iterator[tuple[str, tuple[int, int, bytes]]]:
     """By counter: when, how long, and the first bytes."""
     for pair in ends.pairs:
         for pump, drops, stats in ((pair.tx, TX_DROPS, L.TX_STATS), (pair.rx, RX_DROPS, L.RX_STATS)):

@@ -16,6 +16,11 @@ PUMPS: Final = {"tx": "tx_sent", "rx": "rx_received"}
 """A pump's counter of records."""
 
 
+def of_queue(pump: str, queue: int) -> str:
+    """What a side's figures call one of several queues' pumps: ``tx queue 0``."""
+    return f"{pump} queue {queue}"
+
+
 def since(now: Mapping[str, int], before: Mapping[str, int]) -> dict[str, int]:
     """``now`` less ``before``; gauges as they are, and what an agent of another version did not have as 0."""
     return {name: n if name in GAUGES else n - before.get(name, 0) for name, n in now.items()}

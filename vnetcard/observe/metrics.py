@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
 from vnetcard import layout as L
-from vnetcard.observe.figures import GAUGES
+from vnetcard.inspect import queue_of
+from vnetcard.observe.figures import GAUGES, of_queue
 from vnetcard.observe.views import Sight
 
 PREFIX: Final = "vnetcard_"
@@ -71,19 +72,27 @@ def _metrics(sight: Sight) -> Iterator[Metric]:
     for side, parts in sight.figures().items():
         index = L.SIDES.index(side)
         for pump, direction in (("tx", L.DIRECTIONS[index]), ("rx", L.DIRECTIONS[1 - index])):
-            for name, value in parts[pump].items():
-                gauge = name in GAUGES or name.endswith(("_a_call", "_a_record"))
-                labels = (("direction", direction), ("side", side))
-                yield Metric(PREFIX + name, not gauge, _meaning(name), labels, value)
+            yield from _pump("", parts[pump], direction=direction, side=side)
+            for queue in range(sight.queues) if sight.queues > 1 else ():  # their sum is there already, so another name
+                one = parts.get(of_queue(pump, queue), {})
+                yield from _pump("queue_", one, direction=direction, queue=str(queue), side=side)
         for name, value in parts["link"].items():
             yield Metric(PREFIX + name, True, f"events of the link: {name}", (("side", side),), value)
     for ring in sight.rings():
+        which = {"queue": str(queue_of(ring))} if sight.queues > 1 else {}
         for name, meaning in _RING.items():
-            yield _gauge(f"ring_{name}", meaning, ring[name], direction=ring["direction"])
+            yield _gauge(f"ring_{name}", meaning, ring[name], direction=ring["direction"], **which)
     for view in sight.views:
         for register in view["registers"]:
             name = f"register_{register['name']}"
             yield _gauge(name, f"of the DMA engine: {register['meaning']}", register["value"], side=view["side"])
+
+
+def _pump(prefix: str, figures: Mapping[str, float], **labels: str) -> Iterator[Metric]:
+    """What a pump counts, or the same end's pumps of all queues."""
+    for name, value in figures.items():
+        gauge = name in GAUGES or name.endswith(("_a_call", "_a_record"))
+        yield Metric(PREFIX + prefix + name, not gauge, _meaning(name), tuple(sorted(labels.items())), value)
 
 
 def _gauge(name: str, meaning: str, value: float, **labels: str) -> Metric:

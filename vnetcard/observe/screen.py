@@ -78,7 +78,7 @@ class Screen:
     def _direction(self, number: int) -> list[str]:
         source, sink = L.SIDES[number], L.SIDES[1 - number]
         sight = self.sights[-1]
-        ring = next((ring for ring in sight.rings() if ring["direction"] == L.DIRECTIONS[number]), None)
+        rings = sight.rings(L.DIRECTIONS[number])
         tx, rx = (self._rates(side, pump) for side, pump in ((source, "tx"), (sink, "rx")))
         total = sight.figures("errors")
         drops = sum(
@@ -87,8 +87,9 @@ class Screen:
             for name, n in total.get(side, {}).get(pump, {}).items()
             if name.startswith(("drop_", "lost_"))
         )
-        fill = "-" if ring is None else f"[{bar(ring['fill'], ring['size']):20}] {ring['fill'] / ring['size']:4.0%}"
-        high = "-" if ring is None else f"{ring.get('rx_high_water', 0) / ring['size']:.1%} high water"
+        used, size = (sum(ring[what] for ring in rings) for what in ("fill", "size"))
+        fill = f"[{bar(used, size):20}] {used / size:4.0%}" if rings else "-"
+        high = f"{max(ring.get('rx_high_water', 0) / ring['size'] for ring in rings):.1%} high water" if rings else "-"
         calls = rx.get("rx_calls", 0)
         return [
             f"{L.DIRECTIONS[number].upper()}  {source} to {sink}",

@@ -9,7 +9,9 @@ from typing import Any, Final
 
 from vnetcard import layout as L
 from vnetcard.commandline import printable
+from vnetcard.inspect import queue_of, ring_name
 from vnetcard.observe.causes import causes
+from vnetcard.observe.figures import of_queue
 from vnetcard.observe.views import Sight
 
 WIDTH: Final = 80
@@ -19,18 +21,22 @@ BAR: Final = 20
 
 
 def runtime(sight: Sight) -> list[str]:
-    """A table of the tx pumps and one of the rx pumps, a column a pump."""
+    """A table of the tx pumps and one of the rx pumps, a column a side; of several queues the sums, then each."""
     figures = sight.figures("runtime")
+    queues = range(sight.queues) if sight.queues > 1 else ()
+    tables = [(pump, pump, f"{pump} pump" + (", all queues" if queues else "")) for pump in ("tx", "rx")]
+    tables += [(pump, of_queue(pump, n), f"{pump} pump, queue {n}") for n in queues for pump in ("tx", "rx")]
     lines = []
-    for pump in ("tx", "rx"):
+    for pump, part, title in tables:
         columns = {
             f"{side} {_direction(side, pump)}": {
-                name: n for name, n in parts[pump].items() if not name.startswith(("drop_", "viol_", "lost_"))
+                name: n for name, n in parts[part].items() if not name.startswith(("drop_", "viol_", "lost_"))
             }
             for side, parts in figures.items()
+            if part in parts
         }
         if columns:
-            lines += ["", *_table(f"{pump} pump", columns)]
+            lines += ["", *_table(title, columns)]
     return lines[1:]
 
 
@@ -71,8 +77,9 @@ def ring(sight: Sight) -> list[str]:
     for one in sight.rings():
         sleeping = [who for who in ("producer", "consumer") if one[f"{who}_sleeps"]]
         note = one["problem"] or (f"{' and '.join(sleeping)} sleeping" if sleeping else "both awake")
+        name = ring_name(sight.queues, queue_of(one), one["direction"])
         lines += [
-            f"{one['direction']}  [{bar(one['fill'], one['size']):{BAR}}] {one['fill']} of {one['size']} bytes, "
+            f"{name}  [{bar(one['fill'], one['size']):{BAR}}] {one['fill']} of {one['size']} bytes, "
             f"{one['records']} records; {note}",
             f"     prod {one['prod']:#010x}  cons {one['cons']:#010x}",
         ]
@@ -162,7 +169,7 @@ def as_json(sight: Sight, what: str) -> dict[str, Any]:
     figures = sight.figures(what)
     content: Any
     if what == "runtime":
-        content = {side: {pump: parts[pump] for pump in ("tx", "rx")} for side, parts in figures.items()}
+        content = {side: {part: parts[part] for part in parts if part != "link"} for side, parts in figures.items()}
     elif what == "ring":
         content = sight.rings()
     elif what == "errors":

@@ -8,8 +8,9 @@ from typing import Any, Final
 from vnetcard import layout as L
 from vnetcard.control import ask, ask_all
 from vnetcard.errors import ConfigError
+from vnetcard.inspect import queue_of
 from vnetcard.observe import silent
-from vnetcard.observe.figures import derived, since, tells_of_trouble
+from vnetcard.observe.figures import derived, of_queue, since, tells_of_trouble
 from vnetcard.observe.registerwords import since as growth
 from vnetcard.window import WindowUrl
 
@@ -40,7 +41,10 @@ class Sight:
         self.by_side = {view["side"]: view for view in views}
 
     def figures(self, what: str | None = None) -> dict[str, Figures]:
-        """Counters by side, then ``tx``, ``rx`` or ``link``; ``what``: since that was cleared."""
+        """Counters by side, then ``tx``, ``rx`` or ``link``; ``what``: since that was cleared.
+
+        Of several queues those are the sums, and what they are of is there as ``tx queue 0`` and so on.
+        """
         found: dict[str, Figures] = {}
         for side in L.SIDES:
             knows = self.by_side.get(side) or next((view for view in self.views if side in view["sides"]), None)
@@ -50,9 +54,10 @@ class Sight:
             found[side] = {
                 part: dict(since(counters, before.get(part, {}))) for part, counters in knows["sides"][side].items()
             }
-            for pump in ("tx", "rx"):
-                figures = found[side][pump]
-                figures |= derived(pump, {name: int(n) for name, n in figures.items()})
+            for part in found[side]:
+                if part != "link":
+                    counted = {name: int(n) for name, n in found[side][part].items()}
+                    found[side][part] |= derived(part.split()[0], counted)
         return found
 
     def silent(self) -> dict[str, str]:
@@ -91,20 +96,28 @@ class Sight:
                         rows.append(Error(side, name, int(count), note["at"], note["sample"]))
         return rows
 
-    def rings(self) -> list[View]:
-        """Both rings with the figures of both ends that are known."""
+    def rings(self, only: str | None = None) -> list[View]:
+        """The rings, of one direction or both, with the figures of both ends that are known."""
         figures = self.figures("ring")
         rings = []
         for sender, direction in enumerate(L.DIRECTIONS):
             source, sink = L.SIDES[sender], L.SIDES[1 - sender]
             knows = [self.by_side[source]] if source in self.by_side else self.views
-            ring = next((ring for view in knows for ring in view["rings"] if ring["direction"] == direction), None)
-            if ring is None:
-                continue
-            tx, rx = figures.get(source, {}).get("tx", {}), figures.get(sink, {}).get("rx", {})
-            ends = {name: figures for name, figures in (tx | rx).items() if name in RING_FIGURES}
-            rings.append({**ring, **ends})
-        return rings
+            for ring in next((view["rings"] for view in knows if view["rings"]), []):
+                if ring["direction"] == direction and only in (None, direction):
+                    tx = self._end(figures.get(source, {}), "tx", queue_of(ring))
+                    rx = self._end(figures.get(sink, {}), "rx", queue_of(ring))
+                    rings.append(ring | {name: n for name, n in (tx | rx).items() if name in RING_FIGURES})
+        return sorted(rings, key=queue_of)
+
+    def _end(self, figures: Figures, pump: str, queue: int) -> dict[str, float]:
+        """Those of one queue; where there is one, it is all."""
+        return figures.get(of_queue(pump, queue), figures.get(pump, {}))
+
+    @property
+    def queues(self) -> int:
+        """How many queue pairs the window has; 1 as long as there is none."""
+        return 1 + max((queue_of(ring) for view in self.views for ring in view["rings"]), default=0)
 
 
 RING_FIGURES: Final = ("tx_ring_full", "rx_ring_empty", "rx_high_water", "tx_moved_at_ns", "rx_moved_at_ns")

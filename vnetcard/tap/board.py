@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 from vnetcard import _core
@@ -14,18 +14,22 @@ from vnetcard.tap.segment import Segment, Wish
 
 
 class Tapped(Protocol):
-    """What has pumps to look at: ``vnetcard.ends.PumpEnds``."""
+    """The two pumps of a queue, to be looked at: ``vnetcard.ends.PumpEnds``."""
 
     def tap(self, tx: tuple[_core.Tap, ...], rx: tuple[_core.Tap, ...]) -> None:
         """Tell these, and no others any more, what the pumps do; returns once they do so."""
 
 
 class TapBoard:
-    """Segments of one agent.  ``wake`` makes the agent's thread call ``settle`` soon."""
+    """Segments of one agent.  ``wake`` makes the agent's thread call ``settle`` soon.
+
+    ``queues``: how many its interface has, which is known before anybody asks.
+    """
 
     def __init__(self, side: int, wake: Callable[[], None]) -> None:
         self._side = side
         self._wake = wake
+        self.queues = 1
         self._lock = threading.Lock()
         self._wanted: list[Segment] = []
         self._settled: list[Segment] = []
@@ -37,25 +41,27 @@ class TapBoard:
             with self._lock:
                 if len(self._wanted) >= T.TAPS_MAX:
                     raise ConfigError(f"{T.TAPS_MAX} others look already: end one of them")
-                segment = Segment(self._side, wish)
+                segment = Segment(self._side, wish, self.queues)
                 self._wanted.append(segment)
         except (ConfigError, OSError) as error:
             return {"error": str(error)}
         self._wake()
-        return Lease({"bytes": wish.size}, segment.fd, lambda: self._give_back(segment))
+        return Lease({"bytes": segment.size}, segment.fd, lambda: self._give_back(segment))
 
     def _give_back(self, segment: Segment) -> None:
         with self._lock:
             self._wanted.remove(segment)
         self._wake()
 
-    def settle(self, ends: Tapped, *, fresh: bool = False) -> None:
-        """Make the pumps' taps those that are lent now; ``fresh`` ends know of none yet."""
+    def settle(self, pairs: Sequence[Tapped], *, fresh: bool = False) -> None:
+        """Make the taps of the pumps, a pair a queue, those that are lent now; ``fresh`` pumps know of none yet."""
         with self._lock:
             wanted = list(self._wanted)
         if wanted == self._settled and not (fresh and wanted):
             return
-        ends.tap(tuple(segment.tx for segment in wanted), tuple(segment.rx for segment in wanted))
+        for queue, pair in enumerate(pairs):
+            taps = [segment.taps[queue] for segment in wanted]
+            pair.tap(tuple(tx for tx, _ in taps), tuple(rx for _, rx in taps))
         for segment in wanted:
             segment.say("OPEN")
         self._forget(wanted)

@@ -55,7 +55,7 @@ def seen_at(event: Event, points: tuple[str, ...], *, segment: bool, clock: int)
         host, card = event.epochs
         words = f"{event.direction} epochs host {host:08x} card {card:08x}"
         if not event.flags & T.FLAGS["NOSEQ"]:
-            words += f", record {event.seq}"
+            words += f", record {event.seq}" + (f" of queue {event.queue}" if event.queue else "")
         comments = [words]
         if event.drop:
             comments.append(f"dropped: {event.drop_name}")

@@ -80,6 +80,7 @@ class EngineTap:
         return Event(
             sink,
             L.DIRECTIONS[number],
+            0,
             STAGE,
             0,
             T.FLAGS["VNET"] if vnet else 0,

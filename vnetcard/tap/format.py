@@ -1,4 +1,4 @@
-"""The tap segment: memory that an agent lends to one reader, with a ring of events for each of its two pumps.
+"""The tap segment: memory that an agent lends to one reader, with a ring of events for each of its pumps.
 
 This table is the single source; ``python -m vnetcard.layoutgen`` makes ``_c/vnc_tap_layout.h`` of it.  Every line has
 one writer.  The reader may write anything anywhere: the agent reads back nothing but ``cons``, and believes it only as
@@ -10,6 +10,7 @@ far as that it may miss events by it.
     0x080  tx_prod     the tx pump's line         0x100  tx_cons    its reader's
     0x180  rx_prod     the rx pump's line         0x200  rx_cons    its reader's
     0x1000 the ring of the tx pump, then that of the rx pump; each a power of two
+    then   the same for each further queue: there is one pane for each that the agent's interface has
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from vnetcard.layout import Block, lay_out
 
 MAGIC: Final = 0x3150_4154_4443_4E56
 """``VNCDTAP1`` as little-endian bytes."""
-VERSION: Final = 1
+VERSION: Final = 2
 
 STAGES: Final[dict[str, int]] = {
     "READ": 0,  # the tx pump has a packet from its port; before: room was found; value: us that this took
@@ -112,7 +113,7 @@ EVENT: Final = Block(
         ("kept", 4, "bytes of the packet that follow"),
         ("before", 8, "when the step could begin, as time; 0: not known"),
         ("vnet", 10, "the virtio_net_hdr"),
-        ("queue", 2, "0"),
+        ("queue", 2, "of the pump"),
         ("value", 4, "see the stage"),
     ),
 )

@@ -6,8 +6,8 @@
     engine       read - write - publish
     consumer       wake-up - peek - tun write - release
 
-A record carries its number and both epochs, so both sides' events of one packet find each other; what a simulated
-engine does is matched by the record's place in the ring (``enginelog.py``).
+A record carries its number and both epochs, so both sides' events of one packet, on a queue, find each other; what a
+simulated engine does is matched by the record's place in the ring (``enginelog.py``).
 """
 
 from __future__ import annotations
@@ -63,6 +63,7 @@ class Path:
     """One packet; ``steps``: name to time on the clock of the side that did it."""
 
     direction: str
+    queue: int
     epochs: tuple[int, int]
     seq: int | None
     length: int = 0
@@ -162,12 +163,12 @@ class Tracer:
 
     def _take(self, event: Event) -> None:
         if event.flags & T.FLAGS["NOSEQ"]:
-            path = Path(event.direction, event.epochs, None)
+            path = Path(event.direction, event.queue, event.epochs, None)
             self._drops.append(path)
         elif event.record in self._paths:
             path = self._paths[event.record]
         else:
-            path = self._paths[event.record] = Path(event.direction, event.epochs, event.seq)
+            path = self._paths[event.record] = Path(event.direction, event.queue, event.epochs, event.seq)
         self._stamp(path, event)
         path.length = event.length
         path.drop = path.drop or event.drop_name
@@ -191,8 +192,8 @@ class Tracer:
             self.clocks.add(path.direction, path.steps["commit"], path.steps["peek"])
 
     def _take_batch(self, event: Event) -> None:
-        for seq in range(event.seq, event.seq + min(event.length, MOST)):
-            path = self._paths.get((event.direction, event.epochs, seq & 0xFFFF_FFFF))
+        for record in event.batch(MOST):
+            path = self._paths.get(record)
             if path is not None:
                 self._stamp(path, event)
                 if event.stage == "PUBLISH":

@@ -135,8 +135,7 @@ class Sieve:
 
     def _forget(self, event: Event) -> bool:
         """A batch is through, with all its records; was one of them wanted?"""
-        direction, epochs, first = event.record
-        batch = {(direction, epochs, (first + n) & 0xFFFF_FFFF) for n in range(event.length)}
+        batch = set(event.batch())
         found = self._wanted & batch
         self._wanted -= batch
         return bool(found)

@@ -59,22 +59,28 @@ class Wish:
         return wish
 
     @property
-    def size(self) -> int:
-        """Bytes of the segment."""
-        return T.RINGS_OFFSET + 2 * self.ring_bytes
+    def pane(self) -> int:
+        """Bytes of the segment for each queue."""
+        return pane_bytes(self.ring_bytes)
+
+
+def pane_bytes(ring_bytes: int) -> int:
+    """Of a pane with such rings: what the segment has for each queue."""
+    return T.RINGS_OFFSET + 2 * ring_bytes
 
 
 class Segment:
-    """The agent's side: makes the memory, and the taps that its pumps write."""
+    """The agent's side: makes the memory, and the taps that its pumps write: for each queue, of tx and of rx."""
 
-    def __init__(self, side: int, wish: Wish) -> None:
+    def __init__(self, side: int, wish: Wish, queues: int = 1) -> None:
         """OSError when there is no memory."""
         self.wish = wish
+        self.size = queues * wish.pane
         self.fd = os.memfd_create("vnetcard-tap", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
         try:
-            os.truncate(self.fd, wish.size)
+            os.truncate(self.fd, self.size)
             fcntl.fcntl(self.fd, fcntl.F_ADD_SEALS, _SEALS)
-            self._map = mmap.mmap(self.fd, wish.size)
+            self._map = mmap.mmap(self.fd, self.size)
         except BaseException:
             os.close(self.fd)
             raise
@@ -91,16 +97,18 @@ class Segment:
             wish.ring_bytes,
         )
         self._memory = _core.Memory(self._map)
-        self.tx, self.rx = self._tap("tx", 0), self._tap("rx", 1)
+        self.taps = [(self._tap(queue, "tx", 0), self._tap(queue, "rx", 1)) for queue in range(queues)]
 
-    def _tap(self, end: str, number: int) -> _core.Tap:
+    def _tap(self, queue: int, end: str, number: int) -> _core.Tap:
         wish = self.wish
+        pane = queue * wish.pane
         return _core.Tap(
             self._map,
-            ring=T.RINGS_OFFSET + number * wish.ring_bytes,
+            queue=queue,
+            ring=pane + T.RINGS_OFFSET + number * wish.ring_bytes,
             size=wish.ring_bytes,
-            own=T.LINES[f"{end}_prod"],
-            reader=T.LINES[f"{end}_cons"],
+            own=pane + T.LINES[f"{end}_prod"],
+            reader=pane + T.LINES[f"{end}_cons"],
             stages=wish.stages,
             bytes_of=wish.bytes_of,
             snap=wish.snap,
@@ -114,10 +122,14 @@ class Segment:
     def close(self) -> None:
         """No pump uses the taps any more."""
         self.say("CLOSED")
-        del self.tx, self.rx
+        del self.taps
         self._memory.close()
         self._map.close()
         os.close(self.fd)
+
+
+Record = tuple[str, int, tuple[int, int], int]
+"""A record's name: direction, queue, epochs, number."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +138,7 @@ class Event:
 
     side: int
     direction: str
+    queue: int
     stage: str
     drop: int
     flags: int
@@ -148,9 +161,14 @@ class Event:
         return words[self.drop] if self.drop < len(words) else f"drop {self.drop}"
 
     @property
-    def record(self) -> tuple[str, tuple[int, int], int]:
+    def record(self) -> Record:
         """What is the same in all events of one record, on either side."""
-        return self.direction, self.epochs, self.seq
+        return self.direction, self.queue, self.epochs, self.seq
+
+    def batch(self, most: int = 1 << 32) -> Iterator[Record]:
+        """Of PUBLISH and RELEASE: the records that it is about, at most so many of them."""
+        for n in range(min(self.length, most)):
+            yield self.direction, self.queue, self.epochs, (self.seq + n) & 0xFFFF_FFFF
 
 
 class Reader:
@@ -164,7 +182,8 @@ class Reader:
             self._map.close()
             raise LayoutMismatch("the agent's tap segment is of another version: update the older one")
         self._memory = _core.Memory(self._map)
-        self._cons = {"tx": 0, "rx": 0}
+        panes = range(0, len(self._map), pane_bytes(self._ring_bytes))
+        self._cons = {(pane, end): 0 for pane in panes for end in ("tx", "rx")}
 
     @property
     def state(self) -> str:
@@ -183,28 +202,30 @@ class Reader:
         return self._sum("noted")
 
     def _sum(self, field: str) -> int:
-        return sum(self._memory.load64(T.LINES[f"{end}_prod"] + T.PROD.offset(field)) for end in self._cons)
+        at = T.PROD.offset(field)
+        return sum(self._memory.load64(pane + T.LINES[f"{end}_prod"] + at) for pane, end in self._cons)
 
     def drain(self, most: int = 1 << 30) -> Iterator[Event]:
         """The events that stand in the rings now, each ring's in its order, about ``most`` bytes of each."""
-        for number, end in enumerate(self._cons):
-            yield from self._drain(end, T.RINGS_OFFSET + number * self._ring_bytes, most)
+        for pane, end in self._cons:
+            yield from self._drain(pane, end, pane + T.RINGS_OFFSET + self._ring_bytes * (end == "rx"), most)
 
-    def _drain(self, end: str, ring: int, most: int) -> Iterator[Event]:
-        prod = self._memory.load32(T.LINES[f"{end}_prod"] + T.PROD.offset("prod"))
-        cons, size = self._cons[end], self._ring_bytes
+    def _drain(self, pane: int, end: str, ring: int, most: int) -> Iterator[Event]:
+        prod = self._memory.load32(pane + T.LINES[f"{end}_prod"] + T.PROD.offset("prod"))
+        cons, size = self._cons[pane, end], self._ring_bytes
         left = min((prod - cons) & 0xFFFF_FFFF, most & -L.LINE)
         direction = L.DIRECTIONS[self.side if end == "tx" else 1 - self.side]
         freed = cons
         while left > 0:
             at = cons & (size - 1)
-            length, stage, drop, flags, time, generation, seq, packet, index, kept, before, vnet, _, value = (
+            length, stage, drop, flags, time, generation, seq, packet, index, kept, before, vnet, queue, value = (
                 _EVENT.unpack_from(self._map, ring + at)
             )
             own, peer = generation >> 32, generation & 0xFFFF_FFFF
             yield Event(
                 self.side,
                 direction,
+                queue,
                 _STAGE_NAMES[stage],
                 drop,
                 flags,
@@ -220,11 +241,11 @@ class Reader:
             )
             cons = (cons + length) & 0xFFFF_FFFF
             left -= length
-            self._cons[end] = cons
+            self._cons[pane, end] = cons
             if (cons - freed) & 0xFFFF_FFFF >= size // 4:
                 freed = cons
-                self._free(end)
-        self._free(end)
+                self._free(pane, end)
+        self._free(pane, end)
 
     def _bytes(self, ring: int, at: int, count: int) -> bytes:
         """``count`` bytes at ``at`` of a ring, around its end."""
@@ -232,8 +253,8 @@ class Reader:
         first = self._map[ring + at : ring + min(at + count, self._ring_bytes)]
         return first + self._map[ring : ring + count - len(first)]
 
-    def _free(self, end: str) -> None:
-        self._memory.store32(T.LINES[f"{end}_cons"], self._cons[end])
+    def _free(self, pane: int, end: str) -> None:
+        self._memory.store32(pane + T.LINES[f"{end}_cons"], self._cons[pane, end])
 
     def close(self) -> None:
         """Let go of the memory."""
