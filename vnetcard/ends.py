@@ -212,15 +212,17 @@ class FifoEnds:
         side: int,
         *,
         doorbells: Doorbells | None = None,
+        queue: int = 0,
     ) -> None:
         self._memory = memory
         self._doorbells = doorbells
-        self._prod_at = locate(geometry, L.DIRECTIONS[side], "producer").own
-        self._cons_at = locate(geometry, L.DIRECTIONS[1 - side], "consumer").own
+        self._prod_at = locate(geometry, L.DIRECTIONS[side], "producer", queue).own
+        self._cons_at = locate(geometry, L.DIRECTIONS[1 - side], "consumer", queue).own
         self._epoch_at = L.side_offset(1 - side) + L.SIDE_CONTROL.offset("epoch")
-        self._tx = Fifo(memory, geometry, L.DIRECTIONS[side], role="producer")
-        self._rx = Fifo(memory, geometry, L.DIRECTIONS[1 - side], role="consumer")
+        self._tx = Fifo(memory, geometry, L.DIRECTIONS[side], role="producer", queue=queue)
+        self._rx = Fifo(memory, geometry, L.DIRECTIONS[1 - side], role="consumer", queue=queue)
         self._sent = self._received = self._current = Generation(0, 0, 0)
+        self._serial = self._next_serial = 0
         self._events = 0
         self._running = False
         self.lost = 0
@@ -257,6 +259,7 @@ class FifoEnds:
         # Only a first record proves that the peer has settled the generation before (as in vnc_rx.c).
         same = (old.own_epoch, old.peer_epoch) == (now.own_epoch, now.peer_epoch)
         self._received = Generation(now.own_epoch, now.peer_epoch, old.records * same + 1)
+        self._serial = self._next_serial
         return packet
 
     def _epoch_changed(self) -> bool:
@@ -288,9 +291,25 @@ class FifoEnds:
         self.lost += lost
         self._sent = Generation(0, 0, 0)
 
-    def begin(self, *, own_epoch: int, peer_epoch: int, features: int, packet_max: int, queues: int = 1) -> None:
+    @property
+    def serial(self) -> int:
+        """As ``PumpEnds``."""
+        return self._serial
+
+    def begin(
+        self,
+        *,
+        own_epoch: int,
+        peer_epoch: int,
+        features: int,
+        packet_max: int,
+        queues: int = 1,
+        serial: int | None = None,
+    ) -> None:
+        """As ``PumpEnds``."""
         del features, packet_max, queues  # a FIFO's limits are those of its ring
         self._sent = self._current = Generation(own_epoch, peer_epoch, 0)
+        self._next_serial = serial if serial is not None else following(self._serial)
         self._events = 0  # what was met in the generation before says nothing about this one
 
     def run(self) -> None:

@@ -28,7 +28,14 @@ class Pair(Ends, Protocol):
         """Of the generation last received in; held."""
 
     def begin(
-        self, *, own_epoch: int, peer_epoch: int, features: int, packet_max: int, queues: int = 1, serial: int = 0
+        self,
+        *,
+        own_epoch: int,
+        peer_epoch: int,
+        features: int,
+        packet_max: int,
+        queues: int = 1,
+        serial: int | None = None,
     ) -> None:
         """As ``Ends``."""
 
@@ -112,10 +119,10 @@ class QueueEnds(Generic[P]):
             lost = 0
 
     def begin(self, *, own_epoch: int, peer_epoch: int, features: int, packet_max: int, queues: int) -> None:
-        """Queue 0 last: until then nothing of the new generation counts."""
+        """In any order: what is not sent yet does not count, and what was received in is named by its first record."""
         self._agreed = queues
         serial = following(max(one.serial for one in self._books()))
-        for pair in reversed(self.pairs[:queues]):
+        for pair in self.pairs[:queues]:
             pair.begin(
                 own_epoch=own_epoch, peer_epoch=peer_epoch, features=features, packet_max=packet_max, serial=serial
             )

@@ -13,6 +13,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from unit.cbuild import seed
 from unit.linkworld import MTU, Side, World
 from unit.moverworld import MoverWorld
+from unit.queuelinks import QueueWorld
 
 from vnetcard import layout as L
 from vnetcard.linkterms import Offer
@@ -233,6 +234,13 @@ class FaultsThroughMover(Faults):
         self._inside = False
 
 
+class FaultsOnQueues(Faults):
+    """The same over several queue pairs, of which either side serves another number each time it starts."""
+
+    def made(self, host: Offer, card: Offer) -> World:
+        return QueueWorld(host, card)
+
+
 def run_machine(machine: type[Faults], examples: int, steps: int) -> None:
     hypothesis_seed(seed())(machine)
     quiet = [HealthCheck.too_slow, HealthCheck.filter_too_much]
@@ -241,10 +249,14 @@ def run_machine(machine: type[Faults], examples: int, steps: int) -> None:
 
 
 MACHINES = pytest.mark.parametrize(
-    "machine", [Faults, FaultsThroughEngine, FaultsThroughMover], ids=["shared", "engine", "mover"]
+    "machine",
+    [Faults, FaultsThroughEngine, FaultsThroughMover, FaultsOnQueues],
+    ids=["shared", "engine", "mover", "queues"],
 )
 WORLDS = pytest.mark.parametrize(
-    "made", [World, functools.partial(World, engine=True), MoverWorld], ids=["shared", "engine", "mover"]
+    "made",
+    [World, functools.partial(World, engine=True), MoverWorld, QueueWorld],
+    ids=["shared", "engine", "mover", "queues"],
 )
 
 
@@ -290,6 +302,35 @@ def test_death_between_any_two_stores_leaves_a_link_that_comes_back(
     assert hurt.running and other.running
     world.drain()
     world.check_books()
+
+
+@WORLDS
+@pytest.mark.parametrize("victim", [0, 1])
+@pytest.mark.parametrize("stores", range(STORES_IN_A_TICK))
+def test_death_between_any_two_stores_of_the_settlement_counts_what_was_lost_once(
+    victim: int, stores: int, made: Callable[[], World]
+) -> None:
+    """Its peer has restarted and has answered: the next tick settles the generation before, and runs."""
+    world = made()
+    world.start()
+    hurt, other = world.sides[victim], world.sides[1 - victim]
+    assert all(hurt.send() for _ in range(12))
+    world.carry()
+    assert all(other.receive() for _ in range(7))
+    other.crash()
+    other.start()
+    world.clock.now += 0.02  # a mover looks at a card at rest now and then only
+    for side in (hurt, other):
+        world.carry()
+        side.tick()
+    world.carry()
+    assert not hurt.running
+    if hurt.dies_in(stores, "tick"):
+        hurt.start()
+    world.go_on(RECOVERY)
+    world.drain()
+    world.check_books()
+    assert hurt.books.lost == 5
 
 
 @WORLDS

@@ -145,6 +145,21 @@ def test_side_killed_before_it_settled_finds_the_count_of_the_older_generation(
     assert (two.lost(L.HOST), two.lost(L.CARD)) == (0, 0)
 
 
+def test_generations_on_other_queues_than_queue_0_are_in_order(two: Two) -> None:
+    """What arrived on queue 1 in one generation, and on queue 2 in the next, while queue 0 was idle."""
+    for side in (L.HOST, L.CARD):
+        two.crash(side)
+        two.start(side, 3)
+    two.settle()
+    for counts in ((0, 5, 0), (0, 0, 4), (0, 3, 0)):
+        two.send(L.HOST, *counts)
+        two.settle()
+        two.crash(L.CARD)
+        two.start(L.CARD, 3)
+        two.settle()
+    assert two.lost(L.HOST) == 0, "all had arrived"
+
+
 @pytest.mark.parametrize("first", [L.HOST, L.CARD])
 def test_what_a_side_sent_that_runs_already_is_lost_when_the_other_dies_before_it_runs(two: Two, first: int) -> None:
     second = 1 - first
