@@ -24,7 +24,6 @@ from vnetcard import layout as L
 from vnetcard.captures import Packet
 from vnetcard.commandline import add_window, positive, seconds
 from vnetcard.control import ask
-from vnetcard.ends import PumpEnds
 from vnetcard.errors import ConfigError, PeerGone
 from vnetcard.inspect import view_ring
 from vnetcard.link import Link
@@ -32,6 +31,7 @@ from vnetcard.linkterms import Agreement, LinkState, Offer
 from vnetcard.ping_cmd import netns_of
 from vnetcard.port.netns import inside
 from vnetcard.port.pair import PairPort
+from vnetcard.queues import open_pumps
 from vnetcard.window import Window, WindowUrl, open_window
 
 if TYPE_CHECKING:
@@ -190,11 +190,12 @@ def link_end(window: str, url: str, side: int) -> Iterator[End]:
         port.far.setblocking(False)
         attention = os.eventfd(0, os.EFD_NONBLOCK)
         stack.callback(os.close, attention)
-        ends = PumpEnds(
+        ends = open_pumps(
             opened.memory,
             opened.geometry,
             side,
             port,
+            queues=1,
             attention_fd=attention,
             wait="adaptive",
             futex=opened.doorbell,

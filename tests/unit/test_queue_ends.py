@@ -6,7 +6,7 @@ import random
 from collections.abc import Iterator
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from unit.queueworld import PACKET, PAIRS, Two
 
@@ -79,6 +79,7 @@ def test_ledgers_of_software_that_knew_no_serial_count() -> None:
     assert received((NEW, 5, 7), (OLD, 9, 7)) == Generation(*NEW, 5), "such software wrote to queue 0 alone"
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 3), st.integers(1, 9)), min_size=1, max_size=12), st.randoms())
 def test_whatever_order_records_come_in_the_last_generation_has_its_records(
     bursts: list[tuple[int, int]], chance: random.Random

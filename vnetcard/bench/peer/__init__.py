@@ -74,6 +74,12 @@ def _window(text: str) -> Way:
 
 WAYS: Final[Mapping[str, Way]] = {
     "vnetcard": Way("two agents and a ring in shared memory", CardPeer, lambda: ""),
+    "vnetcard-2q": Way(
+        "the same over two queue pairs",
+        lambda: CardPeer(options=("--queues", "2")),
+        lambda: "",
+        ("tcp", "tcp-x8", "tcp-both-x8", "udp-64", "ping"),
+    ),
     "veth": Way("the kernel's own pair of interfaces: the ceiling", VethPeer, lambda: ""),
     "splice": Way(
         "two TUNs joined in one process, with the same offloads: the limit of anything built on TUN",
