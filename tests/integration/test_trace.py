@@ -23,6 +23,7 @@ from sshlab import sshd
 from tapped import lent, opened
 from traffic import pinging
 
+from vnetcard.control import socket_path
 from vnetcard.lab import Lab, run_in
 from vnetcard.layout import CARD, HOST
 from vnetcard.tap import enginelog
@@ -235,6 +236,19 @@ def test_other_computers_events_come_by_ssh_over_the_link_itself(
             time.sleep(0.05)
 
 
+@contextlib.contextmanager
+def another_clock(lab: Lab, side: int) -> Iterator[None]:
+    """The agent of ``side`` lives in a time namespace whose clock is 1000 s ahead, as another computer's may be."""
+    shifted = [need("unshare"), "--time", "--fork", "--kill-child=SIGTERM", "--monotonic", "1000"]
+    lab.commands[side] = [*shifted, *lab.commands[side]]
+    yield
+    lab.stop(side, signal.SIGKILL)  # unshare, which would wait for its child, the agent; that is told by SIGTERM
+    deadline = time.monotonic() + 20
+    while socket_path(lab.url, side).exists():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
 ONE_WAY = """
 import socket, sys, time
 end = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
@@ -256,8 +270,7 @@ def test_clocks_that_nobody_can_compare_are_said_to_be_so() -> None:
         for namespace in lab.namespaces:  # the kernel's own packets go the other way
             quiet = "echo 1 > /proc/sys/net/ipv6/conf/all/disable_ipv6"
             subprocess.run(run_in(namespace, ["sh", "-c", quiet]), check=True)
-        shifted = [need("unshare"), "--time", "--fork", "--kill-child=SIGTERM", "--monotonic", "1000"]
-        lab.commands[CARD] = [*shifted, *lab.commands[CARD]]
+        stack.enter_context(another_clock(lab, CARD))
         lab.start(HOST)
         lab.start(CARD)
         lab.wait_up()
@@ -281,10 +294,8 @@ def test_clocks_that_nobody_can_compare_are_said_to_be_so() -> None:
 
 @pytest.mark.parametrize("ahead", [CARD, HOST])
 def test_clocks_that_differ_are_aligned_by_the_packets_themselves(ahead: int) -> None:
-    """One agent lives in a time namespace whose clock is 1000 s ahead, as another computer's may be."""
-    with Lab("traceclock") as lab:
-        shifted = [need("unshare"), "--time", "--fork", "--kill-child=SIGTERM", "--monotonic", "1000"]
-        lab.commands[ahead] = [*shifted, *lab.commands[ahead]]
+    with Lab("traceclock") as lab, contextlib.ExitStack() as stack:
+        stack.enter_context(another_clock(lab, ahead))
         lab.start(HOST)
         lab.start(CARD)
         lab.wait_up()
