@@ -12,6 +12,7 @@ from typing import Final, Protocol
 from vnetcard import layout as L
 from vnetcard.bench import programs
 from vnetcard.bench.peer import sim
+from vnetcard.bench.peer.bar import BarPeer
 from vnetcard.bench.peer.card import CardPeer
 from vnetcard.bench.peer.openvpn import OpenvpnPeer
 from vnetcard.bench.peer.sim import SimPeer
@@ -91,6 +92,12 @@ WAYS: Final[Mapping[str, Way]] = {
     "testpmd": Way("DPDK: memif and TAP, a busy core a side", TestpmdPeer, lambda: programs.missing("dpdk-testpmd")),
     "openvpn": Way(
         "OpenVPN in user space over a veth pair", OpenvpnPeer, lambda: programs.missing("openvpn", "openssl")
+    ),
+    "bar": Way(
+        "the agents with what a PCI BAR takes of them, over plain RAM",
+        BarPeer,
+        lambda: "",
+        ("idle", "tcp", "tcp-both", "udp-64", "ping", "rr"),
     ),
     "sim": Way("the agents beyond the DMA engine, simulated from its RTL", SimPeer, sim.missing, ("tcp", "ping")),
     **{f"window-{size}": _window(size) for size in WINDOWS},
