@@ -220,12 +220,15 @@ class _Agent:
     @contextlib.contextmanager
     def talking(self) -> Iterator[None]:
         """What goes wrong inside becomes an error of ours."""
+        who = f"the {self.name}{self.window}"
         try:
             yield
         except PermissionError as error:
             raise ConfigError(f"no permission for {self.path}: ask as the user who runs the agent") from error
         except NoAnswer as error:
-            raise PeerGone(f"the {self.name}{self.window} {error}", silent=True) from error
+            raise PeerGone(f"{who} {error}", silent=True) from error
+        except BlockingIOError as error:  # so many have asked before, and gone without an answer
+            raise PeerGone(f"{who} takes no more questions: it is stopped, or hangs", silent=True) from error
         except (OSError, ValueError) as error:
             raise PeerGone(f"no {self.name} answers{self.window} at {self.path}") from error
 

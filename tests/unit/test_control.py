@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import socket
@@ -150,6 +151,22 @@ def test_stopped_agent_is_named_within_a_second(stopped_agent: int) -> None:
         ask(WINDOW, CARD, "status")
     assert caught.value.silent
     assert STOPPED_LIMIT <= time.monotonic() - began < 3, "a second, on a machine that is not busy"
+
+
+def test_agent_whom_too_many_have_asked_already_is_silent_too(stopped_agent: int) -> None:
+    """As after some minutes of a monitoring system's questions."""
+    del stopped_agent
+    with (
+        contextlib.ExitStack() as stack,
+        pytest.raises(PeerGone, match="takes no more questions") as caught,
+    ):
+        with pytest.raises(BlockingIOError):
+            for _ in range(10_000):
+                client = stack.enter_context(socket.socket(socket.AF_UNIX))
+                client.setblocking(False)
+                client.connect(str(socket_path(WINDOW, CARD)))
+        ask(WINDOW, CARD, "status")
+    assert caught.value.silent
 
 
 def test_silent_agent_does_not_hide_the_other(serve: Serve, stopped_agent: int) -> None:
