@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from checked_stream import Stream
-from ledger import assert_books_balance, kernel_counters
+from ledger import assert_books_balance, kernel_minus_ledger
 from restarts import (
     GENEROUS,
     OUTAGE,
@@ -49,15 +49,6 @@ def start_both(lab: Lab, *options: str) -> None:
     for side in (L.HOST, L.CARD):
         lab.start(side, *options)
     lab.wait_up()
-
-
-def kernel_minus_ledger(lab: Lab, views: list[dict]) -> list[tuple[int, int]]:
-    """For each side: packets that the kernel handed out but nobody counted; packets given to it that nobody counted."""
-    found = []
-    for side in (L.HOST, L.CARD):
-        kernel, own = kernel_counters(lab, side), views[0]["sides"][side]
-        found.append((kernel["tx_packets"] - own["tx"]["tx_taken"], kernel["rx_packets"] - own["rx"]["rx_delivered"]))
-    return found
 
 
 @pytest.mark.parametrize(("kills", "limit"), [NORMAL, CAMPAIGN])
