@@ -23,10 +23,10 @@ from vnetcard.control import ControlServer, Lease, socket_path
 from vnetcard.ends import PumpEnds
 from vnetcard.errors import ConfigError, PortUnavailable, VnetcardError, WindowNotReady, WindowUnavailable
 from vnetcard.link import Link
-from vnetcard.linkterms import Agreement, Offer
+from vnetcard.linkterms import Agreement
 from vnetcard.observe import collect
 from vnetcard.observe.history import History
-from vnetcard.port import Port, open_port
+from vnetcard.offering import make_offer, pairs_of, port_for
 from vnetcard.port.interface import Interface
 from vnetcard.queues import QueueEnds, open_pumps
 from vnetcard.tap.board import TapBoard
@@ -95,34 +95,12 @@ class Agent:
             )
 
     def _open_port(self) -> None:
-        self.port = self._port_with_queues()
+        config = self.config
+        self.port, self._fewer = port_for(config, self.window)
         self._stack.callback(self.port.close)
         self.taps.queues = len(self.port.fds)
         self.interface = self._configure_interface()
-        self.offer = self._make_offer()
-
-    def _port_with_queues(self) -> Port:
-        """With those asked for; the card's side has, if nothing is asked for, as many as the window, or one."""
-        config = self.config
-
-        def opened(queues: int) -> Port:
-            return open_port(config.port, netns=config.netns, persist=config.persist, queues=queues)
-
-        if config.queues is not None or config.side == L.HOST:
-            return opened(config.queues or 1)
-        try:
-            return opened(self._pairs())
-        except (ConfigError, PortUnavailable) as error:
-            if self._pairs() == 1:
-                raise
-            port = opened(1)
-            self.log.warning("one queue pair of %d: %s", self._pairs(), error)
-            return port
-
-    def _pairs(self) -> int:
-        """How many queue pairs of the window can be served: beyond an engine, and where bells ring, the first."""
-        window = self.window
-        return 1 if window.engine or window.bells else len(window.geometry.rings)
+        self.offer = make_offer(config, self.port, self.window)
 
     def _open_doors(self) -> None:
         """Tell the world that we are here."""
@@ -145,42 +123,15 @@ class Agent:
             interface.add_route(route)
         return interface
 
-    def _make_offer(self) -> Offer:
-        """What the port really takes, less what was switched off or does not fit."""
-        verdicts = self.port.probe_offload()
-        small = self.window.geometry.ring_bytes < L.OFFLOAD_RING_MIN
-        for kind in verdicts:
-            if kind not in self.config.offload:
-                verdicts[kind] = "switched off by --offload"
-            elif small:
-                verdicts[kind] = f"the rings are smaller than {L.OFFLOAD_RING_MIN >> 10} KiB"
-        if verdicts.get("CSUM"):
-            for kind in verdicts:
-                verdicts[kind] = verdicts[kind] or "it needs CSUM"
-        if verdicts.get("USO4") or verdicts.get("USO6"):
-            for kind in ("USO4", "USO6"):
-                if kind in verdicts:
-                    verdicts[kind] = verdicts[kind] or "the kernel knows USO4 and USO6 only together"
-        verdicts["WAKE"] = self._no_wake()
-        verdicts["BELL"] = "" if self.window.bells else "this window has no interrupts"
-        features = sum(L.FEATURES[kind] for kind, why in verdicts.items() if not why)
-        return Offer(features, self.config.mtu, {kind: why for kind, why in verdicts.items() if why})
-
-    def _no_wake(self) -> str:
-        """Why this side does not offer to wake the peer, and to be woken, or ''."""
-        if not self.window.doorbell:
-            return "this window's memory cannot be slept on"
-        if self.window.engine and self.window.engine.shares_books:
-            return "the mover cannot wake the card"
-        return ""
-
     # --- the loop ------------------------------------------------------------------------------------
 
     def _serve(self) -> None:
         """Run the link over the present window until a signal comes or the window is lost, which brings a new one."""
         engine = self.window.engine
         self.offer.bell = self.window.bells.number if self.window.bells else 0
-        self.offer.queues = min(len(self.port.fds), self._pairs())
+        self.offer.queues = min(len(self.port.fds), pairs_of(self.window))
+        if self.config.side == L.CARD and self.config.queues is None and self.offer.queues < pairs_of(self.window):
+            self.log.warning("%d of %d queue pairs: %s", self.offer.queues, pairs_of(self.window), self._fewer)
         self.ends = ends = open_pumps(
             self.window.memory,
             self.window.geometry,
@@ -264,7 +215,7 @@ class Agent:
     # --- what the link tells (vnetcard.link.Listener) ------------------------------------------------
 
     def link_up(self, agreement: Agreement) -> None:
-        bells = self.window.bells  # those of one queue pair, see _pairs
+        bells = self.window.bells  # those of one queue pair, see pairs_of
         belled = agreement.features & L.FEATURES["BELL"]
         if bells and self.ends and belled and not self.ends.pairs[0].use_bells(bells, agreement.peer_bell):
             self.log.warning("nobody answers to the peer's bell %d: it will wake late", agreement.peer_bell)

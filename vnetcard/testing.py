@@ -261,6 +261,16 @@ def offloads_are_known_kinds_and_probing_leaves_nothing(open_one: OpenPort) -> N
         _promise(_read(port)[len(_header(port)) :] == packet, "after probing, something else comes out of the port")
 
 
+def packets_come_out_of_the_queues_in_use(open_one: OpenPort) -> None:
+    """Every queue has a descriptor of its own; with one in use all packets come out of the first."""
+    with _opened(open_one) as (port, far):
+        _promise(len(set(port.fds)) == len(port.fds) >= 1, "two queues have one descriptor, or there is none")
+        for count in (len(port.fds), 1, 1):
+            port.use_queues(count)
+        far.send(_packet(100, 5))
+        _promise(_read(port)[len(_header(port)) :] == _packet(100, 5), "with one queue in use a packet was lost")
+
+
 def carrier_can_be_set_at_any_time(open_one: OpenPort) -> None:
     """Up twice and down twice are fine, and with carrier the port carries."""
     with _opened(open_one) as (port, far):
@@ -288,6 +298,7 @@ PORT_CHECKS: tuple[Callable[[OpenPort], None], ...] = (
     each_read_is_one_whole_packet,
     each_write_is_one_whole_packet,
     offloads_are_known_kinds_and_probing_leaves_nothing,
+    packets_come_out_of_the_queues_in_use,
     carrier_can_be_set_at_any_time,
     close_gives_the_descriptor_back,
 )

@@ -29,5 +29,5 @@ class Place:
         with self.file.open("r+b") as file:
             os.pwrite(file.fileno(), content, self.start + offset)
 
-    def open(self, side: int, options: str = "", queue_bytes: int | None = None) -> Window:
-        return open_window(self.url + options, side=side, queue_bytes=queue_bytes)
+    def open(self, side: int, options: str = "", queue_bytes: int | None = None, queues: int | None = None) -> Window:
+        return open_window(self.url + options, side=side, queue_bytes=queue_bytes, queues=queues)

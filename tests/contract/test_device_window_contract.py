@@ -158,6 +158,17 @@ def test_window_that_a_card_uses_is_not_laid_out_anew(place: Place) -> None:
         assert card.vanished() is None
 
 
+def test_host_lays_out_as_many_queue_pairs_as_it_is_told_and_the_card_finds_them(place: Place) -> None:
+    for queues in (2, None, 1):  # asked for nothing, it keeps what is there
+        with (
+            contextlib.closing(place.open(L.HOST, queues=queues)) as host,
+            contextlib.closing(place.open(L.CARD)) as card,
+        ):
+            assert len(host.geometry.rings) == len(card.geometry.rings) == (1 if queues == 1 else 2)
+    with contextlib.closing(place.open(L.CARD, queues=4)) as card:
+        assert len(card.geometry.rings) == 1, "four at most"
+
+
 def test_card_notices_that_the_window_was_laid_out_anew(place: Place) -> None:
     place.open(L.HOST, queue_bytes=4096).close()
     with contextlib.closing(place.open(L.CARD)) as card, contextlib.closing(place.open(L.HOST, queue_bytes=8192)):

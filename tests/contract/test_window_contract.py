@@ -55,8 +55,9 @@ class Place:
     url: str
     path: Path
 
-    def open(self, side: int, size: str = "", queue_bytes: int | None = None) -> Window:
-        return open_window(self.url + (f"+{size}" if size else ""), side=side, queue_bytes=queue_bytes)
+    def open(self, side: int, size: str = "", queue_bytes: int | None = None, queues: int | None = None) -> Window:
+        url = self.url + (f"+{size}" if size else "")
+        return open_window(url, side=side, queue_bytes=queue_bytes, queues=queues)
 
     def make(self, side: int = L.HOST, size: str = "") -> None:
         """Make the window and die, as it were: the file stays and nobody holds it."""
@@ -150,6 +151,13 @@ def test_stale_window_of_another_size_is_made_anew_and_it_is_said(place: Place) 
         assert any("64 KiB" in note and "made anew" in note for note in window.notes)
 
 
+def test_stale_window_of_other_queue_pairs_is_made_anew_and_it_is_said(place: Place) -> None:
+    place.make(size="64K")
+    with contextlib.closing(place.open(L.HOST, queues=2)) as window:
+        assert len(window.geometry.rings) == 2
+        assert any("asked for 2 queue pairs, the window has 1" in note and "made anew" in note for note in window.notes)
+
+
 def test_stale_damaged_window_is_made_anew_and_it_is_said(place: Place) -> None:
     place.make()
     with place.path.open("r+b") as file:
@@ -166,6 +174,19 @@ def test_other_size_than_a_live_peers_is_refused(place: Place) -> None:
         with pytest.raises(LayoutMismatch, match=r"queues of 4 KiB.*16 KiB.*stop it"):
             place.open(L.CARD, queue_bytes=4096)
         place.open(L.CARD, "64K", 16384).close()
+        assert window.vanished() is None
+
+
+@pytest.mark.parametrize("first", [L.HOST, L.CARD])
+def test_queue_pairs_are_those_of_whoever_comes_first_and_only_the_host_insists(place: Place, first: int) -> None:
+    with contextlib.closing(place.open(first, "64K", queues=2)) as window:
+        assert [len(window.geometry.rings), window.geometry.ring_bytes] == [2, 8 << 10]
+        for queues in (None, 2) if first == L.CARD else (None, 1, 2, 15):
+            with contextlib.closing(place.open(1 - first, queues=queues)) as other:
+                assert other.geometry == window.geometry
+        if first == L.CARD:
+            with pytest.raises(LayoutMismatch, match=r"asked for 3 queue pairs, the window has 2.*stop it"):
+                place.open(L.HOST, queues=3)
         assert window.vanished() is None
 
 

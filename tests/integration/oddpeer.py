@@ -8,7 +8,7 @@ import threading
 import time
 
 from vnetcard import layout as L
-from vnetcard.ends import FifoEnds
+from vnetcard.fifoends import FifoEnds
 from vnetcard.link import Link
 from vnetcard.linkterms import Agreement, Offer
 from vnetcard.window import open_window

@@ -148,7 +148,7 @@ def test_persistent_interface_of_one_queue_serves_the_card_with_a_word_in_the_lo
         lab._log = log
         lab.start(L.CARD, *KEEP)
         lab.wait_up()
-        assert "one queue pair of 2: port tun:tun0" in (tmp_path / "log").read_text()
+        assert "1 of 2 queue pairs: port tun:tun0" in (tmp_path / "log").read_text()
     ping(lab, L.HOST)
     assert lab.status(L.CARD)["link"]["queues"] == 1
 

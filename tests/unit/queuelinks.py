@@ -12,8 +12,9 @@ from unit.memories import new_memory
 
 from vnetcard import layout as L
 from vnetcard._core import Memory
-from vnetcard.ends import FifoEnds, Generation
+from vnetcard.ends import Generation
 from vnetcard.fifo import Fifo
+from vnetcard.fifoends import FifoEnds
 from vnetcard.geometry import Geometry
 from vnetcard.link import Link
 from vnetcard.linkterms import Offer

@@ -13,7 +13,8 @@ from unit.pumpworld import GEOMETRY
 from vnetcard import _core
 from vnetcard import layout as L
 from vnetcard._core import Doorbell, Memory
-from vnetcard.ends import FifoEnds, PumpEnds
+from vnetcard.ends import PumpEnds
+from vnetcard.fifoends import FifoEnds
 from vnetcard.port.pair import PairPort
 
 PROD, CONS, PROD_RUNG, CONS_RUNG, BELL, ASLEEP = range(0, 24, 4)
