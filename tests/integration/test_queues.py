@@ -27,7 +27,7 @@ from vnetcard.window import read_window
 pytestmark = pytest.mark.root
 
 VICTIMS = ((L.HOST,), (L.CARD,), (L.HOST, L.CARD), (L.CARD, L.HOST))
-FLOWS = 6
+FLOWS = 4
 KEEP = ("--persist",)
 
 
@@ -156,7 +156,7 @@ def test_persistent_interface_of_one_queue_serves_the_card_with_a_word_in_the_lo
 @pytest.mark.parametrize(
     ("kills", "limit"),
     [
-        pytest.param(6, GENEROUS, id="normal", marks=pytest.mark.slow),
+        pytest.param(4, GENEROUS, id="normal", marks=pytest.mark.slow),
         pytest.param(80, GENEROUS, id="campaign", marks=(pytest.mark.campaign, pytest.mark.timeout(1800))),
     ],
 )
