@@ -37,9 +37,9 @@ def env(home: Path) -> dict[str, str]:
     return {"VNETCARD_RUN_DIR": str(home / "run"), "HOME": str(home)}
 
 
-def prepare(netns: str, *addresses: str, mtu: int = 1500) -> None:
+def prepare(netns: str, *addresses: str, mtu: int = 1500, kind: tuple[str, ...] = ("vnet_hdr",)) -> None:
     """What root does once for nobody's agent."""
-    ip("-n", netns, "tuntap", "add", "tun0", "mode", "tun", "vnet_hdr", "user", "nobody")
+    ip("-n", netns, "tuntap", "add", "tun0", "mode", "tun", *kind, "user", "nobody")
     for address in addresses:
         ip("-n", netns, "address", "add", address, "dev", "tun0")
     ip("-n", netns, "link", "set", "tun0", "up", "mtu", str(mtu))
@@ -84,15 +84,33 @@ def test_users_agents_run_on_interfaces_that_root_has_prepared(
     assert list(home.iterdir()) == []
 
 
+def test_users_agents_run_over_several_queues_where_root_has_prepared_for_them(
+    netns_pair: tuple[str, str], home: Path, shm: str
+) -> None:
+    for netns, address in zip(netns_pair, ("10.10.10.1/24", "10.10.10.5/24"), strict=True):
+        prepare(netns, address, kind=("vnet_hdr", "multi_queue"))
+    host, card = netns_pair
+    with (
+        agent(nobodys(host, X86, shm, "--queues", "3"), env=env(home)),
+        agent(nobodys(card, FPGA, shm, "--queues", "2"), env=env(home)),
+    ):
+        wait_open(host, card)
+        shown = run(run_in(host, [need("ping"), "-n", "-c", "50", "-i", "0.01", "-w", "20", "10.10.10.5"]))
+        assert "50 received" in shown.stdout, shown
+        view = run(as_nobody([*VNETCARD, "status", "--window", f"shm:{shm}", "--json"]), env=env(home))
+        assert [one["link"]["queues"] for one in json.loads(view.stdout)["agents"]] == [2, 2]
+
+
 @pytest.mark.parametrize(
     ("prepared", "options", "words"),
     [
         ([], [], ("cannot set address 10.10.10.1/24", "`ip address add 10.10.10.1/24 dev tun0`")),
         (["10.10.10.1/16"], [], ("cannot set address 10.10.10.1/24", "only root may")),
         (["10.10.10.1/24"], ["--mtu", "1400"], ("cannot bring it up", "`ip link set tun0 up mtu 1400`")),
+        (["10.10.10.1/24"], ["--queues", "2"], ("taken by", "a TUN that was made for one queue", "another --name")),
         (["10.10.10.1/24"], ["--route", "10.7.0.0/16"], ("route 10.7.0.0/16", "`ip route add 10.7.0.0/16 dev tun0`")),
     ],
-    ids=["no address", "other prefix", "smaller MTU", "no route"],
+    ids=["no address", "other prefix", "smaller MTU", "one queue", "no route"],
 )
 def test_user_is_told_what_root_has_to_do(
     netns_pair: tuple[str, str], home: Path, prepared: list[str], options: list[str], words: tuple[str, ...]
