@@ -76,8 +76,8 @@ def _window(text: str) -> Way:
 WAYS: Final[Mapping[str, Way]] = {
     "vnetcard": Way("two agents and a ring in shared memory", CardPeer, lambda: ""),
     "vnetcard-2q": Way(
-        "the same over two queue pairs",
-        lambda: CardPeer(options=("--queues", "2")),
+        "the same over two queue pairs, with rings as large",
+        lambda: CardPeer(window_bytes=2 * L.WINDOW_DEFAULT, options=("--queues", "2")),
         lambda: "",
         ("tcp", "tcp-x8", "tcp-both-x8", "udp-64", "ping"),
     ),
