@@ -10,7 +10,7 @@ BIN := $(VENV)/bin
 PYTEST = $(BIN)/python -m pytest $(PARALLEL) $(PYTEST_ARGS)
 # tests/sidebyside.py says which ones, and in what order.
 PARALLEL = $(if $(JOBS),-n $(JOBS) --dist loadscope --no-loadscope-reorder)
-check: JOBS := auto
+test check: JOBS := auto
 
 # As setup.py compiles it, and warnings are errors; -fsyntax-only would miss those that need the optimizer.
 CWARN := -O2 -Wall -Wextra -Werror -Wno-missing-field-initializers -S -o -

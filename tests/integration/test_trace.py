@@ -10,6 +10,7 @@ import shlex
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -184,10 +185,10 @@ def test_peer_that_does_not_answer_is_one_line() -> None:
 
 
 @pytest.fixture
-def far(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Lab, dict[str, str]]]:
+def far(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Lab, dict[str, str]]]:
     """A lab, and the environment in which the card's agent is found: here it is not, as if it were elsewhere."""
-    here, there = tmp_path / "here", tmp_path / "there"
-    with Lab("tracefar") as lab:
+    with tempfile.TemporaryDirectory(prefix="vnc-far-") as name, Lab("tracefar") as lab:  # tmp_path is too long
+        here, there = Path(name) / "here", Path(name) / "there"
         monkeypatch.setenv("VNETCARD_RUN_DIR", str(here))
         lab.start(HOST)
         monkeypatch.setenv("VNETCARD_RUN_DIR", str(there))

@@ -16,9 +16,9 @@ def test_a_folder_that_is_named_has_tests(folder: str) -> None:
     assert any(file.startswith(folder) for file in FILES)
 
 
-@pytest.mark.parametrize("name", [*sidebyside.APART, *sidebyside.BY_PARAMETER])
+@pytest.mark.parametrize("name", [sidebyside.WANTED, *sidebyside.APART, *sidebyside.BY_PARAMETER])
 def test_a_file_that_is_named_is_there_once(name: str) -> None:
-    assert sum(file.endswith(f"/{name}") for file in FILES) == 1
+    assert sum(f"/{file}".endswith(f"/{name}") for file in FILES) == 1
 
 
 @pytest.mark.parametrize("pattern", sidebyside.LONGEST)
@@ -41,10 +41,12 @@ def test_the_tests_of_a_file_are_a_group_unless_they_share_less() -> None:
     assert figures[0] != figures[1]
 
 
-def test_quick_ones_begin_first_then_agents_then_the_patient_ones_longest_first() -> None:
+def test_agents_begin_then_what_they_want_then_quick_ones_then_the_patient_ones_longest_first() -> None:
     tests = [
+        "tests/integration/test_demo.py::test_a",
+        "tests/e2e/test_card.py::test_a",
+        "tests/hdl/test_simulators.py::test_a",
         "tests/unit/test_fifo.py::test_a",
-        "tests/sim/test_sim_link.py::test_a",
         "tests/hdl/test_engine.py::test_a",
         "tests/hdl/test_pcap.py::test_a",
     ]
