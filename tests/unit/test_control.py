@@ -150,7 +150,7 @@ def test_stopped_agent_is_named_within_a_second(stopped_agent: int) -> None:
     with pytest.raises(PeerGone, match=rf"card agent .* \(pid {stopped_agent}\) is stopped: kill -CONT") as caught:
         ask(WINDOW, CARD, "status")
     assert caught.value.silent
-    assert STOPPED_LIMIT <= time.monotonic() - began < 3, "a second, on a machine that is not busy"
+    assert STOPPED_LIMIT <= time.monotonic() - began < 4.5, "an agent that runs is given 5 s"
 
 
 def test_agent_whom_too_many_have_asked_already_is_silent_too(stopped_agent: int) -> None:
