@@ -8,7 +8,6 @@
  */
 #include "vnc_pump.h"
 #include <poll.h>
-#include <sched.h>
 
 #define TURN_MAX 16u /* packets at most: the thread has its own work */
 
@@ -60,7 +59,6 @@ static bool look_out(struct vnc_pump *p, struct vnc_pump *tx, uint32_t command, 
 			vnc_patience_missed(&tx->patience);
 			return true;
 		}
-		sched_yield(); /* on few cores, to whoever is to bring the answer */
 		waited = vnc_clock_ns(CLOCK_MONOTONIC) - began;
 	} while (waited < ns);
 	vnc_patience_missed(&tx->patience);

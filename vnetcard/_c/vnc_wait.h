@@ -11,6 +11,7 @@
 #include "vnc_barrier.h"
 #include <errno.h>
 #include <linux/futex.h>
+#include <sched.h>
 #include <stdint.h>
 #include <sys/syscall.h>
 #include <time.h>
@@ -20,9 +21,11 @@ enum vnc_wait_mode { VNC_WAIT_ADAPTIVE, VNC_WAIT_POLL, VNC_WAIT_SLEEP };
 
 /* Long enough to catch a packet that is already on its way, short enough not to keep a core from whoever
  * is to send that packet: of two cores, 300 rounds cost a fifth of the throughput (docs/performance.md).
- * Device memory is looked at less often, and nobody wakes us there, or later. */
+ * Device memory is looked at less often, and nobody wakes us there, or later.  Whoever is to bring the packet may be
+ * waiting for this very core, and gets it a few times before we sleep: then he need not wake us. */
 #define VNC_SPIN_ROUNDS 40
 #define VNC_SPIN_ROUNDS_DEVICE 300
+#define VNC_YIELDS 3
 
 /* A lost wake-up cannot happen (barriers E and F); a hostile peer that never wakes anybody can. */
 #define VNC_SLEEP_NS 100000000L
@@ -64,7 +67,7 @@ static inline void vnc_bell_ring(const struct vnc_bell *bell)
 	(void)done; /* EAGAIN: 2^64 - 2 rings are waiting already; else the device is gone, which the agent sees */
 }
 
-/** vnc_spin_until_changed() - look for a few microseconds. Return: 1 when *@word left @seen, else 0. */
+/** vnc_spin_until_changed() - look for a few microseconds, and let others run. Return: 1 when *@word left @seen, else 0. */
 static inline int vnc_spin_until_changed(enum vnc_domain domain, const uint32_t *word, uint32_t seen)
 {
 	/* A look at device memory is a transaction over PCIe: few of them, further and further apart. */
@@ -79,6 +82,11 @@ static inline int vnc_spin_until_changed(enum vnc_domain domain, const uint32_t 
 			vnc_cpu_relax();
 		rounds += between;
 		between *= domain == VNC_COHERENT ? 1 : 2;
+	}
+	for (n = 0; n < VNC_YIELDS && domain == VNC_COHERENT; n++) {
+		sched_yield();
+		if (vnc_get32(domain, word) != seen)
+			return 1;
 	}
 	return 0;
 }
