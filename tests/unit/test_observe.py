@@ -211,6 +211,45 @@ def test_records_that_nobody_takes_are_a_cause_only_after_a_while(answers: list[
     assert causes(Sight(answers)) == [], "the link has only just come up"
 
 
+@pytest.fixture
+def two_queues(answers: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Queue 1 has sent 5 records, queue 0 2."""
+    for view in answers:
+        view["rings"] += [ring(direction) | {"queue": 1} for direction in L.DIRECTIONS]
+        (side,) = view["sides"].values()
+        for pump in ("tx", "rx"):
+            side |= {f"{pump} queue {n}": counters(pump) for n in range(2)}
+        side["tx queue 0"]["tx_sent"], side["tx queue 1"]["tx_sent"], side["tx"]["tx_sent"] = 2, 5, 7
+    return answers
+
+
+def test_of_several_queues_the_sums_have_the_known_names_and_each_its_own(two_queues: list[dict[str, Any]]) -> None:
+    found = {(one.name, one.labels): one.value for one in metrics.metrics(Sight(two_queues), "shm:w")}
+    host = [(dict(labels), value) for (name, labels), value in found.items() if name == "vnetcard_queue_tx_sent"]
+    assert [value for labels, value in host if labels["side"] == "host"] == [2, 5]
+    assert {labels["queue"] for labels, _ in host} == {"0", "1"}
+    sums = [(dict(labels), value) for (name, labels), value in found.items() if name == "vnetcard_tx_sent"]
+    assert [value for labels, value in sums if labels["side"] == "host"] == [7]
+    assert all("queue" not in labels for labels, _ in sums)
+    shown = "\n".join(tables.runtime(Sight(two_queues)))
+    assert [shown.count(f"tx pump, {which} ") for which in ("all queues", "queue 0", "queue 1")] == [1, 1, 1]
+    assert shown.index("all queues") < shown.index("queue 0") < shown.index("queue 1")
+
+
+def test_ring_that_is_stuck_is_named_with_its_queue(two_queues: list[dict[str, Any]]) -> None:
+    two_queues[0]["rings"][2] |= {"records": 3, "fill": 192, "cons_moved_at": NOW - 5}
+    (cause,) = causes(Sight(two_queues))
+    assert cause.name == "stuck-consumer" and cause.words.startswith("h2c queue 1 holds 3 records")
+
+
+def test_agent_that_knows_no_queues_has_the_first(answers: list[dict[str, Any]]) -> None:
+    for view in answers:
+        for one in view["rings"]:
+            del one["queue"]
+    assert Sight(answers).queues == 1
+    assert tables.ring(Sight(answers))[0].startswith("h2c  [")
+
+
 def test_every_cause_and_no_other_is_documented() -> None:
     code = Path(causes_module.__file__).read_text()
     names = set(re.findall(r'"([a-z]+-[a-z-]+)"', code))
