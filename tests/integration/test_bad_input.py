@@ -147,7 +147,7 @@ COMMAND = {
     "demo in an impossible window": ("demo --window shm:+3", "names no place", "write shm:NAME"),
     "demo in a window too small": ("demo --window {shm}+1K", "window size 1 KiB", "choose 16 KiB"),
     "demo of no pings": ("demo --count 0", "count 0", "1"),
-    "bench of an unknown way": ("bench --ways veth,pigeon", "--ways 'pigeon'", "vnetcard, veth"),
+    "bench of an unknown way": ("bench --ways veth,pigeon", "--ways 'pigeon'", "veth, splice"),
     "bench of an unknown load": ("bench --loads freight", "--loads 'freight'", "tcp"),
     "bench of nothing": ("bench --loads ,", "--loads names nothing"),
     "bench of no rounds": ("bench --rounds 0", "--rounds 0", "1 to 100"),
