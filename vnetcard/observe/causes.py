@@ -93,6 +93,13 @@ def _gone(sight: Sight) -> Iterator[Cause]:
             yield Cause("device-gone", view["side"], view["link"]["reason"])
 
 
+def _side_blocks(sight: Sight) -> Iterator[Cause]:
+    """Before the indices: a peer that believes in a new epoch begins its own anew, which is impossible here."""
+    for side, counts in _count(sight).items():
+        if counts.get("viol_side_block"):
+            yield Cause("corrupt-side-block", _other(side), f"the {side}'s view of the side blocks was scribbled on")
+
+
 def _violations(sight: Sight) -> Iterator[Cause]:
     for side, counts in _count(sight).items():
         records = sum(counts.get(name, 0) for name in ("viol_len", "viol_header", "viol_seq"))
@@ -110,8 +117,6 @@ def _violations(sight: Sight) -> Iterator[Cause]:
                 f"the {_other(side)} published impossible indices ({counts['viol_prod']} prod, "
                 f"{counts['viol_cons']} cons): something else writes into its lines",
             )
-        if counts.get("viol_side_block"):
-            yield Cause("corrupt-side-block", _other(side), f"the {side}'s view of the side blocks was scribbled on")
         if counts.get("drop_bad_frame"):
             yield Cause(
                 "bad-frames",
@@ -264,6 +269,7 @@ RULES: Final[tuple[Callable[[Sight], Iterator[Cause]], ...]] = (
     _gone,
     _refused,
     _engine,
+    _side_blocks,
     _violations,
     _peer,
     _offload,

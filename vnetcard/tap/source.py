@@ -218,5 +218,8 @@ def clock_of(pid: int) -> str:
 
 def carrier_of(url: str) -> str:
     """What carries between the two sides, as far as their agents here say; empty: they share the memory."""
-    engines = [view["engine"] for view in ask_all(url, "status").said]
+    try:
+        engines = [view["engine"] for view in ask_all(url, "status").said]
+    except ConfigError:  # it has just ended
+        engines = []
     return next((f"the {engine['engine'].partition(',')[0]}" for engine in engines if engine), "")
