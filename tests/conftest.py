@@ -79,13 +79,14 @@ _left = pytest.StashKey[list[str]]()
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:
-    if not is_worker(session.config):  # the others' things come and go
+    # Beside a worker, and beside a session that a test has started, the others' things come and go.
+    if not is_worker(session.config) and "PYTEST_CURRENT_TEST" not in os.environ:
         session.config.stash[_before] = _present()
 
 
 @pytest.hookimpl(trylast=True)  # after the workers have ended
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    if is_worker(session.config):
+    if _before not in session.config.stash:
         return
     before = session.config.stash[_before]
     deadline = time.monotonic() + SETTLE_S
