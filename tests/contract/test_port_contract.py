@@ -60,6 +60,9 @@ def netns() -> Iterator[str]:
 def _bring_up(netns: str, port: Port) -> socket.socket:
     ip("-n", netns, "link", "set", port.name, "up")
     port.set_carrier(True)
+    deadline = time.monotonic() + 20
+    while link(netns, port.name)["operstate"] != "UP":  # until then the kernel drops what it is to send
+        assert time.monotonic() < deadline
     with inside(netns):
         far = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, socket.htons(ETH_P_IP))
     far.bind((port.name, ETH_P_IP))
