@@ -53,6 +53,9 @@ class EndCounters:
 
 
 def _total(tables: Sequence[Mapping[str, int]]) -> dict[str, int]:
+    if len(tables) == 1:
+        return dict(tables[0])
+
     def fold(name: str) -> Callable[[Iterable[int]], int]:
         return max if name in MAXIMA else sum
 

@@ -5,6 +5,7 @@ A name is the same in text, in JSON and, between ``vnetcard_`` and Prometheus' o
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from typing import Final
 
@@ -38,6 +39,7 @@ def derived(pump: str, figures: Mapping[str, int]) -> dict[str, float]:
     }
 
 
+@functools.cache  # an agent asks for all names once a second, and is to be idle
 def tells_of_trouble(name: str) -> bool:
     """Is it a drop, a loss, a violation, or an event that a link does without?"""
     return (
