@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -50,11 +51,17 @@ def test_every_size_crosses_both_ways_and_the_books_balance(lab: XdmaLab) -> Non
     assert info.status == 0 and str(lab.agent(L.CARD).pid) in info.stdout, "info shows the card's memory"
 
 
-def test_trace_joins_both_ends_and_says_that_the_mover_writes_no_events(
-    lab: XdmaLab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def run_dir(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A folder of this test's own for the control sockets, whose paths have to be short."""
+    with tempfile.TemporaryDirectory(prefix="vnc-") as folder:
+        monkeypatch.setenv("VNETCARD_RUN_DIR", folder)
+        yield
+
+
+@pytest.mark.usefixtures("run_dir")
+def test_trace_joins_both_ends_and_says_that_the_mover_writes_no_events(lab: XdmaLab) -> None:
     """Each side has the window under a URL of its own; the peer's is found there, as on a board: it is the only one."""
-    monkeypatch.setenv("VNETCARD_RUN_DIR", str(tmp_path / "run"))
     start_both(lab)
     command = [*VNETCARD, "trace", "--window", lab.url, "--peer", f"env PATH={Path(sys.executable).parent}:/usr/bin"]
     with pinging(lab):
