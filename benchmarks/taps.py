@@ -31,7 +31,7 @@ CALL_NS: Final = 1000
 def build(folder: Path, taps: int, *more: str) -> Path:
     """The program, as the core is compiled; ``more`` flags make it another one."""
     program = folder / "".join([f"taps{taps}", *more])
-    sources = [HERE / "taps/main.c", *(CORE / f"vnc_{name}.c" for name in ("pump", "tx", "rx", "tap"))]
+    sources = [HERE / "taps/main.c", *(CORE / f"vnc_{name}.c" for name in ("pump", "tx", "rx", "turn", "tap"))]
     flags = ["-std=gnu11", "-O2", "-pthread", f"-DVNC_TAPS={taps}", f"-I{CORE}", "-Wl,--wrap=readv,--wrap=writev"]
     subprocess.run(["gcc", *flags, "-o", str(program), *more, *map(str, sources)], check=True)
     return program

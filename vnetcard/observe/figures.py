@@ -39,7 +39,7 @@ def derived(pump: str, figures: Mapping[str, int]) -> dict[str, float]:
     }
 
 
-@functools.cache  # an agent asks for all names once a second, and is to be idle
+@functools.cache  # an agent asks for all names again and again, and is to be idle
 def tells_of_trouble(name: str) -> bool:
     """Is it a drop, a loss, a violation, or an event that a link does without?"""
     return (
