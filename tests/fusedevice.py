@@ -2,6 +2,8 @@
 
 What a test's ``Device`` does, real system calls get: fewer bytes than they asked for, an error, an answer that comes
 late.  Its files cannot be mapped.  Needs root.
+
+They demand what Xilinx's driver demands of a system call (xdma_rules.py): a test that breaks a rule fails.
 """
 
 from __future__ import annotations
@@ -19,6 +21,7 @@ from pathlib import Path
 from typing import Final, Protocol
 
 from needs import need_root, skip_or_fail
+from xdma_rules import XdmaRules
 
 
 class Ask(IntEnum):
@@ -65,6 +68,7 @@ class _Server:
         self._fd = fd
         self._names = list(devices)
         self._devices = list(devices.values())
+        self.rules = XdmaRules()
 
     def serve(self) -> None:
         """Until it is unmounted."""
@@ -75,11 +79,13 @@ class _Server:
                 if error.errno in (errno.EINTR, errno.ENOENT):  # a question that was taken back
                     continue
                 return
-            _, opcode, unique, node, *_ = IN.unpack_from(request)
+            _, opcode, unique, node, _, _, thread, *_ = IN.unpack_from(request)
             if opcode in NO_ANSWER:
                 continue
             status, body = 0, b""
             try:
+                if opcode in (Ask.READ, Ask.WRITE):
+                    self.rules.check(self._names[node - ROOT - 1], thread)
                 body = self._answer(opcode, node, request[IN.size :])
             except OSError as error:
                 status = -(error.errno or errno.EIO)
@@ -138,11 +144,13 @@ def fuse_devices(folder: Path, devices: Mapping[str, Device | int]) -> Iterator[
     if libc.mount(b"test", bytes(folder), b"fuse", 0, options.encode()):
         os.close(fd)
         raise OSError(ctypes.get_errno(), "mount")
-    server = threading.Thread(target=_Server(fd, devices).serve, name="fuse", daemon=True)
-    server.start()
+    server = _Server(fd, devices)
+    thread = threading.Thread(target=server.serve, name="fuse", daemon=True)
+    thread.start()
     try:
         yield folder
     finally:
         libc.umount2(bytes(folder), 2)  # MNT_DETACH: also with a file open
-        server.join(10)
+        thread.join(10)
         os.close(fd)
+    assert not server.rules.broken, f"a host with the stock driver would have died: {server.rules.broken}"

@@ -24,6 +24,17 @@ type_buffer = bytes | bytearray | memoryview
 class Corrupt(Exception):
     """The peer broke the ring's format; ``vnetcard.errors.FifoCorrupt`` is raised from it."""
 
+def pread_into(fd: int, buffer: bytearray | memoryview, position: int, /) -> int:
+    """Read from ``position`` of a DMA driver's character device into ``buffer``; how many bytes, maybe fewer.
+
+    One plain pread(2), never a vectored call, from a buffer that is aligned as ``position`` is: see
+    _c/core_transfer.c for the drivers that demand both.  Raises OSError as the driver does; ValueError for a negative
+    position.
+    """
+
+def pwrite_from(fd: int, buffer: type_buffer, position: int, /) -> int:
+    """Write ``buffer`` to ``position``, in the same way; raises as ``pread_into``."""
+
 @final
 class Memory:
     """A mapped window: every access is bounds-checked, aligned and ordered.

@@ -15,7 +15,7 @@ from vnetcard.doctor import cards, devices, memory, software, stages
 from vnetcard.doctor.pci import Wanted
 from vnetcard.doctor.system import System
 from vnetcard.doctor.timing import Stage
-from vnetcard.doctor.verdict import Finding, Verdict, a_link_could_run, concerning
+from vnetcard.doctor.verdict import Finding, Verdict, a_link_could_run, concerning, was_tried
 from vnetcard.progress import Progress
 from vnetcard.window import WindowUrl
 
@@ -30,7 +30,7 @@ examples:
 
 Needs neither a card nor root, and says what it could not see.  A window that is named is opened as an agent would
 open it, unless an agent has it; what it holds is not changed.
-exit status: 0 a link could run, 1 something must be fixed first, 2 bad input
+exit status: 0 nothing is in the way, 1 something must be fixed first, 2 bad input
 """
 MARKS = {Verdict.OK: "ok  ", Verdict.WARN: "warn", Verdict.FAIL: "FAIL"}
 
@@ -92,6 +92,7 @@ def view(findings: list[Finding], rows: list[Stage]) -> dict[str, Any]:
     """What ``--json`` prints."""
     return {
         "link_could_run": a_link_could_run(findings),
+        "window_tried": was_tried(findings),
         "findings": [asdict(one) for one in findings],
         "stages": [asdict(row) for row in rows],
     }
@@ -115,8 +116,10 @@ def text(findings: list[Finding], rows: list[Stage]) -> str:
     lines.append("")
     if failed:
         lines.append(f"{len(failed)} to fix before a link can run: {', '.join(failed)}")
+    elif was_tried(findings):
+        lines.append("a link could run: the window was opened and read")
     else:
-        lines.append("a link could run")
+        lines.append("nothing is in the way; no window was tried (--window URL, without --no-measure)")
     return "\n".join(lines)
 
 

@@ -14,6 +14,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final, Protocol
 
+from vnetcard._core import pread_into, pwrite_from
+
 GONE: Final = frozenset({errno.ENODEV, errno.ENXIO, errno.EBADF, errno.ESHUTDOWN})
 """What a driver answers once its device is no longer there."""
 ERESTARTSYS: Final = 512
@@ -55,10 +57,10 @@ class DeviceChannel:
         """Raises OSError."""
         self.name = str(path)
         self._fd = os.open(path, (os.O_WRONLY if to_card else os.O_RDONLY) | os.O_CLOEXEC)
-        self._move = os.pwritev if to_card else os.preadv
+        self._move = pwrite_from if to_card else pread_into
 
     def move(self, span: memoryview, address: int, /) -> int:
-        return self._move(self._fd, [span], address)
+        return self._move(self._fd, span, address)
 
     def vanished(self) -> str | None:
         """Why the device is no longer the one that was opened, or None."""

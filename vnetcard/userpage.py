@@ -16,7 +16,7 @@ from typing import Final
 
 from vnetcard import registers as R
 from vnetcard import xdmadevices
-from vnetcard._core import Doorbell, Memory
+from vnetcard._core import Doorbell, Memory, pread_into, pwrite_from
 from vnetcard.dma import MappedRegisters, Registers
 from vnetcard.errors import ConfigError, WindowUnavailable
 from vnetcard.transfers import AGAIN, BUSY_LIMIT, BUSY_PAUSE, another_device
@@ -37,13 +37,13 @@ class FileRegisters:
     def read32(self, offset: int, /) -> int:
         """The register, in one piece."""
         data = bytearray(WORD)
-        self._whole("a read", lambda: os.preadv(self._fd, [data], self._base + offset), offset)
+        self._whole("a read", lambda: pread_into(self._fd, data, self._base + offset), offset)
         return int.from_bytes(data, "little")
 
     def write32(self, offset: int, value: int, /) -> None:
         """Set the register, in one piece."""
         data = value.to_bytes(WORD, "little")
-        self._whole("a write", lambda: os.pwrite(self._fd, data, self._base + offset), offset)
+        self._whole("a write", lambda: pwrite_from(self._fd, data, self._base + offset), offset)
 
     def doorbell(self, offset: int, /) -> Doorbell:
         """What the pumps ring by a write of their own."""

@@ -16,7 +16,7 @@ from fusedevice import fuse_devices
 from ledger import assert_books_balance
 from restarts import OUTAGE, ping, ping_suite
 from sim_kills import KEEP, start_both
-from xdmalab import SIZE, XdmaLab
+from xdmalab import XdmaLab
 
 from vnetcard import layout as L
 from vnetcard import registers as R
@@ -84,7 +84,7 @@ def card(memory: Memory, tmp_path: Path) -> Iterator[CardMemory]:
     """Channels to ``memory``."""
     with fuse_devices(tmp_path, {"h2c": memory, "c2h": memory}):
         to_card, from_card = (DeviceChannel(tmp_path / name, to_card=name == "h2c") for name in ("h2c", "c2h"))
-        yield CardMemory(to_card, from_card, base=0, size=SIZE)
+        yield CardMemory(to_card, from_card, base=0, size=4 << 20)
         to_card.close()
         from_card.close()
 
@@ -111,6 +111,29 @@ def test_transfer_that_fails_is_said_in_words(card: CardMemory, memory: Memory, 
     memory.act = fails(number)
     with pytest.raises((TransferFailed, DeviceGone), match=words):
         card.write(0x40, DATA)
+
+
+def test_transfers_obey_the_drivers_rules_whatever_the_buffer(card: CardMemory) -> None:
+    """Odd offsets and lengths, buffers aligned otherwise than the card's address, more than the bounce buffer takes."""
+    for offset, count in ((0, 1), (3, 61), (0x41, 5000), (0x1000, 3 << 20)):
+        data = (DATA * (count // len(DATA) + 1))[:count]
+        card.write(offset, data)
+        for lead in (0, 1, 33):
+            room = memoryview(bytearray(lead + count))[lead:]
+            card.read_into(offset, room)
+            assert room == data
+
+
+@pytest.mark.parametrize("call", ["preadv", "readv"])
+def test_double_dies_of_a_vectored_call_as_the_host_would(tmp_path: Path, memory: Memory, call: str) -> None:
+    with (
+        pytest.raises(AssertionError, match="would have died"),
+        fuse_devices(tmp_path, {"c2h": memory}),
+        (tmp_path / "c2h").open("rb", buffering=0) as file,
+        pytest.raises(OSError, match="Input/output error"),
+    ):
+        room = [bytearray(64)]
+        os.preadv(file.fileno(), room, 0x40) if call == "preadv" else os.readv(file.fileno(), room)
 
 
 # --- a link over them --------------------------------------------------------------------------------

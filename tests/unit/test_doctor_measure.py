@@ -172,7 +172,9 @@ def test_table_shows_marks_fixes_and_what_is_to_be_done() -> None:
     assert "fix: unbind it" in shown and "no need" not in shown
     assert "1 to fix before a link can run: 0000:03:00.0 driver" in shown
     good = doctor_cmd.text([replace(bad, verdict=Verdict.WARN)], [])
-    assert "fix: unbind it" in good and good.endswith("a link could run")
+    assert "fix: unbind it" in good and "a link could run" not in good
+    tried = doctor_cmd.text([Finding("window", "shm:lab", Verdict.OK, "8 MiB")], [])
+    assert tried.endswith("a link could run: the window was opened and read")
 
 
 def test_name_of_a_file_cannot_forge_a_line_or_command_the_terminal() -> None:

@@ -2,11 +2,18 @@
 /* The module vnetcard._core. */
 #include "core_py.h"
 
+static PyMethodDef functions[] = {
+	{"pread_into", core_pread_into, METH_VARARGS, NULL},
+	{"pwrite_from", core_pwrite_from, METH_VARARGS, NULL},
+	{NULL, NULL, 0, NULL},
+};
+
 static struct PyModuleDef definition = {
 	PyModuleDef_HEAD_INIT,
 	.m_name = "vnetcard._core",
 	.m_doc = "Memory with barriers, ring ends and pump threads; see _core.pyi.",
 	.m_size = -1,
+	.m_methods = functions,
 };
 
 PyMODINIT_FUNC PyInit__core(void)

@@ -46,5 +46,7 @@ void *core_at(MemoryObject *m, unsigned long long offset, unsigned long long byt
 int core_setup_end(MemoryObject *m, const struct core_end *end, struct vnc_producer *p, struct vnc_consumer *c);
 PyObject *core_words(enum vnc_domain domain, const uint64_t *words, Py_ssize_t count);
 int core_ready_fifo(PyObject *module);
+PyObject *core_pread_into(PyObject *module, PyObject *args);
+PyObject *core_pwrite_from(PyObject *module, PyObject *args);
 
 #endif

@@ -45,3 +45,8 @@ def concerning(findings: Iterable[Finding], kind: str | None) -> list[Finding]:
 def a_link_could_run(findings: Iterable[Finding]) -> bool:
     """Is there nothing that has to be fixed first?"""
     return all(one.verdict is not Verdict.FAIL for one in findings)
+
+
+def was_tried(findings: Iterable[Finding]) -> bool:
+    """Was a window opened and its memory read, or is a link up in it?  Else nothing is known of the hardware."""
+    return any(one.area == "window" and one.verdict is Verdict.OK for one in findings)

@@ -95,7 +95,7 @@ class Checkup:
                 all(one.name in LIMITS for one in self.causes),
                 "; ".join(one.words for one in self.causes) or "nothing seems wrong",
             ),
-            Check("doctor", not failed, "; ".join(failed) or "a link could run"),
+            Check("doctor", not failed, "; ".join(failed) or "nothing is in the way"),
         ]
         if self.streams:
             best = max(self.streams, key=lambda one: one.gbit)
