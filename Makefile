@@ -138,7 +138,7 @@ lint: ## style, types, C warnings (also for ARM64), generated files up to date
 	@for cc in gcc $$(type -P $(CROSS)); do \
 		(set -x; $$cc -std=c11 -ffreestanding $(CWARN) -include vnetcard/_c/vnc_ring.h -x c /dev/null >/dev/null) || exit; \
 	done
-	$(BIN)/python -m vnetcard.layoutgen --check
+	$(BIN)/python -m vnetcard.engine.layoutgen --check
 
 wheels: ## build wheels for x86-64 and ARM64 into dist/
 	@scripts/system-packages.sh qemu

@@ -20,10 +20,10 @@ from typing import Any
 
 import report
 
-from vnetcard import layout as L
 from vnetcard.errors import VnetcardError
-from vnetcard.lab import ADDRESSES, Lab, run_in
-from vnetcard.simlab import SimProcess
+from vnetcard.lab.lab import ADDRESSES, Lab, run_in
+from vnetcard.lab.sim import SimProcess
+from vnetcard.ring import layout as L
 
 WIDTHS = (64, 512)
 PINGS = 300

@@ -5,13 +5,13 @@ from __future__ import annotations
 import signal
 import sys
 
-from vnetcard.layout import CARD
+from vnetcard.ring.layout import CARD
 
 
 def main() -> int:
-    """Run the card's agent with the process's arguments; see ``vnetcard.agent.main``."""
+    """Run the card's agent with the process's arguments; see ``vnetcard.agent.agent.main``."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # a Ctrl-C while Python imports: no traceback
-    from vnetcard import agent
+    from vnetcard.agent import agent
 
     return agent.main(CARD)
 

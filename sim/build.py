@@ -23,9 +23,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Final
 
-from vnetcard import simbus
 from vnetcard.errors import ConfigError, VnetcardError
 from vnetcard.sim.wrapper import ENGINE, TOP, wrapper
+from vnetcard.window import sim_bus
 
 PACKAGE: Final = Path(__file__).resolve().parent
 WIDTHS: Final = (64, 128, 256, 512)
@@ -103,19 +103,19 @@ def _layout_header() -> Path:
 def simbus_header() -> str:
     """``simbus.py`` as a C header."""
     rows = {
-        **simbus.HEADER,
-        **simbus.MAILBOX,
-        **{f"op_{name}": value for name, value in simbus.OPS.items()},
-        "side_offset": simbus.SIDE_OFFSET,
-        "side_bytes": simbus.SIDE_BYTES,
-        "regs": simbus.REGS,
-        "rung": simbus.RUNG,
-        **simbus.LOG,
-        **{f"log_{name}": value for name, value in simbus.LOG_KINDS.items()},
-        "log_size": simbus.LOG_ENTRIES,
+        **sim_bus.HEADER,
+        **sim_bus.MAILBOX,
+        **{f"op_{name}": value for name, value in sim_bus.OPS.items()},
+        "side_offset": sim_bus.SIDE_OFFSET,
+        "side_bytes": sim_bus.SIDE_BYTES,
+        "regs": sim_bus.REGS,
+        "rung": sim_bus.RUNG,
+        **sim_bus.LOG,
+        **{f"log_{name}": value for name, value in sim_bus.LOG_KINDS.items()},
+        "log_size": sim_bus.LOG_ENTRIES,
     }
     lines = [f"#define VNC_SIMBUS_{name.upper()} {value:#x}u" for name, value in rows.items()]
-    return "\n".join(["/* Generated from vnetcard/simbus.py by sim/build.py. */", "#pragma once", *lines, ""])
+    return "\n".join(["/* Generated from vnetcard/window/sim_bus.py by sim/build.py. */", "#pragma once", *lines, ""])
 
 
 def cache_folder() -> Path:
@@ -266,7 +266,10 @@ def _steps(tools: Tools, rtl: Path, work: Path, width: int, *, trace: bool) -> I
         yield "compiling", _compile(work)
         return
     yield "compiling", _compile(work, "-fprofile-generate")
-    yield "watching it run", [sys.executable, "-m", "vnetcard.sim.training", str(work / "obj" / LIBRARY), str(width)]
+    yield (
+        "watching it run",
+        [sys.executable, "-m", "vnetcard.sim.pgo_workload", str(work / "obj" / LIBRARY), str(width)],
+    )
     yield "compiling again", _compile(work, "-fprofile-use -fprofile-correction -Wno-missing-profile")
 
 

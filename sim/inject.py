@@ -6,8 +6,8 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
-from vnetcard import layout as L
 from vnetcard.errors import ConfigError
+from vnetcard.ring import layout as L
 
 ANSWERS: Final = {"slverr": 2, "decerr": 3, "hang": 4, "late": 5}
 """Name to code in cpp/faults.h; ``hang`` never answers, ``late`` after all that the agents would wait for."""

@@ -1,6 +1,6 @@
 """The three shared memory objects of a simulation: made, taken over from one that was killed, and removed.
 
-``vnetcard/simbus.py`` says what stands in them and who may rely on what.
+``vnetcard/window/sim_bus.py`` says what stands in them and who may rely on what.
 """
 
 from __future__ import annotations
@@ -14,13 +14,12 @@ from typing import Final
 
 import posix_ipc
 
-from vnetcard import layout as L
-from vnetcard import simbus
 from vnetcard._core import Memory
 from vnetcard.errors import ConfigError, WindowUnavailable
-from vnetcard.geometry import human
+from vnetcard.ring import layout as L
+from vnetcard.ring.geometry import human
 from vnetcard.sim.library import BASES
-from vnetcard.window import locks
+from vnetcard.window import locks, sim_bus
 
 FOLDER: Final = Path("/dev/shm")
 """Where Linux keeps POSIX shared memory (shm_overview(7))."""
@@ -55,14 +54,14 @@ class Objects:
         """Make them, or take over what a killed simulator left; WindowUnavailable when one is running."""
         self.name = check_name(name)
         self.memory_bytes = memory_bytes
-        self._names = (simbus.bus_name(name), simbus.memory_name(name, L.HOST), simbus.memory_name(name, L.CARD))
+        self._names = (sim_bus.bus_name(name), sim_bus.memory_name(name, L.HOST), sim_bus.memory_name(name, L.CARD))
         self._stack = contextlib.ExitStack()
         try:
             self.bus = self._lock_bus()
             self._stack.callback(self.bus.close)
             self._words = Memory(self.bus)
             self._stack.callback(self._words.close)
-            self._words.store64(simbus.HEADER["magic"], 0)  # nobody may open it while it is being made
+            self._words.store64(sim_bus.HEADER["magic"], 0)  # nobody may open it while it is being made
             self.memories = (self._memory(L.HOST), self._memory(L.CARD))
             self._write_header(width)
         except posix_ipc.PermissionsError as error:
@@ -85,8 +84,8 @@ class Objects:
     def _lock_bus(self) -> mmap.mmap:
         while True:
             fd = self._open(self._names[0])
-            if not locks.try_lock(fd, simbus.LOCK_BYTE):
-                owner = os.pread(fd, 4, simbus.HEADER["pid"])
+            if not locks.try_lock(fd, sim_bus.LOCK_BYTE):
+                owner = os.pread(fd, 4, sim_bus.HEADER["pid"])
                 os.close(fd)
                 raise WindowUnavailable(
                     f"simulation {self.name} is run by process {int.from_bytes(owner, 'little')}: "
@@ -97,10 +96,10 @@ class Objects:
             os.close(fd)  # its owner ended, and removed it, between our two steps
         self._stack.callback(os.close, fd)  # gives the lock back
         self._stack.callback(self._remove)
-        if os.fstat(fd).st_size < simbus.BUS_BYTES:
-            os.posix_fallocate(fd, 0, simbus.BUS_BYTES)
-        os.pwrite(fd, os.getpid().to_bytes(4, "little"), simbus.HEADER["pid"])
-        return mmap.mmap(fd, simbus.BUS_BYTES)
+        if os.fstat(fd).st_size < sim_bus.BUS_BYTES:
+            os.posix_fallocate(fd, 0, sim_bus.BUS_BYTES)
+        os.pwrite(fd, os.getpid().to_bytes(4, "little"), sim_bus.HEADER["pid"])
+        return mmap.mmap(fd, sim_bus.BUS_BYTES)
 
     def _memory(self, side: int) -> mmap.mmap:
         name = self._names[1 + side]
@@ -119,20 +118,26 @@ class Objects:
 
     def _write_header(self, width: int) -> None:
         """Everything but the magic, which ``open_to_agents`` stores."""
-        narrow = {"version": simbus.VERSION, "data_width": width, "instance": new_instance(), "asleep": 0, "removed": 0}
+        narrow = {
+            "version": sim_bus.VERSION,
+            "data_width": width,
+            "instance": new_instance(),
+            "asleep": 0,
+            "removed": 0,
+        }
         for name, value in narrow.items():
-            self._words.store32(simbus.HEADER[name], value)
+            self._words.store32(sim_bus.HEADER[name], value)
         wide = {"memory_bytes": self.memory_bytes, "base_host": BASES[L.HOST], "base_card": BASES[L.CARD]}
         for name, value in wide.items():
-            self._words.store64(simbus.HEADER[name], value)
+            self._words.store64(sim_bus.HEADER[name], value)
 
     def open_to_agents(self) -> None:
         """The simulator looks at the bus from now on."""
-        self._words.store64(simbus.HEADER["magic"], simbus.MAGIC)
+        self._words.store64(sim_bus.HEADER["magic"], sim_bus.MAGIC)
 
     def close(self) -> None:
         """Remove the objects and unlock; ``instance`` 0 tells those who have them mapped."""
-        self._words.store32(simbus.HEADER["instance"], 0)
+        self._words.store32(sim_bus.HEADER["instance"], 0)
         self._stack.close()
 
     def _remove(self) -> None:

@@ -8,16 +8,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from vnetcard import layout as L
-from vnetcard.commandline import Parser
 from vnetcard.errors import ConfigError
-from vnetcard.geometry import parse_size
-from vnetcard.sideblock import SOFTWARE
+from vnetcard.ring import layout as L
+from vnetcard.ring.geometry import parse_size
+from vnetcard.ring.sideblock import SOFTWARE
 from vnetcard.sim import inject
 from vnetcard.sim.build import WIDTHS
 from vnetcard.sim.inject import Injection
 from vnetcard.sim.library import CLOCK_HZ, Bus, Trace
 from vnetcard.sim.objects import check_name
+from vnetcard.terminal.arguments import Parser
 
 PROGRAM: Final = "vnetcard-sim"
 LATENCY_MAX_NS: Final = 1e9

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Final
 
-from vnetcard import layout as L
-from vnetcard import registers as R
+from vnetcard.engine import registers as R
+from vnetcard.ring import layout as L
 from vnetcard.sim.library import CLOCK_HZ, Stats
 
 ENGINE_ROWS: Final = (

@@ -14,12 +14,12 @@ from pathlib import Path
 from typing import Final
 from xml.sax.saxutils import escape
 
-from vnetcard import layout as L
-from vnetcard import registers as R
-from vnetcard.commandline import complain
+from vnetcard.engine import registers as R
 from vnetcard.errors import ConfigError, VnetcardError
+from vnetcard.ring import layout as L
 from vnetcard.sim.library import NS_A_CYCLE
 from vnetcard.sim.wrapper import SCOPE
+from vnetcard.terminal.arguments import complain
 
 PS_A_CYCLE: Final = round(NS_A_CYCLE * 1000)
 LONGEST: Final = 400

@@ -18,9 +18,9 @@ from pathlib import Path
 from fakeboard import FakeBoard
 from softengine import SoftEngine
 
-from vnetcard import layout as L
-from vnetcard import registers as R
 from vnetcard._core import Memory
+from vnetcard.engine import registers as R
+from vnetcard.ring import layout as L
 
 SIZE = 1 << 20
 ADDRESSES = (0x4000_0000, 0x7000_0000)

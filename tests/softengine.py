@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from vnetcard import layout as L
-from vnetcard import registers as R
 from vnetcard._core import Memory
+from vnetcard.engine import registers as R
+from vnetcard.ring import layout as L
 
 NAMES = {register.offset: register.name for register in R.REGISTERS}
 LOCKED = {register.name for register in R.REGISTERS if register.meaning.endswith("locked")}
@@ -318,7 +318,7 @@ class SoftEngine:
 
 
 class SoftRegisters:
-    """One side's page of a ``SoftEngine``: ``vnetcard.dma.Registers``."""
+    """One side's page of a ``SoftEngine``: ``vnetcard.engine.dma.Registers``."""
 
     def __init__(self, engine: SoftEngine, side: int) -> None:
         self._engine, self._side = engine, side

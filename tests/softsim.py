@@ -17,11 +17,11 @@ from collections.abc import Iterator
 
 from softengine import GONE, SoftEngine
 
-from vnetcard import layout as L
-from vnetcard import registers as R
-from vnetcard import simbus as B
 from vnetcard._core import Memory
+from vnetcard.engine import registers as R
+from vnetcard.ring import layout as L
 from vnetcard.sim.objects import Objects, new_instance
+from vnetcard.window import sim_bus as B
 
 _FUTEX = {"x86_64": 202, "aarch64": 98}[platform.machine()]
 _FUTEX_WAKE = 1

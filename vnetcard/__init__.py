@@ -20,10 +20,10 @@ if TYPE_CHECKING:
         WindowNotReady,
         WindowUnavailable,
     )
-    from vnetcard.fifo import Fifo
-    from vnetcard.link import Link
-    from vnetcard.linkterms import LinkState
+    from vnetcard.link.link import Link
+    from vnetcard.link.types import LinkState
     from vnetcard.port import open_port
+    from vnetcard.ring.fifo import Fifo
     from vnetcard.window import open_window
 
 __version__ = "0.1.0"
@@ -46,7 +46,13 @@ __all__ = [
     "open_window",
 ]
 
-_HOMES = {"Fifo": "fifo", "Link": "link", "LinkState": "linkterms", "open_port": "port", "open_window": "window"}
+_HOMES = {
+    "Fifo": "ring.fifo",
+    "Link": "link.link",
+    "LinkState": "link.types",
+    "open_port": "port",
+    "open_window": "window",
+}
 """Where the names above live that are not errors."""
 
 

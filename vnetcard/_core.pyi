@@ -104,7 +104,7 @@ class Consumer:
 class Doorbell:
     """A register that is rung by calling this with its new value, after everything stored before.
 
-    ``word`` is the register's offset in ``memory``.  The others are for a simulated one (vnetcard/simbus.py):
+    ``word`` is the register's offset in ``memory``.  The others are for a simulated one (vnetcard/window/sim_bus.py):
     ``rung`` counts, and ``bell`` is a futex that is incremented and woken while ``asleep`` is 1.
     """
 
@@ -124,7 +124,7 @@ class Doorbell:
 
 @final
 class Tap:
-    """The ring of events that a pump writes for one reader (vnetcard/tap/format.py); it holds on to ``buffer``.
+    """The ring of events that a pump writes for one reader (vnetcard/ring/tap_layout.py); it holds on to ``buffer``.
 
     ``ring``, ``own`` and ``reader`` are offsets in it of the ring, of the pump's line and of the reader's.
     """

@@ -13,10 +13,10 @@ import time
 from collections.abc import Callable, Iterator
 from typing import NamedTuple, Protocol
 
-from vnetcard import layout as L
 from vnetcard.errors import Closed, WindowUnavailable
-from vnetcard.fifo import Fifo
 from vnetcard.port import Port
+from vnetcard.ring import layout as L
+from vnetcard.ring.fifo import Fifo
 from vnetcard.window import BACKENDS, Window, WindowUrl
 
 PACKET_SIZES = (20, 21, 63, 64, 65, 576, 1280, 1499, 1500)

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Generated from vnetcard/layout.py by `python -m vnetcard.layoutgen`; do not edit.
+// Generated from vnetcard/ring/layout.py by `python -m vnetcard.engine.layoutgen`; do not edit.
 package vnc_pkg;
   localparam logic [63:0] Magic = 64'h3144524354454e56;
   localparam int unsigned Version = 32'h00000001;

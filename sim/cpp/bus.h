@@ -2,7 +2,7 @@
 /**
  * DOC: the objects shared with the agents, and the atomics and futexes on them.
  *
- * vnc_simbus.h is generated from vnetcard/simbus.py when the simulator is built; the protocol stands there.
+ * vnc_simbus.h is generated from vnetcard/window/sim_bus.py when the simulator is built; the protocol stands there.
  */
 #pragma once
 #include "vnc_simbus.h"

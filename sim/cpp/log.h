@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/** DOC: what the engine did to both memories, burst by burst, for vnetcard trace; vnetcard/simbus.py says how to read it. */
+/** DOC: what the engine did to both memories, burst by burst, for vnetcard trace; vnetcard/window/sim_bus.py says how to read it. */
 #pragma once
 #include "bus.h"
 #include <ctime>
@@ -11,7 +11,7 @@ struct LogEntry {
 	uint32_t bytes; /* of an index word: its value */
 	uint16_t kind, side;
 };
-static_assert(sizeof(LogEntry) == 32, "simbus.LOG_ENTRY");
+static_assert(sizeof(LogEntry) == 32, "sim_bus.LOG_ENTRY");
 
 class Log {
       public:

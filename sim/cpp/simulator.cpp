@@ -9,7 +9,7 @@
  *            +-- m_axi_host -- [ s_axil_host  Vtop  s_axil_card ] -- m_axi_card
  *
  * One thread runs everything.  It sleeps when nothing has moved for a while: it stores asleep, fences, and looks
- * once more at every count (barrier S2); whoever rings increments a count, fences, and looks at asleep (vnetcard/simbus.py).
+ * once more at every count (barrier S2); whoever rings increments a count, fences, and looks at asleep (vnetcard/window/sim_bus.py).
  * One of the two sees the other.  Simulated time stands still meanwhile.
  */
 #include "Vtop.h"

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
-from vnetcard import layout as L
-from vnetcard import pingreport
-from vnetcard.lab import ADDRESSES, Lab, LabError, uninterrupted
-from vnetcard.pingsuite import DEFAULT_SIZES, PingResult, Target
+from vnetcard.lab.lab import ADDRESSES, Lab, LabError, uninterrupted
+from vnetcard.ping import report as pingreport
+from vnetcard.ping.suite import DEFAULT_SIZES, PingResult, Target
+from vnetcard.ring import layout as L
 from vnetcard.sim.guest.image import Image
 from vnetcard.sim.guest.qemu import Command, Guest
 

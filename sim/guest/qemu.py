@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from vnetcard.errors import ConfigError
-from vnetcard.lab import LabError, die_with_parent, uninterrupted
+from vnetcard.lab.lab import LabError, die_with_parent, uninterrupted
 from vnetcard.sim.guest.image import Image
 
 QEMU = "qemu-system-aarch64"

@@ -7,9 +7,9 @@ import time
 from collections.abc import Iterator, Sequence
 from typing import IO
 
-from vnetcard import layout as L
-from vnetcard import pingreport, pingsuite
-from vnetcard.lab import ADDRESSES
+from vnetcard.lab.lab import ADDRESSES
+from vnetcard.ping import report, suite
+from vnetcard.ring import layout as L
 from vnetcard.sim.guest.image import image
 from vnetcard.sim.guest.lab import CardLab
 from vnetcard.sim.guest.qemu import find_qemu
@@ -28,7 +28,7 @@ def _tell(text: str) -> None:
     print(text, end="", file=sys.stderr, flush=True)
 
 
-def show(count: int, log: IO[str], started: float) -> Sequence[pingsuite.PingResult]:
+def show(count: int, log: IO[str], started: float) -> Sequence[suite.PingResult]:
     """Boot, ping both ways, print what is seen; ``log`` takes what the host's agent says."""
     with CardLab(image(_tell), log=log) as lab:
         lab.lab.start(L.HOST)
@@ -46,20 +46,20 @@ def show(count: int, log: IO[str], started: float) -> Sequence[pingsuite.PingRes
     return results
 
 
-def _ping(lab: CardLab, count: int) -> list[pingsuite.PingResult]:
+def _ping(lab: CardLab, count: int) -> list[suite.PingResult]:
     """Both directions, each pinged by the system that has the interface."""
     targets = [
-        pingsuite.Target(ADDRESSES[L.CARD], netns=lab.lab.namespaces[L.HOST], label="host to card"),
-        pingsuite.Target(ADDRESSES[L.HOST], label="card to host"),
+        suite.Target(ADDRESSES[L.CARD], netns=lab.lab.namespaces[L.HOST], label="host to card"),
+        suite.Target(ADDRESSES[L.HOST], label="card to host"),
     ]
-    print(pingreport.header(targets), flush=True)
-    results = pingsuite.run_suite(
-        targets[:1], count=count, on_result=lambda result: print(pingreport.row(result, targets), flush=True)
+    print(report.header(targets), flush=True)
+    results = suite.run_suite(
+        targets[:1], count=count, on_result=lambda result: print(report.row(result, targets), flush=True)
     )
     from_card = lab.ping_from_card(count=count, target=targets[1])
-    print("\n".join(pingreport.row(result, targets) for result in from_card))
+    print("\n".join(report.row(result, targets) for result in from_card))
     results += from_card
-    print(pingreport.summary(results))
+    print(report.summary(results))
     return results
 
 

@@ -15,10 +15,10 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from vnetcard.commandline import Parser, complain
 from vnetcard.errors import ConfigError, VnetcardError
 from vnetcard.sim.guest.cache import Tell, digest, made
 from vnetcard.sim.guest.packages import Sysroot, sysroot
+from vnetcard.terminal.arguments import Parser, complain
 
 ROOT = Path(__file__).resolve().parents[2]
 SOURCES = ("vnetcard", "x86_side", "fpga_side", "sim", "hdl", "setup.py", "pyproject.toml", "README.md", "LICENSE")

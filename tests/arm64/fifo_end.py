@@ -11,7 +11,7 @@ import sys
 import time
 
 from vnetcard import Fifo, open_window
-from vnetcard import layout as L
+from vnetcard.ring import layout as L
 
 LIMIT = 100.0
 SIZE_MAX = 3000

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from vnetcard import layout as L
+from vnetcard.ring import layout as L
 
 pytestmark = [pytest.mark.arm64, pytest.mark.slow, pytest.mark.timeout(900)]
 

@@ -10,8 +10,8 @@ import pytest
 from ledger import assert_books_balance
 from restarts import OUTAGE, kill_and_restart, ping_suite
 
-from vnetcard import layout as L
-from vnetcard.lab import MODULES, Lab
+from vnetcard.lab.lab import MODULES, Lab
+from vnetcard.ring import layout as L
 
 pytestmark = [pytest.mark.arm64, pytest.mark.slow, pytest.mark.timeout(900)]
 

@@ -21,8 +21,8 @@ from fakeboard import MEMORY, FakeBoard
 from fusedevice import fuse_devices
 from needs import need_root
 
-from vnetcard import layout as L
 from vnetcard.errors import VnetcardError, WindowNotReady
+from vnetcard.ring import layout as L
 from vnetcard.window import open_window
 
 NOBODY = 65534

@@ -14,10 +14,10 @@ import pytest
 from contract.deviceplace import ADDRESS, SIZE, Place
 from fakeboard import FakeBoard
 
-from vnetcard import layout as L
 from vnetcard._core import Memory
 from vnetcard.errors import ConfigError, LayoutMismatch, WindowNotReady, WindowUnavailable
-from vnetcard.geometry import Geometry
+from vnetcard.ring import layout as L
+from vnetcard.ring.geometry import Geometry
 from vnetcard.testing import WINDOW_CHECKS, OpenWindow
 from vnetcard.window import Window, read_window
 from vnetcard.window.device import format_window

@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from vnetcard import layout as L
 from vnetcard.errors import ConfigError, LayoutMismatch, WindowNotReady, WindowUnavailable
-from vnetcard.ivshmem import Client, Server
+from vnetcard.ring import layout as L
 from vnetcard.testing import WINDOW_CHECKS, OpenWindow
 from vnetcard.window import open_window, read_window
+from vnetcard.window.ivshmem_protocol import Client, Server
 
 SIZE = 64 << 10
 

@@ -16,11 +16,11 @@ from typing import Any
 import pytest
 from needs import need, need_root
 
-from vnetcard import layout as L
 from vnetcard.errors import ConfigError, PortUnavailable
 from vnetcard.port import BACKENDS, Port, open_port
+from vnetcard.port.memory_pair import PairPort
 from vnetcard.port.netns import inside
-from vnetcard.port.pair import PairPort
+from vnetcard.ring import layout as L
 from vnetcard.testing import PORT_CHECKS, NearAndFar, OpenPort
 
 ETH_P_IP = 0x0800

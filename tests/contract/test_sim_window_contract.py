@@ -10,12 +10,11 @@ from collections.abc import Callable, Iterator
 import pytest
 from softsim import SoftSimulation, soft_simulation
 
-from vnetcard import layout as L
-from vnetcard import registers as R
-from vnetcard import simbus
 from vnetcard import testing as checks
+from vnetcard.engine import registers as R
 from vnetcard.errors import ConfigError, LayoutMismatch, WindowUnavailable
-from vnetcard.window import Window, open_window, read_window
+from vnetcard.ring import layout as L
+from vnetcard.window import Window, open_window, read_window, sim_bus
 
 NAME = f"vnc-contract-{os.getpid()}"
 
@@ -79,16 +78,16 @@ def test_damaged_memory_is_made_anew_and_it_is_said(simulation: SoftSimulation) 
 
 
 def test_bus_of_another_version_is_refused_naming_both(simulation: SoftSimulation) -> None:
-    simulation.bus.store32(simbus.HEADER["version"], 9)
-    with pytest.raises(LayoutMismatch, match=rf"version 9, this software speaks {simbus.VERSION}"):
+    simulation.bus.store32(sim_bus.HEADER["version"], 9)
+    with pytest.raises(LayoutMismatch, match=rf"version 9, this software speaks {sim_bus.VERSION}"):
         opened(simulation, L.HOST)
 
 
 def test_bus_without_a_simulator_is_no_simulation(simulation: SoftSimulation) -> None:
-    simulation.bus.store64(simbus.HEADER["magic"], 0)
+    simulation.bus.store64(sim_bus.HEADER["magic"], 0)
     with pytest.raises(WindowUnavailable, match="just starting"):
         opened(simulation, L.HOST)
-    simulation.bus.store64(simbus.HEADER["magic"], 0x1234)
+    simulation.bus.store64(sim_bus.HEADER["magic"], 0x1234)
     with pytest.raises(WindowUnavailable, match="is no simulation's bus"):
         opened(simulation, L.HOST)
 
@@ -101,28 +100,28 @@ def test_engine_is_told_where_this_sides_memory_is_and_its_doorbells_count(
         engine = window.engine
         assert engine is not None
         engine.attach()
-        base = simulation.bus.load64(simbus.HEADER[f"base_{L.SIDES[side]}"])
+        base = simulation.bus.load64(sim_bus.HEADER[f"base_{L.SIDES[side]}"])
         page = simulation.engine.pages[side]
         assert (page["window_base_hi"], page["window_base_lo"]) == (base >> 32, base & 0xFFFF_FFFF)
         simulation.paused.set()
         for bell, register in zip(engine.doorbells(), ("tx_prod", "rx_cons"), strict=True):
             bell(0x80)
             bell(0x80)
-            at = simbus.SIDE_OFFSET + side * simbus.SIDE_BYTES + R.offset(register)
-            assert simulation.bus.load32(at + simbus.REGS) == 0x80
-            assert simulation.bus.load32(at + simbus.RUNG) == 2, "a value rung twice is rung twice"
+            at = sim_bus.SIDE_OFFSET + side * sim_bus.SIDE_BYTES + R.offset(register)
+            assert simulation.bus.load32(at + sim_bus.REGS) == 0x80
+            assert simulation.bus.load32(at + sim_bus.RUNG) == 2, "a value rung twice is rung twice"
         del bell
         simulation.paused.clear()
 
 
 def test_request_of_a_killed_predecessor_is_carried_out_before_the_next_one(simulation: SoftSimulation) -> None:
-    box = {name: simbus.SIDE_OFFSET + at for name, at in simbus.MAILBOX.items()}
+    box = {name: sim_bus.SIDE_OFFSET + at for name, at in sim_bus.MAILBOX.items()}
     tx_start = R.offset("tx_start")
     with opened(simulation, L.HOST) as window:
         engine = window.engine
         assert engine is not None
         simulation.paused.set()
-        for name, word in (("op", simbus.OPS["WRITE"]), ("offset", tx_start), ("value", 0x40)):
+        for name, word in (("op", sim_bus.OPS["WRITE"]), ("offset", tx_start), ("value", 0x40)):
             simulation.bus.store32(box[name], word)
         simulation.bus.store32(box["request"], simulation.bus.load32(box["request"]) + 1)
         asker = threading.Thread(target=engine.statistics)

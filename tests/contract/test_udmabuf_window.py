@@ -9,9 +9,9 @@ import pytest
 from contract.deviceplace import ADDRESS, SIZE
 from fakeboard import MEMORY, FakeBoard
 
-from vnetcard import layout as L
-from vnetcard import registers as R
+from vnetcard.engine import registers as R
 from vnetcard.errors import ConfigError, WindowUnavailable
+from vnetcard.ring import layout as L
 from vnetcard.window import open_window
 
 

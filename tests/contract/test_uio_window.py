@@ -8,8 +8,8 @@ import pytest
 from contract.deviceplace import SIZE
 from fakeboard import FakeBoard
 
-from vnetcard import layout as L
 from vnetcard.errors import ConfigError, WindowUnavailable
+from vnetcard.ring import layout as L
 from vnetcard.window import open_window
 
 

@@ -17,9 +17,9 @@ from pathlib import Path
 import pytest
 from needs import skip_or_fail
 
-from vnetcard import layout as L
 from vnetcard.errors import ConfigError, LayoutMismatch, WindowUnavailable
-from vnetcard.geometry import Geometry
+from vnetcard.ring import layout as L
+from vnetcard.ring.geometry import Geometry
 from vnetcard.testing import WINDOW_CHECKS, OpenWindow, check_window
 from vnetcard.window import BACKENDS, Window, open_window, read_window
 

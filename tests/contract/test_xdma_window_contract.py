@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from vnetcard import layout as L
 from vnetcard.errors import ConfigError, VnetcardError, WindowUnavailable
-from vnetcard.geometry import Geometry
+from vnetcard.ring import layout as L
+from vnetcard.ring.geometry import Geometry
 from vnetcard.window import Window, WindowUrl, open_window, read_window
 
 SIZE = 64 << 10

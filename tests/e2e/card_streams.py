@@ -12,8 +12,8 @@ from typing import Any
 
 from restarts import until
 
-from vnetcard import layout as L
-from vnetcard.lab import ADDRESSES, run_in
+from vnetcard.lab.lab import ADDRESSES, run_in
+from vnetcard.ring import layout as L
 from vnetcard.sim.guest.lab import CardLab
 from vnetcard.sim.guest.qemu import Command
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from vnetcard import layout as L
-from vnetcard.lab import ADDRESSES
-from vnetcard.pingsuite import DEFAULT_SIZES, PingResult, Target, run_suite
+from vnetcard.lab.lab import ADDRESSES
+from vnetcard.ping.suite import DEFAULT_SIZES, PingResult, Target, run_suite
+from vnetcard.ring import layout as L
 from vnetcard.sim.guest.lab import CardLab
 
 

@@ -14,7 +14,7 @@ from cardpings import assert_pings_cross
 from ledger import assert_books_balance
 from restarts import OUTAGE, until
 
-from vnetcard import layout as L
+from vnetcard.ring import layout as L
 from vnetcard.sim.guest.image import Image
 from vnetcard.sim.guest.lab import AGENT, CardLab
 

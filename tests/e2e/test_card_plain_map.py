@@ -6,7 +6,7 @@ import pytest
 from cardpings import assert_pings_cross
 from ledger import assert_books_balance
 
-from vnetcard import layout as L
+from vnetcard.ring import layout as L
 from vnetcard.sim.guest.image import Image
 from vnetcard.sim.guest.lab import AGENT, CARD_LIMIT, CardLab
 

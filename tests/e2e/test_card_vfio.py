@@ -20,13 +20,13 @@ from ledger import assert_books_balance
 from programs import VNETCARD, started
 from restarts import OUTAGE, until
 
-from vnetcard import layout as L
-from vnetcard import registers as R
-from vnetcard.bells import VECTORS
-from vnetcard.ivshmem import Client
+from vnetcard.engine import registers as R
+from vnetcard.ring import layout as L
 from vnetcard.sim.guest.image import Image
 from vnetcard.sim.guest.lab import CARD_LIMIT, CardLab, Joint
 from vnetcard.sim.guest.qemu import IOMMU, Guest, doorbell_bar
+from vnetcard.window.interrupts import VECTORS
+from vnetcard.window.ivshmem_protocol import Client
 
 pytestmark = [pytest.mark.e2e, pytest.mark.arm64, pytest.mark.root, pytest.mark.slow]
 

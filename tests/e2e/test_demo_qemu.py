@@ -11,7 +11,7 @@ from programs import OPEN_TUN, VNETCARD, Outcome, as_nobody, demo_processes, dem
 from restarts import until
 from test_bad_input import assert_refused
 
-from vnetcard.labsweep import sweep
+from vnetcard.lab.sweep import sweep
 from vnetcard.sim.guest.image import Image
 
 pytestmark = [pytest.mark.e2e, pytest.mark.arm64, pytest.mark.root, pytest.mark.slow]

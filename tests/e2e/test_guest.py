@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from vnetcard.lab import LabError
+from vnetcard.lab.lab import LabError
 from vnetcard.sim.guest.image import Image
 from vnetcard.sim.guest.qemu import Guest
 

@@ -10,7 +10,7 @@ from hdl_bench import Bench
 from hdl_model import MASK
 from hdl_traffic import LINE, error_trials, halted, two_doorbells
 
-from vnetcard import registers as R
+from vnetcard.engine import registers as R
 
 
 @cocotb.test()

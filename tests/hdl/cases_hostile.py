@@ -9,7 +9,7 @@ from hdl_bench import Bench
 from hdl_model import MASK
 from hdl_traffic import LINE, both_ways
 
-from vnetcard import registers as R
+from vnetcard.engine import registers as R
 
 
 @cocotb.test()

@@ -9,8 +9,8 @@ import cocotb
 from hdl_bench import Bench
 from link_world import LinkWorld, RtlSide
 
-from vnetcard import layout as L
-from vnetcard.linkterms import LinkState
+from vnetcard.link.types import LinkState
+from vnetcard.ring import layout as L
 
 ROUNDS = 20 if os.environ.get("VNETCARD_STALL") == "stalled" else 160
 """Mishaps in a run; the calm run is the campaign's."""

@@ -10,8 +10,8 @@ from hdl_bench import Bench
 from hdl_model import MASK
 from hdl_traffic import LINE, NEAR_END, both_ways, check_statistics
 
-from vnetcard import registers as R
-from vnetcard.fifo import Fifo
+from vnetcard.engine import registers as R
+from vnetcard.ring.fifo import Fifo
 
 
 @cocotb.test()

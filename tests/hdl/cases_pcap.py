@@ -12,9 +12,9 @@ from cocotb.utils import get_sim_time
 from hdl_bench import Bench
 from hdl_model import Direction
 
-from vnetcard import captures
-from vnetcard.captures import Packet
-from vnetcard.fifo import Fifo
+from vnetcard.ring.fifo import Fifo
+from vnetcard.tap import pcap_reader
+from vnetcard.tap.pcap_reader import Packet
 
 RING, WINDOW = 128 << 10, 512 << 10
 """A ring takes one of the largest packets and something more, so that they wrap."""
@@ -26,7 +26,7 @@ async def capture_arrives_and_returns_unchanged(dut: Any) -> None:
 
     What the card received goes to VNETCARD_PCAP_OUT, stamped with the simulated time after the first stamp.
     """
-    packets = captures.read(Path(os.environ["VNETCARD_PCAP"])).packets
+    packets = pcap_reader.read(Path(os.environ["VNETCARD_PCAP"])).packets
     bench = Bench(dut, ring=RING, window=WINDOW)
     await bench.start()
     began = get_sim_time("ns")
@@ -82,4 +82,4 @@ async def capture_arrives_and_returns_unchanged(dut: Any) -> None:
         end.close()
     await bench.finish()
     if out := os.environ.get("VNETCARD_PCAP_OUT"):
-        captures.write(Path(out), arrived)
+        pcap_reader.write(Path(out), arrived)

@@ -14,9 +14,9 @@ from link_world import LinkWorld
 from pcie_bench import HIGH, PcieBench
 from pcie_shim import DEVICE, VENDOR
 
-from vnetcard import layout as L
-from vnetcard import registers as R
-from vnetcard.fifo import Fifo
+from vnetcard.engine import registers as R
+from vnetcard.ring import layout as L
+from vnetcard.ring.fifo import Fifo
 
 LINE = L.LINE
 

@@ -10,8 +10,8 @@ from hdl_bench import Bench
 from hdl_model import MASK
 from hdl_traffic import LINE, both_ways, hold
 
-from vnetcard import layout as L
-from vnetcard import registers as R
+from vnetcard.engine import registers as R
+from vnetcard.ring import layout as L
 
 PAGE = 1 << 12
 LOG2 = 0x1F

@@ -8,7 +8,7 @@ import cocotb
 from hdl_bench import Bench
 from hdl_traffic import LINE, both_ways
 
-from vnetcard import registers as R
+from vnetcard.engine import registers as R
 
 
 async def again(bench: Bench, side: int) -> None:

@@ -11,8 +11,8 @@ from hdl_bench import Bench
 from hdl_memory import Memory
 from hdl_traffic import both_ways, hold
 
-from vnetcard import layout as L
-from vnetcard import registers as R
+from vnetcard.engine import registers as R
+from vnetcard.ring import layout as L
 
 WORDS = struct.Struct("<16I")
 HEAD = 8

@@ -12,7 +12,7 @@ from cocotb.triggers import ClockCycles, Combine
 from hdl_bench import Bench
 from hdl_model import MASK
 
-from vnetcard import layout as L
+from vnetcard.ring import layout as L
 
 LINE = L.LINE
 ALL = range(2113)

@@ -11,7 +11,7 @@ from hdl_bench import Bench, stalls
 from hdl_model import MASK
 from hdl_traffic import LINE, both_ways, hold
 
-from vnetcard import registers as R
+from vnetcard.engine import registers as R
 
 LIMIT = 2500
 

@@ -11,8 +11,8 @@ from hdl_bench import Bench
 from hdl_model import MASK
 from hdl_traffic import LINE, hold
 
-from vnetcard import layout as L
-from vnetcard import registers as R
+from vnetcard.engine import registers as R
+from vnetcard.ring import layout as L
 
 STALLED = os.environ.get("VNETCARD_STALL") == "stalled"
 """Then two events meet in one cycle by luck only; the calm run sees to it."""

@@ -19,9 +19,9 @@ from hdl_memory import Memory
 from hdl_model import MASK, Direction
 from hdl_ports import ReadPort, WritePort
 
-from vnetcard import layout as L
-from vnetcard import registers as R
-from vnetcard.geometry import Geometry
+from vnetcard.engine import registers as R
+from vnetcard.ring import layout as L
+from vnetcard.ring.geometry import Geometry
 
 
 def random_base(rng: random.Random) -> int:

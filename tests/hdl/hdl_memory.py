@@ -6,7 +6,7 @@ import mmap
 from collections.abc import Callable
 
 from vnetcard import _core
-from vnetcard import layout as L
+from vnetcard.ring import layout as L
 
 
 class Memory:

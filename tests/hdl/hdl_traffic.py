@@ -10,8 +10,8 @@ from cocotb.triggers import ClockCycles, Combine
 from hdl_bench import Bench
 from hdl_model import MASK
 
-from vnetcard import layout as L
-from vnetcard import registers as R
+from vnetcard.engine import registers as R
+from vnetcard.ring import layout as L
 
 NEAR_END = (1 << 32) - 64 * 37
 LINE = L.LINE

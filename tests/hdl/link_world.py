@@ -26,10 +26,10 @@ from cocotb.utils import get_sim_time
 from hdl_bench import Bench, Page
 from unit.linkworld import GEOMETRY, MTU, WINDOW, MortalMemory, Side
 
-from vnetcard import layout as L
-from vnetcard import registers as R
-from vnetcard.dma import Engine
-from vnetcard.link import Offer
+from vnetcard.engine import registers as R
+from vnetcard.engine.dma import Engine
+from vnetcard.link.link import Offer
+from vnetcard.ring import layout as L
 
 CYCLE = 100e-6
 """Seconds of a link's time in a clock cycle: its heartbeat of 0.1 s comes every 1000 cycles."""
@@ -79,7 +79,7 @@ class RegisterPort:
 
 
 class RtlRegisters:
-    """``vnetcard.dma.Registers`` of a mortal agent: a write is a store more."""
+    """``vnetcard.engine.dma.Registers`` of a mortal agent: a write is a store more."""
 
     def __init__(self, world: LinkWorld, port: RegisterPort, mortal: MortalMemory) -> None:
         self._world, self._port, self._mortal = world, port, mortal

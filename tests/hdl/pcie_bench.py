@@ -14,7 +14,7 @@ from hdl_memory import Memory
 from hdl_model import MASK
 from pcie_shim import PcieShim
 
-from vnetcard import registers as R
+from vnetcard.engine import registers as R
 
 HIGH = 0x1_0000_0000
 """Host memory from here on needs 64-bit addresses, that is, TLPs with a longer header."""

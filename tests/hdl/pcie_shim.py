@@ -30,7 +30,7 @@ from cocotbext.axi import AxiBus, AxiLiteBus, AxiLiteMaster, AxiResp, AxiSlaveRe
 from cocotbext.pcie.core import Device, MemoryEndpoint
 from cocotbext.pcie.core.caps import MsiCapability
 
-from vnetcard import registers as R
+from vnetcard.engine import registers as R
 
 VENDOR, DEVICE = 0x1234, 0x4E43
 """No registered ids: a vendor id that nobody has, and ``NC``."""

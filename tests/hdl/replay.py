@@ -17,9 +17,9 @@ from typing import NoReturn
 import hdl_build
 import pytest
 
-from vnetcard import captures
-from vnetcard.captures import Packet
 from vnetcard.errors import ConfigError
+from vnetcard.tap import pcap_reader
+from vnetcard.tap.pcap_reader import Packet
 
 
 def replay(source: Path, target: Path | None, width: int, folder: Path) -> str:
@@ -28,7 +28,7 @@ def replay(source: Path, target: Path | None, width: int, folder: Path) -> str:
     ConfigError when the file cannot be replayed, AssertionError when the simulation fails: then ``target`` stays
     as it was.
     """
-    capture = captures.read(source)
+    capture = pcap_reader.read(source)
     total = sum(len(packet.data) for packet in capture.packets)
     left_out = f", {capture.others} frames that are not IP left out" if capture.others else ""
     say(f"{source}: {len(capture.packets)} packets, {total} bytes{left_out}; building the engine at {width} bit")
@@ -50,7 +50,7 @@ def through(built: Path, source: Path, target: Path) -> tuple[Packet, ...]:
         built, "capture_arrives_and_returns_unchanged", module="cases_pcap", label=f"-{source.stem}", extra_env=paths
     )
     assert not outcome.why, f"{outcome.output[-6000:]}\n{outcome.why}"
-    sent, arrived = captures.read(source).packets, captures.read(target).packets
+    sent, arrived = pcap_reader.read(source).packets, pcap_reader.read(target).packets
     assert [packet.data for packet in arrived] == [packet.data for packet in sent], "other packets than were sent"
     times = [sent[0].time, *(packet.time for packet in arrived)]
     assert times == sorted(times), "a packet arrived before the one ahead of it"
@@ -89,9 +89,9 @@ def main(arguments: list[str] | None = None) -> int:
             check_target(given.out, given.capture)
         with tempfile.TemporaryDirectory(prefix="vnetcard-replay-") as folder:
             if given.interface:
-                chosen = captures.read(given.capture, interface=given.interface)
+                chosen = pcap_reader.read(given.capture, interface=given.interface)
                 given.capture = Path(folder) / given.capture.name
-                captures.write(given.capture, chosen.packets)
+                pcap_reader.write(given.capture, chosen.packets)
             say(replay(given.capture, given.out, given.width, Path(folder)))
     except (ConfigError, AssertionError) as error:
         print(f"replay: {error}", file=sys.stderr)

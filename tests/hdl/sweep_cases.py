@@ -11,7 +11,7 @@ from hdl_bench import Bench
 from hdl_model import MASK
 from hdl_traffic import LINE, check_statistics
 
-from vnetcard import layout as L
+from vnetcard.ring import layout as L
 
 DOORBELLS = int(os.environ.get("VNETCARD_DOORBELLS", "50000"))
 """A direction."""

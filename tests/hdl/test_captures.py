@@ -12,9 +12,9 @@ import pytest
 import replay
 from needs import need
 
-from vnetcard import captures
-from vnetcard.captures import RAW, Packet
 from vnetcard.errors import ConfigError
+from vnetcard.tap import pcap_reader
+from vnetcard.tap.pcap_reader import RAW, Packet
 
 SAMPLE = Path(__file__).with_name("data") / "ping-and-tcp.pcap"
 IP4 = bytes.fromhex("450000150000000040fd0000c6336401c000020121")
@@ -51,29 +51,29 @@ def file_of(
 
 
 def test_packets_and_stamps_are_those_that_tcpdump_lists() -> None:
-    capture = captures.read(SAMPLE)
+    capture = pcap_reader.read(SAMPLE)
     assert [(packet.time, packet.data) for packet in capture.packets] == as_tcpdump_sees(SAMPLE)
     assert {len(packet.data) for packet in capture.packets} >= {28, 84, 92, 540, 1500}
 
 
 def test_tcpdump_reads_what_is_written(tmp_path: Path) -> None:
     packets = [Packet(1_700_000_000_123_456_789 + n, IP4) for n in range(3)]
-    captures.write(tmp_path / "out.pcap", packets)
+    pcap_reader.write(tmp_path / "out.pcap", packets)
     assert as_tcpdump_sees(tmp_path / "out.pcap") == [(packet.time, packet.data) for packet in packets]
-    assert captures.read(tmp_path / "out.pcap").packets == tuple(packets)
+    assert pcap_reader.read(tmp_path / "out.pcap").packets == tuple(packets)
 
 
 def test_nanosecond_file_of_tcpdump_holds_the_same_packets(tmp_path: Path) -> None:
     tcpdump("--time-stamp-precision=nano", "-r", SAMPLE, "-w", tmp_path / "nano.pcap")
     assert (tmp_path / "nano.pcap").read_bytes()[:4] != SAMPLE.read_bytes()[:4]
-    assert captures.read(tmp_path / "nano.pcap") == captures.read(SAMPLE)
+    assert pcap_reader.read(tmp_path / "nano.pcap") == pcap_reader.read(SAMPLE)
 
 
 @pytest.mark.parametrize(("magic", "time"), [(0xA1B2C3D4, 7000), (0xA1B23C4D, 7)], ids=["micro", "nano"])
 @pytest.mark.parametrize("order", ["<", ">"], ids=["little", "big"])
 def test_both_byte_orders_and_units_are_read(tmp_path: Path, order: str, magic: int, time: int) -> None:
     (tmp_path / "in.pcap").write_bytes(file_of(IP4, IP6, order=order, magic=magic))
-    assert captures.read(tmp_path / "in.pcap").packets == (
+    assert pcap_reader.read(tmp_path / "in.pcap").packets == (
         Packet(100_000_000_000 + time, IP4),
         Packet(101_000_000_000 + time, IP6),
     )
@@ -93,14 +93,14 @@ def test_both_byte_orders_and_units_are_read(tmp_path: Path, order: str, magic: 
 )
 def test_link_header_is_taken_off(tmp_path: Path, link: int, header: bytes) -> None:
     (tmp_path / "in.pcap").write_bytes(file_of(header + IP4, link=link))
-    assert [packet.data for packet in captures.read(tmp_path / "in.pcap").packets] == [IP4]
+    assert [packet.data for packet in pcap_reader.read(tmp_path / "in.pcap").packets] == [IP4]
     assert [data[-len(IP4) :] for _, data in as_tcpdump_sees(tmp_path / "in.pcap")] == [IP4], "the file made here"
 
 
 def test_frames_that_are_not_ip_are_left_out_and_counted(tmp_path: Path) -> None:
     arp = bytes(12) + b"\x08\x06" + bytes(28)
     (tmp_path / "in.pcap").write_bytes(file_of(arp, bytes(12) + b"\x08\x00" + IP4, arp, link=1))
-    capture = captures.read(tmp_path / "in.pcap")
+    capture = pcap_reader.read(tmp_path / "in.pcap")
     assert ([packet.data for packet in capture.packets], capture.others) == ([IP4], 2)
 
 
@@ -112,9 +112,9 @@ def as_pcapng(source: Path, *options: str) -> Path:
 
 def test_pcapng_of_wireshark_holds_the_same_packets(tmp_path: Path) -> None:
     (tmp_path / "in.pcap").write_bytes(SAMPLE.read_bytes())
-    assert captures.read(as_pcapng(tmp_path / "in.pcap")) == captures.read(SAMPLE)
-    captures.write(tmp_path / "nano.pcap", [Packet(1_700_000_000_123_456_789, IP4)])
-    assert captures.read(as_pcapng(tmp_path / "nano.pcap")) == captures.read(tmp_path / "nano.pcap")
+    assert pcap_reader.read(as_pcapng(tmp_path / "in.pcap")) == pcap_reader.read(SAMPLE)
+    pcap_reader.write(tmp_path / "nano.pcap", [Packet(1_700_000_000_123_456_789, IP4)])
+    assert pcap_reader.read(as_pcapng(tmp_path / "nano.pcap")) == pcap_reader.read(tmp_path / "nano.pcap")
 
 
 def block(order: str, kind: int, body: bytes) -> bytes:
@@ -139,16 +139,16 @@ def pcapng_of(order: str = "<", *, interfaces: tuple[bytes, ...] = (b"a", b"b"),
 def test_interface_and_way_of_a_pcapng_file_are_chosen(tmp_path: Path, order: str) -> None:
     (tmp_path / "in.pcapng").write_bytes(pcapng_of(order))
     for name in ("a", "b"):
-        found = captures.read(tmp_path / "in.pcapng", interface=name)
+        found = pcap_reader.read(tmp_path / "in.pcapng", interface=name)
         assert found.packets == (Packet(1_007_000_000_000, IP4),)
-    assert captures.read(tmp_path / "in.pcapng", interface="a", way="out").packets
+    assert pcap_reader.read(tmp_path / "in.pcapng", interface="a", way="out").packets
     for wrong, why in (
         ({}, "choose one of a, b"),
         ({"interface": "c"}, "but of a, b"),
         ({"interface": "a", "way": "in"}, "no IP packet"),
     ):
         with pytest.raises(ConfigError, match=why):
-            captures.read(tmp_path / "in.pcapng", **wrong)
+            pcap_reader.read(tmp_path / "in.pcapng", **wrong)
 
 
 def test_pcapng_that_ends_or_is_damaged_anywhere_is_refused_or_read(tmp_path: Path) -> None:
@@ -158,7 +158,7 @@ def test_pcapng_that_ends_or_is_damaged_anywhere_is_refused_or_read(tmp_path: Pa
         for damaged in (whole[:at], whole[:at] + b"\xff" + whole[at + 1 :], whole[:at] + b"\0\0\0\0" + whole[at + 4 :]):
             file.write_bytes(damaged)
             with contextlib.suppress(ConfigError):
-                captures.read(file)
+                pcap_reader.read(file)
 
 
 WHOLE = file_of(IP4, IP4)

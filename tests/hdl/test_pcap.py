@@ -13,9 +13,8 @@ import pytest
 import replay
 from hdl_jobs import Builds
 
-from vnetcard import captures
-from vnetcard.captures import Packet
-from vnetcard.tap import pcapng
+from vnetcard.tap import pcap_reader, pcapng
+from vnetcard.tap.pcap_reader import Packet
 
 pytestmark = [pytest.mark.hdl, pytest.mark.slow, pytest.mark.timeout(900), pytest.mark.usefixtures("verilator")]
 
@@ -25,14 +24,14 @@ SAMPLE = Path(__file__).with_name("data") / "ping-and-tcp.pcap"
 
 def test_recorded_pings_and_tcp_cross_the_engine(builds: Builds, tmp_path: Path) -> None:
     arrived = replay.through(builds.get(64), SAMPLE, tmp_path / "out.pcap")
-    assert len(arrived) == len(captures.read(SAMPLE).packets) == 37
+    assert len(arrived) == len(pcap_reader.read(SAMPLE).packets) == 37
 
 
 def test_largest_packets_cross_the_engine(builds: Builds, tmp_path: Path) -> None:
     """Jumbo frames, super-packets of 64 KB, and the smallest between them; together more than a ring holds."""
     sizes = [9000, 1, 65_535, 20, 65_600, 64, 65_535, 40]
     packets = [Packet(n, random.randbytes(size)) for n, size in enumerate(sizes)]
-    captures.write(tmp_path / "large.pcap", packets)
+    pcap_reader.write(tmp_path / "large.pcap", packets)
     arrived = replay.through(builds.get(512), tmp_path / "large.pcap", tmp_path / "out.pcap")
     assert [packet.data for packet in arrived] == [packet.data for packet in packets]
 
@@ -43,11 +42,11 @@ def test_command_replays_and_writes_what_arrived(
     built = builds.get(64)
     monkeypatch.setattr(hdl_build, "build", lambda folder, width: built)
     given, out = tmp_path / "own.pcapng", tmp_path / "out.pcap"
-    sent = captures.read(SAMPLE).packets
+    sent = pcap_reader.read(SAMPLE).packets
     given.write_bytes(of_two_interfaces(sent))
     assert replay.main([str(given), "--interface", "host-port", "--out", str(out)]) == 0
     assert "37 packets" in (said := capsys.readouterr().out) and "none changed" in said
-    arrived = captures.read(out).packets
+    arrived = pcap_reader.read(out).packets
     assert [packet.data for packet in arrived] == [packet.data for packet in sent]
     assert all(packet.time > sent[0].time for packet in arrived)
 

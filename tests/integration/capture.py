@@ -13,7 +13,7 @@ from pathlib import Path
 
 from needs import need
 
-from vnetcard.lab import Lab, run_in
+from vnetcard.lab.lab import Lab, run_in
 
 QUIET_S = 0.3
 """A capture whose file has not grown for so long has it all."""

@@ -14,11 +14,11 @@ import time
 from collections.abc import Set
 from typing import Any
 
-from vnetcard import layout as L
-from vnetcard.lab import Lab
+from vnetcard.agent.status import complete
+from vnetcard.lab.lab import Lab
 from vnetcard.port.interface import Interface
 from vnetcard.port.tun import open_port
-from vnetcard.status import complete
+from vnetcard.ring import layout as L
 
 REST_S = 0.1
 """How long nothing may move before a link counts as at rest."""

@@ -7,10 +7,10 @@ import struct
 import threading
 import time
 
-from vnetcard import layout as L
-from vnetcard.fifoends import FifoEnds
-from vnetcard.link import Link
-from vnetcard.linkterms import Agreement, Offer
+from vnetcard.link.fifo_endpoints import FifoEnds
+from vnetcard.link.link import Link
+from vnetcard.link.types import Agreement, Offer
+from vnetcard.ring import layout as L
 from vnetcard.window import open_window
 
 WAKE = L.FEATURES["WAKE"]

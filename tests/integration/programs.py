@@ -18,11 +18,11 @@ from pathlib import Path
 
 from needs import need
 
-from vnetcard.lab import MODULES
+from vnetcard.lab.lab import MODULES
 
 ROOT = Path(__file__).resolve().parents[2]
 X86, FPGA = ([sys.executable, "-m", module] for module in MODULES)
-VNETCARD = [sys.executable, "-m", "vnetcard.cli"]
+VNETCARD = [sys.executable, "-m", "vnetcard.cli.main"]
 PROGRAMS = {"vnetcard-x86": X86, "vnetcard-fpga": FPGA, "vnetcard": VNETCARD}
 NOBODY = 65534
 OPEN_TUN = "mount -t tmpfs -o mode=755 tmpfs /dev/net; mknod -m 666 /dev/net/tun c 10 200"

@@ -13,11 +13,11 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
-from vnetcard import layout as L
-from vnetcard.control import socket_path
-from vnetcard.lab import ADDRESSES, MODULES, Lab, run_in
-from vnetcard.pingsuite import Target, run_suite
-from vnetcard.simbus import memory_name
+from vnetcard.agent.control import socket_path
+from vnetcard.lab.lab import ADDRESSES, MODULES, Lab, run_in
+from vnetcard.ping.suite import Target, run_suite
+from vnetcard.ring import layout as L
+from vnetcard.window.sim_bus import memory_name
 
 GENEROUS = 60.0
 """Seconds for what takes well under one; a machine that is very busy must not fail a test."""

@@ -10,8 +10,8 @@ from checked_stream import Stream
 from ledger import assert_books_balance
 from restarts import OUTAGE, chance, fast_retries, kill_and_restart, spread
 
-from vnetcard import layout as L
-from vnetcard.lab import ADDRESSES, Lab
+from vnetcard.lab.lab import ADDRESSES, Lab
+from vnetcard.ring import layout as L
 
 KEEP = ("--persist",)
 

@@ -10,8 +10,8 @@ from pathlib import Path
 from needs import need
 from programs import started
 
-from vnetcard.lab import Lab, run_in
-from vnetcard.layout import CARD
+from vnetcard.lab.lab import Lab, run_in
+from vnetcard.ring.layout import CARD
 
 PRIVILEGE_SEPARATION = Path("/run/sshd")
 """Where sshd shuts itself in; a system that has started one has it."""

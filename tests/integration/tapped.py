@@ -6,7 +6,7 @@ import contextlib
 import os
 from pathlib import Path
 
-from vnetcard.tap.segment import Reader
+from vnetcard.ring.tap_shm import Reader
 
 
 def lent(pid: int) -> list[str]:

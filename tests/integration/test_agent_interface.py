@@ -19,9 +19,9 @@ from needs import need, skip_or_fail
 from programs import FPGA, X86, agent, ip, run, started
 from restarts import until
 
-from vnetcard.control import ask, socket_path
-from vnetcard.lab import Lab, run_in
-from vnetcard.layout import CARD, HOST
+from vnetcard.agent.control import ask, socket_path
+from vnetcard.lab.lab import Lab, run_in
+from vnetcard.ring.layout import CARD, HOST
 
 pytestmark = pytest.mark.root
 

@@ -11,7 +11,7 @@ import pytest
 from programs import FPGA, VNETCARD, X86, Traces, agent, as_nobody, home_of_nobody, ip, privately, run
 from test_bad_input import assert_refused
 
-from vnetcard import layout as L
+from vnetcard.ring import layout as L
 
 pytestmark = pytest.mark.root
 

@@ -15,11 +15,11 @@ from restarts import OUTAGE, ping, ping_suite
 from sim_kills import KEEP, start_both
 from softboard import ADDRESSES, SoftBoard, soft_board
 
-from vnetcard import layout as L
-from vnetcard.control import ask
-from vnetcard.lab import ADDRESSES as IP
-from vnetcard.lab import Lab
-from vnetcard.pingsuite import Target, run_suite
+from vnetcard.agent.control import ask
+from vnetcard.lab.lab import ADDRESSES as IP
+from vnetcard.lab.lab import Lab
+from vnetcard.ping.suite import Target, run_suite
+from vnetcard.ring import layout as L
 
 pytestmark = pytest.mark.root
 

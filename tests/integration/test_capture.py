@@ -14,8 +14,8 @@ from needs import need
 from programs import VNETCARD, Outcome, as_nobody, ip, run, started
 from traffic import pinging
 
-from vnetcard.lab import Lab, run_in
-from vnetcard.layout import CARD, HOST
+from vnetcard.lab.lab import Lab, run_in
+from vnetcard.ring.layout import CARD, HOST
 
 pytestmark = pytest.mark.root
 

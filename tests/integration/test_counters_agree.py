@@ -20,10 +20,10 @@ from needs import need, skip_or_fail
 from programs import VNETCARD, run
 from prometheus_client.parser import text_string_to_metric_families
 
-from vnetcard import layout as L
-from vnetcard.lab import Lab, run_in
-from vnetcard.simlab import SimProcess
-from vnetcard.status import complete
+from vnetcard.agent.status import complete
+from vnetcard.lab.lab import Lab, run_in
+from vnetcard.lab.sim import SimProcess
+from vnetcard.ring import layout as L
 
 pytestmark = [pytest.mark.root, pytest.mark.usefixtures("build_cache")]
 

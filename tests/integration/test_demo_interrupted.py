@@ -25,7 +25,7 @@ OURS = re.compile(r'/cli\.py", line \d+, in main$', re.MULTILINE)
 
 def start_demo(said: Path) -> subprocess.Popen[str]:
     """A demo in a process group of its own, as a shell starts it."""
-    command = [sys.executable, "-m", "vnetcard.cli", "demo", "--count", "1"]
+    command = [sys.executable, "-m", "vnetcard.cli.main", "demo", "--count", "1"]
     with said.open("w") as file:
         return subprocess.Popen(command, stdout=file, stderr=file, text=True, start_new_session=True)
 

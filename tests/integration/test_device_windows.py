@@ -18,9 +18,9 @@ from programs import FPGA, LIMIT, VNETCARD, as_nobody, home_of_nobody, run, star
 from restarts import OUTAGE
 from traffic import V4
 
-from vnetcard import layout as L
-from vnetcard.lab import Lab, run_in
-from vnetcard.pingsuite import Target, run_suite
+from vnetcard.lab.lab import Lab, run_in
+from vnetcard.ping.suite import Target, run_suite
+from vnetcard.ring import layout as L
 
 pytestmark = pytest.mark.root
 

@@ -15,8 +15,8 @@ from needs import need
 from programs import OPEN_TUN, VNETCARD, as_nobody, home_of_nobody, run, started
 from unit.fakemachine import FakeMachine
 
-from vnetcard.lab import Lab, run_in
-from vnetcard.layout import CARD, HOST
+from vnetcard.lab.lab import Lab, run_in
+from vnetcard.ring.layout import CARD, HOST
 
 pytestmark = pytest.mark.root
 DOCTOR = [*VNETCARD, "doctor"]

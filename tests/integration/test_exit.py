@@ -17,8 +17,8 @@ import pytest
 from checked_stream import Stream
 from restarts import GENEROUS, Handshake, chance, end_quietly, left_behind, spread, until
 
-from vnetcard import layout as L
-from vnetcard.lab import ADDRESSES, MODULES, Lab
+from vnetcard.lab.lab import ADDRESSES, MODULES, Lab
+from vnetcard.ring import layout as L
 
 pytestmark = [pytest.mark.root, pytest.mark.slow]
 

@@ -12,8 +12,8 @@ import pytest
 from needs import need
 from programs import VNETCARD, run
 
-from vnetcard.lab import Lab, run_in
-from vnetcard.layout import CARD, HOST
+from vnetcard.lab.lab import Lab, run_in
+from vnetcard.ring.layout import CARD, HOST
 
 pytestmark = pytest.mark.root
 
@@ -77,7 +77,7 @@ def test_installing_twice_dry_and_undoing(tmp_path: Path) -> None:
     script = tmp_path / "extcap" / "vnetcard-extcap"
     said = run([*command, "--dry-run"])
     assert (said.status, script.exists()) == (0, False)
-    assert "exec " in said.stdout and "-m vnetcard.extcap" in said.stdout
+    assert "exec " in said.stdout and "-m vnetcard.cli.extcap" in said.stdout
     for _ in range(2):
         assert run(command).status == 0
         assert os.access(script, os.X_OK)
@@ -109,7 +109,7 @@ def test_what_cannot_be_is_one_line(tmp_path: Path) -> None:
 
 
 def test_protocol_answers_and_refuses(lab: Lab) -> None:
-    extcap = [VNETCARD[0], "-m", "vnetcard.extcap"]
+    extcap = [VNETCARD[0], "-m", "vnetcard.cli.extcap"]
     name = f"vnetcard:host:port:{lab.url}"
     assert "dlt {number=101}" in run([*extcap, "--extcap-dlts", "--extcap-interface", name]).stdout
     assert "{call=--segment}" in run([*extcap, "--extcap-config", "--extcap-interface", name]).stdout

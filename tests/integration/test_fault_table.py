@@ -22,14 +22,14 @@ from oddpeer import OddPeer
 from softengine import BusError
 from softsim import soft_simulation
 
-from vnetcard import layout as L
-from vnetcard.lab import Lab, run_in
+from vnetcard.lab.lab import Lab, run_in
+from vnetcard.lab.sim import SimProcess
 from vnetcard.observe import causes as causes_module
 from vnetcard.observe import views
 from vnetcard.observe.causes import LIMITS, causes
 from vnetcard.observe.tables import as_json
-from vnetcard.sideblock import SideBlock
-from vnetcard.simlab import SimProcess
+from vnetcard.ring import layout as L
+from vnetcard.ring.sideblock import SideBlock
 from vnetcard.window import open_window
 
 pytestmark = [pytest.mark.root, pytest.mark.usefixtures("build_cache")]

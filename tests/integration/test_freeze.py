@@ -14,8 +14,8 @@ from checked_stream import Stream
 from ledger import assert_books_balance
 from restarts import GENEROUS, Handshake, chance, end_quietly, fast_retries, link_line, ping, until
 
-from vnetcard import layout as L
-from vnetcard.lab import ADDRESSES, Lab, run_in
+from vnetcard.lab.lab import ADDRESSES, Lab, run_in
+from vnetcard.ring import layout as L
 
 pytestmark = [pytest.mark.root, pytest.mark.slow]
 

@@ -17,12 +17,12 @@ import pytest
 from unit.cbuild import ASAN, PUMP, build, must_pass, seed
 from unit.linkworld import Journal
 
-from vnetcard import layout as L
-from vnetcard.counters import read_end
-from vnetcard.ends import PumpEnds
-from vnetcard.link import Link
-from vnetcard.linkterms import LinkState, Offer
-from vnetcard.port.pair import PairPort
+from vnetcard.link.endpoints import PumpEnds
+from vnetcard.link.link import Link
+from vnetcard.link.types import LinkState, Offer
+from vnetcard.port.memory_pair import PairPort
+from vnetcard.ring import layout as L
+from vnetcard.ring.counters import read_end
 from vnetcard.window import Window, open_window
 
 MUTATIONS = 35_000

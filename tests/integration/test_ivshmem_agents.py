@@ -13,8 +13,8 @@ from programs import VNETCARD, X86, run, started
 from restarts import OUTAGE, ping, ping_suite
 from sim_kills import KEEP, start_both
 
-from vnetcard import layout as L
-from vnetcard.lab import Lab
+from vnetcard.lab.lab import Lab
+from vnetcard.ring import layout as L
 
 pytestmark = pytest.mark.root
 

@@ -17,8 +17,8 @@ import yaml
 from programs import VNETCARD, run, started
 from prometheus_client.parser import text_string_to_metric_families
 
-from vnetcard import layout as L
-from vnetcard.lab import Lab, run_in
+from vnetcard.lab.lab import Lab, run_in
+from vnetcard.ring import layout as L
 
 pytestmark = pytest.mark.root
 

@@ -11,8 +11,8 @@ from ledger import assert_kernel_agrees
 from needs import need
 from traffic import assert_no_bad_checksums, assert_stream_arrives, joined
 
-from vnetcard import layout as L
-from vnetcard.lab import Lab
+from vnetcard.lab.lab import Lab
+from vnetcard.ring import layout as L
 
 pytestmark = pytest.mark.root
 

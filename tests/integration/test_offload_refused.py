@@ -15,13 +15,13 @@ import pytest
 from ledger import assert_books_balance
 from needs import need
 
-from vnetcard import layout as L
-from vnetcard.ends import PumpEnds
-from vnetcard.lab import Lab
-from vnetcard.link import Link
-from vnetcard.linkterms import Agreement, LinkState, Offer
-from vnetcard.port.pair import PairPort
-from vnetcard.port.probe import probe_packet
+from vnetcard.lab.lab import Lab
+from vnetcard.link.endpoints import PumpEnds
+from vnetcard.link.link import Link
+from vnetcard.link.types import Agreement, LinkState, Offer
+from vnetcard.port.memory_pair import PairPort
+from vnetcard.port.offload_probe import probe_packet
+from vnetcard.ring import layout as L
 from vnetcard.window import open_window
 
 pytestmark = pytest.mark.root

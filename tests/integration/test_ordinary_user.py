@@ -13,8 +13,8 @@ from programs import FPGA, OPEN_TUN, VNETCARD, X86, agent, as_nobody, home_of_no
 from restarts import until
 from test_bad_input import assert_refused
 
-from vnetcard.lab import run_in
-from vnetcard.units import units
+from vnetcard.agent.units import units
+from vnetcard.lab.lab import run_in
 
 pytestmark = pytest.mark.root
 CAP_NET_ADMIN = 1 << 12

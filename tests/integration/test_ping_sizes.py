@@ -13,9 +13,9 @@ from ledger import assert_kernel_agrees
 from needs import need
 from traffic import V4, assert_no_bad_checksums, joined, snmp, sweep_both_ways
 
-from vnetcard import layout as L
-from vnetcard.lab import Lab, run_in
-from vnetcard.pingsuite import Target, run_suite
+from vnetcard.lab.lab import Lab, run_in
+from vnetcard.ping.suite import Target, run_suite
+from vnetcard.ring import layout as L
 
 pytestmark = pytest.mark.root
 

@@ -17,8 +17,8 @@ from pathlib import Path
 
 import pytest
 
-from vnetcard import ping_cmd
-from vnetcard.pingsuite import DEFAULT_SIZES, PingResult, Target, run_suite
+from vnetcard.cli import ping
+from vnetcard.ping.suite import DEFAULT_SIZES, PingResult, Target, run_suite
 
 pytestmark = [
     pytest.mark.root,
@@ -68,7 +68,7 @@ def pair() -> Iterator[Pair]:
 
 def run_command(*words: str) -> int:
     parser = argparse.ArgumentParser()
-    ping_cmd.add_parser(parser.add_subparsers())
+    ping.add_parser(parser.add_subparsers())
     args = parser.parse_args(["ping", *words])
     status: int = args.run(args)
     return status

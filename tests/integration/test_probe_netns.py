@@ -15,7 +15,7 @@ from traffic import counters_in
 
 from vnetcard.port import netns
 from vnetcard.port.interface import Interface
-from vnetcard.port.probe import PROBES
+from vnetcard.port.offload_probe import PROBES
 from vnetcard.port.tun import TunPort, open_port
 
 pytestmark = pytest.mark.root

@@ -18,10 +18,10 @@ from ledger import assert_books_balance, assert_kernel_agrees, kernel_minus_ledg
 from programs import VNETCARD, started
 from restarts import GENEROUS, OUTAGE, chance, fast_retries, kill_and_restart, ping, start_fails, until
 
-from vnetcard import layout as L
 from vnetcard._core import Memory
-from vnetcard.counters import read_end
-from vnetcard.lab import ADDRESSES, Lab, run_in
+from vnetcard.lab.lab import ADDRESSES, Lab, run_in
+from vnetcard.ring import layout as L
+from vnetcard.ring.counters import read_end
 from vnetcard.window import read_window
 
 pytestmark = pytest.mark.root

@@ -12,8 +12,8 @@ import pytest
 from ledger import assert_books_balance
 from restarts import OUTAGE, Handshake, left_behind, link_line, ping, ping_suite, shm_path, start_fails, until
 
-from vnetcard import layout as L
-from vnetcard.lab import ADDRESSES, Lab, run_in
+from vnetcard.lab.lab import ADDRESSES, Lab, run_in
+from vnetcard.ring import layout as L
 
 pytestmark = [pytest.mark.root, pytest.mark.slow]
 

@@ -14,10 +14,10 @@ from programs import VNETCARD, Outcome, run, started
 from restarts import until
 from tapped import opened
 
-from vnetcard import captures
-from vnetcard.captures import Packet
-from vnetcard.lab import Lab
-from vnetcard.layout import CARD, HOST
+from vnetcard.lab.lab import Lab
+from vnetcard.ring.layout import CARD, HOST
+from vnetcard.tap import pcap_reader
+from vnetcard.tap.pcap_reader import Packet
 
 pytestmark = pytest.mark.root
 
@@ -60,12 +60,12 @@ def arrivals(lab: Lab, file: Path, *options: object, count: int) -> tuple[Outcom
             time.sleep(0.01)
         done = replay(lab, file, *options)
         process.wait(20)
-    return done, [(packet.time / 1e9, packet.data) for packet in captures.read(seen).packets]
+    return done, [(packet.time / 1e9, packet.data) for packet in pcap_reader.read(seen).packets]
 
 
 def test_every_packet_arrives_unchanged_and_in_order(lab: Lab, tmp_path: Path) -> None:
     sent = spaced(100, 0.1)
-    captures.write(tmp_path / "in.pcap", sent)
+    pcap_reader.write(tmp_path / "in.pcap", sent)
     done, seen = arrivals(lab, tmp_path / "in.pcap", "--fast", "--json", count=100)
     assert (done.status, done.stderr) == (0, "")
     result = json.loads(done.stdout)
@@ -75,7 +75,7 @@ def test_every_packet_arrives_unchanged_and_in_order(lab: Lab, tmp_path: Path) -
 
 @pytest.mark.parametrize(("speed", "meant"), [(1, 0.4), (4, 0.1), (0.5, 0.8)])
 def test_pauses_are_those_of_the_capture_scaled(lab: Lab, tmp_path: Path, speed: float, meant: float) -> None:
-    captures.write(tmp_path / "in.pcap", spaced(5, 100))
+    pcap_reader.write(tmp_path / "in.pcap", spaced(5, 100))
     done, seen = arrivals(lab, tmp_path / "in.pcap", "--speed", speed, "--json", count=5)
     assert json.loads(done.stdout)["seconds_meant"] == pytest.approx(meant)
     took = seen[-1][0] - seen[0][0]
@@ -83,7 +83,7 @@ def test_pauses_are_those_of_the_capture_scaled(lab: Lab, tmp_path: Path, speed:
 
 
 def test_pcapng_of_tshark_is_replayed_too(lab: Lab, tmp_path: Path) -> None:
-    captures.write(tmp_path / "in.pcap", spaced(10, 1))
+    pcap_reader.write(tmp_path / "in.pcap", spaced(10, 1))
     subprocess.run([need("editcap"), "-F", "pcapng", tmp_path / "in.pcap", tmp_path / "in.pcapng"], check=True)
     done, seen = arrivals(lab, tmp_path / "in.pcapng", count=10)
     assert done.status == 0
@@ -92,7 +92,7 @@ def test_pcapng_of_tshark_is_replayed_too(lab: Lab, tmp_path: Path) -> None:
 
 
 def test_own_capture_comes_round(lab: Lab, tmp_path: Path) -> None:
-    captures.write(tmp_path / "in.pcap", spaced(10, 1))
+    pcap_reader.write(tmp_path / "in.pcap", spaced(10, 1))
     watch = [
         *VNETCARD,
         "capture",
@@ -116,7 +116,7 @@ def test_own_capture_comes_round(lab: Lab, tmp_path: Path) -> None:
 
 
 def test_packet_that_does_not_fit_is_refused_and_counted(lab: Lab, tmp_path: Path) -> None:
-    captures.write(tmp_path / "in.pcap", [Packet(0, udp(1)), Packet(0, udp(2, 4000)), Packet(0, b"\0" * 30)])
+    pcap_reader.write(tmp_path / "in.pcap", [Packet(0, udp(1)), Packet(0, udp(2, 4000)), Packet(0, b"\0" * 30)])
     done = replay(lab, tmp_path / "in.pcap")
     assert done.status == 1
     assert "2 REFUSED" in done.stdout
@@ -125,7 +125,7 @@ def test_packet_that_does_not_fit_is_refused_and_counted(lab: Lab, tmp_path: Pat
 def test_side_without_an_agent_is_taken_for_the_while(tmp_path: Path) -> None:
     with Lab("replayend") as lab:
         lab.start(CARD)
-        captures.write(tmp_path / "in.pcap", spaced(4, 600))  # longer than a heartbeat may fail
+        pcap_reader.write(tmp_path / "in.pcap", spaced(4, 600))  # longer than a heartbeat may fail
         done = replay(lab, tmp_path / "in.pcap", "--json")
         assert (done.status, done.stderr) == (0, "")
         assert json.loads(done.stdout)["into"] == f"the host's end of {lab.url}"
@@ -137,7 +137,7 @@ def test_side_without_an_agent_is_taken_for_the_while(tmp_path: Path) -> None:
 
 def test_what_cannot_be_replayed_is_one_line(lab: Lab, tmp_path: Path) -> None:
     (tmp_path / "text").write_text("hello")
-    captures.write(tmp_path / "in.pcap", spaced(1, 1))
+    pcap_reader.write(tmp_path / "in.pcap", spaced(1, 1))
     for options, words in (
         ((tmp_path / "text",), "is no capture file"),
         ((tmp_path / "absent",), "cannot be read (No such file"),
@@ -151,7 +151,7 @@ def test_what_cannot_be_replayed_is_one_line(lab: Lab, tmp_path: Path) -> None:
 
 
 def test_peer_that_is_not_there_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    captures.write(tmp_path / "in.pcap", spaced(1, 1))
+    pcap_reader.write(tmp_path / "in.pcap", spaced(1, 1))
     with Lab("replaydown") as lab:
         lab.start(HOST)
         done = replay(lab, tmp_path / "in.pcap")

@@ -17,8 +17,8 @@ import pytest
 from needs import need
 from programs import VNETCARD, Outcome, run
 
-from vnetcard import layout as L
-from vnetcard.lab import Lab
+from vnetcard.lab.lab import Lab
+from vnetcard.ring import layout as L
 
 pytestmark = pytest.mark.root
 

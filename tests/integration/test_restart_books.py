@@ -9,14 +9,14 @@ from collections.abc import Iterator
 
 import pytest
 
-from vnetcard import layout as L
 from vnetcard._core import Memory
-from vnetcard.counters import balance, read_end
-from vnetcard.ends import PumpEnds
-from vnetcard.geometry import Geometry
-from vnetcard.link import Link
-from vnetcard.linkterms import Agreement, LinkState, Offer
-from vnetcard.port.pair import open_port
+from vnetcard.link.endpoints import PumpEnds
+from vnetcard.link.link import Link
+from vnetcard.link.types import Agreement, LinkState, Offer
+from vnetcard.port.memory_pair import open_port
+from vnetcard.ring import layout as L
+from vnetcard.ring.counters import balance, read_end
+from vnetcard.ring.geometry import Geometry
 
 
 class Side:

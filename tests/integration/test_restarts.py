@@ -25,8 +25,8 @@ from restarts import (
     until,
 )
 
-from vnetcard import layout as L
-from vnetcard.lab import ADDRESSES, Lab
+from vnetcard.lab.lab import ADDRESSES, Lab
+from vnetcard.ring import layout as L
 
 pytestmark = pytest.mark.root
 

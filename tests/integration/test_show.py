@@ -15,9 +15,9 @@ import pytest
 from programs import VNETCARD, as_nobody, run
 from softsim import soft_simulation
 
-from vnetcard import layout as L
-from vnetcard.lab import Lab, run_in
+from vnetcard.lab.lab import Lab, run_in
 from vnetcard.observe.views import SECTIONS
+from vnetcard.ring import layout as L
 
 pytestmark = pytest.mark.root
 

@@ -17,10 +17,10 @@ from sim_kills import KEEP, start_both, survive_kills
 from softengine import EPOCHS
 from softsim import SoftSimulation, new_name, soft_simulation
 
-from vnetcard import layout as L
-from vnetcard.control import socket_path
-from vnetcard.lab import ADDRESSES, Lab
-from vnetcard.simbus import memory_name
+from vnetcard.agent.control import socket_path
+from vnetcard.lab.lab import ADDRESSES, Lab
+from vnetcard.ring import layout as L
+from vnetcard.window.sim_bus import memory_name
 
 pytestmark = pytest.mark.root
 

@@ -13,9 +13,9 @@ from checked_stream import Stream
 from ledger import assert_books_balance
 from restarts import OUTAGE, chance, ping_suite, shm_path
 
-from vnetcard import layout as L
-from vnetcard.geometry import Geometry
-from vnetcard.lab import ADDRESSES, Lab
+from vnetcard.lab.lab import ADDRESSES, Lab
+from vnetcard.ring import layout as L
+from vnetcard.ring.geometry import Geometry
 
 pytestmark = [pytest.mark.root, pytest.mark.slow]
 

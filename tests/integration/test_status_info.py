@@ -17,14 +17,14 @@ import pytest
 from needs import need
 from programs import FPGA, VNETCARD, X86, agent, run, started
 
-from vnetcard import layout as L
+from vnetcard.cli.info import text
+from vnetcard.cli.ping import default_targets
 from vnetcard.errors import ConfigError
-from vnetcard.info_cmd import text
-from vnetcard.inspect import view_window
-from vnetcard.lab import Lab, run_in
-from vnetcard.layout import CARD, HOST
-from vnetcard.ping_cmd import default_targets
-from vnetcard.pingsuite import Target
+from vnetcard.lab.lab import Lab, run_in
+from vnetcard.ping.suite import Target
+from vnetcard.ring import layout as L
+from vnetcard.ring.layout import CARD, HOST
+from vnetcard.ring.window_dump import view_window
 from vnetcard.window import read_window
 
 pytestmark = pytest.mark.root

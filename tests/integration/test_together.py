@@ -14,9 +14,9 @@ import pytest
 from ledger import assert_books_balance
 from restarts import GENEROUS, OUTAGE, Handshake, end_quietly, left_behind, ping, ping_suite, shm_path, spread, until
 
-from vnetcard import layout as L
-from vnetcard.config import PROGRAMS
-from vnetcard.lab import MODULES, Lab
+from vnetcard.agent.config import PROGRAMS
+from vnetcard.lab.lab import MODULES, Lab
+from vnetcard.ring import layout as L
 
 pytestmark = [pytest.mark.root, pytest.mark.slow]
 

@@ -15,9 +15,9 @@ import pytest
 from programs import VNETCARD, run
 from terminal import Terminal
 
-from vnetcard import layout as L
-from vnetcard.lab import Lab, run_in
+from vnetcard.lab.lab import Lab, run_in
 from vnetcard.observe.screen import KEYS
+from vnetcard.ring import layout as L
 
 pytestmark = pytest.mark.root
 

@@ -24,11 +24,11 @@ from sshlab import sshd
 from tapped import lent, opened
 from traffic import pinging
 
-from vnetcard.control import socket_path
-from vnetcard.lab import Lab, run_in
-from vnetcard.layout import CARD, HOST
-from vnetcard.tap import enginelog
-from vnetcard.tap.paths import STEPS
+from vnetcard.agent.control import socket_path
+from vnetcard.lab.lab import Lab, run_in
+from vnetcard.ring.layout import CARD, HOST
+from vnetcard.tap import engine_log
+from vnetcard.tap.packet_trace import STEPS
 
 pytestmark = pytest.mark.root
 
@@ -54,7 +54,7 @@ def test_packet_is_followed_through_every_stage_of_both_sides(lab: Lab) -> None:
     assert len(packets) == 3
     for packet in packets:
         sides = {step["step"]: step["side"] for step in packet["steps"]}
-        assert set(sides) | {"wake-up", "release"} == set(STEPS) - set(enginelog.STEPS)
+        assert set(sides) | {"wake-up", "release"} == set(STEPS) - set(engine_log.STEPS)
         assert (sides["tun read"], sides["doorbell"], sides["peek"], sides["tun write"]) == (
             "host",
             "host",

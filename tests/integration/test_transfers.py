@@ -12,8 +12,8 @@ from ledger import assert_kernel_agrees
 from needs import need
 from traffic import ADDRESS, assert_no_bad_checksums, assert_stream_arrives, joined, snmp
 
-from vnetcard import layout as L
-from vnetcard.lab import Lab, run_in
+from vnetcard.lab.lab import Lab, run_in
+from vnetcard.ring import layout as L
 
 pytestmark = pytest.mark.root
 

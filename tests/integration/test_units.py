@@ -11,8 +11,8 @@ import pytest
 from needs import need
 from programs import VNETCARD, Outcome, as_nobody, home_of_nobody, run
 
-from vnetcard import units
-from vnetcard.doctor.pci import KNOWN
+from vnetcard.agent import units
+from vnetcard.hw.pci import KNOWN
 
 INSTALL = [*VNETCARD, "install-units"]
 SIDES = sorted(units.SIDES)

@@ -8,7 +8,7 @@ import pytest
 from restarts import until
 from systemd_box import Box
 
-from vnetcard.units import SIDES, install, units
+from vnetcard.agent.units import SIDES, install, units
 
 pytestmark = [pytest.mark.root, pytest.mark.slow, pytest.mark.campaign]
 

@@ -18,7 +18,7 @@ from sim_kills import KEEP, start_both
 from traffic import pinging
 from xdmalab import ADDRESS, SIZE, XdmaLab
 
-from vnetcard import layout as L
+from vnetcard.ring import layout as L
 
 pytestmark = pytest.mark.root
 

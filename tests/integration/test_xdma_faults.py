@@ -18,13 +18,13 @@ from restarts import OUTAGE, ping, ping_suite
 from sim_kills import KEEP, start_both
 from xdmalab import XdmaLab
 
-from vnetcard import layout as L
-from vnetcard import registers as R
-from vnetcard import userpage
-from vnetcard.ears import Ears
+from vnetcard.engine import registers as R
+from vnetcard.engine import registers_xdma
+from vnetcard.engine.irq import Ears
 from vnetcard.errors import VnetcardError
-from vnetcard.transfers import CardMemory, DeviceChannel, DeviceGone, TransferFailed
+from vnetcard.ring import layout as L
 from vnetcard.window import open_window
+from vnetcard.x86_side.xdma.channel import CardMemory, DeviceChannel, DeviceGone, TransferFailed
 
 pytestmark = pytest.mark.root
 
@@ -235,7 +235,7 @@ def test_registers_that_cannot_be_mapped_are_read_and_written_a_word_a_call(user
 def test_register_that_cannot_be_read_is_one_line(
     user: Memory, monkeypatch: pytest.MonkeyPatch, act: Callable[[int, int], int], words: str
 ) -> None:
-    monkeypatch.setattr(userpage, "BUSY_LIMIT", 0.1)
+    monkeypatch.setattr(registers_xdma, "BUSY_LIMIT", 0.1)
     user.act = act
     with pytest.raises(VnetcardError, match=words):
         open_window(URL, side=L.HOST)

@@ -13,8 +13,8 @@ from typing import Any
 
 from needs import need
 
-from vnetcard import layout as L
-from vnetcard.lab import Lab, run_in
+from vnetcard.lab.lab import Lab, run_in
+from vnetcard.ring import layout as L
 
 V4, V6 = ("10.10.10.1", "10.10.10.5"), ("fd00::1", "fd00::5")
 ADDRESS = {4: V4, 6: V6}

@@ -12,9 +12,9 @@ from typing import Any
 
 from fakeboard import FakeBoard
 
-from vnetcard import layout as L
-from vnetcard.control import ask
-from vnetcard.lab import Lab
+from vnetcard.agent.control import ask
+from vnetcard.lab.lab import Lab
+from vnetcard.ring import layout as L
 
 ADDRESS, SIZE = 0x1000_0000, 1 << 20
 CARD = f"mem:{ADDRESS:#x}"

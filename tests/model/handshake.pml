@@ -6,7 +6,7 @@
  * and either process may be killed.  Local computation is folded into the step that reads or writes.
  *
  * Names: side 0 is the host, side 1 the card.  Direction d is produced by side d and consumed by side
- * 1 - d; h2c is direction 0, c2h is direction 1 (vnetcard/layout.py).  A generation is the pair (own epoch,
+ * 1 - d; h2c is direction 0, c2h is direction 1 (vnetcard/ring/layout.py).  A generation is the pair (own epoch,
  * peer epoch); two generations mirror each other when each is the other one turned round.
  *
  * Size (-D when spin runs):

@@ -11,10 +11,10 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from vnetcard import layout as L
-from vnetcard import registers as R
-from vnetcard import simbus
 from vnetcard._core import Memory
+from vnetcard.engine import registers as R
+from vnetcard.ring import layout as L
+from vnetcard.window import sim_bus
 
 SYS_FUTEX = {"x86_64": 202, "aarch64": 98}[platform.machine()]
 _FUTEX_WAKE = 1
@@ -42,20 +42,20 @@ class Card:
         """The mappings, and the addresses where they begin."""
         self.bus, self.memory, self.side = bus, memory, side
         self._bus_at, self.memory_at = bus_at, memory_at
-        self._at = simbus.SIDE_OFFSET + side * simbus.SIDE_BYTES
+        self._at = sim_bus.SIDE_OFFSET + side * sim_bus.SIDE_BYTES
 
     def _wake(self) -> None:
-        if self.bus.load32(simbus.HEADER["asleep"]):
+        if self.bus.load32(sim_bus.HEADER["asleep"]):
             self.ring_bell()
 
     def ring_bell(self) -> None:
         """Wake the simulator.  Two sides that do so at once may count as one: it wakes all the same."""
-        at = simbus.HEADER["bell"]
+        at = sim_bus.HEADER["bell"]
         self.bus.store32(at, (self.bus.load32(at) + 1) & 0xFFFF_FFFF)
         _LIBC.syscall(SYS_FUTEX, ctypes.c_void_p(self._bus_at + at), _FUTEX_WAKE, 1, None, None, 0)
 
     def _ask(self, op: int, offset: int, value: int) -> int:
-        mail = {name: self._at + at for name, at in simbus.MAILBOX.items()}
+        mail = {name: self._at + at for name, at in sim_bus.MAILBOX.items()}
         for name, word in (("op", op), ("offset", offset), ("value", value)):
             self.bus.store32(mail[name], word)
         request = (self.bus.load32(mail["request"]) + 1) & 0xFFFF_FFFF
@@ -66,23 +66,23 @@ class Card:
 
     def read(self, name: str) -> int:
         """The register ``name``."""
-        return self._ask(simbus.OPS["READ"], R.offset(name), 0)
+        return self._ask(sim_bus.OPS["READ"], R.offset(name), 0)
 
     def write(self, name: str, value: int) -> None:
         """Write the register ``name``."""
-        self._ask(simbus.OPS["WRITE"], R.offset(name), value)
+        self._ask(sim_bus.OPS["WRITE"], R.offset(name), value)
 
     def ring(self, name: str, value: int) -> None:
         """A doorbell."""
         at = self._at + R.offset(name)
-        self.bus.store32(at + simbus.REGS, value)
-        self.bus.store32(at + simbus.RUNG, (self.bus.load32(at + simbus.RUNG) + 1) & 0xFFFF_FFFF)
+        self.bus.store32(at + sim_bus.REGS, value)
+        self.bus.store32(at + sim_bus.RUNG, (self.bus.load32(at + sim_bus.RUNG) + 1) & 0xFFFF_FFFF)
         self._wake()
 
     def configure(self, base: int | None = None) -> None:
         """Rings of 64 KiB, as both sides of a test use them; enabled.  ``base``: elsewhere than this side's memory."""
         if base is None:
-            base = self.bus.load64(simbus.HEADER[f"base_{L.SIDES[self.side]}"])
+            base = self.bus.load64(sim_bus.HEADER[f"base_{L.SIDES[self.side]}"])
         self.write("window_base_lo", base & 0xFFFF_FFFF)
         self.write("window_base_hi", base >> 32)
         self.write("window_log2", self.memory.size.bit_length() - 1)
@@ -101,12 +101,12 @@ class Card:
 def opened(name: str) -> Iterator[tuple[Card, Card]]:
     """Host and card of the running simulation ``name``."""
     with contextlib.ExitStack() as stack:
-        paths = [simbus.bus_name(name), *(simbus.memory_name(name, side) for side in (L.HOST, L.CARD))]
+        paths = [sim_bus.bus_name(name), *(sim_bus.memory_name(name, side) for side in (L.HOST, L.CARD))]
         maps = [stack.enter_context(_mapped(Path("/dev/shm", path))) for path in paths]
         bus, *memories = (Memory(mapped) for mapped in maps)
         for memory in (bus, *memories):
             stack.callback(memory.close)
-        assert bus.load64(simbus.HEADER["magic"]) == simbus.MAGIC
+        assert bus.load64(sim_bus.HEADER["magic"]) == sim_bus.MAGIC
         at = [_address(mapped) for mapped in maps]
         yield (
             Card(bus, at[0], memories[L.HOST], at[1], L.HOST),

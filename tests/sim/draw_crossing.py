@@ -12,7 +12,7 @@ sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "tests/integration")]
 from cards import bring_up, opened, send  # noqa: E402
 from simulation import simulated  # noqa: E402
 
-from vnetcard import layout as L  # noqa: E402
+from vnetcard.ring import layout as L  # noqa: E402
 from vnetcard.sim import waveform  # noqa: E402
 
 PICTURE = ROOT / "docs/images/record-crossing.svg"

@@ -12,9 +12,9 @@ from typing import IO, Any
 from simulation import need_simulator, new_name
 from traffic import V4, V6
 
-from vnetcard import layout as L
-from vnetcard.lab import Lab, run_in
-from vnetcard.simlab import SimProcess
+from vnetcard.lab.lab import Lab, run_in
+from vnetcard.lab.sim import SimProcess
+from vnetcard.ring import layout as L
 
 LIMIT = 90.0
 """Seconds for what takes a second or two, on a machine that is very busy."""

@@ -10,8 +10,8 @@ import pytest
 from sim_kills import survive_kills
 from simulation import simulated
 
-from vnetcard import layout as L
-from vnetcard.lab import Lab
+from vnetcard.lab.lab import Lab
+from vnetcard.ring import layout as L
 
 pytestmark = [pytest.mark.hdl, pytest.mark.root, pytest.mark.slow]
 

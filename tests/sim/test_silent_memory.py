@@ -10,8 +10,8 @@ from engine_lab import LIMIT, assert_books_balance, iperf3, joined, own, pinging
 from needs import need
 from restarts import OUTAGE, until
 
-from vnetcard import layout as L
-from vnetcard.lab import Lab
+from vnetcard.lab.lab import Lab
+from vnetcard.ring import layout as L
 
 pytestmark = [pytest.mark.root, pytest.mark.hdl, pytest.mark.slow]
 

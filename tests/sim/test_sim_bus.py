@@ -18,9 +18,9 @@ import pytest
 from cards import RING_BYTES, RING_OFFSET, Card, Pair, bring_up, opened, send, wait_until
 from simulation import Simulation, objects, simulated
 
-from vnetcard import layout as L
-from vnetcard import registers as R
-from vnetcard import simbus
+from vnetcard.engine import registers as R
+from vnetcard.ring import layout as L
+from vnetcard.window import sim_bus
 
 pytestmark = [pytest.mark.hdl, pytest.mark.slow]
 
@@ -103,7 +103,7 @@ def test_a_sleeping_simulator_is_woken_by_a_doorbell() -> None:
     rounds = 40
     with engine() as (simulation, cards):
         for n in range(rounds):
-            wait_until("it sleeps", lambda: cards[0].bus.load32(simbus.HEADER["asleep"]) == 1)
+            wait_until("it sleeps", lambda: cards[0].bus.load32(sim_bus.HEADER["asleep"]) == 1)
             send(cards, L.HOST, n * L.LINE, bytes(L.LINE))
         assert simulation.stop()["woken"] >= rounds // 2
 
@@ -211,7 +211,7 @@ def settle(cards: Pair) -> None:
     """Return when the simulator has gone to sleep after carrying what was rung: nothing more happens by itself."""
     for card in cards:
         card.read("status")  # answered after every doorbell of that side
-    wait_until("it sleeps", lambda: cards[0].bus.load32(simbus.HEADER["asleep"]) == 1)
+    wait_until("it sleeps", lambda: cards[0].bus.load32(sim_bus.HEADER["asleep"]) == 1)
 
 
 def test_a_burst_that_hangs_is_never_answered_and_a_card_put_back_has_forgotten_it() -> None:
@@ -247,10 +247,10 @@ def test_bandwidth_of_the_hosts_bus_takes_simulated_time() -> None:
 def test_a_card_pulled_out_reads_all_ones_and_comes_back_with_fresh_registers() -> None:
     with engine() as (simulation, cards):
         host, card = cards
-        instance = host.bus.load32(simbus.HEADER["instance"])
+        instance = host.bus.load32(sim_bus.HEADER["instance"])
         simulation.process.send_signal(signal.SIGUSR1)
         simulation.event("removed")
-        wait_until("it is gone", lambda: host.bus.load32(simbus.HEADER["removed"]) == 1)
+        wait_until("it is gone", lambda: host.bus.load32(sim_bus.HEADER["removed"]) == 1)
         assert (host.read("id"), card.read("status")) == (0xFFFF_FFFF, 0xFFFF_FFFF)
         before = card.memory.read(0, 0x1000)
         host.ring("tx_prod", L.LINE)
@@ -258,8 +258,8 @@ def test_a_card_pulled_out_reads_all_ones_and_comes_back_with_fresh_registers() 
         assert card.memory.read(0, 0x1000) == before
         simulation.process.send_signal(signal.SIGUSR1)
         simulation.event("returned")
-        wait_until("it is back", lambda: host.bus.load32(simbus.HEADER["removed"]) == 0)
-        assert host.bus.load32(simbus.HEADER["instance"]) not in (0, instance)
+        wait_until("it is back", lambda: host.bus.load32(sim_bus.HEADER["removed"]) == 0)
+        assert host.bus.load32(sim_bus.HEADER["instance"]) not in (0, instance)
         assert (host.read("id"), host.read("control"), host.read("tx_prod")) == (R.ENGINE_ID, 0, 0)
         bring_up(cards)
         assert send(cards, L.HOST, 0, bytes(L.LINE)) == L.LINE
@@ -276,17 +276,17 @@ def test_a_killed_simulator_is_taken_over_with_its_memories() -> None:
     with engine() as (simulation, cards):
         host, card = cards
         send(cards, L.HOST, 0, b"kept" * 16)
-        instance = host.bus.load32(simbus.HEADER["instance"])
+        instance = host.bus.load32(sim_bus.HEADER["instance"])
         simulation.kill()
         assert len(objects(simulation.name)) == 3
         host.ring("tx_prod", 5 * L.LINE)  # into the void
         with simulated(name=simulation.name):
-            assert host.bus.load32(simbus.HEADER["instance"]) not in (0, instance), "the mapping is the same"
+            assert host.bus.load32(sim_bus.HEADER["instance"]) not in (0, instance), "the mapping is the same"
             assert card.memory.read(RING_OFFSET["h2c"], 64) == b"kept" * 16
             assert host.read("tx_prod") == 0, "a doorbell rung to its predecessor is forgotten"
             bring_up(cards)
             host.ring("tx_prod", L.LINE)
-        assert host.bus.load32(simbus.HEADER["instance"]) == 0, "ended: said so to those who look"
+        assert host.bus.load32(sim_bus.HEADER["instance"]) == 0, "ended: said so to those who look"
 
 
 def test_memories_of_another_size_are_made_anew() -> None:

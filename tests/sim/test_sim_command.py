@@ -19,7 +19,7 @@ from programs import Outcome, run, started
 from simulation import COMMAND, need_simulator, new_name, objects, simulated
 from test_sim_bus import engine, halted
 
-from vnetcard import layout as L
+from vnetcard.ring import layout as L
 from vnetcard.sim import build
 from vnetcard.sim.wrapper import SCOPE
 
@@ -141,7 +141,7 @@ def compilers(cache: Path) -> list[str]:
 def test_the_run_that_the_compiler_watches_takes_its_shared_memory_along() -> None:
     need_simulator()
     library = build.library(64, trace=False, tell=lambda _text: None)
-    with started([sys.executable, "-m", "vnetcard.sim.training", str(library), "64"]) as process:
+    with started([sys.executable, "-m", "vnetcard.sim.pgo_workload", str(library), "64"]) as process:
         name = f"training-{process.pid}"
         wait_until("its memories are there", lambda: len(objects(name)) == 3)
         process.terminate()

@@ -19,10 +19,10 @@ from restarts import OUTAGE, until
 from simulation import need_simulator, new_name
 from traffic import V4, assert_no_bad_checksums, assert_stream_arrives
 
-from vnetcard import layout as L
-from vnetcard import pingsuite
-from vnetcard.lab import Lab
-from vnetcard.simlab import SimProcess
+from vnetcard.lab.lab import Lab
+from vnetcard.lab.sim import SimProcess
+from vnetcard.ping import suite
+from vnetcard.ring import layout as L
 
 pytestmark = [pytest.mark.root, pytest.mark.hdl, pytest.mark.slow]
 
@@ -31,9 +31,9 @@ STREAM = 24 * MIB
 
 
 def assert_suite_loses_nothing(lab: Lab, *, count: int = 5) -> None:
-    targets = [pingsuite.Target(V4[1 - side], netns=lab.namespaces[side], label=L.SIDES[side]) for side in (0, 1)]
-    results = pingsuite.run_suite(targets, count=count)
-    assert len(results) == 2 * len(pingsuite.DEFAULT_SIZES)
+    targets = [suite.Target(V4[1 - side], netns=lab.namespaces[side], label=L.SIDES[side]) for side in (0, 1)]
+    results = suite.run_suite(targets, count=count)
+    assert len(results) == 2 * len(suite.DEFAULT_SIZES)
     assert [result for result in results if not result.ok] == []
 
 

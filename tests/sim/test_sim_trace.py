@@ -9,8 +9,8 @@ import pytest
 from engine_lab import joined, pinging
 from programs import VNETCARD, run
 
-from vnetcard import captures
-from vnetcard.tap.paths import STEPS
+from vnetcard.tap import pcap_reader
+from vnetcard.tap.packet_trace import STEPS
 
 pytestmark = [pytest.mark.root, pytest.mark.hdl, pytest.mark.slow]
 
@@ -36,7 +36,7 @@ def test_packets_at_the_engine_are_captured_as_they_come_out_of_the_fifo(tmp_pat
         where = ["--tap", "engine", "--tap", "fifo-out", "--side", "card", "-w", str(file)]
         done = run([*VNETCARD, "capture", "--window", lab.url, *where, "--count", "60", "icmp"], limit=60)
         assert (done.status, done.stderr) == (0, "vnetcard: 60 packets, 0 missed\n")
-        engine, fifo = (captures.read(file, interface=f"card-{point}").packets for point in ("engine", "fifo-out"))
+        engine, fifo = (pcap_reader.read(file, interface=f"card-{point}").packets for point in ("engine", "fifo-out"))
         assert len(engine) > 20
         both = {packet.data for packet in engine} & {packet.data for packet in fifo}
         assert len(both) >= min(len(engine), len(fifo)) - 5, "but for those under way at the ends"

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from fakeboard import PREFETCHABLE, FakeBoard
 
-from vnetcard.doctor.system import System
+from vnetcard.hw.sysfs import System
 
 DECODES, MASTERS = 2, 4
 """Bits of the command register."""

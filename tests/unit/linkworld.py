@@ -10,14 +10,14 @@ from dataclasses import dataclass, field
 from softengine import SoftEngine, SoftRegisters
 from unit.memories import new_memory
 
-from vnetcard import layout as L
 from vnetcard._core import Memory
-from vnetcard.dma import Engine
-from vnetcard.ends import Generation
-from vnetcard.fifoends import FifoEnds
-from vnetcard.geometry import Geometry
-from vnetcard.link import Link
-from vnetcard.linkterms import Agreement, LinkState, Offer
+from vnetcard.engine.dma import Engine
+from vnetcard.link.endpoints import Generation
+from vnetcard.link.fifo_endpoints import FifoEnds
+from vnetcard.link.link import Link
+from vnetcard.link.types import Agreement, LinkState, Offer
+from vnetcard.ring import layout as L
+from vnetcard.ring.geometry import Geometry
 
 KIND = "coherent"
 """Of the memory between the sides; a test that runs on others sets it."""

@@ -7,12 +7,12 @@ from collections.abc import Callable
 
 from unit.linkworld import GEOMETRY, WINDOW, Clock, MortalMemory, Side, World
 
-from vnetcard import layout as L
 from vnetcard._core import Memory
-from vnetcard.ends import Doorbells
-from vnetcard.linkterms import Offer
-from vnetcard.softmover import Mover
-from vnetcard.transfers import CardMemory
+from vnetcard.link.endpoints import Doorbells
+from vnetcard.link.types import Offer
+from vnetcard.ring import layout as L
+from vnetcard.x86_side.xdma.channel import CardMemory
+from vnetcard.x86_side.xdma.dma_copier import Mover
 
 BASE = 0x8000_0000
 
@@ -53,7 +53,7 @@ class Transfers:
 
 
 class _Way:
-    """One channel: ``vnetcard.transfers.Channel``."""
+    """One channel: ``vnetcard.x86_side.xdma.channel.Channel``."""
 
     def __init__(self, transfers: Transfers, what: str) -> None:
         self._transfers, self._what = transfers, what

@@ -9,11 +9,11 @@ import time
 
 from unit.memories import new_memory
 
-from vnetcard import layout as L
-from vnetcard.ends import PumpEnds
-from vnetcard.fifo import Fifo
-from vnetcard.geometry import Geometry
-from vnetcard.port.pair import PairPort
+from vnetcard.link.endpoints import PumpEnds
+from vnetcard.port.memory_pair import PairPort
+from vnetcard.ring import layout as L
+from vnetcard.ring.fifo import Fifo
+from vnetcard.ring.geometry import Geometry
 
 WINDOW = 64 << 10
 GEOMETRY = Geometry.plan(WINDOW, instance=1, removable=False)

@@ -10,15 +10,15 @@ from unit import linkworld
 from unit.linkworld import TAG, Clock, MortalMemory, Side, World
 from unit.memories import new_memory
 
-from vnetcard import layout as L
 from vnetcard._core import Memory
-from vnetcard.ends import Generation
-from vnetcard.fifo import Fifo
-from vnetcard.fifoends import FifoEnds
-from vnetcard.geometry import Geometry
-from vnetcard.link import Link
-from vnetcard.linkterms import Offer
-from vnetcard.queues import Books, Idle, QueueEnds
+from vnetcard.link.endpoints import Generation
+from vnetcard.link.fifo_endpoints import FifoEnds
+from vnetcard.link.link import Link
+from vnetcard.link.queues import Books, Idle, QueueEnds
+from vnetcard.link.types import Offer
+from vnetcard.ring import layout as L
+from vnetcard.ring.fifo import Fifo
+from vnetcard.ring.geometry import Geometry
 
 PAIRS = 3
 WINDOW = 32 << 10

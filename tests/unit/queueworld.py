@@ -6,14 +6,14 @@ import mmap
 import os
 import time
 
-from vnetcard import layout as L
 from vnetcard._core import Memory
-from vnetcard.counters import EndCounters, balance, read_end, read_ends
-from vnetcard.geometry import Geometry
-from vnetcard.link import Link
-from vnetcard.linkterms import Agreement, LinkState, Offer
-from vnetcard.port.pair import PairPort
-from vnetcard.queues import open_pumps
+from vnetcard.link.link import Link
+from vnetcard.link.queues import open_pumps
+from vnetcard.link.types import Agreement, LinkState, Offer
+from vnetcard.port.memory_pair import PairPort
+from vnetcard.ring import layout as L
+from vnetcard.ring.counters import EndCounters, balance, read_end, read_ends
+from vnetcard.ring.geometry import Geometry
 
 PAIRS = 3
 """Queue pairs of the window; sides serve as many of them as a test says."""

@@ -9,17 +9,17 @@ from xml.etree import ElementTree
 import pytest
 from needs import need
 
-from vnetcard import bench_cmd
 from vnetcard.bench import check, iperf, plot, proc, report, rings
+from vnetcard.bench.contenders import WAYS
+from vnetcard.bench.contenders.card import judge_link
 from vnetcard.bench.figures import Results, Spread, kind_of
 from vnetcard.bench.load import LOADS, QUICK_LOADS, rr
 from vnetcard.bench.load.ping import figures, times_in
 from vnetcard.bench.load.udp import arrived
-from vnetcard.bench.peer import WAYS
-from vnetcard.bench.peer.card import judge_link
 from vnetcard.bench.runner import Plan
 from vnetcard.bench.targets import TARGETS
 from vnetcard.bench.validity import Invalid, Traffic, judge_answers, judge_offload
+from vnetcard.cli import bench
 from vnetcard.errors import ConfigError
 
 PLAN = Plan(["vnetcard", "splice"], ["tcp"], rounds=3, seconds=1.0)
@@ -144,8 +144,8 @@ def test_a_record_that_is_none_is_bad_input(tmp_path: Path, text: str) -> None:
 
 def test_figures_that_a_run_did_not_measure_stay(tmp_path: Path) -> None:
     told = report.as_json(PLAN, seen(vnetcard=[9.0]), {}, label="new")
-    bench_cmd.write(tmp_path, told | {"figures": recorded(1.0, 2.0)})
-    bench_cmd.write(tmp_path, told)
+    bench.write(tmp_path, told | {"figures": recorded(1.0, 2.0)})
+    bench.write(tmp_path, told)
     figures = check.read(tmp_path / "bench.json")
     assert set(figures) == {"tcp 1500", "ping p50"}
     assert figures["tcp 1500"]["label"] == "new"

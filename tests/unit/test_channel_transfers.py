@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from vnetcard.transfers import (
+from vnetcard.x86_side.xdma.channel import (
     BUSY_LIMIT,
     ERESTARTSYS,
     CardMemory,

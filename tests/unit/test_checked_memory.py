@@ -12,9 +12,9 @@ import pytest
 from unit.cbuild import CHECKED, CORE, WATCHDOG_EXIT, build, must_pass, run, seed
 from unit.pumpworld import GEOMETRY, Host
 
-from vnetcard import layout as L
 from vnetcard._core import Memory
-from vnetcard.fifo import locate
+from vnetcard.ring import layout as L
+from vnetcard.ring.fifo import locate
 
 RECORDS = 3000
 WMB = "\tvnc_wmb(domain);"

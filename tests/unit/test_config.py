@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vnetcard import layout as L
-from vnetcard.config import DEFAULT_ADDRESS, PROGRAMS, Config, load, parser
+from vnetcard.agent.config import DEFAULT_ADDRESS, PROGRAMS, Config, load, parser
 from vnetcard.errors import ConfigError
+from vnetcard.ring import layout as L
 
 VALUES: dict[str, tuple[list[str], Any]] = {
     "window": (["shm:lab0+64K"], "shm:lab0+64K"),

@@ -17,11 +17,11 @@ from typing import Any
 
 import pytest
 
-from vnetcard import control, patience
-from vnetcard.control import ControlServer, ask, ask_all, socket_path
+from vnetcard.agent import client_wait, control
+from vnetcard.agent.client_wait import STOPPED_LIMIT
+from vnetcard.agent.control import ControlServer, ask, ask_all, socket_path
 from vnetcard.errors import ConfigError, PeerGone
-from vnetcard.layout import CARD, HOST
-from vnetcard.patience import STOPPED_LIMIT
+from vnetcard.ring.layout import CARD, HOST
 
 WINDOW = "shm:control-test"
 Answer = Callable[[dict[str, Any]], dict[str, Any]]
@@ -178,7 +178,7 @@ def test_silent_agent_does_not_hide_the_other(serve: Serve, stopped_agent: int) 
 
 
 def test_agent_that_hangs_is_named_after_a_while(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(patience, "ANSWER_LIMIT", 0.2)
+    monkeypatch.setattr(client_wait, "ANSWER_LIMIT", 0.2)
     go_on = threading.Event()
     serve(lambda question: {"late": go_on.wait(10)})
     with pytest.raises(PeerGone, match="does not answer within") as caught:

@@ -9,12 +9,12 @@ from collections.abc import Callable
 import pytest
 from softengine import SoftEngine, SoftRegisters
 
-from vnetcard import layout as L
-from vnetcard import registers as R
 from vnetcard._core import Doorbell, Memory
-from vnetcard.dma import Engine, MappedRegisters
+from vnetcard.engine import registers as R
+from vnetcard.engine.dma import Engine, MappedRegisters
 from vnetcard.errors import ConfigError, LayoutMismatch, WindowUnavailable
-from vnetcard.geometry import Geometry
+from vnetcard.ring import layout as L
+from vnetcard.ring.geometry import Geometry
 
 WINDOW = 64 << 10
 GEOMETRY = Geometry.plan(WINDOW, instance=1, removable=False)

@@ -9,8 +9,8 @@ from fakeboard import MEMORY, PREFETCHABLE
 from unit.fakemachine import DECODES, FakeMachine
 
 from vnetcard.doctor import cards
-from vnetcard.doctor.pci import Wanted
 from vnetcard.doctor.verdict import Finding, Verdict, a_link_could_run, concerning
+from vnetcard.hw.pci import Wanted
 from vnetcard.window import WindowUrl
 
 CARD = "0000:03:00.0"

@@ -10,13 +10,13 @@ import pytest
 from softsim import soft_simulation
 from unit.fakemachine import FakeMachine
 
-from vnetcard import layout as L
+from vnetcard.cli.doctor import look
 from vnetcard.doctor import devices, memory, software
-from vnetcard.doctor.system import System
 from vnetcard.doctor.verdict import Finding, Verdict, a_link_could_run
-from vnetcard.doctor_cmd import look
-from vnetcard.simbus import bus_name
+from vnetcard.hw.sysfs import System
+from vnetcard.ring import layout as L
 from vnetcard.window import WindowUrl, open_window
+from vnetcard.window.sim_bus import bus_name
 
 
 @pytest.fixture

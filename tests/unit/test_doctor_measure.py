@@ -15,14 +15,14 @@ import pytest
 from fakeboard import FakeBoard
 from softsim import soft_simulation
 
-from vnetcard import doctor_cmd
-from vnetcard import layout as L
 from vnetcard._core import Memory
+from vnetcard.cli import doctor
 from vnetcard.doctor import fifo_speed, link_speed, memory_speed, stages, tun_speed
 from vnetcard.doctor.timing import Stage
 from vnetcard.doctor.verdict import Finding, Verdict
 from vnetcard.errors import WindowUnavailable
-from vnetcard.geometry import Geometry
+from vnetcard.ring import layout as L
+from vnetcard.ring.geometry import Geometry
 from vnetcard.window import open_window
 
 MACHINE = [
@@ -167,25 +167,25 @@ def test_machine_too_busy_to_be_measured_is_told(monkeypatch: pytest.MonkeyPatch
 
 def test_table_shows_marks_fixes_and_what_is_to_be_done() -> None:
     bad = Finding("pci", "0000:03:00.0 driver", Verdict.FAIL, "owned", "unbind it")
-    shown = doctor_cmd.text([Finding("system", "CPUs", Verdict.OK, "8", "no need"), bad], MACHINE)
+    shown = doctor.text([Finding("system", "CPUs", Verdict.OK, "8", "no need"), bad], MACHINE)
     assert "FAIL  pci     0000:03:00.0 driver      " in shown
     assert "fix: unbind it" in shown and "no need" not in shown
     assert "1 to fix before a link can run: 0000:03:00.0 driver" in shown
-    good = doctor_cmd.text([replace(bad, verdict=Verdict.WARN)], [])
+    good = doctor.text([replace(bad, verdict=Verdict.WARN)], [])
     assert "fix: unbind it" in good and "a link could run" not in good
-    tried = doctor_cmd.text([Finding("window", "shm:lab", Verdict.OK, "8 MiB")], [])
+    tried = doctor.text([Finding("window", "shm:lab", Verdict.OK, "8 MiB")], [])
     assert tried.endswith("a link could run: the window was opened and read")
 
 
 def test_name_of_a_file_cannot_forge_a_line_or_command_the_terminal() -> None:
     name = "lab\x1b[2J\nok    system  all"
-    shown = doctor_cmd.text([Finding("shm", name, Verdict.FAIL, f"damaged {name}", f"`rm {name}`")], [])
+    shown = doctor.text([Finding("shm", name, Verdict.FAIL, f"damaged {name}", f"`rm {name}`")], [])
     assert "\x1b" not in shown
     assert len(shown.splitlines()) == 4
 
 
 def test_json_has_findings_stages_and_the_conclusion() -> None:
-    view = json.loads(json.dumps(doctor_cmd.view([Finding("shm", "room", Verdict.FAIL, "full")], MACHINE[:1])))
+    view = json.loads(json.dumps(doctor.view([Finding("shm", "room", Verdict.FAIL, "full")], MACHINE[:1])))
     assert view["link_could_run"] is False
     assert view["findings"] == [{"area": "shm", "subject": "room", "verdict": "fail", "detail": "full", "fix": ""}]
     assert view["stages"][0]["small_gbit"] == 50.0

@@ -16,9 +16,10 @@ from pathlib import Path
 
 import pytest
 
-from vnetcard import cli, config
-from vnetcard import layout as L
+from vnetcard.agent import config
+from vnetcard.cli import main
 from vnetcard.errors import ConfigError
+from vnetcard.ring import layout as L
 from vnetcard.sim import options as sim_options
 from vnetcard.window import WindowUrl
 
@@ -98,7 +99,7 @@ def understand(words: tuple[str, ...]) -> None:
     elif len(arguments) == 1 and not arguments[0].startswith("-"):
         assert arguments[0] in subcommands()  # the name alone is a mention
     elif arguments:
-        args = vars(cli.build_parser().parse_args(arguments))
+        args = vars(main.build_parser().parse_args(arguments))
         urls = args.get("window") or []
         for url in [urls] if isinstance(urls, str) else urls:
             WindowUrl.parse(url)
@@ -106,7 +107,7 @@ def understand(words: tuple[str, ...]) -> None:
 
 def subcommands() -> list[str]:
     """What may follow ``vnetcard``."""
-    subparsers = cli.build_parser()._subparsers
+    subparsers = main.build_parser()._subparsers
     assert subparsers is not None
     return [str(name) for name in subparsers._group_actions[0].choices or ()]
 

@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from vnetcard import layout as L
-from vnetcard import registers as R
 from vnetcard._core import Memory
-from vnetcard.ears import Ears
-from vnetcard.window.behind import wakes_sleepers
+from vnetcard.engine import registers as R
+from vnetcard.engine.irq import Ears
+from vnetcard.ring import layout as L
+from vnetcard.window.engine_window import wakes_sleepers
 
 LIMIT = 10.0
 

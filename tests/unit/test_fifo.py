@@ -15,11 +15,11 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from unit.cbuild import seed
 from unit.memories import KINDS, new_memory
 
-from vnetcard import layout as L
 from vnetcard._core import Memory
 from vnetcard.errors import Closed, ConfigError, FrameTooLarge
-from vnetcard.fifo import Fifo, locate
-from vnetcard.geometry import Geometry, Ring
+from vnetcard.ring import layout as L
+from vnetcard.ring.fifo import Fifo, locate
+from vnetcard.ring.geometry import Geometry, Ring
 
 WINDOW, RING = 16 << 10, 4 << 10
 # The c2h ring ends where the window ends, and behind that lies a page that nobody may touch.

@@ -11,10 +11,10 @@ import pytest
 from unit.memories import KINDS
 from unit.test_fifo import CONS, FIFO, FRAME_MAX, GEOMETRY, PROD, RING, WINDOW, guarded_memory, pattern
 
-from vnetcard import layout as L
 from vnetcard._core import Consumer, Memory, Producer
 from vnetcard.errors import FifoCorrupt
-from vnetcard.fifo import Fifo
+from vnetcard.ring import layout as L
+from vnetcard.ring.fifo import Fifo
 
 RING_AT = GEOMETRY.rings[0][1].offset
 HEADER = struct.Struct("<IHHII")  # len, flags, hdr_len, seq, crc32c

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vnetcard import layout as L
 from vnetcard.errors import ConfigError, LayoutMismatch
-from vnetcard.geometry import HEADER_BYTES, Geometry, Ring, human, parse_size, speaks_our_format
+from vnetcard.ring import layout as L
+from vnetcard.ring.geometry import HEADER_BYTES, Geometry, Ring, human, parse_size, speaks_our_format
 
 sizes = st.integers(L.WINDOW_MIN, L.WINDOW_MAX)
 instances = st.integers(1, (1 << 32) - 1)

@@ -14,9 +14,9 @@ from pathlib import Path
 
 import pytest
 
-from vnetcard import ivshmem
 from vnetcard.errors import ConfigError, WindowUnavailable
-from vnetcard.ivshmem import Client, Server
+from vnetcard.window import ivshmem_protocol
+from vnetcard.window.ivshmem_protocol import Client, Server
 
 SIZE = 64 << 10
 
@@ -158,7 +158,7 @@ def hands_out_one_vector(sock: socket.socket) -> None:
 def test_what_is_no_ivshmem_server_is_said_so(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, server: Callable[[socket.socket], None], words: str
 ) -> None:
-    monkeypatch.setattr(ivshmem, "HANDSHAKE_LIMIT", 0.5)
+    monkeypatch.setattr(ivshmem_protocol, "HANDSHAKE_LIMIT", 0.5)
     listener = socket.socket(socket.AF_UNIX)
     listener.bind(str(tmp_path / "odd"))
     listener.listen()

@@ -9,9 +9,9 @@ from collections import Counter
 import pytest
 from needs import need
 
-from vnetcard import layout as L
-from vnetcard import layoutgen
-from vnetcard.tap import format as T
+from vnetcard.engine import layoutgen
+from vnetcard.ring import layout as L
+from vnetcard.ring import tap_layout as T
 
 BLOCKS = pytest.mark.parametrize("block", L.BLOCKS, ids=lambda block: block.name)
 WORD_TABLES = {
@@ -42,7 +42,7 @@ def assert_unique(names: list[str]) -> None:
 
 
 def test_generated_files_say_what_the_table_says() -> None:
-    assert layoutgen.stale() == [], "run `python -m vnetcard.layoutgen`"
+    assert layoutgen.stale() == [], "run `python -m vnetcard.engine.layoutgen`"
 
 
 def test_changed_offset_makes_every_generated_file_stale(monkeypatch: pytest.MonkeyPatch) -> None:

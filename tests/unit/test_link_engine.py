@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 from unit.linkworld import BASES, MTU, Side, World
 
-from vnetcard import layout as L
-from vnetcard.crossing import BackOff
-from vnetcard.linkterms import LinkState, Offer
+from vnetcard.engine.transport import BackOff
+from vnetcard.link.types import LinkState, Offer
+from vnetcard.ring import layout as L
 
 CSUM = L.FEATURES["CSUM"]
 pytestmark = pytest.mark.usefixtures("memory_kind")

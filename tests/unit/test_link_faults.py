@@ -15,8 +15,8 @@ from unit.linkworld import MTU, Side, World
 from unit.moverworld import MoverWorld
 from unit.queuelinks import QueueWorld
 
-from vnetcard import layout as L
-from vnetcard.linkterms import Offer
+from vnetcard.link.types import Offer
+from vnetcard.ring import layout as L
 
 RECOVERY = 3.0
 """Seconds of fake time within which the link must be up again."""

@@ -6,9 +6,9 @@ import pytest
 from unit.linkworld import MTU, TICK, Side, World
 
 from vnetcard import _core
-from vnetcard import layout as L
-from vnetcard.linkterms import LinkState, Offer
-from vnetcard.sideblock import SideBlock
+from vnetcard.link.types import LinkState, Offer
+from vnetcard.ring import layout as L
+from vnetcard.ring.sideblock import SideBlock
 
 CSUM, TSO4, USO4 = (L.FEATURES[name] for name in ("CSUM", "TSO4", "USO4"))
 pytestmark = pytest.mark.usefixtures("memory_kind")

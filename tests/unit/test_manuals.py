@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from needs import need
 
-from vnetcard import cli, manuals
+from vnetcard.cli import main, manuals
 
 PROGRAMS = manuals.programs()
 ALL = PROGRAMS | {f"vnetcard {name}": one for name, one in manuals.commands(PROGRAMS["vnetcard"]).items()}
@@ -61,7 +61,7 @@ def test_man_pages_are_ones_that_roff_has_nothing_to_say_about(pages: dict[str, 
 
 @pytest.mark.parametrize("words", [[], ["show"], ["report"]], ids=str)
 def test_completion_in_bash_offers_what_the_parser_takes(tmp_path: Path, words: list[str]) -> None:
-    parser = cli.build_parser()
+    parser = main.build_parser()
     script = tmp_path / "vnetcard"
     script.write_text(manuals.completion(parser, "bash"))
     ask = f'source {script}; COMP_WORDS=(vnetcard {" ".join(words)} ""); COMP_CWORD={len(words) + 1}; COMP_LINE="x"'
@@ -82,4 +82,4 @@ def test_completion_in_bash_offers_what_the_parser_takes(tmp_path: Path, words: 
 def test_a_missing_library_is_named_with_its_package(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(__import__("sys").modules, "shtab", None)
     with pytest.raises(manuals.ConfigError, match=r"needs the package shtab: pip install 'vnetcard\[tools\]'"):
-        manuals.completion(cli.build_parser(), "bash")
+        manuals.completion(main.build_parser(), "bash")

@@ -13,14 +13,14 @@ import pytest
 from unit.linkworld import GEOMETRY, WINDOW
 from unit.moverworld import BASE, Transfers, laid_out
 
-from vnetcard import layout as L
-from vnetcard import moverthread
 from vnetcard._core import Memory
 from vnetcard.errors import WindowUnavailable
-from vnetcard.moverthread import MoverThread
-from vnetcard.sideblock import SideBlock
-from vnetcard.softmover import Mover
-from vnetcard.transfers import CardMemory
+from vnetcard.ring import layout as L
+from vnetcard.ring.sideblock import SideBlock
+from vnetcard.x86_side.xdma import copier_thread
+from vnetcard.x86_side.xdma.channel import CardMemory
+from vnetcard.x86_side.xdma.copier_thread import MoverThread
+from vnetcard.x86_side.xdma.dma_copier import Mover
 
 LIMIT = 10.0
 PROD = L.queue_offset(0) + L.QUEUE_LINES["h2c_prod"]
@@ -122,8 +122,8 @@ def test_slow_channel_only_costs_time(bench: Bench) -> None:
 
 
 def test_transfer_that_hangs_is_said_so_and_does_not_hang_the_agent(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(moverthread, "CALL_LIMIT", 0.2)
-    monkeypatch.setattr(moverthread, "STOP_LIMIT", 0.2)
+    monkeypatch.setattr(copier_thread, "CALL_LIMIT", 0.2)
+    monkeypatch.setattr(copier_thread, "STOP_LIMIT", 0.2)
     bench, held = Bench(), threading.Event()
     bench.come_up()
     bench.transfers.before = lambda: held.wait(LIMIT)

@@ -9,18 +9,19 @@ from typing import Any
 
 import pytest
 
-from vnetcard import layout as L
-from vnetcard.counters import EndCounters
+from vnetcard.agent.history import KEPT, History
+from vnetcard.engine.register_text import decode
+from vnetcard.engine.registers import REGISTERS, STATUS_BITS
 from vnetcard.observe import causes as causes_module
-from vnetcard.observe import metrics, plots, tables
+from vnetcard.observe import metrics, tables
 from vnetcard.observe.causes import causes
-from vnetcard.observe.figures import derived, since
-from vnetcard.observe.history import KEPT, History
-from vnetcard.observe.registerwords import decode
-from vnetcard.observe.samples import packet_in_words, violation_in_words
 from vnetcard.observe.screen import HEIGHT, KEYS, WIDTH, Screen
 from vnetcard.observe.views import SECTIONS, Sight
-from vnetcard.registers import REGISTERS, STATUS_BITS
+from vnetcard.report import plots
+from vnetcard.ring import layout as L
+from vnetcard.ring.counters import EndCounters
+from vnetcard.ring.derived import derived, since
+from vnetcard.ring.packet_text import packet_in_words, violation_in_words
 
 NOW = 1_800_000_000.0
 PING = bytes.fromhex("4500005400000000400100000a0a0a010a0a0a05")

@@ -7,17 +7,17 @@ from dataclasses import replace
 
 import pytest
 
-from vnetcard import layout as L
 from vnetcard.errors import ConfigError
-from vnetcard.geometry import Ring
-from vnetcard.tap import enginelog, paths
-from vnetcard.tap import format as T
+from vnetcard.ring import layout as L
+from vnetcard.ring import tap_layout as T
+from vnetcard.ring.geometry import Ring
+from vnetcard.ring.tap_shm import Event
+from vnetcard.tap import engine_log, packet_trace
 from vnetcard.tap.bpf import Filter
 from vnetcard.tap.clocks import Clocks, Offset
-from vnetcard.tap.packets import describe, describe_vnet, flow_of
-from vnetcard.tap.paths import Path, Tracer
+from vnetcard.tap.packet_summary import describe, describe_vnet, flow_of
+from vnetcard.tap.packet_trace import Path, Tracer
 from vnetcard.tap.remote import Question, Sieve, besides, decode, encode, own_flow
-from vnetcard.tap.segment import Event
 from vnetcard.tap.summary import Summary
 
 PING = bytes.fromhex("4500001c00010000400166cc0a0a0a010a0a0a050800f7fe00000001")
@@ -62,7 +62,7 @@ def test_events_of_both_sides_make_one_path_in_whatever_order_they_are_read() ->
     for shuffled in (events, events[3:] + events[:3]):
         (path,) = traced(shuffled)
         steps = [step for step, _ in path.aligned(Clocks(shared=True))]
-        assert steps == [step for step in paths.STEPS if step not in enginelog.STEPS]
+        assert steps == [step for step in packet_trace.STEPS if step not in engine_log.STEPS]
         assert (path.seq, path.slept_us, path.finished) == (5, 3000, True)
         assert path.notes == {"doorbell": "the peer was woken"}
 
@@ -88,7 +88,7 @@ def test_packet_that_is_not_seen_again_is_given_up_after_a_while(monkeypatch: py
     tracer.feed(crossing()[:3])
     tracer.feed([])
     assert list(tracer.finished()) == []
-    monkeypatch.setattr(paths, "LATE_NS", -1)
+    monkeypatch.setattr(packet_trace, "LATE_NS", -1)
     (path,) = tracer.finished()
     assert not path.finished
 
@@ -121,8 +121,8 @@ def test_events_survive_the_way_from_another_computer() -> None:
 # --- an engine in between ----------------------------------------------------------------------------
 
 
-def engine_way() -> enginelog.Way:
-    return enginelog.Way("h2c", L.HOST, (Ring(0x1000, 0x1000), Ring(0x1000, 0x1000)), 0x800)
+def engine_way() -> engine_log.Way:
+    return engine_log.Way("h2c", L.HOST, (Ring(0x1000, 0x1000), Ring(0x1000, 0x1000)), 0x800)
 
 
 def test_bursts_and_index_words_are_steps_of_the_records_that_they_cover() -> None:
@@ -154,7 +154,7 @@ def test_places_in_a_ring_are_told_apart_after_it_went_round_and_at_the_end_of_t
 def test_each_record_gets_the_first_step_that_covers_all_of_it() -> None:
     tracer = Tracer(engine=True)
     tracer.feed([event("COMMIT", n, seq=n, index=128 * (n + 1), data=PING) for n in range(3)])
-    done = [enginelog.Reached("h2c", "engine read", end, 50_000 + end) for end in (64, 128, 320, 384)]
+    done = [engine_log.Reached("h2c", "engine read", end, 50_000 + end) for end in (64, 128, 320, 384)]
     tracer.feed([event("WRITE", 90, seq=n) for n in range(3)], done)
     tracer.feed([])
     assert [path.steps["engine read"] for path in tracer.finished()] == [50_128, 50_320, 50_384]
@@ -164,8 +164,8 @@ def test_engine_that_holds_records_up_is_the_bottleneck() -> None:
     summary = Summary("h2c")
     tracer = Tracer(engine=True)
     tracer.feed([replace(one, index=64) if one.stage == "COMMIT" else one for one in crossing(ring=5000)])
-    steps = zip(enginelog.STEPS, (120, 4900, 5000), strict=True)
-    tracer.feed([], [enginelog.Reached("h2c", step, 64, at * 1000) for step, at in steps])
+    steps = zip(engine_log.STEPS, (120, 4900, 5000), strict=True)
+    tracer.feed([], [engine_log.Reached("h2c", step, 64, at * 1000) for step, at in steps])
     for path in tracer.finished():
         summary.add(path, Clocks(shared=True))
     assert summary.bottleneck()[0] == "engine write"

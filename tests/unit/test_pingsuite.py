@@ -11,9 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from vnetcard import ping_cmd, pingreport, pingsuite
+from vnetcard.cli import ping
 from vnetcard.errors import ConfigError
-from vnetcard.pingsuite import PingResult, Target, Transcript, fill_pattern, percentile, run_suite
+from vnetcard.ping import report as pingreport
+from vnetcard.ping import suite
+from vnetcard.ping.suite import PingResult, Target, Transcript, fill_pattern, percentile, run_suite
 
 # Captured from iputils 20221126 against a TUN device that harmed single replies on purpose.
 CLEAN = """\
@@ -159,7 +161,7 @@ def test_p99_is_the_nearest_rank(n: int, expected: int) -> None:
 
 
 def test_fill_patterns_differ_and_cover_all_but_two_bytes() -> None:
-    patterns = {size: bytes.fromhex(fill_pattern(size)) for size in pingsuite.DEFAULT_SIZES}
+    patterns = {size: bytes.fromhex(fill_pattern(size)) for size in suite.DEFAULT_SIZES}
     assert len(set(patterns.values())) == len(patterns)
     for size, pattern in patterns.items():
         assert size % len(pattern) <= 2
@@ -190,13 +192,13 @@ def test_malformed_target_is_refused(text: str) -> None:
 
 
 def test_sizes_are_numbers_ranges_and_lists() -> None:
-    assert ping_cmd.parse_sizes(["56", "0-3", "2,9000,", "65507"]) == (56, 0, 1, 2, 3, 9000, 65507)
+    assert ping.parse_sizes(["56", "0-3", "2,9000,", "65507"]) == (56, 0, 1, 2, 3, 9000, 65507)
 
 
 @pytest.mark.parametrize("word", ["x", "-1", "5-2", "65508", "0-65508", "1-2-3", "10.10.10.5", ",", "٣"])
 def test_malformed_size_is_refused(word: str) -> None:
     with pytest.raises(ConfigError):
-        ping_cmd.parse_sizes([word])
+        ping.parse_sizes([word])
 
 
 BAD_NUMBERS = [
@@ -264,7 +266,7 @@ def test_ping_that_cannot_run_is_loss_with_its_words(fake_ping: Path) -> None:
 
 
 def test_hung_ping_is_killed_and_what_it_said_counts(fake_ping: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pingsuite, "KILL_AFTER", 0.2)
+    monkeypatch.setattr(suite, "KILL_AFTER", 0.2)
     play(fake_ping, "trap '' INT\necho '64 bytes from 10.0.0.1: icmp_seq=1 ttl=64 time=1.5 ms'\nwhile :; do :; done")
     begin = time.monotonic()
     (result,) = run_suite([HERE], [56], count=3, timeout=0.2)
@@ -281,7 +283,7 @@ def test_interrupt_kills_ping_at_once(fake_ping: Path, monkeypatch: pytest.Monke
             time.sleep(0.01)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(pingsuite, "_follow", interrupted)
+    monkeypatch.setattr(suite, "_follow", interrupted)
     play(fake_ping, "trap '' INT\nwhile :; do :; done")
     with pytest.raises(KeyboardInterrupt):
         run_suite([HERE], [56])
@@ -332,7 +334,7 @@ def test_junit_has_a_case_for_each_target_and_size() -> None:
 
 def run_command(*words: str) -> int:
     parser = argparse.ArgumentParser()
-    ping_cmd.add_parser(parser.add_subparsers())
+    ping.add_parser(parser.add_subparsers())
     args = parser.parse_args(["ping", *words])
     status: int = args.run(args)
     return status

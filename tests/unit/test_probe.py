@@ -6,7 +6,7 @@ import struct
 
 import pytest
 
-from vnetcard.port.probe import PROBES, probe_packet
+from vnetcard.port.offload_probe import PROBES, probe_packet
 from vnetcard.port.tun import TUN_F
 
 KINDS = tuple(PROBES)

@@ -6,7 +6,7 @@ import io
 
 import pytest
 
-from vnetcard.progress import Progress
+from vnetcard.terminal.progress import Progress
 
 
 class Terminal(io.StringIO):

@@ -51,7 +51,7 @@ def test_every_error_is_public() -> None:
 
 
 def test_modules_are_found() -> None:
-    assert {"vnetcard.agent", "vnetcard.window.shm", "vnetcard.port.tun", "vnetcard.testing"} <= set(MODULES)
+    assert {"vnetcard.agent.agent", "vnetcard.window.shm", "vnetcard.port.tun", "vnetcard.testing"} <= set(MODULES)
 
 
 @pytest.mark.parametrize("name", MODULES)
@@ -86,7 +86,7 @@ def imported_by(statement: str) -> set[str]:
     return set(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split())
 
 
-@pytest.mark.parametrize("statement", ["import vnetcard", "import vnetcard.cli", "import vnetcard.testing"])
+@pytest.mark.parametrize("statement", ["import vnetcard", "import vnetcard.cli.main", "import vnetcard.testing"])
 def test_import_is_light(statement: str) -> None:
     loaded = imported_by(statement)
     assert not {name for name in loaded if name.partition(".")[0] in ("pyroute2", "pytun", "posix_ipc")}
@@ -98,6 +98,6 @@ def test_folder_beside_the_library_is_a_part_of_it(name: str) -> None:
     assert importlib.import_module(name).__doc__
 
 
-@pytest.mark.parametrize("name", ["vnetcard.x86_side.agent", "vnetcard.fpga_side.agent", "vnetcard.cli"])
+@pytest.mark.parametrize("name", ["vnetcard.x86_side.agent", "vnetcard.fpga_side.agent", "vnetcard.cli.main"])
 def test_program_has_a_main(name: str) -> None:
     assert callable(importlib.import_module(name).main)

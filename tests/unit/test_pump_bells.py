@@ -13,10 +13,10 @@ import pytest
 from unit import pumpworld
 from unit.pumpworld import GEOMETRY, PEER_EPOCH
 
-from vnetcard import layout as L
-from vnetcard.bells import Bell
-from vnetcard.counters import read_end
-from vnetcard.ends import PumpEnds
+from vnetcard.link.endpoints import PumpEnds
+from vnetcard.ring import layout as L
+from vnetcard.ring.counters import read_end
+from vnetcard.window.interrupts import Bell
 
 SLEEPS = {line: L.queue_offset(0) + at + L.PROD_LINE.offset("need_wakeup") for line, at in L.QUEUE_LINES.items()}
 PACKETS, SLEEP = 60, 0.1
@@ -24,7 +24,7 @@ PACKETS, SLEEP = 60, 0.1
 
 
 class Bells:
-    """``vnetcard.bells.Bells`` of a window whose peer is the test; its bells are eventfds or a file of registers."""
+    """``Bells`` of a window whose peer is the test; its bells are eventfds or a file of registers."""
 
     number = 1
 

@@ -11,11 +11,11 @@ from unit import pumpworld
 from unit.pumpworld import GEOMETRY
 
 from vnetcard import _core
-from vnetcard import layout as L
 from vnetcard._core import Doorbell, Memory
-from vnetcard.ends import PumpEnds
-from vnetcard.fifoends import FifoEnds
-from vnetcard.port.pair import PairPort
+from vnetcard.link.endpoints import PumpEnds
+from vnetcard.link.fifo_endpoints import FifoEnds
+from vnetcard.port.memory_pair import PairPort
+from vnetcard.ring import layout as L
 
 PROD, CONS, PROD_RUNG, CONS_RUNG, BELL, ASLEEP = range(0, 24, 4)
 RECORD = L.align_record(len(b"E packet"))

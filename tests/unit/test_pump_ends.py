@@ -13,8 +13,8 @@ from unit.memories import KINDS
 from unit.pumpworld import C2H_PROD, LEDGERS, PEER_EPOCH, Host
 
 from vnetcard import _core
-from vnetcard import layout as L
-from vnetcard.ends import Generation
+from vnetcard.link.endpoints import Generation
+from vnetcard.ring import layout as L
 
 
 @pytest.fixture(params=KINDS)

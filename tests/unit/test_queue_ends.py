@@ -10,13 +10,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from unit.queueworld import PACKET, PAIRS, Two
 
-from vnetcard import layout as L
-from vnetcard.control import Lease
-from vnetcard.ends import Generation
-from vnetcard.queues import Books, total_received, total_sent
-from vnetcard.tap import format as T
-from vnetcard.tap.board import TapBoard
-from vnetcard.tap.segment import Reader, Wish
+from vnetcard.agent.control import Lease
+from vnetcard.agent.tap_registry import TapBoard
+from vnetcard.link.endpoints import Generation
+from vnetcard.link.queues import Books, total_received, total_sent
+from vnetcard.ring import layout as L
+from vnetcard.ring import tap_layout as T
+from vnetcard.ring.tap_shm import Reader, Wish
 
 NOTHING = Generation(0, 0, 0)
 OLD, NEW = (1, 2), (3, 4)

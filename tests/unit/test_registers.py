@@ -6,8 +6,8 @@ import dataclasses
 
 import pytest
 
-from vnetcard import layoutgen
-from vnetcard import registers as R
+from vnetcard.engine import layoutgen
+from vnetcard.engine import registers as R
 
 
 def test_registers_are_aligned_distinct_and_in_the_page() -> None:

@@ -6,7 +6,7 @@ import struct
 
 import pytest
 
-from vnetcard.tap.segments import segments
+from vnetcard.tap.gso import segments
 
 V4 = bytes.fromhex("4500000012344000400600000a0a0a010a0a0a05")
 V6 = bytes.fromhex("6000000000000640" + "fd00" + "00" * 13 + "01" + "fd00" + "00" * 13 + "05")

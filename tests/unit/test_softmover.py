@@ -12,10 +12,10 @@ import pytest
 from unit.linkworld import GEOMETRY, MTU, WINDOW, Side
 from unit.moverworld import BASE, MoverWorld
 
-from vnetcard import layout as L
 from vnetcard.errors import WindowUnavailable
-from vnetcard.geometry import HEADER_BYTES, Geometry
-from vnetcard.linkterms import LinkState, Offer
+from vnetcard.link.types import LinkState, Offer
+from vnetcard.ring import layout as L
+from vnetcard.ring.geometry import HEADER_BYTES, Geometry
 
 CSUM = L.FEATURES["CSUM"]
 LINE = {name: L.queue_offset(0) + at for name, at in L.QUEUE_LINES.items()}

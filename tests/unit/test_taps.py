@@ -12,11 +12,11 @@ from unit.memories import KINDS
 from unit.pumpworld import PEER_EPOCH, Host
 
 from vnetcard import _core
-from vnetcard import layout as L
+from vnetcard.agent.tap_registry import TapBoard
 from vnetcard.errors import ConfigError
-from vnetcard.tap import format as T
-from vnetcard.tap.board import TapBoard
-from vnetcard.tap.segment import Event, Reader, Segment, Wish
+from vnetcard.ring import layout as L
+from vnetcard.ring import tap_layout as T
+from vnetcard.ring.tap_shm import Event, Reader, Segment, Wish
 
 ALL = T.mask(tuple(T.STAGES))
 PACKETS = T.mask(T.PACKET_STAGES)

@@ -13,9 +13,9 @@ import pytest
 from fakeboard import MEMORY, FakeBoard
 from needs import need
 
-from vnetcard import layout as L
-from vnetcard import vfio
 from vnetcard.errors import ConfigError, WindowUnavailable
+from vnetcard.hw import vfio
+from vnetcard.ring import layout as L
 from vnetcard.window import open_window
 
 HEADER = """

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from vnetcard.service import Watchdog
+from vnetcard.agent.service import Watchdog
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@
  * DOC: doorbells - telling a DMA engine of a new index.
  *
  * On a board a doorbell is one store into a register, or, where a driver does not let it be mapped, one write into the
- * driver's file.  In a simulation (vnetcard/simbus.py) the register is
+ * driver's file.  In a simulation (vnetcard/window/sim_bus.py) the register is
  * a word of shared memory beside a count, and the simulator, which may sleep, is woken:
  *
  *        whoever rings                              simulator

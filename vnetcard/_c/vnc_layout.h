@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Generated from vnetcard/layout.py by `python -m vnetcard.layoutgen`; do not edit. */
+/* Generated from vnetcard/ring/layout.py by `python -m vnetcard.engine.layoutgen`; do not edit. */
 #ifndef VNC_LAYOUT_H
 #define VNC_LAYOUT_H
 #include <stddef.h>

@@ -2,7 +2,7 @@
 /**
  * DOC: taps - a pump writes down what it does with each packet, for a reader in another process.
  *
- * A tap is a ring of events in memory that the agent has lent to one reader (vnetcard/tap/format.py).  The pump never
+ * A tap is a ring of events in memory that the agent has lent to one reader (vnetcard/ring/tap_layout.py).  The pump never
  * waits for it: an event that finds no room is counted as missed.  The pump believes nothing of what stands in that
  * memory; an impossible `cons` is no room.
  *

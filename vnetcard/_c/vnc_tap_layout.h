@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Generated from vnetcard/tap/format.py by `python -m vnetcard.layoutgen`; do not edit. */
+/* Generated from vnetcard/ring/tap_layout.py by `python -m vnetcard.engine.layoutgen`; do not edit. */
 #ifndef VNC_TAP_LAYOUT_H
 #define VNC_TAP_LAYOUT_H
 #include <stddef.h>

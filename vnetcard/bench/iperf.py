@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from vnetcard.bench.validity import Ends, Invalid
-from vnetcard.lab import die_with_parent, run_in
+from vnetcard.lab.lab import die_with_parent, run_in
 
 START_LIMIT, SLACK = 10.0, 30.0
 """Seconds for the server to listen, and for both to end after their time."""

@@ -14,7 +14,7 @@ from vnetcard.bench import rings
 from vnetcard.bench.figures import OURS, Results, Spread, kind_of
 from vnetcard.bench.runner import Plan
 from vnetcard.bench.targets import TARGETS
-from vnetcard.sideblock import SOFTWARE
+from vnetcard.ring.sideblock import SOFTWARE
 
 BUSY_MAX = 0.1
 """Share of all cores that others may take without a word."""

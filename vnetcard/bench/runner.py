@@ -8,9 +8,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from vnetcard.bench import proc, rings
+from vnetcard.bench.contenders import WAYS, Peer
 from vnetcard.bench.figures import Results, kind_of
 from vnetcard.bench.load import LOADS
-from vnetcard.bench.peer import WAYS, Peer
 from vnetcard.bench.ready import wait_until_it_carries
 from vnetcard.bench.validity import Invalid, stream_arrives_whole
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 
-from vnetcard.bench.peer import Peer
+from vnetcard.bench.contenders import Peer
 from vnetcard.bench.validity import Invalid, Traffic
 
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from vnetcard import layout as L
-from vnetcard.doctor.pci import KNOWN, Bar, Function, Wanted, functions
-from vnetcard.doctor.system import System, entries, number, text
 from vnetcard.doctor.verdict import Finding, Verdict
-from vnetcard.geometry import human
+from vnetcard.hw.pci import KNOWN, Bar, Function, Wanted, functions
+from vnetcard.hw.sysfs import System, entries, number, text
+from vnetcard.ring import layout as L
+from vnetcard.ring.geometry import human
 
 GO_BETWEEN = {"vfio-pci": "vfio", "xdma": "xdma", "uio_pci_generic": "uio"}
 """Drivers that hand a function to user space, and the kind of window that goes through them.

@@ -6,10 +6,10 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from vnetcard import layout as L
-from vnetcard.doctor.system import System, entries, number, text
 from vnetcard.doctor.verdict import Finding, Verdict
-from vnetcard.geometry import human
+from vnetcard.hw.sysfs import System, entries, number, text
+from vnetcard.ring import layout as L
+from vnetcard.ring.geometry import human
 
 GROUP_FIX = "run as root, or `vnetcard install-units` for its udev rule and join the group vnetcard"
 

@@ -6,11 +6,11 @@ import mmap
 import threading
 import time
 
-from vnetcard import layout as L
 from vnetcard._core import Memory
 from vnetcard.doctor.timing import LARGE, MOMENT, SMALL, Stage, gbit
-from vnetcard.fifo import Fifo
-from vnetcard.geometry import Geometry
+from vnetcard.ring import layout as L
+from vnetcard.ring.fifo import Fifo
+from vnetcard.ring.geometry import Geometry
 
 BATCH_BYTES = 256 << 10
 """A batch stays in the cache, and Python's memory in its pool."""

@@ -13,15 +13,15 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from vnetcard import layout as L
 from vnetcard._core import Memory
 from vnetcard.doctor.timing import MOMENT, Stage, gbit
-from vnetcard.ends import PumpEnds
 from vnetcard.errors import PeerGone
-from vnetcard.geometry import Geometry
-from vnetcard.link import Link
-from vnetcard.linkterms import Agreement, LinkState, Offer
-from vnetcard.port.pair import PairPort
+from vnetcard.link.endpoints import PumpEnds
+from vnetcard.link.link import Link
+from vnetcard.link.types import Agreement, LinkState, Offer
+from vnetcard.port.memory_pair import PairPort
+from vnetcard.ring import layout as L
+from vnetcard.ring.geometry import Geometry
 from vnetcard.window import Window
 
 UP_LIMIT = 10.0

@@ -6,15 +6,14 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from vnetcard import layout as L
-from vnetcard import simbus
-from vnetcard.doctor.system import System, entries
 from vnetcard.doctor.verdict import Finding, Verdict
 from vnetcard.errors import LayoutMismatch
-from vnetcard.geometry import HEADER_BYTES, Geometry, human
-from vnetcard.window import locks
+from vnetcard.hw.sysfs import System, entries
+from vnetcard.ring import layout as L
+from vnetcard.ring.geometry import HEADER_BYTES, Geometry, human
+from vnetcard.window import locks, sim_bus
 
-SIM_PREFIX = simbus.bus_name("")
+SIM_PREFIX = sim_bus.bus_name("")
 
 
 def look(system: System) -> list[Finding]:
@@ -44,7 +43,7 @@ def _object(path: Path) -> Iterator[Finding]:
     try:
         header, size = os.pread(fd, HEADER_BYTES, 0), os.fstat(fd).st_size
         magic = int.from_bytes(header[:8], "little")
-        if magic == simbus.MAGIC:
+        if magic == sim_bus.MAGIC:
             yield _simulation(path, fd)
         elif magic == L.MAGIC and not path.name.startswith(SIM_PREFIX):
             yield _window(path, fd, header, size)
@@ -56,7 +55,7 @@ def _object(path: Path) -> Iterator[Finding]:
 
 def _simulation(path: Path, fd: int) -> Finding:
     name = path.name.removeprefix(SIM_PREFIX)
-    if locks.is_locked(fd, simbus.LOCK_BYTE):
+    if locks.is_locked(fd, sim_bus.LOCK_BYTE):
         return Finding("sim", name, Verdict.OK, f"running: --window sim:{name}")
     return Finding("sim", name, Verdict.WARN, "was killed; its memories are left", f"`vnetcard-sim {name}` takes over")
 

@@ -9,12 +9,12 @@ from __future__ import annotations
 import mmap
 from functools import partial
 
-from vnetcard import layout as L
 from vnetcard._core import Memory
 from vnetcard.doctor.timing import LARGE, SMALL, Stage, gbit, seconds_each
 from vnetcard.errors import WindowUnavailable
-from vnetcard.fifo import locate
-from vnetcard.geometry import Geometry
+from vnetcard.ring import layout as L
+from vnetcard.ring.fifo import locate
+from vnetcard.ring.geometry import Geometry
 
 SHORTEST = 1e-9
 """Seconds: what is left of a write when the load behind it took as long as the load alone."""

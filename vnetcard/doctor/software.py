@@ -6,8 +6,8 @@ import re
 from collections.abc import Iterator
 from importlib.util import find_spec
 
-from vnetcard.doctor.system import System, entries, number, text
 from vnetcard.doctor.verdict import Finding, Verdict
+from vnetcard.hw.sysfs import System, entries, number, text
 
 OLDEST = (5, 4)
 """The oldest kernel that vnetcard is written for."""

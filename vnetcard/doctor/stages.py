@@ -7,15 +7,15 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 
-from vnetcard import layout as L
-from vnetcard.control import ask
-from vnetcard.dma import Engine
+from vnetcard.agent.control import ask
 from vnetcard.doctor import fifo_speed, link_speed, memory_speed, tun_speed
 from vnetcard.doctor.memory_speed import SHORTEST
 from vnetcard.doctor.timing import LARGE, Stage, gbit, seconds_each
 from vnetcard.doctor.verdict import Finding, Verdict
+from vnetcard.engine.dma import Engine
 from vnetcard.errors import ConfigError, PeerGone, VnetcardError
-from vnetcard.lab import uninterrupted
+from vnetcard.lab.lab import uninterrupted
+from vnetcard.ring import layout as L
 from vnetcard.window import Window, WindowUrl, open_window, read_window
 
 

@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
-from vnetcard import layout as L
-from vnetcard.inspect import queue_of, ring_name
 from vnetcard.observe.views import Sight
+from vnetcard.ring import layout as L
+from vnetcard.ring.window_dump import queue_of, ring_name
 
 FULL_SHARE: Final = 0.02
 """A full ring counts as a cause from this share of all records on: now and then it only means a burst."""

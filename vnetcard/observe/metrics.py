@@ -6,10 +6,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
-from vnetcard import layout as L
-from vnetcard.inspect import queue_of
-from vnetcard.observe.figures import GAUGES, of_queue
 from vnetcard.observe.views import Sight
+from vnetcard.ring import layout as L
+from vnetcard.ring.derived import GAUGES, of_queue
+from vnetcard.ring.window_dump import queue_of
 
 PREFIX: Final = "vnetcard_"
 _RING: Final = {

@@ -10,7 +10,7 @@ from collections import deque
 from types import TracebackType
 from typing import Final
 
-from vnetcard.pingsuite import Target, command, percentile
+from vnetcard.ping.suite import Target, command, percentile
 
 KEPT: Final = 60
 """Round trips that are remembered."""

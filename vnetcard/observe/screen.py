@@ -6,12 +6,12 @@ import time
 from dataclasses import dataclass, field
 from typing import Final
 
-from vnetcard import layout as L
-from vnetcard.commandline import printable
 from vnetcard.observe.causes import causes
 from vnetcard.observe.probe import Probe
 from vnetcard.observe.tables import bar
 from vnetcard.observe.views import Sight
+from vnetcard.ring import layout as L
+from vnetcard.terminal.arguments import printable
 
 WIDTH, HEIGHT = 80, 24
 COLUMN: Final = 40

@@ -7,12 +7,12 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from vnetcard import layout as L
-from vnetcard.commandline import printable
-from vnetcard.inspect import queue_of, ring_name
 from vnetcard.observe.causes import causes
-from vnetcard.observe.figures import of_queue
 from vnetcard.observe.views import Sight
+from vnetcard.ring import layout as L
+from vnetcard.ring.derived import of_queue
+from vnetcard.ring.window_dump import queue_of, ring_name
+from vnetcard.terminal.arguments import printable
 
 WIDTH: Final = 80
 """Columns of a terminal that anybody has."""

@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Final
 
-from vnetcard import layout as L
-from vnetcard.control import ask, ask_all
+from vnetcard.agent.control import ask, ask_all
+from vnetcard.engine.register_text import since as growth
 from vnetcard.errors import ConfigError
-from vnetcard.inspect import queue_of
-from vnetcard.observe import silent
-from vnetcard.observe.figures import derived, of_queue, since, tells_of_trouble
-from vnetcard.observe.registerwords import since as growth
+from vnetcard.observe import unresponsive
+from vnetcard.ring import layout as L
+from vnetcard.ring.derived import derived, of_queue, since, tells_of_trouble
+from vnetcard.ring.window_dump import queue_of
 from vnetcard.window import WindowUrl
 
 SECTIONS: Final = ("runtime", "ring", "errors", "registers", "link")
@@ -62,7 +62,9 @@ class Sight:
 
     def silent(self) -> dict[str, str]:
         """By side, why an agent that is there did not answer."""
-        return {view["side"]: view["link"]["reason"] for view in self.views if view["link"]["state"] == silent.STATE}
+        return {
+            view["side"]: view["link"]["reason"] for view in self.views if view["link"]["state"] == unresponsive.STATE
+        }
 
     def _baseline(self, side: str, what: str | None) -> dict[str, dict[str, int]]:
         view = self.by_side.get(side)
@@ -127,7 +129,7 @@ def gather(window: str) -> Sight:
     """Ask the local agents of ``window``; ConfigError when there is none.  For one that is silent its window speaks."""
     url = str(WindowUrl.parse(window))
     answers = ask_all(url, "show")
-    unheard = [silent.view(url, L.SIDES.index(side), why) for side, why in answers.silent.items()]
+    unheard = [unresponsive.view(url, L.SIDES.index(side), why) for side, why in answers.silent.items()]
     return Sight(sorted([*answers.said, *unheard], key=lambda view: L.SIDES.index(view["side"])))
 
 

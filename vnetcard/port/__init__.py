@@ -8,7 +8,7 @@ from typing import Protocol
 from vnetcard.errors import ConfigError
 
 BACKENDS = {
-    "pair": "vnetcard.port.pair",
+    "pair": "vnetcard.port.memory_pair",
     "tun": "vnetcard.port.tun",
 }
 """Kind to module; a module offers ``open_port(name, *, netns, persist, queues) -> Port``."""

@@ -16,11 +16,11 @@ import struct
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from vnetcard import layout as L
 from vnetcard.errors import ConfigError, PortUnavailable
 from vnetcard.port import netns as ns
-from vnetcard.port.probe import PROBES, probe_packet
+from vnetcard.port.offload_probe import PROBES, probe_packet
 from vnetcard.port.rtnetlink import Rtnetlink
+from vnetcard.ring import layout as L
 
 CLONE_DEVICE = "/dev/net/tun"
 

@@ -12,7 +12,7 @@ from collections import OrderedDict
 from dataclasses import dataclass
 from typing import Final
 
-from vnetcard import layout as L
+from vnetcard.ring import layout as L
 
 DRIFT: Final = 100e-6
 """Two crystals of 50 ppm."""

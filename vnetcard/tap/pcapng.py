@@ -10,7 +10,7 @@ import struct
 from collections.abc import Iterable
 from typing import Final
 
-from vnetcard.sideblock import SOFTWARE
+from vnetcard.ring.sideblock import SOFTWARE
 
 SECTION, INTERFACE, STATISTICS, PACKET = 0x0A0D0D0A, 1, 5, 6
 BYTE_ORDER: Final = 0x1A2B3C4D

@@ -20,13 +20,13 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Final
 
-from vnetcard import layout as L
-from vnetcard.control import ask_everybody
+from vnetcard.agent.control import ask_everybody
 from vnetcard.errors import ConfigError
-from vnetcard.tap import format as T
+from vnetcard.ring import layout as L
+from vnetcard.ring import tap_layout as T
+from vnetcard.ring.tap_shm import Event, Wish
 from vnetcard.tap.bpf import compile_filter
-from vnetcard.tap.packets import Flow, flow_of
-from vnetcard.tap.segment import Event, Wish
+from vnetcard.tap.packet_summary import Flow, flow_of
 from vnetcard.tap.source import Sources, carrier_of, looks
 
 CLOSE_LIMIT: Final = 2.0

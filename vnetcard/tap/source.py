@@ -9,10 +9,10 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final, Protocol
 
-from vnetcard import layout as L
-from vnetcard.control import ask_all, borrow, folder
+from vnetcard.agent.control import ask_all, borrow, folder
 from vnetcard.errors import ConfigError, PeerGone
-from vnetcard.tap.segment import Event, Reader, Wish
+from vnetcard.ring import layout as L
+from vnetcard.ring.tap_shm import Event, Reader, Wish
 from vnetcard.window import WindowUrl
 
 OPEN_LIMIT: Final = 5.0

@@ -11,14 +11,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from vnetcard import layout as L
-from vnetcard.tap import enginelog
+from vnetcard.ring import layout as L
+from vnetcard.tap import engine_log
 from vnetcard.tap.clocks import Clocks
-from vnetcard.tap.paths import Path
+from vnetcard.tap.packet_trace import Path
 
 PRODUCER: Final = ("room", "tun read", "commit", "doorbell")
 CONSUMER: Final = ("wake-up", "in the ring", "peek", "tun write")
-STAGES: Final = (*PRODUCER, *enginelog.STEPS, *CONSUMER)
+STAGES: Final = (*PRODUCER, *engine_log.STEPS, *CONSUMER)
 SLEEP_US: Final = 100_000
 """How long a pump sleeps when nobody wakes it (vnc_wait.h)."""
 
@@ -36,7 +36,7 @@ def stage_times(path: Path, clocks: Clocks) -> dict[str, float]:
     stage("commit", "tun read", "commit")
     stage("doorbell", "commit", "doorbell")
     before = "commit"
-    for step in enginelog.STEPS:
+    for step in engine_log.STEPS:
         if step in at:
             stage(step, before, step)
             before = step
@@ -127,7 +127,7 @@ class Summary:
             if self.slept_through > figures[name].count // 2:
                 return name, f"{share}: nobody wakes the {consumer}'s pump, it sleeps until it looks by itself"
             return name, f"{share}: the {consumer}'s pump sleeps when a record comes, and is late to run"
-        if name in enginelog.STEPS:
+        if name in engine_log.STEPS:
             return name, f"{share}, spent by the engine and its buses"
         return name, f"{share}, spent by the {producer if name in PRODUCER else consumer}'s pump"
 

@@ -9,15 +9,15 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING, Protocol
 
-from vnetcard import layout as L
 from vnetcard._core import Memory
 from vnetcard.errors import ConfigError
-from vnetcard.geometry import Geometry, parse_size
-from vnetcard.layout import HOST
+from vnetcard.ring import layout as L
+from vnetcard.ring.geometry import Geometry, parse_size
+from vnetcard.ring.layout import HOST
 
 if TYPE_CHECKING:
-    from vnetcard.bells import Bells
-    from vnetcard.crossing import Carrier
+    from vnetcard.engine.transport import Carrier
+    from vnetcard.window.interrupts import Bells
 
 BACKENDS = {
     "check": "vnetcard.window.check",
@@ -30,7 +30,7 @@ BACKENDS = {
     "udmabuf": "vnetcard.window.udmabuf",
     "uio": "vnetcard.window.uio",
     "vfio": "vnetcard.window.vfio",
-    "xdma": "vnetcard.window.xdma",
+    "xdma": "vnetcard.x86_side.xdma.window",
 }
 """Kind to module; a module offers ``open_window(request) -> Window`` and ``read_window(place) -> bytes``."""
 

@@ -17,13 +17,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from vnetcard import layout as L
 from vnetcard._core import Memory
-from vnetcard.bells import Bells
 from vnetcard.errors import ConfigError, LayoutMismatch, WindowNotReady, WindowUnavailable
-from vnetcard.geometry import HEADER_BYTES, Geometry, human, speaks_our_format
-from vnetcard.sideblock import SideBlock
+from vnetcard.ring import layout as L
+from vnetcard.ring.geometry import HEADER_BYTES, Geometry, human, speaks_our_format
+from vnetcard.ring.sideblock import SideBlock
 from vnetcard.window import Request, locks
+from vnetcard.window.interrupts import Bells
 
 ALL_ONES = (1 << 64) - 1
 """What a 64-bit read gives when nothing answers it."""

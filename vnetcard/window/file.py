@@ -8,7 +8,7 @@ from pathlib import Path
 
 from vnetcard.errors import WindowUnavailable
 from vnetcard.window import Request
-from vnetcard.window.backed import BackedWindow, Opener, open_backed, read_backed
+from vnetcard.window.file_backed import BackedWindow, Opener, open_backed, read_backed
 
 
 def open_window(request: Request) -> BackedWindow:

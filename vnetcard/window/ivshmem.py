@@ -9,9 +9,9 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from vnetcard.ivshmem import Client
 from vnetcard.window import Request
 from vnetcard.window.device import Device, DeviceWindow, open_device, read_device, split_options
+from vnetcard.window.ivshmem_protocol import Client
 
 OPTIONS = ("format",)
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from vnetcard.errors import ConfigError, WindowUnavailable
-from vnetcard.geometry import human
+from vnetcard.ring.geometry import human
 from vnetcard.window import Request
 from vnetcard.window.device import Device, DeviceWindow, open_device, read_device, split_options, system
 

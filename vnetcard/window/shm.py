@@ -10,7 +10,7 @@ import posix_ipc
 
 from vnetcard.errors import ConfigError, WindowUnavailable
 from vnetcard.window import Request
-from vnetcard.window.backed import BackedWindow, Opener, open_backed, read_backed
+from vnetcard.window.file_backed import BackedWindow, Opener, open_backed, read_backed
 
 
 def object_path(name: str, url: str) -> Path:

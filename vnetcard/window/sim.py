@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import os
 
-from vnetcard import layout as L
-from vnetcard.dma import Engine
+from vnetcard.engine.dma import Engine
 from vnetcard.errors import ConfigError, WindowUnavailable
-from vnetcard.simbus import memory_name
-from vnetcard.simclient import SHM, SimBus, SimRegisters, check_name, open_object
+from vnetcard.ring import layout as L
 from vnetcard.window import Request
-from vnetcard.window.backed import BackedWindow, Opener, open_backed, read_backed
+from vnetcard.window.file_backed import BackedWindow, Opener, open_backed, read_backed
+from vnetcard.window.sim_bus import memory_name
+from vnetcard.window.sim_client import SHM, SimBus, SimRegisters, check_name, open_object
 
 
 class SimWindow:

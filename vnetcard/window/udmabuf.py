@@ -13,11 +13,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from vnetcard.enginepage import open_page
+from vnetcard.engine.registers_mmio import open_page
 from vnetcard.errors import ConfigError, WindowUnavailable
 from vnetcard.window import Request
-from vnetcard.window.behind import EngineWindow
 from vnetcard.window.device import Device, DeviceWindow, open_device, read_device, system
+from vnetcard.window.engine_window import EngineWindow
 
 OPTIONS: Final = ("engine", "format", "irq")
 CACHED: Final = ("0", "4")

@@ -17,17 +17,17 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
-from vnetcard import layout as L
-from vnetcard import registers as R
-from vnetcard import vfio
 from vnetcard._core import Memory
-from vnetcard.bells import CONS, PROD, VECTORS, Bell
-from vnetcard.dma import MappedRegisters
+from vnetcard.engine import registers as R
+from vnetcard.engine.dma import MappedRegisters
 from vnetcard.errors import ConfigError, WindowUnavailable
-from vnetcard.geometry import human
+from vnetcard.hw import vfio
+from vnetcard.ring import layout as L
+from vnetcard.ring.geometry import human
 from vnetcard.window import Request, file
-from vnetcard.window.behind import EngineWindow
 from vnetcard.window.device import Device, DeviceWindow, open_device, read_device, split_options, system
+from vnetcard.window.engine_window import EngineWindow
+from vnetcard.window.interrupts import CONS, PROD, VECTORS, Bell
 from vnetcard.window.pci import BARS, Function, find
 
 OPTIONS: Final = ("engine", "format")
@@ -46,7 +46,7 @@ _REMEDY: Final = {
 
 
 class IvshmemBells:
-    """The interrupts of a function that is QEMU's ivshmem-doorbell: ``vnetcard.bells.Bells``.
+    """The interrupts of a function that is QEMU's ivshmem-doorbell: ``vnetcard.window.interrupts.Bells``.
 
     Its BAR 0 is smaller than a page, which often cannot be mapped, so its registers are read and written by calls.
     """
@@ -80,7 +80,7 @@ class IvshmemBells:
 
 
 class EnginePage:
-    """The engine's registers in a BAR: ``vnetcard.window.behind.Page``."""
+    """The engine's registers in a BAR: ``vnetcard.window.engine_window.Page``."""
 
     def __init__(self, function: vfio.Function, region: vfio.Region, device: Device) -> None:
         """Raises OSError."""

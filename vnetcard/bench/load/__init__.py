@@ -8,12 +8,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final, Protocol
 
+from vnetcard.bench.contenders import Peer
 from vnetcard.bench.load.idle import Idle
 from vnetcard.bench.load.ping import Ping
 from vnetcard.bench.load.rr import Rr
 from vnetcard.bench.load.tcp import Tcp
 from vnetcard.bench.load.udp import Udp
-from vnetcard.bench.peer import Peer
 
 
 class Load(Protocol):

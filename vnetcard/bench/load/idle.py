@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 from vnetcard.bench import proc
-from vnetcard.bench.peer import Peer
+from vnetcard.bench.contenders import Peer
 
 SETTLE = 2.5
 """Seconds until pumps that find nothing to do have come to rest."""

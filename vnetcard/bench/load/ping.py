@@ -6,11 +6,11 @@ import contextlib
 import re
 import subprocess
 
+from vnetcard.bench.contenders import Peer
 from vnetcard.bench.load.busy import streaming
-from vnetcard.bench.peer import Peer
 from vnetcard.bench.validity import Invalid, judge_answers
-from vnetcard.lab import run_in
-from vnetcard.pingsuite import percentile
+from vnetcard.lab.lab import run_in
+from vnetcard.ping.suite import percentile
 
 INTERVAL = 0.002
 LOSS_MAX = 0.005

@@ -6,10 +6,10 @@ import contextlib
 import subprocess
 
 from vnetcard.bench import programs
+from vnetcard.bench.contenders import Peer
 from vnetcard.bench.load.busy import streaming
-from vnetcard.bench.peer import Peer
 from vnetcard.bench.validity import Invalid
-from vnetcard.lab import die_with_parent, run_in
+from vnetcard.lab.lab import die_with_parent, run_in
 
 PORT = 5297
 SLACK = 30.0

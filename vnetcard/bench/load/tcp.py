@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from vnetcard.bench import iperf, proc
-from vnetcard.bench.peer import Peer
+from vnetcard.bench.contenders import Peer
 from vnetcard.bench.validity import judge_offload
 from vnetcard.bench.watch import received
 

@@ -1,0 +1,1 @@
+"""One side's process: configuration, negotiation, the link, the control socket, status."""

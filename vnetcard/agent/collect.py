@@ -1,0 +1,151 @@
+"""What an agent answers to ``show``: every figure that it can see, raw, and what it remembers."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import asdict
+from typing import Any
+
+from vnetcard._core import Memory
+from vnetcard.agent import status, thread_cpu
+from vnetcard.agent.config import Config
+from vnetcard.agent.history import History
+from vnetcard.engine.register_text import decode
+from vnetcard.errors import WindowUnavailable
+from vnetcard.link.endpoints import PumpEnds
+from vnetcard.link.link import Link
+from vnetcard.link.queues import QueueEnds
+from vnetcard.ring import layout as L
+from vnetcard.ring.counters import RX_DROPS, TX_DROPS, EndCounters, read_end
+from vnetcard.ring.derived import of_queue, tells_of_trouble
+from vnetcard.ring.geometry import Geometry
+from vnetcard.ring.packet_text import packet_in_words, violation_in_words
+from vnetcard.ring.sideblock import SideBlock
+from vnetcard.ring.window_dump import ring_name
+from vnetcard.window import Window
+
+Pumps = QueueEnds[PumpEnds]
+Figures = dict[str, dict[str, int]]
+"""The counters of a side: ``tx`` and ``rx`` of its pumps, ``link`` of its link.
+
+In a window of several queue pairs ``tx`` and ``rx`` are the sums, and ``tx queue 0`` and so on what they are of.
+"""
+
+
+def figures(memory: Memory, geometry: Geometry, side: int) -> Figures:
+    """The counters of ``side`` over all queues, as they stand in a window."""
+    found: Figures = {}
+    for pump, direction in (("tx", L.DIRECTIONS[side]), ("rx", L.DIRECTIONS[1 - side])):
+        ends = [read_end(memory, direction, tx=pump == "tx", queue=queue) for queue in range(len(geometry.rings))]
+        found[pump] = EndCounters.total(ends).flat()
+        if len(ends) > 1:
+            found |= {of_queue(pump, queue): end.flat() for queue, end in enumerate(ends)}
+    return found | {"link": SideBlock(memory, side).counters()}
+
+
+def own(window: Window, side: int) -> Figures:
+    """The counters of this process's side, and what the kernel counts of its pumps."""
+    found = figures(window.memory, window.geometry, side)
+    for pump, threads in thread_cpu.of_pumps().items():
+        found[pump] |= {f"{pump}_{name}": n for name, n in threads.items()}
+    return found
+
+
+def baseline(window: Window, side: int, what: str) -> dict[str, dict[str, int]]:
+    """What readers of ``what`` count from once it is cleared."""
+    if what != "registers":
+        return own(window, side)
+    return {"registers": {row["name"]: row["value"] for row in _registers(window)}}
+
+
+def watched(window: Window, side: int) -> dict[str, int]:
+    """What ``History.look`` looks at: what tells of a loss or of trouble, and how far the consumers are."""
+    found = figures(window.memory, window.geometry, side)
+    counts = {name: n for name, n in (found["tx"] | found["rx"] | found["link"]).items() if tells_of_trouble(name)}
+    queues = range(len(window.geometry.rings))
+    ends = [(queue, direction) for queue in queues for direction in L.DIRECTIONS]
+    return counts | {_cons(window, *end): _load_cons(window, *end) for end in ends}
+
+
+def _cons(window: Window, queue: int, direction: str) -> str:
+    return f"{ring_name(len(window.geometry.rings), queue, direction)} cons"
+
+
+def _load_cons(window: Window, queue: int, direction: str) -> int:
+    return window.memory.load32(L.queue_offset(queue) + L.QUEUE_LINES[f"{direction}_cons"])
+
+
+def collect(
+    config: Config,
+    window: Window,
+    link: Link | None,
+    ends: Pumps | None,
+    history: History,
+    *,
+    since: float,
+) -> dict[str, Any]:
+    """Everything, in bytes, seconds and nanoseconds; ``since`` is how long the carrier is as it is.
+
+    ``sides`` has the peer's counters too where the window holds them.
+    """
+    view = status.collect(config, window, link, since=since)
+    engine, side, moved = window.engine, config.side, history.moved()
+    both = engine is None or engine.shares_books
+    peers = {L.SIDES[1 - side]: figures(window.memory, window.geometry, 1 - side)} if both else {}
+    return {
+        **{name: view[name] for name in ("program", "side", "pid", "port", "window", "engine", "balance")},
+        "at": time.time(),
+        "mtu": config.mtu,
+        "link": {**view["link"], "history": [asdict(change) for change in history.changes()]},
+        "rings": [
+            {**ring, "cons_moved_at": moved.get(_cons(window, ring["queue"], ring["direction"]))}
+            for ring in view["rings"]
+        ],
+        "registers": _registers(window),
+        "sides": peers | {L.SIDES[side]: own(window, side)},
+        "peer_mtu": SideBlock(window.memory, 1 - side).load("mtu"),
+        "notes": _notes(history, ends),
+        "cleared": history.cleared(),
+    }
+
+
+def collect_lost(config: Config, url: str, reason: str, history: History) -> dict[str, Any]:
+    """The same between two windows."""
+    view = status.collect_lost(config, url, reason)
+    return {
+        **{name: view[name] for name in ("program", "side", "pid", "port", "window", "engine", "balance", "rings")},
+        "at": time.time(),
+        "mtu": config.mtu,
+        "link": {**view["link"], "history": [asdict(change) for change in history.changes()]},
+        "registers": [],
+        "sides": {},
+        "peer_mtu": 0,
+        "notes": {name: {"at": at, "sample": ""} for name, at in history.moved().items()},
+        "cleared": history.cleared(),
+    }
+
+
+def _registers(window: Window) -> list[dict[str, Any]]:
+    try:
+        return decode(window.engine.registers()) if window.engine else []
+    except WindowUnavailable:
+        return []  # ``engine`` says why
+
+
+def _notes(history: History, ends: Pumps | None) -> dict[str, dict[str, Any]]:
+    """When each counter of trouble moved last, and the packet of that moment where a pump kept it."""
+    notes = {name: {"at": at, "sample": ""} for name, at in history.moved().items()}
+    for name, (at, length, start) in sorted(_samples(ends), key=lambda sample: sample[1]) if ends else ():
+        drop = name in TX_DROPS or name in RX_DROPS
+        words = packet_in_words(start, length) if drop else violation_in_words(name, start)
+        notes[name] = {"at": at / 1e9, "sample": words}  # of several queues, the last one
+    return notes
+
+
+def _samples(ends: Pumps) -> Iterator[tuple[str, tuple[int, int, bytes]]]:
+    """By counter: when, how long, and the first bytes."""
+    for pair in ends.pairs:
+        for pump, drops, stats in ((pair.tx, TX_DROPS, L.TX_STATS), (pair.rx, RX_DROPS, L.RX_STATS)):
+            names = [*drops, *(name for name in stats if name.startswith("viol_"))]
+            yield from ((name, sample) for name, sample in zip(names, pump.samples, strict=False) if sample[0])

@@ -1,0 +1,213 @@
+"""What an agent is told to do: from the command line, and from a TOML file under it.
+
+One table of options serves both, so a file knows exactly the long options by their names.
+"""
+
+from __future__ import annotations
+
+import argparse
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from vnetcard.errors import ConfigError
+from vnetcard.link.endpoints import WAITS
+from vnetcard.port.interface import Address, Route, parse_address
+from vnetcard.port.tun import check_name
+from vnetcard.ring import layout as L
+from vnetcard.ring.geometry import parse_size
+from vnetcard.terminal.arguments import DEFAULT_WINDOW, Parser
+from vnetcard.window import WindowUrl
+
+LOG_LEVELS = ("debug", "info", "warning", "error")
+DEFAULT_ADDRESS = ("10.10.10.1/24", "10.10.10.5/24")
+"""Of the host, of the card."""
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """A checked configuration; sizes in bytes."""
+
+    side: int
+    window: str
+    port: str
+    name: str
+    addresses: tuple[Address, ...]
+    routes: tuple[Route, ...]
+    mtu: int
+    netns: str | None
+    queue_bytes: int | None
+    queues: int | None
+    wait: str
+    offload: frozenset[str]
+    persist: bool
+    log_level: str
+    json_log: bool
+
+    @property
+    def program(self) -> str:
+        """``vnetcard-x86`` or ``vnetcard-fpga``."""
+        return PROGRAMS[self.side]
+
+
+PROGRAMS = ("vnetcard-x86", "vnetcard-fpga")
+OFFLOADS = ("csum", "tso4", "tso6", "uso4", "uso6")
+
+QUEUES_HELP = (
+    f"queue pairs of the window, and of the interface: 1 to {L.QUEUES_MAX} (1)",
+    f"queue pairs to serve at most, and to make where the host has made no window: 1 to {L.QUEUES_MAX} (all there are)",
+)
+"""Of the host, of the card."""
+
+EPILOG = """\
+examples:
+  {program}                                      the default: window shm:vnetcard0, {address} on tun0
+  {program} --netns lab --address fd00::{n}/64 --mtu 9000
+  {program} --window file:/dev/shm/board+64K --config /etc/vnetcard.toml
+
+A configuration file holds the long options without dashes: window = "shm:lab0", address = ["10.9.9.{n}/24"].
+The command line goes before the file.  Exit status: 0 stopped, 1 failed while running, 2 bad input.
+"""
+
+
+def parser(side: int) -> argparse.ArgumentParser:
+    """The agent's command line; every option defaults to None, so that a file can stand below it."""
+    program = PROGRAMS[side]
+    p = Parser(
+        prog=program,
+        description=f"The {L.SIDES[side]} side's agent: a network interface whose cable is shared memory.",
+        epilog=EPILOG.format(program=program, address=DEFAULT_ADDRESS[side], n=(1, 5)[side]),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    p.add_argument(
+        "--window",
+        metavar="URL",
+        help="memory: shm:NAME[+SIZE], file:PATH[+SIZE], pci:auto, pci:BDF/BAR, mem:, uio:, sim:NAME (shm:vnetcard0)",
+    )
+    p.add_argument("--port", metavar="KIND[:NAME]", help="where packets enter and leave (tun)")
+    p.add_argument("--name", metavar="NAME", help="name of the interface (tun0)")
+    p.add_argument(
+        "--address",
+        metavar="IP/BITS",
+        action="append",
+        help=f"again for more; ({DEFAULT_ADDRESS[side]}); 'none': no one",
+    )
+    p.add_argument("--route", metavar="'NET/BITS [via IP]'", action="append", help="a route over the interface")
+    p.add_argument("--mtu", metavar="BYTES", type=int, help="largest packet; both sides' minimum counts (1500)")
+    p.add_argument("--netns", metavar="NAME", help="network namespace of the interface")
+    p.add_argument("--queue-bytes", metavar="SIZE", help="size of each ring, a power of two (the largest that fits)")
+    p.add_argument("--queues", metavar="N", type=int, help=QUEUES_HELP[side])
+    p.add_argument("--wait", choices=sorted(WAITS), help="how pumps wait: spin then sleep, spin, or sleep (adaptive)")
+    p.add_argument("--offload", metavar="KINDS", help=f"auto, off, or a list of {','.join(OFFLOADS)} (auto)")
+    p.add_argument("--persist", action="store_const", const=True, help="leave the interface when the agent ends")
+    p.add_argument("--config", metavar="FILE", help="a TOML file with these options")
+    p.add_argument("--log-level", choices=LOG_LEVELS, help="(info)")
+    p.add_argument("--json-log", action="store_const", const=True, help="log lines as JSON objects")
+    return p
+
+
+def load(side: int, argv: list[str] | None = None) -> Config:
+    """The configuration for ``side`` from ``argv`` (default: the process's); ConfigError for anything not possible.
+
+    argparse itself ends the process, with exit status 2, for what it does not understand.
+    """
+    arguments = vars(parser(side).parse_args(argv))
+    file = arguments.pop("config")
+    values = _read_file(Path(file), set(arguments)) if file else {}
+    try:
+        _check(side, values)
+    except ConfigError as error:
+        raise ConfigError(f"--config {file}: {error}") from error
+    values |= {name: value for name, value in arguments.items() if value is not None}
+    return _check(side, values)
+
+
+_TYPES: dict[str, type] = {"mtu": int, "queues": int, "persist": bool, "json_log": bool, "address": list, "route": list}
+"""Of the keys that are not strings."""
+
+
+def _read_file(path: Path, known: set[str]) -> dict[str, Any]:
+    try:
+        table = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"--config {path}: cannot read it ({error.strerror})") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"--config {path}: not TOML: {error}") from error
+    values = {key.replace("-", "_"): value for key, value in table.items()}
+    if unknown := sorted(set(values) - known):
+        names = ", ".join(name.replace("_", "-") for name in sorted(known))
+        raise ConfigError(f"--config {path}: unknown key {unknown[0]!r}; known are {names}")
+    for key in ("address", "route"):
+        if isinstance(values.get(key), str):
+            values[key] = [values[key]]
+    for key, value in values.items():
+        if "\0" in (value if isinstance(value, str) else "".join(map(str, value)) if isinstance(value, list) else ""):
+            raise ConfigError(f"--config {path}: {key.replace('_', '-')} holds a NUL character")
+        want = _TYPES.get(key, str)
+        if key == "queue_bytes" and type(value) is int:
+            values[key] = str(value)
+        elif type(value) is not want or (isinstance(value, list) and not all(isinstance(item, str) for item in value)):
+            raise ConfigError(f"--config {path}: {key.replace('_', '-')} takes a {want.__name__}, not {value!r}")
+    return values
+
+
+def _check(side: int, values: dict[str, Any]) -> Config:
+    window = values.get("window", DEFAULT_WINDOW)
+    WindowUrl.parse(window)
+    port, name = _port_and_name(values.get("port", "tun"), values.get("name"))
+    mtu = values.get("mtu", L.MTU_DEFAULT)
+    if not L.MTU_MIN <= mtu <= L.MTU_MAX:
+        raise ConfigError(f"--mtu {mtu} is not possible: {L.MTU_MIN} to {L.MTU_MAX}")
+    for option, allowed in (("wait", sorted(WAITS)), ("log_level", LOG_LEVELS)):
+        if option in values and values[option] not in allowed:
+            raise ConfigError(f"{option.replace('_', '-')} {values[option]!r} is not one of {', '.join(allowed)}")
+    addresses = values.get("address", [DEFAULT_ADDRESS[side]])
+    try:
+        queue_bytes = parse_size(values["queue_bytes"]) if "queue_bytes" in values else None
+    except ConfigError as error:
+        raise ConfigError(f"--queue-bytes: {error}") from error
+    if queue_bytes is not None and (queue_bytes & (queue_bytes - 1) or not L.RING_MIN <= queue_bytes <= L.RING_MAX):
+        raise ConfigError(f"--queue-bytes {values['queue_bytes']} is not possible: a power of two from 4K to 512M")
+    queues = values.get("queues")
+    if queues is not None and not 1 <= queues <= L.QUEUES_MAX:
+        raise ConfigError(f"--queues {queues} is not possible: 1 to {L.QUEUES_MAX}")
+    config = Config(
+        side=side,
+        window=window,
+        port=port,
+        name=name,
+        addresses=tuple(parse_address(text) for text in addresses if text != "none"),
+        routes=tuple(Route.parse(text) for text in values.get("route", [])),
+        mtu=mtu,
+        netns=values.get("netns"),
+        queue_bytes=queue_bytes,
+        queues=queues,
+        wait=values.get("wait", "adaptive"),
+        offload=_offloads(values.get("offload", "auto")),
+        persist=values.get("persist", False),
+        log_level=values.get("log_level", "info"),
+        json_log=values.get("json_log", False),
+    )
+    if mtu < 1280 and any(address.version == 6 for address in config.addresses):
+        raise ConfigError(f"--mtu {mtu} is too small for an IPv6 address: 1280 at least (RFC 8200)")
+    return config
+
+
+def _port_and_name(port: str, name: str | None) -> tuple[str, str]:
+    kind, _, inner = port.partition(":")
+    if inner and name and inner != name:
+        raise ConfigError(f"--port {port} and --name {name} name two interfaces; give one of them")
+    name = check_name(inner or name or "tun0")
+    return f"{kind}:{name}", name
+
+
+def _offloads(text: str) -> frozenset[str]:
+    if text in ("auto", "off"):
+        return frozenset(kind.upper() for kind in OFFLOADS) if text == "auto" else frozenset()
+    kinds = [kind.strip().lower() for kind in text.split(",")]
+    for kind in kinds:
+        if kind not in OFFLOADS:
+            raise ConfigError(f"--offload {kind!r} is not one of auto, off, {', '.join(OFFLOADS)}")
+    return frozenset(kind.upper() for kind in kinds)

@@ -1,0 +1,284 @@
+"""The control socket: an agent answers questions about itself on a UNIX socket, mode 0600.
+
+One line in, one line out, both JSON: ``{"ask": "status"}``.  With some answers a descriptor is lent, for as long as
+the client stays connected (``borrow``).  The socket's folder is $VNETCARD_RUN_DIR, or
+/run/vnetcard for root, or $XDG_RUNTIME_DIR/vnetcard, or /tmp/vnetcard-UID; the file is named after window
+and side, so that a second window's agents have theirs beside it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import re
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from vnetcard.agent.client_wait import ANSWER_LIMIT, NoAnswer, await_answer
+from vnetcard.errors import ConfigError, PeerGone
+from vnetcard.ring import layout as L
+
+LINE_MAX = 1 << 20
+TRIES = 10
+"""How often the folder may vanish before the socket is in it."""
+
+
+def folder() -> Path:
+    """Where the sockets of this user's agents are."""
+    if named := os.environ.get("VNETCARD_RUN_DIR"):
+        return Path(named)
+    if os.geteuid() == 0:
+        return Path("/run/vnetcard")
+    if runtime := os.environ.get("XDG_RUNTIME_DIR"):
+        return Path(runtime) / "vnetcard"
+    return Path(f"/tmp/vnetcard-{os.geteuid()}")
+
+
+def socket_path(window: str, side: int) -> Path:
+    """The socket of the agent on ``side`` of ``window`` (its URL without a size)."""
+    slug = re.sub(r"[^A-Za-z0-9._-]+", "-", window)
+    if not re.fullmatch(r"[a-z]+:[A-Za-z0-9._-]{1,48}", window):  # the slug alone could be another window's too
+        slug = f"{slug[-40:]}~{hashlib.sha256(window.encode()).hexdigest()[:8]}"
+    return folder() / f"{slug}.{L.SIDES[side]}.sock"
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """An answer that comes with the descriptor ``fd``; ``end`` is called, in some thread, once the client is gone."""
+
+    answer: dict[str, Any]
+    fd: int
+    end: Callable[[], None]
+
+
+class ControlServer:
+    """Answers in threads of its own, one a client, so that a silent client keeps nobody waiting.
+
+    ``answer`` is called there with the question's dict: one call at a time, and none after ``close``.
+    """
+
+    def __init__(self, path: Path, answer: Callable[[dict[str, Any]], dict[str, Any] | Lease]) -> None:
+        """Listen at ``path``; the window's lock is held, so what stands there is left from a killed agent."""
+        self._path = path
+        self._answer = answer
+        self._answering = threading.Lock()
+        self._borrowers: set[socket.socket] = set()
+        self._closed = False
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        made = not path.parent.exists()
+        try:
+            self._bind(path)
+            self._socket.listen(128)
+        except (OSError, ConfigError) as error:
+            self._socket.close()
+            if made:
+                _remove_if_empty(path.parent)
+            if isinstance(error, ConfigError):
+                raise
+            raise ConfigError(f"control socket {path}: {error.strerror or error}; set VNETCARD_RUN_DIR") from error
+        self._thread = threading.Thread(target=self._serve, name="control", daemon=True)
+        self._thread.start()
+
+    def _bind(self, path: Path) -> None:
+        for _ in range(TRIES):
+            with contextlib.suppress(FileNotFoundError):  # an agent that left was the last one there and took it along
+                return self._try_to_bind(path)
+        return self._try_to_bind(path)
+
+    def _try_to_bind(self, path: Path) -> None:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if path.parent.stat().st_uid != os.geteuid():
+            raise ConfigError(f"control socket: {path.parent} belongs to another user; set VNETCARD_RUN_DIR")
+        path.unlink(missing_ok=True)
+        before = os.umask(0o177)
+        try:
+            self._socket.bind(str(path))
+        finally:
+            os.umask(before)
+
+    def _serve(self) -> None:
+        while True:
+            try:
+                client, _ = self._socket.accept()
+            except OSError:
+                if self._closed:
+                    return
+                time.sleep(0.1)  # out of file descriptors, say
+                continue
+            with contextlib.suppress(RuntimeError):  # no thread to be had: hang up
+                threading.Thread(target=self._talk, args=(client,), name="control-client", daemon=True).start()
+                continue
+            client.close()
+
+    def _talk(self, client: socket.socket) -> None:
+        with client, contextlib.suppress(OSError):
+            try:
+                question = json.loads(_read_line(client))
+            except (ValueError, RecursionError):
+                question = None
+            reply: dict[str, Any] | Lease = {"error": 'not understood: a line of JSON such as {"ask": "status"}'}
+            if isinstance(question, dict):
+                with self._answering:
+                    if self._closed:
+                        return
+                    try:
+                        reply = self._answer(question)
+                    except ValueError:  # closed under it
+                        reply = {"error": "the window is lost; the agent is about to open it again"}
+                    if isinstance(reply, Lease):
+                        self._borrowers.add(client)
+            client.settimeout(ANSWER_LIMIT)
+            if isinstance(reply, Lease):
+                self._lend(client, reply)
+            else:
+                client.sendall(json.dumps(reply).encode() + b"\n")
+
+    def _lend(self, client: socket.socket, lease: Lease) -> None:
+        """Hand out the descriptor, and wait until the client hangs up, or is hung up on by ``close``."""
+        try:
+            socket.send_fds(client, [json.dumps(lease.answer).encode() + b"\n"], [lease.fd])
+            client.settimeout(None)
+            client.recv(1)
+        finally:
+            lease.end()
+            self._borrowers.discard(client)
+
+    def close(self) -> None:
+        """Stop answering, once a running answer is complete, end what is lent, and remove the socket."""
+        with self._answering:
+            self._closed = True
+        for client in list(self._borrowers):
+            with contextlib.suppress(OSError):
+                client.shutdown(socket.SHUT_RDWR)
+        with contextlib.suppress(OSError):
+            self._socket.shutdown(socket.SHUT_RDWR)
+        self._socket.close()
+        self._path.unlink(missing_ok=True)
+        _remove_if_empty(self._path.parent)
+
+
+def _remove_if_empty(path: Path) -> None:
+    with contextlib.suppress(OSError):  # not empty: other agents live there
+        path.rmdir()
+
+
+def _read_line(stream: socket.socket) -> bytes:
+    deadline = time.monotonic() + ANSWER_LIMIT
+    line = b""
+    while not line.endswith(b"\n") and len(line) < LINE_MAX:
+        stream.settimeout(max(0.001, deadline - time.monotonic()))
+        piece = stream.recv(65536)
+        if not piece:
+            break
+        line += piece
+    return line
+
+
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """What the local agents of a window said, host first; ``silent``: why one that is there did not, by side."""
+
+    said: list[dict[str, Any]]
+    silent: dict[str, str]
+
+
+def ask_all(window: str, question: str) -> Answers:
+    """The same question to the local agents of ``window``; ConfigError when there is none."""
+    answers = Answers([], {})
+    for side in (L.HOST, L.CARD):
+        try:
+            answers.said.append(ask(window, side, question))
+        except PeerGone as error:
+            if error.silent:
+                answers.silent[L.SIDES[side]] = str(error)
+    if not answers.said and not answers.silent:
+        raise ConfigError(
+            f"no agent for {window} answers in {folder()}: start vnetcard-x86 or vnetcard-fpga, or name its --window"
+        )
+    return answers
+
+
+@dataclass(frozen=True, slots=True)
+class _Agent:
+    """Whom a question goes to; ``name`` and ``window`` for people."""
+
+    path: Path
+    name: str
+    window: str = ""
+
+    @classmethod
+    def of(cls, window: str, side: int) -> _Agent:
+        return cls(socket_path(window, side), f"{L.SIDES[side]} agent", f" for {window}")
+
+    @contextlib.contextmanager
+    def talking(self) -> Iterator[None]:
+        """What goes wrong inside becomes an error of ours."""
+        who = f"the {self.name}{self.window}"
+        try:
+            yield
+        except PermissionError as error:
+            raise ConfigError(f"no permission for {self.path}: ask as the user who runs the agent") from error
+        except NoAnswer as error:
+            raise PeerGone(f"{who} {error}", silent=True) from error
+        except BlockingIOError as error:  # so many have asked before, and gone without an answer
+            raise PeerGone(f"{who} takes no more questions: it is stopped, or hangs", silent=True) from error
+        except (OSError, ValueError) as error:
+            raise PeerGone(f"no {self.name} answers{self.window} at {self.path}") from error
+
+    def put(self, client: socket.socket, question: dict[str, Any]) -> None:
+        client.settimeout(ANSWER_LIMIT)
+        client.connect(str(self.path))
+        client.sendall(json.dumps(question).encode() + b"\n")
+        await_answer(client)
+
+    def checked(self, reply: object) -> dict[str, Any]:
+        if not isinstance(reply, dict):
+            raise PeerGone(f"the {self.name}{self.window} answered nonsense")
+        if "error" in reply:
+            raise PeerGone(f"the {self.name}{self.window} cannot answer: {reply['error']}")
+        return reply
+
+    def ask(self, question: dict[str, Any]) -> dict[str, Any]:
+        with self.talking(), socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as client:
+            self.put(client, question)
+            reply = json.loads(_read_line(client))
+        return self.checked(reply)
+
+
+def ask(window: str, side: int, question: str, **more: str) -> dict[str, Any]:
+    """One question to an agent; PeerGone when none answers there, ConfigError when it may not be asked."""
+    return _Agent.of(window, side).ask({"ask": question, **more})
+
+
+def ask_everybody(question: str) -> list[dict[str, Any]]:
+    """The same question to all agents of this user, whatever their windows; the answers of those that answer."""
+    answers = []
+    for path in sorted(folder().glob("*.sock")):
+        with contextlib.suppress(PeerGone, ConfigError):
+            answers.append(_Agent(path, "agent").ask({"ask": question}))
+    return answers
+
+
+@contextlib.contextmanager
+def borrow(window: str, side: int, question: dict[str, Any]) -> Iterator[tuple[dict[str, Any], int]]:
+    """The answer to ``question`` and the descriptor lent with it, until the block ends; errors as for ``ask``."""
+    agent = _Agent.of(window, side)
+    with contextlib.ExitStack() as stack:
+        with agent.talking():
+            client = stack.enter_context(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM))
+            agent.put(client, question)
+            line, fds, _, _ = socket.recv_fds(client, LINE_MAX, 1)
+            for fd in fds:
+                stack.callback(os.close, fd)
+            reply = json.loads(line)
+        answer = agent.checked(reply)
+        if len(fds) != 1:
+            raise PeerGone(f"the {agent.name}{agent.window} lends nothing: is it of another version?")
+        yield answer, fds[0]

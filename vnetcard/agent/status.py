@@ -1,0 +1,229 @@
+"""What an agent says about itself, and how it is shown."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from vnetcard.agent.config import Config
+from vnetcard.errors import WindowUnavailable
+from vnetcard.link.link import Link
+from vnetcard.link.types import LinkState
+from vnetcard.ring import layout as L
+from vnetcard.ring.counters import Balance
+from vnetcard.ring.window_dump import describe_balance, queue_of, ring_name, view_balance, view_rings, view_side
+from vnetcard.window import Window
+
+if TYPE_CHECKING:
+    from vnetcard.engine.transport import Carrier
+
+
+def collect(config: Config, window: Window, link: Link | None, *, since: float) -> dict[str, Any]:
+    """The agent's view of everything, as the control socket sends it; sizes in bytes, times in seconds.
+
+    ``link`` is None between two windows; ``since`` is how long the carrier is as it is.  Beyond an engine the
+    peer's counters are in the peer's memory: ``sides`` has this side alone and ``balance`` nothing, see ``complete``.
+    """
+    memory, geometry, engine = window.memory, window.geometry, window.engine
+    both = engine is None or engine.shares_books
+    rings = view_rings(memory, geometry)
+    queues = len(geometry.rings)
+    return {
+        **_view_agent(config),
+        "window": {"url": window.url, "geometry": geometry.describe(), "doorbell": window.doorbell},
+        "engine": view_engine(engine, link) if engine else None,
+        "link": _view_link(link, since)
+        if link
+        else {"state": LinkState.DOWN.value, "reason": "no window", "up": False},
+        "rings": [asdict(ring) for ring in rings],
+        "sides": [view_side(memory, side, queues) for side in ((L.HOST, L.CARD) if both else (config.side,))],
+        "balance": view_balance(memory, rings) if both else [],
+    }
+
+
+def collect_lost(config: Config, url: str, reason: str) -> dict[str, Any]:
+    """The view of an agent whose window is gone, for the reason ``reason``; it waits for the next one."""
+    return {
+        **_view_agent(config),
+        "window": {"url": url, "geometry": "gone", "doorbell": False},
+        "engine": None,
+        "link": {"state": LinkState.GONE.value, "reason": reason, "up": False},
+        "rings": [],
+        "sides": [],
+        "balance": [],
+    }
+
+
+def complete(views: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Views of both agents beyond an engine, each made whole with what only the other can see; others unchanged."""
+    if len(views) < 2 or any(len(view["sides"]) != 1 for view in views):
+        return views
+    sides = [view["sides"][0] for view in views]
+    rows = []
+    for sender, direction in enumerate(L.DIRECTIONS):
+        tx, rx, ring = sides[sender]["tx"], sides[1 - sender]["rx"], views[sender]["rings"][sender]
+        rows.append(describe_balance(Balance.of(direction, tx, rx, ring["records"])))
+    return [{**view, "sides": sides, "balance": rows} for view in views]
+
+
+def view_engine(engine: Carrier, link: Link | None) -> dict[str, Any]:
+    """What the engine says of itself; ``error`` in words when it says nothing."""
+    if link is not None and link.state is LinkState.GONE:  # asking costs a time-out
+        return {"engine": engine.describe(), "error": link.reason}
+    try:
+        return {"engine": engine.describe(), "fault": engine.fault(), **asdict(engine.statistics())}
+    except WindowUnavailable as error:
+        return {"engine": engine.describe(), "error": str(error)}
+
+
+def _view_agent(config: Config) -> dict[str, Any]:
+    return {
+        "program": config.program,
+        "side": L.SIDES[config.side],
+        "pid": os.getpid(),
+        "port": {
+            "url": config.port,
+            "name": config.name,
+            "netns": config.netns,
+            "addresses": [str(address) for address in config.addresses],
+        },
+    }
+
+
+def _view_link(link: Link, since: float) -> dict[str, Any]:
+    agreement = link.agreement
+    return {
+        "state": link.state.value,
+        "up": link.state is LinkState.RUN,
+        "reason": link.reason,
+        "since": round(since, 3),
+        "epoch": link.epoch,
+        "peer_epoch": link.answered,
+        "mtu": agreement.mtu if agreement else None,
+        "queues": agreement.queues if agreement else None,
+        "queues_offered": link.offer.queues,
+        "features": {name: _verdict(link, name) for name in L.OFFLOADS},
+        "wake": _verdict(link, "WAKE"),
+        "bell": _verdict(link, "BELL"),
+    }
+
+
+def _verdict(link: Link, name: str) -> str:
+    """``on``, or why a feature is not."""
+    if name in link.offer.refusals:
+        return link.offer.refusals[name]
+    if not link.offer.features & L.FEATURES[name]:
+        return "the port does not know it"
+    if link.agreement is None:
+        return "the link is not up"
+    if link.agreement.features & L.FEATURES[name]:
+        return "on"
+    return "the peer does not offer it"
+
+
+def text(view: dict[str, Any]) -> str:
+    """The view as lines for people."""
+    link, window, port = view["link"], view["window"], view["port"]
+    place = f" in {port['netns']}" if port["netns"] else ""
+    lines = [
+        f"{view['program']} (pid {view['pid']}): {port['name']} {' '.join(port['addresses'])}{place}",
+        f"  window    {window['url']}: {window['geometry']}",
+        f"  link      {'UP' if link['up'] else 'DOWN'} ({link['state']}: {link['reason']})",
+    ]
+    if "epoch" in link:
+        lines.append(f"  epochs    own {link['epoch']:08x}, peer answered {link['peer_epoch']:08x}; mtu {link['mtu']}")
+        lines += queue_lines(view)
+        verdicts = link["features"] | {"WAKE": link["wake"], "BELL": link["bell"]}
+        lines += [f"  {name:9} {verdict}" for name, verdict in verdicts.items()]
+    if view["engine"]:
+        lines += engine_lines(view["engine"])
+    lines += ring_lines(view["rings"])
+    lines += balance_lines(view["balance"])
+    for side in view["sides"]:
+        lines += side_lines(side)
+    return "\n".join(lines)
+
+
+def queue_lines(view: dict[str, Any]) -> list[str]:
+    """Over how many queue pairs the link runs, where there could be several; which they are: the first ones."""
+    link, there = view["link"], 1 + max(map(queue_of, view["rings"]), default=0)
+    if there == 1:
+        return []
+    peers = [side["queues"] for side in view["sides"] if side["side"] != view["side"]]
+    serve = f"this side serves {link['queues_offered']}" + "".join(f", the peer {n}" for n in peers)
+    return [f"  queues    {link['queues'] or 'none'} of {there} in use; {serve}"]
+
+
+def engine_lines(engine: dict[str, Any]) -> list[str]:
+    """The engine, what is wrong with it, and a line a direction."""
+    lines = [f"  engine    {engine['engine']}"]
+    if wrong := engine.get("error") or engine["fault"]:
+        lines.append(f"    PROBLEM {wrong}")
+    if "error" in engine:
+        return lines
+    if "cycles" not in engine:
+        return lines + mover_lines(engine)
+    lines[0] += f"; side block {engine['side']}"
+    for way in (engine["tx"], engine["rx"]):
+        lines += [
+            f"    {way['direction']}     {way['state']}; prod {way['published']:#x}, cons {way['returned']:#x}; "
+            f"{way['bytes']} bytes, {way['bursts']} bursts, {way['publications']} publications "
+            f"({way['suppressed']} without an interrupt), {way['errors']} errors",
+            f"            stalls: read {way['stall_read']}, write {way['stall_write']}, ack {way['stall_ack']} cycles; "
+            f"latency {way['latency']}, at most {way['latency_max']} cycles",
+        ]
+    return lines
+
+
+def mover_lines(mover: dict[str, Any]) -> list[str]:
+    """A mover in software: a line a direction, and what its looks cost."""
+    lines = [
+        f"    {way['direction']}     {mover['state']}; moved {way['moved']:#x}, freed {way['freed']:#x}; "
+        f"{way['bytes']} bytes, {way['bursts']} bursts, {way['publications']} publications"
+        for way in (mover["tx"], mover["rx"])
+    ]
+    return [*lines, f"            {mover['looks']} looks, {mover['retries']} retries, {mover['halts']} halts"]
+
+
+def ring_lines(rings: list[dict[str, Any]]) -> list[str]:
+    """One line a ring: a bar of its fill, and its state."""
+    lines, queues = [], len(rings) // len(L.DIRECTIONS)
+    for ring in rings:
+        share = min(1.0, ring["fill"] / ring["size"])
+        bar = "#" * round(share * 20)
+        sleeping = [who for who in ("producer", "consumer") if ring[f"{who}_sleeps"]]
+        note = ring["problem"] or (f"{' and '.join(sleeping)} sleeping" if sleeping else "both awake")
+        lines.append(
+            f"  ring {ring_name(queues, queue_of(ring), ring['direction'])}  [{bar:20}] "
+            f"{ring['fill']} of {ring['size']} bytes, "
+            f"{ring['records']} records; {note}"
+        )
+    return lines
+
+
+def balance_lines(rows: list[dict[str, Any]]) -> list[str]:
+    """One line a direction: the books across the link."""
+    return [
+        f"  {row['direction']}       sent {row['sent']} = received {row['received']} + lost in restarts "
+        f"{row['lost_restart']} + in flight {row['in_flight']}" + ("" if row["even"] else "  (moving, or uneven)")
+        for row in rows
+    ]
+
+
+def side_lines(side: dict[str, Any]) -> list[str]:
+    """A side's identity and every counter of it that is not 0; the main sums always."""
+    tx, rx = side["tx"], side["rx"]
+    drops = {name: n for name, n in (tx | rx).items() if name.startswith(("drop_", "viol_")) and n}
+    events = {name: n for name, n in side["link"].items() if n}
+    lines = [
+        f"  {side['side']:4}      {side['state']}, pid {side['pid']}, {side['software']} on {side['machine']}; "
+        f"mtu {side['mtu']}, offers {' '.join(side['features']) or 'no offload'}",
+        f"    in      {tx['tx_taken']} packets taken = {tx['tx_sent']} sent + drops (unaccounted {tx['unaccounted']})",
+        f"    out     {rx['rx_received']} packets received = {rx['rx_delivered']} delivered + drops"
+        f" (unaccounted {rx['unaccounted']})",
+    ]
+    for title, figures in (("drops", drops), ("events", events)):
+        if figures:
+            lines.append(f"    {title:7} " + ", ".join(f"{name} {n}" for name, n in figures.items()))
+    return lines

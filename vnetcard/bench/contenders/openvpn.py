@@ -1,0 +1,75 @@
+"""``openvpn``: what people know: TLS with its default cipher, in user space, over a veth pair between the two."""
+
+from __future__ import annotations
+
+import subprocess
+
+from vnetcard.bench.contenders.rooms import ADDRESSES, Rooms
+from vnetcard.bench.validity import Invalid
+from vnetcard.lab.lab import ip, run_in
+
+WIRE = ("192.168.77.1", "192.168.77.2")
+WIRE_MTU = 65535
+"""Of the veth pair: no encrypted packet has to be cut."""
+TLS = (("--tls-server", "--dh", "none"), ("--tls-client",))
+
+
+class OpenvpnPeer:
+    """See ``vnetcard.bench.contenders.Peer``."""
+
+    def __init__(self) -> None:
+        self._rooms = Rooms("openvpn")
+        self.namespaces = self._rooms.namespaces
+        self.addresses = ADDRESSES
+        self.interfaces = ("tun0", "tun0")
+        self.offload = False
+
+    @property
+    def pids(self) -> tuple[int, ...]:
+        return self._rooms.pids
+
+    def prepare(self) -> None:
+        self._rooms.open()
+        here, there = self.namespaces
+        ip("-n", here, "link", "add", "wire0", "type", "veth", "peer", "name", "wire0", "netns", there)
+        for namespace, address in zip(self.namespaces, WIRE, strict=True):
+            ip("-n", namespace, "link", "set", "wire0", "mtu", str(WIRE_MTU), "up")
+            ip("-n", namespace, "address", "add", f"{address}/24", "dev", "wire0")
+        self._prints = [self._certificate(side) for side in (0, 1)]
+
+    def start(self, *, mtu: int) -> None:
+        for side in (0, 1):
+            self._rooms.run(run_in(self.namespaces[side], self._command(side, mtu)))
+        for side, name in enumerate(self.interfaces):
+            self._rooms.await_interface(side, name)
+
+    def _command(self, side: int, mtu: int) -> list[str]:
+        certificate = [f"--{what}={self._rooms.folder / f'{side}.{what}'}" for what in ("cert", "key")]
+        return [
+            *("openvpn", "--dev", self.interfaces[side], "--dev-type", "tun", "--disable-dco"),
+            *("--topology", "p2p", "--ifconfig", ADDRESSES[side], ADDRESSES[1 - side], "--tun-mtu", str(mtu)),
+            *("--proto", "udp", "--local", WIRE[side], "--remote", WIRE[1 - side], "--mssfix", "0"),
+            *TLS[side],
+            *(word for option in certificate for word in option.split("=", 1)),
+            *("--peer-fingerprint", self._prints[1 - side]),
+        ]
+
+    def _certificate(self, side: int) -> str:
+        """Make this side's key and certificate; its fingerprint."""
+        key, certificate = (str(self._rooms.folder / f"{side}.{what}") for what in ("key", "cert"))
+        new = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
+        _said([*new, "-days", "2", "-subj", f"/CN=vnetcard-bench-{side}", "-keyout", key, "-out", certificate])
+        return _said(["openssl", "x509", "-fingerprint", "-sha256", "-noout", "-in", certificate]).partition("=")[2]
+
+    def check(self) -> None:
+        self._rooms.alive()
+
+    def close(self) -> None:
+        self._rooms.close()
+
+
+def _said(command: list[str]) -> str:
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise Invalid(f"{command[0]} failed: {(done.stderr.strip().splitlines() or ['?'])[-1]}")
+    return done.stdout.strip()

@@ -1,0 +1,39 @@
+"""``splice`` and ``plain``: two TUNs joined by ``c/splice.c`` in one process, with or without offloads."""
+
+from __future__ import annotations
+
+from vnetcard.bench import programs
+from vnetcard.bench.contenders.rooms import ADDRESSES, Rooms
+from vnetcard.port.netns import path_of
+
+
+class SplicePeer:
+    """See ``vnetcard.bench.contenders.Peer``."""
+
+    def __init__(self, *, offload: bool = True) -> None:
+        self._rooms = Rooms("splice" if offload else "plain")
+        self.namespaces = self._rooms.namespaces
+        self.addresses = ADDRESSES
+        self.interfaces = ("tun0", "tun0")
+        self.offload = offload
+        self._program = programs.compiled("splice")
+
+    @property
+    def pids(self) -> tuple[int, ...]:
+        return self._rooms.pids
+
+    def prepare(self) -> None:
+        self._rooms.open()
+
+    def start(self, *, mtu: int) -> None:
+        places = [str(path_of(name)) for name in self.namespaces]
+        self._rooms.run([str(self._program), *places, "offload" if self.offload else "plain"])
+        self._rooms.await_word("ready")
+        for side, name in enumerate(self.interfaces):
+            self._rooms.set_up(side, name, mtu=mtu)
+
+    def check(self) -> None:
+        self._rooms.alive()
+
+    def close(self) -> None:
+        self._rooms.close()

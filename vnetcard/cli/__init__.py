@@ -1,0 +1,1 @@
+"""The ``vnetcard`` command: ``main.py``, and one file a command."""

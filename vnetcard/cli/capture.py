@@ -1,0 +1,173 @@
+"""``vnetcard capture``: packets at the tap points of a link, as pcapng or as lines."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import sys
+import time
+from typing import TYPE_CHECKING, Final
+
+from vnetcard.errors import ConfigError
+from vnetcard.ring import layout as L
+from vnetcard.ring import tap_layout as T
+from vnetcard.ring.geometry import parse_size
+from vnetcard.ring.tap_shm import Event, Wish
+from vnetcard.tap.arguments import add_looking, name_silent
+from vnetcard.tap.bpf import Filter, compile_filter
+from vnetcard.tap.engine_tap import EngineTap
+from vnetcard.tap.packet_summary import describe
+from vnetcard.tap.pcap_sink import POINTS, FileSink, Seen, StreamSink, open_sink, realtime_offset, seen_at
+from vnetcard.tap.source import Sources, looks
+from vnetcard.terminal.arguments import positive
+
+if TYPE_CHECKING:
+    Subparsers = argparse._SubParsersAction[argparse.ArgumentParser]
+
+EPILOG = """\
+examples:
+  vnetcard capture                                     a line a packet, at the interfaces of both sides
+  vnetcard capture -w - | wireshark -k -i -            live
+  vnetcard capture -w lost.pcapng --tap port --tap fifo-out 'tcp port 22'
+  vnetcard capture -w ring.pcapng --file-size 100M --ring-files 5
+
+exit status: 0 done, 1 the agents ended meanwhile, 2 bad input or no agent
+"""
+RING: Final = 16 << 20
+HOLD_NS: Final = 1_000_000
+"""What is younger than this at a look waits for the next: an older packet of another pump comes first."""
+
+
+def add_parser(subparsers: Subparsers) -> argparse.ArgumentParser:
+    """Add ``capture`` to the commands."""
+    parser = subparsers.add_parser(
+        "capture",
+        help="packets at the interfaces and FIFOs, for Wireshark or as lines",
+        description="See packets where they enter and leave the link, with drops and their reasons.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add_looking(parser)
+    parser.add_argument("--side", choices=L.SIDES, help="one side's agent only (default: those that are here)")
+    parser.add_argument("-w", dest="out", metavar="FILE", help="write pcapng; -: to standard output")
+    parser.add_argument("--tap", action="append", choices=POINTS, help="where to look; may be repeated (default: port)")
+    parser.add_argument("--snaplen", type=positive, default=L.FRAME_MAX, metavar="BYTES", help="keep so much of each")
+    parser.add_argument("--segment", action="store_true", help="GSO packets as the wire's packets, checksums complete")
+    parser.add_argument("--file-size", metavar="SIZE", help="begin a new file at this size, such as 100M")
+    parser.add_argument("--ring-files", type=positive, metavar="N", help="keep the last N files; needs --file-size")
+    parser.set_defaults(run=run)
+    return parser
+
+
+def run(args: argparse.Namespace) -> int:
+    """Look until the count, the time, Ctrl-C, or the end of the agents."""
+    if args.ring_files and not args.file_size:
+        raise ConfigError("--ring-files needs --file-size: how long is each?")
+    if args.file_size and args.out in (None, "-"):
+        raise ConfigError("--file-size needs -w FILE")
+    most_bytes = parse_size(args.file_size) if args.file_size else 0
+    points = tuple(dict.fromkeys(args.tap or ["port"]))
+    chosen = compile_filter(args.filter)
+    sides = (L.HOST, L.CARD) if args.side is None else (L.SIDES.index(args.side),)
+    with contextlib.ExitStack() as stack:
+        sources = stack.enter_context(Sources(args.window, wish_for(points, args.snaplen), sides))
+        name_silent(sources)
+        engine = stack.enter_context(contextlib.closing(EngineTap(args.window))) if "engine" in points else None
+        words = chosen.text if chosen else ""
+        sink = open_sink(args.out, args.snaplen, words, most_bytes, args.ring_files or 0) if args.out else None
+        capture = Capture(sources, points, sink, chosen, segment=args.segment, most=args.count, engine=engine)
+        try:
+            capture.run(args.seconds)
+        except BrokenPipeError:
+            sys.stderr.close()  # Wireshark has seen enough
+            return 0
+        print(f"vnetcard: {capture.taken} packets, {capture.missed(*sides)} missed", file=sys.stderr)
+        return 0 if sources.live else 1
+
+
+def wish_for(points: tuple[str, ...], snap: int) -> Wish:
+    """What pumps have to note for tap points."""
+    mask = T.mask(tuple(stage for point in points for stage in POINTS[point] if stage in T.STAGES))
+    return Wish(mask, mask, min(snap, L.FRAME_MAX), 1, RING)
+
+
+class Capture:
+    """One run."""
+
+    def __init__(
+        self,
+        sources: Sources,
+        points: tuple[str, ...],
+        sink: StreamSink | FileSink | None,
+        chosen: Filter | None,
+        *,
+        segment: bool,
+        most: int | None,
+        engine: EngineTap | None = None,
+    ) -> None:
+        self._engine = engine
+        self._sources = sources
+        self._points = points
+        self._sink = sink
+        self._chosen = chosen
+        self._segment = segment
+        self._most = most
+        self._clock = realtime_offset()
+        self._wanted = sources.sides
+        self._held: list[Event] = []
+        self._said = dict.fromkeys((L.HOST, L.CARD), 0)
+        self.taken = 0
+
+    def run(self, limit: float | None) -> None:
+        """Until the end; what was taken is in the sink then."""
+        if self._sink:
+            for side in self._sources.sides:
+                for point in self._points:
+                    self._sink.declare(side, point)
+            self._sink.flush()
+        for events in looks(self._sources, limit):
+            self._held += events
+            if self._engine:
+                self._held += [event for event in self._engine.drain() if event.side in self._wanted]
+            if not self._let_go(self._sources.looked_at - HOLD_NS):
+                break
+        else:
+            self._let_go(1 << 64)
+        if self._sink:
+            for side, said in self._said.items():
+                self._sink.miss(side, self.missed(side) - said)
+            self._sink.close()
+
+    def missed(self, *sides: int) -> int:
+        """Packets of ``sides`` that nobody will see."""
+        return sum(self._sources.missed_of(side) + (self._engine.missed[side] if self._engine else 0) for side in sides)
+
+    def _let_go(self, before: int) -> bool:
+        """Pass on what is older than ``before``, in its order; False once there were as many as asked for."""
+        self._held.sort(key=lambda event: event.time)
+        ripe = [event for event in self._held if event.time < before]
+        self._held = self._held[len(ripe) :]
+        for event in ripe:
+            if self._chosen and not self._chosen(event.data, event.length):
+                continue
+            for seen in seen_at(event, self._points, segment=self._segment, clock=self._clock):
+                self._pass_on(seen)
+                if self._most and self.taken >= self._most:
+                    return False
+        if ripe and self._sink:
+            self._sink.flush()
+        return True
+
+    def _pass_on(self, seen: Seen) -> None:
+        self.taken += 1
+        if self._sink:
+            missed = self.missed(seen.side)
+            self._sink.write(seen, missed - self._said[seen.side])
+            self._said[seen.side] = missed
+            return
+        stamp = time.strftime("%H:%M:%S", time.localtime(seen.time // 10**9)) + f".{seen.time % 10**9 // 1000:06}"
+        way = "out" if seen.direction == 2 else "in"
+        notes = "; ".join(seen.comments[1:])
+        place = f"{L.SIDES[seen.side]} {seen.point}"
+        line = f"{stamp} {place:14} {way:3} {seen.length:5} bytes  {describe(seen.data)}"
+        print(f"{line}  ({notes})" if notes else line, flush=True)

@@ -1,0 +1,219 @@
+"""``vnetcard demo``: two computers that share nothing but memory answer each other's pings."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from importlib import import_module
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
+
+from vnetcard.errors import ConfigError
+from vnetcard.lab.lab import ADDRESSES, Lab, LabError
+from vnetcard.lab.sim import SimProcess
+from vnetcard.lab.sweep import sweep
+from vnetcard.ping import report, suite
+from vnetcard.port.tun import CLONE_DEVICE
+from vnetcard.ring import layout as L
+from vnetcard.ring.geometry import Geometry
+from vnetcard.terminal.arguments import interrupt
+from vnetcard.window import WindowUrl
+
+if TYPE_CHECKING:
+    Subparsers = argparse._SubParsersAction[argparse.ArgumentParser]
+
+EPILOG = """\
+examples:
+  vnetcard demo
+  vnetcard demo --window shm:small+16K --count 5
+  vnetcard demo --sim                     through the DMA engine, simulated from its RTL
+  vnetcard demo --qemu                    the card is an ARM64 guest in QEMU, behind a PCI BAR
+
+Without root it uses a user namespace, where the system allows that and lets you open /dev/net/tun.
+exit status: 0 no ping was lost, 1 one was, 2 the demo cannot run here
+"""
+REST_LIMIT = 5.0
+"""Seconds for what is still on its way after the last ping; through a simulated engine it may take some."""
+GUEST = "vnetcard.sim.guest.show"
+"""What shows the guest; by name, as the library itself leans on nothing in sim/."""
+_INSIDE = "VNETCARD_DEMO_INSIDE"
+
+
+def add_parser(subparsers: Subparsers) -> argparse.ArgumentParser:
+    """Add ``demo`` to the commands."""
+    parser = subparsers.add_parser(
+        "demo",
+        help="two namespaces, two agents, pings at every size",
+        description="Start both agents in two network namespaces and run the ping-size suite both ways.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--window", metavar="URL", help="shared memory to use (default: a new 8 MiB one)")
+    parser.add_argument("--sim", action="store_true", help="a live simulation of the DMA engine between the two")
+    parser.add_argument("--qemu", action="store_true", help="the card is an ARM64 guest in QEMU, behind a PCI BAR")
+    parser.add_argument("--data-width", type=int, choices=(64, 128, 256, 512), help="of the simulated engine (64)")
+    parser.add_argument("--count", type=int, default=20, metavar="N", help="pings of each size (default: %(default)s)")
+    parser.set_defaults(run=run)
+    return parser
+
+
+def run(args: argparse.Namespace) -> int:
+    """The demo: start, ping, show, leave nothing behind."""
+    _check_arguments(args)
+    _check_tun()
+    if args.qemu:
+        import_module(GUEST).prepare()  # now: a namespace of our own has no network to fetch from
+    if os.geteuid() != 0:
+        return _enter_user_namespace()
+    if os.environ.get(_INSIDE):
+        _own_run_netns()
+    signal.signal(signal.SIGTERM, interrupt)
+    if gone := sweep("demo"):
+        print(f"removed what a killed demo had left: {', '.join(gone)}")
+    started = time.monotonic()
+    with tempfile.TemporaryFile("w+") as log:
+        try:
+            return _show(args, log, started)
+        except LabError:
+            log.seek(0)
+            sys.stderr.write(log.read())
+            raise
+
+
+def _show(args: argparse.Namespace, log: IO[str], started: float) -> int:
+    if args.qemu:
+        results = import_module(GUEST).show(args.count, log, started)
+    else:
+        results = _show_two_namespaces(args, log, started)
+    print(f"done in {time.monotonic() - started:.0f} s; namespaces, interfaces and shared memory are gone again")
+    return 0 if all(result.ok for result in results) else 1
+
+
+def _show_two_namespaces(args: argparse.Namespace, log: IO[str], started: float) -> Sequence[suite.PingResult]:
+    with contextlib.ExitStack() as stack:
+        window, simulator = args.window, None
+        if args.sim:
+            simulator = stack.enter_context(_simulator(args.data_width or 64))
+            window = simulator.url
+        lab = stack.enter_context(Lab(window=window, log=log))
+        results = _ping(lab, args.count, started, simulator)
+        if simulator is not None:
+            print(_engine_line(simulator.stop()))
+    return results
+
+
+def _simulator(width: int) -> SimProcess:
+    """A simulation of our own; its progress, and why it cannot be, it tells on our stderr."""
+    return SimProcess(f"demo-{os.getpid()}", "--data-width", str(width))
+
+
+def _ping(lab: Lab, count: int, started: float, simulator: SimProcess | None) -> Sequence[suite.PingResult]:
+    """Start both agents, run the suite, and print what is seen."""
+    joined = f"{lab.url} alone" if simulator is None else f"{lab.url} alone, the simulated DMA engine"
+    print(f"two network namespaces: {' and '.join(lab.namespaces)}, joined by {joined}", flush=True)
+    for side in (L.HOST, L.CARD):
+        lab.start(side)
+    lab.wait_up()
+    view = lab.status(L.HOST)
+    on = " ".join(name for name, verdict in view["link"]["features"].items() if verdict == "on") or "none"
+    print(f"link up after {time.monotonic() - started:.2f} s: {view['window']['geometry']}; offloads: {on}\n")
+    host, card = lab.namespaces
+    targets = [
+        suite.Target(ADDRESSES[L.CARD], netns=host, label="host to card"),
+        suite.Target(ADDRESSES[L.HOST], netns=card, label="card to host"),
+    ]
+    print(report.header(targets), flush=True)
+    results = suite.run_suite(
+        targets, count=count, on_result=lambda result: print(report.row(result, targets), flush=True)
+    )
+    print(report.summary(results))
+    print("\n".join(_ledger(lab)))
+    return results
+
+
+def _ledger(lab: Lab) -> Iterator[str]:
+    """The books of both directions, once nothing is on its way any more: ping may send one more than it waits for."""
+    deadline = time.monotonic() + REST_LIMIT
+    while any(sent != received for _, sent, received in _books(lab)) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    for direction, sent, received in _books(lab):
+        yield f"ledger {direction}: sent {sent}, received {received}, lost {sent - received}"
+
+
+def _books(lab: Lab) -> list[tuple[str, int, int]]:
+    """(direction, records sent, records received); each end's as its own agent has them."""
+    views = [lab.status(side) for side in (L.HOST, L.CARD)]
+    own = [next(side for side in view["sides"] if side["side"] == view["side"]) for view in views]
+    return [
+        (direction, own[side]["tx"]["tx_sent"], own[1 - side]["rx"]["rx_received"])
+        for side, direction in enumerate(L.DIRECTIONS)
+    ]
+
+
+def _engine_line(totals: dict[str, Any]) -> str:
+    """What the simulated engine says at the end."""
+    sides, engine = totals["sides"], totals["engine"]
+    moved = [
+        f"{direction} {sides[L.SIDES[side]]['read_bytes']} bytes in {engine[direction]['publications']} publications"
+        for side, direction in enumerate(L.DIRECTIONS)
+    ]
+    return f"engine: {', '.join(moved)}; {totals['cycles']} cycles, {totals['simulated_ms']:.1f} ms simulated"
+
+
+def _check_arguments(args: argparse.Namespace) -> None:
+    """What the agents or the pings would refuse later, in the midst of the show."""
+    for option in ("sim", "qemu"):
+        if getattr(args, option) and args.window:
+            raise ConfigError(f"--{option} brings its own window: leave --window away")
+    if args.sim and args.qemu:
+        raise ConfigError("--sim and --qemu are two demonstrations: leave one of them away")
+    if args.data_width is not None and not args.sim:
+        raise ConfigError("--data-width is of the simulated engine: add --sim")
+    if args.window and (size := WindowUrl.parse(args.window).size) is not None:
+        Geometry.plan(size, instance=1, removable=True)
+    least, most, unit = suite.LIMITS["count"]
+    if not least <= args.count <= most:
+        raise ConfigError(f"--count {args.count} must lie in {least} to {most} {unit}")
+
+
+def _check_tun() -> None:
+    try:
+        os.close(os.open(CLONE_DEVICE, os.O_RDWR | os.O_CLOEXEC))
+    except OSError as error:
+        raise ConfigError(
+            f"the demo needs {CLONE_DEVICE} ({error.strerror}): run it as root, load the module with `modprobe tun`, "
+            "or in a container pass the device"
+        ) from error
+
+
+def _enter_user_namespace() -> int:
+    """Become root of a user namespace of our own and start again there; does not return."""
+    unshare = shutil.which("unshare")
+    if unshare is None:
+        raise ConfigError("the demo needs root, or `unshare` (package util-linux)")
+    command = [unshare, "--user", "--map-root-user", "--net", "--mount"]
+    probe = subprocess.run([*command, "true"], capture_output=True, text=True, check=False)
+    if probe.returncode:
+        why = probe.stderr.strip() or f"status {probe.returncode}"
+        raise ConfigError(f"the demo needs root: this system does not let users make namespaces ({why})")
+    print("not root: using a user namespace", flush=True)
+    os.environ[_INSIDE] = "1"
+    os.execv(unshare, [*command, sys.executable, "-m", "vnetcard.cli.main", *sys.argv[1:]])
+
+
+def _own_run_netns() -> None:
+    """In a user namespace /run is not ours: put an empty one over it, in this mount namespace only."""
+    mount = shutil.which("mount")
+    folder = "/run"
+    command = [mount or "mount", "-t", "tmpfs", "tmpfs", folder]
+    if mount is None or subprocess.run(command, capture_output=True, check=False).returncode:
+        raise ConfigError("the demo cannot mount a private /run in its user namespace: run it as root")
+    Path(folder, "netns").mkdir()

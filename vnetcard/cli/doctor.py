@@ -1,0 +1,127 @@
+"""``vnetcard doctor``: what is here for a link, what is in the way, how fast each stage is, and what to do."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import platform
+import signal
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from vnetcard.doctor import cards, devices, memory, software, stages
+from vnetcard.doctor.timing import Stage
+from vnetcard.doctor.verdict import Finding, Verdict, a_link_could_run, concerning, was_tried
+from vnetcard.hw.pci import Wanted
+from vnetcard.hw.sysfs import System
+from vnetcard.ring import layout as L
+from vnetcard.terminal.arguments import interrupt, printable
+from vnetcard.terminal.progress import Progress
+from vnetcard.window import WindowUrl
+
+if TYPE_CHECKING:
+    Subparsers = argparse._SubParsersAction[argparse.ArgumentParser]
+
+EPILOG = """\
+examples:
+  vnetcard doctor                           this machine: devices, windows, TUN, speed of each stage
+  vnetcard doctor --window sim:lab0         and the window that an agent is to use
+  vnetcard doctor --no-measure --json | jq '.findings[] | select(.verdict != "ok")'
+
+Needs neither a card nor root, and says what it could not see.  A window that is named is opened as an agent would
+open it, unless an agent has it; what it holds is not changed.
+exit status: 0 nothing is in the way, 1 something must be fixed first, 2 bad input
+"""
+MARKS = {Verdict.OK: "ok  ", Verdict.WARN: "warn", Verdict.FAIL: "FAIL"}
+
+
+def add_parser(subparsers: Subparsers) -> argparse.ArgumentParser:
+    """Add ``doctor`` to the commands."""
+    parser = subparsers.add_parser(
+        "doctor",
+        help="what is here for a link, what is in the way, which stage is slow",
+        description="Look for devices and windows, judge them, measure each stage alone, and name the fixes.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--window", metavar="URL", help="judge and measure this window too")
+    parser.add_argument("--side", choices=("x86", "fpga"), help="whose side of it (fpga on ARM64, else x86)")
+    parser.add_argument("--all", action="store_true", help="list every PCI function with memory BARs")
+    parser.add_argument("--no-measure", action="store_true", help="only look")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    parser.set_defaults(run=run)
+    return parser
+
+
+def run(args: argparse.Namespace) -> int:
+    """Look, measure, show; 1 when something must be fixed."""
+    signal.signal(signal.SIGTERM, interrupt)
+    url = WindowUrl.parse(args.window) if args.window else None
+    side = {"x86": L.HOST, "fpga": L.CARD, None: _own_side()}[args.side]
+    system = System.here()
+    findings = look(system, url, everything=args.all)
+    rows: list[Stage] = []
+    if args.no_measure:
+        findings += filter(None, [stages.user_of(args.window, side)] if args.window else [])
+    else:
+        with Progress(len(stages.STEPS), only_terminal=True) as told:
+            measured = stages.measure(args.window, side, begin=told.step)
+        findings += measured.findings
+        rows = measured.stages
+    findings = concerning(findings, url.kind if url else None)
+    good = a_link_could_run(findings)
+    print(json.dumps(view(findings, rows), indent=2) if args.json else text(findings, rows))
+    return 0 if good else 1
+
+
+def look(system: System, url: WindowUrl | None, *, everything: bool = False) -> list[Finding]:
+    """All that can be seen without measuring."""
+    return [
+        *software.look(system),
+        *cards.look(system, Wanted.of(url), everything=everything),
+        *devices.look(system, url.kind if url else None),
+        *memory.look(system),
+    ]
+
+
+def _own_side() -> int:
+    return L.CARD if platform.machine() == "aarch64" else L.HOST
+
+
+def view(findings: list[Finding], rows: list[Stage]) -> dict[str, Any]:
+    """What ``--json`` prints."""
+    return {
+        "link_could_run": a_link_could_run(findings),
+        "window_tried": was_tried(findings),
+        "findings": [asdict(one) for one in findings],
+        "stages": [asdict(row) for row in rows],
+    }
+
+
+def text(findings: list[Finding], rows: list[Stage]) -> str:
+    """Tables for people; what needs a hand stands at the end once more."""
+    lines = []
+    for one in findings:
+        lines.append(f"{MARKS[one.verdict]}  {one.area:<8}{printable(one.subject):<24} {printable(one.detail)}")
+        if one.fix and one.verdict is not Verdict.OK:
+            lines.append(f"      {'':<8}{'':<24} fix: {printable(one.fix)}")
+    if rows:
+        lines += ["", f"{'stage alone':<18}{'latency us':>11}{'Gbit/s 1.5K':>13}{'Gbit/s 64K':>12}  what was done"]
+        lines += [
+            f"{row.name:<18}{_figure(row.latency_us):>11}{_figure(row.small_gbit):>13}"
+            f"{_figure(row.large_gbit):>12}  {row.note}"
+            for row in rows
+        ]
+    failed = [printable(one.subject) for one in findings if one.verdict is Verdict.FAIL]
+    lines.append("")
+    if failed:
+        lines.append(f"{len(failed)} to fix before a link can run: {', '.join(failed)}")
+    elif was_tried(findings):
+        lines.append("a link could run: the window was opened and read")
+    else:
+        lines.append("nothing is in the way; no window was tried (--window URL, without --no-measure)")
+    return "\n".join(lines)
+
+
+def _figure(value: float | None) -> str:
+    return "-" if value is None else f"{value:.3g}" if value < 1000 else f"{value:.0f}"

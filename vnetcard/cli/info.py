@@ -1,0 +1,78 @@
+"""``vnetcard info``: decode a window without opening an end of it."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from typing import TYPE_CHECKING, Any
+
+from vnetcard.agent import status
+from vnetcard.ring.geometry import human
+from vnetcard.ring.window_dump import LOOKS, view_window
+from vnetcard.window import read_window, seen_side
+
+if TYPE_CHECKING:
+    Subparsers = argparse._SubParsersAction[argparse.ArgumentParser]
+
+EPILOG = """\
+examples:
+  vnetcard info shm:vnetcard0
+  vnetcard info file:/tmp/saved-window.bin --json
+  vnetcard info sim:lab0.card        the card's memory in a simulation; the engine is shown by `vnetcard status`
+
+The window is only read: nothing is locked, created or changed.
+exit status: 0 the window makes sense, 1 it does not, 2 it cannot be read
+"""
+
+
+def add_parser(subparsers: Subparsers) -> argparse.ArgumentParser:
+    """Add ``info`` to the commands."""
+    parser = subparsers.add_parser(
+        "info",
+        help="decode a window's superblock, side blocks and rings",
+        description="Decode a window, also a corrupt one, without disturbing whoever uses it.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        "url",
+        metavar="URL",
+        help="the window, as for an agent's --window; of a simulation sim:NAME.host or sim:NAME.card",
+    )
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    parser.set_defaults(run=run)
+    return parser
+
+
+def run(args: argparse.Namespace) -> int:
+    """Show the window; 1 when something about it is impossible."""
+    side = seen_side(args.url)
+    view = view_window(args.url, read_window(args.url), side=side)
+    for _ in range(LOOKS):
+        if not view["problems"] or "geometry" not in view:
+            break
+        view = view_window(args.url, read_window(args.url), side=side)  # perhaps the rings moved on while we copied
+    print(json.dumps(view, indent=2) if args.json else text(view))
+    return 1 if view["problems"] else 0
+
+
+def text(view: dict[str, Any]) -> str:
+    """The decoded window as lines for people."""
+    lines = [f"{view['window']}: {human(view['bytes'])}"]
+    lines += [f"  PROBLEM   {problem}" for problem in view["problems"]]
+    if geometry := view.get("geometry"):
+        lines.append(f"  superblock  instance {geometry['instance']:08x}, {human(geometry['window_bytes'])}")
+        for pair in geometry["rings"]:
+            places = ", ".join(
+                f"{name} {human(pair[name]['size'])} at {pair[name]['offset']:#x}" for name in ("h2c", "c2h")
+            )
+            lines.append(f"  queue {pair['queue']}   {places}")
+    lines += status.ring_lines(view.get("rings", []))
+    lines += status.balance_lines(view.get("balance", []))
+    for side in view.get("sides", []):
+        lines += status.side_lines(side)
+        lines.append(
+            f"    epoch {side['epoch']:08x}, answered {side['answered']:08x}, version {side['version']}, "
+            f"heartbeat {side['heartbeat']}"
+        )
+    return "\n".join(lines)

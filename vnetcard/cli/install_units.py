@@ -1,0 +1,69 @@
+"""``vnetcard install-units``: the agent as a system service, and its devices for an ordinary user."""
+
+from __future__ import annotations
+
+import argparse
+import platform
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from vnetcard.agent.units import HIDDEN, SIDES, install, programs, uninstall, units
+
+if TYPE_CHECKING:
+    Subparsers = argparse._SubParsersAction[argparse.ArgumentParser]
+
+EPILOG = """\
+examples:
+  vnetcard install-units --dry-run                what would be written, and where
+  vnetcard install-units --side x86               a service below /etc/systemd/system, and what it needs
+  vnetcard install-units --prefix /tmp/image      below /tmp/image/etc: an image that is being built
+  vnetcard install-units --uninstall
+
+It writes files and starts nothing; the commands that do are printed.
+exit status: 0 done, 2 bad input, no permission, or a file in the way
+"""
+AFTER_INSTALL = """\
+now, as root:
+  systemd-sysusers
+  udevadm control --reload && udevadm trigger --action=add
+  systemctl daemon-reload && systemctl enable --now vnetcard-{side}"""
+AFTER_UNINSTALL = """\
+now, as root:
+  systemctl daemon-reload; udevadm control --reload"""
+
+
+def add_parser(subparsers: Subparsers) -> argparse.ArgumentParser:
+    """Add ``install-units`` to the commands."""
+    parser = subparsers.add_parser(
+        "install-units",
+        help="service, udev rule, link file and user of an agent",
+        description="Install the files that make an agent a system service and give its devices to a group.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--side", choices=sorted(SIDES), help="whose agent (fpga on ARM64, else x86)")
+    parser.add_argument("--prefix", type=Path, default=Path("/"), metavar="DIR", help="in place of /")
+    parser.add_argument("--dry-run", action="store_true", help="say what would be done, and print the service")
+    parser.add_argument("--uninstall", action="store_true", help="remove what was installed and not changed since")
+    parser.set_defaults(run=run)
+    return parser
+
+
+def run(args: argparse.Namespace) -> int:
+    """Install or remove; a line for each file."""
+    side = args.side or ("fpga" if platform.machine() == "aarch64" else "x86")
+    folder = programs(side)
+    wanted = units(side, args.prefix, folder)
+    steps = (uninstall if args.uninstall else install)(wanted, dry_run=args.dry_run)
+    for line in steps:
+        print(line)
+    if args.uninstall:
+        print(AFTER_UNINSTALL)
+        return 0
+    if f"{folder}/".startswith(HIDDEN):
+        print(f"note: the service cannot see {folder}: install vnetcard elsewhere, such as in a venv below /opt")
+    if args.dry_run:
+        print(f"\n{wanted[0].contents}", end="")
+    else:
+        print(AFTER_INSTALL.format(side=side))
+    return 0

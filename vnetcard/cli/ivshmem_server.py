@@ -1,0 +1,62 @@
+"""``vnetcard ivshmem-server``: shared memory with interrupts for agents and virtual machines."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from vnetcard.errors import ConfigError
+from vnetcard.ring import layout as L
+from vnetcard.ring.geometry import human, parse_size
+from vnetcard.window.interrupts import VECTORS
+from vnetcard.window.ivshmem_protocol import Server
+
+if TYPE_CHECKING:
+    Subparsers = argparse._SubParsersAction[argparse.ArgumentParser]
+
+EPILOG = f"""\
+examples:
+  vnetcard ivshmem-server /run/vnetcard/card0.sock
+  vnetcard-x86 --window ivshmem:/run/vnetcard/card0.sock
+  qemu-system-aarch64 ... -chardev socket,path=/run/vnetcard/card0.sock,id=card0 \\
+      -device ivshmem-doorbell,chardev=card0,vectors={VECTORS}
+
+It serves until SIGINT or SIGTERM; the memory lives as long as it does.  Exit status: 0 stopped, 2 bad input.
+"""
+
+
+def add_parser(subparsers: Subparsers) -> argparse.ArgumentParser:
+    """Add ``ivshmem-server`` to the commands; ``args.run`` is then :func:`run`."""
+    parser: argparse.ArgumentParser = subparsers.add_parser(
+        "ivshmem-server",
+        help="shared memory with interrupts, for agents and virtual machines",
+        description="Serve one memory, and interrupts between its users, by the protocol of QEMU's ivshmem-doorbell.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument("socket", metavar="SOCKET", type=Path, help="path of the socket to serve at, mode 0600")
+    parser.add_argument("--size", metavar="SIZE", default="8M", help="of the memory, a power of two (8M)")
+    parser.set_defaults(run=run)
+    return parser
+
+
+def run(args: argparse.Namespace) -> int:
+    """Serve; ConfigError for what is not possible."""
+    size = parse_size(args.size)
+    if size & (size - 1) or not L.WINDOW_MIN <= size <= L.WINDOW_MAX:
+        raise ConfigError(f"--size {args.size} is not possible: a power of two from 16K to 1G")
+    until, write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda *_: None)
+    signal.set_wakeup_fd(write, warn_on_full_buffer=False)
+    server = Server(args.socket, size)
+    try:
+        print(f"vnetcard ivshmem-server ready: {args.socket}, {human(size)}", flush=True)
+        server.serve(until)
+    finally:
+        server.close()
+    return 0

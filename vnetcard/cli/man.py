@@ -1,0 +1,91 @@
+"""``vnetcard completion`` and ``vnetcard man``: what the parsers say, for shells and for man."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from vnetcard.cli import manuals
+from vnetcard.errors import ConfigError
+
+if TYPE_CHECKING:
+    Subparsers = argparse._SubParsersAction[argparse.ArgumentParser]
+
+COMPLETION = """\
+examples:
+  eval "$(vnetcard completion bash)"                     for this shell
+  vnetcard completion bash -o ~/.local/share/bash-completion/completions
+  vnetcard completion zsh -o ~/.zfunc                    with fpath+=~/.zfunc before compinit
+
+Without -o it is printed, for vnetcard alone; with -o there is a file for each of our programs.
+exit status: 0 written, 2 bad input, or shtab is missing (pip install 'vnetcard[tools]')
+"""
+MAN = """\
+examples:
+  vnetcard man show | man -l -
+  vnetcard man -o /usr/local/share/man/man1              a page for each program and each command
+
+exit status: 0 written, 2 bad input, or argparse-manpage is missing (pip install 'vnetcard[tools]')
+"""
+
+
+def add_parser(subparsers: Subparsers) -> None:
+    """Add both to the commands."""
+    completion = subparsers.add_parser(
+        "completion",
+        help="completion for bash and zsh",
+        description="Write what bash or zsh needs to complete the words of our programs.",
+        epilog=COMPLETION,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    completion.add_argument("shell", choices=tuple(manuals.SHELLS), metavar="SHELL", help=", ".join(manuals.SHELLS))
+    completion.add_argument("-o", "--output", type=Path, metavar="DIR", help="write files into DIR")
+    completion.set_defaults(run=run_completion)
+    man = subparsers.add_parser(
+        "man",
+        help="man pages",
+        description="Write man pages of our programs and commands.",
+        epilog=MAN,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    man.add_argument("page", nargs="?", metavar="PAGE", help="a command, or a program (default: vnetcard)")
+    man.add_argument("-o", "--output", type=Path, metavar="DIR", help="write all pages into DIR")
+    man.set_defaults(run=run_man)
+
+
+def run_completion(args: argparse.Namespace) -> int:
+    """Print, or write the files."""
+    if args.output is None:
+        print(manuals.completion(manuals.programs()["vnetcard"], args.shell))
+        return 0
+    name = manuals.SHELLS[args.shell]
+    _write(args.output, {name.format(one): manuals.completion(p, args.shell) for one, p in manuals.programs().items()})
+    return 0
+
+
+def run_man(args: argparse.Namespace) -> int:
+    """Print a page, or write all."""
+    if args.output is not None and args.page:
+        raise ConfigError(f"--output writes all pages: leave {args.page} away")
+    pages = manuals.pages()
+    if args.output is not None:
+        _write(args.output, pages)
+        return 0
+    wanted = args.page or "vnetcard"
+    text = pages.get(f"{wanted}.1") or pages.get(f"vnetcard-{wanted}.1")
+    if text is None:
+        raise ConfigError(f"there is no page {wanted!r}; there are {', '.join(name[:-2] for name in pages)}")
+    sys.stdout.write(text)
+    return 0
+
+
+def _write(folder: Path, files: dict[str, str]) -> None:
+    for name, text in files.items():
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            (folder / name).write_text(text, encoding="utf-8")
+        except OSError as error:
+            raise ConfigError(f"--output {folder}: cannot write {name} ({error.strerror})") from error
+    print(f"{len(files)} files in {folder}")

@@ -1,0 +1,189 @@
+"""``vnetcard ping``: run the ping-size suite from the command line."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import ipaddress
+import json
+import re
+import sys
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from vnetcard.agent.config import DEFAULT_ADDRESS
+from vnetcard.agent.control import ask
+from vnetcard.errors import ConfigError, PeerGone
+from vnetcard.ping import report
+from vnetcard.ping.suite import DEFAULT_SIZES, SIZE_MAX, PingResult, Target, run_suite
+from vnetcard.ring import layout as L
+from vnetcard.terminal.arguments import DEFAULT_WINDOW
+from vnetcard.window import WindowUrl
+
+if TYPE_CHECKING:
+    Subparsers = argparse._SubParsersAction[argparse.ArgumentParser]
+
+EPILOG = """\
+examples:
+  vnetcard ping                                   the other side of shm:vnetcard0; both ways if both are here
+  vnetcard ping --window shm:lab0                 likewise of another window
+  vnetcard ping 10.10.10.5                        one address
+  vnetcard ping card@10.10.10.1 host@10.10.10.5   both directions, from network namespaces
+  vnetcard ping 10.10.10.5 --sizes 0-2100 9000,65507 --count 5 --junit ping.xml
+
+exit status: 0 every ping was answered once and unharmed, 1 not so, 2 bad input
+"""
+
+
+def add_parser(subparsers: Subparsers) -> argparse.ArgumentParser:
+    """Add ``ping`` to the commands; ``args.run`` is then :func:`run`."""
+    parser = subparsers.add_parser(
+        "ping",
+        help="ping at many sizes, both ways, and accept no loss",
+        description="Ping every target at every size and report loss, round-trip times and damaged replies.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("targets", nargs="*", metavar="TARGET", help="ADDRESS or NETNS@ADDRESS (default: the peer)")
+    parser.add_argument(
+        "--window", default=DEFAULT_WINDOW, metavar="URL", help="without targets: whose agents (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--sizes",
+        nargs="+",
+        metavar="SIZE",
+        help=f"bytes of ICMP payload, 0 to {SIZE_MAX}: numbers, ranges 0-2100, comma lists; "
+        f"put targets before it (default: {' '.join(map(str, DEFAULT_SIZES))})",
+    )
+    parser.add_argument("--count", type=int, default=20, metavar="N", help="pings of each size (default: %(default)s)")
+    parser.add_argument(
+        "--interval", type=float, default=0.01, metavar="S", help="seconds between two pings (default: %(default)s)"
+    )
+    parser.add_argument("--netns", metavar="NAME", help="network namespace, name or path, of targets that have none")
+    parser.add_argument("--json", action="store_true", help="print the results as JSON instead of a table")
+    parser.add_argument("--junit", type=Path, metavar="FILE", help="also write the results as JUnit XML")
+    parser.set_defaults(run=run)
+    return parser
+
+
+def run(args: argparse.Namespace) -> int:
+    """Ping and report: 0 when all is well, 1 on any loss, duplicate, damage or error of ping.
+
+    ConfigError, which the caller turns into exit status 2, for bad input; nothing has been pinged then,
+    unless it says that the JUnit file could not be written.
+    """
+    targets = [Target.parse(text) for text in args.targets] or default_targets(args.window)
+    if args.netns:
+        targets = [target if target.netns else replace(target, netns=args.netns) for target in targets]
+    sizes = DEFAULT_SIZES if args.sizes is None else parse_sizes(args.sizes)
+    if args.junit and not args.junit.absolute().parent.is_dir():
+        raise ConfigError(f"--junit {args.junit}: there is no folder {args.junit.absolute().parent}")
+    results = run_suite(
+        targets, sizes, count=args.count, interval=args.interval, on_result=_progress(targets, as_json=args.json)
+    )
+    if args.junit:
+        try:
+            args.junit.write_text(report.junit(results), encoding="utf-8")
+        except OSError as error:
+            raise ConfigError(f"--junit {args.junit} cannot be written: {error.strerror}") from error
+    print(json.dumps(report.as_json(results), indent=2) if args.json else report.summary(results))
+    return 0 if all(result.ok for result in results) else 1
+
+
+DIRECTIONS = ("host to card", "card to host")
+"""Of the targets that nobody named, by the side that pings."""
+
+
+def default_targets(window: str = DEFAULT_WINDOW) -> list[Target]:
+    """What to ping when the user names nothing: the peers of the agents of ``window`` on this machine.
+
+    With one agent, its peer is elsewhere and taken to have the default address; with none, it is the card,
+    pinged from here.  ConfigError when an address cannot be known, or no agent that is here answers.
+    """
+    url = str(WindowUrl.parse(window))
+    views: dict[int, dict[str, Any]] = {}
+    silent = ""
+    for side in (L.HOST, L.CARD):
+        try:
+            views[side] = ask(url, side, "status")
+        except PeerGone as error:
+            silent = str(error) if error.silent else silent
+    if not views and silent:
+        raise ConfigError(silent)
+    if not views:
+        return [Target(_default_address(L.CARD))]
+    return [
+        Target(
+            _address(views[1 - side]) if 1 - side in views else _unseen_peer(view),
+            netns=netns_of(view),
+            label=DIRECTIONS[side],
+        )
+        for side, view in views.items()
+    ]
+
+
+def _default_address(side: int) -> str:
+    return DEFAULT_ADDRESS[side].partition("/")[0]
+
+
+def _address(view: dict[str, Any]) -> str:
+    """The first IPv4 address of an agent that is here, or else its first."""
+    addresses = [ipaddress.ip_interface(text) for text in view["port"]["addresses"]]
+    for address in sorted(addresses, key=lambda address: address.version):
+        return str(address.ip)
+    raise ConfigError(f"the agent of the {view['side']} has no address to ping: name a target")
+
+
+def _unseen_peer(view: dict[str, Any]) -> str:
+    """The default address of the peer of an agent that is alone here, if it is in the agent's own network."""
+    peer = ipaddress.ip_address(_default_address(1 - L.SIDES.index(view["side"])))
+    if not any(peer in ipaddress.ip_interface(text).network for text in view["port"]["addresses"]):
+        raise ConfigError(f"the address of the {view['side']}'s peer is not known on this machine: name it as a target")
+    return str(peer)
+
+
+def netns_of(view: dict[str, Any]) -> str | None:
+    """Where the agent's interface is: the agent's --netns, or the namespace that the agent itself runs in."""
+    named: str | None = view["port"]["netns"]
+    if named:
+        return named
+    path = Path(f"/proc/{view['pid']}/ns/net")
+    with contextlib.suppress(OSError):  # not ours to look at, so not ours to enter
+        if path.readlink() != Path("/proc/self/ns/net").readlink():
+            return str(path)
+    return None
+
+
+def parse_sizes(words: Iterable[str]) -> tuple[int, ...]:
+    """Sizes in bytes from words such as ``56``, ``0-2100`` and ``256,512``; each once, in order.
+
+    ConfigError when a word is not one of these or leaves 0 to 65507, or when there is none.
+    """
+    sizes: dict[int, None] = {}
+    for item in (item for word in words for item in word.split(",") if item):
+        match = re.fullmatch(r"(\d{1,5})(?:-(\d{1,5}))?", item, re.ASCII)
+        if not match:
+            raise ConfigError(f"size {item!r} is not a number or a range such as 0-2100 (put targets before --sizes)")
+        first, last = int(match[1]), int(match[2] or match[1])
+        if not first <= last <= SIZE_MAX:
+            raise ConfigError(f"size {item} must lie in 0-{SIZE_MAX}, the smaller number first")
+        sizes |= dict.fromkeys(range(first, last + 1))
+    if not sizes:
+        raise ConfigError("--sizes names no size")
+    return tuple(sizes)
+
+
+def _progress(targets: list[Target], *, as_json: bool) -> Callable[[PingResult], None] | None:
+    """Print each row as it comes: to stdout, or beside JSON to stderr if somebody watches it."""
+    if as_json and not sys.stderr.isatty():
+        return None
+    stream = sys.stderr if as_json else sys.stdout
+    lines = iter([report.header(targets)])  # the first result brings the header, so bad input shows none
+
+    def show(result: PingResult) -> None:
+        for line in (*lines, report.row(result, targets)):
+            print(line, file=stream, flush=True)
+
+    return show

@@ -1,0 +1,254 @@
+"""``vnetcard replay``: the packets of a capture, into one end of a link.
+
+Where an agent runs on that side, they go out by its interface, as an application's would; where none does, this
+command takes the side itself for the while.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import errno
+import json
+import os
+import select
+import socket
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from vnetcard.agent.control import ask
+from vnetcard.cli.ping import netns_of
+from vnetcard.errors import ConfigError, PeerGone
+from vnetcard.link.link import Link
+from vnetcard.link.queues import open_pumps
+from vnetcard.link.types import Agreement, LinkState, Offer
+from vnetcard.port.memory_pair import PairPort
+from vnetcard.port.netns import inside
+from vnetcard.ring import layout as L
+from vnetcard.ring.window_dump import view_ring
+from vnetcard.tap import pcap_reader
+from vnetcard.tap.pcap_reader import Packet
+from vnetcard.terminal.arguments import add_window, positive, seconds
+from vnetcard.window import Window, WindowUrl, open_window
+
+if TYPE_CHECKING:
+    Subparsers = argparse._SubParsersAction[argparse.ArgumentParser]
+
+EPILOG = """\
+examples:
+  vnetcard replay field.pcap                              into the host's end, as fast as it was
+  vnetcard replay field.pcapng --side card --speed 10     ten times as fast
+  vnetcard replay lost.pcapng --interface host-port --way out --speed 0.1
+
+The same file drives the simulated engine: make hdl PCAP=field.pcap (in a checkout).
+
+exit status: 0 every packet went into the link, 1 not so, 2 bad input
+"""
+UP_LIMIT: Final = 10.0
+"""Seconds for the link to come up, and for the last packets to be taken."""
+ETHERTYPES: Final = {4: 0x0800, 6: 0x86DD}
+FULL: Final = (errno.EAGAIN, errno.ENOBUFS)
+
+
+def add_parser(subparsers: Subparsers) -> argparse.ArgumentParser:
+    """Add ``replay`` to the commands."""
+    parser = subparsers.add_parser(
+        "replay",
+        help="a pcap or pcapng file into one end of a link",
+        description="Inject the IP packets of a capture into a link, with their own timing, or faster, or slower.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("file", type=Path, metavar="FILE", help="pcap or pcapng")
+    add_window(parser)
+    parser.add_argument("--side", choices=L.SIDES, default="host", help="whose end (default: %(default)s)")
+    parser.add_argument("--interface", metavar="NAME", help="of a pcapng file with several: this one's packets")
+    parser.add_argument("--way", choices=pcap_reader.WAYS, help="only what was seen going this way")
+    parser.add_argument("--speed", type=seconds, default=1.0, metavar="X", help="so many times as fast (default: 1)")
+    parser.add_argument("--fast", action="store_true", help="without a pause")
+    parser.add_argument("--loop", type=positive, default=1, metavar="N", help="so often (default: once)")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    parser.set_defaults(run=run)
+    return parser
+
+
+def run(args: argparse.Namespace) -> int:
+    """Inject, and say how it went."""
+    capture = pcap_reader.read(args.file, interface=args.interface, way=args.way)
+    url, side = str(WindowUrl.parse(args.window)), L.SIDES.index(args.side)
+    with injector(args.window, url, side) as end:
+        result = replay(capture.packets * args.loop, end, speed=0 if args.fast else args.speed)
+    result |= {"left_out": capture.others, "into": end.name}
+    print(json.dumps(result) if args.json else text(args.file, result))
+    return 0 if not result["refused"] else 1
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """Where packets go in.  ``send``: one packet; False when it cannot go in, ever.  ``pause``: so many seconds."""
+
+    name: str
+    send: Callable[[bytes], bool]
+    pause: Callable[[float], None] = time.sleep
+
+
+def replay(packets: tuple[Packet, ...], end: End, *, speed: float) -> dict[str, int | float | str]:
+    """Send each when its time has come, ``speed`` times as fast as it was; 0: at once.  What happened."""
+    began = time.monotonic()
+    offset, before, late, refused = 0.0, packets[0].time, 0.0, 0
+    for packet in packets:
+        # A stamp that goes back, as where a loop begins anew, is no time to wait.
+        offset += max(0, packet.time - before) / 1e9 / speed if speed else 0
+        before = packet.time
+        ahead = began + offset - time.monotonic()
+        if ahead > 0:
+            end.pause(ahead)
+        elif speed:
+            late = max(late, -ahead)
+        refused += not end.send(packet.data)
+    return {
+        "packets": len(packets),
+        "bytes": sum(len(packet.data) for packet in packets),
+        "refused": refused,
+        "seconds": round(time.monotonic() - began, 6),
+        "seconds_meant": round(offset, 6),
+        "most_late_ms": round(late * 1000, 3),
+    }
+
+
+def text(file: Path, result: dict[str, int | float | str]) -> str:
+    """The result for people."""
+    words = (
+        f"{file}: {result['packets']} packets, {result['bytes']} bytes into {result['into']} in {result['seconds']} s"
+    )
+    if result["seconds_meant"]:
+        words += f" (meant: {result['seconds_meant']} s), at most {result['most_late_ms']} ms late"
+    if result["left_out"]:
+        words += f"; {result['left_out']} frames that are not IP left out"
+    if result["refused"]:
+        words += f"; {result['refused']} REFUSED: larger than the link's MTU? `vnetcard capture --segment` cuts packets"
+    return words
+
+
+@contextlib.contextmanager
+def injector(window: str, url: str, side: int) -> Iterator[End]:
+    """What puts packets into the end of ``side``."""
+    try:
+        view = ask(url, side, "status")
+    except PeerGone:
+        with link_end(window, url, side) as end:
+            yield end
+        return
+    if not view["link"]["up"]:
+        raise ConfigError(f"the {L.SIDES[side]}'s link is down ({view['link']['reason']}): it would drop every packet")
+    name = view["port"]["name"]
+    try:
+        with inside(netns_of(view)), socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, 0) as out:
+            yield End(f"{name} of the {L.SIDES[side]}'s agent", lambda packet: through_interface(out, name, packet))
+    except PermissionError as error:
+        raise ConfigError(f"no permission for a raw socket on {name}: it takes root, or CAP_NET_RAW") from error
+
+
+def through_interface(out: socket.socket, name: str, packet: bytes) -> bool:
+    """As an application's packet: the interface's queue, then the agent."""
+    kind = ETHERTYPES.get(packet[0] >> 4)
+    if kind is None:
+        return False
+    while True:
+        try:
+            out.sendto(packet, (name, kind))
+        except OSError as error:
+            if error.errno not in FULL:
+                return False
+            time.sleep(0.0005)
+            continue
+        return True
+
+
+class Quiet:
+    """Hears what a link tells, and keeps it to itself."""
+
+    def link_up(self, agreement: Agreement) -> None:
+        self.agreement = agreement
+
+    def carrier(self, up: bool, reason: str) -> None:
+        pass
+
+    def report(self, message: str) -> None:
+        pass
+
+
+@contextlib.contextmanager
+def link_end(window: str, url: str, side: int) -> Iterator[End]:
+    """This process as the agent of ``side``, with a port of its own: what comes from the peer is thrown away."""
+    with contextlib.ExitStack() as stack:
+        opened = stack.enter_context(contextlib.closing(open_window(window, side=side)))
+        port = stack.enter_context(contextlib.closing(PairPort("replay")))
+        port.far.setblocking(False)
+        attention = os.eventfd(0, os.EFD_NONBLOCK)
+        stack.callback(os.close, attention)
+        ends = open_pumps(
+            opened.memory,
+            opened.geometry,
+            side,
+            port,
+            queues=1,
+            attention_fd=attention,
+            wait="adaptive",
+            futex=opened.doorbell,
+            doorbells=opened.engine.doorbells() if opened.engine else None,
+        )
+        stack.callback(ends.close)
+        heard = Quiet()
+        features = L.FEATURES["WAKE"] if opened.doorbell and not opened.engine else 0
+        offer = Offer(features, opened.geometry.mtu_max)
+        link = Link(opened.memory, side, ends, heard, offer, crossing=opened.engine)
+        link.start()
+        stack.callback(link.stop)
+        deadline = time.monotonic() + UP_LIMIT
+        while link.state is not LinkState.RUN:
+            if time.monotonic() > deadline:
+                raise ConfigError(f"the {L.SIDES[1 - side]}'s agent does not answer within {UP_LIMIT:.0f} s: start it")
+            time.sleep(min(link.tick(), 0.01))
+
+        def serve() -> None:
+            link.tick()
+            with contextlib.suppress(BlockingIOError):
+                while port.far.recv(L.FRAME_MAX):
+                    pass
+            if link.state is not LinkState.RUN:
+                raise ConfigError(f"the link went down: {link.reason}")
+
+        def send(packet: bytes) -> bool:
+            serve()
+            if len(packet) > heard.agreement.packet_max:
+                return False
+            while True:
+                try:
+                    port.far.send(packet)
+                except OSError as error:
+                    if error.errno not in FULL:
+                        return False
+                    pause(0.0005)
+                    continue
+                return True
+
+        def pause(length: float) -> None:
+            until = time.monotonic() + length
+            while (left := until - time.monotonic()) > 0:
+                serve()
+                time.sleep(min(left, 0.02))
+
+        yield End(f"the {L.SIDES[side]}'s end of {url}", send, pause)
+        deadline = time.monotonic() + UP_LIMIT
+        while _under_way(opened, port, side) and time.monotonic() < deadline:
+            pause(0.001)
+
+
+def _under_way(window: Window, port: PairPort, side: int) -> bool:
+    """Has the pump something to take still, or the peer?"""
+    waiting = bool(select.select([port.fds[0]], [], [], 0)[0])
+    return waiting or view_ring(window.memory, window.geometry, L.DIRECTIONS[side]).fill > 0

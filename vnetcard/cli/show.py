@@ -1,0 +1,76 @@
+"""``vnetcard show``: the inside of a link, section by section."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from textwrap import wrap
+from typing import TYPE_CHECKING
+
+from vnetcard.observe import tables, views
+from vnetcard.terminal.arguments import add_window
+
+if TYPE_CHECKING:
+    Subparsers = argparse._SubParsersAction[argparse.ArgumentParser]
+
+EPILOG = """\
+what is shown:
+  runtime    each pump: calls, records a call, ns a record, sleeps, wake-ups, batches by size, time without a CPU
+  ring       each ring: fill, high-water mark, indices, who sleeps, last movement
+  errors     every drop, loss and violation by name, with the last time and a sample, and the likely cause
+  registers  the DMA engine's registers, decoded
+  link       the link's changes of state with their reasons
+
+examples:
+  vnetcard show runtime
+  vnetcard show errors --window shm:lab0 --watch
+  vnetcard show errors clear             count from now on; the counters themselves, and metrics, go on
+  vnetcard show ring --json | jq '.ring[].fill'
+
+exit status: 0 shown, 2 bad input or no agent
+"""
+
+
+def add_parser(subparsers: Subparsers) -> argparse.ArgumentParser:
+    """Add ``show`` to the commands."""
+    parser = subparsers.add_parser(
+        "show",
+        help="pumps, rings, errors and their causes, engine registers, the link's history",
+        description="Show what the agents on this machine count and remember.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("what", choices=views.SECTIONS, metavar="WHAT", help=", ".join(views.SECTIONS))
+    parser.add_argument("action", nargs="?", choices=("clear",), help="count from now on, and show nothing")
+    add_window(parser)
+    parser.add_argument("--json", action="store_true", help="print JSON, an object a look")
+    parser.add_argument("--watch", action="store_true", help="look again every second until Ctrl-C")
+    parser.set_defaults(run=run)
+    return parser
+
+
+def run(args: argparse.Namespace) -> int:
+    """Show once, or again and again; or clear."""
+    if args.action == "clear":
+        views.clear(args.window, args.what)
+        return 0
+    while True:
+        sight = views.gather(args.window)
+        if args.json:
+            print(json.dumps(tables.as_json(sight, args.what), indent=None if args.watch else 2), flush=True)
+        else:
+            home = "\033[H\033[2J" if args.watch else ""
+            print(home + "\n".join(_heading(sight, args.what) + tables.SECTIONS[args.what](sight)), flush=True)
+        if not args.watch:
+            return 0
+        time.sleep(1)
+
+
+def _heading(sight: views.Sight, what: str) -> list[str]:
+    lines = [
+        line for why in sight.silent().values() for line in wrap(f"{why}; what follows is its window's", tables.WIDTH)
+    ]
+    if cleared := sight.cleared_at(what):
+        lines.append(f"since {tables.ago(cleared)}")
+    return [*lines, ""] if lines else []

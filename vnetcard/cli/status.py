@@ -1,0 +1,62 @@
+"""``vnetcard status``: what the local agents say about their link."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from typing import TYPE_CHECKING
+
+from vnetcard.agent import status
+from vnetcard.agent.control import ask_all
+from vnetcard.ring import layout as L
+from vnetcard.terminal.arguments import add_window
+from vnetcard.window import WindowUrl, url_of_side
+
+if TYPE_CHECKING:
+    Subparsers = argparse._SubParsersAction[argparse.ArgumentParser]
+
+EPILOG = """\
+examples:
+  vnetcard status                        the agents of shm:vnetcard0 on this machine
+  vnetcard status --window shm:lab0 --watch
+  vnetcard status --json | jq '.agents[0].link'
+
+exit status: 0 every agent that is here has its link up, 1 one has not, or does not answer, 2 bad input or no agent
+"""
+
+
+def add_parser(subparsers: Subparsers) -> argparse.ArgumentParser:
+    """Add ``status`` to the commands."""
+    parser = subparsers.add_parser(
+        "status",
+        help="link state and why, features, rings, counters",
+        description="Ask the agents on this machine; each shows its own view and, across the window, the peer's.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add_window(parser)
+    parser.add_argument("--json", action="store_true", help="print JSON, an object a look")
+    parser.add_argument("--watch", action="store_true", help="look again every second until Ctrl-C")
+    parser.set_defaults(run=run)
+    return parser
+
+
+def run(args: argparse.Namespace) -> int:
+    """Show the status once, or again and again."""
+    url = str(WindowUrl.parse(args.window))
+    while True:
+        answers = ask_all(url, "status")
+        views = status.complete(answers.said)
+        if args.json:
+            print(json.dumps({"agents": views, "silent": answers.silent}, indent=None if args.watch else 2), flush=True)
+        else:
+            home = "\033[H\033[2J" if args.watch else ""
+            silent = [
+                f"{why}\n  what its window says: vnetcard info {url_of_side(url, L.SIDES.index(side))}"
+                for side, why in answers.silent.items()
+            ]
+            print(home + "\n\n".join([*map(status.text, views), *silent]), flush=True)
+        if not args.watch:
+            return 1 if answers.silent or not all(view["link"]["up"] for view in views) else 0
+        time.sleep(1)

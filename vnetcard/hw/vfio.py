@@ -1,0 +1,146 @@
+"""The kernel's VFIO interface (include/uapi/linux/vfio.h), as far as a card needs it: container, group, device.
+
+The ioctls pack their structures by hand; every call raises OSError with the kernel's number.
+"""
+
+from __future__ import annotations
+
+import array
+import ctypes
+import fcntl
+import os
+import struct
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from vnetcard.hw.pci_config import set_bus_master
+
+_BASE: Final = ord(";") << 8 | 100
+"""_IO(';', 100 + n): VFIO's numbers carry neither direction nor size."""
+GET_API_VERSION: Final = _BASE + 0
+CHECK_EXTENSION: Final = _BASE + 1
+SET_IOMMU: Final = _BASE + 2
+GROUP_GET_STATUS: Final = _BASE + 3
+GROUP_SET_CONTAINER: Final = _BASE + 4
+GROUP_GET_DEVICE_FD: Final = _BASE + 6
+DEVICE_GET_REGION_INFO: Final = _BASE + 8
+DEVICE_GET_IRQ_INFO: Final = _BASE + 9
+DEVICE_SET_IRQS: Final = _BASE + 10
+IOMMU_MAP_DMA: Final = _BASE + 13
+
+API_VERSION: Final = 0
+TYPE1_IOMMUS: Final = (3, 1)
+"""Type 1 version 2, and version 1: what x86 and ARM64 have; the better one first."""
+GROUP_VIABLE: Final = 1
+REGION_MMAP: Final = 4
+CONFIG_REGION: Final = 7
+MSIX: Final = 2
+"""Index among a PCI function's interrupts."""
+IRQ_DATA_NONE: Final = 1 << 0
+IRQ_DATA_EVENTFD: Final = 1 << 2
+IRQ_ACTION_TRIGGER: Final = 1 << 5
+
+GROUP_STATUS: Final = struct.Struct("=II")
+REGION_INFO: Final = struct.Struct("=IIIIQQ")
+IRQ_INFO: Final = struct.Struct("=IIII")
+DMA_MAP: Final = struct.Struct("=IIQQQ")
+DMA_READ_WRITE: Final = 1 | 2
+IRQ_SET: Final = struct.Struct("=IIIII")
+
+
+@dataclass(frozen=True, slots=True)
+class Region:
+    """A BAR or the configuration: where it lies in the device's file, both in bytes."""
+
+    size: int
+    offset: int
+    can_map: bool
+
+
+def _ask(fd: int, number: int, packed: bytes) -> bytes:
+    """An ioctl on a structure; the structure as the kernel leaves it."""
+    buffer = bytearray(packed)
+    fcntl.ioctl(fd, number, buffer, True)
+    return bytes(buffer)
+
+
+def pack_irq_set(index: int, eventfds: list[int]) -> bytes:
+    """``struct vfio_irq_set`` that lets the vectors from 0 on signal ``eventfds``; none: all are switched off."""
+    if not eventfds:
+        return IRQ_SET.pack(IRQ_SET.size, IRQ_DATA_NONE | IRQ_ACTION_TRIGGER, index, 0, 0)
+    data = array.array("i", eventfds).tobytes()
+    flags = IRQ_DATA_EVENTFD | IRQ_ACTION_TRIGGER
+    return IRQ_SET.pack(IRQ_SET.size + len(data), flags, index, 0, len(eventfds)) + data
+
+
+class NotViable(Exception):
+    """Another device of the group has a kernel driver, so the kernel lets nobody have this one."""
+
+
+class Function:
+    """A PCI function, opened through its group, which one process has at a time."""
+
+    def __init__(self, group: Path, container: Path, name: str) -> None:
+        """``name`` as in sysfs.  Raises OSError (EBUSY: another process has the group), NotViable."""
+        self._fds: list[int] = []
+        try:
+            self._open(group, container, name)
+        except BaseException:
+            self.close()
+            raise
+
+    def _open(self, group: Path, container: Path, name: str) -> None:
+        group_fd = os.open(group, os.O_RDWR | os.O_CLOEXEC)
+        self._fds.append(group_fd)
+        status = _ask(group_fd, GROUP_GET_STATUS, GROUP_STATUS.pack(GROUP_STATUS.size, 0))
+        if not GROUP_STATUS.unpack(status)[1] & GROUP_VIABLE:
+            raise NotViable
+        container_fd = os.open(container, os.O_RDWR | os.O_CLOEXEC)
+        self._fds.append(container_fd)
+        self._container = container_fd
+        version = fcntl.ioctl(container_fd, GET_API_VERSION)
+        if version != API_VERSION:
+            raise OSError(f"the kernel speaks version {version} of VFIO, this software {API_VERSION}")
+        fcntl.ioctl(group_fd, GROUP_SET_CONTAINER, struct.pack("=i", container_fd))
+        kind = next((kind for kind in TYPE1_IOMMUS if fcntl.ioctl(container_fd, CHECK_EXTENSION, kind)), None)
+        if kind is None:
+            raise OSError("the kernel has no type 1 IOMMU: load vfio_iommu_type1")
+        fcntl.ioctl(container_fd, SET_IOMMU, kind)
+        self.fd = fcntl.ioctl(group_fd, GROUP_GET_DEVICE_FD, bytearray(name.encode() + b"\0"), True)
+        self._fds.append(self.fd)
+
+    def region(self, index: int) -> Region:
+        """A BAR, 0 to 5, or CONFIG_REGION; of size 0 when there is none."""
+        asked = REGION_INFO.pack(REGION_INFO.size, 0, index, 0, 0, 0)
+        _, flags, _, _, size, offset = REGION_INFO.unpack(_ask(self.fd, DEVICE_GET_REGION_INFO, asked))
+        return Region(size, offset, bool(flags & REGION_MMAP))
+
+    def vectors(self, index: int = MSIX) -> int:
+        """How many interrupts of that kind it has."""
+        asked = IRQ_INFO.pack(IRQ_INFO.size, 0, index, 0)
+        count: int = IRQ_INFO.unpack(_ask(self.fd, DEVICE_GET_IRQ_INFO, asked))[3]
+        return count
+
+    def listen(self, eventfds: list[int]) -> None:
+        """Let the MSI-X vectors from 0 on signal ``eventfds``."""
+        self._become_master()  # an MSI-X is a write of the function's own
+        _ask(self.fd, DEVICE_SET_IRQS, pack_irq_set(MSIX, eventfds))
+
+    def _become_master(self) -> None:
+        set_bus_master(self.fd, self.region(CONFIG_REGION).offset)
+
+    def map_dma(self, memory: memoryview, at: int) -> None:
+        """Let the function reach ``memory``, whole pages, at its bus address ``at``; until ``close``."""
+        self._become_master()
+        pin = ctypes.c_char.from_buffer(memory)
+        try:
+            address = ctypes.addressof(pin)
+            _ask(self._container, IOMMU_MAP_DMA, DMA_MAP.pack(DMA_MAP.size, DMA_READ_WRITE, address, at, len(memory)))
+        finally:
+            del pin
+
+    def close(self) -> None:
+        """Give everything back; the kernel switches the interrupts off.  Twice is once."""
+        while self._fds:
+            os.close(self._fds.pop())

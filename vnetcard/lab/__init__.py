@@ -1,0 +1,1 @@
+"""Two computers on one machine: network namespaces, agents and a window, for demo, bench and tests."""

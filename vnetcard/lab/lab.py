@@ -1,0 +1,218 @@
+"""Two computers on one machine: two network namespaces, an agent in each, one window between them.
+
+What ``vnetcard demo`` shows and the tests use.  Everything made here is gone after ``close``.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+import weakref
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import IO, Any
+
+from vnetcard.agent.control import ask, socket_path
+from vnetcard.errors import ConfigError, PeerGone, VnetcardError
+from vnetcard.ring import layout as L
+from vnetcard.window import WindowUrl, open_window
+
+MODULES = ("vnetcard.x86_side.agent", "vnetcard.fpga_side.agent")
+ADDRESSES = ("10.10.10.1", "10.10.10.5")
+START_LIMIT = 30.0
+"""Seconds within which an agent is up, on a machine that is very busy."""
+_PR_SET_PDEATHSIG = 1
+
+
+class LabError(VnetcardError):
+    """An agent of the lab did not do what was expected; the message carries what it said."""
+
+
+def ip(*words: str) -> None:
+    """``ip`` with ``words``; ConfigError with its own words when it fails."""
+    program = shutil.which("ip")
+    if program is None:
+        raise ConfigError("`ip` is not installed: it is in the package iproute2")
+    done = subprocess.run([program, *words], capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise ConfigError(f"`ip {' '.join(words)}` failed: {done.stderr.strip()}")
+
+
+def die_with_parent(number: int = signal.SIGTERM) -> None:
+    """In the child: when the lab's process is killed, its agents stop as by this signal (prctl(2))."""
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, number)
+
+
+@contextlib.contextmanager
+def uninterrupted() -> Iterator[None]:
+    """Ctrl-C and the like wait until the body is through, also for the programs that it runs."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM, signal.SIGHUP})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def make_namespaces(made: contextlib.ExitStack, names: Sequence[str]) -> None:
+    """Make network namespaces, which go when ``made`` is closed; all of them or none."""
+    try:
+        with uninterrupted():
+            for name in names:
+                ip("netns", "add", name)
+                made.callback(ip, "netns", "del", name)
+                ip("-n", name, "link", "set", "lo", "up")
+    except BaseException:
+        made.close()
+        raise
+
+
+class Lab:
+    """Two namespaces, named after ``tag`` and this process, and up to one agent in each.
+
+    ``sides``: which of the two live here; the other one may be in a virtual machine.  ``commands``: how the
+    agent of a side is started, by side; another program may be put there.
+    """
+
+    def __init__(
+        self,
+        tag: str = "demo",
+        *,
+        window: str | None = None,
+        log: IO[str] | None = None,
+        sides: Sequence[int] = (L.HOST, L.CARD),
+    ) -> None:
+        """Make the namespaces; ConfigError when that is not permitted."""
+        unique = f"vnetcard-{tag}-{os.getpid()}"
+        self.window = window or f"shm:{unique}"
+        self.url = str(WindowUrl.parse(self.window))
+        self._own_window = window is None
+        self.namespaces = (f"{unique}-host", f"{unique}-card")
+        self.agents: list[subprocess.Popen[str] | None] = [None, None]
+        self.commands = [[sys.executable, "-m", module] for module in MODULES]
+        self._sides = sides
+        self._log = log
+        self._made = contextlib.ExitStack()
+        weakref.finalize(self, self._made.close)  # for an exception between here and the caller's `with`
+        make_namespaces(self._made, [self.namespaces[side] for side in sides])
+
+    def __enter__(self) -> Lab:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def start(self, side: int, *options: str) -> None:
+        """Start the agent of ``side`` and return once it is ready; LabError with its last words if it is not."""
+        self.launch(side, *options)
+        self.await_ready(side)
+
+    def launch(self, side: int, *options: str) -> None:
+        """Start the agent of ``side`` and return at once."""
+        arguments = ["--window", self.window, "--netns", self.namespaces[side], *options]
+        self.agents[side] = subprocess.Popen(
+            [*self.commands[side], *arguments],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=self._log if self._log is not None else subprocess.DEVNULL,
+            text=True,
+            preexec_fn=die_with_parent,  # noqa: PLW1509 - a lab is made by the main thread
+        )
+
+    def await_ready(self, side: int) -> None:
+        """Return once the agent of ``side`` has said that it is ready; LabError with its last words when it ends."""
+        agent = self.agent(side)
+        assert agent.stdout is not None
+        line = agent.stdout.readline()  # ready, or the end of the agent
+        if " ready: " not in line:
+            raise LabError(f"the {L.SIDES[side]}'s agent ended with status {agent.wait()} before it was ready")
+
+    def agent(self, side: int) -> subprocess.Popen[str]:
+        """The running agent of ``side``."""
+        agent = self.agents[side]
+        if agent is None:
+            raise LabError(f"there is no agent on the {L.SIDES[side]}'s side")
+        return agent
+
+    def stop(self, side: int, number: int = signal.SIGTERM, *, limit: float = 10.0) -> int:
+        """End the agent of ``side`` by a signal; its exit status (negative: the signal that killed it)."""
+        agent = self.agent(side)
+        self.agents[side] = None
+        with contextlib.suppress(ProcessLookupError):
+            agent.send_signal(number)
+        try:
+            return agent.wait(limit)
+        except subprocess.TimeoutExpired:
+            agent.kill()
+            agent.wait()
+            raise LabError(f"the {L.SIDES[side]}'s agent did not end within {limit} s of signal {number}") from None
+        finally:
+            if agent.stdout is not None:
+                agent.stdout.close()
+
+    def status(self, side: int) -> dict[str, Any]:
+        """What the agent of ``side`` says; PeerGone when it does not answer."""
+        return ask(self.url, side, "status")
+
+    def wait_for(self, side: int, state: str, *, limit: float = START_LIMIT) -> dict[str, Any]:
+        """Return the status of ``side`` once its link is in ``state``; LabError after ``limit`` seconds."""
+        deadline = time.monotonic() + limit
+        seen = "no answer"
+        while time.monotonic() < deadline:
+            with contextlib.suppress(PeerGone):
+                view = self.status(side)
+                seen = f"{view['link']['state']}: {view['link']['reason']}"
+                if view["link"]["state"] == state:
+                    return view
+            time.sleep(0.005)
+        raise LabError(f"the {L.SIDES[side]}'s link is not '{state}' within {limit} s but '{seen}'")
+
+    def wait_up(self, *, limit: float = START_LIMIT) -> None:
+        """Return once both links run and the kernel has opened both interfaces for sending."""
+        for side in self._sides:
+            self.wait_for(side, "run", limit=limit)
+        self.wait_open(limit=limit)
+
+    def wait_open(self, *, name: str = "tun0", limit: float = START_LIMIT) -> None:
+        """The kernel follows the carrier a moment later (linkwatch): until then it drops what is sent."""
+        deadline = time.monotonic() + limit
+        for namespace in (self.namespaces[side] for side in self._sides):
+            while True:
+                done = subprocess.run(
+                    ["ip", "-n", namespace, "-o", "link", "show", name], capture_output=True, text=True, check=False
+                )
+                if " state UP " in done.stdout:
+                    break
+                if time.monotonic() > deadline:
+                    raise LabError(f"{name} in {namespace} is not up: {done.stdout or done.stderr}".strip())
+                time.sleep(0.005)
+
+    def close(self) -> None:
+        """End the agents, and remove the namespaces and, after a kill, window and sockets."""
+        with uninterrupted():
+            for side in self._sides:
+                if self.agents[side] is not None:
+                    with contextlib.suppress(LabError):
+                        self.stop(side)
+            self._sweep()
+            self._made.close()
+
+    def _sweep(self) -> None:
+        """Remove what killed agents left, and nothing that an agent of somebody else's uses."""
+        for side in self._sides:
+            with contextlib.suppress(VnetcardError):
+                window = open_window(self.url, side=side)
+                socket_path(self.url, side).unlink(missing_ok=True)
+                window.close()  # the last one out removes it
+        if self._own_window:  # whatever has become of it
+            Path("/dev/shm", self.url.removeprefix("shm:")).unlink(missing_ok=True)
+
+
+def run_in(namespace: str, command: Sequence[str]) -> list[str]:
+    """``command`` as it is run in a network namespace."""
+    return ["ip", "netns", "exec", namespace, *command]

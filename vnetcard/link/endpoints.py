@@ -1,0 +1,196 @@
+"""The ends of a link on one side, as the handshake commands them, and those that are two C pumps.
+
+``Ends`` is the seam between ``link.py``, which decides, and what moves the packets.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from vnetcard import _core
+from vnetcard._core import Memory
+from vnetcard.port import Port
+from vnetcard.ring import layout as L
+from vnetcard.ring.fifo import locate
+from vnetcard.ring.geometry import Geometry
+from vnetcard.window.interrupts import CONS, PROD, Bell, Bells
+
+WAITS = {"adaptive": _core.WAIT_ADAPTIVE, "poll": _core.WAIT_POLL, "sleep": _core.WAIT_SLEEP}
+
+Doorbells = tuple[Callable[[int], None], Callable[[int], None]]
+"""Of a DMA engine: what is called with each new prod, and with each new cons.  Pumps take ``_core.Doorbell`` only."""
+
+
+@dataclass(frozen=True, slots=True)
+class Generation:
+    """A run of the link: both epochs, and the records of it that this side sent, or received."""
+
+    own_epoch: int
+    peer_epoch: int
+    records: int
+
+
+class Ends(Protocol):
+    """Both ends of one side.  After ``hold`` nothing moves until ``run``."""
+
+    def hold(self) -> None:
+        """Stop moving packets; returns when nothing moves any more."""
+
+    def reset(self) -> None:
+        """Set the indices that this side writes to 0; held."""
+
+    def sent(self) -> Generation:
+        """The generation last sent in, as the ledger has it; held."""
+
+    def received(self) -> Generation:
+        """The generation last received in; held."""
+
+    def settle(self, lost: int) -> None:
+        """Close the generation sent in: ``lost`` of its records never arrived; held."""
+
+    def begin(self, *, own_epoch: int, peer_epoch: int, features: int, packet_max: int, queues: int) -> None:
+        """Open a generation on the first ``queues`` queue pairs; held.
+
+        ``packet_max`` in bytes, without virtio_net_hdr.
+        """
+
+    def run(self) -> None:
+        """Move packets."""
+
+    def drop(self, *, peer_dead: bool) -> None:
+        """Take packets from the port and count them as dropped; ``peer_dead`` says under which name."""
+
+    def take_events(self) -> int:
+        """The _core.EVENT_* bits raised since the last call."""
+
+    def refused(self) -> tuple[int, int]:
+        """Features whose packets the port refused, and its errno."""
+
+
+class PumpEnds:
+    """Two pump threads between queue ``queue`` of a port and of a window.
+
+    ``doorbells`` of the engine for its prod and its cons.
+    """
+
+    def __init__(
+        self,
+        memory: Memory,
+        geometry: Geometry,
+        side: int,
+        port: Port,
+        *,
+        attention_fd: int,
+        wait: str,
+        futex: bool,
+        doorbells: Doorbells | None = None,
+        queue: int = 0,
+    ) -> None:
+        tx_bell, rx_bell = doorbells or (None, None)
+
+        def pump(direction: str, role: str) -> _core.Pump:
+            end = locate(geometry, direction, role, queue)
+            return _core.Pump(
+                memory,
+                tx=role == "producer",
+                ring=end.ring.offset,
+                size=end.ring.size,
+                own=end.own,
+                peer=end.peer,
+                frame_max=min(L.FRAME_MAX, end.ring.size - L.RECORD_HEADER),
+                ledger=end.ledger,
+                fd=port.fds[queue] if queue < len(port.fds) else port.fds[0],  # such a pair is only looked at
+                vnet=port.vnet,
+                peer_epoch=L.side_offset(1 - side) + L.SIDE_CONTROL.offset("epoch"),
+                attention_fd=attention_fd,
+                wait=WAITS[wait],
+                futex=futex,
+                doorbell=tx_bell if role == "producer" else rx_bell,
+            )
+
+        self.tx = pump(L.DIRECTIONS[side], "producer")
+        self.rx = pump(L.DIRECTIONS[1 - side], "consumer")
+        self.rx.pair_with(self.tx)
+
+    def use_bells(self, bells: Bells, number: int) -> bool:
+        """Held: let the sides wake one another by ``bells``, where BELL is agreed; False: nobody has that number."""
+        peer = bells.of_peer(number)
+        prod, cons = peer or (Bell(), Bell())
+        self.tx.bells(ear_fd=bells.ears[CONS], fd=prod.fd, at=prod.at, value=prod.value)
+        self.rx.bells(ear_fd=bells.ears[PROD], fd=cons.fd, at=cons.at, value=cons.value)
+        return peer is not None
+
+    def hold(self) -> None:
+        self.tx.command(_core.HOLD)
+        self.rx.command(_core.HOLD)
+
+    def reset(self) -> None:
+        self.tx.reset()
+        self.rx.reset()
+
+    def sent(self) -> Generation:
+        return _generation(self.tx.ledger)
+
+    def received(self) -> Generation:
+        return _generation(self.rx.ledger)
+
+    @property
+    def serial(self) -> int:
+        """Of the generation last received in, which orders it among those of other queues; held."""
+        return self.rx.ledger[L.RX_LEDGER.index("gen_serial")]
+
+    def settle(self, lost: int) -> None:
+        self.tx.settle(lost)
+
+    def begin(
+        self,
+        *,
+        own_epoch: int,
+        peer_epoch: int,
+        features: int,
+        packet_max: int,
+        queues: int = 1,
+        serial: int | None = None,
+    ) -> None:
+        """As ``Ends``, for the one pair that this is; ``serial``: of the generation (default: the next one)."""
+        del queues
+        serial = serial if serial is not None else following(self.serial)
+        for pump in (self.tx, self.rx):
+            pump.begin(
+                own_epoch=own_epoch, peer_epoch=peer_epoch, features=features, packet_max=packet_max, serial=serial
+            )
+
+    def run(self) -> None:
+        self.rx.command(_core.RUN)
+        self.tx.command(_core.RUN)
+
+    def drop(self, *, peer_dead: bool) -> None:
+        self.tx.command(_core.DROP_PEER_DEAD if peer_dead else _core.DROP_LINK_DOWN)
+
+    def take_events(self) -> int:
+        return self.tx.take_events() | self.rx.take_events()
+
+    def refused(self) -> tuple[int, int]:
+        return self.rx.refused, self.rx.last_errno
+
+    def tap(self, tx: tuple[_core.Tap, ...], rx: tuple[_core.Tap, ...]) -> None:
+        """Tell these, and no others any more, what the pumps do (``vnetcard.tap``); they go on meanwhile."""
+        self.tx.tap(tx)
+        self.rx.tap(rx)
+
+    def close(self) -> None:
+        """End both threads; first the one that may be at the other's work."""
+        self.rx.close()
+        self.tx.close()
+
+
+def following(serial: int) -> int:
+    """The serial after ``serial``, which came out of memory that the peer may write."""
+    return (serial + 1) & 0xFFFF_FFFF_FFFF_FFFF
+
+
+def _generation(words: tuple[int, ...]) -> Generation:
+    both = words[L.LEDGER_COMMON.index("generation")]
+    return Generation(both >> 32, both & 0xFFFF_FFFF, words[L.LEDGER_COMMON.index("gen_records")])

@@ -1,0 +1,47 @@
+"""What the stages of a packet's way take on the live link: pings, followed by ``vnetcard trace``'s own means."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Sequence
+from typing import Any, Final
+
+from vnetcard.ping.suite import Target, run_suite
+from vnetcard.ring import layout as L
+from vnetcard.ring import tap_layout as T
+from vnetcard.ring.tap_shm import Wish
+from vnetcard.tap.packet_trace import Tracer
+from vnetcard.tap.source import LOOK_EVERY, Sources, carrier_of
+from vnetcard.tap.summary import Summary
+
+RING: Final = 1 << 20
+SNAP: Final = 128
+PINGS, SIZE, INTERVAL = 100, 56, 0.005
+
+
+def follow(window: str, targets: Sequence[Target]) -> list[dict[str, Any]]:
+    """Ping ``targets`` and sum up the stages of each direction that was seen; ConfigError as ``Sources`` raises it."""
+    wish = Wish(T.mask(tuple(T.STAGES)), T.mask(("READ", "PEEK")), SNAP, 1, RING)
+    with Sources(window, wish) as sources:
+        summaries = {direction: Summary(direction, carrier_of(window)) for direction in L.DIRECTIONS}
+        tracer = Tracer(shared_clock=sources.one_clock)
+        pings = threading.Thread(
+            target=run_suite, args=(targets, (SIZE,)), kwargs={"count": PINGS, "interval": INTERVAL}
+        )
+        pings.start()
+        try:
+            while pings.is_alive() and sources.live:
+                tracer.feed(sources.drain())
+                _add(summaries, tracer, everything=False)
+                time.sleep(LOOK_EVERY)
+        finally:
+            pings.join()
+        tracer.feed(sources.drain())
+        _add(summaries, tracer, everything=True)
+    return [summary.as_json() for summary in summaries.values() if summary.packets]
+
+
+def _add(summaries: dict[str, Summary], tracer: Tracer, *, everything: bool) -> None:
+    for path in tracer.finished(everything=everything):
+        summaries[path.direction].add(path, tracer.clocks)

@@ -1,0 +1,1 @@
+"""The ping-size suite, and its reports."""

@@ -1,0 +1,1 @@
+"""``vnetcard report``: what it runs, and the page that it writes."""

@@ -1,0 +1,112 @@
+"""The ledger in words: names for the counters, and the sums that must come out even.
+
+Works on bytes of a window, so it serves a running agent, a peer across the window, and a dead one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from vnetcard._core import Memory
+from vnetcard.ring import layout as L
+
+BOOKKEEPING = {*L.LEDGER_COMMON, "gen_serial"}
+"""Words of a ledger that count nothing."""
+MAXIMA = {"moved_at_ns", "high_water"}
+"""Of several queues the largest says more than the sum."""
+TX_DROPS = tuple(name for name in L.TX_LEDGER if name.startswith("drop_"))
+RX_DROPS = tuple(name for name in L.RX_LEDGER if name.startswith("drop_"))
+
+
+@dataclass(frozen=True, slots=True)
+class EndCounters:
+    """One end's ledger, stats and batches by name, or those of all queues; ``tx`` says which of the two tables."""
+
+    tx: bool
+    ledger: dict[str, int]
+    stats: dict[str, int]
+    batches: dict[str, int] = field(default_factory=dict)
+
+    @classmethod
+    def total(cls, ends: Sequence[EndCounters]) -> EndCounters:
+        """Over the same end of several queues."""
+        return cls(
+            ends[0].tx,
+            _total([end.ledger for end in ends]),
+            _total([end.stats for end in ends]),
+            _total([end.batches for end in ends]),
+        )
+
+    @property
+    def unaccounted(self) -> int:
+        """Packets in, minus packets out, minus drops: 0 or the books are wrong."""
+        if self.tx:
+            return self.ledger["tx_taken"] - self.ledger["tx_sent"] - sum(self.ledger[name] for name in TX_DROPS)
+        return self.ledger["rx_received"] - self.ledger["rx_delivered"] - sum(self.ledger[name] for name in RX_DROPS)
+
+    def flat(self) -> dict[str, int]:
+        """All counters under one name each; stats carry the direction, as both ends have some of one name."""
+        prefix = "tx_" if self.tx else "rx_"
+        own = self.stats | self.batches
+        return self.ledger | {name if name.startswith("viol_") else prefix + name: n for name, n in own.items()}
+
+
+def _total(tables: Sequence[Mapping[str, int]]) -> dict[str, int]:
+    if len(tables) == 1:
+        return dict(tables[0])
+
+    def fold(name: str) -> Callable[[Iterable[int]], int]:
+        return max if name in MAXIMA else sum
+
+    return {name: fold(name)(table[name] for table in tables) for name in tables[0]}
+
+
+def read_end(memory: Memory, direction: str, *, tx: bool, queue: int = 0) -> EndCounters:
+    """The counters of one end of FIFO ``direction``, a consistent snapshot of its ledger."""
+    end, block = f"{direction}_{'tx' if tx else 'rx'}", L.queue_offset(queue)
+    at = block + L.QUEUE_LEDGERS[end]
+    names, stats = (L.TX_LEDGER, L.TX_STATS) if tx else (L.RX_LEDGER, L.RX_STATS)
+    words = memory.ledger(at)
+    figures = memory.words(at + 2 * L.LEDGER_SLOT_BYTES, len(stats))
+    ledger = {name: word for name, word in zip(names, words, strict=False) if name not in BOOKKEEPING}
+    batches = memory.words(block + L.QUEUE_BATCHES[end], len(L.BATCHES))
+    return EndCounters(tx, ledger, dict(zip(stats, figures, strict=True)), dict(zip(L.BATCHES, batches, strict=True)))
+
+
+@dataclass(frozen=True, slots=True)
+class Balance:
+    """One direction across the link, in records; ``in_flight`` is what neither side has counted off yet."""
+
+    direction: str
+    sent: int
+    received: int
+    lost_restart: int
+    in_ring: int
+
+    @classmethod
+    def of(cls, direction: str, tx: Mapping[str, int], rx: Mapping[str, int], in_ring: int) -> Balance:
+        """From the counters of both ends by name."""
+        return cls(direction, tx["tx_sent"], rx["rx_received"], tx["lost_restart"], in_ring)
+
+    @property
+    def in_flight(self) -> int:
+        """Sent, and neither received nor counted as lost: what lies in the ring, or the books are wrong."""
+        return self.sent - self.received - self.lost_restart
+
+    @property
+    def even(self) -> bool:
+        """Do the books agree with the ring?  Only a link at rest can say."""
+        return self.in_flight == self.in_ring
+
+
+def read_ends(memory: Memory, direction: str, *, tx: bool, queues: int) -> EndCounters:
+    """``read_end`` over the first ``queues`` queue pairs."""
+    return EndCounters.total([read_end(memory, direction, tx=tx, queue=queue) for queue in range(queues)])
+
+
+def balance(memory: Memory, direction: str, in_ring: int, queues: int = 1) -> Balance:
+    """Both ends of the FIFOs ``direction`` of all queues: what a restart lost is counted on queue 0 for all."""
+    tx = read_ends(memory, direction, tx=True, queues=queues).ledger
+    rx = read_ends(memory, direction, tx=False, queues=queues).ledger
+    return Balance.of(direction, tx, rx, in_ring)

@@ -1,0 +1,180 @@
+"""What a superblock says: where the rings of a window lie.  Planned by a creator, read by everybody."""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from dataclasses import dataclass
+
+from vnetcard.errors import ConfigError, LayoutMismatch
+from vnetcard.ring import layout as L
+
+HEADER_BYTES = L.QUEUE_OFFSET
+"""How much of a window ``Geometry.decode`` needs: superblock, descriptors and side blocks."""
+
+_SUPERBLOCK = struct.Struct("<QIIQIIIII")
+_DESCRIPTOR = struct.Struct("<IIII")
+
+
+@dataclass(frozen=True, slots=True)
+class Ring:
+    """A ring's place in the window: offset and size in bytes."""
+
+    offset: int
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Geometry:
+    """The geometry of a window; ``rings[q]`` is the (h2c, c2h) pair of queue ``q``."""
+
+    window_bytes: int
+    rings: tuple[tuple[Ring, Ring], ...]
+    instance: int
+    removable: bool
+
+    @property
+    def ring_bytes(self) -> int:
+        """Size of the smallest ring."""
+        return min(ring.size for pair in self.rings for ring in pair)
+
+    @property
+    def mtu_max(self) -> int:
+        """Largest MTU that the rings can carry: one record must fit, and a second one be on its way."""
+        return min(L.MTU_MAX, self.ring_bytes // 2 - L.LINE - L.VNET_HDR)
+
+    def describe(self) -> str:
+        """``8 MiB window, 1 queue pair, rings of 2 MiB`` in words."""
+        return f"{human(self.window_bytes)} window, {count(len(self.rings))}, rings of {human(self.ring_bytes)}"
+
+    def differs(self, window_bytes: int | None, ring_bytes: int | None, queues: int | None = None) -> str | None:
+        """In words, what of it is not as asked for; None asks for nothing."""
+        if window_bytes is not None and window_bytes != self.window_bytes:
+            return f"asked for {human(window_bytes)}, the window has {human(self.window_bytes)}"
+        if ring_bytes is not None and ring_bytes != self.ring_bytes:
+            return f"asked for queues of {human(ring_bytes)}, the window has {human(self.ring_bytes)}"
+        if queues is not None and queues != len(self.rings):
+            return f"asked for {count(queues)}, the window has {len(self.rings)}"
+        return None
+
+    @classmethod
+    def plan(
+        cls, window_bytes: int, *, queue_bytes: int | None = None, queues: int = 1, instance: int, removable: bool
+    ) -> Geometry:
+        """Lay rings of ``queue_bytes`` (default: the largest that fit) into a window; ConfigError if they cannot."""
+        if not L.WINDOW_MIN <= window_bytes <= L.WINDOW_MAX:
+            raise ConfigError(
+                f"window size {human(window_bytes)} is not possible: "
+                f"choose {human(L.WINDOW_MIN)} to {human(L.WINDOW_MAX)}"
+            )
+        start = L.rings_offset(queues)
+        most = max(0, window_bytes - start) // (2 * queues)
+        if most < L.RING_MIN:
+            raise ConfigError(
+                f"{count(queues)} do not fit a window of {human(window_bytes)}: each takes two rings of "
+                f"{human(L.RING_MIN)} at least"
+            )
+        ring = queue_bytes if queue_bytes is not None else 1 << (most.bit_length() - 1)
+        if ring & (ring - 1) or not L.RING_MIN <= ring <= L.RING_MAX:
+            raise ConfigError(
+                f"queue size {ring} is not possible: a power of two, {human(L.RING_MIN)} to {human(L.RING_MAX)}"
+            )
+        if ring > most:
+            raise ConfigError(
+                f"{2 * queues} queues of {human(ring)} do not fit a window of {human(window_bytes)}: "
+                f"at most {human(1 << (most.bit_length() - 1))} each"
+            )
+        offsets = [start + n * ring for n in range(2 * queues)]
+        pairs = tuple((Ring(offsets[2 * q], ring), Ring(offsets[2 * q + 1], ring)) for q in range(queues))
+        return cls(window_bytes, pairs, instance, removable)
+
+    def encode(self, *, magic: bool = True) -> bytes:
+        """The superblock and its descriptors; without ``magic``, as they stand before the last store."""
+        descriptors = b"".join(
+            _DESCRIPTOR.pack(h2c.offset, h2c.size, c2h.offset, c2h.size).ljust(L.LINE, b"\0") for h2c, c2h in self.rings
+        )
+        summed = zlib.crc32(self._superblock(0, 0) + descriptors)
+        return self._superblock(L.MAGIC if magic else 0, summed) + descriptors
+
+    def _superblock(self, magic: int, checksum: int) -> bytes:
+        return _SUPERBLOCK.pack(
+            magic,
+            L.VERSION,
+            L.VERSION,
+            self.window_bytes,
+            len(self.rings),
+            L.rings_offset(len(self.rings)),
+            self.instance,
+            checksum,
+            int(self.removable),
+        ).ljust(L.LINE, b"\0")
+
+    @classmethod
+    def decode(cls, header: bytes, available: int) -> Geometry:
+        """Read a superblock from the first HEADER_BYTES of a window of ``available`` bytes.
+
+        Nothing in it is believed: LayoutMismatch names what is wrong, and both values where two differ.
+        """
+        if len(header) < HEADER_BYTES:
+            raise LayoutMismatch(f"{len(header)} bytes are too few for a window")
+        fields = _SUPERBLOCK.unpack_from(header)
+        magic, oldest, newest, window_bytes, queues, start, instance, checksum, removable = fields
+        if magic != L.MAGIC:
+            raise LayoutMismatch(f"no vnetcard window here: its first word is {magic:#018x}, not {L.MAGIC:#018x}")
+        if not oldest <= L.VERSION <= newest:
+            spoken = str(oldest) if oldest == newest else f"{oldest} to {newest}"
+            raise LayoutMismatch(f"the window is of wire format {spoken}, this software speaks {L.VERSION}")
+        if not 1 <= queues <= L.QUEUES_MAX:
+            raise LayoutMismatch(f"the superblock names {queues} queue pairs; 1 to {L.QUEUES_MAX} are possible")
+        descriptors = header[L.LINE : L.LINE * (1 + queues)]
+        plain = bytearray(header[: L.LINE])
+        plain[:8] = bytes(8)
+        at = L.SUPERBLOCK.offset("checksum")
+        plain[at : at + 4] = bytes(4)
+        if zlib.crc32(bytes(plain) + descriptors) != checksum:
+            raise LayoutMismatch("the superblock is damaged: its checksum does not fit")
+        if window_bytes > available:
+            raise LayoutMismatch(f"the superblock names {window_bytes} bytes, the window has {available}")
+        rows = [_DESCRIPTOR.unpack_from(header, L.descriptor_offset(q)) for q in range(queues)]
+        pairs = tuple((Ring(a, b), Ring(c, d)) for a, b, c, d in rows)
+        taken = L.rings_offset(queues)
+        if start < taken:
+            raise LayoutMismatch(f"the rings start at {start:#x}, inside the header of {taken:#x} bytes")
+        for ring in sorted((ring for pair in pairs for ring in pair), key=lambda ring: ring.offset):
+            bad_size = ring.size & (ring.size - 1) or not L.RING_MIN <= ring.size <= L.RING_MAX
+            if bad_size or ring.offset % L.RING_ALIGN or ring.offset < taken or ring.offset + ring.size > window_bytes:
+                raise LayoutMismatch(f"a ring of {ring.size} bytes at {ring.offset:#x} is not possible in this window")
+            taken = ring.offset + ring.size
+        return cls(window_bytes, pairs, instance, bool(removable))
+
+
+def count(queues: int) -> str:
+    """``1 queue pair``, ``2 queue pairs``."""
+    return f"{queues} queue pair" + ("s" if queues > 1 else "")
+
+
+def speaks_our_format(header: bytes) -> bool:
+    """Do the first bytes of a window carry our magic and a version range that includes ours?"""
+    magic, oldest, newest = struct.unpack_from("<QII", header.ljust(16, b"\0"))
+    return bool(magic == L.MAGIC and oldest <= L.VERSION <= newest)
+
+
+_UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
+
+
+def human(size: int) -> str:
+    """``8388608`` as ``8 MiB``; sizes that are no whole unit stay in bytes."""
+    for unit, scale in (("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)):
+        if size >= scale and size % scale == 0:
+            return f"{size // scale} {unit}"
+    return f"{size} bytes"
+
+
+def parse_size(text: str) -> int:
+    """``65536``, ``64K``, ``8MiB`` or ``1G`` (powers of 1024) in bytes; ConfigError otherwise."""
+    body = text.strip().upper().removesuffix("IB").removesuffix("B")
+    unit = body[-1:] if body[-1:] in ("K", "M", "G") else ""
+    digits = body.removesuffix(unit).strip()
+    if not digits.isascii() or not digits.isdigit() or len(digits) > 18:
+        raise ConfigError(f"size {text!r} is not understood: give bytes, or a number with K, M or G")
+    return int(digits) * _UNITS[unit]

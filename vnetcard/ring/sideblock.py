@@ -1,0 +1,91 @@
+"""A side block in a window: the words that one side writes and the other reads."""
+
+from __future__ import annotations
+
+import os
+import socket
+import struct
+import time
+from dataclasses import dataclass
+
+from vnetcard import __version__
+from vnetcard._core import Memory
+from vnetcard.ring import layout as L
+
+SOFTWARE = f"vnetcard {__version__}"
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Who owns a side: its agent's pid, the start in seconds since 1970, software and machine by name."""
+
+    pid: int
+    started: float
+    software: str
+    machine: str
+
+
+class SideBlock:
+    """The block of one side.  Only its owner calls ``store``, ``beat``, ``count`` and ``write_identity``."""
+
+    def __init__(self, memory: Memory, side: int) -> None:
+        self._memory = memory
+        self._base = L.side_offset(side)
+        self._beat = self.load("heartbeat")
+        self._counters = list(memory.words(self._base + L.LINK_COUNTERS_OFFSET, len(L.LINK_COUNTERS)))
+
+    def load(self, field: str) -> int:
+        """A u32 of the control line, acquire; each call is one read of a word that may change any time."""
+        return self._memory.load32(self._base + L.SIDE_CONTROL.offset(field))
+
+    def store(self, field: str, value: int) -> None:
+        """Set a u32 of the control line, release."""
+        self._memory.store32(self._base + L.SIDE_CONTROL.offset(field), value)
+
+    def store64(self, field: str, value: int) -> None:
+        """Set a u64 of the control line, release."""
+        self._memory.store64(self._base + L.SIDE_CONTROL.offset(field), value)
+
+    def final(self) -> tuple[int, int, int]:
+        """(own epoch, peer epoch, records) of the last generation that this side received in."""
+        records = self._memory.load64(self._base + L.SIDE_CONTROL.offset("final_records"))
+        return self.load("final_own_epoch"), self.load("final_peer_epoch"), records
+
+    def beat(self) -> None:
+        """One heartbeat."""
+        self._beat = (self._beat + 1) & 0x7FFF_FFFF
+        self.store("heartbeat", self._beat)
+
+    def count(self, name: str) -> None:
+        """Add one to a link counter."""
+        at = L.LINK_COUNTERS.index(name)
+        self._counters[at] = (self._counters[at] + 1) & 0xFFFF_FFFF_FFFF_FFFF
+        self._memory.store64(self._base + L.LINK_COUNTERS_OFFSET + 8 * at, self._counters[at])
+
+    def counters(self) -> dict[str, int]:
+        """The link counters as they stand in the window."""
+        words = self._memory.words(self._base + L.LINK_COUNTERS_OFFSET, len(L.LINK_COUNTERS))
+        return dict(zip(L.LINK_COUNTERS, words, strict=True))
+
+    def write_identity(self) -> None:
+        """Say who we are, for people and for the refusal of a second agent."""
+        machine = socket.gethostname().encode("ascii", "replace")[:24]
+        identity = _IDENTITY.pack(os.getpid(), 0, time.time_ns(), SOFTWARE.encode(), machine)
+        self._memory.write(self._base + L.LINE, identity)
+
+    def identity(self) -> Identity:
+        """Who owns, or last owned, the side."""
+        return decode_identity(self._memory.read(self._base + L.LINE, L.LINE))
+
+
+_IDENTITY = struct.Struct("<IIQ24s24s")
+
+
+def decode_identity(line: bytes) -> Identity:
+    """An identity line in readable form; bytes that are not ASCII show as escapes."""
+    pid, _, started, software, machine = _IDENTITY.unpack(line)
+
+    def text(raw: bytes) -> str:
+        return raw.split(b"\0")[0].decode("ascii", "backslashreplace")
+
+    return Identity(pid, started / 1e9, text(software), text(machine))

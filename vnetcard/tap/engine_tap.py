@@ -1,0 +1,114 @@
+"""The packets at a simulated engine: what it has put into the consumer's memory, whenever it publishes.
+
+The bytes are read out of that memory a moment later.  What was overwritten by then is missed, and counted.
+"""
+
+from __future__ import annotations
+
+import mmap
+import os
+import struct
+from collections.abc import Iterator
+
+from vnetcard.errors import ConfigError
+from vnetcard.ring import layout as L
+from vnetcard.ring import tap_layout as T
+from vnetcard.ring.tap_shm import Event
+from vnetcard.tap.engine_log import EngineLog
+from vnetcard.window import WindowUrl
+from vnetcard.window import sim_bus as B
+from vnetcard.window.sim_client import open_object
+
+STAGE = "ENGINE"
+_HEADER = struct.Struct("<IHHII")
+
+
+class EngineTap:
+    """The engine of a simulation; ``missed`` is by the side into whose memory the packets went."""
+
+    def __init__(self, window: str) -> None:
+        """ConfigError when ``window`` is no simulation, or cannot be looked into."""
+        url = WindowUrl.parse(window)
+        log = EngineLog.of(window)
+        if log is None:
+            raise ConfigError(
+                f"--tap engine: there is no simulated engine behind {url}; look at fifo-in and fifo-out beside it"
+            )
+        self._log = log
+        name = url.place.partition(".")[0]
+        self._memories = [_map(B.memory_name(name, side), name) for side in (L.HOST, L.CARD)]
+        self._at = [way.published for way in log.ways]
+        self.missed = [0, 0]
+
+    def drain(self) -> Iterator[Event]:
+        """The packets of what was published since the last time."""
+        reached = [what for what in self._log.drain() if what.step == "engine publish"]
+        last = {what.direction: what.index for what in reached}
+        for what in reached:
+            number = L.DIRECTIONS.index(what.direction)
+            yield from self._published(number, what.index, what.time, last[what.direction])
+
+    def _published(self, number: int, index: int, time: int, last: int) -> Iterator[Event]:
+        ring = self._log.ways[number].rings[1 - number]
+        if (index - self._at[number]) & 0xFFFF_FFFF > ring.size:  # a new generation began at 0
+            self._at[number] = 0
+        while (left := (index - self._at[number]) & 0xFFFF_FFFF) > 0:
+            event = self._record(number, time, last) if left <= ring.size else None
+            if event is None:
+                self.missed[1 - number] += 1
+                self._at[number] = index
+                return
+            self._at[number] = event.index
+            yield event
+
+    def _record(self, number: int, time: int, last: int) -> Event | None:
+        """The record that begins where this direction is now; None when it is not there any more."""
+        at, sink = self._at[number], 1 - number
+        ring, memory = self._log.ways[number].rings[sink], self._memories[sink]
+        start = ring.offset + at % ring.size
+        header = memory[start : start + _HEADER.size]
+        length, flags, lead, seq, _ = _HEADER.unpack(header)
+        size = L.align_record(length)
+        if not lead < length <= L.FRAME_MAX or not size <= (last - at) & 0xFFFF_FFFF <= ring.size:
+            return None
+        begin = start + _HEADER.size
+        payload = memory[begin : min(begin + length, ring.offset + ring.size)]
+        payload += memory[ring.offset : ring.offset + length - len(payload)]
+        if memory[start : start + _HEADER.size] != header:
+            return None
+        vnet = payload[:lead] if flags & L.RECORD_FLAGS["VNET"] else b""
+        return Event(
+            sink,
+            L.DIRECTIONS[number],
+            0,
+            STAGE,
+            0,
+            T.FLAGS["VNET"] if vnet else 0,
+            time,
+            (self._epoch(L.HOST), self._epoch(L.CARD)),
+            seq,
+            length - lead,
+            (at + size) & 0xFFFF_FFFF,
+            0,
+            0,
+            vnet,
+            payload[lead:],
+        )
+
+    def _epoch(self, side: int) -> int:
+        at = L.side_offset(side) + L.SIDE_CONTROL.offset("epoch")
+        return int.from_bytes(self._memories[side][at : at + 4], "little")
+
+    def close(self) -> None:
+        """Look no more."""
+        self._log.close()
+        for memory in self._memories:
+            memory.close()
+
+
+def _map(name: str, simulation: str) -> mmap.mmap:
+    fd = open_object(name, simulation)
+    try:
+        return mmap.mmap(fd, os.fstat(fd).st_size, prot=mmap.PROT_READ)
+    finally:
+        os.close(fd)

@@ -1,0 +1,233 @@
+"""Capture files, pcap and pcapng: the IP packets in them, and files of raw IP packets written anew.
+
+Read: both byte orders, stamps of any resolution, and the link types in ``LINKS``, whose headers are taken off.  What
+cannot be replayed as it was on the wire is refused: ``ConfigError`` says what, where and what to do.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from vnetcard.errors import ConfigError
+from vnetcard.ring import layout as L
+
+PCAPNG = b"\x0a\x0d\x0d\x0a"
+MAGICS = {
+    b"\xa1\xb2\xc3\xd4": (">", 1000),
+    b"\xd4\xc3\xb2\xa1": ("<", 1000),
+    b"\xa1\xb2\x3c\x4d": (">", 1),
+    b"\x4d\x3c\xb2\xa1": ("<", 1),
+}
+"""First four bytes: byte order, and nanoseconds in a unit of the stamp's second half."""
+
+RAW = 101
+LINKS: dict[int, tuple[str, int, int | None]] = {
+    1: ("Ethernet", 14, 12),
+    RAW: ("raw IP", 0, None),
+    113: ("Linux cooked", 16, 14),
+    228: ("raw IPv4", 0, None),
+    229: ("raw IPv6", 0, None),
+    276: ("Linux cooked v2", 20, 0),
+}
+"""Link type: name, bytes of its header, and where in it the EtherType stands."""
+
+SECTION, INTERFACE, SIMPLE, PACKET = 0x0A0D0D0A, 1, 3, 6
+"""Blocks of pcapng that matter here."""
+NAME, RESOLUTION, FLAGS, OFFSET = 2, 9, 2, 14
+"""Options: of an interface its name, its stamps' resolution and their offset in seconds; of a packet its flags."""
+WAYS = {"in": 1, "out": 2}
+"""Direction: as the lowest two bits of a packet's flags say it."""
+
+VLAN = (0x8100, 0x88A8)
+IP = (0x0800, 0x86DD)
+
+
+@dataclass(frozen=True, slots=True)
+class Packet:
+    """An IP packet, and when it was seen in nanoseconds since 1970."""
+
+    time: int
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Capture:
+    """The IP packets of a file in its order; ``others`` frames carried something else and are left out."""
+
+    packets: tuple[Packet, ...]
+    others: int
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """A frame as it stands in a file, of link type ``link``; seen at ``interface``, if the file says where."""
+
+    time: int
+    data: bytes
+    length: int
+    link: int
+    interface: str = ""
+    way: int = 0
+
+
+def read(path: Path, *, interface: str | None = None, way: str | None = None) -> Capture:
+    """The IP packets of a capture file; ConfigError when it is none, or holds what cannot be replayed.
+
+    Of a file from several interfaces one has to be chosen; ``way`` takes only what was seen going ``in`` or ``out``.
+    """
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read ({error.strerror})") from error
+    if data[:4] == PCAPNG:
+        frames = list(_pcapng(path, data))
+    elif data[:4] in MAGICS and len(data) >= 24:
+        frames = list(_pcap(path, data, *MAGICS[data[:4]]))
+    else:
+        raise ConfigError(f"{path} is no capture file: it starts with {data[:4].hex() or 'nothing'}")
+    frames = _choose(path, frames, interface)
+    packets, others = [], 0
+    for number, frame in enumerate(frames, 1):
+        if way and frame.way != WAYS[way]:
+            continue
+        packet = _ip_packet(frame.data, _known(path, frame.link))
+        if frame.length > len(frame.data):
+            raise ConfigError(
+                f"{path}: packet {number} was cut from {frame.length} to {len(frame.data)} bytes: "
+                "capture with tcpdump -s 0"
+            )
+        if packet is None:
+            others += 1
+        elif len(packet) > L.FRAME_MAX:
+            raise ConfigError(f"{path}: packet {number} has {len(packet)} bytes, a record holds {L.FRAME_MAX}")
+        else:
+            packets.append(Packet(frame.time, packet))
+    if not packets:
+        raise ConfigError(f"{path} holds no IP packet ({others} others)")
+    return Capture(tuple(packets), others)
+
+
+def _known(path: Path, link: int) -> int:
+    if link not in LINKS:
+        known = ", ".join(f"{name} ({number})" for number, (name, *_) in LINKS.items())
+        raise ConfigError(f"{path} has link type {link}, of which no IP packet can be taken; these can be: {known}")
+    return link
+
+
+def _choose(path: Path, frames: list[Frame], interface: str | None) -> list[Frame]:
+    """Those of the interface that is meant."""
+    names = list(dict.fromkeys(frame.interface for frame in frames))
+    if interface is None:
+        if len(names) > 1:
+            raise ConfigError(f"{path} has packets of several interfaces: choose one of {', '.join(names)}")
+        return frames
+    if interface not in names:
+        raise ConfigError(f"{path} has no packet of interface {interface!r}, but of {', '.join(filter(None, names))}")
+    return [frame for frame in frames if frame.interface == interface]
+
+
+def _pcap(path: Path, data: bytes, order: str, unit: int) -> Iterator[Frame]:
+    """The frames of a classic file."""
+    header = struct.Struct(f"{order}IIII")
+    link = struct.unpack_from(f"{order}I", data, 20)[0] & 0xFFFF  # above: the length of a frame check sequence
+    _known(path, link)
+    at, number = 24, 1
+    while at < len(data):
+        if at + header.size > len(data):
+            raise ConfigError(f"{path} ends within packet {number}: it was not written to its end")
+        seconds, part, kept, length = header.unpack_from(data, at)
+        at += header.size
+        if at + kept > len(data):
+            raise ConfigError(f"{path} ends within packet {number}: it was not written to its end, or is damaged")
+        yield Frame(seconds * 1_000_000_000 + part * unit, data[at : at + kept], length, link)
+        at += kept
+        number += 1
+
+
+def _pcapng(path: Path, data: bytes) -> Iterator[Frame]:
+    """The frames of a pcapng file; what other blocks say does not matter."""
+    order, interfaces, time = "<", list[_Interface](), 0
+    at = 0
+    while at < len(data):
+        kind = struct.unpack_from("<I", data, at)[0] if at + 12 <= len(data) else None
+        if kind == SECTION:
+            order = "<" if data[at + 8 : at + 12] == b"\x4d\x3c\x2b\x1a" else ">"
+            interfaces = []
+        size = struct.unpack_from(f"{order}I", data, at + 4)[0] if kind is not None else 0
+        if size < 12 or size % 4 or at + size > len(data):
+            raise ConfigError(f"{path} ends within a block: it was not written to its end, or is damaged")
+        kind = struct.unpack_from(f"{order}I", data, at)[0]
+        body = data[at + 8 : at + size - 4]
+        try:
+            if kind == INTERFACE:
+                interfaces.append(_Interface.of(body, order, len(interfaces)))
+            elif kind == PACKET:
+                number, high, low, kept, length = struct.unpack_from(f"{order}IIIII", body)
+                where = interfaces[number]
+                time = where.nanoseconds(high << 32 | low)
+                flags = dict(_options(body[20 + (kept + 3 & ~3) :], order)).get(FLAGS, b"\0\0\0\0")
+                way = struct.unpack(f"{order}I", flags)[0] & 3
+                yield Frame(time, body[20 : 20 + kept], length, where.link, where.name, way)
+            elif kind == SIMPLE:
+                (length,) = struct.unpack_from(f"{order}I", body)
+                yield Frame(time, body[4 : 4 + length], length, interfaces[0].link, interfaces[0].name)
+        except (struct.error, IndexError) as error:
+            raise ConfigError(f"{path} has a block that makes no sense, at byte {at}: it is damaged") from error
+        at += size
+
+
+@dataclass(frozen=True, slots=True)
+class _Interface:
+    link: int
+    name: str
+    units: int
+    """Stamps a second."""
+    offset: int
+
+    @classmethod
+    def of(cls, body: bytes, order: str, number: int) -> _Interface:
+        """From an interface block."""
+        found = dict(_options(body[8:], order))
+        power = found.get(RESOLUTION, b"\x06")[0]
+        units = 1 << (power & 0x7F) if power & 0x80 else 10**power
+        offset = struct.unpack(f"{order}q", found[OFFSET])[0] if OFFSET in found else 0
+        name = found.get(NAME, f"#{number}".encode()).decode(errors="replace")
+        return cls(struct.unpack_from(f"{order}H", body)[0], name, units, offset)
+
+    def nanoseconds(self, stamp: int) -> int:
+        return self.offset * 1_000_000_000 + stamp * 1_000_000_000 // self.units
+
+
+def _options(data: bytes, order: str) -> Iterator[tuple[int, bytes]]:
+    at = 0
+    while at + 4 <= len(data):
+        code, length = struct.unpack_from(f"{order}HH", data, at)
+        if code == 0:
+            return
+        yield code, data[at + 4 : at + 4 + length]
+        at += 4 + (length + 3 & ~3)
+
+
+def _ip_packet(frame: bytes, link: int) -> bytes | None:
+    """The IP packet in a frame; None when it carries something else.  A short Ethernet frame keeps its padding."""
+    _, size, type_at = LINKS[link]
+    if type_at is not None:
+        kind = int.from_bytes(frame[type_at : type_at + 2], "big")
+        while kind in VLAN:
+            kind = int.from_bytes(frame[size + 2 : size + 4], "big")
+            size += 4
+        if kind not in IP:
+            return None
+    return frame[size:] or None
+
+
+def write(path: Path, packets: Iterable[Packet]) -> None:
+    """A capture file of raw IP packets with stamps in nanoseconds."""
+    with path.open("wb") as file:
+        file.write(struct.pack("<4sHHiIII", b"\x4d\x3c\xb2\xa1", 2, 4, 0, 0, 1 << 18, RAW))
+        for packet in packets:
+            seconds, part = divmod(packet.time, 1_000_000_000)
+            file.write(struct.pack("<IIII", seconds, part, len(packet.data), len(packet.data)) + packet.data)

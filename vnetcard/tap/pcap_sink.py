@@ -1,0 +1,209 @@
+"""Tap points, and the files that what is seen there goes into."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO, Final
+
+from vnetcard.errors import ConfigError
+from vnetcard.ring import layout as L
+from vnetcard.ring import tap_layout as T
+from vnetcard.ring.tap_shm import Event
+from vnetcard.tap import engine_tap, pcapng
+from vnetcard.tap.gso import segments
+from vnetcard.tap.packet_summary import describe_vnet
+
+POINTS: Final[dict[str, tuple[str, ...]]] = {
+    "port": ("READ", "WRITE"),
+    "fifo-in": ("COMMIT",),
+    "fifo-out": ("PEEK",),
+    "engine": (engine_tap.STAGE,),
+}
+"""Tap point: the stages whose packets are seen there; those of the engine are no pump's."""
+IN_WORDS: Final = {
+    "port": "what the {side}'s interface gives and gets, with what is dropped",
+    "fifo-in": "what goes into the FIFO on the {side}'s side",
+    "fifo-out": "what comes out of the FIFO on the {side}'s side",
+    "engine": "what the engine has put into the {side}'s memory",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """A packet at a tap point: ``time`` since 1970 in nanoseconds, ``data`` what was kept of its ``length`` bytes."""
+
+    point: str
+    side: int
+    direction: int
+    time: int
+    data: bytes
+    length: int
+    comments: tuple[str, ...]
+
+
+def seen_at(event: Event, points: tuple[str, ...], *, segment: bool, clock: int) -> Iterator[Seen]:
+    """What ``event`` shows at ``points``; ``clock`` is added to its time."""
+    for point in points:
+        if event.stage not in POINTS[point]:
+            continue
+        direction = pcapng.OUTBOUND if event.stage in ("READ", "COMMIT") else pcapng.INBOUND
+        host, card = event.epochs
+        words = f"{event.direction} epochs host {host:08x} card {card:08x}"
+        if not event.flags & T.FLAGS["NOSEQ"]:
+            words += f", record {event.seq}" + (f" of queue {event.queue}" if event.queue else "")
+        comments = [words]
+        if event.drop:
+            comments.append(f"dropped: {event.drop_name}")
+        if offload := describe_vnet(event.vnet):
+            comments.append(offload)
+        whole = len(event.data) == event.length
+        packets = segments(event.data, event.vnet) if segment and whole else [event.data]
+        for n, packet in enumerate(packets, 1):
+            part = (f"segment {n} of {len(packets)}",) if len(packets) > 1 else ()
+            length = len(packet) if whole else event.length
+            yield Seen(point, event.side, direction, event.time + clock, packet, length, (*comments, *part))
+
+
+def realtime_offset() -> int:
+    """What CLOCK_MONOTONIC lacks to the time since 1970, in nanoseconds."""
+    return time.time_ns() - time.monotonic_ns()
+
+
+class Section:
+    """One pcapng file, or stream."""
+
+    def __init__(self, out: BinaryIO, snap: int, chosen: str) -> None:
+        self._out = out
+        self._snap = snap
+        self._chosen = chosen
+        self._numbers: dict[tuple[int, str], int] = {}
+        self._received: dict[int, int] = {}
+        self._missed: dict[int, int] = {}
+        self.bytes = 0
+        self._put(pcapng.section())
+
+    def _put(self, block: bytes) -> None:
+        self._out.write(block)
+        self.bytes += len(block)
+
+    def declare(self, side: int, point: str) -> int:
+        """The number of a tap point's interface, which stands in the file from now on."""
+        if (side, point) not in self._numbers:
+            name, words = f"{L.SIDES[side]}-{point}", IN_WORDS[point].format(side=L.SIDES[side])
+            self._put(pcapng.interface(name, words, self._snap, self._chosen))
+            number = self._numbers[side, point] = len(self._numbers)
+            self._received[number] = self._missed[number] = 0
+        return self._numbers[side, point]
+
+    def write(self, seen: Seen, missed: int) -> None:
+        """One packet; ``missed`` more were, just before it, at this side."""
+        number = self.declare(seen.side, seen.point)
+        self._received[number] += 1
+        self._missed[number] += missed
+        self._put(
+            pcapng.packet(
+                number,
+                seen.time,
+                seen.data,
+                seen.length,
+                direction=seen.direction,
+                comments=seen.comments,
+                missed=missed,
+            )
+        )
+
+    def miss(self, side: int, count: int) -> None:
+        """``count`` packets of ``side`` were missed after the last that was written."""
+        for (declared, _), number in self._numbers.items():
+            if declared == side:
+                self._missed[number] += count
+                return
+
+    def finish(self) -> None:
+        """The statistics."""
+        for number, received in self._received.items():
+            self._put(pcapng.statistics(number, time.time_ns(), received=received, missed=self._missed[number]))
+        self._out.flush()
+
+
+class StreamSink:
+    """Standard output, or a named pipe."""
+
+    def __init__(self, out: BinaryIO, snap: int, chosen: str) -> None:
+        self._out = out
+        self._section = Section(out, snap, chosen)
+        self.declare, self.write, self.miss = self._section.declare, self._section.write, self._section.miss
+        self.flush = out.flush
+
+    def close(self) -> None:
+        """No more will come."""
+        self._section.finish()
+
+
+class FileSink:
+    """A file; with ``most_bytes`` a new one whenever it is that long, of which the last ``most_files`` are kept."""
+
+    def __init__(self, path: Path, snap: int, chosen: str, *, most_bytes: int = 0, most_files: int = 0) -> None:
+        """ConfigError when it cannot be written."""
+        self._path = path
+        self._settings = (snap, chosen)
+        self._most_bytes = most_bytes
+        self._most_files = most_files
+        self._kept: deque[Path] = deque()
+        self._number = 0
+        self._out: BinaryIO
+        self._section: Section
+        self._open()
+
+    def _open(self) -> None:
+        path = self._path
+        if self._most_bytes:
+            self._number += 1
+            stamp = time.strftime("%Y%m%d%H%M%S")
+            path = path.with_name(f"{path.stem}_{self._number:05}_{stamp}{path.suffix or '.pcapng'}")
+        try:
+            self._out = path.open("wb")
+        except OSError as error:
+            raise ConfigError(f"-w {path} cannot be written: {error.strerror}") from error
+        self._kept.append(path)
+        if self._most_files and len(self._kept) > self._most_files:
+            self._kept.popleft().unlink(missing_ok=True)
+        self._section = Section(self._out, *self._settings)
+
+    def declare(self, side: int, point: str) -> None:
+        """An interface that the file has, even if nothing comes there."""
+        self._section.declare(side, point)
+
+    def write(self, seen: Seen, missed: int) -> None:
+        """As Section.write."""
+        if self._most_bytes and self._section.bytes >= self._most_bytes:
+            self.close()
+            self._open()
+        self._section.write(seen, missed)
+
+    def miss(self, side: int, count: int) -> None:
+        """As Section.miss."""
+        self._section.miss(side, count)
+
+    def flush(self) -> None:
+        """What was written can be read."""
+        self._out.flush()
+
+    def close(self) -> None:
+        """No more will come."""
+        self._section.finish()
+        self._out.close()
+
+
+def open_sink(name: str, snap: int, chosen: str, most_bytes: int, most_files: int) -> StreamSink | FileSink:
+    """Where ``-w NAME`` goes."""
+    if name != "-":
+        return FileSink(Path(name), snap, chosen, most_bytes=most_bytes, most_files=most_files)
+    if sys.stdout.isatty():
+        raise ConfigError("-w -: a capture is not for a terminal: pipe it, as in ... -w - | wireshark -k -i -")
+    return StreamSink(sys.stdout.buffer, snap, chosen)

@@ -1,0 +1,62 @@
+"""How far a long command is: a bar where somebody watches a terminal, a line a step where not."""
+
+from __future__ import annotations
+
+import sys
+from typing import TextIO
+
+from vnetcard.terminal.arguments import printable
+
+WIDTH = 24
+"""Characters of the bar."""
+
+
+class Progress:
+    """``total`` steps, told on ``stream`` (stderr, so that output stays clean).
+
+    ``only_terminal``: nothing where nobody watches, for what takes a few seconds and is otherwise silent.
+    """
+
+    def __init__(self, total: int, *, stream: TextIO | None = None, only_terminal: bool = False) -> None:
+        self._total = max(1, total)
+        self._stream = stream or sys.stderr
+        self._done = 0
+        self._begun = False
+        self._bar = self._stream.isatty()
+        self._silent = only_terminal and not self._bar
+
+    def __enter__(self) -> Progress:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def begin(self, what: str) -> None:
+        """``what`` is done now."""
+        if self._silent:
+            return
+        if self._bar:
+            full = round(WIDTH * self._done / self._total)
+            text = f"[{'#' * full:<{WIDTH}}] {self._done}/{self._total} {printable(what)}"[:79]
+            self._stream.write(f"\r{text:<79}")
+        else:
+            self._stream.write(f"{self._done + 1}/{self._total} {printable(what)}\n")
+        self._stream.flush()
+
+    def step(self, what: str) -> None:
+        """The step before is done, ``what`` begins."""
+        if self._begun:
+            self.end()
+        self._begun = True
+        self.begin(what)
+
+    def end(self, steps: int = 1) -> None:
+        """So many steps of it are done."""
+        self._done = min(self._total, self._done + steps)
+
+    def close(self) -> None:
+        """Nothing stays of a bar; the lines stay."""
+        if self._bar:
+            self._stream.write(f"\r{'':79}\r")
+            self._stream.flush()
+            self._bar = False

@@ -1,0 +1,106 @@
+"""A window that is one side's own, behind a DMA engine on a board: what ``udmabuf:`` and ``vfio:`` share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final, Protocol
+
+from vnetcard._core import Memory
+from vnetcard.engine import registers as R
+from vnetcard.engine.dma import GONE, Engine, Registers
+from vnetcard.engine.irq import Ears
+from vnetcard.errors import WindowUnavailable
+from vnetcard.ring import layout as L
+from vnetcard.window.device import DeviceWindow
+from vnetcard.window.file_backed import BackedWindow
+
+
+class Page(Protocol):
+    """The engine's registers, mapped."""
+
+    @property
+    def url(self) -> str:
+        """For messages."""
+
+    @property
+    def registers(self) -> Registers:
+        """This side's page."""
+
+    def lost(self) -> str | None:
+        """Why they are no longer there, or None."""
+
+    def close(self) -> None:
+        """Unmap; every doorbell must be gone.  Twice is once."""
+
+
+class EngineWindow:
+    """This side's memory, at bus address ``base``, and the engine; see ``vnetcard.window.Window`` for the contract."""
+
+    def __init__(self, window: DeviceWindow | BackedWindow, page: Page, side: int, base: int) -> None:
+        """Raises as ``Engine`` does."""
+        self._window, self._page, self._side = window, page, side
+        self.url, self.memory, self.geometry, self.notes = window.url, window.memory, window.geometry, window.notes
+        self.engine = Engine(page.registers, side, base=base, geometry=window.geometry, name=f"the engine {page.url}")
+        self._ears: Ears | None = None
+        self._give_back: Callable[[], None] = lambda: None
+        self.doorbell = False
+        self.bells = None
+
+    def listen(self, source: Path | int, *, arm: bytes = b"") -> None:
+        """Let the engine's interrupt wake the pumps, which may sleep from now on; see ``Ears``."""
+        try:
+            self._ears = Ears(source, wakes_sleepers(self.memory, self._page.registers, self._side), arm=arm)
+        except OSError as error:
+            raise WindowUnavailable(f"{self.url}: cannot listen to {source} ({error.strerror})") from error
+        self.doorbell = True
+
+    def gives_back(self, what: Callable[[], None]) -> None:
+        """``close`` ends with ``what``, which may close page and window once more."""
+        self._give_back = what
+
+    def vanished(self) -> str | None:
+        return self._page.lost() or self._window.vanished()
+
+    def close(self) -> None:
+        if self._ears is not None:
+            self._ears.close()
+            self._ears = None
+        self._page.close()
+        self._window.close()
+        self._give_back()
+        self._give_back = lambda: None
+
+
+_ROUNDS: Final = 16
+"""Looks at the causes of one interrupt; a device that still has some then is not in order."""
+
+
+class _Status(Protocol):
+    def read32(self, offset: int, /) -> int: ...
+    def write32(self, offset: int, value: int, /) -> None: ...
+
+
+def wakes_sleepers(memory: Memory, registers: _Status, side: int) -> Callable[[], None]:
+    """An interrupt handler: it takes the causes back, and wakes the pumps that sleep on words of ``side``'s memory."""
+    status = R.offset("irq_status")
+    lines = f"{L.DIRECTIONS[1 - side]}_prod", f"{L.DIRECTIONS[side]}_cons"
+    words = [L.queue_offset(0) + L.QUEUE_LINES[line] for line in lines]
+
+    def take_back() -> None:
+        """Until there is none, as an MSI is an edge: a cause that comes meanwhile brings no other."""
+        for _ in range(_ROUNDS):
+            causes = registers.read32(status)
+            if causes in (0, GONE):
+                return
+            registers.write32(status, causes)
+
+    def handle() -> None:
+        try:
+            take_back()
+        except WindowUnavailable:
+            return  # the device is gone, which the link's next look at it will say
+        for word in words:
+            memory.wake32(word)
+
+    return handle

@@ -1,0 +1,238 @@
+"""Windows that are a mapped file: what ``shm:`` and ``file:`` share.
+
+Creation is race-free: whoever finds the file holds its creation lock while looking, so it is either whole
+or empty for everybody else; a file that was removed in the meantime has no name left (st_nlink is 0) and
+is opened anew.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import mmap
+import os
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from vnetcard._core import Memory
+from vnetcard.errors import ConfigError, LayoutMismatch, WindowUnavailable
+from vnetcard.ring import layout as L
+from vnetcard.ring.geometry import HEADER_BYTES, Geometry, human, speaks_our_format
+from vnetcard.ring.sideblock import SideBlock
+from vnetcard.window import Request, locks
+
+CREATION_LIMIT = 20.0
+"""Seconds to wait for another creator: filling 1 GiB on a slow disk may take some."""
+
+
+@dataclass(frozen=True, slots=True)
+class Opener:
+    """How a kind of window reaches its file: open or create (mode 0600), remove (OSError); ``url`` for messages.
+
+    ``blank_is_ours``: a file of zeros was left by a creator that was killed, not made by somebody for us.
+    ``one_sided``: the peer has another memory, so what does not fit is made anew where it is.
+    ``checked``: the memory enforces the rules of device memory, and nobody is woken by it.
+    """
+
+    url: str
+    path: Path
+    open: Callable[[], int]
+    remove: Callable[[], None]
+    blank_is_ours: bool
+    one_sided: bool = False
+    checked: bool = False
+
+
+class BackedWindow:
+    """A window on a mapped file; see ``vnetcard.window.Window`` for the contract."""
+
+    def __init__(self, opener: Opener, fd: int, side: int, geometry: Geometry, notes: tuple[str, ...]) -> None:
+        self._opener = opener
+        self._fd = fd
+        self._side = side
+        self._map = mmap.mmap(fd, geometry.window_bytes)
+        self.url = opener.url
+        self.memory = Memory(self._map, check=secrets.randbits(64) if opener.checked else None)
+        SideBlock(self.memory, side).write_identity()  # so that a second opener is told who has the side
+        self.geometry = geometry
+        self.notes = notes
+        self.doorbell = not opener.checked
+        self.engine = None
+        self.bells = None
+
+    def spans(self) -> memoryview:
+        """The window's bytes for bulk transfers, without barriers; release it before ``close``."""
+        return memoryview(self._map)
+
+    def vanished(self) -> str | None:
+        state = os.fstat(self._fd)
+        if state.st_nlink == 0:
+            return f"{self.url} was deleted"
+        if state.st_size < self.geometry.window_bytes:
+            return f"{self.url} was cut to {state.st_size} bytes"
+        return None
+
+    def close(self) -> None:
+        if self._fd < 0:
+            return
+        self.memory.close()
+        self._map.close()
+        with _creation_lock(self._fd, self.url):
+            last = not locks.is_locked(self._fd, 1 - self._side)
+            if last and self.geometry.removable and os.fstat(self._fd).st_nlink:
+                with contextlib.suppress(OSError):
+                    self._opener.remove()
+            locks.unlock(self._fd, self._side)
+        os.close(self._fd)
+        self._fd = -1
+
+
+@contextlib.contextmanager
+def _creation_lock(fd: int, url: str):  # type: ignore[no-untyped-def]
+    locks.lock(fd, locks.CREATION, limit=CREATION_LIMIT, what=url)
+    try:
+        yield
+    finally:
+        locks.unlock(fd, locks.CREATION)
+
+
+def open_backed(opener: Opener, request: Request) -> BackedWindow:
+    """Open or create the window behind ``opener``; raises as ``vnetcard.window.open_window`` says."""
+    if (request.size, request.queue_bytes, request.queues) != (None, None, None):
+        _plan(request, removable=True)  # an impossible size is said before anything is touched
+    notes: list[str] = []
+    while True:
+        fd = opener.open()
+        try:
+            with _creation_lock(fd, opener.url):
+                geometry = _settle(opener, fd, request, notes) if os.fstat(fd).st_nlink else None
+                if geometry is not None:  # its pid stands there before anybody else may look
+                    return BackedWindow(opener, fd, request.side, geometry, tuple(notes))
+        except OSError as error:
+            os.close(fd)
+            raise WindowUnavailable(
+                f"{opener.url}: cannot use {opener.path} ({error.strerror}); name another --window"
+            ) from error
+        except BaseException:
+            os.close(fd)
+            raise
+        os.close(fd)
+
+
+def _settle(opener: Opener, fd: int, request: Request, notes: list[str]) -> Geometry | None:
+    """With the creation lock held: lock our side and agree on a geometry; None: look again, the file is gone."""
+    size = os.fstat(fd).st_size
+    header = os.pread(fd, HEADER_BYTES, 0)
+    if not locks.try_lock(fd, request.side):
+        owner = int.from_bytes(header[_pid_at(request.side) :][:4], "little")
+        raise WindowUnavailable(
+            f"the {L.SIDES[request.side]} side of {opener.url} is taken by process {owner}: "
+            "stop that agent, or name another --window"
+        )
+    if size == 0:
+        return _create(opener, fd, request, removable=True)
+    if header[:8] == bytes(8):
+        if opener.blank_is_ours and size < L.WINDOW_MIN:
+            opener.remove()
+            return None
+        return _create(opener, fd, request, removable=opener.blank_is_ours, size=size)
+    peer = locks.is_locked(fd, 1 - request.side)
+    try:
+        geometry = Geometry.decode(header, size)
+    except LayoutMismatch as error:
+        if not opener.one_sided and (peer or not speaks_our_format(header)):
+            remedy = "stop the peer's agent, then remove" if peer else "remove, if nothing uses it,"
+            raise LayoutMismatch(f"{opener.url}: {error}; {remedy} {opener.path}, or name another --window") from None
+        notes.append(f"{opener.url}: {error}; nobody uses it, so it is made anew")
+        return _make_anew(opener, fd, request, size)
+    wanted = _planned(request, size) if opener.one_sided else request
+    wrong = wanted.objection(geometry)
+    if not wrong:
+        return geometry
+    if peer:
+        raise LayoutMismatch(f"{opener.url}: {wrong}, and the peer's agent is using it: ask for the same or stop it")
+    if not geometry.removable and not opener.one_sided:  # a virtual machine may have it mapped, and those hold no lock
+        raise LayoutMismatch(f"{opener.url}: {wrong}, and {opener.path} is not the agents' own: ask for the same")
+    notes.append(f"{opener.url}: {wrong}; nobody uses it, so it is made anew")
+    return _make_anew(opener, fd, request, size)
+
+
+def _make_anew(opener: Opener, fd: int, request: Request, size: int) -> Geometry | None:
+    if opener.one_sided:
+        return _create(opener, fd, request, removable=False, size=size)
+    opener.remove()
+    return None
+
+
+def _planned(request: Request, size: int) -> Request:
+    """``request`` with its defaults: with no peer to agree with, what an earlier owner asked for does not count."""
+    plan = _plan(request, removable=False, size=size)
+    return replace(request, size=plan.window_bytes, queue_bytes=plan.ring_bytes, queues=len(plan.rings))
+
+
+def _pid_at(side: int) -> int:
+    return L.side_offset(side) + L.LINE + L.SIDE_IDENTITY.offset("pid")
+
+
+def _plan(request: Request, *, removable: bool, size: int | None = None) -> Geometry:
+    wanted = request.size or size or L.WINDOW_DEFAULT
+    if size is not None and wanted > size:
+        raise ConfigError(f"asked for {human(wanted)}, the file has {human(size)}: ask for that, or remove the file")
+    return Geometry.plan(
+        wanted,
+        queue_bytes=request.queue_bytes,
+        queues=request.queues or 1,
+        instance=secrets.randbelow((1 << 32) - 1) + 1,
+        removable=removable,
+    )
+
+
+def _create(opener: Opener, fd: int, request: Request, *, removable: bool, size: int | None = None) -> Geometry:
+    """Give the file its size and its superblock, the magic last; a file that we made is removed when that fails."""
+    try:
+        geometry = _plan(request, removable=removable, size=size)
+        if size is None:
+            os.posix_fallocate(fd, 0, geometry.window_bytes)  # all of it: a hole would be a SIGBUS later
+        _store(fd, bytes(L.rings_offset(len(geometry.rings))), opener)
+        _store(fd, geometry.encode(magic=False), opener)
+        _store(fd, L.MAGIC.to_bytes(8, "little"), opener)
+    except (OSError, ConfigError) as error:
+        if removable:
+            with contextlib.suppress(OSError):
+                opener.remove()
+        if isinstance(error, ConfigError):
+            raise
+        raise WindowUnavailable(
+            f"{opener.url}: no room for {human(geometry.window_bytes)} in {opener.path.parent} "
+            f"({error.strerror}): free some (on hugetlbfs, raise vm.nr_hugepages), "
+            f"or ask for a smaller window with {opener.url}+SIZE"
+        ) from error
+    return geometry
+
+
+def _store(fd: int, data: bytes, opener: Opener) -> None:
+    """``data`` to the start of the file."""
+    try:
+        os.pwrite(fd, data, 0)
+    except OSError as error:
+        if error.errno != errno.EINVAL:
+            raise
+        state = os.fstat(fd)  # hugetlbfs: it knows no write(2), and maps whole huge pages only
+        if state.st_size % state.st_blksize:
+            raise ConfigError(
+                f"{opener.url}: {opener.path.parent} hands out huge pages of {human(state.st_blksize)}: "
+                f"ask for a multiple of that with {opener.url}+SIZE"
+            ) from None
+        with mmap.mmap(fd, state.st_size) as memory:
+            memory[: len(data)] = data
+
+
+def read_backed(path: Path, url: str, limit: int | None) -> bytes:
+    """A copy of the file's first ``limit`` bytes; WindowUnavailable when it cannot be read."""
+    try:
+        with path.open("rb") as file:
+            return file.read(-1 if limit is None else limit)
+    except OSError as error:
+        raise WindowUnavailable(f"{url}: cannot read {path} ({error.strerror})") from error

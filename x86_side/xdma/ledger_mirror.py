@@ -1,0 +1,44 @@
+"""Both sides' books in both memories: what a mover in software copies now and then, for people alone.
+
+The handshake and the pumps read none of it.  With it ``status`` shows on either side what it shows in shared memory.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from vnetcard._core import Memory
+from vnetcard.ring import layout as L
+from vnetcard.x86_side.xdma.channel import CardMemory
+
+EVERY: Final = 0.25
+"""Seconds between two copies."""
+_LEDGER_BYTES: Final = 2 * L.LEDGER_SLOT_BYTES + L.STATS_BYTES
+
+
+def written_by(side: int) -> tuple[tuple[int, int], ...]:
+    """(offset, bytes) of what only ``side`` writes beside its control line and its index lines."""
+    queue, block = L.queue_offset(0), L.side_offset(side)
+    ends = f"{L.DIRECTIONS[side]}_tx", f"{L.DIRECTIONS[1 - side]}_rx"
+    ledgers = tuple((queue + L.QUEUE_LEDGERS[end], _LEDGER_BYTES) for end in ends)
+    batches = tuple((queue + L.QUEUE_BATCHES[end], L.LINE) for end in ends)
+    return ((block + L.LINE, L.SIDE_BYTES - L.LINE), *ledgers, *batches)
+
+
+class Books:
+    """``share`` takes the books of ``side`` to the card, and the card's here."""
+
+    def __init__(self, memory: Memory, card: CardMemory, side: int) -> None:
+        self._memory, self._card = memory, card
+        self._ours, self._theirs = written_by(side), written_by(1 - side)
+        self._due = 0.0
+
+    def share(self, now: float) -> None:
+        """If it is time for it; raises what a transfer raises."""
+        if now < self._due:
+            return
+        self._due = now + EVERY
+        for at, count in self._ours:
+            self._card.write(at, self._memory.read(at, count))
+        for at, count in self._theirs:
+            self._memory.write(at, self._card.read(at, count))
