@@ -8,7 +8,7 @@ export VENV
 unexport PYTHONDONTWRITEBYTECODE
 BIN := $(VENV)/bin
 PYTEST = $(BIN)/python -m pytest $(PARALLEL) $(PYTEST_ARGS)
-# tests/sidebyside.py says which ones, and in what order.
+# tests/harness/side_by_side.py says which ones, and in what order.
 PARALLEL = $(if $(JOBS),-n $(JOBS) --dist loadscope --no-loadscope-reorder)
 test check: JOBS := auto
 
@@ -51,7 +51,7 @@ hdl: ## simulate the DMA engine: all of tests/hdl, or PCAP=in.pcap [PCAP_OUT=out
 	@scripts/system-packages.sh test
 	@scripts/venv.sh test
 ifdef PCAP
-	@PYTHONPATH=tests:tests/hdl $(BIN)/python -m replay "$(PCAP)" $(if $(PCAP_OUT),--out "$(PCAP_OUT)") \
+	@$(BIN)/python -m tests.hdl.replay "$(PCAP)" $(if $(PCAP_OUT),--out "$(PCAP_OUT)") \
 		$(if $(PCAP_INTERFACE),--interface "$(PCAP_INTERFACE)")
 else
 	$(PYTEST) tests/hdl
@@ -103,7 +103,7 @@ bench-sim: ## pings and TCP through the live simulation, into benchmarks/results
 
 waveform: ## draw docs/images/record-crossing.svg anew, from a trace of the simulator
 	@scripts/venv.sh test
-	$(BIN)/python tests/sim/draw_crossing.py
+	$(BIN)/python -m tests.sim.draw_crossing
 
 hdl-mutations: ## bugs seeded into the RTL, each of which the simulations must see; a table
 	@scripts/system-packages.sh test

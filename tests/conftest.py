@@ -12,8 +12,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from needs import need, need_root
-from sidebyside import (  # noqa: F401 - hooks
+
+from tests.harness.needs import need, need_root
+from tests.harness.side_by_side import (  # noqa: F401 - hooks
     is_worker,
     pytest_collection_modifyitems,
     pytest_runtest_protocol,

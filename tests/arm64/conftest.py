@@ -10,16 +10,15 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from buildcache import build_cache  # noqa: F401 - for this folder
-from needs import need, skip_or_fail
 
+from tests.harness.build_cache import build_cache  # noqa: F401 - for this folder
+from tests.harness.needs import need, skip_or_fail
 from vnetcard.errors import ConfigError
 from vnetcard.sim.guest.cache import digest, made
 from vnetcard.sim.guest.packages import Sysroot, sysroot
 from vnetcard.sim.guest.wheel import card_wheel
 
 ROOT = Path(__file__).resolve().parents[2]
-sys.path.append(str(ROOT / "tests/integration"))
 PINNED = ROOT / "requirements/test.txt"
 TOOLS = ("pytest", "pytest-timeout", "hypothesis", "posix_ipc", "pyroute2")
 """What the tests need under the ARM64 Python."""

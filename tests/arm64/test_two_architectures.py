@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from ledger import assert_books_balance
-from restarts import OUTAGE, kill_and_restart, ping_suite
 
+from tests.harness.ledger import assert_books_balance
+from tests.harness.restarts import OUTAGE, kill_and_restart, ping_suite
 from vnetcard.lab.lab import MODULES, Lab
 from vnetcard.ring import layout as L
 

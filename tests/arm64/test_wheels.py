@@ -9,8 +9,8 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from needs import need, skip_or_fail
 
+from tests.harness.needs import need, skip_or_fail
 from vnetcard.sim.guest.packages import Sysroot
 
 pytestmark = [pytest.mark.arm64, pytest.mark.slow, pytest.mark.timeout(900)]

@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from fakeboard import FakeBoard
+
+from tests.harness.fake_board import FakeBoard
 
 
 @pytest.fixture

@@ -16,11 +16,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from contract.deviceplace import ADDRESS, SIZE
-from fakeboard import MEMORY, FakeBoard
-from fusedevice import fuse_devices
-from needs import need_root
 
+from tests.contract.device_place import ADDRESS, SIZE
+from tests.harness.fake_board import MEMORY, FakeBoard
+from tests.harness.fuse_device import fuse_devices
+from tests.harness.needs import need_root
 from vnetcard.errors import VnetcardError, WindowNotReady
 from vnetcard.ring import layout as L
 from vnetcard.window import open_window

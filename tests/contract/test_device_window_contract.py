@@ -1,6 +1,6 @@
 """Windows in device memory: what holds of any window, and that the host lays them out and the card attaches.
 
-The devices are files (``fakeboard``, a mock); a new kind is one line in KINDS.
+The devices are files (``fake_board``, a mock); a new kind is one line in KINDS.
 """
 
 from __future__ import annotations
@@ -11,9 +11,9 @@ import threading
 from collections.abc import Callable, Iterator
 
 import pytest
-from contract.deviceplace import ADDRESS, SIZE, Place
-from fakeboard import FakeBoard
 
+from tests.contract.device_place import ADDRESS, SIZE, Place
+from tests.harness.fake_board import FakeBoard
 from vnetcard._core import Memory
 from vnetcard.errors import ConfigError, LayoutMismatch, WindowNotReady, WindowUnavailable
 from vnetcard.ring import layout as L

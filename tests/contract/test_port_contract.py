@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from needs import need, need_root
 
+from tests.harness.needs import need, need_root
 from vnetcard.errors import ConfigError, PortUnavailable
 from vnetcard.port import BACKENDS, Port, open_port
 from vnetcard.port.memory_pair import PairPort

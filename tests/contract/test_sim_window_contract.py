@@ -8,8 +8,8 @@ import threading
 from collections.abc import Callable, Iterator
 
 import pytest
-from softsim import SoftSimulation, soft_simulation
 
+from tests.harness.soft_sim import SoftSimulation, soft_simulation
 from vnetcard import testing as checks
 from vnetcard.engine import registers as R
 from vnetcard.errors import ConfigError, LayoutMismatch, WindowUnavailable

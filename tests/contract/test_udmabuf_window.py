@@ -6,9 +6,9 @@ import contextlib
 import os
 
 import pytest
-from contract.deviceplace import ADDRESS, SIZE
-from fakeboard import MEMORY, FakeBoard
 
+from tests.contract.device_place import ADDRESS, SIZE
+from tests.harness.fake_board import MEMORY, FakeBoard
 from vnetcard.engine import registers as R
 from vnetcard.errors import ConfigError, WindowUnavailable
 from vnetcard.ring import layout as L

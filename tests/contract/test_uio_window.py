@@ -5,9 +5,9 @@ from __future__ import annotations
 import contextlib
 
 import pytest
-from contract.deviceplace import SIZE
-from fakeboard import FakeBoard
 
+from tests.contract.device_place import SIZE
+from tests.harness.fake_board import FakeBoard
 from vnetcard.errors import ConfigError, WindowUnavailable
 from vnetcard.ring import layout as L
 from vnetcard.window import open_window

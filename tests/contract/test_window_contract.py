@@ -15,8 +15,8 @@ from multiprocessing.synchronize import Barrier
 from pathlib import Path
 
 import pytest
-from needs import skip_or_fail
 
+from tests.harness.needs import skip_or_fail
 from vnetcard.errors import ConfigError, LayoutMismatch, WindowUnavailable
 from vnetcard.ring import layout as L
 from vnetcard.ring.geometry import Geometry

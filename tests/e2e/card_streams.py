@@ -10,14 +10,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from restarts import until
-
+from tests.harness.restarts import until
 from vnetcard.lab.lab import ADDRESSES, run_in
 from vnetcard.ring import layout as L
 from vnetcard.sim.guest.lab import CardLab
 from vnetcard.sim.guest.qemu import Command
 
-PROGRAM = (Path(__file__).resolve().parents[1] / "integration/stream.py").read_text()
+PROGRAM = (Path(__file__).resolve().parents[1] / "harness/stream.py").read_text()
 PORT = "5301"
 LIMIT_S = 120.0
 

@@ -6,16 +6,15 @@ import sys
 from pathlib import Path
 
 import pytest
-from buildcache import build_cache  # noqa: F401 - for this folder
-from needs import need, skip_or_fail
 
+from tests.harness.build_cache import build_cache  # noqa: F401 - for this folder
+from tests.harness.needs import need, skip_or_fail
 from vnetcard.errors import ConfigError
 from vnetcard.sim.guest.image import Image
 from vnetcard.sim.guest.image import image as make_image
 from vnetcard.sim.guest.qemu import QEMU
 
 ROOT = Path(__file__).resolve().parents[2]
-sys.path.append(str(ROOT / "tests/integration"))
 
 
 @pytest.fixture(scope="session")

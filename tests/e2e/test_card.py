@@ -9,11 +9,11 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from card_streams import stream, wait_for_load
-from cardpings import assert_pings_cross
-from ledger import assert_books_balance
-from restarts import OUTAGE, until
 
+from tests.e2e.card_pings import assert_pings_cross
+from tests.e2e.card_streams import stream, wait_for_load
+from tests.harness.ledger import assert_books_balance
+from tests.harness.restarts import OUTAGE, until
 from vnetcard.ring import layout as L
 from vnetcard.sim.guest.image import Image
 from vnetcard.sim.guest.lab import AGENT, CardLab

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from cardpings import assert_pings_cross
-from ledger import assert_books_balance
 
+from tests.e2e.card_pings import assert_pings_cross
+from tests.harness.ledger import assert_books_balance
 from vnetcard.ring import layout as L
 from vnetcard.sim.guest.image import Image
 from vnetcard.sim.guest.lab import AGENT, CARD_LIMIT, CardLab

@@ -14,12 +14,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from card_streams import stream, wait_for_load
-from cardpings import assert_pings_cross
-from ledger import assert_books_balance
-from programs import VNETCARD, started
-from restarts import OUTAGE, until
 
+from tests.e2e.card_pings import assert_pings_cross
+from tests.e2e.card_streams import stream, wait_for_load
+from tests.harness.ledger import assert_books_balance
+from tests.harness.programs import VNETCARD, started
+from tests.harness.restarts import OUTAGE, until
 from vnetcard.engine import registers as R
 from vnetcard.ring import layout as L
 from vnetcard.sim.guest.image import Image

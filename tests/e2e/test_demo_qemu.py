@@ -6,11 +6,21 @@ import signal
 from pathlib import Path
 
 import pytest
-from needs import need, skip_or_fail
-from programs import OPEN_TUN, VNETCARD, Outcome, as_nobody, demo_processes, demo_traces, home_of_nobody, run, started
-from restarts import until
-from test_bad_input import assert_refused
 
+from tests.harness.needs import need, skip_or_fail
+from tests.harness.programs import (
+    OPEN_TUN,
+    VNETCARD,
+    Outcome,
+    as_nobody,
+    demo_processes,
+    demo_traces,
+    home_of_nobody,
+    run,
+    started,
+)
+from tests.harness.restarts import until
+from tests.integration.test_bad_input import assert_refused
 from vnetcard.lab.sweep import sweep
 from vnetcard.sim.guest.image import Image
 

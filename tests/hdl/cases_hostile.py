@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import cocotb
-from hdl_bench import Bench
-from hdl_model import MASK
-from hdl_traffic import LINE, both_ways
 
+from tests.hdl.hdl_bench import Bench
+from tests.hdl.hdl_model import MASK
+from tests.hdl.hdl_traffic import LINE, both_ways
 from vnetcard.engine import registers as R
 
 

@@ -6,9 +6,9 @@ import os
 from typing import Any
 
 import cocotb
-from hdl_bench import Bench
-from link_world import LinkWorld, RtlSide
 
+from tests.hdl.hdl_bench import Bench
+from tests.hdl.link_bench import LinkWorld, RtlSide
 from vnetcard.link.types import LinkState
 from vnetcard.ring import layout as L
 

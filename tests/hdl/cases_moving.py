@@ -6,10 +6,10 @@ from typing import Any
 
 import cocotb
 from cocotb.triggers import ClockCycles, RisingEdge
-from hdl_bench import Bench
-from hdl_model import MASK
-from hdl_traffic import LINE, NEAR_END, both_ways, check_statistics
 
+from tests.hdl.hdl_bench import Bench
+from tests.hdl.hdl_model import MASK
+from tests.hdl.hdl_traffic import LINE, NEAR_END, both_ways, check_statistics
 from vnetcard.engine import registers as R
 from vnetcard.ring.fifo import Fifo
 

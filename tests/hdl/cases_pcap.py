@@ -9,9 +9,9 @@ from typing import Any
 import cocotb
 from cocotb.triggers import ClockCycles
 from cocotb.utils import get_sim_time
-from hdl_bench import Bench
-from hdl_model import Direction
 
+from tests.hdl.hdl_bench import Bench
+from tests.hdl.hdl_model import Direction
 from vnetcard.ring.fifo import Fifo
 from vnetcard.tap import pcap_reader
 from vnetcard.tap.pcap_reader import Packet

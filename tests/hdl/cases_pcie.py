@@ -8,12 +8,12 @@ import cocotb
 from cocotb.triggers import ClockCycles
 from cocotbext.pcie.core.caps import PciCapId
 from cocotbext.pcie.core.tlp import Tlp, TlpType
-from hdl_model import MASK
-from hdl_traffic import both_ways, check_statistics, halted, recover, two_doorbells
-from link_world import LinkWorld
-from pcie_bench import HIGH, PcieBench
-from pcie_shim import DEVICE, VENDOR
 
+from tests.hdl.hdl_model import MASK
+from tests.hdl.hdl_traffic import both_ways, check_statistics, halted, recover, two_doorbells
+from tests.hdl.link_bench import LinkWorld
+from tests.hdl.pcie_bench import HIGH, PcieBench
+from tests.hdl.pcie_shim import DEVICE, VENDOR
 from vnetcard.engine import registers as R
 from vnetcard.ring import layout as L
 from vnetcard.ring.fifo import Fifo

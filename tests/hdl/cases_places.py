@@ -6,8 +6,9 @@ from typing import Any
 
 import cocotb
 from cocotb.triggers import ClockCycles
-from hdl_bench import Bench
-from hdl_traffic import both_ways
+
+from tests.hdl.hdl_bench import Bench
+from tests.hdl.hdl_traffic import both_ways
 
 CARRY = (1 << 32) - 1024
 

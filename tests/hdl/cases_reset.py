@@ -6,8 +6,9 @@ from typing import Any
 
 import cocotb
 from cocotb.triggers import ClockCycles
-from hdl_bench import Bench
-from hdl_traffic import LINE, both_ways, error_trials, two_doorbells
+
+from tests.hdl.hdl_bench import Bench
+from tests.hdl.hdl_traffic import LINE, both_ways, error_trials, two_doorbells
 
 
 @cocotb.test()

@@ -7,10 +7,10 @@ from typing import Any
 
 import cocotb
 from cocotb.triggers import ClockCycles
-from hdl_bench import Bench
-from hdl_memory import Memory
-from hdl_traffic import both_ways, hold
 
+from tests.hdl.hdl_bench import Bench
+from tests.hdl.hdl_memory import Memory
+from tests.hdl.hdl_traffic import both_ways, hold
 from vnetcard.engine import registers as R
 from vnetcard.ring import layout as L
 

@@ -9,9 +9,9 @@ from typing import Any
 
 import cocotb
 from cocotb.triggers import ClockCycles, Combine
-from hdl_bench import Bench
-from hdl_model import MASK
 
+from tests.hdl.hdl_bench import Bench
+from tests.hdl.hdl_model import MASK
 from vnetcard.ring import layout as L
 
 LINE = L.LINE

@@ -7,10 +7,10 @@ from typing import Any
 
 import cocotb
 from cocotb.triggers import ClockCycles
-from hdl_bench import Bench, stalls
-from hdl_model import MASK
-from hdl_traffic import LINE, both_ways, hold
 
+from tests.hdl.hdl_bench import Bench, stalls
+from tests.hdl.hdl_model import MASK
+from tests.hdl.hdl_traffic import LINE, both_ways, hold
 from vnetcard.engine import registers as R
 
 LIMIT = 2500

@@ -9,13 +9,13 @@ from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
 
-import hdl_build
 import pytest
-from buildcache import build_cache  # noqa: F401 - for this folder
-from hdl_jobs import Builds, Jobs
-from hdl_suite import COVERED_WIDTH, Run
-from needs import skip_or_fail
 
+from tests.harness.build_cache import build_cache  # noqa: F401 - for this folder
+from tests.harness.needs import skip_or_fail
+from tests.hdl import hdl_build
+from tests.hdl.hdl_jobs import Builds, Jobs
+from tests.hdl.hdl_suite import COVERED_WIDTH, Run
 from vnetcard.hdl.formal import flow
 from vnetcard.sim.guest.cache import digest, made
 

@@ -15,10 +15,10 @@ import cocotb
 from cocotb.clock import Clock
 from cocotb.triggers import ClockCycles
 from cocotbext.axi import AxiBus, AxiLiteBus, AxiLiteMaster
-from hdl_memory import Memory
-from hdl_model import MASK, Direction
-from hdl_ports import ReadPort, WritePort
 
+from tests.hdl.hdl_memory import Memory
+from tests.hdl.hdl_model import MASK, Direction
+from tests.hdl.hdl_ports import ReadPort, WritePort
 from vnetcard.engine import registers as R
 from vnetcard.ring import layout as L
 from vnetcard.ring.geometry import Geometry

@@ -15,8 +15,8 @@ from importlib.metadata import version
 from pathlib import Path
 
 import pytest
-from needs import need, skip_or_fail
 
+from tests.harness.needs import need, skip_or_fail
 from vnetcard.sim.build import find_tools
 from vnetcard.sim.guest.cache import digest, made
 
@@ -145,7 +145,7 @@ def simulate(
         get_runner("verilator").test(
             hdl_toplevel=TOP,
             hdl_toplevel_lang="verilog",
-            test_module=module,
+            test_module=f"tests.hdl.{module}",
             test_filter=rf"\.{case}$",
             build_dir=folder,
             test_dir=folder,

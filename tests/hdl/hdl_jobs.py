@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
-import hdl_build
-from hdl_suite import COVERED_WIDTH, Run
+from tests.hdl import hdl_build
+from tests.hdl.hdl_suite import COVERED_WIDTH, Run
 
 WORKERS = max(1, min(4, len(os.sched_getaffinity(0))))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from hdl_memory import Memory
+from tests.hdl.hdl_memory import Memory
 
 MASK = 0xFFFF_FFFF
 

@@ -8,8 +8,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-import hdl_build
-import hdl_suite
+from tests.hdl import hdl_build, hdl_suite
 
 SEED = "1"
 """The same doorbells and stalls for each mutant, so that a run can be repeated; VNETCARD_SEED overrides it."""

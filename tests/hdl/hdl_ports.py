@@ -14,7 +14,8 @@ from typing import Any
 import cocotb
 from cocotb.triggers import Event, RisingEdge
 from cocotbext.axi import AxiResp, AxiSlaveRead, AxiSlaveWrite
-from hdl_memory import Memory
+
+from tests.hdl.hdl_memory import Memory
 
 IDS = range(4)
 ERRORS = (AxiResp.SLVERR, AxiResp.DECERR)

@@ -6,7 +6,7 @@ to see it first.  A text that is gone is an error: the mutation must follow the 
 
 from __future__ import annotations
 
-from mutations_control import CONTROL, SIDE, TIMELY
-from mutations_data import ERRORS, MOVING, PORTS
+from tests.hdl.mutations_control import CONTROL, SIDE, TIMELY
+from tests.hdl.mutations_data import ERRORS, MOVING, PORTS
 
 MUTATIONS = (*MOVING, *PORTS, *ERRORS, *CONTROL, *SIDE, *TIMELY)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hdl_mutants import Mutation
+from tests.hdl.hdl_mutants import Mutation
 
 ANY = "random_doorbells_match_the_model"
 RESET = "reset_in_mid_burst_drains_and_starts_anew"

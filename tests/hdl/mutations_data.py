@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hdl_mutants import Mutation
+from tests.hdl.hdl_mutants import Mutation
 
 ANY = "random_doorbells_match_the_model"
 STALLED = "random_doorbells_match_the_model_under_stalls"

@@ -9,11 +9,11 @@ from cocotb.triggers import Event
 from cocotbext.axi import Region
 from cocotbext.pcie.core import RootComplex
 from cocotbext.pcie.core.caps import PciCapId
-from hdl_bench import Bench, Page
-from hdl_memory import Memory
-from hdl_model import MASK
-from pcie_shim import PcieShim
 
+from tests.hdl.hdl_bench import Bench, Page
+from tests.hdl.hdl_memory import Memory
+from tests.hdl.hdl_model import MASK
+from tests.hdl.pcie_shim import PcieShim
 from vnetcard.engine import registers as R
 
 HIGH = 0x1_0000_0000

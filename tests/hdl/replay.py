@@ -14,9 +14,9 @@ import tempfile
 from pathlib import Path
 from typing import NoReturn
 
-import hdl_build
 import pytest
 
+from tests.hdl import hdl_build
 from vnetcard.errors import ConfigError
 from vnetcard.tap import pcap_reader
 from vnetcard.tap.pcap_reader import Packet

@@ -7,10 +7,10 @@ from typing import Any
 
 import cocotb
 from cocotb.triggers import ClockCycles, Combine
-from hdl_bench import Bench
-from hdl_model import MASK
-from hdl_traffic import LINE, check_statistics
 
+from tests.hdl.hdl_bench import Bench
+from tests.hdl.hdl_model import MASK
+from tests.hdl.hdl_traffic import LINE, check_statistics
 from vnetcard.ring import layout as L
 
 DOORBELLS = int(os.environ.get("VNETCARD_DOORBELLS", "50000"))

@@ -9,9 +9,9 @@ import sys
 from pathlib import Path
 
 import pytest
-import replay
-from needs import need
 
+from tests.harness.needs import need
+from tests.hdl import replay
 from vnetcard.errors import ConfigError
 from vnetcard.tap import pcap_reader
 from vnetcard.tap.pcap_reader import RAW, Packet

@@ -9,13 +9,11 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-import hdl_build
-import hdl_coverage
-import hdl_suite
 import pytest
-import uncovered
 from _pytest.mark import ParameterSet
-from hdl_jobs import Builds, Jobs
+
+from tests.hdl import hdl_build, hdl_coverage, hdl_suite, uncovered
+from tests.hdl.hdl_jobs import Builds, Jobs
 
 # A machine may be slow, and a run waits for the build of its width and for the run before it.
 pytestmark = [pytest.mark.hdl, pytest.mark.slow, pytest.mark.timeout(900)]

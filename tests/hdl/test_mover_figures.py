@@ -8,8 +8,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-import hdl_build
 import pytest
+
+from tests.hdl import hdl_build
 
 pytestmark = [pytest.mark.hdl, pytest.mark.slow, pytest.mark.timeout(900)]
 

@@ -8,12 +8,12 @@ from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
-import hdl_build
-import hdl_suite
 import pytest
-from hdl_jobs import WORKERS
-from hdl_mutants import Mutation, Verdict, order, try_mutant
-from mutations import MUTATIONS
+
+from tests.hdl import hdl_build, hdl_suite
+from tests.hdl.hdl_jobs import WORKERS
+from tests.hdl.hdl_mutants import Mutation, Verdict, order, try_mutant
+from tests.hdl.mutations import MUTATIONS
 
 pytestmark = pytest.mark.hdl
 

@@ -8,11 +8,10 @@ from __future__ import annotations
 import random
 from pathlib import Path
 
-import hdl_build
 import pytest
-import replay
-from hdl_jobs import Builds
 
+from tests.hdl import hdl_build, replay
+from tests.hdl.hdl_jobs import Builds
 from vnetcard.tap import pcap_reader, pcapng
 from vnetcard.tap.pcap_reader import Packet
 

@@ -6,11 +6,11 @@ Root complex, link and device are cocotbext-pcie's; what joins the device to the
 
 from __future__ import annotations
 
-import hdl_build
-import hdl_suite
 import pytest
-from hdl_jobs import Jobs
-from hdl_suite import Run
+
+from tests.hdl import hdl_build, hdl_suite
+from tests.hdl.hdl_jobs import Jobs
+from tests.hdl.hdl_suite import Run
 
 pytestmark = [pytest.mark.hdl, pytest.mark.slow, pytest.mark.timeout(900)]
 

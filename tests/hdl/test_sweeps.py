@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-import hdl_build
-import hdl_suite
 import pytest
-from hdl_jobs import Jobs
+
+from tests.hdl import hdl_build, hdl_suite
+from tests.hdl.hdl_jobs import Jobs
 
 pytestmark = [pytest.mark.hdl, pytest.mark.campaign, pytest.mark.timeout(7200)]
 

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from needs import skip_or_fail
 
+from tests.harness.needs import skip_or_fail
 from vnetcard.hdl.synth import flow, yardstick
 
 pytestmark = [pytest.mark.hdl, pytest.mark.slow, pytest.mark.timeout(900)]

@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from needs import need, skip_or_fail
-from programs import FPGA, X86, agent, ip, run, started
-from restarts import until
 
+from tests.harness.needs import need, skip_or_fail
+from tests.harness.programs import FPGA, X86, agent, ip, run, started
+from tests.harness.restarts import until
 from vnetcard.agent.control import ask, socket_path
 from vnetcard.lab.lab import Lab, run_in
 from vnetcard.ring.layout import CARD, HOST

@@ -11,7 +11,8 @@ import re
 from pathlib import Path
 
 import pytest
-from programs import PROGRAMS, Outcome, Traces, run
+
+from tests.harness.programs import PROGRAMS, Outcome, Traces, run
 
 pytestmark = pytest.mark.root
 

@@ -8,9 +8,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from programs import FPGA, VNETCARD, X86, Traces, agent, as_nobody, home_of_nobody, ip, privately, run
-from test_bad_input import assert_refused
 
+from tests.harness.programs import FPGA, VNETCARD, X86, Traces, agent, as_nobody, home_of_nobody, ip, privately, run
+from tests.integration.test_bad_input import assert_refused
 from vnetcard.ring import layout as L
 
 pytestmark = pytest.mark.root

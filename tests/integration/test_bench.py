@@ -9,8 +9,9 @@ import time
 from pathlib import Path
 
 import pytest
-from needs import need
-from programs import VNETCARD
+
+from tests.harness.needs import need
+from tests.harness.programs import VNETCARD
 
 pytestmark = [pytest.mark.root, pytest.mark.slow]
 LIMIT = 120.0

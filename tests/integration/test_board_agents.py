@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fakeboard import FakeBoard
-from ledger import assert_books_balance
-from restarts import OUTAGE, ping, ping_suite
-from sim_kills import KEEP, start_both
-from softboard import ADDRESSES, SoftBoard, soft_board
 
+from tests.harness.fake_board import FakeBoard
+from tests.harness.ledger import assert_books_balance
+from tests.harness.restarts import OUTAGE, ping, ping_suite
+from tests.harness.sim_kills import KEEP, start_both
+from tests.harness.soft_board import ADDRESSES, SoftBoard, soft_board
 from vnetcard.agent.control import ask
 from vnetcard.lab.lab import ADDRESSES as IP
 from vnetcard.lab.lab import Lab

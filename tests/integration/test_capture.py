@@ -10,10 +10,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from needs import need
-from programs import VNETCARD, Outcome, as_nobody, ip, run, started
-from traffic import pinging
 
+from tests.harness.needs import need
+from tests.harness.programs import VNETCARD, Outcome, as_nobody, ip, run, started
+from tests.harness.traffic import pinging
 from vnetcard.lab.lab import Lab, run_in
 from vnetcard.ring.layout import CARD, HOST
 

@@ -7,9 +7,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from needs import need
-from programs import VNETCARD, run
-from terminal import Terminal
+
+from tests.harness.needs import need
+from tests.harness.programs import VNETCARD, run
+from tests.harness.terminal import Terminal
 
 SHELLS = {
     "bash": ("bash --noprofile --norc -i", "source {folder}/vnetcard"),

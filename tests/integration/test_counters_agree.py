@@ -14,12 +14,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from buildcache import build_cache  # noqa: F401 - for the simulator
-from ledger import kernel_counters
-from needs import need, skip_or_fail
-from programs import VNETCARD, run
 from prometheus_client.parser import text_string_to_metric_families
 
+from tests.harness.build_cache import build_cache  # noqa: F401 - for the simulator
+from tests.harness.ledger import kernel_counters
+from tests.harness.needs import need, skip_or_fail
+from tests.harness.programs import VNETCARD, run
 from vnetcard.agent.status import complete
 from vnetcard.lab.lab import Lab, run_in
 from vnetcard.lab.sim import SimProcess

@@ -9,9 +9,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from needs import need, skip_or_fail
-from programs import OPEN_TUN, VNETCARD, Outcome, as_nobody, demo_traces, home_of_nobody, run, started
-from test_bad_input import assert_refused
+
+from tests.harness.needs import need, skip_or_fail
+from tests.harness.programs import OPEN_TUN, VNETCARD, Outcome, as_nobody, demo_traces, home_of_nobody, run, started
+from tests.integration.test_bad_input import assert_refused
 
 pytestmark = pytest.mark.root
 

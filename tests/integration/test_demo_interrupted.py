@@ -11,15 +11,16 @@ import time
 from pathlib import Path
 
 import pytest
-from programs import demo_processes, demo_traces
-from restarts import GENEROUS, chance, end_quietly, spread, until
+
+from tests.harness.programs import demo_processes, demo_traces
+from tests.harness.restarts import GENEROUS, chance, end_quietly, spread, until
 
 pytestmark = [pytest.mark.root, pytest.mark.slow, pytest.mark.timeout(1800)]
 
 LASTS_S = 1.2
 """A moment longer than the demo with one ping a size takes, so that some signals meet its clean-up."""
 
-OURS = re.compile(r'/cli\.py", line \d+, in main$', re.MULTILINE)
+OURS = re.compile(r'/cli/main\.py", line \d+, in main$', re.MULTILINE)
 """In a traceback: we were past Python's own start."""
 
 

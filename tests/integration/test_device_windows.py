@@ -1,6 +1,6 @@
 """Agents over device memory: the host lays the BAR out, the card waits for it, and both survive what happens to it.
 
-The BAR is a file (``fakeboard``, a mock); real ones are in tests/e2e.
+The BAR is a file (``fake_board``, a mock); real ones are in tests/e2e.
 """
 
 from __future__ import annotations
@@ -11,13 +11,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from fakeboard import FakeBoard
-from ledger import assert_books_balance
-from needs import need
-from programs import FPGA, LIMIT, VNETCARD, as_nobody, home_of_nobody, run, started
-from restarts import OUTAGE
-from traffic import V4
 
+from tests.harness.fake_board import FakeBoard
+from tests.harness.ledger import assert_books_balance
+from tests.harness.needs import need
+from tests.harness.programs import FPGA, LIMIT, VNETCARD, as_nobody, home_of_nobody, run, started
+from tests.harness.restarts import OUTAGE
+from tests.harness.traffic import V4
 from vnetcard.lab.lab import Lab, run_in
 from vnetcard.ping.suite import Target, run_suite
 from vnetcard.ring import layout as L

@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from needs import need
-from programs import OPEN_TUN, VNETCARD, as_nobody, home_of_nobody, run, started
-from unit.fakemachine import FakeMachine
 
+from tests.harness.needs import need
+from tests.harness.programs import OPEN_TUN, VNETCARD, as_nobody, home_of_nobody, run, started
+from tests.unit.fake_machine import FakeMachine
 from vnetcard.lab.lab import Lab, run_in
 from vnetcard.ring.layout import CARD, HOST
 

@@ -14,9 +14,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from checked_stream import Stream
-from restarts import GENEROUS, Handshake, chance, end_quietly, left_behind, spread, until
 
+from tests.harness.checked_stream import Stream
+from tests.harness.restarts import GENEROUS, Handshake, chance, end_quietly, left_behind, spread, until
 from vnetcard.lab.lab import ADDRESSES, MODULES, Lab
 from vnetcard.ring import layout as L
 

@@ -9,9 +9,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from needs import need
-from programs import VNETCARD, run
 
+from tests.harness.needs import need
+from tests.harness.programs import VNETCARD, run
 from vnetcard.lab.lab import Lab, run_in
 from vnetcard.ring.layout import CARD, HOST
 

@@ -16,12 +16,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from buildcache import build_cache  # noqa: F401 - for the simulator
-from needs import need, skip_or_fail
-from oddpeer import OddPeer
-from softengine import BusError
-from softsim import soft_simulation
 
+from tests.harness.build_cache import build_cache  # noqa: F401 - for the simulator
+from tests.harness.needs import need, skip_or_fail
+from tests.harness.odd_peer import OddPeer
+from tests.harness.soft_engine import BusError
+from tests.harness.soft_sim import soft_simulation
 from vnetcard.lab.lab import Lab, run_in
 from vnetcard.lab.sim import SimProcess
 from vnetcard.observe import causes as causes_module

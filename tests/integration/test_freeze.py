@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from checked_stream import Stream
-from ledger import assert_books_balance
-from restarts import GENEROUS, Handshake, chance, end_quietly, fast_retries, link_line, ping, until
 
+from tests.harness.checked_stream import Stream
+from tests.harness.ledger import assert_books_balance
+from tests.harness.restarts import GENEROUS, Handshake, chance, end_quietly, fast_retries, link_line, ping, until
 from vnetcard.lab.lab import ADDRESSES, Lab, run_in
 from vnetcard.ring import layout as L
 

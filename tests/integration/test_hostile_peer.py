@@ -14,9 +14,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from unit.cbuild import ASAN, PUMP, build, must_pass, seed
-from unit.linkworld import Journal
 
+from tests.unit.c_build import ASAN, PUMP, build, must_pass, seed
+from tests.unit.link_harness import Journal
 from vnetcard.link.endpoints import PumpEnds
 from vnetcard.link.link import Link
 from vnetcard.link.types import LinkState, Offer

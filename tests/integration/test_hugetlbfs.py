@@ -7,8 +7,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from needs import skip_or_fail
-from programs import ROOT, X86, Outcome, privately, run
+
+from tests.harness.needs import skip_or_fail
+from tests.harness.programs import ROOT, X86, Outcome, privately, run
 
 pytestmark = pytest.mark.root
 

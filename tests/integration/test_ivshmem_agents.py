@@ -8,11 +8,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from ledger import assert_books_balance
-from programs import VNETCARD, X86, run, started
-from restarts import OUTAGE, ping, ping_suite
-from sim_kills import KEEP, start_both
 
+from tests.harness.ledger import assert_books_balance
+from tests.harness.programs import VNETCARD, X86, run, started
+from tests.harness.restarts import OUTAGE, ping, ping_suite
+from tests.harness.sim_kills import KEEP, start_both
 from vnetcard.lab.lab import Lab
 from vnetcard.ring import layout as L
 

@@ -14,9 +14,9 @@ from typing import Any
 
 import pytest
 import yaml
-from programs import VNETCARD, run, started
 from prometheus_client.parser import text_string_to_metric_families
 
+from tests.harness.programs import VNETCARD, run, started
 from vnetcard.lab.lab import Lab, run_in
 from vnetcard.ring import layout as L
 

@@ -6,11 +6,11 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
-from capture import arriving
-from ledger import assert_kernel_agrees
-from needs import need
-from traffic import assert_no_bad_checksums, assert_stream_arrives, joined
 
+from tests.harness.captured import arriving
+from tests.harness.ledger import assert_kernel_agrees
+from tests.harness.needs import need
+from tests.harness.traffic import assert_no_bad_checksums, assert_stream_arrives, joined
 from vnetcard.lab.lab import Lab
 from vnetcard.ring import layout as L
 

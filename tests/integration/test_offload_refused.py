@@ -12,9 +12,9 @@ import time
 from collections.abc import Callable, Iterator
 
 import pytest
-from ledger import assert_books_balance
-from needs import need
 
+from tests.harness.ledger import assert_books_balance
+from tests.harness.needs import need
 from vnetcard.lab.lab import Lab
 from vnetcard.link.endpoints import PumpEnds
 from vnetcard.link.link import Link

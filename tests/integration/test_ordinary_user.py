@@ -8,11 +8,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from needs import need
-from programs import FPGA, OPEN_TUN, VNETCARD, X86, agent, as_nobody, home_of_nobody, ip, run
-from restarts import until
-from test_bad_input import assert_refused
 
+from tests.harness.needs import need
+from tests.harness.programs import FPGA, OPEN_TUN, VNETCARD, X86, agent, as_nobody, home_of_nobody, ip, run
+from tests.harness.restarts import until
+from tests.integration.test_bad_input import assert_refused
 from vnetcard.agent.units import units
 from vnetcard.lab.lab import run_in
 

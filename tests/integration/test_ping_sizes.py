@@ -9,10 +9,10 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from ledger import assert_kernel_agrees
-from needs import need
-from traffic import V4, assert_no_bad_checksums, joined, snmp, sweep_both_ways
 
+from tests.harness.ledger import assert_kernel_agrees
+from tests.harness.needs import need
+from tests.harness.traffic import V4, assert_no_bad_checksums, joined, snmp, sweep_both_ways
 from vnetcard.lab.lab import Lab, run_in
 from vnetcard.ping.suite import Target, run_suite
 from vnetcard.ring import layout as L

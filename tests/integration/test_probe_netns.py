@@ -10,9 +10,9 @@ from collections.abc import Iterator
 from contextlib import ExitStack, closing
 
 import pytest
-from needs import need
-from traffic import counters_in
 
+from tests.harness.needs import need
+from tests.harness.traffic import counters_in
 from vnetcard.port import netns
 from vnetcard.port.interface import Interface
 from vnetcard.port.offload_probe import PROBES

@@ -13,11 +13,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from checked_stream import Stream
-from ledger import assert_books_balance, assert_kernel_agrees, kernel_minus_ledger
-from programs import VNETCARD, started
-from restarts import GENEROUS, OUTAGE, chance, fast_retries, kill_and_restart, ping, start_fails, until
 
+from tests.harness.checked_stream import Stream
+from tests.harness.ledger import assert_books_balance, assert_kernel_agrees, kernel_minus_ledger
+from tests.harness.programs import VNETCARD, started
+from tests.harness.restarts import GENEROUS, OUTAGE, chance, fast_retries, kill_and_restart, ping, start_fails, until
 from vnetcard._core import Memory
 from vnetcard.lab.lab import ADDRESSES, Lab, run_in
 from vnetcard.ring import layout as L

@@ -9,9 +9,19 @@ import subprocess
 from collections.abc import Iterator
 
 import pytest
-from ledger import assert_books_balance
-from restarts import OUTAGE, Handshake, left_behind, link_line, ping, ping_suite, shm_path, start_fails, until
 
+from tests.harness.ledger import assert_books_balance
+from tests.harness.restarts import (
+    OUTAGE,
+    Handshake,
+    left_behind,
+    link_line,
+    ping,
+    ping_suite,
+    shm_path,
+    start_fails,
+    until,
+)
 from vnetcard.lab.lab import ADDRESSES, Lab, run_in
 from vnetcard.ring import layout as L
 

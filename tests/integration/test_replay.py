@@ -9,11 +9,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from needs import need
-from programs import VNETCARD, Outcome, run, started
-from restarts import until
-from tapped import opened
 
+from tests.harness.needs import need
+from tests.harness.programs import VNETCARD, Outcome, run, started
+from tests.harness.restarts import until
+from tests.harness.tapped import opened
 from vnetcard.lab.lab import Lab
 from vnetcard.ring.layout import CARD, HOST
 from vnetcard.tap import pcap_reader

@@ -14,9 +14,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from needs import need
-from programs import VNETCARD, Outcome, run
 
+from tests.harness.needs import need
+from tests.harness.programs import VNETCARD, Outcome, run
 from vnetcard.lab.lab import Lab
 from vnetcard.ring import layout as L
 

@@ -9,9 +9,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from checked_stream import Stream
-from ledger import assert_books_balance, kernel_minus_ledger
-from restarts import (
+
+from tests.harness.checked_stream import Stream
+from tests.harness.ledger import assert_books_balance, kernel_minus_ledger
+from tests.harness.restarts import (
     GENEROUS,
     OUTAGE,
     Handshake,
@@ -24,7 +25,6 @@ from restarts import (
     spread,
     until,
 )
-
 from vnetcard.lab.lab import ADDRESSES, Lab
 from vnetcard.ring import layout as L
 

@@ -12,9 +12,9 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from programs import VNETCARD, as_nobody, run
-from softsim import soft_simulation
 
+from tests.harness.programs import VNETCARD, as_nobody, run
+from tests.harness.soft_sim import soft_simulation
 from vnetcard.lab.lab import Lab, run_in
 from vnetcard.observe.views import SECTIONS
 from vnetcard.ring import layout as L

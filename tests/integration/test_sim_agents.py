@@ -1,4 +1,4 @@
-"""Real agents on either side of an engine: ``sim:`` windows of a simulation that ``softsim.py`` stands in for."""
+"""Real agents on either side of an engine: ``sim:`` windows of a simulation that ``soft_sim.py`` stands in for."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from ledger import assert_books_balance
-from programs import VNETCARD, run
-from restarts import OUTAGE, ping, ping_suite, start_fails, until
-from sim_kills import KEEP, start_both, survive_kills
-from softengine import EPOCHS
-from softsim import SoftSimulation, new_name, soft_simulation
 
+from tests.harness.ledger import assert_books_balance
+from tests.harness.programs import VNETCARD, run
+from tests.harness.restarts import OUTAGE, ping, ping_suite, start_fails, until
+from tests.harness.sim_kills import KEEP, start_both, survive_kills
+from tests.harness.soft_engine import EPOCHS
+from tests.harness.soft_sim import SoftSimulation, new_name, soft_simulation
 from vnetcard.agent.control import socket_path
 from vnetcard.lab.lab import ADDRESSES, Lab
 from vnetcard.ring import layout as L

@@ -9,10 +9,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from checked_stream import Stream
-from ledger import assert_books_balance
-from restarts import OUTAGE, chance, ping_suite, shm_path
 
+from tests.harness.checked_stream import Stream
+from tests.harness.ledger import assert_books_balance
+from tests.harness.restarts import OUTAGE, chance, ping_suite, shm_path
 from vnetcard.lab.lab import ADDRESSES, Lab
 from vnetcard.ring import layout as L
 from vnetcard.ring.geometry import Geometry

@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from needs import need
-from programs import FPGA, VNETCARD, X86, agent, run, started
 
+from tests.harness.needs import need
+from tests.harness.programs import FPGA, VNETCARD, X86, agent, run, started
 from vnetcard.cli.info import text
 from vnetcard.cli.ping import default_targets
 from vnetcard.errors import ConfigError

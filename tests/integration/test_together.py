@@ -11,9 +11,20 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from ledger import assert_books_balance
-from restarts import GENEROUS, OUTAGE, Handshake, end_quietly, left_behind, ping, ping_suite, shm_path, spread, until
 
+from tests.harness.ledger import assert_books_balance
+from tests.harness.restarts import (
+    GENEROUS,
+    OUTAGE,
+    Handshake,
+    end_quietly,
+    left_behind,
+    ping,
+    ping_suite,
+    shm_path,
+    spread,
+    until,
+)
 from vnetcard.agent.config import PROGRAMS
 from vnetcard.lab.lab import MODULES, Lab
 from vnetcard.ring import layout as L

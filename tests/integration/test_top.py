@@ -12,9 +12,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from programs import VNETCARD, run
-from terminal import Terminal
 
+from tests.harness.programs import VNETCARD, run
+from tests.harness.terminal import Terminal
 from vnetcard.lab.lab import Lab, run_in
 from vnetcard.observe.screen import KEYS
 from vnetcard.ring import layout as L

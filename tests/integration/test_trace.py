@@ -16,14 +16,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from ledger import assert_books_balance
-from needs import need
-from programs import VNETCARD, Outcome, ip, run, started
-from restarts import OUTAGE
-from sshlab import sshd
-from tapped import lent, opened
-from traffic import pinging
 
+from tests.harness.ledger import assert_books_balance
+from tests.harness.needs import need
+from tests.harness.programs import VNETCARD, Outcome, ip, run, started
+from tests.harness.restarts import OUTAGE
+from tests.harness.ssh_lab import sshd
+from tests.harness.tapped import lent, opened
+from tests.harness.traffic import pinging
 from vnetcard.agent.control import socket_path
 from vnetcard.lab.lab import Lab, run_in
 from vnetcard.ring.layout import CARD, HOST

@@ -8,10 +8,10 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from ledger import assert_kernel_agrees
-from needs import need
-from traffic import ADDRESS, assert_no_bad_checksums, assert_stream_arrives, joined, snmp
 
+from tests.harness.ledger import assert_kernel_agrees
+from tests.harness.needs import need
+from tests.harness.traffic import ADDRESS, assert_no_bad_checksums, assert_stream_arrives, joined, snmp
 from vnetcard.lab.lab import Lab, run_in
 from vnetcard.ring import layout as L
 

@@ -8,9 +8,9 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from needs import need
-from programs import VNETCARD, Outcome, as_nobody, home_of_nobody, run
 
+from tests.harness.needs import need
+from tests.harness.programs import VNETCARD, Outcome, as_nobody, home_of_nobody, run
 from vnetcard.agent import units
 from vnetcard.hw.pci import KNOWN
 

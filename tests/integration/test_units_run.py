@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from restarts import until
-from systemd_box import Box
 
+from tests.harness.restarts import until
+from tests.harness.systemd_box import Box
 from vnetcard.agent.units import SIDES, install, units
 
 pytestmark = [pytest.mark.root, pytest.mark.slow, pytest.mark.campaign]

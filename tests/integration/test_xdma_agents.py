@@ -10,14 +10,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from fakeboard import FakeBoard
-from ledger import assert_books_balance
-from programs import VNETCARD, X86, run
-from restarts import OUTAGE, ping, ping_suite
-from sim_kills import KEEP, start_both
-from traffic import pinging
-from xdmalab import ADDRESS, SIZE, XdmaLab
 
+from tests.harness.fake_board import FakeBoard
+from tests.harness.ledger import assert_books_balance
+from tests.harness.programs import VNETCARD, X86, run
+from tests.harness.restarts import OUTAGE, ping, ping_suite
+from tests.harness.sim_kills import KEEP, start_both
+from tests.harness.traffic import pinging
+from tests.harness.xdma_lab import ADDRESS, SIZE, XdmaLab
 from vnetcard.ring import layout as L
 
 pytestmark = pytest.mark.root

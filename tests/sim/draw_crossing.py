@@ -6,15 +6,12 @@ import sys
 import tempfile
 from pathlib import Path
 
+from tests.sim.cards import bring_up, opened, send
+from tests.sim.simulation import simulated
+from vnetcard.ring import layout as L
+from vnetcard.sim import waveform
+
 ROOT = Path(__file__).resolve().parents[2]
-sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "tests/integration")]
-
-from cards import bring_up, opened, send  # noqa: E402
-from simulation import simulated  # noqa: E402
-
-from vnetcard.ring import layout as L  # noqa: E402
-from vnetcard.sim import waveform  # noqa: E402
-
 PICTURE = ROOT / "docs/images/record-crossing.svg"
 
 

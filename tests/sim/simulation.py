@@ -14,8 +14,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from needs import need, skip_or_fail
-from programs import started
+from tests.harness.needs import need, skip_or_fail
+from tests.harness.programs import started
 
 COMMAND = [sys.executable, "-m", "vnetcard.sim.cli"]
 _numbers = itertools.count()

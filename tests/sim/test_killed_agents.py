@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-from sim_kills import survive_kills
-from simulation import simulated
 
+from tests.harness.sim_kills import survive_kills
+from tests.sim.simulation import simulated
 from vnetcard.lab.lab import Lab
 from vnetcard.ring import layout as L
 

@@ -6,10 +6,10 @@ import signal
 from pathlib import Path
 
 import pytest
-from engine_lab import LIMIT, assert_books_balance, iperf3, joined, own, pinging
-from needs import need
-from restarts import OUTAGE, until
 
+from tests.harness.needs import need
+from tests.harness.restarts import OUTAGE, until
+from tests.sim.engine_lab import LIMIT, assert_books_balance, iperf3, joined, own, pinging
 from vnetcard.lab.lab import Lab
 from vnetcard.ring import layout as L
 

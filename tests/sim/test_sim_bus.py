@@ -13,11 +13,11 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-import cards as bus_cards
 import pytest
-from cards import RING_BYTES, RING_OFFSET, Card, Pair, bring_up, opened, send, wait_until
-from simulation import Simulation, objects, simulated
 
+from tests.sim import cards as bus_cards
+from tests.sim.cards import RING_BYTES, RING_OFFSET, Card, Pair, bring_up, opened, send, wait_until
+from tests.sim.simulation import Simulation, objects, simulated
 from vnetcard.engine import registers as R
 from vnetcard.ring import layout as L
 from vnetcard.window import sim_bus

@@ -13,12 +13,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-from cards import opened, send, wait_until
-from needs import skip_or_fail
-from programs import Outcome, run, started
-from simulation import COMMAND, need_simulator, new_name, objects, simulated
-from test_sim_bus import engine, halted
 
+from tests.harness.needs import skip_or_fail
+from tests.harness.programs import Outcome, run, started
+from tests.sim.cards import opened, send, wait_until
+from tests.sim.simulation import COMMAND, need_simulator, new_name, objects, simulated
+from tests.sim.test_sim_bus import engine, halted
 from vnetcard.ring import layout as L
 from vnetcard.sim import build
 from vnetcard.sim.wrapper import SCOPE

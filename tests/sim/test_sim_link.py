@@ -12,13 +12,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from engine_lab import LIMIT, assert_books_balance, iperf3, joined, own, pinging
-from needs import need, skip_or_fail
-from programs import NOBODY, OPEN_TUN, VNETCARD, as_nobody, demo_traces, home_of_nobody, run, started
-from restarts import OUTAGE, until
-from simulation import need_simulator, new_name
-from traffic import V4, assert_no_bad_checksums, assert_stream_arrives
 
+from tests.harness.needs import need, skip_or_fail
+from tests.harness.programs import NOBODY, OPEN_TUN, VNETCARD, as_nobody, demo_traces, home_of_nobody, run, started
+from tests.harness.restarts import OUTAGE, until
+from tests.harness.traffic import V4, assert_no_bad_checksums, assert_stream_arrives
+from tests.sim.engine_lab import LIMIT, assert_books_balance, iperf3, joined, own, pinging
+from tests.sim.simulation import need_simulator, new_name
 from vnetcard.lab.lab import Lab
 from vnetcard.lab.sim import SimProcess
 from vnetcard.ping import suite

@@ -6,9 +6,9 @@ import json
 from pathlib import Path
 
 import pytest
-from engine_lab import joined, pinging
-from programs import VNETCARD, run
 
+from tests.harness.programs import VNETCARD, run
+from tests.sim.engine_lab import joined, pinging
 from vnetcard.tap import pcap_reader
 from vnetcard.tap.packet_trace import STEPS
 

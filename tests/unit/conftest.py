@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import pytest
-from unit import linkworld
+
+from tests.unit import link_harness
 
 
 @pytest.fixture(params=["coherent", "checked"])
 def memory_kind(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     """The worlds of the test stand on RAM, and then on memory that is as disorderly as a device's may be."""
-    monkeypatch.setattr(linkworld, "KIND", request.param)
+    monkeypatch.setattr(link_harness, "KIND", request.param)
     kind: str = request.param
     return kind

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import mmap
 
-from unit.cbuild import seed
-
+from tests.unit.c_build import seed
 from vnetcard._core import Memory
 
 KINDS = ("coherent", "device", "checked")

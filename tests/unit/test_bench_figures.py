@@ -7,8 +7,8 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
-from needs import need
 
+from tests.harness.needs import need
 from vnetcard.bench import check, iperf, plot, proc, report, rings
 from vnetcard.bench.contenders import WAYS
 from vnetcard.bench.contenders.card import judge_link

@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from unit.cbuild import ARM64, TSAN, WATCHDOG_EXIT, build, must_pass, run, seed
+
+from tests.unit.c_build import ARM64, TSAN, WATCHDOG_EXIT, build, must_pass, run, seed
 
 RINGS = 200_000
 

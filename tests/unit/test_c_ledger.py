@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from unit.cbuild import ARM64, TSAN, build, must_pass, run, seed
+
+from tests.unit.c_build import ARM64, TSAN, build, must_pass, run, seed
 
 UPDATES = 300_000
 KILLS = 1_000

@@ -7,8 +7,9 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from needs import need, skip_or_fail
-from unit.cbuild import ARM64, ASAN, CORE, TSAN, TSAN_EXIT, WARNINGS, WATCHDOG_EXIT, build, must_pass, run, seed
+
+from tests.harness.needs import need, skip_or_fail
+from tests.unit.c_build import ARM64, ASAN, CORE, TSAN, TSAN_EXIT, WARNINGS, WATCHDOG_EXIT, build, must_pass, run, seed
 
 STEPS = 200_000
 RECORDS = 300_000

@@ -6,7 +6,8 @@ import shutil
 from pathlib import Path
 
 import pytest
-from unit.cbuild import ARM64, ASAN, CORE, TSAN, build, must_pass, run, seed
+
+from tests.unit.c_build import ARM64, ASAN, CORE, TSAN, build, must_pass, run, seed
 
 EVENTS = 100_000
 SOURCES = ("tap_stress.c", "vnc_tap.c")

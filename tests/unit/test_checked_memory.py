@@ -9,9 +9,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from unit.cbuild import CHECKED, CORE, WATCHDOG_EXIT, build, must_pass, run, seed
-from unit.pumpworld import GEOMETRY, Host
 
+from tests.unit.c_build import CHECKED, CORE, WATCHDOG_EXIT, build, must_pass, run, seed
+from tests.unit.pump_harness import GEOMETRY, Host
 from vnetcard._core import Memory
 from vnetcard.ring import layout as L
 from vnetcard.ring.fifo import locate

@@ -1,4 +1,4 @@
-"""The driver of the DMA engine, against the register model of ``softengine.py``."""
+"""The driver of the DMA engine, against the register model of ``soft_engine.py``."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ import re
 from collections.abc import Callable
 
 import pytest
-from softengine import SoftEngine, SoftRegisters
 
+from tests.harness.soft_engine import SoftEngine, SoftRegisters
 from vnetcard._core import Doorbell, Memory
 from vnetcard.engine import registers as R
 from vnetcard.engine.dma import Engine, MappedRegisters

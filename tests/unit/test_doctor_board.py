@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from fakeboard import MEMORY, PREFETCHABLE
-from unit.fakemachine import DECODES, FakeMachine
 
+from tests.harness.fake_board import MEMORY, PREFETCHABLE
+from tests.unit.fake_machine import DECODES, FakeMachine
 from vnetcard.doctor import cards
 from vnetcard.doctor.verdict import Finding, Verdict, a_link_could_run, concerning
 from vnetcard.hw.pci import Wanted

@@ -7,9 +7,9 @@ import os
 from pathlib import Path
 
 import pytest
-from softsim import soft_simulation
-from unit.fakemachine import FakeMachine
 
+from tests.harness.soft_sim import soft_simulation
+from tests.unit.fake_machine import FakeMachine
 from vnetcard.cli.doctor import look
 from vnetcard.doctor import devices, memory, software
 from vnetcard.doctor.verdict import Finding, Verdict, a_link_could_run

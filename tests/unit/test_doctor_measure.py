@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import cast
 
 import pytest
-from fakeboard import FakeBoard
-from softsim import soft_simulation
 
+from tests.harness.fake_board import FakeBoard
+from tests.harness.soft_sim import soft_simulation
 from vnetcard._core import Memory
 from vnetcard.cli import doctor
 from vnetcard.doctor import fifo_speed, link_speed, memory_speed, stages, tun_speed

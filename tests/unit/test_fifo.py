@@ -12,9 +12,9 @@ from hypothesis import HealthCheck, settings
 from hypothesis import seed as hypothesis_seed
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
-from unit.cbuild import seed
-from unit.memories import KINDS, new_memory
 
+from tests.unit.c_build import seed
+from tests.unit.memories import KINDS, new_memory
 from vnetcard._core import Memory
 from vnetcard.errors import Closed, ConfigError, FrameTooLarge
 from vnetcard.ring import layout as L

@@ -8,9 +8,9 @@ import struct
 from pathlib import Path
 
 import pytest
-from unit.memories import KINDS
-from unit.test_fifo import CONS, FIFO, FRAME_MAX, GEOMETRY, PROD, RING, WINDOW, guarded_memory, pattern
 
+from tests.unit.memories import KINDS
+from tests.unit.test_fifo import CONS, FIFO, FRAME_MAX, GEOMETRY, PROD, RING, WINDOW, guarded_memory, pattern
 from vnetcard._core import Consumer, Memory, Producer
 from vnetcard.errors import FifoCorrupt
 from vnetcard.ring import layout as L

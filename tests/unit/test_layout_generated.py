@@ -7,8 +7,8 @@ import subprocess
 from collections import Counter
 
 import pytest
-from needs import need
 
+from tests.harness.needs import need
 from vnetcard.engine import layoutgen
 from vnetcard.ring import layout as L
 from vnetcard.ring import tap_layout as T

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from unit.linkworld import BASES, MTU, Side, World
 
+from tests.unit.link_harness import BASES, MTU, Side, World
 from vnetcard.engine.transport import BackOff
 from vnetcard.link.types import LinkState, Offer
 from vnetcard.ring import layout as L

@@ -10,11 +10,11 @@ from hypothesis import HealthCheck, settings
 from hypothesis import seed as hypothesis_seed
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
-from unit.cbuild import seed
-from unit.linkworld import MTU, Side, World
-from unit.moverworld import MoverWorld
-from unit.queuelinks import QueueWorld
 
+from tests.unit.c_build import seed
+from tests.unit.copier_harness import MoverWorld
+from tests.unit.link_harness import MTU, Side, World
+from tests.unit.queue_links import QueueWorld
 from vnetcard.link.types import Offer
 from vnetcard.ring import layout as L
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from unit.linkworld import MTU, TICK, Side, World
 
+from tests.unit.link_harness import MTU, TICK, Side, World
 from vnetcard import _core
 from vnetcard.link.types import LinkState, Offer
 from vnetcard.ring import layout as L

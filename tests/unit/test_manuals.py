@@ -8,8 +8,8 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from needs import need
 
+from tests.harness.needs import need
 from vnetcard.cli import main, manuals
 
 PROGRAMS = manuals.programs()

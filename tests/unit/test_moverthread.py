@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from unit.linkworld import GEOMETRY, WINDOW
-from unit.moverworld import BASE, Transfers, laid_out
 
+from tests.unit.copier_harness import BASE, Transfers, laid_out
+from tests.unit.link_harness import GEOMETRY, WINDOW
 from vnetcard._core import Memory
 from vnetcard.errors import WindowUnavailable
 from vnetcard.ring import layout as L

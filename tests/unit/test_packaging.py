@@ -10,7 +10,8 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from needs import need
+
+from tests.harness.needs import need
 
 pytestmark = pytest.mark.slow
 

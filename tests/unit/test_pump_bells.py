@@ -10,9 +10,9 @@ from pathlib import Path
 from statistics import median
 
 import pytest
-from unit import pumpworld
-from unit.pumpworld import GEOMETRY, PEER_EPOCH
 
+from tests.unit import pump_harness
+from tests.unit.pump_harness import GEOMETRY, PEER_EPOCH
 from vnetcard.link.endpoints import PumpEnds
 from vnetcard.ring import layout as L
 from vnetcard.ring.counters import read_end
@@ -45,7 +45,7 @@ class Bells:
             os.close(fd)
 
 
-class Host(pumpworld.Host):
+class Host(pump_harness.Host):
     """... in a window whose words nobody can sleep on."""
 
     def __init__(self, bells: Bells, peer: int = 2) -> None:

@@ -7,9 +7,9 @@ import time
 from collections.abc import Iterator
 
 import pytest
-from unit import pumpworld
-from unit.pumpworld import GEOMETRY
 
+from tests.unit import pump_harness
+from tests.unit.pump_harness import GEOMETRY
 from vnetcard import _core
 from vnetcard._core import Doorbell, Memory
 from vnetcard.link.endpoints import PumpEnds
@@ -21,7 +21,7 @@ PROD, CONS, PROD_RUNG, CONS_RUNG, BELL, ASLEEP = range(0, 24, 4)
 RECORD = L.align_record(len(b"E packet"))
 
 
-class Host(pumpworld.Host):
+class Host(pump_harness.Host):
     """... whose pumps have doorbells on a page of their own."""
 
     def __init__(self) -> None:

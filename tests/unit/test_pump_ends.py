@@ -8,10 +8,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from unit.cbuild import ASAN, PUMP, TSAN, build, must_pass
-from unit.memories import KINDS
-from unit.pumpworld import C2H_PROD, LEDGERS, PEER_EPOCH, Host
 
+from tests.unit.c_build import ASAN, PUMP, TSAN, build, must_pass
+from tests.unit.memories import KINDS
+from tests.unit.pump_harness import C2H_PROD, LEDGERS, PEER_EPOCH, Host
 from vnetcard import _core
 from vnetcard.link.endpoints import Generation
 from vnetcard.ring import layout as L

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from unit.queueworld import PACKET, PAIRS, Two
 
+from tests.unit.queue_harness import PACKET, PAIRS, Two
 from vnetcard.agent.control import Lease
 from vnetcard.agent.tap_registry import TapBoard
 from vnetcard.link.endpoints import Generation

@@ -9,9 +9,9 @@ import os
 from collections.abc import Callable
 
 import pytest
-from unit.linkworld import GEOMETRY, MTU, WINDOW, Side
-from unit.moverworld import BASE, MoverWorld
 
+from tests.unit.copier_harness import BASE, MoverWorld
+from tests.unit.link_harness import GEOMETRY, MTU, WINDOW, Side
 from vnetcard.errors import WindowUnavailable
 from vnetcard.link.types import LinkState, Offer
 from vnetcard.ring import layout as L

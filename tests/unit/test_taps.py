@@ -8,9 +8,9 @@ import time
 from collections.abc import Callable, Iterator
 
 import pytest
-from unit.memories import KINDS
-from unit.pumpworld import PEER_EPOCH, Host
 
+from tests.unit.memories import KINDS
+from tests.unit.pump_harness import PEER_EPOCH, Host
 from vnetcard import _core
 from vnetcard.agent.tap_registry import TapBoard
 from vnetcard.errors import ConfigError

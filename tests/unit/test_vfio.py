@@ -10,9 +10,9 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from fakeboard import MEMORY, FakeBoard
-from needs import need
 
+from tests.harness.fake_board import MEMORY, FakeBoard
+from tests.harness.needs import need
 from vnetcard.errors import ConfigError, WindowUnavailable
 from vnetcard.hw import vfio
 from vnetcard.ring import layout as L

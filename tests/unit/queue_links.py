@@ -6,10 +6,9 @@ import mmap
 import random
 from dataclasses import dataclass
 
-from unit import linkworld
-from unit.linkworld import TAG, Clock, MortalMemory, Side, World
-from unit.memories import new_memory
-
+from tests.unit import link_harness
+from tests.unit.link_harness import TAG, Clock, MortalMemory, Side, World
+from tests.unit.memories import new_memory
 from vnetcard._core import Memory
 from vnetcard.link.endpoints import Generation
 from vnetcard.link.fifo_endpoints import FifoEnds
@@ -145,9 +144,9 @@ class QueueWorld(World):
 
     def __init__(self, host: Offer | None = None, card: Offer | None = None) -> None:
         window = mmap.mmap(-1, WINDOW)
-        self.memory = new_memory(linkworld.KIND, window)
+        self.memory = new_memory(link_harness.KIND, window)
         self.engine = None
         self.clock = Clock()
         self.host = QueueSide(self.memory, self.clock, L.HOST, host)
-        self.card = QueueSide(new_memory(linkworld.KIND, window), self.clock, L.CARD, card)
+        self.card = QueueSide(new_memory(link_harness.KIND, window), self.clock, L.CARD, card)
         self.sides = (self.host, self.card)

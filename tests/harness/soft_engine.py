@@ -1,7 +1,7 @@
 """The DMA engine in Python, as docs/adr/0004 describes it: a reference for tests of software that drives it.
 
 It is a stand-in, not the RTL: no bursts, no bus, no clock.  ``step`` does everything that is due, so a test
-decides when the engine works; ``softsim.py`` makes a simulation of it that real agents reach.
+decides when the engine works; ``soft_sim.py`` makes a simulation of it that real agents reach.
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from needs import need
+from tests.harness.needs import need
 
 LIMIT_S = 30.0
 

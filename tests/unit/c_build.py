@@ -7,7 +7,7 @@ import secrets
 import subprocess
 from pathlib import Path
 
-from needs import need
+from tests.harness.needs import need
 
 ROOT = Path(__file__).resolve().parents[2]
 HARNESSES = Path(__file__).with_name("c")

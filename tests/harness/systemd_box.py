@@ -13,8 +13,8 @@ import sys
 import time
 from pathlib import Path
 
-from needs import need, skip_or_fail
-from programs import ROOT, Outcome
+from tests.harness.needs import need, skip_or_fail
+from tests.harness.programs import ROOT, Outcome
 
 SYSTEMD = Path("/lib/systemd/systemd")
 OWN_UNITS = (

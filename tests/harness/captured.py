@@ -11,8 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from needs import need
-
+from tests.harness.needs import need
 from vnetcard.lab.lab import Lab, run_in
 
 QUIET_S = 0.3

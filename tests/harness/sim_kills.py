@@ -6,10 +6,9 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from checked_stream import Stream
-from ledger import assert_books_balance
-from restarts import OUTAGE, chance, fast_retries, kill_and_restart, spread
-
+from tests.harness.checked_stream import Stream
+from tests.harness.ledger import assert_books_balance
+from tests.harness.restarts import OUTAGE, chance, fast_retries, kill_and_restart, spread
 from vnetcard.lab.lab import ADDRESSES, Lab
 from vnetcard.ring import layout as L
 

@@ -20,8 +20,8 @@ from enum import IntEnum
 from pathlib import Path
 from typing import Final, Protocol
 
-from needs import need_root, skip_or_fail
-from xdma_rules import XdmaRules
+from tests.harness.needs import need_root, skip_or_fail
+from tests.harness.xdma_rules import XdmaRules
 
 
 class Ask(IntEnum):

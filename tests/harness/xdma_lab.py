@@ -10,8 +10,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from fakeboard import FakeBoard
-
+from tests.harness.fake_board import FakeBoard
 from vnetcard.agent.control import ask
 from vnetcard.lab.lab import Lab
 from vnetcard.ring import layout as L

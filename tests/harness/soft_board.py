@@ -1,4 +1,4 @@
-"""A mocked board with an engine: u-dma-bufs and register pages as files, and ``softengine.py`` behind them.
+"""A mocked board with an engine: u-dma-bufs and register pages as files, and ``soft_engine.py`` behind them.
 
 A register page that is a file knows nothing of a write but the new contents, so a thread watches for those and puts
 there what reads should give.  It is a stand-in of the registers, not of their timing.
@@ -15,9 +15,8 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from fakeboard import FakeBoard
-from softengine import SoftEngine
-
+from tests.harness.fake_board import FakeBoard
+from tests.harness.soft_engine import SoftEngine
 from vnetcard._core import Memory
 from vnetcard.engine import registers as R
 from vnetcard.ring import layout as L

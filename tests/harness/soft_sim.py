@@ -1,4 +1,4 @@
-"""A simulation whose engine is ``softengine.py``: real agents reach it as ``sim:NAME``, without Verilator.
+"""A simulation whose engine is ``soft_engine.py``: real agents reach it as ``sim:NAME``, without Verilator.
 
 A thread of the test polls the bus objects, as the simulator does; it never sleeps on the bell, so it wants none.
 """
@@ -15,8 +15,7 @@ import threading
 import time
 from collections.abc import Iterator
 
-from softengine import GONE, SoftEngine
-
+from tests.harness.soft_engine import GONE, SoftEngine
 from vnetcard._core import Memory
 from vnetcard.engine import registers as R
 from vnetcard.ring import layout as L

@@ -5,8 +5,7 @@ from __future__ import annotations
 import mmap
 from collections.abc import Callable
 
-from unit.linkworld import GEOMETRY, WINDOW, Clock, MortalMemory, Side, World
-
+from tests.unit.link_harness import GEOMETRY, WINDOW, Clock, MortalMemory, Side, World
 from vnetcard._core import Memory
 from vnetcard.link.endpoints import Doorbells
 from vnetcard.link.types import Offer

@@ -11,8 +11,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
-from needs import need
-
+from tests.harness.needs import need
 from vnetcard.lab.lab import Lab, run_in
 from vnetcard.ring import layout as L
 

@@ -1,43 +1,46 @@
-"""What `tests/sidebyside.py` says about tests is about tests that there are."""
+"""What `tests/harness/side_by_side.py` says about tests is about tests that there are."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 import pytest
-import sidebyside
+
+from tests.harness import side_by_side
 
 TESTS = Path(__file__).parents[1]
 FILES = [path.relative_to(TESTS.parent).as_posix() for path in sorted(TESTS.glob("*/test_*.py"))]
 
 
-@pytest.mark.parametrize("folder", [*sidebyside.AGENTS, *sidebyside.PATIENT])
+@pytest.mark.parametrize("folder", [*side_by_side.AGENTS, *side_by_side.PATIENT])
 def test_a_folder_that_is_named_has_tests(folder: str) -> None:
     assert any(file.startswith(folder) for file in FILES)
 
 
-@pytest.mark.parametrize("name", [sidebyside.WANTED, *sidebyside.APART, *sidebyside.BY_PARAMETER])
+@pytest.mark.parametrize("name", [side_by_side.WANTED, *side_by_side.APART, *side_by_side.BY_PARAMETER])
 def test_a_file_that_is_named_is_there_once(name: str) -> None:
     assert sum(f"/{file}".endswith(f"/{name}") for file in FILES) == 1
 
 
-@pytest.mark.parametrize("pattern", sidebyside.LONGEST)
+@pytest.mark.parametrize("pattern", side_by_side.LONGEST)
 def test_what_takes_long_is_one_of_the_patient(pattern: str) -> None:
     file = pattern.partition(".py")[0] + ".py"
-    assert [path for path in FILES if path.endswith(f"/{file}") and path.startswith(sidebyside.PATIENT)]
+    assert [path for path in FILES if path.endswith(f"/{file}") and path.startswith(side_by_side.PATIENT)]
 
 
 def test_all_that_has_agents_talk_is_one_group() -> None:
-    tests = [f"{file}::test_x" for file in FILES if file.startswith(sidebyside.AGENTS)]
-    assert {sidebyside.group(test) for test in tests} == {"agents"}
+    tests = [f"{file}::test_x" for file in FILES if file.startswith(side_by_side.AGENTS)]
+    assert {side_by_side.group(test) for test in tests} == {"agents"}
 
 
 def test_the_tests_of_a_file_are_a_group_unless_they_share_less() -> None:
-    both = [sidebyside.group(f"tests/unit/test_fifo.py::test_{n}") for n in "ab"]
+    both = [side_by_side.group(f"tests/unit/test_fifo.py::test_{n}") for n in "ab"]
     assert both[0] == both[1]
-    proofs = [sidebyside.group(f"tests/hdl/test_formal.py::test_{n}") for n in ("a[fifo]", "b[fifo-1-a_x]", "a[mover]")]
+    proofs = [
+        side_by_side.group(f"tests/hdl/test_formal.py::test_{n}") for n in ("a[fifo]", "b[fifo-1-a_x]", "a[mover]")
+    ]
     assert proofs[0] == proofs[1] != proofs[2]
-    figures = [sidebyside.group(f"tests/hdl/test_mover_figures.py::test_{n}") for n in "ab"]
+    figures = [side_by_side.group(f"tests/hdl/test_mover_figures.py::test_{n}") for n in "ab"]
     assert figures[0] != figures[1]
 
 
@@ -50,4 +53,4 @@ def test_agents_begin_then_what_they_want_then_quick_ones_then_the_patient_ones_
         "tests/hdl/test_engine.py::test_a",
         "tests/hdl/test_pcap.py::test_a",
     ]
-    assert sorted(reversed(tests), key=sidebyside.turn) == tests
+    assert sorted(reversed(tests), key=side_by_side.turn) == tests

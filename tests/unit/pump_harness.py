@@ -7,8 +7,7 @@ import os
 import select
 import time
 
-from unit.memories import new_memory
-
+from tests.unit.memories import new_memory
 from vnetcard.link.endpoints import PumpEnds
 from vnetcard.port.memory_pair import PairPort
 from vnetcard.ring import layout as L

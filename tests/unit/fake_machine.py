@@ -1,4 +1,4 @@
-"""A machine as the doctor sees it, with a board that is not there: more of what ``fakeboard.py`` begins, a mock too.
+"""A machine as the doctor sees it, with a board that is not there: more of what ``fake_board.py`` begins, a mock too.
 
 It shows the doctor's judgement, not that a kernel shows these files in this way.
 """
@@ -9,8 +9,7 @@ import struct
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from fakeboard import PREFETCHABLE, FakeBoard
-
+from tests.harness.fake_board import PREFETCHABLE, FakeBoard
 from vnetcard.hw.sysfs import System
 
 DECODES, MASTERS = 2, 4

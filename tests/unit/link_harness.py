@@ -7,9 +7,8 @@ import struct
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from softengine import SoftEngine, SoftRegisters
-from unit.memories import new_memory
-
+from tests.harness.soft_engine import SoftEngine, SoftRegisters
+from tests.unit.memories import new_memory
 from vnetcard._core import Memory
 from vnetcard.engine.dma import Engine
 from vnetcard.link.endpoints import Generation

@@ -16,8 +16,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from needs import need
-
+from tests.harness.needs import need
 from vnetcard.lab.lab import MODULES
 
 ROOT = Path(__file__).resolve().parents[2]

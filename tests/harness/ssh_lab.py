@@ -7,9 +7,8 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
-from needs import need
-from programs import started
-
+from tests.harness.needs import need
+from tests.harness.programs import started
 from vnetcard.lab.lab import Lab, run_in
 from vnetcard.ring.layout import CARD
 

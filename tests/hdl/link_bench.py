@@ -5,7 +5,7 @@
                         \\---> its window <------ /   \\ ------> its window <---/
 
 Each side is a thread, as an agent is a process: it ticks, sends and receives when it likes, and waits where an agent
-would sleep.  cocotb lets one thread or the simulator run at a time, so a seed repeats a run.  ``unit.linkworld.Side``
+would sleep.  cocotb lets one thread or the simulator run at a time, so a seed repeats a run.  ``tests.unit.link_harness.Side``
 is what lives and dies here; the only new thing is that its engine is the RTL.
 """
 
@@ -23,9 +23,9 @@ from cocotb.queue import Queue
 from cocotb.task import bridge, resume
 from cocotb.triggers import ClockCycles, Event
 from cocotb.utils import get_sim_time
-from hdl_bench import Bench, Page
-from unit.linkworld import GEOMETRY, MTU, WINDOW, MortalMemory, Side
 
+from tests.hdl.hdl_bench import Bench, Page
+from tests.unit.link_harness import GEOMETRY, MTU, WINDOW, MortalMemory, Side
 from vnetcard.engine import registers as R
 from vnetcard.engine.dma import Engine
 from vnetcard.link.link import Offer
