@@ -1,6 +1,6 @@
 """What it costs the pumps to count their batches and their time: ``make bench-notes``.
 
-As ``taps.py``: both pumps in one thread, without system calls, built with and without ``vnc_notes.h``'s figures, which
+As ``taps.py``: both pumps in one thread, without system calls, built with and without ``vnc_stats.h``'s figures, which
 take turns.  They cost something a batch and nothing a record; a batch ends where a pump waits, which is a system call
 at least, and that is what the cost is compared with.
 """

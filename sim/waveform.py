@@ -85,11 +85,11 @@ def crossing(trace: Trace) -> list[Step]:
     """The steps of the last record from host to card, in the order of time; ConfigError when there is none whole."""
     times, values = trace.changes("s_axil_host_awvalid")
     address = R.offset("tx_prod")
-    bells = [at // PS_A_CYCLE for at, value in zip(times, values, strict=True) if value]
-    bells = [cycle for cycle in bells if trace.value("s_axil_host_awaddr", cycle + 1) == address]
-    if not bells:
+    interrupts = [at // PS_A_CYCLE for at, value in zip(times, values, strict=True) if value]
+    interrupts = [cycle for cycle in interrupts if trace.value("s_axil_host_awaddr", cycle + 1) == address]
+    if not interrupts:
         raise ConfigError("the trace has no doorbell of tx_prod on the host's side")
-    start = _next(bells[-1], lambda at: trace.value("s_axil_host_awvalid", at) == 1, "doorbell")
+    start = _next(interrupts[-1], lambda at: trace.value("s_axil_host_awvalid", at) == 1, "doorbell")
     steps = [Step("doorbell", start)]
     prod_line = (L.queue_offset(0) + L.QUEUE_LINES["h2c_prod"]) & 0xFFF
 

@@ -183,10 +183,10 @@ class Pump:
         This pump's takes along what the kernel answers at once, and that of ``tx`` waits awake for the peer's answer,
         where that pays.  Once only.  ``tx`` can be closed when this pump is (ValueError before).
         """
-    def bells(self, *, ear_fd: int, fd: int = -1, at: int = -1, value: int = 0) -> None:
+    def interrupts(self, *, irq_fd: int, fd: int = -1, at: int = -1, value: int = 0) -> None:
         """In HOLD: how the sides wake one another where BELL is agreed.
 
-        This pump sleeps on the eventfd ``ear_fd``; the peer's is woken by the eventfd ``fd``, or by ``value`` written
+        This pump sleeps on the eventfd ``irq_fd``; the peer's is woken by the eventfd ``fd``, or by ``value`` written
         into ``fd`` at offset ``at``.  Descriptors stay the caller's, and open.
         """
     def tap(self, taps: tuple[Tap, ...], /) -> None:

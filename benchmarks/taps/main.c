@@ -61,7 +61,7 @@ static void make(struct vnc_pump *p, bool is_tx)
 	p->tx = is_tx;
 	p->port.fd = -1;
 	p->wait = VNC_WAIT_POLL;
-	p->ear_fd = p->bell.fd = -1;
+	p->irq_fd = p->bell.fd = -1;
 	p->link.peer_epoch = lines(64);
 	p->link.packet_max = LEN;
 	p->link.unwoken = true;

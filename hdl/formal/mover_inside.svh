@@ -8,7 +8,7 @@
 
   // --- what induction needs to know ------------------------------------------------------------------------
 
-  localparam int unsigned LinesW = 7, Bells = 3;
+  localparam int unsigned LinesW = 7, Interrupts = 3;
 
   logic        starting;
   logic [2:0]  whole, n_burst, n_data, n_part, n_asked, n_acks;
@@ -85,7 +85,7 @@
     end
   end
 
-  for (genvar n = 0; n < Bells; n++) begin : g_bells
+  for (genvar n = 0; n < Interrupts; n++) begin : g_bells
     logic [25:0] c_here, c_before;
     assign c_here = dut.i_goal.i_doorbells.list_q[n] - consumed[31:6];
     if (n == 0) begin : g_first
@@ -146,7 +146,7 @@
         dut.i_planner.limit_q == 7'd2 - 7'(dut.i_planner.planned_q[0])));
       i_acked: assert (dut.acked == g_ack_q && dut.i_writer.failed_q == torn_q);
       i_ack_chain: assert (torn_q || g_ack_q + 32'(open_beats[Most]) * 32'd64 == g_aw_q);
-      i_bells: assert (n_bells <= 5'(Bells));
+      i_bells: assert (n_bells <= 5'(Interrupts));
       i_failed: assert (!(run || starting) || ((failed_q == '0 || dut.read_failed || dut.write_failed ||
         dut.prod_word_failed || dut.cons_word_failed) && (failed_q < 3'd2 || dut.fault) && failed_q < 3'd3));
       i_goal_behind_told: assert (c_goal <= c_told);

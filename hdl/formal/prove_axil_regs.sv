@@ -31,7 +31,7 @@ module prove_axil_regs (
   logic [4:0]  window_log2, h2c_log2, c2h_log2;
   logic [2:0]  reset;
   logic        side_valid;
-  logic [31:0] side_bell;
+  logic [31:0] side_doorbell;
   vnc_status_pkg::direction_t [1:0] direction;
 
   // Off, all or not; what else is said of a direction is free.
@@ -49,7 +49,7 @@ module prove_axil_regs (
     .h2c_ring_o(h2c_ring), .h2c_log2_o(h2c_log2), .c2h_ring_o(c2h_ring), .c2h_log2_o(c2h_log2),
     .prod_valid_o(prod_valid), .prod_o(prod), .cons_valid_o(cons_valid), .cons_o(cons),
     .tx_start_o(start), .reset_o(reset),
-    .side_valid_o(side_valid), .side_bell_o(side_bell),
+    .side_valid_o(side_valid), .side_doorbell_o(side_doorbell),
     .direction_i(direction), .sides_off_i(sides_off_i), .events_i
   );
 
@@ -134,7 +134,7 @@ module prove_axil_regs (
         a_cons_is_what_was_written: assert (!cons_valid || cons == $past(data));
         a_side_rings_once_for_each_write: assert (side_valid ==
           $past(write && at == 12'(vnc_pkg::RegSideBell)));
-        a_side_bell_changes_when_it_rings: assert (side_valid ? side_bell == $past(data) : $stable(side_bell));
+        a_side_doorbell_changes_when_it_rings: assert (side_valid ? side_doorbell == $past(data) : $stable(side_doorbell));
         a_reset_once_for_each_write: assert (reset ==
           ($past(write && at == 12'(vnc_pkg::RegReset)) ? $past(data[2:0]) : 3'b000));
         a_interrupt_bits_read_true: assert (!(r_valid && !$past(r_valid) && status_read_q) || r_data[5:0] == $past(status, 2));

@@ -3,7 +3,7 @@
 // prove_side_mover: epoch and answer (bytes 0 to 7) are written only after all else of the line was acknowledged,
 // from one read of the line, and no bell is lost.
 //
-//   bells, resets, enable --> vnc_side_mover <--> a source and a destination with any delays and errors
+//   interrupts, resets, enable --> vnc_side_mover <--> a source and a destination with any delays and errors
 //
 // At 64 bit, where the head is a beat of its own, and at 256 bit, where it shares one.
 //

@@ -56,7 +56,7 @@ module vnc_axil_regs #(
   output logic [31:0]       tx_start_o,
   output logic [2:0]        reset_o,        // tx, rx, side
   output logic              side_valid_o,
-  output logic [31:0]       side_bell_o,
+  output logic [31:0]       side_doorbell_o,
 
   // State and statistics, tx and rx, and of the mover of this side's block.
   input  vnc_status_pkg::direction_t  [1:0] direction_i,
@@ -131,7 +131,7 @@ module vnc_axil_regs #(
       cons_o       <= '0;
       prod_valid_o <= 1'b0;
       cons_valid_o <= 1'b0;
-      side_bell_o  <= '0;
+      side_doorbell_o  <= '0;
       side_valid_o <= 1'b0;
       reset_o      <= '0;
     end else begin
@@ -157,7 +157,7 @@ module vnc_axil_regs #(
             cons_valid_o <= 1'b1;
           end
           12'(vnc_pkg::RegSideBell): begin
-            side_bell_o  <= data_q;
+            side_doorbell_o  <= data_q;
             side_valid_o <= 1'b1;
           end
           default: ;
@@ -212,7 +212,7 @@ module vnc_axil_regs #(
     page[word(vnc_pkg::RegTxProd)]          = prod_o;
     page[word(vnc_pkg::RegRxCons)]          = cons_o;
     page[word(vnc_pkg::RegTxStart)]         = tx_start_o;
-    page[word(vnc_pkg::RegSideBell)]        = side_bell_o;
+    page[word(vnc_pkg::RegSideBell)]        = side_doorbell_o;
     page[word(vnc_pkg::RegSideDone)]        = side_i.done;
     page[word(vnc_pkg::RegSideCause)]       = {28'b0, side_i.cause};
     page[word(vnc_pkg::RegSideErrorAddrLo)] = side_i.error_addr[31:0];

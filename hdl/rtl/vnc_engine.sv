@@ -78,11 +78,11 @@ module vnc_engine #(
 
   // --- configuration and state ---------------------------------------------------------------------------
 
-  logic [1:0]       enable, need_wakeup, prod_bell_valid, cons_bell_valid, side_bell_valid;
+  logic [1:0]       enable, need_wakeup, prod_bell_valid, cons_bell_valid, side_doorbell_valid;
   logic [1:0][63:0] base;
   logic [1:0][4:0]  window_log2, h2c_log2, c2h_log2;
   logic [1:0][29:0] h2c_ring, c2h_ring;
-  logic [1:0][31:0] prod_bell, cons_bell, side_bell, tx_start, timeout;
+  logic [1:0][31:0] prod_bell, cons_bell, side_doorbell, tx_start, timeout;
   logic [1:0][2:0]  reset;  // tx, rx, side block
   logic [63:0]      cycles_q;
   logic             both_q;  // both sides said ENABLE in the cycle before
@@ -145,7 +145,7 @@ module vnc_engine #(
       .window_base_o(base[n]), .window_log2_o(window_log2[n]),
       .h2c_ring_o(h2c_ring[n]), .h2c_log2_o(h2c_log2[n]), .c2h_ring_o(c2h_ring[n]), .c2h_log2_o(c2h_log2[n]),
       .prod_valid_o(prod_bell_valid[n]), .prod_o(prod_bell[n]), .cons_valid_o(cons_bell_valid[n]), .cons_o(cons_bell[n]),
-      .tx_start_o(tx_start[n]), .reset_o(reset[n]), .side_valid_o(side_bell_valid[n]), .side_bell_o(side_bell[n]),
+      .tx_start_o(tx_start[n]), .reset_o(reset[n]), .side_valid_o(side_doorbell_valid[n]), .side_doorbell_o(side_doorbell[n]),
       .direction_i({direction[Peer], direction[n]}), .statistics_i({statistics[Peer], statistics[n]}),
       .side_i(side[n]), .sides_off_i(sides_off), .cycles_i(cycles_q),
       .events_i({side_halt_event[n], side_event[Peer], events[Peer].error, events[n].error,
@@ -209,7 +209,7 @@ module vnc_engine #(
       .enable_i(both_q), .reset_i(reset[n][2]), .config_ok_i(windows_ok_q),
       .src_base_i(base[n]), .src_window_mask_i(window_mask_q[n]),
       .dst_base_i(base[Peer]), .dst_window_mask_i(window_mask_q[Peer]),
-      .bell_valid_i(side_bell_valid[n]), .bell_i(side_bell[n]),
+      .bell_valid_i(side_doorbell_valid[n]), .bell_i(side_doorbell[n]),
       .side_o(side[n]), .up_o(side_up[n]), .done_event_o(side_event[n]), .error_event_o(side_halt_event[n]),
       .src_read_stuck_i(read_stuck[n]), .dst_write_stuck_i(write_stuck[Peer]),
       .ar_valid_o(ar_valid[n][1]), .ar_ready_i(ar_ready[n][1]), .ar_offset_o(ar_offset[n][1]), .ar_len_o(ar_len[n][1]),

@@ -2,7 +2,7 @@
 //
 // vnc_side_mover: takes one side's control line (64 bytes) to the same place of the peer's window.
 //
-//   side_bell --> pending --> AR, R --> line buffer --> AW, W (bytes 8 to 63) --> B
+//   side_doorbell --> pending --> AR, R --> line buffer --> AW, W (bytes 8 to 63) --> B
 //                                            |                                     |
 //                                            +------> AW, W (bytes 0 to 7) <-------+
 //                                                            |
@@ -16,7 +16,7 @@
 //                                          +------> Halt <---+       reset or not enable: Drain, then Off
 //
 // Coming up copies the line without being asked; `up_o` says that this was done, and no direction leaves Off
-// before.  A bell that rings during a copy leads to one more; bells in between are one.  `run_o` holds from the
+// before.  A bell that rings during a copy leads to one more; interrupts in between are one.  `run_o` holds from the
 // start of that first copy: a bell rung while it does not hold is not needed, for the copy is still to come.
 //
 // Timing: bell to AR 3 cycles; last R beat to AW 3 cycles, B to the second AW 3 cycles.

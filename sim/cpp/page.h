@@ -39,7 +39,7 @@ class RegisterPage {
 	RegisterPage(PagePins pins, Bus bus, unsigned side, uint8_t *memory, SideStats &stats)
 	    : pins_(pins), bus_(bus), side_(side), memory_(memory), stats_(stats)
 	{
-		for (unsigned n = 0; n < Bells; n++)
+		for (unsigned n = 0; n < Interrupts; n++)
 			rung_[n] = load(rung(n));
 		served_ = load(mail(VNC_SIMBUS_REQUEST)) - 1; /* one that waits is answered with all ones */
 		answer_mail(AllOnes);
@@ -60,7 +60,7 @@ class RegisterPage {
 				return;
 			}
 		}
-		while (cursor_ <= Bells)
+		while (cursor_ <= Interrupts)
 			if (rang(cursor_++ - 1))
 				return;
 		cursor_ = 0;
@@ -75,7 +75,7 @@ class RegisterPage {
 	{
 		if (task_ != Task::None || pins_.irq || load(mail(VNC_SIMBUS_REQUEST)) != served_ || asked_ != told_)
 			return true;
-		for (unsigned n = 0; n < Bells; n++)
+		for (unsigned n = 0; n < Interrupts; n++)
 			if (load(rung(n)) != rung_[n])
 				return true;
 		return false;
@@ -113,7 +113,7 @@ class RegisterPage {
 	/** unplugged() - answer as a bus does where no card is. */
 	void unplugged()
 	{
-		for (unsigned n = 0; n < Bells; n++)
+		for (unsigned n = 0; n < Interrupts; n++)
 			rung_[n] = load(rung(n));
 		request_ = load(mail(VNC_SIMBUS_REQUEST));
 		if (request_ != served_)
@@ -147,10 +147,10 @@ class RegisterPage {
 	uint32_t answer() const { return answer_; }
 
       private:
-	enum class Task { None, Bell, Mail, IrqLook, IrqClear, Question };
+	enum class Task { None, IrqTrigger, Mail, IrqLook, IrqClear, Question };
 
-	static constexpr unsigned Bells = 3;
-	static constexpr unsigned BellAt[Bells] = {VNC_REG_TX_PROD, VNC_REG_RX_CONS, VNC_REG_SIDE_BELL};
+	static constexpr unsigned Interrupts = 3;
+	static constexpr unsigned BellAt[Interrupts] = {VNC_REG_TX_PROD, VNC_REG_RX_CONS, VNC_REG_SIDE_DOORBELL};
 
 	uint32_t *rung(unsigned n) const { return bus_.side(side_, VNC_SIMBUS_RUNG + BellAt[n]); }
 	uint32_t *mail(unsigned offset) const { return bus_.side(side_, offset); }
@@ -163,7 +163,7 @@ class RegisterPage {
 			return false;
 		rung_[n] = count;
 		stats_.doorbells++;
-		start_write(Task::Bell, BellAt[n], load(bus_.side(side_, VNC_SIMBUS_REGS + BellAt[n])));
+		start_write(Task::IrqTrigger, BellAt[n], load(bus_.side(side_, VNC_SIMBUS_REGS + BellAt[n])));
 		return true;
 	}
 
@@ -259,7 +259,7 @@ class RegisterPage {
 	uint8_t *memory_;
 	SideStats &stats_;
 	Task task_ = Task::None;
-	uint32_t rung_[Bells];
+	uint32_t rung_[Interrupts];
 	uint32_t request_ = 0, served_ = 0;
 	uint32_t irq_ = 0, value_ = 0;
 	uint32_t timer_ = 0, timeout_ = 0;

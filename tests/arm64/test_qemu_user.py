@@ -16,7 +16,7 @@ pytestmark = [pytest.mark.arm64, pytest.mark.slow, pytest.mark.timeout(900)]
 
 ROOT = Path(__file__).resolve().parents[2]
 FIFO_END = Path(__file__).with_name("fifo_end.py")
-UNIT = ("test_fifo.py", "test_fifo_hostile.py", "test_link_handshake.py", "test_pump_ends.py")
+UNIT = ("test_fifo.py", "test_fifo_hostile.py", "test_link_handshake.py", "test_pump_endpoints.py")
 TOO_SLOW = "not behaves_as_a_deque"
 """Thousands of examples; ring_model.c asks the same of the ARM64 ring in C."""
 RECORDS = 6_000

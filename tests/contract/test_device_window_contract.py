@@ -129,7 +129,7 @@ def test_memory_that_only_begins_with_zeros_is_foreign(place: Place) -> None:
 
 def test_nobody_is_woken_by_device_memory(place: Place) -> None:
     with contextlib.closing(place.open(L.HOST)) as host:
-        assert host.doorbell is False
+        assert host.futex_wake is False
 
 
 def test_foreign_contents_are_refused_and_unchanged_unless_told(place: Place) -> None:

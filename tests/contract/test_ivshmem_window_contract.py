@@ -1,4 +1,4 @@
-"""A window at an ivshmem server: what holds of any window, and its bells."""
+"""A window at an ivshmem server: what holds of any window, and its interrupts."""
 
 from __future__ import annotations
 
@@ -46,11 +46,11 @@ def test_either_side_rings_the_other_by_the_number_in_its_block(url: str) -> Non
         contextlib.closing(open_window(url, side=L.HOST)) as host,
         contextlib.closing(open_window(url, side=L.CARD)) as card,
     ):
-        assert host.bells and card.bells and not host.doorbell, "a futex does not reach a virtual machine"
-        for here, there in ((host.bells, card.bells), (card.bells, host.bells)):
+        assert host.interrupts and card.interrupts and not host.futex_wake, "a futex does not reach a virtual machine"
+        for here, there in ((host.interrupts, card.interrupts), (card.interrupts, host.interrupts)):
             peer = here.of_peer(there.number)
             assert peer is not None
-            for bell, ear in zip(peer, there.ears, strict=True):
+            for bell, ear in zip(peer, there.eventfds, strict=True):
                 os.eventfd_write(bell.fd, 1)
                 assert select.select([ear], [], [], 5)[0] == [ear]
 

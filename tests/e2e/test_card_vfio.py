@@ -212,5 +212,5 @@ def test_card_that_loses_its_power_under_load_comes_back_with_bells(linked: Card
     assert linked.lab.status(L.HOST)["link"]["bell"] == "on"
     before = heard(linked)
     assert_pings_cross(linked, count=3, sizes=[56, 9000])
-    assert all(now > then for now, then in zip(heard(linked), before, strict=True)), "the new bells are not heard"
+    assert all(now > then for now, then in zip(heard(linked), before, strict=True)), "the new interrupts are not heard"
     assert_books_balance(linked.lab, allow=OUTAGE)

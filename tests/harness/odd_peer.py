@@ -7,7 +7,7 @@ import struct
 import threading
 import time
 
-from vnetcard.link.fifo_endpoints import FifoEnds
+from vnetcard.link.fifo_endpoints import FifoEndpoints
 from vnetcard.link.link import Link
 from vnetcard.link.types import Agreement, Offer
 from vnetcard.ring import layout as L
@@ -58,7 +58,7 @@ class OddPeer:
         self.window = open_window(url, side=L.CARD)
         self._takes, self._sends, self._corrupt, self._index = takes, sends, corrupt, index
         memory, geometry = self.window.memory, self.window.geometry
-        self._ends = FifoEnds(memory, geometry, L.CARD)
+        self._ends = FifoEndpoints(memory, geometry, L.CARD)
         self._ring = geometry.rings[0][L.CARD]
         self._prod = L.queue_offset(0) + L.QUEUE_LINES["c2h_prod"]
         features = WAKE | (L.FEATURES["CSUM"] if vnet else 0)

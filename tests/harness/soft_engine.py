@@ -28,7 +28,7 @@ class Page:
     side: int
     words: dict[str, int] = field(default_factory=dict)
     irq: int = 0
-    side_bell_heard: bool = False
+    side_doorbell_heard: bool = False
     side_done: int = 0
     side_state: str = "off"
     side_up: bool = False  # copied at least once since it left off
@@ -157,13 +157,13 @@ class SoftEngine:
                 self._ring(self.ways[side], "prod", value)
             case "rx_cons":
                 self._ring(self.ways[1 - side], "cons", value)
-            case "side_bell":
-                page.side_bell_heard = page.side_state == "run"
+            case "side_doorbell":
+                page.side_doorbell_heard = page.side_state == "run"
         page.words[name] = value
         if all(page.enabled for page in self.pages):
             for page in self.pages:
                 if page.side_state == "off":  # coming up, each block goes across without being asked
-                    page.side_state, page.side_bell_heard, page.side_up = "run", True, False
+                    page.side_state, page.side_doorbell_heard, page.side_up = "run", True, False
 
     def _ring(self, way: Way, what: str, value: int) -> None:
         if way.state == "run":  # heard in Run only
@@ -191,11 +191,11 @@ class SoftEngine:
 
     def _step_side(self, page: Page, both: bool) -> bool:
         if not both:
-            page.side_state, page.side_bell_heard, page.side_up = "off", False, False
+            page.side_state, page.side_doorbell_heard, page.side_up = "off", False, False
             return False
-        if page.side_state != "run" or not page.side_bell_heard:
+        if page.side_state != "run" or not page.side_doorbell_heard:
             return False
-        page.side_bell_heard, taken = False, page["side_bell"]
+        page.side_doorbell_heard, taken = False, page["side_doorbell"]
         at, peer = L.side_offset(page.side), 1 - page.side
         try:
             line = self._load(page.side, at, L.LINE)

@@ -24,7 +24,7 @@ from vnetcard.window import sim_bus as B
 
 _FUTEX = {"x86_64": 202, "aarch64": 98}[platform.machine()]
 _FUTEX_WAKE = 1
-_BELLS = ("tx_prod", "rx_cons", "side_bell")
+_BELLS = ("tx_prod", "rx_cons", "side_doorbell")
 IDLE = 0.0002
 """Seconds between two looks at an idle bus."""
 MEMORY = 1 << 20
@@ -62,7 +62,7 @@ class SoftSimulation:
                 time.sleep(IDLE)
 
     def _look(self, side: int) -> bool:
-        request = self.bus.load32(self._box(side, "request"))  # before the bells: those rung before it come first
+        request = self.bus.load32(self._box(side, "request"))  # before the interrupts: those rung before it come first
         busy = False
         for n, bell in enumerate(_BELLS):
             count = self.bus.load32(self._word(side, B.RUNG, bell))

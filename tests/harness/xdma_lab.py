@@ -1,7 +1,7 @@
 """Two agents and a mover between them: a card's memory is a file, which stands for the XDMA driver's devices too.
 
 ``/dev/xdma0_h2c_0`` writes a card's memory where it is told and ``/dev/xdma0_c2h_0`` reads it, as a plain file does.
-What a file does not do, fail and be late, is in tests/unit/test_channel_transfers.py and test_softmover.py.
+What a file does not do, fail and be late, is in tests/unit/test_dma_channel.py and test_dma_copier.py.
 """
 
 from __future__ import annotations

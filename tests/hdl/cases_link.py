@@ -1,4 +1,4 @@
-"""The agents' own Link and FifoEnds, around the RTL; run by test_link.py."""
+"""The agents' own Link and FifoEndpoints, around the RTL; run by test_link.py."""
 
 from __future__ import annotations
 

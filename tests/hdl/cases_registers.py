@@ -33,7 +33,7 @@ BITS = {
     "tx_prod": MASK,
     "rx_cons": MASK,
     "tx_start": MASK & -64,
-    "side_bell": MASK,
+    "side_doorbell": MASK,
 }
 """The bits of each register that keep what is written."""
 

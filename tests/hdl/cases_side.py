@@ -30,7 +30,7 @@ def store(bench: Bench, side: int, version: int) -> None:
 
 async def rung(bench: Bench, side: int, value: int) -> None:
     """Ring ``side``'s bell and wait until the engine says that the block is there."""
-    await bench.pages[side].write("side_bell", value)
+    await bench.pages[side].write("side_doorbell", value)
     await done(bench, side, value)
 
 
@@ -72,7 +72,7 @@ async def coming_up_copies_both_blocks_first(dut: Any) -> None:
 
 @cocotb.test()
 async def bell_during_a_copy_leads_to_one_more(dut: Any) -> None:
-    """However fast the bells ring, the last line arrives, and side_done never promises more than has arrived."""
+    """However fast the interrupts ring, the last line arrives, and side_done never promises more than has arrived."""
     bench = Bench(dut)
     await bench.start()
     rng = bench.rng
@@ -81,7 +81,7 @@ async def bell_during_a_copy_leads_to_one_more(dut: Any) -> None:
         await bench.pages[1 - side].write("irq_enable", R.IRQ_BITS["SIDE"])
         for version in range(1, 60):
             store(bench, side, version)
-            await page.write("side_bell", version)
+            await page.write("side_doorbell", version)
             await ClockCycles(dut.clk_i, rng.choice((0, 0, rng.randrange(40))))
             promised = await page.read("side_done")
             there = line(peer, side)
@@ -118,7 +118,7 @@ async def side_block_error_halts_its_side_alone(dut: Any) -> None:
                 peer.bad_write = lambda at, bad=bad, offset=offset: at == offset + bad
             traffic = cocotb.start_soon(both_ways(bench, 500))
             before = line(peer, side)
-            await page.write("side_bell", version)
+            await page.write("side_doorbell", version)
             await bench.wait_status(side, "SIDE_HALT")
             await ClockCycles(dut.clk_i, 100)
             assert await page.read("side_cause") == R.CAUSES[cause]
@@ -126,7 +126,7 @@ async def side_block_error_halts_its_side_alone(dut: Any) -> None:
             assert await page.read("irq_status") & R.IRQ_BITS["SIDE_HALT"]
             assert await page.read("side_done") == last
             assert line(peer, side)[: HEAD // 4] == before[: HEAD // 4], "the head of a block that failed was written"
-            await page.write("side_bell", version)  # not heard
+            await page.write("side_doorbell", version)  # not heard
             await traffic
             mine.bad_read = peer.bad_write = lambda at: False
             for memory in (mine, peer):
@@ -149,7 +149,7 @@ async def side_copy_may_be_reset_at_any_cycle(dut: Any) -> None:
         page = bench.pages[side]
         traffic = cocotb.start_soon(both_ways(bench, 300))
         store(bench, side, version)
-        await page.write("side_bell", version)
+        await page.write("side_doorbell", version)
         await ClockCycles(dut.clk_i, bench.rng.randrange(60))
         await page.write("reset", R.RESET_BITS["SIDE"])
         await done(bench, side, version)
@@ -169,12 +169,12 @@ async def a_copy_after_a_reset_is_of_what_stands_there_then(dut: Any) -> None:
         mover = dut.i_engine.g_side[side].i_side
         hold(channel, True)
         store(bench, side, version)
-        await page.write("side_bell", version)
+        await page.write("side_doorbell", version)
         await bench.wait_until(lambda mover=mover: bool(mover.away_q.value), "the read was taken")
         await ClockCycles(dut.clk_i, bench.rng.randrange(40))
         await page.write("reset", R.RESET_BITS["SIDE"])
         store(bench, side, version + 1)
-        await page.write("side_bell", version + 1)
+        await page.write("side_doorbell", version + 1)
         await ClockCycles(dut.clk_i, bench.rng.randrange(40))
         hold(channel, False)
         await done(bench, side, version + 1)

@@ -97,7 +97,7 @@ async def silence_at_an_index_word_or_a_side_block_is_told_too(dut: Any) -> None
         await set_limit(bench)
         hold(channel, True)
         done = await host.read("side_done")
-        await host.write("side_bell", done + 1)
+        await host.write("side_doorbell", done + 1)
         await bench.wait_status(0, "SIDE_HALT")
         assert await host.read("side_cause") == R.CAUSES["TIMEOUT"]
         assert await host.read("irq_status") & R.IRQ_BITS["SIDE_HALT"]

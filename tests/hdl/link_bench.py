@@ -1,12 +1,12 @@
-"""Two agents without pumps around the engine in simulation: ``vnetcard``'s own Link, Engine and FifoEnds on each side.
+"""Two agents without pumps around the engine in simulation: Link, Engine and FifoEndpoints on each side.
 
     thread of the host                       cocotb                          thread of the card
-    Link, Engine, FifoEnds ---> RegisterPort ---> RTL <--- RegisterPort <--- Link, Engine, FifoEnds
+    Link, Engine, FifoEndpoints ---> RegisterPort ---> RTL <--- RegisterPort <--- Link, Engine, FifoEndpoints
                         \\---> its window <------ /   \\ ------> its window <---/
 
 Each side is a thread, as an agent is a process: it ticks, sends and receives when it likes, and waits where an agent
-would sleep.  cocotb lets one thread or the simulator run at a time, so a seed repeats a run.  ``tests.unit.link_harness.Side``
-is what lives and dies here; the only new thing is that its engine is the RTL.
+would sleep.  cocotb lets one thread or the simulator run at a time, so a seed repeats a run.
+``tests.unit.link_harness.Side`` is what lives and dies here; the only new thing is that its engine is the RTL.
 """
 
 from __future__ import annotations
@@ -106,7 +106,7 @@ class RtlSide(Side):
         self.rng = random.Random(world.bench.rng.random())
         self.orders: deque[Callable[[], object]] = deque()
 
-    def _crossing(self) -> Engine:
+    def _transport(self) -> Engine:
         return Engine(
             RtlRegisters(self.world, self.port, self.mortal),
             self.number,
@@ -144,7 +144,7 @@ class LinkWorld:
         assert (bench.window, bench.geometry) == (WINDOW, GEOMETRY)
         self.bench = bench
         for way in bench.directions:
-            way.hostile = True  # the bench knows no index here: it watches addresses, FifoEnds the rest
+            way.hostile = True  # the bench knows no index here: it watches addresses, FifoEndpoints the rest
         self.sending = True
         self.over = False
         self.trouble: list[str] = []

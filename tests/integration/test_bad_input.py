@@ -36,7 +36,7 @@ AGENT = {
     "too many queues for the window": ("--window {shm}+16K --queues 2", "2 queue pairs", "a window of 16 KiB"),
     "queues of a port that has one": ("--port pair:x --queues 2", "port pair:x has one queue, not 2"),
     "queues beyond an engine": ("--window sim:no --queues 2", "one queue pair, not 2", "leave --queues out"),
-    "queues without bells": ("--window ivshmem:/no --queues 2", "one queue pair, not 2", "leave --queues out"),
+    "queues without interrupts": ("--window ivshmem:/no --queues 2", "one queue pair, not 2", "leave --queues out"),
     "path that is a folder": ("--window file:{tmp}", "cannot open {tmp}", "Is a directory"),
     "path in a missing folder": ("--window file:{tmp}/no/w", "cannot open {tmp}/no/w", "No such file"),
     "path that is a device": ("--window file:/dev/zero", "/dev/zero is not a regular file"),

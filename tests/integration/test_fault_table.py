@@ -376,7 +376,7 @@ def test_a_link_without_a_fault_has_no_cause_under_load() -> None:
         assert named <= {"cpu-starved"}, "that of a busy machine is true"
 
 
-def _after(lab: Lab, packets: int) -> views.Sight:
+def _after(lab: Lab, packets: int) -> views.Snapshot:
     """What is seen once the host has sent so many."""
     deadline = time.monotonic() + LIMIT_S
     while (sight := views.gather(lab.url)).figures()["host"]["tx"]["tx_sent"] < packets:

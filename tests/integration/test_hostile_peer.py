@@ -17,7 +17,7 @@ import pytest
 
 from tests.unit.c_build import ASAN, PUMP, build, must_pass, seed
 from tests.unit.link_harness import Journal
-from vnetcard.link.endpoints import PumpEnds
+from vnetcard.link.endpoints import PumpEndpoints
 from vnetcard.link.link import Link
 from vnetcard.link.types import LinkState, Offer
 from vnetcard.port.memory_pair import PairPort
@@ -76,14 +76,14 @@ class Station:
         self.port = PairPort(f"side{side}")
         self.port.far.setblocking(False)
         self.attention = os.eventfd(0, os.EFD_NONBLOCK)
-        self.ends = PumpEnds(
+        self.ends = PumpEndpoints(
             window.memory,
             window.geometry,
             side,
             self.port,
             attention_fd=self.attention,
             wait="adaptive",
-            futex=window.doorbell,
+            futex=window.futex_wake,
         )
         self.journal = Journal()
         self.link = Link(window.memory, side, self.ends, self.journal, Offer(0, 1500))

@@ -16,7 +16,7 @@ import pytest
 from tests.harness.ledger import assert_books_balance
 from tests.harness.needs import need
 from vnetcard.lab.lab import Lab
-from vnetcard.link.endpoints import PumpEnds
+from vnetcard.link.endpoints import PumpEndpoints
 from vnetcard.link.link import Link
 from vnetcard.link.types import Agreement, LinkState, Offer
 from vnetcard.port.memory_pair import PairPort
@@ -42,14 +42,14 @@ class Peer:
         self.packets = self.port.far
         self.attention = os.eventfd(0, os.EFD_NONBLOCK)
         memory, geometry = self.window.memory, self.window.geometry
-        self.ends = PumpEnds(
+        self.ends = PumpEndpoints(
             memory,
             geometry,
             L.CARD,
             self.port,
             attention_fd=self.attention,
             wait="adaptive",
-            futex=self.window.doorbell,
+            futex=self.window.futex_wake,
         )
         self.link = Link(memory, L.CARD, self.ends, self, Offer(ALL, L.MTU_DEFAULT))
         self.agreements: list[Agreement] = []

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import pytest
 
 from vnetcard._core import Memory
-from vnetcard.link.endpoints import PumpEnds
+from vnetcard.link.endpoints import PumpEndpoints
 from vnetcard.link.link import Link
 from vnetcard.link.types import Agreement, LinkState, Offer
 from vnetcard.port.memory_pair import open_port
@@ -25,7 +25,7 @@ class Side:
     def __init__(self, memory: Memory, geometry: Geometry, side: int) -> None:
         self.port = open_port("side")
         self._attention = os.eventfd(0, os.EFD_NONBLOCK)
-        self._ends = PumpEnds(
+        self._ends = PumpEndpoints(
             memory, geometry, side, self.port, attention_fd=self._attention, wait="adaptive", futex=True
         )
         self.link = Link(memory, side, self._ends, self, Offer(0, 1500))

@@ -20,7 +20,7 @@ from tests.harness.sim_kills import KEEP, start_both
 from tests.harness.xdma_lab import XdmaLab
 from vnetcard.engine import registers as R
 from vnetcard.engine import registers_xdma
-from vnetcard.engine.irq import Ears
+from vnetcard.engine.irq import IrqListener
 from vnetcard.errors import VnetcardError
 from vnetcard.ring import layout as L
 from vnetcard.window import open_window
@@ -282,6 +282,6 @@ def test_event_device_in_trouble_is_listened_to_or_left(
     memory.write(0, bytes(4))
     memory.act = act
     with fuse_devices(tmp_path, {"events": memory}):
-        ears = Ears(tmp_path / "events", heard.release)
+        eventfds = IrqListener(tmp_path / "events", heard.release)
         assert heard.acquire(timeout=0.3) is hears
-        ears.close()
+        eventfds.close()

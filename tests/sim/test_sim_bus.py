@@ -94,8 +94,8 @@ def test_doorbells_rung_as_fast_as_possible_all_count() -> None:
 def test_a_doorbell_is_carried_before_the_mailbox_access_that_follows_it() -> None:
     with engine() as (_, (host, _)):
         for value in range(1, 200):
-            host.ring("side_bell", value)
-            assert host.read("side_bell") == value
+            host.ring("side_doorbell", value)
+            assert host.read("side_doorbell") == value
 
 
 def test_a_sleeping_simulator_is_woken_by_a_doorbell() -> None:

@@ -11,7 +11,7 @@ from vnetcard.link.endpoints import Doorbells
 from vnetcard.link.types import Offer
 from vnetcard.ring import layout as L
 from vnetcard.x86_side.xdma.channel import CardMemory
-from vnetcard.x86_side.xdma.dma_copier import Mover
+from vnetcard.x86_side.xdma.dma_copier import DmaCopier
 
 BASE = 0x8000_0000
 
@@ -62,7 +62,7 @@ class _Way:
         return self._transfers.move(self._what, span, address)
 
 
-class SteppedMover(Mover):
+class SteppedMover(DmaCopier):
     """A mover that works when the test says so; its producer and consumer ring nobody."""
 
     def doorbells(self) -> Doorbells:
@@ -77,7 +77,7 @@ class MoverSide(Side):
         self._mapped, self.transfers = mapped, transfers
         self.format_any = False
 
-    def _crossing(self) -> SteppedMover:  # type: ignore[override]
+    def _transport(self) -> SteppedMover:  # type: ignore[override]
         mortal: MortalMemory = self.mortal
         to_card, from_card = self.transfers.to_card, self.transfers.from_card
         self.mover = SteppedMover(

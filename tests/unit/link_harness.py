@@ -12,7 +12,7 @@ from tests.unit.memories import new_memory
 from vnetcard._core import Memory
 from vnetcard.engine.dma import Engine
 from vnetcard.link.endpoints import Generation
-from vnetcard.link.fifo_endpoints import FifoEnds
+from vnetcard.link.fifo_endpoints import FifoEndpoints
 from vnetcard.link.link import Link
 from vnetcard.link.types import Agreement, LinkState, Offer
 from vnetcard.ring import layout as L
@@ -145,19 +145,19 @@ class Side:
 
     def start(self) -> None:
         self.mortal = MortalMemory(self.memory)
-        crossing = self._crossing()
-        self.ends = FifoEnds(
-            self.memory, GEOMETRY, self.number, doorbells=crossing.doorbells() if crossing is not None else None
+        transport = self._transport()
+        self.endpoints = FifoEndpoints(
+            self.memory, GEOMETRY, self.number, doorbells=transport.doorbells() if transport is not None else None
         )
-        self.ends._sent, self.ends._received = self.books.sent, self.books.received
-        self.ends.lost = self.books.lost
+        self.endpoints._sent, self.endpoints._received = self.books.sent, self.books.received
+        self.endpoints.lost = self.books.lost
         self.link = Link(
             self.mortal,  # type: ignore[arg-type]
             self.number,
-            self.ends,
+            self.endpoints,
             self.journal,
             self.offer,
-            crossing=crossing,
+            transport=transport,
             clock=self.clock,
         )
         self.stalled = False
@@ -167,7 +167,7 @@ class Side:
     def _waits(self) -> None:
         self.meanwhile()
 
-    def _crossing(self) -> Engine | None:
+    def _transport(self) -> Engine | None:
         if self.engine is None:
             return None
         waiting = Waiting(self._waits)
@@ -190,8 +190,8 @@ class Side:
         return self.link is not None and self.link.state is LinkState.RUN
 
     def _save(self) -> None:
-        self.books.sent, self.books.received = self.ends.sent(), self.ends.received()
-        self.books.lost = self.ends.lost
+        self.books.sent, self.books.received = self.endpoints.sent(), self.endpoints.received()
+        self.books.lost = self.endpoints.lost
 
     def tick(self) -> None:
         if self.link is not None and not self.stalled:
@@ -201,7 +201,7 @@ class Side:
     def crash(self) -> None:
         """Dead without a goodbye; the ledger and the window stay as they are."""
         self._save()
-        self.ends.close()
+        self.endpoints.close()
         self.link = None
 
     def dies_in(self, stores: int, what: str) -> bool:
@@ -230,8 +230,8 @@ class Side:
         return head
 
     def send(self) -> bool:
-        link, number = self.alive, self.ends.sent().records
-        if not self.ends.send(self.body(TAG.pack(link.epoch, link.answered, number))):
+        link, number = self.alive, self.endpoints.sent().records
+        if not self.endpoints.send(self.body(TAG.pack(link.epoch, link.answered, number))):
             return False
         self.books.total_sent += 1
         self._save()
@@ -240,7 +240,7 @@ class Side:
     def receive(self) -> bool:
         """Take one packet, if there is one, and check that it is the next one of this generation."""
         link = self.alive
-        packet = self.ends.receive()
+        packet = self.endpoints.receive()
         if packet is None:
             return False
         head = packet[: TAG.size]

@@ -8,7 +8,7 @@ import select
 import time
 
 from tests.unit.memories import new_memory
-from vnetcard.link.endpoints import PumpEnds
+from vnetcard.link.endpoints import PumpEndpoints
 from vnetcard.port.memory_pair import PairPort
 from vnetcard.ring import layout as L
 from vnetcard.ring.fifo import Fifo
@@ -29,20 +29,20 @@ class Host:
         self.memory, self.peer = new_memory(kind, window), new_memory(kind, window)
         self.port = PairPort("host")
         self.attention = os.eventfd(0, os.EFD_NONBLOCK)
-        self.ends = PumpEnds(
+        self.endpoints = PumpEndpoints(
             self.memory, GEOMETRY, L.HOST, self.port, attention_fd=self.attention, wait=wait, futex=kind == "coherent"
         )
         self.to_host = Fifo(self.peer, GEOMETRY, "c2h", role="producer")
         self.from_host = Fifo(self.peer, GEOMETRY, "h2c", role="consumer")
 
     def begin(self, own: int, peer: int) -> None:
-        self.ends.hold()
+        self.endpoints.hold()
         self.peer.store32(PEER_EPOCH, peer)
-        self.ends.reset()
+        self.endpoints.reset()
         self.to_host.reset()
         self.from_host.reset()
-        self.ends.begin(own_epoch=own, peer_epoch=peer, features=0, packet_max=1500)
-        self.ends.run()
+        self.endpoints.begin(own_epoch=own, peer_epoch=peer, features=0, packet_max=1500)
+        self.endpoints.run()
 
     def deliver(self, count: int) -> None:
         for _ in range(count):
@@ -58,6 +58,6 @@ class Host:
                 assert time.monotonic() < deadline
 
     def close(self) -> None:
-        self.ends.close()
+        self.endpoints.close()
         self.port.close()
         os.close(self.attention)

@@ -52,10 +52,10 @@ class Side:
     def __init__(self, memory: Memory, geometry: Geometry, side: int, queues: int) -> None:
         self.port = ManyPairs(queues)
         self._attention = os.eventfd(0, os.EFD_NONBLOCK)
-        self.ends = open_pumps(
+        self.endpoints = open_pumps(
             memory, geometry, side, self.port, queues=queues, attention_fd=self._attention, wait="adaptive", futex=True
         )
-        self.link = Link(memory, side, self.ends, self, Offer(0, 1500, queues=queues))
+        self.link = Link(memory, side, self.endpoints, self, Offer(0, 1500, queues=queues))
         self.link.start()
 
     def link_up(self, agreement: Agreement) -> None:
@@ -70,7 +70,7 @@ class Side:
         return self.link.state is LinkState.RUN
 
     def crash(self) -> None:
-        self.ends.close()
+        self.endpoints.close()
         self.port.close()
         os.close(self._attention)
 
@@ -121,13 +121,13 @@ class Two:
 
     def unaccounted(self) -> int:
         """Packets for which no end accounts, over all ends of all queues."""
-        ends = [
+        endpoints = [
             read_end(self.memory, direction, tx=tx, queue=queue)
             for direction in L.DIRECTIONS
             for queue in range(PAIRS)
             for tx in (True, False)
         ]
-        return sum(abs(end.unaccounted) for end in ends)
+        return sum(abs(end.unaccounted) for end in endpoints)
 
     def send(self, side: int, *counts: int) -> None:
         """``counts`` packets go in at the queues of ``side``; returns once its pumps have taken all."""

@@ -11,9 +11,9 @@ from tests.unit.link_harness import TAG, Clock, MortalMemory, Side, World
 from tests.unit.memories import new_memory
 from vnetcard._core import Memory
 from vnetcard.link.endpoints import Generation
-from vnetcard.link.fifo_endpoints import FifoEnds
+from vnetcard.link.fifo_endpoints import FifoEndpoints
 from vnetcard.link.link import Link
-from vnetcard.link.queues import Books, Idle, QueueEnds
+from vnetcard.link.queues import Books, Idle, QueueEndpoints
 from vnetcard.link.types import Offer
 from vnetcard.ring import layout as L
 from vnetcard.ring.fifo import Fifo
@@ -37,7 +37,7 @@ class Kept:
     lost: int = 0
 
 
-class MortalPair(FifoEnds):
+class MortalPair(FifoEndpoints):
     """The FIFOs of a queue; ahead of each flip of its tx ledger the process may end."""
 
     def __init__(self, mortal: MortalMemory, memory: Memory, side: int, queue: int, kept: Kept) -> None:
@@ -77,7 +77,7 @@ class QueueSide(Side):
         self.mortal = MortalMemory(self.memory)
         served = range(self.offer.queues)
         self.pairs = [MortalPair(self.mortal, self.memory, self.number, n, self.kept[n]) for n in served]
-        self.queue_ends = QueueEnds(self.pairs, [self._idle(n) for n in range(len(served), PAIRS)])
+        self.queue_ends = QueueEndpoints(self.pairs, [self._idle(n) for n in range(len(served), PAIRS)])
         self.link = Link(
             self.mortal,  # type: ignore[arg-type]
             self.number,

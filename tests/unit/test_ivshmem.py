@@ -69,13 +69,13 @@ def test_all_share_one_memory_and_ring_one_another(path: Path) -> None:
         os.pwrite(one.memory, b"across", 4096)
         assert os.pread(two.memory, 6, 4096) == b"across" and os.fstat(two.memory).st_size == SIZE
         for here, there in ((one, two), (two, one)):
-            bells = here.of_peer(there.number)
-            assert bells is not None
-            for bell, ear in zip(bells, there.ears, strict=True):
+            interrupts = here.of_peer(there.number)
+            assert interrupts is not None
+            for bell, ear in zip(interrupts, there.eventfds, strict=True):
                 os.eventfd_write(bell.fd, 1)
                 assert select.select([ear], [], [], 5)[0] == [ear]
                 os.eventfd_read(ear)
-        assert not select.select([*one.ears, *two.ears], [], [], 0)[0]
+        assert not select.select([*one.eventfds, *two.eventfds], [], [], 0)[0]
 
 
 def test_number_is_never_0_and_nobody_has_a_number_that_left(path: Path) -> None:
@@ -97,10 +97,10 @@ def test_number_that_is_free_again_is_not_given_again_soon(path: Path) -> None:
         for _ in range(5):
             with contextlib.closing(Client(path)) as two:
                 numbers.append(two.number)
-                bells = one.of_peer(two.number)
-                assert bells is not None
-                os.eventfd_write(bells[0].fd, 1)
-                assert select.select([two.ears[0]], [], [], 5)[0]
+                interrupts = one.of_peer(two.number)
+                assert interrupts is not None
+                os.eventfd_write(interrupts[0].fd, 1)
+                assert select.select([two.eventfds[0]], [], [], 5)[0]
     assert len(set(numbers)) == len(numbers)
 
 

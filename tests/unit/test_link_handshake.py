@@ -217,14 +217,14 @@ def test_event_of_the_generation_before_is_no_violation_in_this_one(
     world.start()
     world.card.crash()
     world.card.start()
-    ends, hold = world.host.ends, world.host.ends.hold
+    endpoints, hold = world.host.endpoints, world.host.endpoints.hold
 
     def hold_late() -> None:
         hold()
-        if ends._current.peer_epoch != world.card.alive.epoch:
-            ends._events |= event
+        if endpoints._current.peer_epoch != world.card.alive.epoch:
+            endpoints._events |= event
 
-    monkeypatch.setattr(ends, "hold", hold_late)
+    monkeypatch.setattr(endpoints, "hold", hold_late)
     world.host.tick()
     world.go_on()
     assert world.host.running and world.card.running

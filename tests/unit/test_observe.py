@@ -16,7 +16,7 @@ from vnetcard.observe import causes as causes_module
 from vnetcard.observe import metrics, tables
 from vnetcard.observe.causes import causes
 from vnetcard.observe.screen import HEIGHT, KEYS, WIDTH, Screen
-from vnetcard.observe.views import SECTIONS, Sight
+from vnetcard.observe.views import SECTIONS, Snapshot
 from vnetcard.report import plots
 from vnetcard.ring import layout as L
 from vnetcard.ring.counters import EndCounters
@@ -109,8 +109,8 @@ def test_a_side_is_told_by_its_own_agent_or_else_by_its_peers(answers: list[dict
     host, card = answers
     host["sides"]["card"] = copy.deepcopy(card["sides"]["card"])
     host["sides"]["card"]["tx"]["tx_sent"] = 7
-    assert Sight([host]).figures()["card"]["tx"]["tx_sent"] == 7
-    assert Sight(answers).figures()["card"]["tx"]["tx_sent"] == 0
+    assert Snapshot([host]).figures()["card"]["tx"]["tx_sent"] == 7
+    assert Snapshot(answers).figures()["card"]["tx"]["tx_sent"] == 0
 
 
 def test_what_was_cleared_counts_from_then_on_and_metrics_do_not_care(answers: list[dict[str, Any]]) -> None:
@@ -118,7 +118,7 @@ def test_what_was_cleared_counts_from_then_on_and_metrics_do_not_care(answers: l
     answers[0]["sides"]["host"]["tx"]["drop_too_big"] = 9
     before["tx"]["drop_too_big"] = 4
     answers[0]["cleared"]["errors"] = {"at": NOW, "figures": before}
-    sight = Sight(answers)
+    sight = Snapshot(answers)
     assert [(error.name, error.count) for error in sight.errors()] == [("drop_too_big", 5)]
     assert sight.figures("runtime")["host"]["tx"]["drop_too_big"] == 9
     found = {
@@ -131,7 +131,7 @@ def test_what_was_cleared_counts_from_then_on_and_metrics_do_not_care(answers: l
 
 
 def test_no_agent_is_a_metric_and_no_error() -> None:
-    assert {one.name: one.value for one in metrics.metrics(Sight([]), "shm:w")} == {"vnetcard_agent_up": 0}
+    assert {one.name: one.value for one in metrics.metrics(Snapshot([]), "shm:w")} == {"vnetcard_agent_up": 0}
 
 
 # --- history and samples -----------------------------------------------------------------------------
@@ -190,26 +190,26 @@ def test_registers_are_decoded_by_name() -> None:
 
 
 def test_a_link_at_rest_has_no_cause(answers: list[dict[str, Any]]) -> None:
-    assert causes(Sight(answers)) == []
-    assert causes(Sight([])) == []
+    assert causes(Snapshot(answers)) == []
+    assert causes(Snapshot([])) == []
 
 
 def test_a_full_ring_now_and_then_is_no_cause(answers: list[dict[str, Any]]) -> None:
     tx = answers[0]["sides"]["host"]["tx"]
     tx |= {"tx_sent": 1000, "tx_ring_full": 10}
-    assert causes(Sight(answers)) == []
+    assert causes(Snapshot(answers)) == []
     tx["tx_ring_full"] = 100
-    assert [cause.name for cause in causes(Sight(answers))] == ["slow-consumer"]
+    assert [cause.name for cause in causes(Snapshot(answers))] == ["slow-consumer"]
 
 
 def test_records_that_nobody_takes_are_a_cause_only_after_a_while(answers: list[dict[str, Any]]) -> None:
     h2c = answers[0]["rings"][0]
     h2c |= {"records": 3, "fill": 192, "cons_moved_at": NOW - 0.2}
-    assert causes(Sight(answers)) == []
+    assert causes(Snapshot(answers)) == []
     h2c["cons_moved_at"] = NOW - 5
-    assert [cause.name for cause in causes(Sight(answers))] == ["stuck-consumer"]
+    assert [cause.name for cause in causes(Snapshot(answers))] == ["stuck-consumer"]
     answers[0]["link"]["since"] = 0.5
-    assert causes(Sight(answers)) == [], "the link has only just come up"
+    assert causes(Snapshot(answers)) == [], "the link has only just come up"
 
 
 @pytest.fixture
@@ -225,21 +225,21 @@ def two_queues(answers: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def test_of_several_queues_the_sums_have_the_known_names_and_each_its_own(two_queues: list[dict[str, Any]]) -> None:
-    found = {(one.name, one.labels): one.value for one in metrics.metrics(Sight(two_queues), "shm:w")}
+    found = {(one.name, one.labels): one.value for one in metrics.metrics(Snapshot(two_queues), "shm:w")}
     host = [(dict(labels), value) for (name, labels), value in found.items() if name == "vnetcard_queue_tx_sent"]
     assert [value for labels, value in host if labels["side"] == "host"] == [2, 5]
     assert {labels["queue"] for labels, _ in host} == {"0", "1"}
     sums = [(dict(labels), value) for (name, labels), value in found.items() if name == "vnetcard_tx_sent"]
     assert [value for labels, value in sums if labels["side"] == "host"] == [7]
     assert all("queue" not in labels for labels, _ in sums)
-    shown = "\n".join(tables.runtime(Sight(two_queues)))
+    shown = "\n".join(tables.runtime(Snapshot(two_queues)))
     assert [shown.count(f"tx pump, {which} ") for which in ("all queues", "queue 0", "queue 1")] == [1, 1, 1]
     assert shown.index("all queues") < shown.index("queue 0") < shown.index("queue 1")
 
 
 def test_ring_that_is_stuck_is_named_with_its_queue(two_queues: list[dict[str, Any]]) -> None:
     two_queues[0]["rings"][2] |= {"records": 3, "fill": 192, "cons_moved_at": NOW - 5}
-    (cause,) = causes(Sight(two_queues))
+    (cause,) = causes(Snapshot(two_queues))
     assert cause.name == "stuck-consumer" and cause.words.startswith("h2c queue 1 holds 3 records")
 
 
@@ -247,8 +247,8 @@ def test_agent_that_knows_no_queues_has_the_first(answers: list[dict[str, Any]])
     for view in answers:
         for one in view["rings"]:
             del one["queue"]
-    assert Sight(answers).queues == 1
-    assert tables.ring(Sight(answers))[0].startswith("h2c  [")
+    assert Snapshot(answers).queues == 1
+    assert tables.ring(Snapshot(answers))[0].startswith("h2c  [")
 
 
 def test_every_cause_and_no_other_is_documented() -> None:
@@ -263,7 +263,7 @@ def test_a_long_sample_has_a_line_of_its_own(answers: list[dict[str, Any]]) -> N
     answers[0]["sides"]["host"]["tx"]["drop_too_big"] = 1
     sample = "ICMPv6 [fe80::fa3a:c636:d50a:65a3] > [ff02::2], 48 bytes"
     answers[0]["notes"]["drop_too_big"] = {"at": NOW, "sample": sample}
-    lines = tables.errors(Sight(answers))
+    lines = tables.errors(Snapshot(answers))
     assert f"      {sample}" in lines
     assert max(map(len, lines)) <= 80
 
@@ -275,17 +275,17 @@ def test_a_long_sample_has_a_line_of_its_own(answers: list[dict[str, Any]]) -> N
 def test_every_section_says_something_in_80_columns_even_without_an_agent(
     answers: list[dict[str, Any]], what: str
 ) -> None:
-    lines = tables.SECTIONS[what](Sight(answers))
+    lines = tables.SECTIONS[what](Snapshot(answers))
     assert lines
     assert max(map(len, lines)) <= 80
-    tables.SECTIONS[what](Sight([]))
-    assert what in tables.as_json(Sight(answers), what)
+    tables.SECTIONS[what](Snapshot([]))
+    assert what in tables.as_json(Snapshot(answers), what)
 
 
 def test_screen_is_24_lines_of_80_columns_whatever_the_agents_say(answers: list[dict[str, Any]]) -> None:
     screen = Screen("shm:" + "w" * 100, 1.0)
     assert [len(screen.draw()), screen.draw()[-1]] == [HEIGHT, KEYS]
-    screen.take(Sight(answers))
+    screen.take(Snapshot(answers))
     later = copy.deepcopy(answers)
     for one in later:
         one["at"] += 2
@@ -293,7 +293,7 @@ def test_screen_is_24_lines_of_80_columns_whatever_the_agents_say(answers: list[
         one["link"]["history"] *= 100
     later[0]["sides"]["host"]["tx"] |= {"tx_sent": 2000, "tx_sent_bytes": 3_000_000, "drop_too_big": 5}
     later[0]["sides"]["host"]["link"] |= dict.fromkeys(L.LINK_COUNTERS, 10**12)
-    screen.take(Sight(later))
+    screen.take(Snapshot(later))
     lines = screen.draw()
     assert (len(lines), max(map(len, lines)), lines[-1]) == (HEIGHT, WIDTH, KEYS)
     assert "12 Mbit/s" in "\n".join(lines)

@@ -12,8 +12,8 @@ from tests.unit import pump_harness
 from tests.unit.pump_harness import GEOMETRY
 from vnetcard import _core
 from vnetcard._core import Doorbell, Memory
-from vnetcard.link.endpoints import PumpEnds
-from vnetcard.link.fifo_endpoints import FifoEnds
+from vnetcard.link.endpoints import PumpEndpoints
+from vnetcard.link.fifo_endpoints import FifoEndpoints
 from vnetcard.port.memory_pair import PairPort
 from vnetcard.ring import layout as L
 
@@ -26,13 +26,13 @@ class Host(pump_harness.Host):
 
     def __init__(self) -> None:
         super().__init__()
-        self.ends.close()
+        self.endpoints.close()
         self.page = Memory(mmap.mmap(-1, 4096))
-        self.bells = tuple(
+        self.interrupts = tuple(
             Doorbell(self.page, at, rung=rung, bell=BELL, asleep=ASLEEP)
             for at, rung in ((PROD, PROD_RUNG), (CONS, CONS_RUNG))
         )
-        self.ends = PumpEnds(
+        self.endpoints = PumpEndpoints(
             self.memory,
             GEOMETRY,
             L.HOST,
@@ -40,7 +40,7 @@ class Host(pump_harness.Host):
             attention_fd=self.attention,
             wait="sleep",
             futex=True,
-            doorbells=self.bells,  # type: ignore[arg-type]
+            doorbells=self.interrupts,  # type: ignore[arg-type]
         )
 
     def page_reads(self, **expected: int) -> bool:
@@ -83,14 +83,14 @@ def test_peer_is_neither_asked_nor_woken(host: Host) -> None:
     host.take(5)
     sent, suppressed = (L.TX_STATS.index(f"wakeups_{name}") for name in ("sent", "suppressed"))
     assert host.page_reads(prod_rung=5)
-    assert (host.ends.tx.stats[sent], host.ends.tx.stats[suppressed]) == (0, 0)
+    assert (host.endpoints.tx.stats[sent], host.endpoints.tx.stats[suppressed]) == (0, 0)
 
 
 def test_page_stays_mapped_until_the_pumps_have_ended(host: Host) -> None:
-    host.bells = ()
+    host.interrupts = ()
     with pytest.raises(BufferError):
         host.page.close()
-    host.ends.close()
+    host.endpoints.close()
     host.page.close()
 
 
@@ -98,7 +98,7 @@ def test_pump_takes_no_other_doorbell() -> None:
     port = PairPort("host")
     memory = Memory(mmap.mmap(-1, GEOMETRY.window_bytes))
     with pytest.raises(TypeError, match=r"_core\.Doorbell or None"):
-        PumpEnds(
+        PumpEndpoints(
             memory,
             GEOMETRY,
             L.HOST,
@@ -114,17 +114,17 @@ def test_pump_takes_no_other_doorbell() -> None:
 def test_fifo_ends_ring_as_pumps_do() -> None:
     memory = Memory(mmap.mmap(-1, GEOMETRY.window_bytes))
     rung: list[tuple[str, int]] = []
-    host = FifoEnds(
+    host = FifoEndpoints(
         memory,
         GEOMETRY,
         L.HOST,
         doorbells=(lambda value: rung.append(("prod", value)), lambda value: rung.append(("cons", value))),
     )
-    card = FifoEnds(memory, GEOMETRY, L.CARD)
-    for ends in (host, card):
-        ends.reset()
-        ends.begin(own_epoch=0, peer_epoch=0, features=0, packet_max=1500)
-        ends.run()
+    card = FifoEndpoints(memory, GEOMETRY, L.CARD)
+    for endpoints in (host, card):
+        endpoints.reset()
+        endpoints.begin(own_epoch=0, peer_epoch=0, features=0, packet_max=1500)
+        endpoints.run()
     assert host.send(b"E packet") and host.send(b"E packet")
     assert card.send(b"E packet") and host.receive() == b"E packet" and host.receive() is None
     assert rung == [("prod", RECORD), ("prod", 2 * RECORD), ("cons", RECORD)]

@@ -12,11 +12,11 @@ import pytest
 from tests.unit.memories import KINDS
 from tests.unit.pump_harness import PEER_EPOCH, Host
 from vnetcard import _core
-from vnetcard.agent.tap_registry import TapBoard
+from vnetcard.agent.tap_registry import TapRegistry
 from vnetcard.errors import ConfigError
 from vnetcard.ring import layout as L
 from vnetcard.ring import tap_layout as T
-from vnetcard.ring.tap_shm import Event, Reader, Segment, Wish
+from vnetcard.ring.tap_shm import Event, Reader, Segment, TapRequest
 
 ALL = T.mask(tuple(T.STAGES))
 PACKETS = T.mask(T.PACKET_STAGES)
@@ -27,7 +27,7 @@ RX = ["PEEK", "WRITE", "RELEASE"]
 class Watched(Host):
     """A host with a tap, and its reader."""
 
-    def __init__(self, kind: str, wish: Wish) -> None:
+    def __init__(self, kind: str, wish: TapRequest) -> None:
         super().__init__(kind=kind)
         self.segment = Segment(L.HOST, wish)
         self.reader = Reader(self.segment.fd)
@@ -35,7 +35,7 @@ class Watched(Host):
 
     def tap(self, *others: Segment) -> None:
         taps = [segment.taps[0] for segment in (self.segment, *others)]
-        self.ends.tap(tuple(tx for tx, _ in taps), tuple(rx for _, rx in taps))
+        self.endpoints.tap(tuple(tx for tx, _ in taps), tuple(rx for _, rx in taps))
 
     def events(self, until: Callable[[list[Event]], bool]) -> list[Event]:
         """What stands in the rings once ``until`` is content with it: pumps write a moment after the packet moved."""
@@ -53,7 +53,7 @@ class Watched(Host):
 
 @pytest.fixture(params=KINDS)
 def watched(request: pytest.FixtureRequest) -> Iterator[Watched]:
-    host = Watched(request.param, Wish(ALL, PACKETS, 2048))
+    host = Watched(request.param, TapRequest(ALL, PACKETS, 2048))
     yield host
     host.close()
 
@@ -86,8 +86,8 @@ def test_received_packet_is_peeked_written_and_released_in_this_order(watched: W
 def test_packet_dropped_before_it_is_a_record_is_noted_with_its_drop(watched: Watched) -> None:
     watched.begin(7, 9)
     watched.take(1)
-    watched.ends.hold()
-    watched.ends.drop(peer_dead=True)
+    watched.endpoints.hold()
+    watched.endpoints.drop(peer_dead=True)
     watched.port.far.send(b"E nobody there")
     *_, last = watched.events(several(4))
     assert (last.stage, last.drop_name, last.data) == ("READ", "drop_peer_dead", b"E nobody there")
@@ -102,7 +102,7 @@ def test_packet_that_is_too_big_is_noted_up_to_what_was_read(watched: Watched) -
 
 
 def test_bytes_are_kept_up_to_the_snap_length_and_only_where_asked(watched: Watched) -> None:
-    segment = Segment(L.HOST, Wish(ALL, T.mask(("READ",)), 3))
+    segment = Segment(L.HOST, TapRequest(ALL, T.mask(("READ",)), 3))
     reader = Reader(segment.fd)
     watched.tap(segment)
     watched.begin(7, 9)
@@ -113,13 +113,13 @@ def test_bytes_are_kept_up_to_the_snap_length_and_only_where_asked(watched: Watc
         ("COMMIT", 8, b""),
         ("PUBLISH", 1, b""),
     ]
-    watched.ends.tap((), ())
+    watched.endpoints.tap((), ())
     reader.close()
     segment.close()
 
 
 def test_sample_is_the_same_records_at_every_stage() -> None:
-    host = Watched("coherent", Wish(ALL, sample=3))
+    host = Watched("coherent", TapRequest(ALL, sample=3))
     host.begin(7, 9)
     host.take(7)
     events = host.events(several(9))
@@ -131,7 +131,7 @@ def test_nothing_is_noted_once_nobody_looks(watched: Watched) -> None:
     watched.begin(7, 9)
     watched.take(1)
     assert len(watched.events(several(3))) == 3
-    watched.ends.tap((), ())
+    watched.endpoints.tap((), ())
     watched.take(5)
     watched.deliver(5)
     assert list(watched.reader.drain()) == []
@@ -139,7 +139,7 @@ def test_nothing_is_noted_once_nobody_looks(watched: Watched) -> None:
 
 
 def test_reader_that_does_not_read_misses_events_and_delays_no_packet() -> None:
-    host = Watched("coherent", Wish(ALL, PACKETS, 2048, ring_bytes=T.RING_MIN))
+    host = Watched("coherent", TapRequest(ALL, PACKETS, 2048, ring_bytes=T.RING_MIN))
     host.begin(7, 9)
     host.take(2000)
     found = host.events(several(1))
@@ -152,7 +152,7 @@ def test_reader_that_does_not_read_misses_events_and_delays_no_packet() -> None:
 
 
 def test_ring_goes_round_and_every_packet_comes_out_whole() -> None:
-    host = Watched("coherent", Wish(ALL, PACKETS, 2048, ring_bytes=T.RING_MIN))
+    host = Watched("coherent", TapRequest(ALL, PACKETS, 2048, ring_bytes=T.RING_MIN))
     host.begin(7, 9)
     for n in range(600):
         packet = b"E" + n.to_bytes(2, "little") * (n + 1)
@@ -177,33 +177,33 @@ def test_impossible_index_of_the_reader_costs_the_reader_alone(watched: Watched,
 def test_looking_begins_and_ends_a_thousand_times_without_a_loss(watched: Watched) -> None:
     watched.begin(7, 9)
     for n in range(1000):
-        watched.tap() if n % 2 else watched.ends.tap((), ())
+        watched.tap() if n % 2 else watched.endpoints.tap((), ())
         if n % 50 == 0:
             watched.take(1)
             watched.deliver(1)
-    assert watched.ends.take_events() == 0
+    assert watched.endpoints.take_events() == 0
 
 
 def test_new_epoch_stops_a_pump_also_while_looking_begins_and_ends() -> None:
     """The pump's own stop and a command that comes in the same instant: the stop must win."""
-    host = Watched("coherent", Wish(ALL))
+    host = Watched("coherent", TapRequest(ALL))
     for n in range(200):
         host.begin(2 * n + 1, 2 * n + 2)
         host.peer.store32(PEER_EPOCH, 5000)
         assert host.to_host.try_push(b"E stale packet")
         for _ in range(5):
-            host.ends.tap((), ())
+            host.endpoints.tap((), ())
         assert select.select([host.attention], [], [], 10)[0]
         os.eventfd_read(host.attention)
         deadline = time.monotonic() + 10
-        while host.ends.rx.mode != _core.HOLD:
+        while host.endpoints.rx.mode != _core.HOLD:
             assert time.monotonic() < deadline, "the pump goes on under another epoch"
         assert not select.select([host.port.far], [], [], 0)[0], "a packet of another epoch was delivered"
     host.close()
 
 
 def test_segment_cannot_be_made_smaller_by_its_reader() -> None:
-    segment = Segment(L.HOST, Wish(ALL))
+    segment = Segment(L.HOST, TapRequest(ALL))
     with pytest.raises(OSError, match="not permitted"):
         os.truncate(segment.fd, 4096)
     segment.close()
@@ -213,10 +213,10 @@ def test_segment_cannot_be_made_smaller_by_its_reader() -> None:
 
 
 def test_board_lends_to_four_and_says_no_to_a_fifth(watched: Watched) -> None:
-    board = TapBoard(L.HOST, lambda: None)
-    leases = [board.lend(Wish(ALL).question()) for _ in range(T.TAPS_MAX)]
-    assert board.lend(Wish(ALL).question()) == {"error": "4 others look already: end one of them"}
-    board.settle([watched.ends])
+    board = TapRegistry(L.HOST, lambda: None)
+    leases = [board.lend(TapRequest(ALL).question()) for _ in range(T.TAPS_MAX)]
+    assert board.lend(TapRequest(ALL).question()) == {"error": "4 others look already: end one of them"}
+    board.settle([watched.endpoints])
     readers = [Reader(lease.fd) for lease in leases if not isinstance(lease, dict)]
     assert [reader.state for reader in readers] == ["OPEN"] * T.TAPS_MAX
     watched.begin(7, 9)
@@ -224,7 +224,7 @@ def test_board_lends_to_four_and_says_no_to_a_fifth(watched: Watched) -> None:
     for lease in leases:
         assert not isinstance(lease, dict)
         lease.end()
-    board.settle([watched.ends])
+    board.settle([watched.endpoints])
     for reader in readers:
         assert [event.stage for event in reader.drain()] == TX
         assert reader.state == "CLOSED"
@@ -238,4 +238,4 @@ def test_board_lends_to_four_and_says_no_to_a_fifth(watched: Watched) -> None:
 )
 def test_wish_that_cannot_be_is_refused_in_words(field: str, value: object) -> None:
     with pytest.raises(ConfigError, match="a tap's"):
-        Wish.of(Wish(ALL).question() | {field: value})
+        TapRequest.of(TapRequest(ALL).question() | {field: value})

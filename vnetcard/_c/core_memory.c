@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* _core.Memory: a window's bytes behind bounds checks and barriers. */
 #include "core_py.h"
-#include "vnc_guard.h"
+#include "vnc_sigbus.h"
 
 /* A checked address in the window, or NULL with an exception set. */
 void *core_at(MemoryObject *m, unsigned long long offset, unsigned long long bytes, unsigned int align)

@@ -53,7 +53,7 @@ static PyObject *pump_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 	p->attention_fd = attention;
 	p->wait = (enum vnc_wait_mode)wait;
 	p->futex = futex;
-	p->kick_fd = p->ear_fd = p->bell.fd = -1;
+	p->kick_fd = p->irq_fd = p->bell.fd = -1;
 	if (doorbell != Py_None) {
 		self->doorbell = (DoorbellObject *)Py_NewRef(doorbell);
 		p->doorbell = self->doorbell->bell;

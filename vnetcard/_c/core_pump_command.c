@@ -109,16 +109,16 @@ static PyObject *pump_reset(PumpObject *self, PyObject *unused)
 
 static PyObject *pump_bells(PumpObject *self, PyObject *args, PyObject *kwargs)
 {
-	static char *names[] = {"ear_fd", "fd", "at", "value", NULL};
-	struct vnc_bell bell = {.fd = -1, .at = -1};
+	static char *names[] = {"irq_fd", "fd", "at", "value", NULL};
+	struct vnc_irq_trigger bell = {.fd = -1, .at = -1};
 	struct vnc_pump *p = held(self);
 	long long at = -1;
 	int ear = -1;
 
-	if (!p || !PyArg_ParseTupleAndKeywords(args, kwargs, "|$iiLI:bells", names, &ear, &bell.fd, &at, &bell.value))
+	if (!p || !PyArg_ParseTupleAndKeywords(args, kwargs, "|$iiLI:interrupts", names, &ear, &bell.fd, &at, &bell.value))
 		return NULL;
 	bell.at = at;
-	p->ear_fd = ear;
+	p->irq_fd = ear;
 	p->bell = bell;
 	Py_RETURN_NONE;
 }
@@ -142,7 +142,7 @@ static PyObject *pump_begin(PumpObject *self, PyObject *args, PyObject *kwargs)
 	p->link.epoch = peer;
 	p->link.features = features;
 	p->link.unwoken = !(features & VNC_F_WAKE) && !vnc_has_doorbell(&p->doorbell); /* with an engine it is the engine that wakes */
-	p->link.belled = (features & VNC_F_BELL) && p->ear_fd >= 0 && p->bell.fd >= 0;
+	p->link.belled = (features & VNC_F_IRQ) && p->irq_fd >= 0 && p->bell.fd >= 0;
 	p->link.packet_max = packet_max;
 	if (p->tx)
 		p->producer.frame_max = frame_max;
@@ -196,7 +196,7 @@ PyMethodDef core_pump_methods[] = {
 	{"pair_with", (PyCFunction)pump_pair_with, METH_O, NULL},
 	{"reset", (PyCFunction)pump_reset, METH_NOARGS, NULL},
 	{"tap", (PyCFunction)pump_tap, METH_VARARGS, NULL},
-	{"bells", (PyCFunction)(void (*)(void))pump_bells, METH_VARARGS | METH_KEYWORDS, NULL},
+	{"interrupts", (PyCFunction)(void (*)(void))pump_bells, METH_VARARGS | METH_KEYWORDS, NULL},
 	{"begin", (PyCFunction)(void (*)(void))pump_begin, METH_VARARGS | METH_KEYWORDS, NULL},
 	{"settle", (PyCFunction)pump_settle, METH_VARARGS, NULL},
 	{"take_events", (PyCFunction)core_pump_take_events, METH_NOARGS, NULL},

@@ -41,7 +41,7 @@
 #define VNC_F_USO4 8u
 #define VNC_F_USO6 16u
 #define VNC_F_WAKE 256u
-#define VNC_F_BELL 512u
+#define VNC_F_IRQ 512u
 #define VNC_F_CRC32C 65536u
 
 #define VNC_REC_VNET 1u
@@ -110,7 +110,7 @@
 #define VNC_REG_TX_PROD 0x040u
 #define VNC_REG_RX_CONS 0x044u
 #define VNC_REG_TX_START 0x048u
-#define VNC_REG_SIDE_BELL 0x04cu
+#define VNC_REG_SIDE_DOORBELL 0x04cu
 #define VNC_REG_SIDE_DONE 0x050u
 #define VNC_REG_SIDE_CAUSE 0x054u
 #define VNC_REG_SIDE_ERROR_ADDR_LO 0x058u
@@ -204,7 +204,7 @@ struct vnc_side_control {
 	uint32_t final_own_epoch;       /* 0x20 the last generation that this side received in: its own epoch */
 	uint32_t final_peer_epoch;      /* 0x24 ... and the peer's */
 	uint64_t final_records;         /* 0x28 records that it received in that generation, over all queues */
-	uint32_t bell;                  /* 0x30 with BELL: 1 + the number under which the window's device interrupts this side; 0: none */
+	uint32_t irq_number;            /* 0x30 with IRQ: 1 + the number under which the window's device interrupts this side; 0: none */
 	uint8_t pad[12];
 };
 _Static_assert(sizeof(struct vnc_side_control) == 64, "side_control");
@@ -219,7 +219,7 @@ _Static_assert(offsetof(struct vnc_side_control, queue_mask) == 28, "side_contro
 _Static_assert(offsetof(struct vnc_side_control, final_own_epoch) == 32, "side_control.final_own_epoch");
 _Static_assert(offsetof(struct vnc_side_control, final_peer_epoch) == 36, "side_control.final_peer_epoch");
 _Static_assert(offsetof(struct vnc_side_control, final_records) == 40, "side_control.final_records");
-_Static_assert(offsetof(struct vnc_side_control, bell) == 48, "side_control.bell");
+_Static_assert(offsetof(struct vnc_side_control, irq_number) == 48, "side_control.irq_number");
 
 /* written by: this side; none */
 struct vnc_side_identity {

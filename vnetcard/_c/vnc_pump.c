@@ -54,15 +54,15 @@ uint32_t vnc_pump_take_events(struct vnc_pump *p)
 }
 
 /* Sleep until the peer's bell, a command, or 100 ms: then true.  A ring from before the sleep ends it at once: no harm. */
-static bool sleep_by_ear(struct vnc_pump *p)
+static bool sleep_on_irq(struct vnc_pump *p)
 {
-	struct pollfd fds[2] = {{.fd = p->ear_fd, .events = POLLIN}, {.fd = p->kick_fd, .events = POLLIN}};
+	struct pollfd fds[2] = {{.fd = p->irq_fd, .events = POLLIN}, {.fd = p->kick_fd, .events = POLLIN}};
 	uint64_t drain;
 
 	if (poll(fds, 2, VNC_SLEEP_NS / 1000000) <= 0)
 		return true;
 	/* EAGAIN: heard by somebody else, who has the descriptor too */
-	if ((fds[0].revents & POLLIN) && read(p->ear_fd, &drain, sizeof(drain)) > 0)
+	if ((fds[0].revents & POLLIN) && read(p->irq_fd, &drain, sizeof(drain)) > 0)
 		vnc_count(p, p->tx ? VNC_TXSTAT_WAKEUPS_HEARD : VNC_RXSTAT_WAKEUPS_HEARD);
 	if ((fds[1].revents & POLLIN) && read(p->kick_fd, &drain, sizeof(drain)) < 0) {
 		/* As in vnc_pump_sleep_on_port() */
@@ -80,15 +80,15 @@ void vnc_pump_sleep_on_word(struct vnc_pump *p, const uint32_t *word, uint32_t s
 	vnc_count(p, p->tx ? VNC_TXSTAT_SLEEPS : VNC_RXSTAT_SLEEPS);
 	p->taps.slept_since = vnc_tap_clock(p->taps.stages);
 	if (!p->tx)
-		vnc_pump_let_go(p);
+		vnc_pump_unlock(p);
 	if (p->link.belled)
-		late = sleep_by_ear(p);
+		late = sleep_on_irq(p);
 	else if (vnc_pump_wakeable(p))
 		late = vnc_futex_wait(word, seen, VNC_SLEEP_NS);
 	else
 		vnc_pause(&p->pause_ns);
 	if (!p->tx)
-		vnc_pump_take(p);
+		vnc_pump_lock(p);
 	p->taps.awake_since = vnc_tap_clock(p->taps.stages);
 	if (!p->tx)
 		seen = p->consumer.prod; /* a turn of the tx pump may have been here */
@@ -108,15 +108,15 @@ void vnc_pump_rouse(struct vnc_pump *p, const uint32_t *word)
 	}
 }
 
-/** vnc_pump_take() - the pump's own thread is at it again, once the other one's has ended its turn. */
-void vnc_pump_take(struct vnc_pump *p)
+/** vnc_pump_lock() - the pump's own thread is at it again, once the other one's has ended its turn. */
+void vnc_pump_lock(struct vnc_pump *p)
 {
 	while (__atomic_exchange_n(&p->taken, 1, __ATOMIC_ACQUIRE))
 		sched_yield();
 }
 
-/** vnc_pump_let_go() - from here on, until it takes it again, a turn of the other pump may move packets. */
-void vnc_pump_let_go(struct vnc_pump *p)
+/** vnc_pump_unlock() - from here on, until it takes it again, a turn of the other pump may move packets. */
+void vnc_pump_unlock(struct vnc_pump *p)
 {
 	__atomic_store_n(&p->taken, 0, __ATOMIC_RELEASE);
 }
@@ -132,10 +132,10 @@ void vnc_pump_sleep_on_port(struct vnc_pump *p, short events)
 		return;
 	vnc_count(p, p->tx ? VNC_TXSTAT_SLEEPS : VNC_RXSTAT_SLEEPS);
 	if (p->tx)
-		vnc_pump_let_go(p);
+		vnc_pump_unlock(p);
 	ready = poll(fds, 2, 1000);
 	if (p->tx)
-		vnc_pump_take(p);
+		vnc_pump_lock(p);
 	if (ready <= 0)
 		return;
 	if ((fds[1].revents & POLLIN) && read(p->kick_fd, &drain, sizeof(drain)) < 0) {
@@ -217,7 +217,7 @@ int vnc_pump_start(struct vnc_pump *p)
 	p->command = p->done = VNC_HOLD;
 	p->taken = 1;
 	sigfillset(&all); /* signals are the agent's: its main thread must get them */
-	sigdelset(&all, SIGBUS); /* but not what the thread's own access brings forth (vnc_guard.h) */
+	sigdelset(&all, SIGBUS); /* but not what the thread's own access brings forth (vnc_sigbus.h) */
 	sigdelset(&all, SIGSEGV);
 	pthread_sigmask(SIG_SETMASK, &all, &before);
 	failed = pthread_create(&p->thread, NULL, vnc_pump_main, p);

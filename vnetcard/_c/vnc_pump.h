@@ -16,8 +16,8 @@
 #define VNC_PUMP_H
 #include "vnc_doorbell.h"
 #include "vnc_ledger.h"
-#include "vnc_notes.h"
-#include "vnc_patience.h"
+#include "vnc_stats.h"
+#include "vnc_busypoll.h"
 #include "vnc_ring.h"
 #include "vnc_tap.h"
 #include "vnc_wait.h"
@@ -40,7 +40,7 @@ struct vnc_port {
 /** struct vnc_link - what the handshake has agreed on; constant while the pump runs. */
 struct vnc_link {
 	bool unwoken;        /* the sides cannot wake one another: no WAKE, no engine */
-	bool belled;         /* they can, by bells */
+	bool belled;         /* they can, by interrupts */
 	const uint32_t *peer_epoch;
 	uint32_t epoch;      /* what *peer_epoch must read */
 	uint64_t generation; /* own epoch << 32 | peer epoch */
@@ -60,10 +60,10 @@ struct vnc_pump {
 	struct vnc_ledger ledger;
 	uint64_t *stats;     /* in the window */
 	uint64_t counted[VNC_STATS_BYTES / 8]; /* what stands there */
-	struct vnc_notes notes;
+	struct vnc_stats notes;
 	enum vnc_wait_mode wait;
-	int ear_fd; /* eventfd on which this pump hears the peer's bell; -1: none */
-	struct vnc_bell bell; /* of the peer's pump */
+	int irq_fd; /* eventfd on which this pump hears the peer's bell; -1: none */
+	struct vnc_irq_trigger bell; /* of the peer's pump */
 	bool futex; /* somebody wakes this pump when the word changes on which it sleeps */
 	struct vnc_doorbell doorbell; /* of the engine that takes what is published across, if there is one */
 
@@ -81,7 +81,7 @@ struct vnc_pump {
 	bool delivered;    /* rx: something since the last turn */
 	bool visited;      /* rx: it is the tx pump's thread, which must not sleep here */
 	uint32_t asked;    /* tx: prod when the port was last empty */
-	struct vnc_patience patience;
+	struct vnc_busypoll patience;
 	bool armed;        /* tx: an intent mark stands at the producer's place */
 	long pause_ns;
 	struct vnc_taps taps;        /* who looks at what this pump does */
@@ -138,7 +138,7 @@ static inline bool vnc_pump_wakeable(const struct vnc_pump *p)
 static inline void vnc_pump_wake(const struct vnc_pump *p, const uint32_t *word)
 {
 	if (p->link.belled)
-		vnc_bell_ring(&p->bell);
+		vnc_irq_raise(&p->bell);
 	else
 		vnc_futex_wake(word);
 }
@@ -155,13 +155,13 @@ void vnc_tx_recover(struct vnc_pump *p);
 void vnc_tx_some(struct vnc_pump *p, uint32_t most, uint32_t command);
 void vnc_rx_step(struct vnc_pump *p, uint32_t command);
 void vnc_rx_some(struct vnc_pump *p, uint32_t most, uint32_t command);
-void vnc_turn_tx(struct vnc_pump *p);
-bool vnc_turn_rx(struct vnc_pump *p, struct vnc_pump *tx, uint32_t command);
+void vnc_inline_tx(struct vnc_pump *p);
+bool vnc_inline_rx(struct vnc_pump *p, struct vnc_pump *tx, uint32_t command);
 
 /* for the two directions */
 void vnc_pump_rouse(struct vnc_pump *p, const uint32_t *word);
-void vnc_pump_take(struct vnc_pump *p);
-void vnc_pump_let_go(struct vnc_pump *p);
+void vnc_pump_lock(struct vnc_pump *p);
+void vnc_pump_unlock(struct vnc_pump *p);
 bool vnc_pump_commanded(const struct vnc_pump *p, uint32_t command);
 bool vnc_pump_epoch_changed(struct vnc_pump *p);
 void vnc_pump_raise(struct vnc_pump *p, uint32_t event);

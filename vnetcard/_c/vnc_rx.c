@@ -276,7 +276,7 @@ void vnc_rx_step(struct vnc_pump *p, uint32_t command)
 		}
 		if (got == VNC_EMPTY) {
 			if (p->delivered && p->other)
-				vnc_turn_tx(p->other);
+				vnc_inline_tx(p->other);
 			p->delivered = false;
 			wait_for_record(p, command);
 			vnc_batch_begins(&p->notes);

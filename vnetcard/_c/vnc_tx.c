@@ -251,7 +251,7 @@ static bool await_answer(struct vnc_pump *p, uint32_t command)
 	uint32_t sent = p->producer.prod - p->asked;
 
 	p->asked = p->producer.prod;
-	return rx && sent && sent <= QUESTION_MAX && vnc_turn_rx(rx, p, command);
+	return rx && sent && sent <= QUESTION_MAX && vnc_inline_rx(rx, p, command);
 }
 
 static void run(struct vnc_pump *p, uint32_t command)

@@ -45,17 +45,17 @@ static inline void vnc_futex_wake(const uint32_t *word)
 }
 
 /**
- * struct vnc_bell - how a pump in another process or machine is woken, where no futex reaches it: an eventfd,
+ * struct vnc_irq_trigger - how a pump in another process or machine is woken, where no futex reaches it: an eventfd,
  * or a file of a device's registers, of which one raises an interrupt.
  */
-struct vnc_bell {
+struct vnc_irq_trigger {
 	int fd;         /* -1: none */
 	int64_t at;     /* of the register in @fd; -1: it is an eventfd */
 	uint32_t value; /* for the register */
 };
 
-/** vnc_bell_ring() - after everything that was stored before; a system call is barrier enough for either domain. */
-static inline void vnc_bell_ring(const struct vnc_bell *bell)
+/** vnc_irq_raise() - after everything that was stored before; a system call is barrier enough for either domain. */
+static inline void vnc_irq_raise(const struct vnc_irq_trigger *bell)
 {
 	uint64_t one = 1;
 	ssize_t done;

@@ -20,11 +20,11 @@ from vnetcard.agent.config import PROGRAMS, Config, load
 from vnetcard.agent.control import ControlServer, Lease, socket_path
 from vnetcard.agent.history import History
 from vnetcard.agent.negotiation import make_offer, pairs_of, port_for
-from vnetcard.agent.tap_registry import TapBoard
+from vnetcard.agent.tap_registry import TapRegistry
 from vnetcard.errors import ConfigError, PortUnavailable, VnetcardError, WindowNotReady, WindowUnavailable
-from vnetcard.link.endpoints import PumpEnds
+from vnetcard.link.endpoints import PumpEndpoints
 from vnetcard.link.link import Link
-from vnetcard.link.queues import QueueEnds, open_pumps
+from vnetcard.link.queues import QueueEndpoints, open_pumps
 from vnetcard.link.types import Agreement
 from vnetcard.port.interface import Interface
 from vnetcard.ring import layout as L
@@ -46,7 +46,7 @@ class Agent:
         self.log = service.logger(config)
         self.window: Window
         self.link: Link | None = None
-        self.ends: QueueEnds[PumpEnds] | None = None
+        self.endpoints: QueueEndpoints[PumpEndpoints] | None = None
         self.lost: str | None = None
         self.since = time.monotonic()
         self.announced = False
@@ -56,7 +56,7 @@ class Agent:
         self._stack = contextlib.ExitStack()
         self._wake_read, self._wake_write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         self._attention = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
-        self.taps = TapBoard(config.side, lambda: os.eventfd_write(self._attention, 1))
+        self.taps = TapRegistry(config.side, lambda: os.eventfd_write(self._attention, 1))
 
     # --- life ----------------------------------------------------------------------------------------
 
@@ -127,11 +127,11 @@ class Agent:
     def _serve(self) -> None:
         """Run the link over the present window until a signal comes or the window is lost, which brings a new one."""
         engine = self.window.engine
-        self.offer.bell = self.window.bells.number if self.window.bells else 0
+        self.offer.irq_number = self.window.interrupts.number if self.window.interrupts else 0
         self.offer.queues = min(len(self.port.fds), pairs_of(self.window))
         if self.config.side == L.CARD and self.config.queues is None and self.offer.queues < pairs_of(self.window):
             self.log.warning("%d of %d queue pairs: %s", self.offer.queues, pairs_of(self.window), self._fewer)
-        self.ends = ends = open_pumps(
+        self.endpoints = endpoints = open_pumps(
             self.window.memory,
             self.window.geometry,
             self.config.side,
@@ -139,22 +139,22 @@ class Agent:
             queues=self.offer.queues,
             attention_fd=self._attention,
             wait=self.config.wait,
-            futex=self.window.doorbell,
+            futex=self.window.futex_wake,
             doorbells=engine.doorbells() if engine else None,
         )
-        self.taps.settle(ends.pairs, fresh=True)
+        self.taps.settle(endpoints.pairs, fresh=True)
         try:
-            self.link = Link(self.window.memory, self.config.side, ends, self, self.offer, crossing=engine)
+            self.link = Link(self.window.memory, self.config.side, endpoints, self, self.offer, transport=engine)
             self.link.start()
-            self.lost = self._loop(self.link, ends)
+            self.lost = self._loop(self.link, endpoints)
         except WindowUnavailable as error:
             self.lost = str(error)
         finally:
             if self.link is not None:
                 self.link.stop()
             self.link = None
-            self.ends = None
-            ends.close()
+            self.endpoints = None
+            endpoints.close()
             self.taps.unsettle()
         if self.lost:
             self.history.changed("gone", self.lost)
@@ -163,14 +163,14 @@ class Agent:
             if self._open_patiently(VnetcardError):
                 self.lost = None
 
-    def _loop(self, link: Link, ends: QueueEnds[PumpEnds]) -> str | None:
+    def _loop(self, link: Link, endpoints: QueueEndpoints[PumpEndpoints]) -> str | None:
         poll = select.poll()
         poll.register(self._wake_read, select.POLLIN)
         poll.register(self._attention, select.POLLIN)
         look_at = remember_at = 0.0
         while not self._stop:
             pause = link.tick()
-            self.taps.settle(ends.pairs)
+            self.taps.settle(endpoints.pairs)
             self._watchdog.beat()
             if link.port_gone:
                 raise PortUnavailable(f"interface {self.port.name} is gone: somebody deleted it")
@@ -214,10 +214,15 @@ class Agent:
     # --- what the link tells (vnetcard.link.types.Listener) ------------------------------------------------
 
     def link_up(self, agreement: Agreement) -> None:
-        bells = self.window.bells  # those of one queue pair, see pairs_of
-        belled = agreement.features & L.FEATURES["BELL"]
-        if bells and self.ends and belled and not self.ends.pairs[0].use_bells(bells, agreement.peer_bell):
-            self.log.warning("nobody answers to the peer's bell %d: it will wake late", agreement.peer_bell)
+        interrupts = self.window.interrupts  # those of one queue pair, see pairs_of
+        by_irq = agreement.features & L.FEATURES["IRQ"]
+        if (
+            interrupts
+            and self.endpoints
+            and by_irq
+            and not self.endpoints.pairs[0].use_interrupts(interrupts, agreement.peer_irq)
+        ):
+            self.log.warning("nobody answers to the peer's irq_number %d: it will wake late", agreement.peer_irq)
         self.port.use_queues(agreement.queues)
         self.port.set_offload(agreement.features)
         if self.interface is not None:
@@ -261,15 +266,15 @@ class Agent:
         if self.lost:
             return collect.collect_lost(self.config, self.window.url, self.lost, self.history)
         since = time.monotonic() - self.since
-        return collect.collect(self.config, self.window, self.link, self.ends, self.history, since=since)
+        return collect.collect(self.config, self.window, self.link, self.endpoints, self.history, since=since)
 
     def _answer_clear(self, question: dict[str, Any]) -> dict[str, Any]:
         """Readers count from now on; in the window only a pump's own high-water mark begins anew."""
         if not self.lost:
             what = str(question.get("what"))
             self.history.clear(what, collect.baseline(self.window, self.config.side, what))
-            if what == "ring" and self.ends is not None:
-                for pair in self.ends.pairs:
+            if what == "ring" and self.endpoints is not None:
+                for pair in self.endpoints.pairs:
                     pair.rx.forget()
         return {"cleared": question.get("what")}
 

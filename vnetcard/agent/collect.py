@@ -13,9 +13,9 @@ from vnetcard.agent.config import Config
 from vnetcard.agent.history import History
 from vnetcard.engine.register_text import decode
 from vnetcard.errors import WindowUnavailable
-from vnetcard.link.endpoints import PumpEnds
+from vnetcard.link.endpoints import PumpEndpoints
 from vnetcard.link.link import Link
-from vnetcard.link.queues import QueueEnds
+from vnetcard.link.queues import QueueEndpoints
 from vnetcard.ring import layout as L
 from vnetcard.ring.counters import RX_DROPS, TX_DROPS, EndCounters, read_end
 from vnetcard.ring.derived import of_queue, tells_of_trouble
@@ -25,7 +25,7 @@ from vnetcard.ring.sideblock import SideBlock
 from vnetcard.ring.window_dump import ring_name
 from vnetcard.window import Window
 
-Pumps = QueueEnds[PumpEnds]
+Pumps = QueueEndpoints[PumpEndpoints]
 Figures = dict[str, dict[str, int]]
 """The counters of a side: ``tx`` and ``rx`` of its pumps, ``link`` of its link.
 
@@ -37,10 +37,10 @@ def figures(memory: Memory, geometry: Geometry, side: int) -> Figures:
     """The counters of ``side`` over all queues, as they stand in a window."""
     found: Figures = {}
     for pump, direction in (("tx", L.DIRECTIONS[side]), ("rx", L.DIRECTIONS[1 - side])):
-        ends = [read_end(memory, direction, tx=pump == "tx", queue=queue) for queue in range(len(geometry.rings))]
-        found[pump] = EndCounters.total(ends).flat()
-        if len(ends) > 1:
-            found |= {of_queue(pump, queue): end.flat() for queue, end in enumerate(ends)}
+        endpoints = [read_end(memory, direction, tx=pump == "tx", queue=queue) for queue in range(len(geometry.rings))]
+        found[pump] = EndCounters.total(endpoints).flat()
+        if len(endpoints) > 1:
+            found |= {of_queue(pump, queue): end.flat() for queue, end in enumerate(endpoints)}
     return found | {"link": SideBlock(memory, side).counters()}
 
 
@@ -64,8 +64,8 @@ def watched(window: Window, side: int) -> dict[str, int]:
     found = figures(window.memory, window.geometry, side)
     counts = {name: n for name, n in (found["tx"] | found["rx"] | found["link"]).items() if tells_of_trouble(name)}
     queues = range(len(window.geometry.rings))
-    ends = [(queue, direction) for queue in queues for direction in L.DIRECTIONS]
-    return counts | {_cons(window, *end): _load_cons(window, *end) for end in ends}
+    endpoints = [(queue, direction) for queue in queues for direction in L.DIRECTIONS]
+    return counts | {_cons(window, *end): _load_cons(window, *end) for end in endpoints}
 
 
 def _cons(window: Window, queue: int, direction: str) -> str:
@@ -80,7 +80,7 @@ def collect(
     config: Config,
     window: Window,
     link: Link | None,
-    ends: Pumps | None,
+    endpoints: Pumps | None,
     history: History,
     *,
     since: float,
@@ -91,7 +91,7 @@ def collect(
     """
     view = status.collect(config, window, link, since=since)
     engine, side, moved = window.engine, config.side, history.moved()
-    both = engine is None or engine.shares_books
+    both = engine is None or engine.mirrors_ledger
     peers = {L.SIDES[1 - side]: figures(window.memory, window.geometry, 1 - side)} if both else {}
     return {
         **{name: view[name] for name in ("program", "side", "pid", "port", "window", "engine", "balance")},
@@ -105,7 +105,7 @@ def collect(
         "registers": _registers(window),
         "sides": peers | {L.SIDES[side]: own(window, side)},
         "peer_mtu": SideBlock(window.memory, 1 - side).load("mtu"),
-        "notes": _notes(history, ends),
+        "notes": _notes(history, endpoints),
         "cleared": history.cleared(),
     }
 
@@ -133,19 +133,19 @@ def _registers(window: Window) -> list[dict[str, Any]]:
         return []  # ``engine`` says why
 
 
-def _notes(history: History, ends: Pumps | None) -> dict[str, dict[str, Any]]:
+def _notes(history: History, endpoints: Pumps | None) -> dict[str, dict[str, Any]]:
     """When each counter of trouble moved last, and the packet of that moment where a pump kept it."""
     notes = {name: {"at": at, "sample": ""} for name, at in history.moved().items()}
-    for name, (at, length, start) in sorted(_samples(ends), key=lambda sample: sample[1]) if ends else ():
+    for name, (at, length, start) in sorted(_samples(endpoints), key=lambda sample: sample[1]) if endpoints else ():
         drop = name in TX_DROPS or name in RX_DROPS
         words = packet_in_words(start, length) if drop else violation_in_words(name, start)
         notes[name] = {"at": at / 1e9, "sample": words}  # of several queues, the last one
     return notes
 
 
-def _samples(ends: Pumps) -> Iterator[tuple[str, tuple[int, int, bytes]]]:
+def _samples(endpoints: Pumps) -> Iterator[tuple[str, tuple[int, int, bytes]]]:
     """By counter: when, how long, and the first bytes."""
-    for pair in ends.pairs:
+    for pair in endpoints.pairs:
         for pump, drops, stats in ((pair.tx, TX_DROPS, L.TX_STATS), (pair.rx, RX_DROPS, L.RX_STATS)):
             names = [*drops, *(name for name in stats if name.startswith("viol_"))]
             yield from ((name, sample) for name, sample in zip(names, pump.samples, strict=False) if sample[0])

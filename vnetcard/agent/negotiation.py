@@ -11,8 +11,8 @@ from vnetcard.window import Window
 
 
 def pairs_of(window: Window) -> int:
-    """How many of its queue pairs can be served: beyond an engine, and where bells ring, the first alone."""
-    return 1 if window.engine or window.bells else len(window.geometry.rings)
+    """How many of its queue pairs can be served: beyond an engine, and where interrupts ring, the first alone."""
+    return 1 if window.engine or window.interrupts else len(window.geometry.rings)
 
 
 def port_for(config: Config, window: Window) -> tuple[Port, str]:
@@ -52,15 +52,15 @@ def make_offer(config: Config, port: Port, window: Window) -> Offer:
             if kind in verdicts:
                 verdicts[kind] = verdicts[kind] or "the kernel knows USO4 and USO6 only together"
     verdicts["WAKE"] = _no_wake(window)
-    verdicts["BELL"] = "" if window.bells else "this window has no interrupts"
+    verdicts["IRQ"] = "" if window.interrupts else "this window has no interrupts"
     features = sum(L.FEATURES[kind] for kind, why in verdicts.items() if not why)
     return Offer(features, config.mtu, {kind: why for kind, why in verdicts.items() if why})
 
 
 def _no_wake(window: Window) -> str:
     """Why this side does not offer to wake the peer, and to be woken, or ''."""
-    if not window.doorbell:
+    if not window.futex_wake:
         return "this window's memory cannot be slept on"
-    if window.engine and window.engine.shares_books:
+    if window.engine and window.engine.mirrors_ledger:
         return "the mover cannot wake the card"
     return ""

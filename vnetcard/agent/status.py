@@ -16,7 +16,7 @@ from vnetcard.ring.window_dump import describe_balance, queue_of, ring_name, vie
 from vnetcard.window import Window
 
 if TYPE_CHECKING:
-    from vnetcard.engine.transport import Carrier
+    from vnetcard.engine.transport import EngineTransport
 
 
 def collect(config: Config, window: Window, link: Link | None, *, since: float) -> dict[str, Any]:
@@ -26,12 +26,12 @@ def collect(config: Config, window: Window, link: Link | None, *, since: float) 
     peer's counters are in the peer's memory: ``sides`` has this side alone and ``balance`` nothing, see ``complete``.
     """
     memory, geometry, engine = window.memory, window.geometry, window.engine
-    both = engine is None or engine.shares_books
+    both = engine is None or engine.mirrors_ledger
     rings = view_rings(memory, geometry)
     queues = len(geometry.rings)
     return {
         **_view_agent(config),
-        "window": {"url": window.url, "geometry": geometry.describe(), "doorbell": window.doorbell},
+        "window": {"url": window.url, "geometry": geometry.describe(), "futex_wake": window.futex_wake},
         "engine": view_engine(engine, link) if engine else None,
         "link": _view_link(link, since)
         if link
@@ -67,7 +67,7 @@ def complete(views: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return [{**view, "sides": sides, "balance": rows} for view in views]
 
 
-def view_engine(engine: Carrier, link: Link | None) -> dict[str, Any]:
+def view_engine(engine: EngineTransport, link: Link | None) -> dict[str, Any]:
     """What the engine says of itself; ``error`` in words when it says nothing."""
     if link is not None and link.state is LinkState.GONE:  # asking costs a time-out
         return {"engine": engine.describe(), "error": link.reason}
@@ -105,7 +105,7 @@ def _view_link(link: Link, since: float) -> dict[str, Any]:
         "queues_offered": link.offer.queues,
         "features": {name: _verdict(link, name) for name in L.OFFLOADS},
         "wake": _verdict(link, "WAKE"),
-        "bell": _verdict(link, "BELL"),
+        "irq_number": _verdict(link, "IRQ"),
     }
 
 
@@ -134,7 +134,7 @@ def text(view: dict[str, Any]) -> str:
     if "epoch" in link:
         lines.append(f"  epochs    own {link['epoch']:08x}, peer answered {link['peer_epoch']:08x}; mtu {link['mtu']}")
         lines += queue_lines(view)
-        verdicts = link["features"] | {"WAKE": link["wake"], "BELL": link["bell"]}
+        verdicts = link["features"] | {"WAKE": link["wake"], "IRQ": link["irq_number"]}
         lines += [f"  {name:9} {verdict}" for name, verdict in verdicts.items()]
     if view["engine"]:
         lines += engine_lines(view["engine"])

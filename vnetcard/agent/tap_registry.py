@@ -10,17 +10,17 @@ from vnetcard import _core
 from vnetcard.agent.control import Lease
 from vnetcard.errors import ConfigError
 from vnetcard.ring import tap_layout as T
-from vnetcard.ring.tap_shm import Segment, Wish
+from vnetcard.ring.tap_shm import Segment, TapRequest
 
 
 class Tapped(Protocol):
-    """The two pumps of a queue, to be looked at: ``vnetcard.link.endpoints.PumpEnds``."""
+    """The two pumps of a queue, to be looked at: ``vnetcard.link.endpoints.PumpEndpoints``."""
 
     def tap(self, tx: tuple[_core.Tap, ...], rx: tuple[_core.Tap, ...]) -> None:
         """Tell these, and no others any more, what the pumps do; returns once they do so."""
 
 
-class TapBoard:
+class TapRegistry:
     """Segments of one agent.  ``wake`` makes the agent's thread call ``settle`` soon.
 
     ``queues``: how many its interface has, which is known before anybody asks.
@@ -37,7 +37,7 @@ class TapBoard:
     def lend(self, question: Mapping[str, Any]) -> Lease | dict[str, Any]:
         """A segment as ``question`` describes it; what is wrong with that, in words, as an answer."""
         try:
-            wish = Wish.of(question)
+            wish = TapRequest.of(question)
             with self._lock:
                 if len(self._wanted) >= T.TAPS_MAX:
                     raise ConfigError(f"{T.TAPS_MAX} others look already: end one of them")

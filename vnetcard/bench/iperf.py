@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from vnetcard.bench.validity import Ends, Invalid
+from vnetcard.bench.validity import Endpoints, Invalid
 from vnetcard.lab.lab import die_with_parent, run_in
 
 START_LIMIT, SLACK = 10.0, 30.0
@@ -38,7 +38,7 @@ def parse(text: str, who: str) -> dict[str, Any]:
 
 
 def run(
-    ends: Ends, seconds: float, options: Sequence[str] = (), *, started: Callable[[], None] = lambda: None
+    ends: Endpoints, seconds: float, options: Sequence[str] = (), *, started: Callable[[], None] = lambda: None
 ) -> Report:
     """One iperf3 from the first to the second end, ``seconds`` long; it takes whole seconds only, one at least.
 
@@ -67,7 +67,7 @@ def run(
 
 
 @contextlib.contextmanager
-def _server(ends: Ends) -> Iterator[subprocess.Popen[str]]:
+def _server(ends: Endpoints) -> Iterator[subprocess.Popen[str]]:
     server = subprocess.Popen(
         run_in(ends.namespaces[1], ["iperf3", "-s", "-1", "-J", "-B", ends.addresses[1]]),
         stdin=subprocess.DEVNULL,

@@ -7,7 +7,7 @@ import select
 import socket
 import time
 
-from vnetcard.bench.validity import Ends, Invalid
+from vnetcard.bench.validity import Endpoints, Invalid
 from vnetcard.port import netns
 
 PORT = 5298
@@ -15,7 +15,7 @@ EVERY = 0.001
 LIMIT = 30.0
 
 
-def wait_until_it_carries(ends: Ends) -> None:
+def wait_until_it_carries(ends: Endpoints) -> None:
     """Return once a datagram has come back from the other end; Invalid when none does within LIMIT seconds."""
     with contextlib.ExitStack() as stack:
         near, far = (stack.enter_context(_socket(namespace)) for namespace in ends.namespaces)

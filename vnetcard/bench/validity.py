@@ -26,7 +26,7 @@ class Invalid(VnetcardError):
     """Raised when a run did not do what its figure would claim; the message says what was seen instead."""
 
 
-class Ends(Protocol):
+class Endpoints(Protocol):
     """The two ends of a way, as far as the checks must know them."""
 
     @property
@@ -62,13 +62,13 @@ def judge_answers(sent: int, received: int, what: str) -> None:
         raise Invalid(f"{sent - received} of {sent} {what} were lost")
 
 
-def stream_arrives_whole(ends: Ends, *, seed: int = 1) -> None:
+def stream_arrives_whole(ends: Endpoints, *, seed: int = 1) -> None:
     """Send a stream of bytes that look random each way by TCP and compare the hashes of both ends."""
     for sender in (0, 1):
         _stream(ends, sender, seed)
 
 
-def _stream(ends: Ends, sender: int, seed: int) -> None:
+def _stream(ends: Endpoints, sender: int, seed: int) -> None:
     receiver = 1 - sender
     data = hashlib.shake_128(seed.to_bytes(8, "little")).digest(STREAM_BYTES)
     got = hashlib.sha256()

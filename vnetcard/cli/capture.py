@@ -12,7 +12,7 @@ from vnetcard.errors import ConfigError
 from vnetcard.ring import layout as L
 from vnetcard.ring import tap_layout as T
 from vnetcard.ring.geometry import parse_size
-from vnetcard.ring.tap_shm import Event, Wish
+from vnetcard.ring.tap_shm import Event, TapRequest
 from vnetcard.tap.arguments import add_looking, name_silent
 from vnetcard.tap.bpf import Filter, compile_filter
 from vnetcard.tap.engine_tap import EngineTap
@@ -85,10 +85,10 @@ def run(args: argparse.Namespace) -> int:
         return 0 if sources.live else 1
 
 
-def wish_for(points: tuple[str, ...], snap: int) -> Wish:
+def wish_for(points: tuple[str, ...], snap: int) -> TapRequest:
     """What pumps have to note for tap points."""
     mask = T.mask(tuple(stage for point in points for stage in POINTS[point] if stage in T.STAGES))
-    return Wish(mask, mask, min(snap, L.FRAME_MAX), 1, RING)
+    return TapRequest(mask, mask, min(snap, L.FRAME_MAX), 1, RING)
 
 
 class Capture:

@@ -113,7 +113,7 @@ class Collector:
         try:
             sight = views.gather(window)
         except ConfigError:
-            sight = views.Sight([])
+            sight = views.Snapshot([])
         return metrics(sight, window)
 
     def families(self, found: Iterable[Metric]) -> Iterator[Family]:

@@ -190,7 +190,7 @@ def link_end(window: str, url: str, side: int) -> Iterator[End]:
         port.far.setblocking(False)
         attention = os.eventfd(0, os.EFD_NONBLOCK)
         stack.callback(os.close, attention)
-        ends = open_pumps(
+        endpoints = open_pumps(
             opened.memory,
             opened.geometry,
             side,
@@ -198,14 +198,14 @@ def link_end(window: str, url: str, side: int) -> Iterator[End]:
             queues=1,
             attention_fd=attention,
             wait="adaptive",
-            futex=opened.doorbell,
+            futex=opened.futex_wake,
             doorbells=opened.engine.doorbells() if opened.engine else None,
         )
-        stack.callback(ends.close)
+        stack.callback(endpoints.close)
         heard = Quiet()
-        features = L.FEATURES["WAKE"] if opened.doorbell and not opened.engine else 0
+        features = L.FEATURES["WAKE"] if opened.futex_wake and not opened.engine else 0
         offer = Offer(features, opened.geometry.mtu_max)
-        link = Link(opened.memory, side, ends, heard, offer, crossing=opened.engine)
+        link = Link(opened.memory, side, endpoints, heard, offer, transport=opened.engine)
         link.start()
         stack.callback(link.stop)
         deadline = time.monotonic() + UP_LIMIT

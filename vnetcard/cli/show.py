@@ -67,7 +67,7 @@ def run(args: argparse.Namespace) -> int:
         time.sleep(1)
 
 
-def _heading(sight: views.Sight, what: str) -> list[str]:
+def _heading(sight: views.Snapshot, what: str) -> list[str]:
     lines = [
         line for why in sight.silent().values() for line in wrap(f"{why}; what follows is its window's", tables.WIDTH)
     ]

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any, Final
 from vnetcard.errors import ConfigError
 from vnetcard.ring import layout as L
 from vnetcard.ring import tap_layout as T
-from vnetcard.ring.tap_shm import Wish
+from vnetcard.ring.tap_shm import TapRequest
 from vnetcard.tap.arguments import add_looking, name_silent
 from vnetcard.tap.bpf import compile_filter
 from vnetcard.tap.engine_log import EngineLog, Reached
 from vnetcard.tap.packet_summary import describe, describe_vnet
-from vnetcard.tap.packet_trace import Path, Tracer
+from vnetcard.tap.packet_trace import PacketTrace, Tracer
 from vnetcard.tap.remote import Question, RemoteSource, besides, export
 from vnetcard.tap.source import Sources, carrier_of, looks
 from vnetcard.tap.summary import Summary
@@ -91,9 +91,9 @@ def run(args: argparse.Namespace) -> int:
         return Trace(args, sources, tracer, engine, carrier).run()
 
 
-def wish_for(sample: int) -> Wish:
+def wish_for(sample: int) -> TapRequest:
     """Every stage of one record in ``sample``."""
-    return Wish(T.mask(tuple(T.STAGES)), T.mask(("READ", "PEEK")), SNAP, sample, RING)
+    return TapRequest(T.mask(tuple(T.STAGES)), T.mask(("READ", "PEEK")), SNAP, sample, RING)
 
 
 def join_peer(sources: Sources, args: argparse.Namespace) -> RemoteSource:
@@ -123,7 +123,7 @@ class Trace:
         self._carrier = carrier
         self._left = args.count
         self._summaries = {direction: Summary(direction, carrier) for direction in L.DIRECTIONS}
-        self._show: Callable[[Path], None] = self._add if args.summary else self._print
+        self._show: Callable[[PacketTrace], None] = self._add if args.summary else self._print
 
     def run(self) -> int:
         """Until the end; 1 when an agent ended."""
@@ -154,15 +154,15 @@ class Trace:
                     return False
         return True
 
-    def _add(self, path: Path) -> None:
+    def _add(self, path: PacketTrace) -> None:
         self._summaries[path.direction].add(path, self._tracer.clocks)
 
-    def _print(self, path: Path) -> None:
+    def _print(self, path: PacketTrace) -> None:
         print(json.dumps(self._as_json(path)) if self._args.json else self._text(path), flush=True)
 
     # --- one packet ----------------------------------------------------------------------------------
 
-    def _as_json(self, path: Path) -> dict[str, Any]:
+    def _as_json(self, path: PacketTrace) -> dict[str, Any]:
         clocks = self._tracer.clocks
         parts = path.parts(clocks)
         return {
@@ -184,7 +184,7 @@ class Trace:
             ],
         }
 
-    def _text(self, path: Path) -> str:
+    def _text(self, path: PacketTrace) -> str:
         parts = path.parts(self._tracer.clocks)
         host, card = path.epochs
         more = f" ({words})" if (words := describe_vnet(path.vnet)) else ""
@@ -203,14 +203,14 @@ class Trace:
         lines.append(f"  {whole:>10} us  {self._verdict(path, parts[-1][-1][0])}")
         return "\n".join(lines) + "\n"
 
-    def _note(self, path: Path, step: str) -> str:
+    def _note(self, path: PacketTrace, step: str) -> str:
         if step == "reserve" and path.waited_us:
             return f"the ring was full for {path.waited_us} us"
         if step == "wake-up":
             return f"it had slept for {path.slept_us / 1000:.1f} ms"
         return path.notes.get(step, "")
 
-    def _verdict(self, path: Path, last: str) -> str:
+    def _verdict(self, path: PacketTrace, last: str) -> str:
         if path.drop:
             return f"DROPPED: {path.drop}"
         if path.finished:

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from vnetcard._core import Memory
 from vnetcard.doctor.timing import MOMENT, Stage, gbit
 from vnetcard.errors import PeerGone
-from vnetcard.link.endpoints import PumpEnds
+from vnetcard.link.endpoints import PumpEndpoints
 from vnetcard.link.link import Link
 from vnetcard.link.types import Agreement, LinkState, Offer
 from vnetcard.port.memory_pair import PairPort
@@ -52,9 +52,9 @@ class PrivateWindow:
         self.memory = Memory(self._map)
         self.geometry = Geometry.plan(L.WINDOW_DEFAULT, instance=1, removable=False)
         self.notes: tuple[str, ...] = ()
-        self.doorbell = True
+        self.futex_wake = True
         self.engine = None
-        self.bells = None
+        self.interrupts = None
 
     def vanished(self) -> str | None:
         return None
@@ -100,23 +100,23 @@ def _side(window: Window, side: int) -> Iterator[Side]:
     port = PairPort(f"doctor-{L.SIDES[side]}")
     port.far.settimeout(UP_LIMIT)
     engine = window.engine
-    ends = PumpEnds(
+    endpoints = PumpEndpoints(
         window.memory,
         window.geometry,
         side,
         port,
         attention_fd=attention,
         wait="adaptive",
-        futex=window.doorbell,
+        futex=window.futex_wake,
         doorbells=engine.doorbells() if engine else None,
     )
-    link = Link(window.memory, side, ends, _Nobody(), Offer(0, PACKET), crossing=engine)
+    link = Link(window.memory, side, endpoints, _Nobody(), Offer(0, PACKET), transport=engine)
     try:
         link.start()
         yield Side(port, link)
     finally:
         link.stop()
-        ends.close()
+        endpoints.close()
         port.close()
         os.close(attention)
 

@@ -113,13 +113,13 @@ class Statistics:
 
 
 class Engine:
-    """The engine as one side drives it: a ``vnetcard.engine.transport.Carrier``.
+    """The engine as one side drives it: a ``vnetcard.engine.transport.EngineTransport``.
 
     ``base`` is the bus address of this side's window, ``geometry`` what lies in it.  One thread calls it;
     ``statistics`` may be another, if the registers allow that.
     """
 
-    shares_books = False
+    mirrors_ledger = False
 
     def __init__(
         self,
@@ -196,7 +196,7 @@ class Engine:
         """What the producer calls with each new prod, and the consumer with each new cons."""
         return self._registers.doorbell(_OFFSET["tx_prod"]), self._registers.doorbell(_OFFSET["rx_cons"])
 
-    # --- what the link asks (vnetcard.engine.transport.Crossing) -------------------------------------------------
+    # --- what the link asks (vnetcard.engine.transport.Transport) -------------------------------------------------
 
     def attach(self) -> None:
         """Whatever an earlier owner left under way ends; configured for this window, not yet enabled."""
@@ -218,7 +218,7 @@ class Engine:
             ("irq_enable", sum(R.IRQ_BITS.values())),
         ):
             self._write(name, value)
-        self._bell = self._read("side_bell")
+        self._bell = self._read("side_doorbell")
 
     def _switch_off(self, limit: float) -> None:
         self._enabled = False
@@ -240,7 +240,7 @@ class Engine:
         While the peer has not enabled the engine, or once the block has halted (see ``fault``), it returns at once.
         """
         self._bell = (self._bell + 1) & 0xFFFF_FFFF
-        self._write("side_bell", self._bell)
+        self._write("side_doorbell", self._bell)
         if wait:
             self._until(self._told, "this side's block has to get across")
 

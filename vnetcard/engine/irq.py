@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 
-class Ears:
+class IrqListener:
     """A thread that reads ``source`` and calls ``heard`` each time.
 
     ``source`` is a device, which gives four bytes an interrupt, or an eventfd, which stays open.  ``arm`` is written
@@ -26,7 +26,7 @@ class Ears:
             self._fd, self._count = os.open(source, mode | os.O_CLOEXEC | os.O_NONBLOCK), 4
         self._heard, self._arm = heard, arm
         self._end_read, self._end_write = os.pipe2(os.O_CLOEXEC)
-        self._thread = threading.Thread(target=self._run, name="vnetcard ears", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="vnetcard eventfds", daemon=True)
         self._thread.start()
 
     def _run(self) -> None:

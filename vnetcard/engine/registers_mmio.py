@@ -12,7 +12,7 @@ from typing import Final
 
 from vnetcard.engine import registers as R
 from vnetcard.engine.dma import MappedRegisters
-from vnetcard.engine.registers_xdma import UserPage
+from vnetcard.engine.registers_xdma import XdmaUserPage
 from vnetcard.errors import ConfigError, WindowUnavailable
 from vnetcard.hw.pci_config import is_bus_master, set_bus_master
 from vnetcard.ring.geometry import human
@@ -23,17 +23,17 @@ _ARM: Final = struct.pack("=I", 1)
 """What UIO takes as "interrupt again"."""
 
 
-def open_page(url: str) -> EnginePage | UserPage:
+def open_page(url: str) -> MmioPage | XdmaUserPage:
     """The registers at ``url``: ``uio:NAME[/MAP]``, ``pci:BDF/BAR`` or ``xdma:N[@OFFSET]``; raises as their class."""
     kind, _, place = url.partition(":")
     if not place or kind not in (*KINDS, "xdma"):
         raise ConfigError(
             f"engine={url} is not understood: write engine=uio:NAME[/MAP], engine=pci:BDF/BAR or engine=xdma:N[@OFFSET]"
         )
-    return UserPage(url) if kind == "xdma" else EnginePage(url)
+    return XdmaUserPage(url) if kind == "xdma" else MmioPage(url)
 
 
-class EnginePage:
+class MmioPage:
     """The registers at ``url``, ``uio:`` or ``pci:``; they are used by whoever has the window."""
 
     def __init__(self, url: str) -> None:

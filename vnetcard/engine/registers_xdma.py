@@ -67,7 +67,7 @@ class FileRegisters:
             return
 
 
-class UserPage:
+class XdmaUserPage:
     """The page ``engine=xdma:N[@OFFSET]`` names: ``engine_window.Page``.  OFFSET is in the AXI-Lite space."""
 
     def __init__(self, url: str) -> None:

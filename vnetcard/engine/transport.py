@@ -1,6 +1,6 @@
 """How what a side stores gets to its peer: by itself in memory that both share, by an engine otherwise.
 
-``Crossing`` is the seam between ``link.py``, which knows the order of the steps, and ``dma.py``.
+``Transport`` is the seam between ``link.py``, which knows the order of the steps, and ``dma.py``.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from vnetcard.link.endpoints import Doorbells
 
 
-class Crossing(Protocol):
+class Transport(Protocol):
     """What carries this side's block and indices.  Each method raises WindowUnavailable when the device is gone."""
 
     def attach(self) -> None:
@@ -41,11 +41,11 @@ class Crossing(Protocol):
         """This side goes: afterwards nothing touches its memory."""
 
 
-class Carrier(Crossing, Protocol):
-    """A ``Crossing`` that a window brings along: an engine, or a mover in software."""
+class EngineTransport(Transport, Protocol):
+    """A ``Transport`` that a window brings along: an engine, or a mover in software."""
 
     @property
-    def shares_books(self) -> bool:
+    def mirrors_ledger(self) -> bool:
         """True: this side's memory also has the peer's counters, a moment old.  False: only the peer can tell."""
 
     def doorbells(self) -> Doorbells:

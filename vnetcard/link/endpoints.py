@@ -1,6 +1,6 @@
 """The ends of a link on one side, as the handshake commands them, and those that are two C pumps.
 
-``Ends`` is the seam between ``link.py``, which decides, and what moves the packets.
+``Endpoints`` is the seam between ``link.py``, which decides, and what moves the packets.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from vnetcard.port import Port
 from vnetcard.ring import layout as L
 from vnetcard.ring.fifo import locate
 from vnetcard.ring.geometry import Geometry
-from vnetcard.window.interrupts import CONS, PROD, Bell, Bells
+from vnetcard.window.interrupts import CONS, PROD, Interrupts, IrqTrigger
 
 WAITS = {"adaptive": _core.WAIT_ADAPTIVE, "poll": _core.WAIT_POLL, "sleep": _core.WAIT_SLEEP}
 
@@ -32,7 +32,7 @@ class Generation:
     records: int
 
 
-class Ends(Protocol):
+class Endpoints(Protocol):
     """Both ends of one side.  After ``hold`` nothing moves until ``run``."""
 
     def hold(self) -> None:
@@ -69,7 +69,7 @@ class Ends(Protocol):
         """Features whose packets the port refused, and its errno."""
 
 
-class PumpEnds:
+class PumpEndpoints:
     """Two pump threads between queue ``queue`` of a port and of a window.
 
     ``doorbells`` of the engine for its prod and its cons.
@@ -114,12 +114,12 @@ class PumpEnds:
         self.rx = pump(L.DIRECTIONS[1 - side], "consumer")
         self.rx.pair_with(self.tx)
 
-    def use_bells(self, bells: Bells, number: int) -> bool:
-        """Held: let the sides wake one another by ``bells``, where BELL is agreed; False: nobody has that number."""
-        peer = bells.of_peer(number)
-        prod, cons = peer or (Bell(), Bell())
-        self.tx.bells(ear_fd=bells.ears[CONS], fd=prod.fd, at=prod.at, value=prod.value)
-        self.rx.bells(ear_fd=bells.ears[PROD], fd=cons.fd, at=cons.at, value=cons.value)
+    def use_interrupts(self, interrupts: Interrupts, number: int) -> bool:
+        """Wake the peer by ``interrupts``, where IRQ is agreed; held.  False: no peer has that number."""
+        peer = interrupts.of_peer(number)
+        prod, cons = peer or (IrqTrigger(), IrqTrigger())
+        self.tx.interrupts(irq_fd=interrupts.eventfds[CONS], fd=prod.fd, at=prod.at, value=prod.value)
+        self.rx.interrupts(irq_fd=interrupts.eventfds[PROD], fd=cons.fd, at=cons.at, value=cons.value)
         return peer is not None
 
     def hold(self) -> None:
@@ -154,7 +154,7 @@ class PumpEnds:
         queues: int = 1,
         serial: int | None = None,
     ) -> None:
-        """As ``Ends``, for the one pair that this is; ``serial``: of the generation (default: the next one)."""
+        """As ``Endpoints``, for the one pair that this is; ``serial``: of the generation (default: the next one)."""
         del queues
         serial = serial if serial is not None else following(self.serial)
         for pump in (self.tx, self.rx):

@@ -11,7 +11,7 @@ from vnetcard.ring.fifo import Fifo, locate
 from vnetcard.ring.geometry import Geometry
 
 
-class FifoEnds:
+class FifoEndpoints:
     """Two FIFO objects without threads: ``send`` and ``receive`` move packets while the link runs.
 
     The checks are those of the pumps: an impossible index or record raises EVENT_VIOLATION unless the peer
@@ -107,7 +107,7 @@ class FifoEnds:
 
     @property
     def serial(self) -> int:
-        """As ``PumpEnds``."""
+        """As ``PumpEndpoints``."""
         return self._serial
 
     def begin(
@@ -120,7 +120,7 @@ class FifoEnds:
         queues: int = 1,
         serial: int | None = None,
     ) -> None:
-        """As ``PumpEnds``."""
+        """As ``PumpEndpoints``."""
         del features, packet_max, queues  # a FIFO's limits are those of its ring
         self._sent = self._current = Generation(own_epoch, peer_epoch, 0)
         self._next_serial = serial if serial is not None else following(self._serial)

@@ -8,7 +8,7 @@ milliseconds.  The order of the stores is the protocol (docs/wire-format.md; mod
 2. a side that meets a new peer epoch: pumps stopped, then as above from its indices on;
 3. it runs when it has answered the peer's epoch and the peer has answered its own.
 
-Where a DMA engine carries the stores (``crossing.py``), "then" means: once the peer can see it.
+Where a DMA engine carries the stores (``transport.py``), "then" means: once the peer can see it.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ from collections.abc import Callable
 
 from vnetcard import _core
 from vnetcard._core import Memory
-from vnetcard.engine.transport import BackOff, Crossing, SharedMemory
+from vnetcard.engine.transport import BackOff, SharedMemory, Transport
 from vnetcard.errors import WindowUnavailable
-from vnetcard.link.endpoints import Ends
+from vnetcard.link.endpoints import Endpoints
 from vnetcard.link.types import Agreement, LinkState, Listener, Offer, objection
 from vnetcard.ring import layout as L
 from vnetcard.ring.sideblock import SideBlock
@@ -44,18 +44,18 @@ class Link:
         self,
         memory: Memory,
         side: int,
-        ends: Ends,
+        endpoints: Endpoints,
         listener: Listener,
         offer: Offer,
         *,
-        crossing: Crossing | None = None,
+        transport: Transport | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """``crossing``: what carries stores to the peer, nothing where both share ``memory``."""
+        """``transport``: what carries stores to the peer, nothing where both share ``memory``."""
         self.own = SideBlock(memory, side)
         self.peer = SideBlock(memory, 1 - side)
-        self._ends = ends
-        self._crossing = crossing or SharedMemory()
+        self._endpoints = endpoints
+        self._transport = transport or SharedMemory()
         self._listener = listener
         self.offer = offer
         self._clock = clock
@@ -79,9 +79,9 @@ class Link:
         """Announce this side; whatever an earlier owner left in the window is made harmless."""
         self.own.write_identity()
         self._ticked_at = self._clock()
-        self._crossing.attach()
+        self._transport.attach()
         self._new_epoch("starting")
-        self._ends.drop(peer_dead=False)
+        self._endpoints.drop(peer_dead=False)
 
     def stop(self) -> None:
         """Say goodbye: the peer sees at once that this side is gone."""
@@ -90,8 +90,8 @@ class Link:
         self._publish_state("DOWN")
         self.own.store("epoch", 0)
         with contextlib.suppress(WindowUnavailable):
-            self._crossing.tell()
-            self._crossing.detach()
+            self._transport.tell()
+            self._transport.detach()
 
     def tick(self) -> float:
         """Look at the peer and at the pumps, and act; the seconds until the next call makes sense."""
@@ -112,10 +112,10 @@ class Link:
         if now - self._beat_at >= HEARTBEAT_EVERY:
             self._beat_at = now
             self.own.beat()
-            self._crossing.tell(wait=False)
+            self._transport.tell(wait=False)
             # In a handshake a halt may be the echo of what an old pump rang: the reset that follows ends it.
             settled = self.agreement is not None or now >= self._busy_until
-            if settled and (fault := self._crossing.fault()):
+            if settled and (fault := self._transport.fault()):
                 self._break(LinkState.HALTED, fault)
                 return HEARTBEAT_EVERY / 2
         ours = (self.own.load("epoch"), self.own.load("answered"))
@@ -146,7 +146,7 @@ class Link:
         self._leave(LinkState.HANDSHAKE, why)
         self.answered = 0
         self.own.store("answered", 0)
-        self._crossing.tell()
+        self._transport.tell()
         taken = {0, 0xFFFF_FFFF, self.own.load("epoch"), self.peer.load("answered")}
         while (epoch := secrets.randbits(32)) in taken:
             pass
@@ -154,23 +154,23 @@ class Link:
         self.own.store("version", L.VERSION)
         self.own.store("features", self.offer.features)
         self.own.store("mtu", self.offer.mtu)
-        self.own.store("bell", self.offer.bell)
+        self.own.store("irq_number", self.offer.irq_number)
         self.own.store("queue_mask", self.offer.queue_mask)
         self._publish_state("INIT")
         self.own.store("epoch", epoch)
-        self._crossing.announce()
+        self._transport.announce()
         self._reset()
 
     def _reset(self) -> None:
         """From the indices on, as steps 1 and 2 share it; the pumps are held or drop."""
-        self._ends.hold()
-        self._ends.reset()
-        self._crossing.reset_directions()
-        last = self._ends.received()
+        self._endpoints.hold()
+        self._endpoints.reset()
+        self._transport.reset_directions()
+        last = self._endpoints.received()
         self.own.store("final_own_epoch", last.own_epoch)
         self.own.store("final_peer_epoch", last.peer_epoch)
         self.own.store64("final_records", last.records)
-        self._ends.drop(peer_dead=False)
+        self._endpoints.drop(peer_dead=False)
         self._busy_until = self._clock() + 2.0
 
     def _heed_peer(self) -> None:
@@ -181,7 +181,7 @@ class Link:
                 self._leave(LinkState.WAITING, "the peer has stopped")
                 self.answered = 0
                 self.own.store("answered", 0)
-                self._crossing.tell()
+                self._transport.tell()
             elif self.state is not LinkState.WAITING:
                 self._become(LinkState.WAITING, "no peer yet")
             return
@@ -203,7 +203,7 @@ class Link:
         self._publish_state("READY")
         self.answered = epoch
         self.own.store("answered", epoch)
-        self._crossing.tell()
+        self._transport.tell()
 
     def _refuse(self, why: str) -> None:
         if self.state is LinkState.REFUSED and self.reason == why:
@@ -214,11 +214,11 @@ class Link:
         self.answered = 0
         self.own.store("answered", 0)
         self._publish_state("REFUSED")
-        self._crossing.tell()
+        self._transport.tell()
 
     def _try_to_run(self) -> None:
         """Both have answered: settle the past, agree on the future, go."""
-        features, mtu, bell = self.peer.load("features"), self.peer.load("mtu"), self.peer.load("bell")
+        features, mtu, irq_number = self.peer.load("features"), self.peer.load("mtu"), self.peer.load("irq_number")
         queue_mask = self.peer.load("queue_mask")
         final = self.peer.final()
         if self.peer.load("answered") != self.epoch or self.peer.load("epoch") != self.answered:
@@ -227,17 +227,17 @@ class Link:
             self.own.count("viol_side_block")
             self._refuse(objection(L.VERSION, mtu) or "the peer's MTU flickers")
             return
-        if fault := self._crossing.fault():
+        if fault := self._transport.fault():
             self._break(LinkState.HALTED, fault)
             return
-        if why := self._crossing.not_ready():
+        if why := self._transport.not_ready():
             self._become(LinkState.HANDSHAKE, why)
             return
-        self._ends.hold()
+        self._endpoints.hold()
         self._settle(final)
-        agreement = self.offer.agree(features, mtu, bell, queue_mask)
+        agreement = self.offer.agree(features, mtu, irq_number, queue_mask)
         self._listener.link_up(agreement)
-        self._ends.begin(
+        self._endpoints.begin(
             own_epoch=self.epoch,
             peer_epoch=self.answered,
             features=agreement.features,
@@ -250,11 +250,11 @@ class Link:
         self.own.count("link_up")
         self._become(LinkState.RUN, "both sides have answered")
         self._listener.carrier(True, self.reason)  # first: what a packet brought forth before would be lost
-        self._ends.run()
+        self._endpoints.run()
 
     def _settle(self, final: tuple[int, int, int]) -> None:
         """Count the records of our last generation that the peer never received as lost."""
-        sent = self._ends.sent()
+        sent = self._endpoints.sent()
         if not sent.own_epoch:
             return
         their_own, their_peer, records = final
@@ -263,15 +263,15 @@ class Link:
             self.own.count("viol_final_count")
             self._listener.report(f"the peer says it received {received} of {sent.records} records: counted as all")
             received = sent.records
-        self._ends.settle(sent.records - received)
+        self._endpoints.settle(sent.records - received)
 
     # --- the watch -----------------------------------------------------------------------------------
 
     def _heed_events(self) -> None:
-        events = self._ends.take_events()
+        events = self._endpoints.take_events()
         self.port_gone |= bool(events & _core.EVENT_PORT_GONE)
         if events & _core.EVENT_REFUSED:
-            kinds, number = self._ends.refused()
+            kinds, number = self._endpoints.refused()
             why = f"this kernel refused a packet of it ({errno.errorcode.get(number, number)})"
             self.withdraw(kinds, why)
         if self.agreement is None:
@@ -294,13 +294,13 @@ class Link:
                 self.own.count("peer_back")
                 self._become(LinkState.RUN, "the peer is back")
                 self._listener.carrier(True, self.reason)
-                self._ends.run()
+                self._endpoints.run()
             return
         self._silence += step
         if self._silence >= HEARTBEAT_LIMIT and self.state is LinkState.RUN:
             self.own.count("peer_dead")
             self._become(LinkState.PEER_DEAD, f"no heartbeat for {HEARTBEAT_LIMIT:.0f} s")
-            self._ends.drop(peer_dead=True)
+            self._endpoints.drop(peer_dead=True)
             self._listener.carrier(False, self.reason)
 
     def _reclaim(self) -> bool:
@@ -324,7 +324,7 @@ class Link:
 
     def _mend(self) -> None:
         """Once more from the start.  Its failure comes back to ``_break``, by ``tick``."""
-        self._crossing.attach()
+        self._transport.attach()
         self._mend_at = None
         self.own.count("own_restart")
         self._new_epoch(f"anew, after: {self.reason}")
@@ -334,14 +334,14 @@ class Link:
     def _leave(self, state: LinkState, reason: str) -> None:
         """Nothing moves any more, and everybody knows."""
         was_up = self.state is LinkState.RUN
-        self._ends.hold()
+        self._endpoints.hold()
         if self.agreement is not None:
             self.agreement = None
             self.own.count("link_down")
         self._become(state, reason)
         if was_up:
             self._listener.carrier(False, reason)
-        self._ends.drop(peer_dead=False)
+        self._endpoints.drop(peer_dead=False)
 
     def _become(self, state: LinkState, reason: str) -> None:
         changed = state is not self.state or reason != self.reason

@@ -13,14 +13,14 @@ from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
 from vnetcard._core import Memory
-from vnetcard.link.endpoints import Doorbells, Ends, Generation, PumpEnds, following
+from vnetcard.link.endpoints import Doorbells, Endpoints, Generation, PumpEndpoints, following
 from vnetcard.port import Port
 from vnetcard.ring import layout as L
 from vnetcard.ring.fifo import Fifo
 from vnetcard.ring.geometry import Geometry
 
 
-class Pair(Ends, Protocol):
+class Pair(Endpoints, Protocol):
     """The ends of one queue pair; its ``begin`` knows the serial that orders the generation among those of others."""
 
     @property
@@ -37,7 +37,7 @@ class Pair(Ends, Protocol):
         queues: int = 1,
         serial: int | None = None,
     ) -> None:
-        """As ``Ends``."""
+        """As ``Endpoints``."""
 
     def close(self) -> None:
         """Let go of everything."""
@@ -86,8 +86,8 @@ class Idle:
     reset: Callable[[], None]
 
 
-class QueueEnds(Generic[P]):
-    """``pairs`` of the window, from queue 0 on, and the rest of it; see ``endpoints.Ends`` for the contract."""
+class QueueEndpoints(Generic[P]):
+    """``pairs`` of the window, from queue 0 on, and the rest of it; see ``endpoints.Endpoints`` for the contract."""
 
     def __init__(self, pairs: Sequence[P], idle: Sequence[Idle] = ()) -> None:
         self.pairs, self._idle = tuple(pairs), tuple(idle)
@@ -167,11 +167,11 @@ def open_pumps(
     wait: str,
     futex: bool,
     doorbells: Doorbells | None = None,
-) -> QueueEnds[PumpEnds]:
-    """Pumps between the first ``queues`` queues of ``port`` and those of a window; the rest is as in ``PumpEnds``."""
+) -> QueueEndpoints[PumpEndpoints]:
+    """Pumps between the first ``queues`` queues of ``port`` and those of a window; the rest as in ``PumpEndpoints``."""
 
-    def pair(queue: int) -> PumpEnds:
-        return PumpEnds(
+    def pair(queue: int) -> PumpEndpoints:
+        return PumpEndpoints(
             memory,
             geometry,
             side,
@@ -187,7 +187,7 @@ def open_pumps(
         with contextlib.closing(pair(queue)) as left:  # pumps count what died inside a read
             return Idle(Books.of(left), lambda: _reset(memory, geometry, side, queue))
 
-    return QueueEnds([pair(n) for n in range(queues)], [idle(n) for n in range(queues, len(geometry.rings))])
+    return QueueEndpoints([pair(n) for n in range(queues)], [idle(n) for n in range(queues, len(geometry.rings))])
 
 
 def _reset(memory: Memory, geometry: Geometry, side: int, queue: int) -> None:

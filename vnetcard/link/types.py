@@ -26,7 +26,7 @@ class LinkState(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class Agreement:
-    """What both sides have agreed on; ``packet_max`` and ``mtu`` in bytes; ``peer_bell`` as in its side block.
+    """What both sides have agreed on; ``packet_max`` and ``mtu`` in bytes; ``peer_irq`` as in its side block.
 
     ``queues``: over how many queue pairs, the first ones of the window.
     """
@@ -34,13 +34,13 @@ class Agreement:
     features: int
     mtu: int
     packet_max: int
-    peer_bell: int = 0
+    peer_irq: int = 0
     queues: int = 1
 
 
 @dataclass(slots=True)
 class Offer:
-    """What this side offers; ``refusals`` says for each feature that is not offered, why.  ``bell``: its number.
+    """What this side offers; ``refusals`` says for each feature that is not offered, why.  ``irq_number``: its number.
 
     ``queues``: how many queue pairs it serves.
     """
@@ -48,7 +48,7 @@ class Offer:
     features: int
     mtu: int
     refusals: dict[str, str] = field(default_factory=dict)
-    bell: int = 0
+    irq_number: int = 0
     queues: int = 1
 
     @property
@@ -56,15 +56,15 @@ class Offer:
         """The queue pairs that this side serves, as its side block has them."""
         return (1 << self.queues) - 1
 
-    def agree(self, features: int, mtu: int, bell: int = 0, queue_mask: int = 1) -> Agreement:
-        """With a peer that offers ``features`` and ``mtu``, has ``bell`` and serves ``queue_mask``: what both can."""
+    def agree(self, features: int, mtu: int, irq_number: int = 0, queue_mask: int = 1) -> Agreement:
+        """What both sides can, with a peer that offers this."""
         common = self.features & features
         if not common & L.FEATURES["CSUM"]:
             common &= ~OFFLOADS  # none makes sense without
         agreed = min(self.mtu, mtu)
         super_packets = common & OFFLOADS & ~L.FEATURES["CSUM"]
         packet_max = L.FRAME_MAX - L.VNET_HDR if super_packets else agreed
-        return Agreement(common, agreed, packet_max, bell, served(self.queue_mask & queue_mask))
+        return Agreement(common, agreed, packet_max, irq_number, served(self.queue_mask & queue_mask))
 
 
 def served(queue_mask: int) -> int:

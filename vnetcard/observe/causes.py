@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
-from vnetcard.observe.views import Sight
+from vnetcard.observe.views import Snapshot
 from vnetcard.ring import layout as L
 from vnetcard.ring.window_dump import queue_of, ring_name
 
@@ -42,14 +42,14 @@ class Cause:
     words: str
 
 
-def causes(sight: Sight) -> list[Cause]:
+def causes(sight: Snapshot) -> list[Cause]:
     """What seems to be wrong; empty when nothing is, or nobody answers."""
     if not sight.views:
         return []
     return [cause for rule in RULES for cause in rule(sight)]
 
 
-def _count(sight: Sight) -> dict[str, dict[str, int]]:
+def _count(sight: Snapshot) -> dict[str, dict[str, int]]:
     """All counters of each side under one name, over all queues."""
     return {
         side: {name: int(n) for part in ("tx", "rx", "link") for name, n in parts[part].items()}
@@ -61,14 +61,14 @@ def _other(side: str) -> str:
     return L.SIDES[1 - L.SIDES.index(side)]
 
 
-def _refused(sight: Sight) -> Iterator[Cause]:
+def _refused(sight: Snapshot) -> Iterator[Cause]:
     for view in sight.views:
         if view["link"]["state"] == "refused":
             name = "version-mismatch" if "wire format" in view["link"]["reason"] else "mtu-mismatch"
             yield Cause(name, _other(view["side"]), view["link"]["reason"])
 
 
-def _engine(sight: Sight) -> Iterator[Cause]:
+def _engine(sight: Snapshot) -> Iterator[Cause]:
     for view in sight.views:
         halts = [change for change in view["link"]["history"] if change["state"] == "halted"]
         if not halts or not _count(sight).get(view["side"], {}).get("engine_halt"):
@@ -82,25 +82,25 @@ def _engine(sight: Sight) -> Iterator[Cause]:
         )
 
 
-def _silent(sight: Sight) -> Iterator[Cause]:
+def _silent(sight: Snapshot) -> Iterator[Cause]:
     for side, why in sight.silent().items():
         yield Cause("agent-silent", side, why)
 
 
-def _gone(sight: Sight) -> Iterator[Cause]:
+def _gone(sight: Snapshot) -> Iterator[Cause]:
     for view in sight.views:
         if view["link"]["state"] == "gone":
             yield Cause("device-gone", view["side"], view["link"]["reason"])
 
 
-def _side_blocks(sight: Sight) -> Iterator[Cause]:
+def _side_blocks(sight: Snapshot) -> Iterator[Cause]:
     """Before the indices: a peer that believes in a new epoch begins its own anew, which is impossible here."""
     for side, counts in _count(sight).items():
         if counts.get("viol_side_block"):
             yield Cause("corrupt-side-block", _other(side), f"the {side}'s view of the side blocks was scribbled on")
 
 
-def _violations(sight: Sight) -> Iterator[Cause]:
+def _violations(sight: Snapshot) -> Iterator[Cause]:
     for side, counts in _count(sight).items():
         records = sum(counts.get(name, 0) for name in ("viol_len", "viol_header", "viol_seq"))
         if records:
@@ -125,7 +125,7 @@ def _violations(sight: Sight) -> Iterator[Cause]:
             )
 
 
-def _peer(sight: Sight) -> Iterator[Cause]:
+def _peer(sight: Snapshot) -> Iterator[Cause]:
     counts = _count(sight)
     for view in sight.views:
         side = view["side"]
@@ -149,7 +149,7 @@ def _peer(sight: Sight) -> Iterator[Cause]:
             )
 
 
-def _mtu(sight: Sight) -> Iterator[Cause]:
+def _mtu(sight: Snapshot) -> Iterator[Cause]:
     for view in sight.views:
         agreed, own = view["link"].get("mtu"), view["mtu"]
         if agreed and agreed < own:
@@ -161,7 +161,7 @@ def _mtu(sight: Sight) -> Iterator[Cause]:
             )
 
 
-def _offload(sight: Sight) -> Iterator[Cause]:
+def _offload(sight: Snapshot) -> Iterator[Cause]:
     for side, counts in _count(sight).items():
         if counts.get("offload_refused") or counts.get("drop_port_refused"):
             yield Cause(
@@ -178,7 +178,7 @@ def _offload(sight: Sight) -> Iterator[Cause]:
             )
 
 
-def _doorbell(sight: Sight) -> Iterator[Cause]:
+def _doorbell(sight: Snapshot) -> Iterator[Cause]:
     for side, counts in _count(sight).items():
         late = counts.get("tx_late_wakeups", 0) + counts.get("rx_late_wakeups", 0)
         if late > 2:
@@ -189,14 +189,14 @@ def _doorbell(sight: Sight) -> Iterator[Cause]:
             )
 
 
-def _starved(sight: Sight) -> Iterator[Cause]:
+def _starved(sight: Snapshot) -> Iterator[Cause]:
     for side, share in sorted(starved(sight).items(), key=lambda pair: -pair[1]):
         yield Cause(
             "cpu-starved", side, f"the {side}'s pumps waited for a CPU for {share:.0%} of the time they wanted one"
         )
 
 
-def starved(sight: Sight) -> dict[str, float]:
+def starved(sight: Snapshot) -> dict[str, float]:
     """The sides whose pumps wait for a CPU, with the share of the time."""
     found = {}
     for side, counts in _count(sight).items():
@@ -208,7 +208,7 @@ def starved(sight: Sight) -> dict[str, float]:
     return found
 
 
-def _watched(sight: Sight, side: str) -> float:
+def _watched(sight: Snapshot, side: str) -> float:
     """Seconds for which the counters of ``side`` have been counted: since they were cleared, or the agent's start."""
     view = sight.by_side.get(side)
     if view is None:
@@ -218,7 +218,7 @@ def _watched(sight: Sight, side: str) -> float:
     return float(view["at"] - began)
 
 
-def _full(sight: Sight) -> Iterator[Cause]:
+def _full(sight: Snapshot) -> Iterator[Cause]:
     counts, slow = _count(sight), starved(sight)
     for sender, direction in enumerate(L.DIRECTIONS):
         source, sink = L.SIDES[sender], L.SIDES[1 - sender]
@@ -248,14 +248,14 @@ def _full(sight: Sight) -> Iterator[Cause]:
                 )
 
 
-def _largest(sight: Sight) -> int:
+def _largest(sight: Snapshot) -> int:
     """Bytes of the largest record that the link may carry."""
     link = sight.views[0]["link"]
     super_packets = any(verdict == "on" for name, verdict in link.get("features", {}).items() if name != "CSUM")
     return L.align_record(L.FRAME_MAX if super_packets else link.get("mtu") or L.MTU_DEFAULT)
 
 
-def _stuck(sight: Sight, ring: dict[str, Any], sink: str) -> bool:
+def _stuck(sight: Snapshot, ring: dict[str, Any], sink: str) -> bool:
     """By what the producer's agent saw of cons: it need not believe the consumer's own figures."""
     view = sight.by_side.get(_other(sink)) or sight.views[0]
     if view["link"]["state"] != "run" or not ring["records"]:
@@ -264,7 +264,7 @@ def _stuck(sight: Sight, ring: dict[str, Any], sink: str) -> bool:
     return bool(view["at"] - max(ring["cons_moved_at"] or 0.0, began) > STUCK_S)
 
 
-RULES: Final[tuple[Callable[[Sight], Iterator[Cause]], ...]] = (
+RULES: Final[tuple[Callable[[Snapshot], Iterator[Cause]], ...]] = (
     _silent,
     _gone,
     _refused,

@@ -1,4 +1,4 @@
-"""The figures of a ``Sight`` as metrics: names, kinds and labels; how they are served is ``metrics_cmd.py``."""
+"""The figures of a ``Snapshot`` as metrics: names, kinds and labels; how they are served is ``metrics_cmd.py``."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
-from vnetcard.observe.views import Sight
+from vnetcard.observe.views import Snapshot
 from vnetcard.ring import layout as L
 from vnetcard.ring.derived import GAUGES, of_queue
 from vnetcard.ring.window_dump import queue_of
@@ -53,13 +53,13 @@ class Metric:
         return f"{self.name}_total" if self.counter else self.name
 
 
-def metrics(sight: Sight, window: str) -> Iterator[Metric]:
+def metrics(sight: Snapshot, window: str) -> Iterator[Metric]:
     """Everything about the link over ``window``, which is a label of each: a machine may have several links."""
     for one in _metrics(sight):
         yield replace(one, labels=(*one.labels, ("window", window)))
 
 
-def _metrics(sight: Sight) -> Iterator[Metric]:
+def _metrics(sight: Snapshot) -> Iterator[Metric]:
     """Never since a ``clear``: a counter that goes back would be taken for a restart."""
     silent = sight.silent()
     for side in L.SIDES:

@@ -9,7 +9,7 @@ from typing import Final
 from vnetcard.observe.causes import causes
 from vnetcard.observe.probe import Probe
 from vnetcard.observe.tables import bar
-from vnetcard.observe.views import Sight
+from vnetcard.observe.views import Snapshot
 from vnetcard.ring import layout as L
 from vnetcard.terminal.arguments import printable
 
@@ -29,10 +29,10 @@ class Screen:
     interval: float
     probe: Probe | None = None
     paused: bool = False
-    sights: list[Sight] = field(default_factory=list)
+    sights: list[Snapshot] = field(default_factory=list)
     problem: str = ""
 
-    def take(self, sight: Sight) -> None:
+    def take(self, sight: Snapshot) -> None:
         """A new look."""
         self.problem = ""
         self.sights = [*self.sights[-1:], sight]

@@ -10,7 +10,7 @@ from typing import Any, Final
 from vnetcard.ping.suite import Target, run_suite
 from vnetcard.ring import layout as L
 from vnetcard.ring import tap_layout as T
-from vnetcard.ring.tap_shm import Wish
+from vnetcard.ring.tap_shm import TapRequest
 from vnetcard.tap.packet_trace import Tracer
 from vnetcard.tap.source import LOOK_EVERY, Sources, carrier_of
 from vnetcard.tap.summary import Summary
@@ -22,7 +22,7 @@ PINGS, SIZE, INTERVAL = 100, 56, 0.005
 
 def follow(window: str, targets: Sequence[Target]) -> list[dict[str, Any]]:
     """Ping ``targets`` and sum up the stages of each direction that was seen; ConfigError as ``Sources`` raises it."""
-    wish = Wish(T.mask(tuple(T.STAGES)), T.mask(("READ", "PEEK")), SNAP, 1, RING)
+    wish = TapRequest(T.mask(tuple(T.STAGES)), T.mask(("READ", "PEEK")), SNAP, 1, RING)
     with Sources(window, wish) as sources:
         summaries = {direction: Summary(direction, carrier_of(window)) for direction in L.DIRECTIONS}
         tracer = Tracer(shared_clock=sources.one_clock)

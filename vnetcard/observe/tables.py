@@ -1,4 +1,4 @@
-"""What ``vnetcard show`` prints: a section of a ``Sight`` as lines for people, 80 columns wide where it can be."""
+"""What ``vnetcard show`` prints: a section of a ``Snapshot`` as lines for people, 80 columns wide where it can be."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from vnetcard.observe.causes import causes
-from vnetcard.observe.views import Sight
+from vnetcard.observe.views import Snapshot
 from vnetcard.ring import layout as L
 from vnetcard.ring.derived import of_queue
 from vnetcard.ring.window_dump import queue_of, ring_name
@@ -20,7 +20,7 @@ BAR: Final = 20
 """Characters of a ring's bar."""
 
 
-def runtime(sight: Sight) -> list[str]:
+def runtime(sight: Snapshot) -> list[str]:
     """A table of the tx pumps and one of the rx pumps, a column a side; of several queues the sums, then each."""
     figures = sight.figures("runtime")
     queues = range(sight.queues) if sight.queues > 1 else ()
@@ -71,7 +71,7 @@ def ago(at: float, now: float | None = None) -> str:
     return f"{seconds:.1f} s ago"
 
 
-def ring(sight: Sight) -> list[str]:
+def ring(sight: Snapshot) -> list[str]:
     """Each ring: how full it is and was, its indices, who sleeps, when it last moved."""
     lines = []
     for one in sight.rings():
@@ -98,7 +98,7 @@ def bar(fill: int, size: int, width: int = BAR) -> str:
     return "#" * round(width * min(1.0, fill / size))
 
 
-def errors(sight: Sight) -> list[str]:
+def errors(sight: Snapshot) -> list[str]:
     """Every drop, loss and violation, then what seems to cause it."""
     rows = sight.errors()
     lines = [f"{'side':<6}{'name':<20}{'count':>10}  {'last':<13}last of its kind"] if rows else []
@@ -120,7 +120,7 @@ def errors(sight: Sight) -> list[str]:
 NO_REGISTERS: Final = "this window has no engine with registers"
 
 
-def registers(sight: Sight) -> list[str]:
+def registers(sight: Snapshot) -> list[str]:
     """Each side's page of the DMA engine."""
     lines = []
     for view in sight.views:
@@ -135,7 +135,7 @@ def registers(sight: Sight) -> list[str]:
     return lines[1:]
 
 
-def link(sight: Sight) -> list[str]:
+def link(sight: Snapshot) -> list[str]:
     """Each agent's link: its state, the counters of its changes, and the last of them with their reasons."""
     figures = sight.figures("link")
     lines = []
@@ -155,7 +155,7 @@ def link(sight: Sight) -> list[str]:
     return lines[1:]
 
 
-SECTIONS: Final[dict[str, Callable[[Sight], list[str]]]] = {
+SECTIONS: Final[dict[str, Callable[[Snapshot], list[str]]]] = {
     "runtime": runtime,
     "ring": ring,
     "errors": errors,
@@ -164,7 +164,7 @@ SECTIONS: Final[dict[str, Callable[[Sight], list[str]]]] = {
 }
 
 
-def as_json(sight: Sight, what: str) -> dict[str, Any]:
+def as_json(sight: Snapshot, what: str) -> dict[str, Any]:
     """The same section for programs."""
     figures = sight.figures(what)
     content: Any

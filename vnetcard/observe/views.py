@@ -32,7 +32,7 @@ class Error:
     sample: str
 
 
-class Sight:
+class Snapshot:
     """What the agents said at one moment."""
 
     def __init__(self, views: list[View]) -> None:
@@ -125,12 +125,12 @@ class Sight:
 RING_FIGURES: Final = ("tx_ring_full", "rx_ring_empty", "rx_high_water", "tx_moved_at_ns", "rx_moved_at_ns")
 
 
-def gather(window: str) -> Sight:
+def gather(window: str) -> Snapshot:
     """Ask the local agents of ``window``; ConfigError when there is none.  For one that is silent its window speaks."""
     url = str(WindowUrl.parse(window))
     answers = ask_all(url, "show")
     unheard = [unresponsive.view(url, L.SIDES.index(side), why) for side, why in answers.silent.items()]
-    return Sight(sorted([*answers.said, *unheard], key=lambda view: L.SIDES.index(view["side"])))
+    return Snapshot(sorted([*answers.said, *unheard], key=lambda view: L.SIDES.index(view["side"])))
 
 
 def clear(window: str, what: str) -> None:

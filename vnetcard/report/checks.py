@@ -21,7 +21,7 @@ from vnetcard.errors import ConfigError
 from vnetcard.hw.sysfs import System
 from vnetcard.observe import stage_latency
 from vnetcard.observe.causes import LIMITS, Cause, causes
-from vnetcard.observe.views import Sight, gather
+from vnetcard.observe.views import Snapshot, gather
 from vnetcard.ping.suite import PingResult, Target, run_suite
 from vnetcard.ring import layout as L
 from vnetcard.ring.sideblock import SOFTWARE
@@ -43,7 +43,7 @@ class Check:
 
 @dataclass(frozen=True, slots=True)
 class Way:
-    """Who sends to whom (``vnetcard.bench.validity.Ends``)."""
+    """Who sends to whom (``vnetcard.bench.validity.Endpoints``)."""
 
     direction: str
     namespaces: tuple[str, str]
@@ -61,7 +61,7 @@ class Stream:
 
 
 @dataclass(slots=True)
-class Checkup:
+class Report:
     """All that was seen; ``not_measured`` says what was not, and why."""
 
     window: str
@@ -118,14 +118,14 @@ def examine(
     seconds: float,
     measure: bool,
     progress: Callable[[int], Progress],
-) -> Checkup:
+) -> Report:
     """Run everything; ConfigError for bad input before anything has run.
 
     ``targets`` of the pings, none: the peer; ``seconds`` a stream, 0: none.
     """
     before = gather(window)
     url = str(WindowUrl.parse(window))
-    done = Checkup(url, time.time(), _machine())
+    done = Report(url, time.time(), _machine())
     targets = targets or _peers(before, done)
     ways = _ways(before, done) if seconds else []
     with progress(len(targets) * len(sizes) + len(ways) * len(WRITES) + 2) as told:
@@ -159,7 +159,7 @@ def _machine() -> dict[str, str]:
     }
 
 
-def _peers(sight: Sight, done: Checkup) -> Sequence[Target]:
+def _peers(sight: Snapshot, done: Report) -> Sequence[Target]:
     """Whom to ping; nobody where no agent says who its peer is."""
     silent = sight.silent()
     if len(silent) == len(sight.views):
@@ -168,7 +168,7 @@ def _peers(sight: Sight, done: Checkup) -> Sequence[Target]:
     return default_targets(done.window)
 
 
-def _follow(done: Checkup, targets: Sequence[Target]) -> None:
+def _follow(done: Report, targets: Sequence[Target]) -> None:
     if all(one.lost == one.sent for one in done.pings):
         done.not_measured.append("stages of the live link: no ping was answered")
         return
@@ -178,7 +178,7 @@ def _follow(done: Checkup, targets: Sequence[Target]) -> None:
         done.not_measured.append(f"stages of the live link: {error}")
 
 
-def _ways(sight: Sight, done: Checkup) -> list[Way]:
+def _ways(sight: Snapshot, done: Report) -> list[Way]:
     """Both directions, if both agents are here in namespaces by name."""
     if why := missing("iperf3", "ip"):
         done.not_measured.append(f"throughput: {why}")
@@ -198,7 +198,7 @@ def _ways(sight: Sight, done: Checkup) -> list[Way]:
     ]
 
 
-def _stream(done: Checkup, way: Way, write: int, seconds: float) -> None:
+def _stream(done: Report, way: Way, write: int, seconds: float) -> None:
     direction = way.direction
     try:
         report = iperf.run(way, seconds, ["-l", str(write)])
@@ -212,7 +212,7 @@ def _stream(done: Checkup, way: Way, write: int, seconds: float) -> None:
     done.streams.append(stream)
 
 
-def _doctor(done: Checkup, url: str, *, measure: bool) -> None:
+def _doctor(done: Report, url: str, *, measure: bool) -> None:
     kind = url.partition(":")[0]
     done.findings = look(System.here(), WindowUrl.parse(url))
     if measure:
@@ -226,7 +226,7 @@ def _doctor(done: Checkup, url: str, *, measure: bool) -> None:
     done.findings = concerning(done.findings, kind)
 
 
-def _conclude(done: Checkup, before: Sight, after: Sight) -> None:
+def _conclude(done: Report, before: Snapshot, after: Snapshot) -> None:
     done.views = after.views
     earlier = {(row.side, row.name): row.count for row in before.errors(None)}
     for row in after.errors(None):
@@ -240,6 +240,6 @@ def _conclude(done: Checkup, before: Sight, after: Sight) -> None:
             done.runtime[f"{side} {pump}"] = parts[pump]
 
 
-def as_json(done: Checkup) -> dict[str, Any]:
+def as_json(done: Report) -> dict[str, Any]:
     """Everything for programs."""
     return {"ok": done.ok, "checks": [asdict(check) for check in done.checks], **asdict(done)}

@@ -10,7 +10,7 @@ from typing import Final
 
 from vnetcard.ping.report import loss_percent
 from vnetcard.report import plots
-from vnetcard.report.checks import Checkup
+from vnetcard.report.checks import Report
 
 STYLE: Final = """
 :root { color-scheme: light dark; --back: #fff; --text: #1c1c1c; --soft: #666; --line: #ddd; --panel: #f6f6f6;
@@ -39,7 +39,7 @@ svg .c0:not(.curve) { fill: var(--c0) } svg .c1:not(.curve) { fill: var(--c1) }
 """
 
 
-def html(done: Checkup) -> str:
+def html(done: Report) -> str:
     """The page; the verdict stands at the top."""
     verdict = "PASS" if done.ok else "FAIL"
     failed = [check.name for check in done.checks if not check.ok]
@@ -77,7 +77,7 @@ def html(done: Checkup) -> str:
     )
 
 
-def _checks(done: Checkup) -> str:
+def _checks(done: Report) -> str:
     rows = [
         f'<tr class="{"good" if check.ok else "bad"}"><td><b>{"pass" if check.ok else "FAIL"}</b></td>'
         f"<td>{escape(check.name)}</td><td>{escape(check.words)}</td></tr>"
@@ -86,7 +86,7 @@ def _checks(done: Checkup) -> str:
     return f"<table>{''.join(rows)}</table>"
 
 
-def _plots(done: Checkup) -> str:
+def _plots(done: Report) -> str:
     names = list(dict.fromkeys(one.target.name for one in done.pings))
     median = {
         name: [(one.size, one.rtt_avg) for one in done.pings if one.target.name == name and one.rtt_avg is not None]
@@ -130,7 +130,7 @@ def _plots(done: Checkup) -> str:
     )
 
 
-def _pings(done: Checkup) -> str:
+def _pings(done: Report) -> str:
     rows = [
         (
             one.target.name,
@@ -147,7 +147,7 @@ def _pings(done: Checkup) -> str:
     return _table(heads, rows, numbers=range(1, 9))
 
 
-def _facts(done: Checkup) -> str:
+def _facts(done: Report) -> str:
     rows = list(done.machine.items())
     for view in done.views:
         link, side = view["link"], view["side"]
@@ -162,7 +162,7 @@ def _facts(done: Checkup) -> str:
     return _table(("", ""), rows, numbers=())
 
 
-def _runtime(done: Checkup) -> str:
+def _runtime(done: Report) -> str:
     names = list(dict.fromkeys(name for figures in done.runtime.values() for name in figures))
     rows = []
     for name in names:
@@ -172,7 +172,7 @@ def _runtime(done: Checkup) -> str:
     return _table(("counter", *done.runtime), rows, numbers=range(1, len(done.runtime) + 1))
 
 
-def _doctor(done: Checkup) -> str:
+def _doctor(done: Report) -> str:
     rows = [(one.verdict.value, one.area, one.subject, one.detail, one.fix) for one in done.findings]
     return _table(("", "area", "what", "seen", "fix"), rows, numbers=())
 
@@ -190,7 +190,7 @@ def _table(heads: Sequence[str], rows: Iterable[Sequence[object]], *, numbers: I
     return f"<table>{head}{body}</table>"
 
 
-def junit(done: Checkup) -> str:
+def junit(done: Report) -> str:
     """A test case a check, a ping size and a stream."""
     cases: list[tuple[str, str, str]] = [
         ("report", check.name, "" if check.ok else check.words) for check in done.checks

@@ -80,7 +80,7 @@ FEATURES: Final[dict[str, int]] = {
     "USO4": 1 << 3,
     "USO6": 1 << 4,
     "WAKE": 1 << 8,  # this side wakes, and is woken, by futexes on the words of the window
-    "BELL": 1 << 9,  # this side wakes, and is woken, by interrupts: see bell in its block
+    "IRQ": 1 << 9,  # this side wakes, and is woken, by interrupts: see irq_number in its block
     "CRC32C": 1 << 16,  # reserved: records carry a CRC; no agent offers it yet
 }
 
@@ -187,7 +187,7 @@ SIDE_CONTROL: Final = Block(
         ("final_own_epoch", 4, "the last generation that this side received in: its own epoch"),
         ("final_peer_epoch", 4, "... and the peer's"),
         ("final_records", 8, "records that it received in that generation, over all queues"),
-        ("bell", 4, "with BELL: 1 + the number under which the window's device interrupts this side; 0: none"),
+        ("irq_number", 4, "with IRQ: 1 + the number under which the window's device interrupts this side; 0: none"),
     ),
 )
 
@@ -317,7 +317,7 @@ RX_STATS: Final = (
 
 late_wakeups: sleeps that ended by time-out although the peer had moved; busy_ns: from the end of a wait to the next,
 by one batch in eight; moved_at_ns: CLOCK_REALTIME when the last batch ended; high_water: most bytes that the
-consumer found waiting; wakeups_heard: sleeps that the peer's bell ended (a futex does not say who ended one).
+consumer found waiting; wakeups_heard: sleeps that the peer's irq_number ended (a futex does not say who ended one).
 """
 
 BATCHES: Final = tuple(f"batch_{1 << n}" for n in range(8))

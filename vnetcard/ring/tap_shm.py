@@ -33,7 +33,7 @@ _MOST: Final = {
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
+class TapRequest:
     """What a reader wants noted; the fields of the head, see ``format.py``."""
 
     stages: int
@@ -47,7 +47,7 @@ class Wish:
         return {"ask": "tap", **{name: getattr(self, name) for name in self.__slots__}}
 
     @classmethod
-    def of(cls, question: Mapping[str, Any]) -> Wish:
+    def of(cls, question: Mapping[str, Any]) -> TapRequest:
         """From a question; ConfigError when it asks for what cannot be."""
         values = {name: question.get(name) for name in cls.__slots__}
         for name, value in values.items():
@@ -72,7 +72,7 @@ def pane_bytes(ring_bytes: int) -> int:
 class Segment:
     """The agent's side: makes the memory, and the taps that its pumps write: for each queue, of tx and of rx."""
 
-    def __init__(self, side: int, wish: Wish, queues: int = 1) -> None:
+    def __init__(self, side: int, wish: TapRequest, queues: int = 1) -> None:
         """OSError when there is no memory."""
         self.wish = wish
         self.size = queues * wish.pane

@@ -59,7 +59,7 @@ MOST: Final = 100_000
 
 
 @dataclass(slots=True)
-class Path:
+class PacketTrace:
     """One packet; ``steps``: name to time on the clock of the side that did it."""
 
     direction: str
@@ -140,8 +140,8 @@ class Tracer:
         """
         self._patience_ns = patience_ns
         self._filter = chosen
-        self._paths: OrderedDict[object, Path] = OrderedDict()
-        self._drops: list[Path] = []
+        self._paths: OrderedDict[object, PacketTrace] = OrderedDict()
+        self._drops: list[PacketTrace] = []
         self._look = 0
         self._now = 0
         self._waiting = {direction: engine_log.Waiting() for direction in L.DIRECTIONS} if engine else {}
@@ -163,12 +163,12 @@ class Tracer:
 
     def _take(self, event: Event) -> None:
         if event.flags & T.FLAGS["NOSEQ"]:
-            path = Path(event.direction, event.queue, event.epochs, None)
+            path = PacketTrace(event.direction, event.queue, event.epochs, None)
             self._drops.append(path)
         elif event.record in self._paths:
             path = self._paths[event.record]
         else:
-            path = self._paths[event.record] = Path(event.direction, event.queue, event.epochs, event.seq)
+            path = self._paths[event.record] = PacketTrace(event.direction, event.queue, event.epochs, event.seq)
         self._stamp(path, event)
         path.length = event.length
         path.drop = path.drop or event.drop_name
@@ -199,14 +199,14 @@ class Tracer:
                 if event.stage == "PUBLISH":
                     path.notes["doorbell"] = _NOTICE.get(event.value, "")
 
-    def _stamp(self, path: Path, event: Event) -> None:
+    def _stamp(self, path: PacketTrace, event: Event) -> None:
         before, done = _STAMPS[event.stage]
         if before and event.before:
             path.steps.setdefault(before, event.before)
         path.steps.setdefault(done, event.time)
         path.look, path.touched = self._look, time.monotonic_ns()
 
-    def finished(self, *, everything: bool = False) -> Iterator[Path]:
+    def finished(self, *, everything: bool = False) -> Iterator[PacketTrace]:
         """The wanted paths that are complete or late, or with ``everything`` all.
 
         A complete one waits for one more look, since the other side's ring may have been read before this one.
@@ -220,7 +220,7 @@ class Tracer:
             if path.chosen:
                 yield path
 
-    def _complete(self, path: Path) -> bool:
+    def _complete(self, path: PacketTrace) -> bool:
         if not path.finished or path.look >= self._look:
             return False
         both = "commit" in path.steps and "peek" in path.steps

@@ -24,7 +24,7 @@ from vnetcard.agent.control import ask_everybody
 from vnetcard.errors import ConfigError
 from vnetcard.ring import layout as L
 from vnetcard.ring import tap_layout as T
-from vnetcard.ring.tap_shm import Event, Wish
+from vnetcard.ring.tap_shm import Event, TapRequest
 from vnetcard.tap.bpf import compile_filter
 from vnetcard.tap.packet_summary import Flow, flow_of
 from vnetcard.tap.source import Sources, carrier_of, looks
@@ -60,11 +60,11 @@ class Question:
 # --- there -------------------------------------------------------------------------------------------
 
 
-def export(wish: Callable[[int], Wish]) -> int:
+def export(wish: Callable[[int], TapRequest]) -> int:
     """Print the events that the line on standard input asks for, as they come, until that input ends."""
     question = Question.of(sys.stdin.buffer.readline())
     own = own_flow(os.environ)
-    sieve = Sieve(besides(own, compile_filter(question.words)))
+    sieve = RecordFilter(besides(own, compile_filter(question.words)))
     url = question.window or _only_window(question.side)
     with Sources(url, wish(question.sample), (question.side,)) as sources:
         hello = {"side": question.side, "clock": sources.live[0].clock, "carrier": carrier_of(url)}
@@ -110,7 +110,7 @@ def own_flow(environment: Mapping[str, str]) -> Flow | None:
     return frozenset(ends)
 
 
-class Sieve:
+class RecordFilter:
     """Lets through the events of chosen packets: what a pump's first event of a record says holds for the others."""
 
     def __init__(self, chosen: Chosen) -> None:

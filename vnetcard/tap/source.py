@@ -12,7 +12,7 @@ from typing import Final, Protocol
 from vnetcard.agent.control import ask_all, borrow, folder
 from vnetcard.errors import ConfigError, PeerGone
 from vnetcard.ring import layout as L
-from vnetcard.ring.tap_shm import Event, Reader, Wish
+from vnetcard.ring.tap_shm import Event, Reader, TapRequest
 from vnetcard.window import WindowUrl
 
 OPEN_LIMIT: Final = 5.0
@@ -54,7 +54,7 @@ class Source(Protocol):
 class LocalSource:
     """A tap of an agent on this machine; PeerGone when there is none, ConfigError when it may not be asked."""
 
-    def __init__(self, url: str, side: int, wish: Wish) -> None:
+    def __init__(self, url: str, side: int, wish: TapRequest) -> None:
         self.side = side
         self.since = time.monotonic_ns()
         with contextlib.ExitStack() as stack:
@@ -89,7 +89,7 @@ class LocalSource:
 class Sources:
     """All that is looked at: the agents of a window that are here, again when they come back, and perhaps one more."""
 
-    def __init__(self, window: str, wish: Wish, sides: Sequence[int] = (L.HOST, L.CARD)) -> None:
+    def __init__(self, window: str, wish: TapRequest, sides: Sequence[int] = (L.HOST, L.CARD)) -> None:
         """ConfigError when there is no agent, or none that can be looked at; ``silent``: why one is not, by side."""
         self._url = str(WindowUrl.parse(window))
         self._wish = wish

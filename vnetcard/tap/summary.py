@@ -14,7 +14,7 @@ from typing import Any, Final
 from vnetcard.ring import layout as L
 from vnetcard.tap import engine_log
 from vnetcard.tap.clocks import Clocks
-from vnetcard.tap.packet_trace import Path
+from vnetcard.tap.packet_trace import PacketTrace
 
 PRODUCER: Final = ("room", "tun read", "commit", "doorbell")
 CONSUMER: Final = ("wake-up", "in the ring", "peek", "tun write")
@@ -23,7 +23,7 @@ SLEEP_US: Final = 100_000
 """How long a pump sleeps when nobody wakes it (vnc_wait.h)."""
 
 
-def stage_times(path: Path, clocks: Clocks) -> dict[str, float]:
+def stage_times(path: PacketTrace, clocks: Clocks) -> dict[str, float]:
     """Microseconds of each stage that the path has; the way across only if the clocks are known."""
     at = dict(path.aligned(clocks))
     out = {"room": float(path.waited_us)} if "tun read" in at else {}
@@ -84,7 +84,7 @@ class Summary:
     slept_through: int = 0
     unknown: int = 0
 
-    def add(self, path: Path, clocks: Clocks) -> None:
+    def add(self, path: PacketTrace, clocks: Clocks) -> None:
         """Take one path in."""
         if not path.finished and not path.late:
             return  # under way when the looking ended

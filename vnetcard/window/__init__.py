@@ -16,8 +16,8 @@ from vnetcard.ring.geometry import Geometry, parse_size
 from vnetcard.ring.layout import HOST
 
 if TYPE_CHECKING:
-    from vnetcard.engine.transport import Carrier
-    from vnetcard.window.interrupts import Bells
+    from vnetcard.engine.transport import EngineTransport
+    from vnetcard.window.interrupts import Interrupts
 
 BACKENDS = {
     "check": "vnetcard.window.check",
@@ -79,15 +79,15 @@ class Window(Protocol):
         """What happened at opening that a log should tell, such as a stale window made anew."""
 
     @property
-    def doorbell(self) -> bool:
+    def futex_wake(self) -> bool:
         """True: whoever sleeps (futex) on a word of the memory is woken when the peer moves it.  False: poll."""
 
     @property
-    def engine(self) -> Carrier | None:
+    def engine(self) -> EngineTransport | None:
         """The DMA engine or mover between this memory and the peer's; None: the peer has this memory too."""
 
     @property
-    def bells(self) -> Bells | None:
+    def interrupts(self) -> Interrupts | None:
         """Interrupts by which the two sides wake one another; None: there are none."""
 
     def vanished(self) -> str | None:

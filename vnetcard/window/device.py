@@ -23,7 +23,7 @@ from vnetcard.ring import layout as L
 from vnetcard.ring.geometry import HEADER_BYTES, Geometry, human, speaks_our_format
 from vnetcard.ring.sideblock import SideBlock
 from vnetcard.window import Request, locks
-from vnetcard.window.interrupts import Bells
+from vnetcard.window.interrupts import Interrupts
 
 ALL_ONES = (1 << 64) - 1
 """What a 64-bit read gives when nothing answers it."""
@@ -155,9 +155,9 @@ class DeviceWindow:
         SideBlock(self.memory, side).write_identity()  # so that a second opener is told who has the side
         self.geometry = geometry
         self.notes = notes
-        self.doorbell = False
+        self.futex_wake = False
         self.engine = None
-        self.bells: Bells | None = None
+        self.interrupts: Interrupts | None = None
 
     def vanished(self) -> str | None:
         if why := self._device.lost():

@@ -9,7 +9,7 @@ from typing import Final, Protocol
 from vnetcard._core import Memory
 from vnetcard.engine import registers as R
 from vnetcard.engine.dma import GONE, Engine, Registers
-from vnetcard.engine.irq import Ears
+from vnetcard.engine.irq import IrqListener
 from vnetcard.errors import WindowUnavailable
 from vnetcard.ring import layout as L
 from vnetcard.window.device import DeviceWindow
@@ -42,18 +42,18 @@ class EngineWindow:
         self._window, self._page, self._side = window, page, side
         self.url, self.memory, self.geometry, self.notes = window.url, window.memory, window.geometry, window.notes
         self.engine = Engine(page.registers, side, base=base, geometry=window.geometry, name=f"the engine {page.url}")
-        self._ears: Ears | None = None
+        self._listener: IrqListener | None = None
         self._give_back: Callable[[], None] = lambda: None
-        self.doorbell = False
-        self.bells = None
+        self.futex_wake = False
+        self.interrupts = None
 
     def listen(self, source: Path | int, *, arm: bytes = b"") -> None:
-        """Let the engine's interrupt wake the pumps, which may sleep from now on; see ``Ears``."""
+        """Let the engine's interrupt wake the pumps, which may sleep from now on; see ``IrqListener``."""
         try:
-            self._ears = Ears(source, wakes_sleepers(self.memory, self._page.registers, self._side), arm=arm)
+            self._listener = IrqListener(source, wakes_sleepers(self.memory, self._page.registers, self._side), arm=arm)
         except OSError as error:
             raise WindowUnavailable(f"{self.url}: cannot listen to {source} ({error.strerror})") from error
-        self.doorbell = True
+        self.futex_wake = True
 
     def gives_back(self, what: Callable[[], None]) -> None:
         """``close`` ends with ``what``, which may close page and window once more."""
@@ -63,9 +63,9 @@ class EngineWindow:
         return self._page.lost() or self._window.vanished()
 
     def close(self) -> None:
-        if self._ears is not None:
-            self._ears.close()
-            self._ears = None
+        if self._listener is not None:
+            self._listener.close()
+            self._listener = None
         self._page.close()
         self._window.close()
         self._give_back()

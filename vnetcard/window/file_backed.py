@@ -58,9 +58,9 @@ class BackedWindow:
         SideBlock(self.memory, side).write_identity()  # so that a second opener is told who has the side
         self.geometry = geometry
         self.notes = notes
-        self.doorbell = not opener.checked
+        self.futex_wake = not opener.checked
         self.engine = None
-        self.bells = None
+        self.interrupts = None
 
     def spans(self) -> memoryview:
         """The window's bytes for bulk transfers, without barriers; release it before ``close``."""

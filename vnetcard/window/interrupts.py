@@ -1,7 +1,8 @@
-"""Bells: how the two sides wake one another where no futex reaches the peer but an interrupt does.
+"""Interrupts: how the two sides wake one another where no futex reaches the peer but an interrupt does.
 
-A side publishes a number in its block; whoever knows it can ring that side's two bells: one says that there is a new
-prod, for the pump that receives, one that there is a new cons, for the pump that sends.  Feature BELL: both sides can.
+A side publishes a number in its block; a peer that knows it can raise that side's two interrupts: one says that there
+is a new prod, for the pump that receives, one that there is a new cons, for the pump that sends.  Feature IRQ: both
+sides can.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ VECTORS: Final = 2
 
 
 @dataclass(frozen=True, slots=True)
-class Bell:
+class IrqTrigger:
     """One bell of the peer: an eventfd, or a file of registers, where one is, and the value that interrupts."""
 
     fd: int = -1
@@ -24,7 +25,7 @@ class Bell:
     value: int = 0
 
 
-class Bells(Protocol):
+class Interrupts(Protocol):
     """A window's interrupts."""
 
     @property
@@ -32,8 +33,8 @@ class Bells(Protocol):
         """What the peer rings to reach this side; never 0."""
 
     @property
-    def ears(self) -> tuple[int, int]:
-        """Eventfds that hear this side's bells: PROD and CONS."""
+    def eventfds(self) -> tuple[int, int]:
+        """Eventfds that hear this side's interrupts: PROD and CONS."""
 
-    def of_peer(self, number: int) -> tuple[Bell, Bell] | None:
-        """The peer's bells, PROD and CONS; None when nobody has that number."""
+    def of_peer(self, number: int) -> tuple[IrqTrigger, IrqTrigger] | None:
+        """The peer's interrupts, PROD and CONS; None when nobody has that number."""

@@ -21,7 +21,7 @@ def open_window(request: Request) -> DeviceWindow:
     request.want_one_pair(f"ivshmem:{request.place}", "the device has interrupts for no more")
     device, client = _join(request.place)
     window = open_device(device, request)  # which leaves the server again if it fails
-    window.bells = client
+    window.interrupts = client
     return window
 
 

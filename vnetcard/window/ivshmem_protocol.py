@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Final
 
 from vnetcard.errors import ConfigError, WindowUnavailable
-from vnetcard.window.interrupts import CONS, PROD, VECTORS, Bell
+from vnetcard.window.interrupts import CONS, PROD, VECTORS, IrqTrigger
 
 VERSION: Final = 0
 MEMORY: Final = -1
@@ -54,7 +54,7 @@ def _receive(server: socket.socket) -> tuple[int, int | None] | None:
 
 
 class Client:
-    """A client: ``memory`` is a descriptor of the shared memory.  Its bells are ``interrupts.Bells``."""
+    """A client: ``memory`` is a descriptor of the shared memory.  Its interrupts are ``interrupts.Interrupts``."""
 
     def __init__(self, path: Path) -> None:
         """Raises WindowUnavailable: nobody serves there, or not as QEMU's protocol says."""
@@ -128,23 +128,23 @@ class Client:
             return f"the ivshmem server of {self._path} is gone ({error.strerror})"
         return f"the ivshmem server of {self._path} has ended"
 
-    # --- vnetcard.window.interrupts.Bells ----------------------------------------------------------------------
+    # --- vnetcard.window.interrupts.Interrupts ----------------------------------------------------------------------
 
     @property
     def number(self) -> int:
         return self._identity + 1
 
     @property
-    def ears(self) -> tuple[int, int]:
+    def eventfds(self) -> tuple[int, int]:
         own = self._fds[self._identity]
         return own[PROD], own[CONS]
 
-    def of_peer(self, number: int) -> tuple[Bell, Bell] | None:
+    def of_peer(self, number: int) -> tuple[IrqTrigger, IrqTrigger] | None:
         self.lost()
         fds = self._fds.get(number - 1, [])
         if number == self.number or len(fds) < VECTORS:
             return None
-        return Bell(fd=fds[PROD]), Bell(fd=fds[CONS])
+        return IrqTrigger(fd=fds[PROD]), IrqTrigger(fd=fds[CONS])
 
     def close(self) -> None:
         """Leave; twice is once."""

@@ -28,8 +28,8 @@ class SimWindow:
         self.memory = window.memory
         self.geometry = window.geometry
         self.notes = window.notes
-        self.doorbell = True
-        self.bells = None
+        self.futex_wake = True
+        self.interrupts = None
         try:
             self.engine = Engine(
                 self._registers,

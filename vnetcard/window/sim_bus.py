@@ -9,7 +9,7 @@
 This file is the single source of the layout; the simulator's C++ gets it as a generated header.  All values
 are little-endian u32 unless said otherwise.
 
-A *doorbell* (tx_prod, rx_cons, side_bell) is a store of the value into the register's word of the page REGS, then
+A *doorbell* (tx_prod, rx_cons, side_doorbell) is a store of the value into the register's word of the page REGS, then
 an atomic increment of the word at the same offset in the page RUNG, then, if ``asleep`` is 1, an increment of
 ``bell`` and a futex wake on it.  The simulator looks at the counts, and for each that moved writes the value over
 AXI4-Lite.  So a value rung twice is never lost, and values rung faster than the bus are coalesced, as a posted

@@ -1,7 +1,7 @@
 """``vfio:BDF[/BAR]``: a memory BAR of a PCI function that the kernel's vfio-pci has, with its interrupts.
 
 The way for an agent that is not root: /dev/vfio/GROUP belongs to whoever a udev rule says.  A function with the
-registers of QEMU's ivshmem-doorbell in BAR 0 has bells: the sides wake one another.  ``format`` as for ``pci:``.
+registers of QEMU's ivshmem-doorbell in BAR 0 has interrupts: the sides wake one another.  ``format`` as for ``pci:``.
 
 With ``engine`` the BAR is the register page of the DMA engine, this side's window is memory of its own (``+SIZE``) that
 the IOMMU shows to the function at IOVA, and its first MSI-X is the engine's interrupt.
@@ -27,7 +27,7 @@ from vnetcard.ring.geometry import human
 from vnetcard.window import Request, file
 from vnetcard.window.device import Device, DeviceWindow, open_device, read_device, split_options, system
 from vnetcard.window.engine_window import EngineWindow
-from vnetcard.window.interrupts import CONS, PROD, VECTORS, Bell
+from vnetcard.window.interrupts import CONS, PROD, VECTORS, IrqTrigger
 from vnetcard.window.pci import BARS, Function, find
 
 OPTIONS: Final = ("engine", "format")
@@ -45,8 +45,8 @@ _REMEDY: Final = {
 }
 
 
-class IvshmemBells:
-    """The interrupts of a function that is QEMU's ivshmem-doorbell: ``vnetcard.window.interrupts.Bells``.
+class IvshmemInterrupts:
+    """The interrupts of a function that is QEMU's ivshmem-doorbell: ``vnetcard.window.interrupts.Interrupts``.
 
     Its BAR 0 is smaller than a page, which often cannot be mapped, so its registers are read and written by calls.
     """
@@ -55,31 +55,31 @@ class IvshmemBells:
         """Raises OSError."""
         self._fd, self._registers = function.fd, function.region(0).offset
         self._identity = int.from_bytes(os.pread(self._fd, 4, self._registers + IV_POSITION), "little")
-        self._ears = [os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK) for _ in range(VECTORS)]
-        function.listen(self._ears)
+        self._listener = [os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK) for _ in range(VECTORS)]
+        function.listen(self._listener)
 
     @property
     def number(self) -> int:
         return self._identity + 1
 
     @property
-    def ears(self) -> tuple[int, int]:
-        return self._ears[PROD], self._ears[CONS]
+    def eventfds(self) -> tuple[int, int]:
+        return self._listener[PROD], self._listener[CONS]
 
-    def of_peer(self, number: int) -> tuple[Bell, Bell] | None:
+    def of_peer(self, number: int) -> tuple[IrqTrigger, IrqTrigger] | None:
         identity = number - 1
         if not 0 <= identity < 1 << 16 or identity == self._identity:
             return None
         at = self._registers + DOORBELL
-        return Bell(self._fd, at, identity << 16 | PROD), Bell(self._fd, at, identity << 16 | CONS)
+        return IrqTrigger(self._fd, at, identity << 16 | PROD), IrqTrigger(self._fd, at, identity << 16 | CONS)
 
     def close(self) -> None:
         """Give the eventfds back."""
-        for ear in self._ears:
+        for ear in self._listener:
             os.close(ear)
 
 
-class EnginePage:
+class VfioPage:
     """The engine's registers in a BAR: ``vnetcard.window.engine_window.Page``."""
 
     def __init__(self, function: vfio.Function, region: vfio.Region, device: Device) -> None:
@@ -89,27 +89,27 @@ class EnginePage:
         self._memory = Memory(self._map, device=True)
         self.registers = MappedRegisters(self._memory)
         self.url, self.lost = device.url, device.lost
-        self._ear = -1
+        self._irq_fd = -1
 
     def interrupt(self) -> int | None:
         """The eventfd of the engine's interrupt, if it has one; raises OSError."""
-        if self._ear < 0 and self._function.vectors():
-            self._ear = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
-            self._function.listen([self._ear])
-        return self._ear if self._ear >= 0 else None
+        if self._irq_fd < 0 and self._function.vectors():
+            self._irq_fd = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
+            self._function.listen([self._irq_fd])
+        return self._irq_fd if self._irq_fd >= 0 else None
 
     def close(self) -> None:
         self._memory.close()
         self._map.close()
-        if self._ear >= 0:
-            os.close(self._ear)
-            self._ear = -1
+        if self._irq_fd >= 0:
+            os.close(self._irq_fd)
+            self._irq_fd = -1
 
 
 def open_window(request: Request) -> DeviceWindow | EngineWindow:
     """Lay out or attach to the window in a BAR, or one behind an engine; see ``vnetcard.window.open_window``."""
     found = _find(request.place)
-    if found.engine or found.bells is not None:
+    if found.engine or found.interrupts is not None:
         try:
             request.want_one_pair(found.device.url, f"the {'engine' if found.engine else 'device'} serves no more")
         except ConfigError:
@@ -118,7 +118,7 @@ def open_window(request: Request) -> DeviceWindow | EngineWindow:
     if found.engine:
         return _open_behind_engine(found, request)
     window = open_device(found.device, request)
-    window.bells = found.bells
+    window.interrupts = found.interrupts
     return window
 
 
@@ -134,7 +134,7 @@ def _open_behind_engine(found: _Found, request: Request) -> EngineWindow:
         spans = window.spans()
         try:
             found.function.map_dma(spans, IOVA)
-            page = EnginePage(found.function, found.region, device)
+            page = VfioPage(found.function, found.region, device)
             opened.callback(page.close)
             whole = EngineWindow(window, page, request.side, IOVA)
             ear = page.interrupt()
@@ -159,13 +159,13 @@ def read_window(place: str, limit: int | None) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class _Found:
-    """What a place names: the function, opened, the BAR, and the function's bells, if it has any."""
+    """What a place names: the function, opened, the BAR, and the function's interrupts, if it has any."""
 
     name: str
     function: vfio.Function
     region: vfio.Region
     device: Device
-    bells: IvshmemBells | None
+    interrupts: IvshmemInterrupts | None
     engine: bool
 
 
@@ -191,9 +191,9 @@ def _find(place: str) -> _Found:
         if not region.size or not region.can_map:
             there = ", ".join(f"BAR {n} ({human(size)})" for n, size in sizes.items()) or "none"
             raise WindowUnavailable(f"{url}: BAR {bar} of {function.name} cannot be mapped; it has {there}")
-        bells = None if "engine" in options else _bells(function, opened_function, url)
-        if bells is not None:
-            opened.callback(bells.close)
+        interrupts = None if "engine" in options else _interrupts(function, opened_function, url)
+        if interrupts is not None:
+            opened.callback(interrupts.close)
         device = Device(
             url=url,
             what=f"BAR {bar} of PCI function {function.name}",
@@ -206,7 +206,7 @@ def _find(place: str) -> _Found:
             lost=function.lost,
             release=opened.pop_all().close,
         )
-    return _Found(function.name, opened_function, region, device, bells, "engine" in options)
+    return _Found(function.name, opened_function, region, device, interrupts, "engine" in options)
 
 
 def _open(function: Function, url: str) -> vfio.Function:
@@ -229,11 +229,11 @@ def _open(function: Function, url: str) -> vfio.Function:
         raise WindowUnavailable(f"{url}: cannot open {group} ({error.strerror or error}): {remedy}") from error
 
 
-def _bells(function: Function, opened: vfio.Function, url: str) -> IvshmemBells | None:
+def _interrupts(function: Function, opened: vfio.Function, url: str) -> IvshmemInterrupts | None:
     """Of an ivshmem-doorbell with enough vectors."""
     if function.ids() != IVSHMEM or opened.vectors() < VECTORS:
         return None
     try:
-        return IvshmemBells(opened)
+        return IvshmemInterrupts(opened)
     except OSError as error:
         raise WindowUnavailable(f"{url}: cannot use the interrupts of {function.name} ({error.strerror})") from error

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 
 @dataclass(slots=True)
-class Way:
+class RingProgress:
     """One direction; indices as bytes, free-running: ``moved`` stands at the other side, ``freed`` came back."""
 
     direction: str
@@ -22,11 +22,11 @@ class Way:
 
 
 @dataclass(slots=True)
-class Figures:
+class CopierStats:
     """What went through: ``tx`` leaves this side; ``looks`` at the card's lines, ``retries`` of busy channels."""
 
-    tx: Way
-    rx: Way
+    tx: RingProgress
+    rx: RingProgress
     state: str = "off"
     looks: int = 0
     retries: int = 0

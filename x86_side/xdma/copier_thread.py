@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import Final
 
 from vnetcard._core import Doorbell, Memory
-from vnetcard.engine.irq import Ears
+from vnetcard.engine.irq import IrqListener
 from vnetcard.errors import WindowUnavailable
 from vnetcard.link.endpoints import Doorbells
-from vnetcard.x86_side.xdma.copier_stats import Figures
-from vnetcard.x86_side.xdma.dma_copier import Mover
+from vnetcard.x86_side.xdma.copier_stats import CopierStats
+from vnetcard.x86_side.xdma.dma_copier import DmaCopier
 
 CALL_LIMIT: Final = 10.0
 """Seconds for one call: the XDMA driver gives a transfer up after as many."""
@@ -42,12 +42,12 @@ class _Call:
     error: WindowUnavailable | None = None
 
 
-class MoverThread:
-    """``mover``, running: a ``transport.Carrier``.  ``events``: a device to read that answers when to look."""
+class CopierThread:
+    """``mover``, running: a ``transport.EngineTransport``.  ``events``: a device to read that answers when to look."""
 
-    shares_books = True
+    mirrors_ledger = True
 
-    def __init__(self, mover: Mover, what: str, *, events: Path | None = None) -> None:
+    def __init__(self, mover: DmaCopier, what: str, *, events: Path | None = None) -> None:
         """``what`` describes the mover.  Raises OSError for an ``events`` that cannot be opened."""
         self._mover, self._what = mover, what
         self._map = mmap.mmap(-1, mmap.PAGESIZE)
@@ -58,7 +58,7 @@ class MoverThread:
         self._longest = IDLE_WITH_EVENTS if events else IDLE_LONGEST
         self._kick: Doorbell | None = self._bell(_PROD)
         self._rung = 0
-        self._ears = Ears(events, self._ring) if events else None
+        self._listener = IrqListener(events, self._ring) if events else None
         self._thread = threading.Thread(target=self._run, name="vnetcard mover", daemon=True)
         self._thread.start()
 
@@ -107,7 +107,7 @@ class MoverThread:
         if call.error is not None:
             raise call.error
 
-    # --- what the link asks (vnetcard.engine.transport.Carrier) --------------------------------------------------
+    # --- what the link asks (EngineTransport) ------------------------------------------------------------
 
     def attach(self) -> None:
         self._ask(self._mover.attach)
@@ -136,7 +136,7 @@ class MoverThread:
     def describe(self) -> str:
         return self._what
 
-    def statistics(self) -> Figures:
+    def statistics(self) -> CopierStats:
         return self._mover.figures
 
     def registers(self) -> dict[str, int]:
@@ -147,8 +147,8 @@ class MoverThread:
         self._ending = True
         self._ring()
         self._thread.join(STOP_LIMIT)
-        if self._ears is not None:
-            self._ears.close()
+        if self._listener is not None:
+            self._listener.close()
         if self._thread.is_alive():
             return False
         self._kick = None

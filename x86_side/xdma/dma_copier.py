@@ -2,8 +2,8 @@
 
 The host's window is memory of its own; the card's is the card's memory, in which the host lays out a window of the
 same shape, and which the card's agent has as any other window of device memory: the card knows nothing of this.
-``Mover`` is the link's ``Crossing`` on the host's side, and between the calls its owner lets it ``step``.  One thread
-at a time (``moverthread.py``).
+``DmaCopier`` is the link's ``Transport`` on the host's side, and between the calls its owner lets it ``step``.  One
+thread at a time (``copier_thread.py``).
 
     host's memory                          card's memory
     own block      -- rest, then head -->  the copy of it         (head: epoch and answered, one beat)
@@ -34,9 +34,9 @@ from vnetcard.ring import layout as L
 from vnetcard.ring.fifo import locate
 from vnetcard.ring.geometry import Geometry
 from vnetcard.x86_side.xdma.channel import CardMemory, DeviceGone, TransferFailed
-from vnetcard.x86_side.xdma.copier_stats import Figures, Way, pieces
-from vnetcard.x86_side.xdma.ledger_mirror import Books
-from vnetcard.x86_side.xdma.remote_window import CardLayout
+from vnetcard.x86_side.xdma.copier_stats import CopierStats, RingProgress, pieces
+from vnetcard.x86_side.xdma.ledger_mirror import LedgerMirror
+from vnetcard.x86_side.xdma.remote_window import RemoteWindow
 
 BURST: Final = 256 << 10
 """Bytes of a ring that are moved before their index is published: the other side may start on them."""
@@ -53,7 +53,7 @@ class _Halt(Exception):
     """What is there makes no sense, in words."""
 
 
-class Mover:
+class DmaCopier:
     """Carries between ``memory``, this side's window, and ``card``; ``spans`` are the same bytes as ``memory``.
 
     ``side`` is this side, as a rule HOST.  ``woken`` is called with the offset of a word that was published here.
@@ -81,18 +81,18 @@ class Mover:
         theirs = (self._tx_end.peer, self._rx_end.peer)
         self._lines_at = min(theirs)
         self._lines_bytes = max(theirs) + L.LINE - self._lines_at
-        self.figures = Figures(Way(tx), Way(rx))
+        self.figures = CopierStats(RingProgress(tx), RingProgress(rx))
         self.gone: str | None = None
         self._fault: str | None = None
-        self._layout = CardLayout(card, geometry, clock=clock, format_any=format_any)
-        self._books = Books(memory, card, side)
+        self._layout = RemoteWindow(card, geometry, clock=clock, format_any=format_any)
+        self._books = LedgerMirror(memory, card, side)
         self._enabled = False
         self._there = False
         self._told = self._seen = _NO_HEAD
         self._live = False
         self._look_at = 0.0
 
-    # --- what the link asks (vnetcard.engine.transport.Crossing) -------------------------------------------------
+    # --- what the link asks (vnetcard.engine.transport.Transport) -------------------------------------------------
 
     def attach(self) -> None:
         """Nothing of before is under way: each transfer ends before its call returns."""

@@ -25,7 +25,7 @@ def written_by(side: int) -> tuple[tuple[int, int], ...]:
     return ((block + L.LINE, L.SIDE_BYTES - L.LINE), *ledgers, *batches)
 
 
-class Books:
+class LedgerMirror:
     """``share`` takes the books of ``side`` to the card, and the card's here."""
 
     def __init__(self, memory: Memory, card: CardMemory, side: int) -> None:

@@ -22,7 +22,7 @@ LAYOUT_BYTES: Final = L.LINE * (1 + L.QUEUES_MAX)
 _BEAT_AT: Final = L.side_offset(L.CARD) + L.SIDE_CONTROL.offset("heartbeat")
 
 
-class CardLayout:
+class RemoteWindow:
     """The window of ``wanted``'s shape in ``card``; ``format_any``: whatever the memory holds now."""
 
     def __init__(

@@ -21,8 +21,8 @@ from vnetcard.ring.geometry import HEADER_BYTES, Geometry, human, speaks_our_for
 from vnetcard.window import Request, shm
 from vnetcard.window.file_backed import BackedWindow, open_backed
 from vnetcard.x86_side.xdma.channel import CardMemory, DeviceChannel, DeviceGone, TransferFailed
-from vnetcard.x86_side.xdma.copier_thread import MoverThread
-from vnetcard.x86_side.xdma.dma_copier import Mover
+from vnetcard.x86_side.xdma.copier_thread import CopierThread
+from vnetcard.x86_side.xdma.dma_copier import DmaCopier
 from vnetcard.x86_side.xdma.remote_window import GONE
 
 OPTIONS: Final = ("channel", "events", "format")
@@ -84,10 +84,10 @@ class XdmaWindow:
         self._spans = window.spans()
         self._open = True
         self.url, self.memory, self.geometry, self.notes = place.url, window.memory, window.geometry, window.notes
-        self.doorbell = True
-        self.bells = None
+        self.futex_wake = True
+        self.interrupts = None
         size = window.geometry.window_bytes
-        self._mover = Mover(
+        self._mover = DmaCopier(
             window.memory,
             self._spans,
             window.geometry,
@@ -98,7 +98,7 @@ class XdmaWindow:
         what = f"software mover over {place.device(f'*_{place.channel}')}, {human(size)} at {place.base:#x}"
         events = place.device(f"events_{place.events}") if place.events is not None else None
         try:
-            self.engine = MoverThread(self._mover, what, events=events)
+            self.engine = CopierThread(self._mover, what, events=events)
         except OSError as error:
             self._spans.release()
             raise unavailable(place.url, events or place.prefix, error) from error

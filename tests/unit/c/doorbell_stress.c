@@ -36,7 +36,7 @@ static void ring(uint32_t which, uint32_t value)
 	vnc_ring_doorbell(&d, value);
 }
 
-/* Ringer 0 has bells 0 and 1, ringer 1 has bell 2; a bell is rung by one thread, as a register is. */
+/* Ringer 0 has interrupts 0 and 1, ringer 1 has bell 2; a bell is rung by one thread, as a register is. */
 static void *ringer(void *arg)
 {
 	uint64_t *random = arg;

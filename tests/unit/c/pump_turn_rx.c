@@ -11,7 +11,7 @@
 #include <sys/eventfd.h>
 #include <sys/socket.h>
 
-#define TURN_MAX 16u /* as in vnc_turn.c */
+#define TURN_MAX 16u /* as in vnc_inline.c */
 
 static uint8_t ring[VNC_RING_MIN] __attribute__((aligned(64)));
 static uint64_t ledger[2 * VNC_LEDGER_WORDS], stats[32], batches[VNC_BATCH_WORDS];
@@ -65,8 +65,8 @@ static int64_t next(void)
 
 static void turn(void)
 {
-	tx.patience = (struct vnc_patience){0}; /* as if it had always paid */
-	vnc_turn_rx(&p, &tx, 0);
+	tx.patience = (struct vnc_busypoll){0}; /* as if it had always paid */
+	vnc_inline_rx(&p, &tx, 0);
 }
 
 /* Whether a turn delivers the record that waits depends on what the pump does. */
@@ -119,16 +119,16 @@ static void patience(void)
 {
 	unsigned int tries = 0, n;
 
-	tx.patience = (struct vnc_patience){0};
+	tx.patience = (struct vnc_busypoll){0};
 	for (n = 0; n < 1000; n++)
 		if (!tx.patience.left)
-			tries += !vnc_turn_rx(&p, &tx, 0);
+			tries += !vnc_inline_rx(&p, &tx, 0);
 		else
-			CHECK(!vnc_turn_rx(&p, &tx, 0));
+			CHECK(!vnc_inline_rx(&p, &tx, 0));
 	CHECK(tries >= 2 && tries < 20);
 	for (n = 0; tx.patience.skips; n++) { /* each that pays makes up for two */
 		tx.patience.left = 0;
-		CHECK(send_record(n) && vnc_turn_rx(&p, &tx, 0) && next() == n);
+		CHECK(send_record(n) && vnc_inline_rx(&p, &tx, 0) && next() == n);
 	}
 	CHECK(n > 1 && n < 10);
 	delivered = n;

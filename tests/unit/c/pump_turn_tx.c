@@ -63,25 +63,25 @@ static void rules(void)
 
 	CHECK(write(port[1], &number, sizeof(number)) == sizeof(number));
 	p.command = p.done = VNC_HOLD;
-	vnc_turn_tx(&p);
+	vnc_inline_tx(&p);
 	CHECK(next() == -1); /* HOLD is HOLD */
 	p.command = p.done = VNC_RUN;
 	p.taken = 1;
-	vnc_turn_tx(&p);
+	vnc_inline_tx(&p);
 	CHECK(next() == -1); /* the pump itself is at it */
 	p.taken = 0;
 	p.command = VNC_HOLD | 0x100;
-	vnc_turn_tx(&p);
+	vnc_inline_tx(&p);
 	CHECK(next() == -1); /* a command waits */
 	p.command = VNC_RUN;
-	vnc_turn_tx(&p);
+	vnc_inline_tx(&p);
 	CHECK(next() == 7 && p.taken == 0);
 }
 
 static void *take_turns(void *unused)
 {
 	while (!__atomic_load_n(&over, __ATOMIC_ACQUIRE))
-		vnc_turn_tx(&p);
+		vnc_inline_tx(&p);
 	return unused;
 }
 

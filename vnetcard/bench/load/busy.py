@@ -7,14 +7,14 @@ import threading
 from collections.abc import Iterator
 
 from vnetcard.bench import iperf
-from vnetcard.bench.validity import Ends, Invalid
+from vnetcard.bench.validity import Endpoints, Invalid
 
 RAMP = 0.5
 """Seconds until TCP has found its speed."""
 
 
 @contextlib.contextmanager
-def streaming(ends: Ends, seconds: float) -> Iterator[None]:
+def streaming(ends: Endpoints, seconds: float) -> Iterator[None]:
     """Run the body, which takes ``seconds``, under the load of one stream; Invalid when that does not run so long."""
     failed: list[str] = []
     started = threading.Event()

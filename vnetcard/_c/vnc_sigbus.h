@@ -6,8 +6,8 @@
  * the bus itself would give instead: a page that reads as all ones and swallows what is written.  What that means
  * is then found out in the ordinary way, by looking at the words.
  */
-#ifndef VNC_GUARD_H
-#define VNC_GUARD_H
+#ifndef VNC_SIGBUS_H
+#define VNC_SIGBUS_H
 #include <stddef.h>
 #include <stdint.h>
 

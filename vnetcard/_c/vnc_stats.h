@@ -7,15 +7,15 @@
  *
  * Of each kind of drop and violation the pump keeps the last one: when, how long, and its first bytes.
  */
-#ifndef VNC_NOTES_H
-#define VNC_NOTES_H
+#ifndef VNC_STATS_H
+#define VNC_STATS_H
 #include "vnc_barrier.h"
 #include "vnc_layout.h"
 #include <string.h>
 #include <time.h>
 
-#ifndef VNC_NOTES
-#define VNC_NOTES 1 /* 0: without them, to measure what they cost (benchmarks/notes.py) */
+#ifndef VNC_STATS
+#define VNC_STATS 1 /* 0: without them, to measure what they cost (benchmarks/notes.py) */
 #endif
 #define VNC_TIMED 8
 #define VNC_SAMPLE_BYTES 64
@@ -28,7 +28,7 @@ struct vnc_sample {
 	uint64_t bytes[VNC_SAMPLE_BYTES / 8];
 };
 
-struct vnc_notes {
+struct vnc_stats {
 	uint64_t *batches; /* in the window: VNC_BATCH_WORDS counters by size */
 	uint64_t counted[VNC_BATCH_WORDS];
 	uint64_t records;  /* moved until the last batch ended */
@@ -49,18 +49,18 @@ static inline uint64_t vnc_clock_ns(clockid_t which)
 }
 
 /** vnc_batch_begins() - a wait is over. */
-static inline void vnc_batch_begins(struct vnc_notes *notes)
+static inline void vnc_batch_begins(struct vnc_stats *notes)
 {
-	notes->began_ns = VNC_NOTES && notes->ended % VNC_TIMED == 0 ? vnc_clock_ns(CLOCK_MONOTONIC) : 0;
+	notes->began_ns = VNC_STATS && notes->ended % VNC_TIMED == 0 ? vnc_clock_ns(CLOCK_MONOTONIC) : 0;
 }
 
 /** vnc_batch_ends() - @records have been moved in all. Return: whether any since the last batch. */
-static inline int vnc_batch_ends(struct vnc_notes *notes, enum vnc_domain domain, uint64_t records)
+static inline int vnc_batch_ends(struct vnc_stats *notes, enum vnc_domain domain, uint64_t records)
 {
 	uint64_t count = records - notes->records;
 	unsigned int which;
 
-	if (!VNC_NOTES || !count)
+	if (!VNC_STATS || !count)
 		return 0;
 	which = 63u - (unsigned int)__builtin_clzll(count); /* 1, 2-3, 4-7 and so on */
 	which = which < VNC_BATCH_WORDS ? which : VNC_BATCH_WORDS - 1;
@@ -73,7 +73,7 @@ static inline int vnc_batch_ends(struct vnc_notes *notes, enum vnc_domain domain
 }
 
 /** vnc_keep_sample() - the last of kind @which: @len bytes, of which @have are at @bytes, in memory of this process. */
-static inline void vnc_keep_sample(struct vnc_notes *notes, unsigned int which, const void *bytes, uint32_t have,
+static inline void vnc_keep_sample(struct vnc_stats *notes, unsigned int which, const void *bytes, uint32_t have,
 				   uint32_t len)
 {
 	struct vnc_sample *sample = &notes->samples[which];

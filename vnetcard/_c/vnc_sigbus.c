@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Surviving the removal of a device whose memory is mapped; see vnc_guard.h. */
-#include "vnc_guard.h"
+/* Surviving the removal of a device whose memory is mapped; see vnc_sigbus.h. */
+#include "vnc_sigbus.h"
 #include <pthread.h>
 #include <signal.h>
 #include <string.h>

@@ -13,54 +13,54 @@ import pytest
 
 from tests.unit import pump_harness
 from tests.unit.pump_harness import GEOMETRY, PEER_EPOCH
-from vnetcard.link.endpoints import PumpEnds
+from vnetcard.link.endpoints import PumpEndpoints
 from vnetcard.ring import layout as L
 from vnetcard.ring.counters import read_end
-from vnetcard.window.interrupts import Bell
+from vnetcard.window.interrupts import IrqTrigger
 
 SLEEPS = {line: L.queue_offset(0) + at + L.PROD_LINE.offset("need_wakeup") for line, at in L.QUEUE_LINES.items()}
 PACKETS, SLEEP = 60, 0.1
 """A pump that nobody wakes looks by itself after 0.1 s; a median stands a machine that now and then stalls."""
 
 
-class Bells:
-    """``Bells`` of a window whose peer is the test; its bells are eventfds or a file of registers."""
+class Interrupts:
+    """``Interrupts`` of a window whose peer is the test; its interrupts are eventfds or a file of registers."""
 
     number = 1
 
     def __init__(self, registers: int = -1) -> None:
-        self.ears = (os.eventfd(0, os.EFD_NONBLOCK), os.eventfd(0, os.EFD_NONBLOCK))
+        self.eventfds = (os.eventfd(0, os.EFD_NONBLOCK), os.eventfd(0, os.EFD_NONBLOCK))
         self.rung = (os.eventfd(0, os.EFD_NONBLOCK), os.eventfd(0, os.EFD_NONBLOCK))
         self._registers = registers
 
-    def of_peer(self, number: int) -> tuple[Bell, Bell] | None:
+    def of_peer(self, number: int) -> tuple[IrqTrigger, IrqTrigger] | None:
         if number != 2:
             return None
         if self._registers >= 0:
-            return Bell(self._registers, 12, 0x10000), Bell(self._registers, 12, 0x10001)
-        return Bell(fd=self.rung[0]), Bell(fd=self.rung[1])
+            return IrqTrigger(self._registers, 12, 0x10000), IrqTrigger(self._registers, 12, 0x10001)
+        return IrqTrigger(fd=self.rung[0]), IrqTrigger(fd=self.rung[1])
 
     def close(self) -> None:
-        for fd in (*self.ears, *self.rung):
+        for fd in (*self.eventfds, *self.rung):
             os.close(fd)
 
 
 class Host(pump_harness.Host):
     """... in a window whose words nobody can sleep on."""
 
-    def __init__(self, bells: Bells, peer: int = 2) -> None:
+    def __init__(self, interrupts: Interrupts, peer: int = 2) -> None:
         super().__init__()
-        self.ends.close()
-        self.bells = bells
-        self.ends = PumpEnds(
+        self.endpoints.close()
+        self.interrupts = interrupts
+        self.endpoints = PumpEndpoints(
             self.memory, GEOMETRY, L.HOST, self.port, attention_fd=self.attention, wait="sleep", futex=False
         )
-        self.ends.hold()
-        self.reached = self.ends.use_bells(bells, peer)
+        self.endpoints.hold()
+        self.reached = self.endpoints.use_interrupts(interrupts, peer)
         self.memory.store32(PEER_EPOCH, 7)
-        self.ends.reset()
-        self.ends.begin(own_epoch=5, peer_epoch=7, features=L.FEATURES["BELL"], packet_max=1500)
-        self.ends.run()
+        self.endpoints.reset()
+        self.endpoints.begin(own_epoch=5, peer_epoch=7, features=L.FEATURES["IRQ"], packet_max=1500)
+        self.endpoints.run()
 
     def until_asleep(self, line: str) -> None:
         deadline = time.monotonic() + 10
@@ -70,15 +70,15 @@ class Host(pump_harness.Host):
 
 
 @pytest.fixture
-def bells() -> Iterator[Bells]:
-    bells = Bells()
-    yield bells
-    bells.close()
+def interrupts() -> Iterator[Interrupts]:
+    interrupts = Interrupts()
+    yield interrupts
+    interrupts.close()
 
 
 @pytest.fixture
-def host(bells: Bells) -> Iterator[Host]:
-    host = Host(bells)
+def host(interrupts: Interrupts) -> Iterator[Host]:
+    host = Host(interrupts)
     yield host
     host.close()
 
@@ -89,7 +89,7 @@ def test_sleeping_pump_is_woken_by_its_ear_and_not_by_its_clock(host: Host) -> N
         host.until_asleep("c2h_cons")
         began = time.monotonic()
         assert host.to_host.try_push(b"E packet")
-        os.eventfd_write(host.bells.ears[0], 1)
+        os.eventfd_write(host.interrupts.eventfds[0], 1)
         assert select.select([host.port.far], [], [], 5)[0]
         host.port.far.recv(100)
         took.append(time.monotonic() - began)
@@ -103,14 +103,14 @@ def test_command_ends_the_sleep_by_ear(host: Host) -> None:
     for _ in range(20):
         host.until_asleep("c2h_cons")
         began = time.monotonic()
-        host.ends.hold()
+        host.endpoints.hold()
         took.append(time.monotonic() - began)
-        host.ends.run()
+        host.endpoints.run()
     assert median(took) < SLEEP / 2, "most waited for the end of the sleep"
 
 
 def test_peer_that_sleeps_is_rung_and_one_that_is_awake_is_not(host: Host) -> None:
-    prod, cons = host.bells.rung
+    prod, cons = host.interrupts.rung
     host.port.far.send(b"E packet")
     assert _next(host) == b"E packet"
     assert not select.select([prod], [], [], 0.05)[0], "rung although it is awake"
@@ -119,7 +119,7 @@ def test_peer_that_sleeps_is_rung_and_one_that_is_awake_is_not(host: Host) -> No
     assert select.select([prod], [], [], 5)[0]
     host.memory.store32(SLEEPS["c2h_prod"], 1)
     assert host.to_host.try_push(b"E packet")
-    os.eventfd_write(host.bells.ears[0], 1)
+    os.eventfd_write(host.interrupts.eventfds[0], 1)
     assert select.select([cons], [], [], 5)[0], "a producer that waits for room is not rung"
 
 
@@ -133,8 +133,8 @@ def _next(host: Host) -> bytes:
 
 def test_bell_that_is_a_register_gets_its_value(tmp_path: Path) -> None:
     with (tmp_path / "registers").open("w+b", buffering=0) as registers:
-        bells = Bells(registers.fileno())
-        host = Host(bells)
+        interrupts = Interrupts(registers.fileno())
+        host = Host(interrupts)
         host.memory.store32(SLEEPS["h2c_cons"], 1)
         host.port.far.send(b"E packet")
         deadline = time.monotonic() + 5
@@ -142,11 +142,11 @@ def test_bell_that_is_a_register_gets_its_value(tmp_path: Path) -> None:
             assert time.monotonic() < deadline
             time.sleep(0.001)
         host.close()
-        bells.close()
+        interrupts.close()
 
 
-def test_peer_whom_nobody_knows_is_looked_for_as_without_bells(bells: Bells) -> None:
-    host = Host(bells, peer=9)
+def test_peer_whom_nobody_knows_is_looked_for_as_without_bells(interrupts: Interrupts) -> None:
+    host = Host(interrupts, peer=9)
     assert not host.reached
     for _ in range(5):
         assert host.to_host.try_push(b"E packet")

@@ -19,8 +19,8 @@ from vnetcard.ring import layout as L
 from vnetcard.ring.sideblock import SideBlock
 from vnetcard.x86_side.xdma import copier_thread
 from vnetcard.x86_side.xdma.channel import CardMemory
-from vnetcard.x86_side.xdma.copier_thread import MoverThread
-from vnetcard.x86_side.xdma.dma_copier import Mover
+from vnetcard.x86_side.xdma.copier_thread import CopierThread
+from vnetcard.x86_side.xdma.dma_copier import DmaCopier
 
 LIMIT = 10.0
 PROD = L.queue_offset(0) + L.QUEUE_LINES["h2c_prod"]
@@ -34,8 +34,8 @@ class Bench:
         self.memory, self.card = Memory(mapped), Memory(self.card_map)
         self.transfers = Transfers(self.card_map)
         memory = CardMemory(self.transfers.to_card, self.transfers.from_card, base=BASE, size=WINDOW)
-        mover = Mover(self.memory, memoryview(mapped), GEOMETRY, memory, woken=self.memory.wake32)
-        self.mover = MoverThread(mover, "a mover under test", events=events)
+        mover = DmaCopier(self.memory, memoryview(mapped), GEOMETRY, memory, woken=self.memory.wake32)
+        self.mover = CopierThread(mover, "a mover under test", events=events)
 
     def come_up(self) -> None:
         """Both sides have answered each other."""

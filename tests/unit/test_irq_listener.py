@@ -13,7 +13,7 @@ import pytest
 
 from vnetcard._core import Memory
 from vnetcard.engine import registers as R
-from vnetcard.engine.irq import Ears
+from vnetcard.engine.irq import IrqListener
 from vnetcard.ring import layout as L
 from vnetcard.window.engine_window import wakes_sleepers
 
@@ -29,31 +29,31 @@ def device(tmp_path: Path) -> Path:
 
 def test_each_interrupt_is_heard_until_the_end(device: Path) -> None:
     heard = threading.Semaphore(0)
-    ears = Ears(device, heard.release)
+    eventfds = IrqListener(device, heard.release)
     interrupt = os.open(device, os.O_WRONLY)
     for n in range(3):
         os.write(interrupt, n.to_bytes(4, "little"))
         assert heard.acquire(timeout=LIMIT)
     assert not heard.acquire(blocking=False)
-    ears.close()
+    eventfds.close()
     os.close(interrupt)
 
 
 def test_device_is_armed_ahead_of_each_wait(device: Path) -> None:
     """The pipe gives back what is written to arm it, so every arming looks like the next interrupt."""
     heard = threading.Semaphore(0)
-    ears = Ears(device, heard.release, arm=b"\1\0\0\0")
+    eventfds = IrqListener(device, heard.release, arm=b"\1\0\0\0")
     assert all(heard.acquire(timeout=LIMIT) for _ in range(10))
-    ears.close()
+    eventfds.close()
 
 
 def test_device_that_ends_leaves_a_quiet_thread(device: Path) -> None:
     heard = threading.Semaphore(0)
-    ears = Ears(device, heard.release)
+    eventfds = IrqListener(device, heard.release)
     os.close(os.open(device, os.O_WRONLY))
     time.sleep(0.05)
     assert not heard.acquire(blocking=False)
-    ears.close()
+    eventfds.close()
 
 
 class Status:

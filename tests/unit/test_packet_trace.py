@@ -16,8 +16,8 @@ from vnetcard.tap import engine_log, packet_trace
 from vnetcard.tap.bpf import Filter
 from vnetcard.tap.clocks import Clocks, Offset
 from vnetcard.tap.packet_summary import describe, describe_vnet, flow_of
-from vnetcard.tap.packet_trace import Path, Tracer
-from vnetcard.tap.remote import Question, Sieve, besides, decode, encode, own_flow
+from vnetcard.tap.packet_trace import PacketTrace, Tracer
+from vnetcard.tap.remote import Question, RecordFilter, besides, decode, encode, own_flow
 from vnetcard.tap.summary import Summary
 
 PING = bytes.fromhex("4500001c00010000400166cc0a0a0a010a0a0a050800f7fe00000001")
@@ -47,7 +47,7 @@ def altered(events: list[Event], stage: str, **more: object) -> list[Event]:
     return [replace(one, **more) if one.stage == stage else one for one in events]  # type: ignore[arg-type]
 
 
-def traced(events: list[Event], **more: object) -> list[Path]:
+def traced(events: list[Event], **more: object) -> list[PacketTrace]:
     tracer = Tracer(**more)  # type: ignore[arg-type]
     tracer.feed(events)
     tracer.feed([])
@@ -205,7 +205,7 @@ TCP = bytes.fromhex("45000028000100004006cccd0a0a0a010a0a0a05c576001600000000000
 
 def test_sieve_lets_all_events_of_the_chosen_records_through_and_no_others() -> None:
     wanted, other = crossing(), crossing(data=UDP, seq=6)
-    sieve = Sieve(Filter("icmp"))
+    sieve = RecordFilter(Filter("icmp"))
     assert list(sieve.let_through([one for pair in zip(wanted, other, strict=True) for one in pair])) == wanted
     batch = event("PUBLISH", 9, seq=6, length=3)
     assert list(sieve.let_through([batch, event("COMMIT", 8, seq=7)])) == [], "nobody wanted 6, 7 or 8"

@@ -11,12 +11,12 @@ from hypothesis import strategies as st
 
 from tests.unit.queue_harness import PACKET, PAIRS, Two
 from vnetcard.agent.control import Lease
-from vnetcard.agent.tap_registry import TapBoard
+from vnetcard.agent.tap_registry import TapRegistry
 from vnetcard.link.endpoints import Generation
 from vnetcard.link.queues import Books, total_received, total_sent
 from vnetcard.ring import layout as L
 from vnetcard.ring import tap_layout as T
-from vnetcard.ring.tap_shm import Reader, Wish
+from vnetcard.ring.tap_shm import Reader, TapRequest
 
 NOTHING = Generation(0, 0, 0)
 OLD, NEW = (1, 2), (3, 4)
@@ -229,7 +229,7 @@ def test_packets_that_come_out_of_a_queue_that_is_not_agreed_are_dropped_and_cou
 def test_queues_are_drained_and_counted_while_the_peer_is_dead(two: Two) -> None:
     two.crash(L.CARD)
     host = two.side(L.HOST)
-    host.ends.drop(peer_dead=True)
+    host.endpoints.drop(peer_dead=True)
     two.send(L.HOST, 2, 3)
     assert two.tx(L.HOST).ledger["drop_peer_dead"] == 5
     two.start(L.CARD)
@@ -249,11 +249,11 @@ def test_violation_on_any_queue_makes_a_new_epoch(two: Two) -> None:
 
 
 def test_reader_of_taps_sees_the_packets_of_every_queue_under_its_number(two: Two) -> None:
-    board = TapBoard(L.HOST, lambda: None)
+    board = TapRegistry(L.HOST, lambda: None)
     board.queues = 2
-    lease = board.lend(Wish(T.mask(("COMMIT", "PEEK"))).question())
+    lease = board.lend(TapRequest(T.mask(("COMMIT", "PEEK"))).question())
     assert isinstance(lease, Lease)
-    board.settle(two.side(L.HOST).ends.pairs)
+    board.settle(two.side(L.HOST).endpoints.pairs)
     reader = Reader(lease.fd)
     two.send(L.HOST, 2, 3)
     two.send(L.CARD, 0, 1)
@@ -267,7 +267,7 @@ def test_reader_of_taps_sees_the_packets_of_every_queue_under_its_number(two: Tw
     assert (reader.noted, reader.missed) == (6, 0)
     reader.close()
     lease.end()
-    board.settle(two.side(L.HOST).ends.pairs)
+    board.settle(two.side(L.HOST).endpoints.pairs)
     board.close()
 
 

@@ -28,22 +28,22 @@ def test_generation_received_in_is_the_last_one_that_brought_a_record(host: Host
     host.begin(1, 2)
     host.deliver(3)
     host.begin(3, 4)
-    host.ends.hold()
-    assert host.ends.received() == Generation(1, 2, 3)  # a peer that has not settled it yet will ask
+    host.endpoints.hold()
+    assert host.endpoints.received() == Generation(1, 2, 3)  # a peer that has not settled it yet will ask
     host.begin(3, 4)
     host.deliver(1)
-    host.ends.hold()
-    assert host.ends.received() == Generation(3, 4, 1)
+    host.endpoints.hold()
+    assert host.endpoints.received() == Generation(3, 4, 1)
 
 
 def test_generation_sent_in_begins_at_once(host: Host) -> None:
     host.begin(1, 2)
     host.take(3)
-    host.ends.hold()
-    assert host.ends.sent() == Generation(1, 2, 3)
+    host.endpoints.hold()
+    assert host.endpoints.sent() == Generation(1, 2, 3)
     host.begin(3, 4)
-    host.ends.hold()
-    assert host.ends.sent() == Generation(3, 4, 0)
+    host.endpoints.hold()
+    assert host.endpoints.sent() == Generation(3, 4, 0)
 
 
 def test_events_of_a_generation_end_with_it(host: Host) -> None:
@@ -51,26 +51,26 @@ def test_events_of_a_generation_end_with_it(host: Host) -> None:
     host.peer.store32(C2H_PROD, 1)
     assert select.select([host.attention], [], [], 2)[0]
     host.begin(3, 4)
-    assert host.ends.take_events() == 0
+    assert host.endpoints.take_events() == 0
     os.eventfd_read(host.attention)
     host.peer.store32(C2H_PROD, 1)
     assert select.select([host.attention], [], [], 2)[0]
-    assert host.ends.take_events() == _core.EVENT_VIOLATION
+    assert host.endpoints.take_events() == _core.EVENT_VIOLATION
 
 
 def test_books_of_the_handshake_are_out_of_the_peers_reach(host: Host) -> None:
     host.begin(1, 2)
     host.deliver(2)
     host.take(2)
-    host.ends.hold()
+    host.endpoints.hold()
     for ledger in LEDGERS:
         host.peer.write(ledger, b"\xff" * 2 * L.LEDGER_SLOT_BYTES)
-    assert host.ends.sent() == host.ends.received() == Generation(1, 2, 2)
-    host.ends.settle(0)
+    assert host.endpoints.sent() == host.endpoints.received() == Generation(1, 2, 2)
+    host.endpoints.settle(0)
     host.begin(3, 4)
     host.take(1)
-    host.ends.hold()
-    assert host.ends.sent() == Generation(3, 4, 1)
+    host.endpoints.hold()
+    assert host.endpoints.sent() == Generation(3, 4, 1)
 
 
 @pytest.mark.parametrize("name", ["pump_turn_tx.c", "pump_turn_rx.c"])
@@ -83,7 +83,7 @@ def test_turns_of_the_other_pump_move_each_packet_once_and_none_in_hold(
 
 
 def test_of_a_pair_the_tx_pump_is_closed_last(host: Host) -> None:
-    tx, rx = host.ends.tx, host.ends.rx
+    tx, rx = host.endpoints.tx, host.endpoints.rx
     with pytest.raises(ValueError, match="close that first"):
         tx.close()
     with pytest.raises(ValueError, match="paired already"):
@@ -100,8 +100,8 @@ def test_an_answer_that_comes_within_the_write_is_in_the_ring(host: Host) -> Non
     for _ in range(100):
         host.deliver(1)
         host.take(1)
-    host.ends.hold()
-    assert host.ends.sent().records == host.ends.received().records == 100
+    host.endpoints.hold()
+    assert host.endpoints.sent().records == host.endpoints.received().records == 100
 
 
 def test_stray_kick_does_not_keep_an_idle_pump_awake(tmp_path: Path) -> None:
@@ -124,9 +124,9 @@ def test_record_under_a_new_epoch_is_never_delivered(wait: str, kind: str) -> No
         host.peer.store32(PEER_EPOCH, 3)  # as a restarting peer does, before it touches prod
         assert host.to_host.try_push(b"E stale packet")
         assert select.select([host.attention], [], [], 10)[0], "the pump did not notice the new epoch"
-        assert host.ends.take_events() == _core.EVENT_EPOCH
-        host.ends.hold()
+        assert host.endpoints.take_events() == _core.EVENT_EPOCH
+        host.endpoints.hold()
         assert not select.select([host.port.far], [], [], 0)[0]
-        assert host.ends.received() == Generation(1, 2, 1)
+        assert host.endpoints.received() == Generation(1, 2, 1)
     finally:
         host.close()
