@@ -133,7 +133,7 @@ module prove_axil_regs (
         a_cons_rings_once_for_each_write: assert (cons_valid == $past(write && at == 12'(vnc_pkg::RegRxCons)));
         a_cons_is_what_was_written: assert (!cons_valid || cons == $past(data));
         a_side_rings_once_for_each_write: assert (side_valid ==
-          $past(write && at == 12'(vnc_pkg::RegSideBell)));
+          $past(write && at == 12'(vnc_pkg::RegSideDoorbell)));
         a_side_doorbell_changes_when_it_rings: assert (side_valid ? side_doorbell == $past(data) : $stable(side_doorbell));
         a_reset_once_for_each_write: assert (reset ==
           ($past(write && at == 12'(vnc_pkg::RegReset)) ? $past(data[2:0]) : 3'b000));

@@ -156,7 +156,7 @@ module vnc_axil_regs #(
             cons_o       <= data_q;
             cons_valid_o <= 1'b1;
           end
-          12'(vnc_pkg::RegSideBell): begin
+          12'(vnc_pkg::RegSideDoorbell): begin
             side_doorbell_o  <= data_q;
             side_valid_o <= 1'b1;
           end
@@ -212,7 +212,7 @@ module vnc_axil_regs #(
     page[word(vnc_pkg::RegTxProd)]          = prod_o;
     page[word(vnc_pkg::RegRxCons)]          = cons_o;
     page[word(vnc_pkg::RegTxStart)]         = tx_start_o;
-    page[word(vnc_pkg::RegSideBell)]        = side_doorbell_o;
+    page[word(vnc_pkg::RegSideDoorbell)]        = side_doorbell_o;
     page[word(vnc_pkg::RegSideDone)]        = side_i.done;
     page[word(vnc_pkg::RegSideCause)]       = {28'b0, side_i.cause};
     page[word(vnc_pkg::RegSideErrorAddrLo)] = side_i.error_addr[31:0];

@@ -334,7 +334,7 @@ TABLE = {
     "version mismatch": Fault(other_version, "version-mismatch", "card", "wire format 99"),
     "CPU starvation of one agent": Fault(starved_agent, "cpu-starved", "card", "waited for a CPU"),
     "interface down": Fault(interface_down, "interface-down", "card", "ip link set up"),
-    "stopped agent": Fault(stopped_agent, "agent-silent", "card", "is stopped: kill -CONT"),
+    "stopped agent": Fault(stopped_agent, "agent-unresponsive", "card", "is stopped: kill -CONT"),
     "frozen peer": Fault(frozen_peer, "peer-dead", "card", "no heartbeat"),
     "killed and restarted agent": Fault(restarted_agent, "peer-restarts", "card", "restarted 1 times"),
     "missing agent": Fault(missing_agent, "no-peer", "card", "no agent answers"),

@@ -135,6 +135,6 @@ def test_a_stopped_agent_is_named_and_the_page_still_written(lab: Lab, tmp_path:
             lab.agent(side).send_signal(signal.SIGCONT)
     assert (done.status, took < 15) == (1, True), (done, took)
     told = json.loads((tmp_path / "r.json").read_text())
-    assert [cause["name"] for cause in told["causes"]][:2] == ["agent-silent", "agent-silent"]
+    assert [cause["name"] for cause in told["causes"]][:2] == ["agent-unresponsive", "agent-unresponsive"]
     assert told["runtime"]["card rx"]["rx_received"] > 0, "what the window holds is in the page all the same"
     assert any(f"(pid {lab.agent(L.HOST).pid}) is stopped" in why for why in told["not_measured"])

@@ -160,12 +160,12 @@ def test_stopped_agents_are_named_at_once_and_their_counters_shown(lab: Lab, sid
     for side in sides:
         words = f"(pid {lab.agent(side).pid}) is stopped: kill -CONT {lab.agent(side).pid}"
         assert f"{words} lets it go on; what follows is its window's" in " ".join(text.split())
-        assert f"agent-silent: the {L.SIDES[side]} agent for {lab.url} {words}" in " ".join(text.split())
+        assert f"agent-unresponsive: the {L.SIDES[side]} agent for {lab.url} {words}" in " ".join(text.split())
         assert words in status.stdout and status.status == 1
         assert f'vnetcard_agent_up{{side="{L.SIDES[side]}",window="{lab.url}"}} 0.0' in found
     assert took < 4.5, "0.5 s an agent on a machine that is not busy; an agent that runs is given 5 s"
     assert card["rx"]["rx_received"] - before >= PINGS
-    assert sorted(answers["silent"]) == sorted(L.SIDES[side] for side in sides)
+    assert sorted(answers["unresponsive"]) == sorted(L.SIDES[side] for side in sides)
     assert [ring["fill"] for ring in answers["ring"]] == [0, 0]
     assert (cleared.status, cleared.stdout, cleared.stderr.count("\n")) == (2, "", 1)
 

@@ -106,7 +106,7 @@ def test_top_obeys_while_an_agent_is_stopped(lab: Lab, top: Terminal) -> None:
     top.wait_for(r"PING host to card: last")
     lab.agent(L.CARD).send_signal(signal.SIGSTOP)
     try:
-        top.wait_for(r"CAUSE  agent-silent")
+        top.wait_for(r"CAUSE  agent-unresp")
         top.press("p")
         top.wait_for(r"PAUSED")
         began = time.monotonic()

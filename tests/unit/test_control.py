@@ -149,7 +149,7 @@ def test_stopped_agent_is_named_within_a_second(stopped_agent: int) -> None:
     began = time.monotonic()
     with pytest.raises(PeerGone, match=rf"card agent .* \(pid {stopped_agent}\) is stopped: kill -CONT") as caught:
         ask(WINDOW, CARD, "status")
-    assert caught.value.silent
+    assert caught.value.unresponsive
     assert STOPPED_LIMIT <= time.monotonic() - began < 4.5, "an agent that runs is given 5 s"
 
 
@@ -166,15 +166,15 @@ def test_agent_whom_too_many_have_asked_already_is_silent_too(stopped_agent: int
                 client.setblocking(False)
                 client.connect(str(socket_path(WINDOW, CARD)))
         ask(WINDOW, CARD, "status")
-    assert caught.value.silent
+    assert caught.value.unresponsive
 
 
 def test_silent_agent_does_not_hide_the_other(serve: Serve, stopped_agent: int) -> None:
     serve(echo)
     answers = ask_all(WINDOW, "status")
     assert answers.said == [{"asked": "status"}]
-    assert list(answers.silent) == ["card"]
-    assert f"(pid {stopped_agent}) is stopped" in answers.silent["card"]
+    assert list(answers.unresponsive) == ["card"]
+    assert f"(pid {stopped_agent}) is stopped" in answers.unresponsive["card"]
 
 
 def test_agent_that_hangs_is_named_after_a_while(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -184,7 +184,7 @@ def test_agent_that_hangs_is_named_after_a_while(serve: Serve, monkeypatch: pyte
     with pytest.raises(PeerGone, match="does not answer within") as caught:
         ask(WINDOW, HOST, "status")
     go_on.set()
-    assert caught.value.silent
+    assert caught.value.unresponsive
 
 
 def test_no_answer_begins_after_close(serve: Serve) -> None:

@@ -39,7 +39,8 @@ def test_wheel_has_one_top_level_package(wheel: list[str]) -> None:
 
 
 def test_wheel_has_both_sides_and_the_compiled_core(wheel: list[str]) -> None:
-    for package in ("", "bench/", "doctor/", "units/", "window/", "port/", "x86_side/", "fpga_side/", "sim/", "hdl/"):
+    packages = "", "agent/units/", "bench/", "doctor/", "port/", "window/", "x86_side/", "fpga_side/", "sim/", "hdl/"
+    for package in packages:
         assert f"vnetcard/{package}__init__.py" in wheel
     assert [name for name in wheel if name.startswith("vnetcard/_core.") and name.endswith(".so")]
 
@@ -60,7 +61,7 @@ def test_wheel_has_what_the_simulator_is_built_from(wheel: list[str]) -> None:
 
 
 def test_wheel_has_the_systems_files(wheel: list[str]) -> None:
-    sides = [ROOT / "x86_side", ROOT / "fpga_side", ROOT / "vnetcard/units"]
+    sides = [ROOT / "x86_side", ROOT / "fpga_side", ROOT / "vnetcard/agent/units"]
     wanted = [path for folder in sides for path in folder.iterdir() if path.is_file() and path.suffix != ".py"]
     assert len(wanted) == 7
     assert {f"vnetcard/{str(path.relative_to(ROOT)).removeprefix('vnetcard/')}" for path in wanted} - set(

@@ -183,10 +183,10 @@ def _read_line(stream: socket.socket) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class Answers:
-    """What the local agents of a window said, host first; ``silent``: why one that is there did not, by side."""
+    """What the local agents of a window said, host first; ``unresponsive``: by side, why one that is there did not."""
 
     said: list[dict[str, Any]]
-    silent: dict[str, str]
+    unresponsive: dict[str, str]
 
 
 def ask_all(window: str, question: str) -> Answers:
@@ -196,9 +196,9 @@ def ask_all(window: str, question: str) -> Answers:
         try:
             answers.said.append(ask(window, side, question))
         except PeerGone as error:
-            if error.silent:
-                answers.silent[L.SIDES[side]] = str(error)
-    if not answers.said and not answers.silent:
+            if error.unresponsive:
+                answers.unresponsive[L.SIDES[side]] = str(error)
+    if not answers.said and not answers.unresponsive:
         raise ConfigError(
             f"no agent for {window} answers in {folder()}: start vnetcard-x86 or vnetcard-fpga, or name its --window"
         )
@@ -226,9 +226,9 @@ class _Agent:
         except PermissionError as error:
             raise ConfigError(f"no permission for {self.path}: ask as the user who runs the agent") from error
         except NoAnswer as error:
-            raise PeerGone(f"{who} {error}", silent=True) from error
+            raise PeerGone(f"{who} {error}", unresponsive=True) from error
         except BlockingIOError as error:  # so many have asked before, and gone without an answer
-            raise PeerGone(f"{who} takes no more questions: it is stopped, or hangs", silent=True) from error
+            raise PeerGone(f"{who} takes no more questions: it is stopped, or hangs", unresponsive=True) from error
         except (OSError, ValueError) as error:
             raise PeerGone(f"no {self.name} answers{self.window} at {self.path}") from error
 

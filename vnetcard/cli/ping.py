@@ -109,7 +109,7 @@ def default_targets(window: str = DEFAULT_WINDOW) -> list[Target]:
         try:
             views[side] = ask(url, side, "status")
         except PeerGone as error:
-            silent = str(error) if error.silent else silent
+            silent = str(error) if error.unresponsive else silent
     if not views and silent:
         raise ConfigError(silent)
     if not views:

@@ -69,7 +69,9 @@ def run(args: argparse.Namespace) -> int:
 
 def _heading(sight: views.Snapshot, what: str) -> list[str]:
     lines = [
-        line for why in sight.silent().values() for line in wrap(f"{why}; what follows is its window's", tables.WIDTH)
+        line
+        for why in sight.unresponsive().values()
+        for line in wrap(f"{why}; what follows is its window's", tables.WIDTH)
     ]
     if cleared := sight.cleared_at(what):
         lines.append(f"since {tables.ago(cleared)}")

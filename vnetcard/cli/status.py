@@ -49,14 +49,17 @@ def run(args: argparse.Namespace) -> int:
         answers = ask_all(url, "status")
         views = status.complete(answers.said)
         if args.json:
-            print(json.dumps({"agents": views, "silent": answers.silent}, indent=None if args.watch else 2), flush=True)
+            print(
+                json.dumps({"agents": views, "unresponsive": answers.unresponsive}, indent=None if args.watch else 2),
+                flush=True,
+            )
         else:
             home = "\033[H\033[2J" if args.watch else ""
             silent = [
                 f"{why}\n  what its window says: vnetcard info {url_of_side(url, L.SIDES.index(side))}"
-                for side, why in answers.silent.items()
+                for side, why in answers.unresponsive.items()
             ]
             print(home + "\n\n".join([*map(status.text, views), *silent]), flush=True)
         if not args.watch:
-            return 1 if answers.silent or not all(view["link"]["up"] for view in views) else 0
+            return 1 if answers.unresponsive or not all(view["link"]["up"] for view in views) else 0
         time.sleep(1)

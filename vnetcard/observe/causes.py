@@ -83,8 +83,8 @@ def _engine(sight: Snapshot) -> Iterator[Cause]:
 
 
 def _silent(sight: Snapshot) -> Iterator[Cause]:
-    for side, why in sight.silent().items():
-        yield Cause("agent-silent", side, why)
+    for side, why in sight.unresponsive().items():
+        yield Cause("agent-unresponsive", side, why)
 
 
 def _gone(sight: Snapshot) -> Iterator[Cause]:

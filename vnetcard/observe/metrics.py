@@ -61,7 +61,7 @@ def metrics(sight: Snapshot, window: str) -> Iterator[Metric]:
 
 def _metrics(sight: Snapshot) -> Iterator[Metric]:
     """Never since a ``clear``: a counter that goes back would be taken for a restart."""
-    silent = sight.silent()
+    silent = sight.unresponsive()
     for side in L.SIDES:
         answers = side in sight.by_side and side not in silent
         yield _gauge("agent_up", "1 if the agent answers", answers, side=side)

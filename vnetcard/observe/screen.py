@@ -62,7 +62,7 @@ class Screen:
                 lines.append(f"{side}: no agent here")
                 continue
             link = view["link"]
-            if side in sight.silent():
+            if side in sight.unresponsive():
                 lines.append(f"{side}: DOWN? {printable(link['reason'])}")
                 continue
             up = "UP" if link["up"] else "DOWN"

@@ -130,7 +130,7 @@ def registers(sight: Snapshot) -> list[str]:
                 more = f" (+{row['since']})" if "since" in row else ""
                 lines.append(f"  {row['offset']:#05x} {row['name']:<20}{row['value']:#010x}  {row['words']}{more}")
         else:
-            why = sight.silent().get(view["side"]) or (view["engine"] or {}).get("error", NO_REGISTERS)
+            why = sight.unresponsive().get(view["side"]) or (view["engine"] or {}).get("error", NO_REGISTERS)
             lines += ["", f"{view['side']}: {printable(why)}"]
     return lines[1:]
 
@@ -187,4 +187,4 @@ def as_json(sight: Snapshot, what: str) -> dict[str, Any]:
             view["side"]: {**view["link"], "counters": figures.get(view["side"], {}).get("link", {})}
             for view in sight.views
         }
-    return {what: content, "cleared_at": sight.cleared_at(what), "silent": sight.silent()}
+    return {what: content, "cleared_at": sight.cleared_at(what), "unresponsive": sight.unresponsive()}

@@ -15,7 +15,7 @@ from vnetcard.ring.sideblock import SideBlock
 from vnetcard.ring.window_dump import aligned, view_rings
 from vnetcard.window import read_window, seen_side, url_of_side
 
-STATE: Final = "silent"
+STATE: Final = "unresponsive"
 """Of the link of an agent that does not answer: what state it is in, it alone knows."""
 
 

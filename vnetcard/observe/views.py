@@ -36,7 +36,7 @@ class Snapshot:
     """What the agents said at one moment."""
 
     def __init__(self, views: list[View]) -> None:
-        """``views`` as ``observe.collect`` makes them, or ``observe.silent``; host first, one or two."""
+        """``views`` as ``observe.collect`` makes them, or ``observe.unresponsive``; host first, one or two."""
         self.views = views
         self.by_side = {view["side"]: view for view in views}
 
@@ -60,7 +60,7 @@ class Snapshot:
                     found[side][part] |= derived(part.split()[0], counted)
         return found
 
-    def silent(self) -> dict[str, str]:
+    def unresponsive(self) -> dict[str, str]:
         """By side, why an agent that is there did not answer."""
         return {
             view["side"]: view["link"]["reason"] for view in self.views if view["link"]["state"] == unresponsive.STATE
@@ -129,7 +129,7 @@ def gather(window: str) -> Snapshot:
     """Ask the local agents of ``window``; ConfigError when there is none.  For one that is silent its window speaks."""
     url = str(WindowUrl.parse(window))
     answers = ask_all(url, "show")
-    unheard = [unresponsive.view(url, L.SIDES.index(side), why) for side, why in answers.silent.items()]
+    unheard = [unresponsive.view(url, L.SIDES.index(side), why) for side, why in answers.unresponsive.items()]
     return Snapshot(sorted([*answers.said, *unheard], key=lambda view: L.SIDES.index(view["side"])))
 
 
@@ -137,7 +137,7 @@ def clear(window: str, what: str) -> None:
     """Let the local agents of ``window`` remember a baseline for ``what``."""
     url = str(WindowUrl.parse(window))
     sight = gather(window)
-    if sight.silent():
-        raise ConfigError("; ".join(sight.silent().values()))
+    if sight.unresponsive():
+        raise ConfigError("; ".join(sight.unresponsive().values()))
     for view in sight.views:
         ask(url, L.SIDES.index(view["side"]), "clear", what=what)

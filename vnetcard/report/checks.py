@@ -161,7 +161,7 @@ def _machine() -> dict[str, str]:
 
 def _peers(sight: Snapshot, done: Report) -> Sequence[Target]:
     """Whom to ping; nobody where no agent says who its peer is."""
-    silent = sight.silent()
+    silent = sight.unresponsive()
     if len(silent) == len(sight.views):
         done.not_measured += [f"pings: {why}" for why in silent.values()]
         return []
@@ -183,7 +183,7 @@ def _ways(sight: Snapshot, done: Report) -> list[Way]:
     if why := missing("iperf3", "ip"):
         done.not_measured.append(f"throughput: {why}")
         return []
-    if silent := sight.silent():
+    if silent := sight.unresponsive():
         done.not_measured += [f"throughput: {why}" for why in silent.values()]
         return []
     ports = [sight.by_side[side]["port"] for side in L.SIDES if side in sight.by_side]

@@ -19,5 +19,5 @@ def add_looking(parser: argparse.ArgumentParser) -> None:
 
 def name_silent(sources: Sources) -> None:
     """Say whom nobody can look at."""
-    for why in sources.silent.values():
+    for why in sources.unresponsive.values():
         print(f"vnetcard: {why}; of its events none is seen", file=sys.stderr)

@@ -97,7 +97,7 @@ class Sources:
         self._look_at = 0.0
         self.looked_at = 0
         self._missed = [0, 0]
-        self.silent: dict[int, str] = {}
+        self.unresponsive: dict[int, str] = {}
         self.live: list[Source] = []
         refusal = self._find()
         if not self.live:
@@ -170,15 +170,15 @@ class Sources:
         for side in self._sides:
             if side in self.sides:
                 continue
-            self.silent.pop(side, None)
+            self.unresponsive.pop(side, None)
             try:
                 self.live.append(LocalSource(self._url, side, self._wish))
             except PeerGone as error:
-                if error.silent:
-                    self.silent[side] = str(error)
-                if error.silent or "cannot answer" in str(error):
+                if error.unresponsive:
+                    self.unresponsive[side] = str(error)
+                if error.unresponsive or "cannot answer" in str(error):
                     refusal = str(error)
-        self._look_at = time.monotonic() + (FIND_SILENT_EVERY if self.silent else FIND_EVERY)
+        self._look_at = time.monotonic() + (FIND_SILENT_EVERY if self.unresponsive else FIND_EVERY)
         return refusal
 
     def close(self) -> None:

@@ -1,0 +1,50 @@
+"""Codes of link reasons: why a link is in the state that it is in (``link.reason_code`` in ``status --json``)."""
+
+from __future__ import annotations
+
+from vnetcard.codes.code import Code
+
+
+class LinkReason(Code):
+    """In the order in which a link usually meets them."""
+
+    NOT_STARTED = "not-started", "The link has not been started."
+    STARTING = "starting", "This side has published a new epoch."
+    NO_PEER = "no-peer", "No peer has published an epoch yet.", "Start the other side's agent."
+    WAITING_FOR_ANSWER = "waiting-for-answer", "The peer has not answered this side's epoch yet."
+    ENGINE_STARTING = "engine-starting", "The engine has not started both directions yet."
+    UP = "up", "Both sides have answered; packets move."
+    PEER_STOPPED = "peer-stopped", "The peer has stopped.", "Start the other side's agent."
+    PEER_RESTARTED = "peer-restarted", "The peer has published a new epoch."
+    HEARTBEAT_LOST = (
+        "heartbeat-lost",
+        "The peer's heartbeat has not moved for a second.",
+        "Look whether its agent runs, is stopped, or its machine hangs.",
+    )
+    PEER_BACK = "peer-back", "The peer's heartbeat moves again."
+    VERSION_MISMATCH = (
+        "version-mismatch",
+        "The two sides speak different wire formats.",
+        "Update the older one.",
+    )
+    MTU_OUT_OF_RANGE = "mtu-out-of-range", "The peer offers an MTU that is out of range.", "Change the peer's --mtu."
+    FORMAT_VIOLATION = (
+        "format-violation",
+        "The peer broke the format; this side has published a new epoch.",
+        "See the viol_* counters; update or restart the peer.",
+    )
+    EPOCH_CHANGED_BACK = (
+        "epoch-changed-back",
+        "The peer's epoch changed and changed back, which no honest peer does.",
+        "Look for another program that writes into the window.",
+    )
+    SIDE_BLOCK_OVERWRITTEN = (
+        "side-block-overwritten",
+        "Another writer changed this side's block.",
+        "Look for another program that writes into the window.",
+    )
+    OFFLOAD_WITHDRAWN = "offload-withdrawn", "This side no longer offers an offload that its kernel refused."
+    ENGINE_HALTED = "engine-halted", "The DMA engine halted.", "See `vnetcard show registers`."
+    RECOVERING = "recovering", "This side starts again after a halt or a loss."
+    DEVICE_GONE = "device-gone", "The window's device or memory is gone.", "Rescan the bus, or restart the agents."
+    STOPPED = "stopped", "This side has stopped."
