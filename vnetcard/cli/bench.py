@@ -12,12 +12,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vnetcard.errors import ConfigError
-from vnetcard.terminal.arguments import interrupt, printable
+from vnetcard.terminal.arguments import Subparsers, add_command, interrupt, printable
 
 if TYPE_CHECKING:
     from vnetcard.bench.runner import Plan
 
-    Subparsers = argparse._SubParsersAction[argparse.ArgumentParser]
 
 QUICK = {"rounds": 3, "seconds": 1.0}
 FULL = {"rounds": 5, "seconds": 3.0}
@@ -36,14 +35,15 @@ exit status: 0 every figure is valid, 1 one had to be refused or is much worse t
 """
 
 
-def add_parser(subparsers: Subparsers) -> argparse.ArgumentParser:
+def add_parser(subparsers: Subparsers) -> None:
     """Add ``bench`` to the commands."""
-    parser = subparsers.add_parser(
+    parser = add_command(
+        subparsers,
         "bench",
         help="speed beside veth, a splice of two TUNs and what else is installed",
         description="Join two network namespaces by vnetcard and by other ways in turn, and compare what they carry.",
         epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        run=run,
     )
     parser.add_argument("--quick", action="store_true", help="the loads that tell most, 3 rounds of 1 second")
     parser.add_argument("--ways", metavar="NAMES", help="comma list (default: all that are installed)")
@@ -54,8 +54,6 @@ def add_parser(subparsers: Subparsers) -> argparse.ArgumentParser:
     parser.add_argument("--check", type=Path, metavar="FILE", help="a bench.json: status 1 if ratios are much worse")
     parser.add_argument("--label", default="", metavar="TEXT", help="what was measured, such as a commit; for the JSON")
     parser.add_argument("--json", action="store_true", help="print the results as JSON instead of a table")
-    parser.set_defaults(run=run)
-    return parser
 
 
 def run(args: argparse.Namespace) -> int:

@@ -6,7 +6,7 @@ import argparse
 import contextlib
 import sys
 import time
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from vnetcard.errors import ConfigError
 from vnetcard.ring import layout as L
@@ -19,10 +19,7 @@ from vnetcard.tap.engine_tap import EngineTap
 from vnetcard.tap.packet_summary import describe
 from vnetcard.tap.pcap_sink import POINTS, FileSink, Seen, StreamSink, open_sink, realtime_offset, seen_at
 from vnetcard.tap.source import Sources, looks
-from vnetcard.terminal.arguments import positive
-
-if TYPE_CHECKING:
-    Subparsers = argparse._SubParsersAction[argparse.ArgumentParser]
+from vnetcard.terminal.arguments import Subparsers, add_command, positive
 
 EPILOG = """\
 examples:
@@ -38,14 +35,15 @@ HOLD_NS: Final = 1_000_000
 """What is younger than this at a look waits for the next: an older packet of another pump comes first."""
 
 
-def add_parser(subparsers: Subparsers) -> argparse.ArgumentParser:
+def add_parser(subparsers: Subparsers) -> None:
     """Add ``capture`` to the commands."""
-    parser = subparsers.add_parser(
+    parser = add_command(
+        subparsers,
         "capture",
         help="packets at the interfaces and FIFOs, for Wireshark or as lines",
         description="See packets where they enter and leave the link, with drops and their reasons.",
         epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        run=run,
     )
     add_looking(parser)
     parser.add_argument("--side", choices=L.SIDES, help="one side's agent only (default: those that are here)")
@@ -55,8 +53,6 @@ def add_parser(subparsers: Subparsers) -> argparse.ArgumentParser:
     parser.add_argument("--segment", action="store_true", help="GSO packets as the wire's packets, checksums complete")
     parser.add_argument("--file-size", metavar="SIZE", help="begin a new file at this size, such as 100M")
     parser.add_argument("--ring-files", type=positive, metavar="N", help="keep the last N files; needs --file-size")
-    parser.set_defaults(run=run)
-    return parser
 
 
 def run(args: argparse.Namespace) -> int:

@@ -14,7 +14,7 @@ import time
 from collections.abc import Iterator, Sequence
 from importlib import import_module
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, Any
 
 from vnetcard.errors import ConfigError
 from vnetcard.lab.lab import ADDRESSES, Lab, LabError
@@ -24,11 +24,8 @@ from vnetcard.ping import report, suite
 from vnetcard.port.tun import CLONE_DEVICE
 from vnetcard.ring import layout as L
 from vnetcard.ring.geometry import Geometry
-from vnetcard.terminal.arguments import interrupt
+from vnetcard.terminal.arguments import Subparsers, add_command, interrupt
 from vnetcard.window import WindowUrl
-
-if TYPE_CHECKING:
-    Subparsers = argparse._SubParsersAction[argparse.ArgumentParser]
 
 EPILOG = """\
 examples:
@@ -47,22 +44,21 @@ GUEST = "vnetcard.sim.guest.show"
 _INSIDE = "VNETCARD_DEMO_INSIDE"
 
 
-def add_parser(subparsers: Subparsers) -> argparse.ArgumentParser:
+def add_parser(subparsers: Subparsers) -> None:
     """Add ``demo`` to the commands."""
-    parser = subparsers.add_parser(
+    parser = add_command(
+        subparsers,
         "demo",
         help="two namespaces, two agents, pings at every size",
         description="Start both agents in two network namespaces and run the ping-size suite both ways.",
         epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        run=run,
     )
     parser.add_argument("--window", metavar="URL", help="shared memory to use (default: a new 8 MiB one)")
     parser.add_argument("--sim", action="store_true", help="a live simulation of the DMA engine between the two")
     parser.add_argument("--qemu", action="store_true", help="the card is an ARM64 guest in QEMU, behind a PCI BAR")
     parser.add_argument("--data-width", type=int, choices=(64, 128, 256, 512), help="of the simulated engine (64)")
     parser.add_argument("--count", type=int, default=20, metavar="N", help="pings of each size (default: %(default)s)")
-    parser.set_defaults(run=run)
-    return parser
 
 
 def run(args: argparse.Namespace) -> int:

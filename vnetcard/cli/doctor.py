@@ -7,7 +7,7 @@ import json
 import platform
 import signal
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from vnetcard.doctor import cards, devices, memory, software, stages
 from vnetcard.doctor.timing import Stage
@@ -15,12 +15,9 @@ from vnetcard.doctor.verdict import Finding, Verdict, a_link_could_run, concerni
 from vnetcard.hw.pci import Wanted
 from vnetcard.hw.sysfs import System
 from vnetcard.ring import layout as L
-from vnetcard.terminal.arguments import interrupt, printable
+from vnetcard.terminal.arguments import Subparsers, add_command, interrupt, printable
 from vnetcard.terminal.progress import Progress
 from vnetcard.window import WindowUrl
-
-if TYPE_CHECKING:
-    Subparsers = argparse._SubParsersAction[argparse.ArgumentParser]
 
 EPILOG = """\
 examples:
@@ -35,22 +32,21 @@ exit status: 0 nothing is in the way, 1 something must be fixed first, 2 bad inp
 MARKS = {Verdict.OK: "ok  ", Verdict.WARN: "warn", Verdict.FAIL: "FAIL"}
 
 
-def add_parser(subparsers: Subparsers) -> argparse.ArgumentParser:
+def add_parser(subparsers: Subparsers) -> None:
     """Add ``doctor`` to the commands."""
-    parser = subparsers.add_parser(
+    parser = add_command(
+        subparsers,
         "doctor",
         help="what is here for a link, what is in the way, which stage is slow",
         description="Look for devices and windows, judge them, measure each stage alone, and name the fixes.",
         epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        run=run,
     )
     parser.add_argument("--window", metavar="URL", help="judge and measure this window too")
     parser.add_argument("--side", choices=("x86", "fpga"), help="whose side of it (fpga on ARM64, else x86)")
     parser.add_argument("--all", action="store_true", help="list every PCI function with memory BARs")
     parser.add_argument("--no-measure", action="store_true", help="only look")
     parser.add_argument("--json", action="store_true", help="print JSON")
-    parser.set_defaults(run=run)
-    return parser
 
 
 def run(args: argparse.Namespace) -> int:

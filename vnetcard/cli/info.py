@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import argparse
 import json
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from vnetcard.agent import status
 from vnetcard.ring.geometry import human
 from vnetcard.ring.window_dump import LOOKS, view_window
+from vnetcard.terminal.arguments import Subparsers, add_command
 from vnetcard.window import read_window, seen_side
-
-if TYPE_CHECKING:
-    Subparsers = argparse._SubParsersAction[argparse.ArgumentParser]
 
 EPILOG = """\
 examples:
@@ -25,14 +23,15 @@ exit status: 0 the window makes sense, 1 it does not, 2 it cannot be read
 """
 
 
-def add_parser(subparsers: Subparsers) -> argparse.ArgumentParser:
+def add_parser(subparsers: Subparsers) -> None:
     """Add ``info`` to the commands."""
-    parser = subparsers.add_parser(
+    parser = add_command(
+        subparsers,
         "info",
         help="decode a window's superblock, side blocks and rings",
         description="Decode a window, also a corrupt one, without disturbing whoever uses it.",
         epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        run=run,
     )
     parser.add_argument(
         "url",
@@ -40,8 +39,6 @@ def add_parser(subparsers: Subparsers) -> argparse.ArgumentParser:
         help="the window, as for an agent's --window; of a simulation sim:NAME.host or sim:NAME.card",
     )
     parser.add_argument("--json", action="store_true", help="print JSON")
-    parser.set_defaults(run=run)
-    return parser
 
 
 def run(args: argparse.Namespace) -> int:

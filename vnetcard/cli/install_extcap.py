@@ -8,12 +8,10 @@ import shlex
 import subprocess
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from vnetcard.errors import ConfigError
-
-if TYPE_CHECKING:
-    Subparsers = argparse._SubParsersAction[argparse.ArgumentParser]
+from vnetcard.terminal.arguments import Subparsers, add_command
 
 EPILOG = """\
 examples:
@@ -28,22 +26,21 @@ NAME: Final = "vnetcard-extcap"
 MARK: Final = "# Written by vnetcard install-extcap; --uninstall removes it."
 
 
-def add_parser(subparsers: Subparsers) -> argparse.ArgumentParser:
+def add_parser(subparsers: Subparsers) -> None:
     """Add ``install-extcap`` to the commands."""
-    parser = subparsers.add_parser(
+    parser = add_command(
+        subparsers,
         "install-extcap",
         help="the links of this machine among Wireshark's interfaces",
         description="Install a script by which Wireshark and tshark capture at the tap points themselves.",
         epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        run=run,
     )
     where = parser.add_mutually_exclusive_group()
     where.add_argument("--prefix", type=Path, metavar="DIR", help="into the extcap folder below DIR, such as /usr")
     where.add_argument("--dir", type=Path, metavar="DIR", help="into DIR itself (default: this user's extcap folder)")
     parser.add_argument("--dry-run", action="store_true", help="only say what would be done")
     parser.add_argument("--uninstall", action="store_true", help="remove the script")
-    parser.set_defaults(run=run)
-    return parser
 
 
 def run(args: argparse.Namespace) -> int:

@@ -5,12 +5,9 @@ from __future__ import annotations
 import argparse
 import platform
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from vnetcard.agent.units import HIDDEN, SIDES, install, programs, uninstall, units
-
-if TYPE_CHECKING:
-    Subparsers = argparse._SubParsersAction[argparse.ArgumentParser]
+from vnetcard.terminal.arguments import Subparsers, add_command
 
 EPILOG = """\
 examples:
@@ -32,21 +29,20 @@ now, as root:
   systemctl daemon-reload; udevadm control --reload"""
 
 
-def add_parser(subparsers: Subparsers) -> argparse.ArgumentParser:
+def add_parser(subparsers: Subparsers) -> None:
     """Add ``install-units`` to the commands."""
-    parser = subparsers.add_parser(
+    parser = add_command(
+        subparsers,
         "install-units",
         help="service, udev rule, link file and user of an agent",
         description="Install the files that make an agent a system service and give its devices to a group.",
         epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        run=run,
     )
     parser.add_argument("--side", choices=sorted(SIDES), help="whose agent (fpga on ARM64, else x86)")
     parser.add_argument("--prefix", type=Path, default=Path("/"), metavar="DIR", help="in place of /")
     parser.add_argument("--dry-run", action="store_true", help="say what would be done, and print the service")
     parser.add_argument("--uninstall", action="store_true", help="remove what was installed and not changed since")
-    parser.set_defaults(run=run)
-    return parser
 
 
 def run(args: argparse.Namespace) -> int:

@@ -6,16 +6,13 @@ import argparse
 import os
 import signal
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from vnetcard.errors import ConfigError
 from vnetcard.ring import layout as L
 from vnetcard.ring.geometry import human, parse_size
+from vnetcard.terminal.arguments import Subparsers, add_command
 from vnetcard.window.interrupts import VECTORS
 from vnetcard.window.ivshmem_protocol import Server
-
-if TYPE_CHECKING:
-    Subparsers = argparse._SubParsersAction[argparse.ArgumentParser]
 
 EPILOG = f"""\
 examples:
@@ -28,20 +25,18 @@ It serves until SIGINT or SIGTERM; the memory lives as long as it does.  Exit st
 """
 
 
-def add_parser(subparsers: Subparsers) -> argparse.ArgumentParser:
-    """Add ``ivshmem-server`` to the commands; ``args.run`` is then :func:`run`."""
-    parser: argparse.ArgumentParser = subparsers.add_parser(
+def add_parser(subparsers: Subparsers) -> None:
+    """Add ``ivshmem-server`` to the commands."""
+    parser = add_command(
+        subparsers,
         "ivshmem-server",
         help="shared memory with interrupts, for agents and virtual machines",
         description="Serve one memory, and interrupts between its users, by the protocol of QEMU's ivshmem-doorbell.",
         epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
+        run=run,
     )
     parser.add_argument("socket", metavar="SOCKET", type=Path, help="path of the socket to serve at, mode 0600")
     parser.add_argument("--size", metavar="SIZE", default="8M", help="of the memory, a power of two (8M)")
-    parser.set_defaults(run=run)
-    return parser
 
 
 def run(args: argparse.Namespace) -> int:

@@ -5,13 +5,10 @@ from __future__ import annotations
 import argparse
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from vnetcard.cli import manuals
 from vnetcard.errors import ConfigError
-
-if TYPE_CHECKING:
-    Subparsers = argparse._SubParsersAction[argparse.ArgumentParser]
+from vnetcard.terminal.arguments import Subparsers, add_command
 
 COMPLETION = """\
 examples:
@@ -33,26 +30,26 @@ exit status: 0 written, 2 bad input, or argparse-manpage is missing (pip install
 
 def add_parser(subparsers: Subparsers) -> None:
     """Add both to the commands."""
-    completion = subparsers.add_parser(
+    completion = add_command(
+        subparsers,
         "completion",
         help="completion for bash and zsh",
         description="Write what bash or zsh needs to complete the words of our programs.",
         epilog=COMPLETION,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        run=run_completion,
     )
     completion.add_argument("shell", choices=tuple(manuals.SHELLS), metavar="SHELL", help=", ".join(manuals.SHELLS))
     completion.add_argument("-o", "--output", type=Path, metavar="DIR", help="write files into DIR")
-    completion.set_defaults(run=run_completion)
-    man = subparsers.add_parser(
+    man = add_command(
+        subparsers,
         "man",
         help="man pages",
         description="Write man pages of our programs and commands.",
         epilog=MAN,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        run=run_man,
     )
     man.add_argument("page", nargs="?", metavar="PAGE", help="a command, or a program (default: vnetcard)")
     man.add_argument("-o", "--output", type=Path, metavar="DIR", help="write all pages into DIR")
-    man.set_defaults(run=run_man)
 
 
 def run_completion(args: argparse.Namespace) -> int:

@@ -17,13 +17,12 @@ from typing import TYPE_CHECKING, Any
 from vnetcard.errors import ConfigError
 from vnetcard.observe import views
 from vnetcard.observe.metrics import Metric, metrics
-from vnetcard.terminal.arguments import DEFAULT_WINDOW
+from vnetcard.terminal.arguments import DEFAULT_WINDOW, Subparsers, add_command
 from vnetcard.window import WindowUrl
 
 if TYPE_CHECKING:
     from prometheus_client.metrics_core import Metric as Family
 
-    Subparsers = argparse._SubParsersAction[argparse.ArgumentParser]
 
 PORT = 9817
 FILES = {"dashboard": "grafana.json", "alerts": "alerts.yml"}
@@ -41,14 +40,15 @@ exit status: 0 served until it was stopped, 2 bad input
 """
 
 
-def add_parser(subparsers: Subparsers) -> argparse.ArgumentParser:
+def add_parser(subparsers: Subparsers) -> None:
     """Add ``metrics`` to the commands."""
-    parser = subparsers.add_parser(
+    parser = add_command(
+        subparsers,
         "metrics",
         help="the agents' figures for Prometheus; a Grafana dashboard and alert rules",
         description="Serve every counter of the agents on this machine to Prometheus.",
         epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        run=run,
     )
     parser.add_argument(
         "--window", action="append", metavar="URL", help=f"one of several; may be repeated (default: {DEFAULT_WINDOW})"
@@ -58,8 +58,6 @@ def add_parser(subparsers: Subparsers) -> argparse.ArgumentParser:
     what.add_argument("--once", action="store_true", help="print them once; status 2 when no agent answers")
     what.add_argument("--dashboard", action="store_true", help="print the Grafana dashboard")
     what.add_argument("--alerts", action="store_true", help="print the alert rules")
-    parser.set_defaults(run=run)
-    return parser
 
 
 def run(args: argparse.Namespace) -> int:

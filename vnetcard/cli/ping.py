@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from vnetcard.agent.config import DEFAULT_ADDRESS
 from vnetcard.agent.control import ask
@@ -19,11 +19,8 @@ from vnetcard.errors import ConfigError, PeerGone
 from vnetcard.ping import report
 from vnetcard.ping.suite import DEFAULT_SIZES, SIZE_MAX, PingResult, Target, run_suite
 from vnetcard.ring import layout as L
-from vnetcard.terminal.arguments import DEFAULT_WINDOW
+from vnetcard.terminal.arguments import DEFAULT_WINDOW, Subparsers, add_command
 from vnetcard.window import WindowUrl
-
-if TYPE_CHECKING:
-    Subparsers = argparse._SubParsersAction[argparse.ArgumentParser]
 
 EPILOG = """\
 examples:
@@ -37,14 +34,15 @@ exit status: 0 every ping was answered once and unharmed, 1 not so, 2 bad input
 """
 
 
-def add_parser(subparsers: Subparsers) -> argparse.ArgumentParser:
-    """Add ``ping`` to the commands; ``args.run`` is then :func:`run`."""
-    parser = subparsers.add_parser(
+def add_parser(subparsers: Subparsers) -> None:
+    """Add ``ping`` to the commands."""
+    parser = add_command(
+        subparsers,
         "ping",
         help="ping at many sizes, both ways, and accept no loss",
         description="Ping every target at every size and report loss, round-trip times and damaged replies.",
         epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        run=run,
     )
     parser.add_argument("targets", nargs="*", metavar="TARGET", help="ADDRESS or NETNS@ADDRESS (default: the peer)")
     parser.add_argument(
@@ -64,8 +62,6 @@ def add_parser(subparsers: Subparsers) -> argparse.ArgumentParser:
     parser.add_argument("--netns", metavar="NAME", help="network namespace, name or path, of targets that have none")
     parser.add_argument("--json", action="store_true", help="print the results as JSON instead of a table")
     parser.add_argument("--junit", type=Path, metavar="FILE", help="also write the results as JUnit XML")
-    parser.set_defaults(run=run)
-    return parser
 
 
 def run(args: argparse.Namespace) -> int:

@@ -17,7 +17,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from vnetcard.agent.control import ask
 from vnetcard.cli.ping import netns_of
@@ -31,11 +31,8 @@ from vnetcard.ring import layout as L
 from vnetcard.ring.window_dump import view_ring
 from vnetcard.tap import pcap_reader
 from vnetcard.tap.pcap_reader import Packet
-from vnetcard.terminal.arguments import add_window, positive, seconds
+from vnetcard.terminal.arguments import Subparsers, add_command, add_window, positive, seconds
 from vnetcard.window import Window, WindowUrl, open_window
-
-if TYPE_CHECKING:
-    Subparsers = argparse._SubParsersAction[argparse.ArgumentParser]
 
 EPILOG = """\
 examples:
@@ -53,14 +50,15 @@ ETHERTYPES: Final = {4: 0x0800, 6: 0x86DD}
 FULL: Final = (errno.EAGAIN, errno.ENOBUFS)
 
 
-def add_parser(subparsers: Subparsers) -> argparse.ArgumentParser:
+def add_parser(subparsers: Subparsers) -> None:
     """Add ``replay`` to the commands."""
-    parser = subparsers.add_parser(
+    parser = add_command(
+        subparsers,
         "replay",
         help="a pcap or pcapng file into one end of a link",
         description="Inject the IP packets of a capture into a link, with their own timing, or faster, or slower.",
         epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        run=run,
     )
     parser.add_argument("file", type=Path, metavar="FILE", help="pcap or pcapng")
     add_window(parser)
@@ -71,8 +69,6 @@ def add_parser(subparsers: Subparsers) -> argparse.ArgumentParser:
     parser.add_argument("--fast", action="store_true", help="without a pause")
     parser.add_argument("--loop", type=positive, default=1, metavar="N", help="so often (default: once)")
     parser.add_argument("--json", action="store_true", help="print JSON")
-    parser.set_defaults(run=run)
-    return parser
 
 
 def run(args: argparse.Namespace) -> int:

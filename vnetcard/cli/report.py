@@ -5,17 +5,13 @@ from __future__ import annotations
 import argparse
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from vnetcard.cli.ping import parse_sizes
 from vnetcard.errors import ConfigError
 from vnetcard.ping.suite import DEFAULT_SIZES, Target
 from vnetcard.report import checks, page
-from vnetcard.terminal.arguments import add_window
+from vnetcard.terminal.arguments import Subparsers, add_command, add_window
 from vnetcard.terminal.progress import Progress
-
-if TYPE_CHECKING:
-    Subparsers = argparse._SubParsersAction[argparse.ArgumentParser]
 
 EPILOG = """\
 examples:
@@ -29,14 +25,15 @@ exit status: 0 all checks passed, 1 one failed (the page is written), 2 bad inpu
 QUICK_SIZES = (56, 1472, 1473, 9000, 65507)
 
 
-def add_parser(subparsers: Subparsers) -> argparse.ArgumentParser:
+def add_parser(subparsers: Subparsers) -> None:
     """Add ``report`` to the commands."""
-    parser = subparsers.add_parser(
+    parser = add_command(
+        subparsers,
         "report",
         help="pings, throughput, doctor and counters as one HTML page, and JUnit XML",
         description="Run the ping-size suite, streams both ways, doctor; look at the counters; write one page.",
         epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        run=run,
     )
     parser.add_argument("targets", nargs="*", metavar="TARGET", help="ADDRESS or NETNS@ADDRESS (default: the peer)")
     add_window(parser)
@@ -49,8 +46,6 @@ def add_parser(subparsers: Subparsers) -> argparse.ArgumentParser:
     parser.add_argument("--count", type=int, metavar="N", help="pings of each size (20; with --quick 3)")
     parser.add_argument("--seconds", type=float, metavar="S", help="each stream; 0: none (2; with --quick 0)")
     parser.add_argument("--quick", action="store_true", help="few pings, no streams, no stage measured alone")
-    parser.set_defaults(run=run)
-    return parser
 
 
 def run(args: argparse.Namespace) -> int:

@@ -6,13 +6,9 @@ import argparse
 import json
 import time
 from textwrap import wrap
-from typing import TYPE_CHECKING
 
 from vnetcard.observe import tables, views
-from vnetcard.terminal.arguments import add_window
-
-if TYPE_CHECKING:
-    Subparsers = argparse._SubParsersAction[argparse.ArgumentParser]
+from vnetcard.terminal.arguments import Subparsers, add_command, add_window
 
 EPILOG = """\
 what is shown:
@@ -32,22 +28,21 @@ exit status: 0 shown, 2 bad input or no agent
 """
 
 
-def add_parser(subparsers: Subparsers) -> argparse.ArgumentParser:
+def add_parser(subparsers: Subparsers) -> None:
     """Add ``show`` to the commands."""
-    parser = subparsers.add_parser(
+    parser = add_command(
+        subparsers,
         "show",
         help="pumps, rings, errors and their causes, engine registers, the link's history",
         description="Show what the agents on this machine count and remember.",
         epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        run=run,
     )
     parser.add_argument("what", choices=views.SECTIONS, metavar="WHAT", help=", ".join(views.SECTIONS))
     parser.add_argument("action", nargs="?", choices=("clear",), help="count from now on, and show nothing")
     add_window(parser)
     parser.add_argument("--json", action="store_true", help="print JSON, an object a look")
     parser.add_argument("--watch", action="store_true", help="look again every second until Ctrl-C")
-    parser.set_defaults(run=run)
-    return parser
 
 
 def run(args: argparse.Namespace) -> int:

@@ -5,16 +5,12 @@ from __future__ import annotations
 import argparse
 import json
 import time
-from typing import TYPE_CHECKING
 
 from vnetcard.agent import status
 from vnetcard.agent.control import ask_all
 from vnetcard.ring import layout as L
-from vnetcard.terminal.arguments import add_window
+from vnetcard.terminal.arguments import Subparsers, add_command, add_window
 from vnetcard.window import WindowUrl, url_of_side
-
-if TYPE_CHECKING:
-    Subparsers = argparse._SubParsersAction[argparse.ArgumentParser]
 
 EPILOG = """\
 examples:
@@ -26,20 +22,19 @@ exit status: 0 every agent that is here has its link up, 1 one has not, or does 
 """
 
 
-def add_parser(subparsers: Subparsers) -> argparse.ArgumentParser:
+def add_parser(subparsers: Subparsers) -> None:
     """Add ``status`` to the commands."""
-    parser = subparsers.add_parser(
+    parser = add_command(
+        subparsers,
         "status",
         help="link state and why, features, rings, counters",
         description="Ask the agents on this machine; each shows its own view and, across the window, the peer's.",
         epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        run=run,
     )
     add_window(parser)
     parser.add_argument("--json", action="store_true", help="print JSON, an object a look")
     parser.add_argument("--watch", action="store_true", help="look again every second until Ctrl-C")
-    parser.set_defaults(run=run)
-    return parser
 
 
 def run(args: argparse.Namespace) -> int:

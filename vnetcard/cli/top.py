@@ -9,7 +9,7 @@ import sys
 import threading
 import time
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from vnetcard.cli.ping import default_targets
 from vnetcard.errors import ConfigError
@@ -17,10 +17,7 @@ from vnetcard.observe import views
 from vnetcard.observe.probe import Probe
 from vnetcard.observe.screen import Screen
 from vnetcard.ping.suite import Target
-from vnetcard.terminal.arguments import add_window
-
-if TYPE_CHECKING:
-    Subparsers = argparse._SubParsersAction[argparse.ArgumentParser]
+from vnetcard.terminal.arguments import Subparsers, add_command, add_window
 
 EPILOG = """\
 examples:
@@ -35,22 +32,21 @@ exit status: 0 left with q, 2 bad input, no agent or no terminal
 INTERVALS = (0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
 
 
-def add_parser(subparsers: Subparsers) -> argparse.ArgumentParser:
+def add_parser(subparsers: Subparsers) -> None:
     """Add ``top`` to the commands."""
-    parser = subparsers.add_parser(
+    parser = add_command(
+        subparsers,
         "top",
         help="rates, rings, round trip, drops and events, live in a terminal",
         description="A live view of both directions; 80 columns and 24 lines are enough.",
         epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        run=run,
     )
     add_window(parser)
     parser.add_argument("--interval", type=float, default=1.0, metavar="S", help="between looks (default: %(default)s)")
     ping = parser.add_mutually_exclusive_group()
     ping.add_argument("--ping", metavar="TARGET", help="ADDRESS or NETNS@ADDRESS (default: the peer)")
     ping.add_argument("--no-ping", action="store_true", help="send nothing")
-    parser.set_defaults(run=run)
-    return parser
 
 
 def run(args: argparse.Namespace) -> int:

@@ -7,7 +7,7 @@ import contextlib
 import json
 import sys
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from vnetcard.errors import ConfigError
 from vnetcard.ring import layout as L
@@ -21,10 +21,7 @@ from vnetcard.tap.packet_trace import PacketTrace, Tracer
 from vnetcard.tap.remote import Question, RemoteSource, besides, export
 from vnetcard.tap.source import Sources, carrier_of, looks
 from vnetcard.tap.summary import Summary
-from vnetcard.terminal.arguments import positive
-
-if TYPE_CHECKING:
-    Subparsers = argparse._SubParsersAction[argparse.ArgumentParser]
+from vnetcard.terminal.arguments import Subparsers, add_command, positive
 
 EPILOG = """\
 examples:
@@ -44,14 +41,15 @@ PEER_LATE_NS: Final = 500_000_000
 """So much later than this side's the events of another computer may come."""
 
 
-def add_parser(subparsers: Subparsers) -> argparse.ArgumentParser:
+def add_parser(subparsers: Subparsers) -> None:
     """Add ``trace`` to the commands."""
-    parser = subparsers.add_parser(
+    parser = add_command(
+        subparsers,
         "trace",
         help="packets on their way through both sides, with microseconds between the stages",
         description="Follow single packets through every stage of both sides; or sum up what the stages take.",
         epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        run=run,
     )
     add_looking(parser)
     parser.add_argument("--sample", type=positive, default=1, metavar="N", help="one record in N (default: all)")
@@ -62,8 +60,6 @@ def add_parser(subparsers: Subparsers) -> argparse.ArgumentParser:
     )
     parser.add_argument("--peer-window", metavar="URL", help="there (default: the one that there is)")
     parser.add_argument("--export", action="store_true", help=argparse.SUPPRESS)
-    parser.set_defaults(run=run)
-    return parser
 
 
 def run(args: argparse.Namespace) -> int:

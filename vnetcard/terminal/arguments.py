@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Callable
 from types import FrameType
-from typing import Final, NoReturn
+from typing import Final, NoReturn, TypeAlias
 
 DEFAULT_WINDOW: Final = "shm:vnetcard0"
 """Where agents meet that were told nothing else."""
@@ -18,6 +19,34 @@ class Parser(argparse.ArgumentParser):
         """End the process with exit status 2."""
         complain(self.prog, f"{message}; try {self.prog} --help")
         sys.exit(2)
+
+
+Subparsers: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
+
+
+def add_command(
+    subparsers: Subparsers,
+    name: str,
+    *,
+    help: str,
+    description: str,
+    epilog: str,
+    run: Callable[[argparse.Namespace], int],
+) -> argparse.ArgumentParser:
+    """Add the command ``name``: ``run`` gets its arguments and returns the exit status.
+
+    The lines of ``epilog`` are printed as they are.
+    """
+    parser: argparse.ArgumentParser = subparsers.add_parser(
+        name,
+        help=help,
+        description=description,
+        epilog=epilog,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.set_defaults(run=run)
+    return parser
 
 
 def interrupt(number: int, frame: FrameType | None) -> NoReturn:
