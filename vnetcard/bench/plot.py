@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
-from xml.sax.saxutils import escape
 
 from vnetcard.bench.figures import OURS
+from vnetcard.terminal import svg
 
 _LEFT, _WIDE, _RIGHT = 110, 420, 170
 _TOP, _HEAD, _ROW, _GAP = 48, 20, 18, 14
@@ -32,27 +32,25 @@ def draw(told: Mapping[str, Any]) -> str:
     machine = told["machine"]
     title = f"{told['software']} on {machine['cores']} cores, Linux {machine['kernel']}, {told['date']}"
     head = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {y}" width="{width}" height="{y}"'
-        ' font-family="sans-serif" font-size="12">',
-        f'<rect width="{width}" height="{y}" fill="#ffffff"/>',
+        svg.rect(0, 0, width, y, fill="#ffffff"),
         _text(8, 18, title),
         _text(8, 34, f"Medians of {told['rounds']} rounds; the thin line goes from the least to the most."),
     ]
-    return "\n".join([*head, *out, "</svg>", ""])
+    page = {"xmlns": "http://www.w3.org/2000/svg", "font_family": "sans-serif"}
+    return svg.document(width, y, *head, *out, width=width, height=y, font_size=12, **page) + "\n"
 
 
 def _bar(way: str, spread: Mapping[str, float], y: int, scale: float) -> list[str]:
     """One way: its name, its median as a bar, its spread as a line, its value."""
     middle = y + _ROW // 2
     ends = [_LEFT + spread[end] * scale for end in ("median", "least", "most")]
-    size = f'width="{ends[0] - _LEFT:.1f}" height="{_ROW - 4}"'
     return [
         _text(_LEFT - 8, y + 13, way, anchor="end"),
-        f'<rect x="{_LEFT}" y="{y + 2}" {size} fill="{_COLOURS[way == OURS]}"/>',
-        f'<path d="M{ends[1]:.1f} {middle}H{ends[2]:.1f}" stroke="#202020"/>',
+        svg.rect(_LEFT, y + 2, ends[0] - _LEFT, _ROW - 4, fill=_COLOURS[way == OURS]),
+        svg.path((ends[1], middle), (ends[2], middle), stroke="#202020"),
         _text(_LEFT + _WIDE + 8, y + 13, f"{spread['median']:g} ({spread['least']:g}-{spread['most']:g})"),
     ]
 
 
 def _text(x: int, y: int, text: str, *, anchor: str = "start", weight: str = "normal") -> str:
-    return f'<text x="{x}" y="{y}" text-anchor="{anchor}" font-weight="{weight}" fill="#202020">{escape(text)}</text>'
+    return svg.text(x, y, text, text_anchor=anchor, font_weight=weight, fill="#202020")

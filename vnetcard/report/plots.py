@@ -1,90 +1,100 @@
-"""Plots as SVG that stands in a page: colours are the page's, so they follow light and dark."""
+"""Plots as SVG inside a page; the page's style sheet gives the colours, so that they follow light and dark themes."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from html import escape
 from typing import Final
-from xml.sax.saxutils import escape
+
+from vnetcard.terminal import svg
 
 WIDTH, HEIGHT = 640, 300
 LEFT, RIGHT, TOP, BOTTOM = 70, 30, 54, 45
-TICK: Final = 36
-"""Pixels between two ticks, at least."""
+"""Pixels: the plot and its margins."""
+TICK_DISTANCE: Final = 36
+"""Least pixels between the labels of two ticks."""
+BAR_START, BAR_LENGTH, ROW, HEAD = 198, 300, 22, 30
+"""Pixels of a bar chart: where bars begin, the longest bar, a bar's row, the title."""
 Series = Sequence[tuple[float, float]]
 """Points (x, y)."""
 
 
 def lines(title: str, series: Mapping[str, Series], *, x: str, y: str) -> str:
-    """A curve a series; x on a logarithmic scale, y from 0."""
+    """A curve per series: x on a logarithmic scale, y from 0.  ``x`` and ``y`` name the axes with their units."""
     points = [point for one in series.values() for point in one]
     if not points:
-        return f'<p class="none">{escape(title)}: nothing was measured</p>'
+        return _nothing(title)
     low, high = min(x for x, _ in points), max(x for x, _ in points)
-    most = _round_up(max(y for _, y in points))
+    top = _round_up(max(y for _, y in points))
 
     def place(point: tuple[float, float]) -> tuple[float, float]:
         share = math.log(max(point[0], 1) / max(low, 1)) / (math.log(max(high, 1) / max(low, 1)) or 1)
         return (
             LEFT + share * (WIDTH - LEFT - RIGHT),
-            HEIGHT - BOTTOM - point[1] / most * (HEIGHT - TOP - BOTTOM),
+            HEIGHT - BOTTOM - point[1] / top * (HEIGHT - TOP - BOTTOM),
         )
 
-    body = _frame(title, x, y, most)
+    body = _axes(title, x, y, top)
     last = -math.inf
-    for at in sorted({x for x, _ in points}):
-        across, _ = place((at, 0))
-        if across - last < TICK:
-            continue
-        last = across
-        body.append(f'<text class="tick" x="{across:.1f}" y="{HEIGHT - BOTTOM + 16}">{_short(at)}</text>')
+    for value in sorted({x for x, _ in points}):
+        across, _ = place((value, 0))
+        if across - last >= TICK_DISTANCE:
+            last = across
+            body.append(svg.text(across, HEIGHT - BOTTOM + 16, _short(value), class_="tick"))
     for number, (name, one) in enumerate(series.items()):
         spots = [place(point) for point in one]
-        path = "M" + "L".join(f"{across:.1f} {up:.1f}" for across, up in spots)
-        body.append(f'<path class="curve c{number}" d="{path}"/>')
+        body.append(svg.path(*spots, class_=f"curve c{number}"))
         body += [
-            f'<circle class="dot c{number}" cx="{across:.1f}" cy="{up:.1f}" r="3">'
-            f"<title>{escape(name)}: {_short(at)} {escape(x)}, {value:.4g} {escape(y)}</title></circle>"
-            for (across, up), (at, value) in zip(spots, one, strict=True)
+            svg.element(
+                "circle",
+                svg.title(f"{name}: {_short(at)} {x}, {value:.4g} {y}"),
+                class_=f"dot c{number}",
+                cx=across,
+                cy=down,
+                r=3,
+            )
+            for (across, down), (at, value) in zip(spots, one, strict=True)
         ]
-        across = LEFT + 10 + 150 * number
-        body.append(f'<rect class="key c{number}" x="{across}" y="{TOP - 20}" width="12" height="4"/>')
-        body.append(f'<text class="legend" x="{across + 18}" y="{TOP - 14}">{escape(name)}</text>')
-    return _svg(title, body, HEIGHT)
+        key = LEFT + 10 + 150 * number
+        body.append(svg.rect(key, TOP - 20, 12, 4, class_=f"key c{number}"))
+        body.append(svg.text(key + 18, TOP - 14, name, class_="legend"))
+    return _plot(title, body, HEIGHT)
 
 
 def bars(title: str, values: Mapping[str, float], *, unit: str) -> str:
-    """A bar a value, the longest on top of the scale."""
+    """A bar per value, in the order of ``values``; the largest value has the full length."""
     if not values:
-        return f'<p class="none">{escape(title)}: nothing was measured</p>'
-    most, row, top = max(values.values()) or 1, 22, 30
-    height = top + row * len(values) + 10
-    body = [f'<text class="title" x="10" y="18">{escape(title)}</text>']
+        return _nothing(title)
+    longest = max(values.values()) or 1
+    body = [svg.text(10, 18, title, class_="title")]
     for number, (name, value) in enumerate(values.items()):
-        down = top + row * number
+        down, length = HEAD + ROW * number, value / longest * BAR_LENGTH
         body += [
-            f'<text class="name" x="{LEFT + 120}" y="{down + 14}">{escape(name)}</text>',
-            f'<rect class="bar c0" x="{LEFT + 128}" y="{down + 3}" width="{value / most * 300:.1f}" height="14"/>',
-            f'<text class="value" x="{LEFT + 134 + value / most * 300:.1f}" y="{down + 14}">{value:.3g} '
-            f"{escape(unit)}</text>",
+            svg.text(BAR_START - 8, down + 14, name, class_="name"),
+            svg.rect(BAR_START, down + 3, length, 14, class_="bar c0"),
+            svg.text(BAR_START + 6 + length, down + 14, f"{value:.3g} {unit}", class_="value"),
         ]
-    return _svg(title, body, height)
+    return _plot(title, body, HEAD + ROW * len(values) + 10)
 
 
-def _frame(title: str, x: str, y: str, most: float) -> list[str]:
-    body = [f'<text class="title" x="10" y="18">{escape(title)}</text>']
+def _axes(title: str, x: str, y: str, top: float) -> list[str]:
+    body = [svg.text(10, 18, title, class_="title")]
     for n in range(5):
-        up = HEIGHT - BOTTOM - n / 4 * (HEIGHT - TOP - BOTTOM)
-        body.append(f'<path class="grid" d="M{LEFT} {up:.1f}H{WIDTH - RIGHT}"/>')
-        body.append(f'<text class="scale" x="{LEFT - 8}" y="{up + 4:.1f}">{most * n / 4:.3g}</text>')
-    body.append(f'<text class="axis" x="{(LEFT + WIDTH) / 2:.0f}" y="{HEIGHT - 8}">{escape(x)}</text>')
-    body.append(f'<text class="unit" x="{WIDTH - RIGHT}" y="14">{escape(y)}</text>')
+        down = HEIGHT - BOTTOM - n / 4 * (HEIGHT - TOP - BOTTOM)
+        body.append(svg.path((LEFT, down), (WIDTH - RIGHT, down), class_="grid"))
+        body.append(svg.text(LEFT - 8, down + 4, f"{top * n / 4:.3g}", class_="scale"))
+    body.append(svg.text((LEFT + WIDTH) // 2, HEIGHT - 8, x, class_="axis"))
+    body.append(svg.text(WIDTH - RIGHT, 14, y, class_="unit"))
     return body
 
 
-def _svg(title: str, body: list[str], height: int) -> str:
-    head = f'<svg viewBox="0 0 {WIDTH} {height}" role="img" aria-label="{escape(title, {chr(34): "&quot;"})}">'
-    return "\n".join([head, *body, "</svg>"])
+def _plot(title: str, body: list[str], height: int) -> str:
+    return svg.document(WIDTH, height, *body, role="img", aria_label=title)
+
+
+def _nothing(title: str) -> str:
+    return f'<p class="none">{escape(title)}: nothing was measured</p>'
 
 
 def _round_up(value: float) -> float:
