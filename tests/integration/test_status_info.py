@@ -18,10 +18,10 @@ import pytest
 from tests.harness.needs import need
 from tests.harness.programs import FPGA, VNETCARD, X86, agent, run, started
 from vnetcard.cli.info import text
-from vnetcard.cli.ping import default_targets
 from vnetcard.errors import ConfigError
 from vnetcard.lab.lab import Lab, run_in
 from vnetcard.ping.suite import Target
+from vnetcard.ping.target import default_targets
 from vnetcard.ring import layout as L
 from vnetcard.ring.layout import CARD, HOST
 from vnetcard.ring.window_dump import view_window

@@ -10,8 +10,8 @@ import pytest
 
 from tests.harness.soft_sim import soft_simulation
 from tests.unit.fake_machine import FakeMachine
-from vnetcard.cli.doctor import look
 from vnetcard.doctor import devices, memory, software
+from vnetcard.doctor.survey import survey
 from vnetcard.doctor.verdict import Finding, Verdict, a_link_could_run
 from vnetcard.hw.sysfs import System
 from vnetcard.ring import layout as L
@@ -213,6 +213,6 @@ def test_no_file_of_the_system_can_end_the_doctor(board: FakeMachine, garbage: b
         kept = path.read_bytes()
         path.write_bytes(garbage)
         for url in ("pci:auto", "mem:vnetcard", None):
-            found = look(board.system, WindowUrl.parse(url) if url else None, everything=True)
+            found = survey(board.system, WindowUrl.parse(url) if url else None, everything=True)
             assert all(one.detail for one in found)
         path.write_bytes(kept)

@@ -9,10 +9,10 @@ import signal
 from dataclasses import asdict
 from typing import Any
 
-from vnetcard.doctor import cards, devices, memory, software, stages
+from vnetcard.doctor import stages
+from vnetcard.doctor.survey import survey
 from vnetcard.doctor.timing import Stage
 from vnetcard.doctor.verdict import Finding, Verdict, a_link_could_run, concerning, was_tried
-from vnetcard.hw.pci import Wanted
 from vnetcard.hw.sysfs import System
 from vnetcard.ring import layout as L
 from vnetcard.terminal.arguments import Subparsers, add_command, interrupt, printable
@@ -55,7 +55,7 @@ def run(args: argparse.Namespace) -> int:
     url = WindowUrl.parse(args.window) if args.window else None
     side = {"x86": L.HOST, "fpga": L.CARD, None: _own_side()}[args.side]
     system = System.here()
-    findings = look(system, url, everything=args.all)
+    findings = survey(system, url, everything=args.all)
     rows: list[Stage] = []
     if args.no_measure:
         findings += filter(None, [stages.user_of(args.window, side)] if args.window else [])
@@ -68,16 +68,6 @@ def run(args: argparse.Namespace) -> int:
     good = a_link_could_run(findings)
     print(json.dumps(view(findings, rows), indent=2) if args.json else text(findings, rows))
     return 0 if good else 1
-
-
-def look(system: System, url: WindowUrl | None, *, everything: bool = False) -> list[Finding]:
-    """All that can be seen without measuring."""
-    return [
-        *software.look(system),
-        *cards.look(system, Wanted.of(url), everything=everything),
-        *devices.look(system, url.kind if url else None),
-        *memory.look(system),
-    ]
 
 
 def _own_side() -> int:

@@ -3,24 +3,18 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
-import ipaddress
 import json
 import re
 import sys
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
-from vnetcard.agent.config import DEFAULT_ADDRESS
-from vnetcard.agent.control import ask
-from vnetcard.errors import ConfigError, PeerGone
+from vnetcard.errors import ConfigError
 from vnetcard.ping import report
 from vnetcard.ping.suite import DEFAULT_SIZES, SIZE_MAX, PingResult, Target, run_suite
-from vnetcard.ring import layout as L
+from vnetcard.ping.target import default_targets
 from vnetcard.terminal.arguments import DEFAULT_WINDOW, Subparsers, add_command
-from vnetcard.window import WindowUrl
 
 EPILOG = """\
 examples:
@@ -86,70 +80,6 @@ def run(args: argparse.Namespace) -> int:
             raise ConfigError(f"--junit {args.junit} cannot be written: {error.strerror}") from error
     print(json.dumps(report.as_json(results), indent=2) if args.json else report.summary(results))
     return 0 if all(result.ok for result in results) else 1
-
-
-DIRECTIONS = ("host to card", "card to host")
-"""Of the targets that nobody named, by the side that pings."""
-
-
-def default_targets(window: str = DEFAULT_WINDOW) -> list[Target]:
-    """What to ping when the user names nothing: the peers of the agents of ``window`` on this machine.
-
-    With one agent, its peer is elsewhere and taken to have the default address; with none, it is the card,
-    pinged from here.  ConfigError when an address cannot be known, or no agent that is here answers.
-    """
-    url = str(WindowUrl.parse(window))
-    views: dict[int, dict[str, Any]] = {}
-    silent = ""
-    for side in (L.HOST, L.CARD):
-        try:
-            views[side] = ask(url, side, "status")
-        except PeerGone as error:
-            silent = str(error) if error.unresponsive else silent
-    if not views and silent:
-        raise ConfigError(silent)
-    if not views:
-        return [Target(_default_address(L.CARD))]
-    return [
-        Target(
-            _address(views[1 - side]) if 1 - side in views else _unseen_peer(view),
-            netns=netns_of(view),
-            label=DIRECTIONS[side],
-        )
-        for side, view in views.items()
-    ]
-
-
-def _default_address(side: int) -> str:
-    return DEFAULT_ADDRESS[side].partition("/")[0]
-
-
-def _address(view: dict[str, Any]) -> str:
-    """The first IPv4 address of an agent that is here, or else its first."""
-    addresses = [ipaddress.ip_interface(text) for text in view["port"]["addresses"]]
-    for address in sorted(addresses, key=lambda address: address.version):
-        return str(address.ip)
-    raise ConfigError(f"the agent of the {view['side']} has no address to ping: name a target")
-
-
-def _unseen_peer(view: dict[str, Any]) -> str:
-    """The default address of the peer of an agent that is alone here, if it is in the agent's own network."""
-    peer = ipaddress.ip_address(_default_address(1 - L.SIDES.index(view["side"])))
-    if not any(peer in ipaddress.ip_interface(text).network for text in view["port"]["addresses"]):
-        raise ConfigError(f"the address of the {view['side']}'s peer is not known on this machine: name it as a target")
-    return str(peer)
-
-
-def netns_of(view: dict[str, Any]) -> str | None:
-    """Where the agent's interface is: the agent's --netns, or the namespace that the agent itself runs in."""
-    named: str | None = view["port"]["netns"]
-    if named:
-        return named
-    path = Path(f"/proc/{view['pid']}/ns/net")
-    with contextlib.suppress(OSError):  # not ours to look at, so not ours to enter
-        if path.readlink() != Path("/proc/self/ns/net").readlink():
-            return str(path)
-    return None
 
 
 def parse_sizes(words: Iterable[str]) -> tuple[int, ...]:

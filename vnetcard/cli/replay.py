@@ -20,11 +20,11 @@ from pathlib import Path
 from typing import Final
 
 from vnetcard.agent.control import ask
-from vnetcard.cli.ping import netns_of
 from vnetcard.errors import ConfigError, PeerGone
 from vnetcard.link.link import Link
 from vnetcard.link.queues import open_pumps
 from vnetcard.link.types import Agreement, LinkState, Offer
+from vnetcard.ping.target import netns_of
 from vnetcard.port.memory_pair import PairPort
 from vnetcard.port.netns import inside
 from vnetcard.ring import layout as L

@@ -11,12 +11,12 @@ import time
 from importlib import import_module
 from typing import Any
 
-from vnetcard.cli.ping import default_targets
 from vnetcard.errors import ConfigError
 from vnetcard.observe import views
 from vnetcard.observe.probe import Probe
 from vnetcard.observe.screen import Screen
 from vnetcard.ping.suite import Target
+from vnetcard.ping.target import default_targets
 from vnetcard.terminal.arguments import Subparsers, add_command, add_window
 
 EPILOG = """\

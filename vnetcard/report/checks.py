@@ -12,9 +12,8 @@ from typing import Any, Final
 from vnetcard.bench import iperf
 from vnetcard.bench.programs import missing
 from vnetcard.bench.validity import Invalid
-from vnetcard.cli.doctor import look
-from vnetcard.cli.ping import default_targets
 from vnetcard.doctor import stages
+from vnetcard.doctor.survey import survey
 from vnetcard.doctor.timing import Stage
 from vnetcard.doctor.verdict import Finding, Verdict, concerning
 from vnetcard.errors import ConfigError
@@ -23,6 +22,7 @@ from vnetcard.observe import stage_latency
 from vnetcard.observe.causes import LIMITS, Cause, causes
 from vnetcard.observe.views import Snapshot, gather
 from vnetcard.ping.suite import PingResult, Target, run_suite
+from vnetcard.ping.target import default_targets
 from vnetcard.ring import layout as L
 from vnetcard.ring.sideblock import SOFTWARE
 from vnetcard.terminal.progress import Progress
@@ -214,7 +214,7 @@ def _stream(done: Report, way: Way, write: int, seconds: float) -> None:
 
 def _doctor(done: Report, url: str, *, measure: bool) -> None:
     kind = url.partition(":")[0]
-    done.findings = look(System.here(), WindowUrl.parse(url))
+    done.findings = survey(System.here(), WindowUrl.parse(url))
     if measure:
         try:
             measured = stages.measure(None, L.HOST)
