@@ -16,7 +16,7 @@ test check: JOBS := auto
 CWARN := -O2 -Wall -Wextra -Werror -Wno-missing-field-initializers -S -o -
 CROSS := aarch64-linux-gnu-gcc
 
-.PHONY: help demo demo-sim demo-qemu test check hdl formal hdl-coverage hdl-mutations synth bench bench-check bench-taps bench-notes bench-hdl bench-sim waveform lint campaign wheels clean
+.PHONY: help demo demo-sim demo-qemu test check hdl formal hdl-coverage hdl-mutations synth bench bench-check bench-taps bench-notes bench-hdl bench-sim waveform lint campaign docs wheels clean
 
 help: ## list these targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -139,6 +139,11 @@ lint: ## style, types, C warnings (also for ARM64), generated files up to date
 		(set -x; $$cc -std=c11 -ffreestanding $(CWARN) -include vnetcard/_c/vnc_ring.h -x c /dev/null >/dev/null) || exit; \
 	done
 	$(BIN)/python -m vnetcard.engine.layoutgen --check
+
+docs: ## build the documentation site into build/docs; warnings and broken internal links are errors
+	@scripts/venv.sh test
+	$(BIN)/python -m sphinx -q -W --keep-going -j auto -c docs . build/docs
+	@echo "docs: build/docs/index.html"
 
 wheels: ## build wheels for x86-64 and ARM64 into dist/
 	@scripts/system-packages.sh qemu

@@ -3,7 +3,7 @@
 #
 #   scripts/venv.sh demo          the package (editable) and what it needs at run time
 #   scripts/venv.sh sim           and what the simulator is built with
-#   scripts/venv.sh test          and the tools of requirements/test.txt
+#   scripts/venv.sh test          and the tools of requirements/test.txt, those of `make docs` among them
 #   scripts/venv.sh python        print the Python that would be used
 #   scripts/venv.sh python-lacks  its version when its headers or venv are missing, else nothing
 #
@@ -117,7 +117,7 @@ rm -f "vnetcard/_core$suffix" # not overwritten: a running agent has it mapped
 package=.
 case $mode in
     sim) package='.[sim]' ;;
-    test) package='.[dev,hdl,tools]' ;;
+    test) package='.[dev,docs,hdl,tools]' ;;
 esac
 { pip 'setuptools>=77' && pip --no-build-isolation -e "$package"; } ||
     die "installation failed; is something missing? scripts/system-packages.sh run --check"
