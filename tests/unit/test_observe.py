@@ -21,10 +21,8 @@ from vnetcard.report import plots
 from vnetcard.ring import layout as L
 from vnetcard.ring.counters import EndCounters
 from vnetcard.ring.derived import derived, since
-from vnetcard.ring.packet_text import packet_in_words, violation_in_words
 
 NOW = 1_800_000_000.0
-PING = bytes.fromhex("4500005400000000400100000a0a0a010a0a0a05")
 
 
 def counters(pump: str) -> dict[str, int]:
@@ -148,32 +146,6 @@ def test_history_keeps_the_last_changes_and_when_a_counter_moved() -> None:
     assert history.moved() == {}, "what was there at first is not of our time"
     history.look({"a": 6, "b": 1})
     assert set(history.moved()) == {"a"}
-
-
-@pytest.mark.parametrize(
-    ("start", "length", "words"),
-    [
-        (PING, 84, "ICMP 10.10.10.1 > 10.10.10.5, 84 bytes"),
-        (
-            bytes.fromhex("45000030000000004011000001020304050607080035270f"),
-            48,
-            "UDP 1.2.3.4:53 > 5.6.7.8:9999, 48 bytes",
-        ),
-        (b"\x60" + bytes(5) + b"\x3a" + bytes(33), 40, "ICMPv6 [::] > [::], 40 bytes"),
-        (b"\x45\x00", 2, "2 bytes, no IP packet: 45 00"),
-        (b"", 0, "0 bytes, no IP packet: nothing"),
-    ],
-)
-def test_a_packet_in_words(start: bytes, length: int, words: str) -> None:
-    assert packet_in_words(start, length) == words
-
-
-def test_a_violation_in_words() -> None:
-    assert violation_in_words("viol_prod", b"\x07\0\0\0") == "prod 0x7"
-    header = bytes.fromhex("00001000 0000 0a00 05000000 00000000".replace(" ", ""))
-    assert violation_in_words("viol_len", header) == (
-        "record header: len 1048576, flags 0x0, hdr_len 10, seq 5, crc32c 0x0"
-    )
 
 
 def test_registers_are_decoded_by_name() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import struct
 from dataclasses import replace
 
 import pytest
@@ -15,7 +14,6 @@ from vnetcard.ring.tap_shm import Event
 from vnetcard.tap import engine_log, packet_trace
 from vnetcard.tap.bpf import Filter
 from vnetcard.tap.clocks import Clocks, Offset
-from vnetcard.tap.packet_summary import describe, describe_vnet, flow_of
 from vnetcard.tap.packet_trace import PacketTrace, Tracer
 from vnetcard.tap.remote import Question, RecordFilter, besides, decode, encode, own_flow
 from vnetcard.tap.summary import Summary
@@ -231,15 +229,6 @@ def test_ssh_connection_of_our_own_is_nobodys(value: str, is_own: bool) -> None:
     assert not besides(None, Filter("udp"))(TCP, len(TCP))
 
 
-def test_flow_of_ipv6_and_of_what_ends_early() -> None:
-    ends = bytes.fromhex("fd" + 14 * "00" + "01" + "fd" + 14 * "00" + "05")
-    tcp6 = bytes.fromhex("60000000001406ff") + ends + TCP[20:]
-    assert flow_of(tcp6) == {("fd00::1", 50550), ("fd00::5", 22)}
-    for packet in (tcp6, TCP):
-        for length in range(len(packet)):
-            assert flow_of(packet[:length]) in (None, flow_of(packet))
-
-
 @pytest.mark.parametrize("line", [b"", b"{}", b"[1]", b'{"side": 2, "sample": 1}', b'{"side": 0, "sample": 1, "x": 1}'])
 def test_export_is_told_what_to_do_by_trace_alone(line: bytes) -> None:
     with pytest.raises(ConfigError, match="for trace --peer"):
@@ -366,36 +355,3 @@ def test_full_ring_is_named() -> None:
     full = [altered(crossing(seq=n), "READ", value=5000) for n in range(4)]
     stage, why = summary_of(*full).bottleneck()
     assert stage == "room" and "the ring is full" in why
-
-
-# --- words -------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("data", "words"),
-    [
-        (PING, "10.10.10.1 > 10.10.10.5: ICMP echo request, seq 1"),
-        (UDP, "10.10.10.1.1234 > 10.10.10.5.53: UDP, length 0"),
-        (PING[:6] + b"\x00\x08" + PING[8:], "10.10.10.1 > 10.10.10.5: fragment"),
-        (b"", "no IP packet: nothing kept"),
-        (b"\x00\x01", "no IP packet: 00 01"),
-        (
-            b"\x60" + bytes(5) + b":" + bytes(33) + b"\x80" + bytes(6) + b"\x09",
-            ":: > ::: ICMPv6 echo request, seq 9",
-        ),
-        (PING[:9] + b"\x84" + PING[10:], "10.10.10.1 > 10.10.10.5: IP protocol 132"),
-    ],
-)
-def test_packet_in_words(data: bytes, words: str) -> None:
-    assert describe(data) == words
-
-
-def test_packet_that_ends_anywhere_has_words() -> None:
-    for packet in (PING, UDP, b"\x60" + bytes(60), b"\x4f" + bytes(60), bytes(range(64))):
-        assert all(describe(packet[:n]) for n in range(len(packet) + 1))
-
-
-def test_offload_in_words() -> None:
-    assert describe_vnet(struct.pack("<BBHHHH", 1, 1, 52, 1448, 20, 16)) == "GSO TCP, segments of 1448"
-    assert describe_vnet(struct.pack("<BBHHHH", 1, 0, 0, 0, 20, 16)) == "checksum left to the receiver"
-    assert describe_vnet(bytes(10)) == describe_vnet(b"") == ""

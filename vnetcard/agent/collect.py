@@ -19,8 +19,8 @@ from vnetcard.link.queues import QueueEndpoints
 from vnetcard.ring import layout as L
 from vnetcard.ring.counters import RX_DROPS, TX_DROPS, EndCounters, read_end
 from vnetcard.ring.derived import of_queue, tells_of_trouble
+from vnetcard.ring.dissect import describe_sample, describe_violation
 from vnetcard.ring.geometry import Geometry
-from vnetcard.ring.packet_text import packet_in_words, violation_in_words
 from vnetcard.ring.sideblock import SideBlock
 from vnetcard.ring.window_dump import ring_name
 from vnetcard.window import Window
@@ -138,7 +138,7 @@ def _notes(history: History, endpoints: Pumps | None) -> dict[str, dict[str, Any
     notes = {name: {"at": at, "sample": ""} for name, at in history.moved().items()}
     for name, (at, length, start) in sorted(_samples(endpoints), key=lambda sample: sample[1]) if endpoints else ():
         drop = name in TX_DROPS or name in RX_DROPS
-        words = packet_in_words(start, length) if drop else violation_in_words(name, start)
+        words = describe_sample(start, length) if drop else describe_violation(name, start)
         notes[name] = {"at": at / 1e9, "sample": words}  # of several queues, the last one
     return notes
 

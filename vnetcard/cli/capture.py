@@ -11,12 +11,12 @@ from typing import Final
 from vnetcard.errors import ConfigError
 from vnetcard.ring import layout as L
 from vnetcard.ring import tap_layout as T
+from vnetcard.ring.dissect import describe_packet
 from vnetcard.ring.geometry import parse_size
 from vnetcard.ring.tap_shm import Event, TapRequest
 from vnetcard.tap.arguments import add_looking, name_silent
 from vnetcard.tap.bpf import Filter, compile_filter
 from vnetcard.tap.engine_tap import EngineTap
-from vnetcard.tap.packet_summary import describe
 from vnetcard.tap.pcap_sink import POINTS, FileSink, Seen, StreamSink, open_sink, realtime_offset, seen_at
 from vnetcard.tap.source import Sources, looks
 from vnetcard.terminal.arguments import Subparsers, add_command, positive
@@ -165,5 +165,5 @@ class Capture:
         way = "out" if seen.direction == 2 else "in"
         notes = "; ".join(seen.comments[1:])
         place = f"{L.SIDES[seen.side]} {seen.point}"
-        line = f"{stamp} {place:14} {way:3} {seen.length:5} bytes  {describe(seen.data)}"
+        line = f"{stamp} {place:14} {way:3} {seen.length:5} bytes  {describe_packet(seen.data)}"
         print(f"{line}  ({notes})" if notes else line, flush=True)

@@ -12,11 +12,11 @@ from typing import Any, Final
 from vnetcard.errors import ConfigError
 from vnetcard.ring import layout as L
 from vnetcard.ring import tap_layout as T
+from vnetcard.ring.dissect import describe_offload, describe_packet
 from vnetcard.ring.tap_shm import TapRequest
 from vnetcard.tap.arguments import add_looking, name_silent
 from vnetcard.tap.bpf import compile_filter
 from vnetcard.tap.engine_log import EngineLog, Reached
-from vnetcard.tap.packet_summary import describe, describe_vnet
 from vnetcard.tap.packet_trace import PacketTrace, Tracer
 from vnetcard.tap.remote import Question, RemoteSource, besides, export
 from vnetcard.tap.source import Sources, carrier_of, looks
@@ -167,8 +167,8 @@ class Trace:
             "seq": path.seq,
             "epochs": dict(zip(L.SIDES, path.epochs, strict=True)),
             "bytes": path.length,
-            "packet": describe(path.data),
-            "offload": describe_vnet(path.vnet),
+            "packet": describe_packet(path.data),
+            "offload": describe_offload(path.vnet),
             "drop": path.drop or None,
             "delivered": "tun write" in path.steps and not path.drop,
             "time_ns": parts[0][0][1],
@@ -183,10 +183,10 @@ class Trace:
     def _text(self, path: PacketTrace) -> str:
         parts = path.parts(self._tracer.clocks)
         host, card = path.epochs
-        more = f" ({words})" if (words := describe_vnet(path.vnet)) else ""
+        more = f" ({words})" if (words := describe_offload(path.vnet)) else ""
         number = f"#{path.seq}" if path.seq is not None else "(no record)"
         number += f" of queue {path.queue}" if path.queue else ""
-        lines = [f"{path.direction} {number}  {path.length} bytes{more}  {describe(path.data)}"]
+        lines = [f"{path.direction} {number}  {path.length} bytes{more}  {describe_packet(path.data)}"]
         lines[0] += f"   epochs {host:08x} {card:08x}"
         for part in parts:
             before = part[0][1]

@@ -13,10 +13,10 @@ from typing import BinaryIO, Final
 from vnetcard.errors import ConfigError
 from vnetcard.ring import layout as L
 from vnetcard.ring import tap_layout as T
+from vnetcard.ring.dissect import describe_offload
 from vnetcard.ring.tap_shm import Event
 from vnetcard.tap import engine_tap, pcapng
 from vnetcard.tap.gso import segments
-from vnetcard.tap.packet_summary import describe_vnet
 
 POINTS: Final[dict[str, tuple[str, ...]]] = {
     "port": ("READ", "WRITE"),
@@ -59,7 +59,7 @@ def seen_at(event: Event, points: tuple[str, ...], *, segment: bool, clock: int)
         comments = [words]
         if event.drop:
             comments.append(f"dropped: {event.drop_name}")
-        if offload := describe_vnet(event.vnet):
+        if offload := describe_offload(event.vnet):
             comments.append(offload)
         whole = len(event.data) == event.length
         packets = segments(event.data, event.vnet) if segment and whole else [event.data]

@@ -24,9 +24,9 @@ from vnetcard.agent.control import ask_everybody
 from vnetcard.errors import ConfigError
 from vnetcard.ring import layout as L
 from vnetcard.ring import tap_layout as T
+from vnetcard.ring.dissect import Flow, flow_of
 from vnetcard.ring.tap_shm import Event, TapRequest
 from vnetcard.tap.bpf import compile_filter
-from vnetcard.tap.packet_summary import Flow, flow_of
 from vnetcard.tap.source import Sources, carrier_of, looks
 
 CLOSE_LIMIT: Final = 2.0
