@@ -3,16 +3,16 @@
 #
 #   scripts/system-packages.sh run|sim|qemu|test|bench [--check]
 #
-# `run`: what a demo needs; `sim`: that and what the simulator is built with; `qemu`: `run` and what the ARM64 guest and
-# the ARM64 wheel are made with; `test`: all that and what the tests need; `bench`: `run` and what the bench compares with.
-# Looks for the commands and files themselves, so that it also holds where they came from elsewhere, and does
-# nothing when all are there.
-# Installs with apt-get as root or by passwordless sudo; otherwise, and with --check, says what to install.
+# `run`: what a demo needs; `sim`: `run` and what the simulator is built with; `qemu`: `run` and what the ARM64 guest and
+# the ARM64 wheel are built with; `test`: all that and what the tests need; `bench`: `run`, iperf3 and, where they can be
+# installed, the programs that vnetcard is compared with.
+# Checks for the commands and files themselves, whatever package they came from, and does nothing when all exist.
+# Installs with apt-get as root or by passwordless sudo; otherwise, and with --check, prints what to install and fails.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 PATH=$PATH:/usr/sbin:/sbin # where Debian keeps ip and ethtool, out of a plain user's PATH
 
-# command or file | Debian, Ubuntu | Fedora ("-": none known)
+# command or file | Debian, Ubuntu | Fedora ("-": none known); several packages are separated by commas
 RUN='
 ip                                      iproute2               iproute
 ping                                    iputils-ping           iputils
@@ -51,10 +51,13 @@ qemu-aarch64-static                     qemu-user-static       qemu-user-static
 '
 BENCH='
 iperf3                                  iperf3                 iperf3
+'
+# The bench skips a contender that is not installed.  dpdk-testpmd is in dpdk-dev in Debian 12 and in dpdk elsewhere.
+CONTENDERS='
 socat                                   socat                  socat
 openvpn                                 openvpn                openvpn
 openssl                                 openssl                openssl
-dpdk-testpmd                            dpdk                   dpdk
+dpdk-testpmd                            dpdk,dpdk-dev          dpdk
 /usr/include/dpdk/rte_ring.h            libdpdk-dev            dpdk-devel
 pkg-config                              pkg-config             pkgconf-pkg-config
 '
@@ -64,12 +67,13 @@ usage() {
     exit 2
 }
 
+optional=""
 case ${1-} in
     run) wanted=$RUN ;;
     sim) wanted=$RUN$SIM ;;
     qemu) wanted=$RUN$QEMU ;;
     test) wanted=$RUN$SIM$QEMU$TEST ;;
-    bench) wanted=$RUN$BENCH ;;
+    bench) wanted=$RUN$BENCH optional=$CONTENDERS ;;
     *) usage ;;
 esac
 check=${2-}
@@ -77,7 +81,7 @@ check=${2-}
 
 say() { echo "system packages: $*"; }
 
-# True when the venv's own Python has its headers; read from pyvenv.cfg because starting Pythons to ask is slow.
+# True when the venv's own Python has its headers; read from pyvenv.cfg because starting each Python is slow.
 venv_python_complete() {
     local key value home="" version=""
     [[ -r ${VENV:-.venv}/pyvenv.cfg ]] || return 1
@@ -90,7 +94,7 @@ venv_python_complete() {
     [[ -x $home/python$version && -e ${home%/bin}/include/python$version/Python.h ]]
 }
 
-look_for_python() {
+find_python() {
     local version
     venv_python_complete && return
     if ! version=$(scripts/venv.sh python-lacks 2>/dev/null); then
@@ -103,61 +107,88 @@ look_for_python() {
     missing+=("python$version with headers and venv")
 }
 
-look() {
+# Sets missing, apt and dnf: what of the table $1 is not installed, and the packages that hold it.
+find_missing() {
     missing=() apt=() dnf=()
     local probe deb rpm
     while read -r probe deb rpm; do
         [[ -z $probe || -e $probe ]] && continue
         [[ $probe != /* ]] && type -P "$probe" >/dev/null && continue
         missing+=("$probe")
-        apt+=("$deb")
+        apt+=(${deb//,/ })
         [[ $rpm == - ]] || dnf+=("$rpm")
-    done <<<"$wanted"
-    look_for_python
+    done <<<"$1"
 }
 
-look
-((${#missing[@]})) || exit 0
+find_required() {
+    find_missing "$wanted"
+    find_python
+}
 
-ask() {
-    {
-        say "missing: ${missing[*]}"
-        echo "  Debian, Ubuntu:  sudo apt-get install --no-install-recommends ${apt[*]}"
-        echo "  Fedora:          sudo dnf install ${dnf[*]}"
-    } >&2
+print_missing() {
+    say "missing: ${missing[*]}"
+    echo "  Debian, Ubuntu:  sudo apt-get install --no-install-recommends ${apt[*]}"
+    echo "  Fedora:          sudo dnf install ${dnf[*]}"
+} >&2
+
+fail() {
+    print_missing
     exit 1
 }
 
-[[ -z $check ]] || ask
-type -P apt-get >/dev/null || ask
-sudo=()
-if ((EUID != 0)); then
-    sudo -n true 2>/dev/null || ask
+# Sets sudo; false where this user cannot install packages.
+can_install() {
+    sudo=()
+    type -P apt-get >/dev/null || return
+    ((EUID == 0)) && return
     sudo=(sudo -n)
-fi
-
-log=$(mktemp)
-trap 'rm -f "$log"' EXIT
-apt() { "${sudo[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -q -y "$@" </dev/null >>"$log" 2>&1; }
-install() { apt install --no-install-recommends "${apt[@]}"; }
-update() {
-    say "updating the package lists"
-    apt update || true # one unreachable source of several need not matter; the install will tell
+    sudo -n true 2>/dev/null
 }
 
+apt() { "${sudo[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -q -y "$@" </dev/null >>"$log" 2>&1; }
+install() { apt install --no-install-recommends "$@"; }
 updated=""
-if ! compgen -G '/var/lib/apt/lists/*Packages*' >/dev/null; then # a fresh container has no lists
-    update
+update() {
+    [[ -z $updated ]] || return 0
+    say "updating the package lists"
+    apt update || true # one unreachable source of several may not matter: the installation shows it
     updated=1
-fi
-say "installing ${apt[*]}"
-if ! install; then
-    [[ -n $updated ]] || update # old lists name files that are gone
-    say "once more"
-    if ! install; then
-        tail -n 20 "$log" >&2
-        ask
+}
+
+find_required
+required=("${missing[@]}")
+find_missing "$optional"
+((${#required[@]} + ${#missing[@]})) || exit 0
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+
+if ((${#required[@]})); then
+    find_required
+    [[ -z $check ]] && can_install || fail
+    compgen -G '/var/lib/apt/lists/*Packages*' >/dev/null || update # a fresh container has no lists
+    say "installing ${apt[*]}"
+    if ! install "${apt[@]}"; then
+        update # old lists name files that no longer exist
+        say "installing again"
+        if ! install "${apt[@]}"; then
+            tail -n 20 "$log" >&2
+            fail
+        fi
     fi
+    find_required
+    ((${#missing[@]} == 0)) || fail
 fi
-look
-((${#missing[@]} == 0)) || ask
+
+find_missing "$optional"
+((${#missing[@]})) || exit 0
+if [[ -z $check ]] && can_install; then
+    compgen -G '/var/lib/apt/lists/*Packages*' >/dev/null || update
+    for package in "${apt[@]}"; do # one by one: a release that lacks one has the others
+        say "installing $package"
+        install "$package" || { update && install "$package"; } || say "cannot install $package"
+    done
+    find_missing "$optional"
+    ((${#missing[@]})) || exit 0
+fi
+print_missing
+say "the bench leaves them out"
