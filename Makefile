@@ -72,7 +72,7 @@ synth: ## size and speed of the DMA engine on an ECP5, against the record: a yar
 	@scripts/venv.sh test
 	$(BIN)/python -m vnetcard.hdl.synth
 
-# BENCH_ARGS: make bench BENCH_ARGS=--quick, or --ways and --loads; see vnetcard bench --help.
+# BENCH_ARGS: make bench BENCH_ARGS=--quick, or --contenders and --loads; see vnetcard bench --help.
 bench: ## speed beside veth, a TUN splice, DPDK, socat, OpenVPN, into benchmarks/results; an hour, --quick minutes
 	@scripts/system-packages.sh bench
 	@scripts/venv.sh demo
@@ -81,7 +81,7 @@ bench: ## speed beside veth, a TUN splice, DPDK, socat, OpenVPN, into benchmarks
 bench-check: ## is this slower beside a splice and veth than what benchmarks/results has? three minutes, generous bounds
 	@scripts/system-packages.sh bench
 	@scripts/venv.sh demo
-	$(BIN)/vnetcard bench --quick --ways vnetcard,splice,veth --check benchmarks/results/bench.json $(BENCH_ARGS)
+	$(BIN)/vnetcard bench --quick --contenders vnetcard,splice,veth --check benchmarks/results/bench.json $(BENCH_ARGS)
 
 bench-taps: ## what trace and capture cost the pumps, above all while nobody looks, into benchmarks/results
 	@scripts/venv.sh test

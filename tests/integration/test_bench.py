@@ -1,4 +1,4 @@
-"""``vnetcard bench`` over real interfaces: figures come out, and nothing is left, also of one that was interrupted."""
+"""``vnetcard bench`` over real interfaces: it measures, and leaves nothing behind, also when it is interrupted."""
 
 from __future__ import annotations
 
@@ -18,28 +18,28 @@ LIMIT = 120.0
 
 
 def bench(*words: str) -> subprocess.Popen[str]:
-    """A quick bench of two ways."""
+    """A quick bench of two contenders."""
     need("iperf3")
-    command = [*VNETCARD, "bench", "--quick", "--ways", "vnetcard,splice", "--rounds", "1", *words]
+    command = [*VNETCARD, "bench", "--quick", "--contenders", "vnetcard,splice", "--rounds", "1", *words]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
 def traces(pid: int) -> list[str]:
-    """What the bench that was process ``pid`` has made and is still there."""
+    """Namespaces, memory and sockets that the bench with this pid created and that still exist."""
     folders = ("/run/netns", "/dev/shm", "/run/vnetcard")
     return [str(path) for folder in folders for path in Path(folder).glob(f"*vnetcard-bench*-{pid}-*")]
 
 
-def test_two_ways_are_compared_and_nothing_is_left(tmp_path: Path) -> None:
+def test_two_contenders_are_compared_and_nothing_is_left(tmp_path: Path) -> None:
     run = bench("--loads", "ping", "--seconds", "0.2", "--output", str(tmp_path), "--json")
-    said, progress = run.communicate(timeout=LIMIT)
+    output, progress = run.communicate(timeout=LIMIT)
     assert run.returncode == 0, progress
-    told = json.loads(said)
-    assert told == json.loads((tmp_path / "bench.json").read_text())
+    found = json.loads(output)
+    assert found == json.loads((tmp_path / "bench.json").read_text())
     assert "</svg>" in (tmp_path / "bench.svg").read_text()
     for figure in ("start", "ping p50"):
-        assert set(told["figures"][figure]["ways"]) == {"vnetcard", "splice"}
-        assert told["figures"][figure]["ratios"]["splice"]["median"] > 0
+        assert set(found["figures"][figure]["contenders"]) == {"vnetcard", "splice"}
+        assert found["figures"][figure]["ratios"]["splice"]["median"] > 0
     assert "round 1 of 1  splice    ping: ping p50" in progress
     assert traces(run.pid) == []
 
@@ -51,6 +51,6 @@ def test_an_interrupted_bench_leaves_nothing() -> None:
         assert run.poll() is None and time.monotonic() < deadline
         time.sleep(0.01)
     run.send_signal(signal.SIGTERM)
-    _, said = run.communicate(timeout=LIMIT)
-    assert run.returncode == 130, said
+    _, errors = run.communicate(timeout=LIMIT)
+    assert run.returncode == 130, errors
     assert traces(run.pid) == []

@@ -1,17 +1,21 @@
-"""``vnetcard bench``: what is made of the values that were seen, and when they are refused."""
+"""``vnetcard bench``: how values become figures and ratios, and when they are refused."""
 
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
+from dataclasses import replace
 from pathlib import Path
+from typing import NoReturn
 from xml.etree import ElementTree
 
 import pytest
 
 from tests.harness.needs import need
-from vnetcard.bench import check, iperf, plot, proc, report, rings
-from vnetcard.bench.contenders import WAYS
-from vnetcard.bench.contenders.card import judge_link
+from vnetcard.bench import check, iperf, plot, proc, report, rings, runner
+from vnetcard.bench.contenders import CONTENDERS
+from vnetcard.bench.contenders.agents import judge_link
 from vnetcard.bench.figures import Results, Spread, kind_of
 from vnetcard.bench.load import LOADS, QUICK_LOADS, rr
 from vnetcard.bench.load.ping import figures, times_in
@@ -26,11 +30,11 @@ PLAN = Plan(["vnetcard", "splice"], ["tcp"], rounds=3, seconds=1.0)
 
 
 def seen(**values: list[float]) -> Results:
-    """Results of `tcp 1500`, in Gbit/s by way and round."""
+    """Results of `tcp 1500`, in Gbit/s by contender and round."""
     results = Results()
-    for way, column in values.items():
+    for contender, column in values.items():
         for number, value in enumerate(column):
-            results.add(way, "tcp", number, {"tcp 1500": value})
+            results.add(contender, "tcp", number, {"tcp 1500": value})
     return results
 
 
@@ -44,17 +48,17 @@ def test_a_ratio_is_taken_in_each_round() -> None:
     assert results.ratio("tcp 1500", "splice") == Spread(1.0, 0.5, 1.0, 3)
 
 
-def test_a_round_that_one_way_missed_makes_no_ratio() -> None:
+def test_a_round_without_a_value_of_both_gives_no_ratio() -> None:
     results = seen(vnetcard=[10.0, 20.0], splice=[5.0])
     assert results.ratio("tcp 1500", "splice") == Spread(2.0, 2.0, 2.0, 1)
     assert results.ratio("tcp 1500", "veth") is None
 
 
-def test_nothing_is_divided_by_zero() -> None:
+def test_no_ratio_divides_by_zero() -> None:
     assert seen(vnetcard=[1.0], splice=[0.0]).ratio("tcp 1500", "splice") is None
 
 
-def test_one_invalid_round_takes_the_figures_of_all() -> None:
+def test_one_invalid_round_refuses_the_figures_of_all_rounds() -> None:
     results = seen(vnetcard=[10.0, 11.0], splice=[10.0, 10.0])
     results.refuse("vnetcard", "tcp", "hashes differ")
     assert results.spread("tcp 1500", "vnetcard") is None
@@ -62,24 +66,27 @@ def test_one_invalid_round_takes_the_figures_of_all() -> None:
     printed = "\n".join(report.lines(PLAN, results, {}))
     assert "REFUSED  vnetcard, tcp: hashes differ" in printed
     assert "10.5" not in printed, "a figure of an invalid run was printed"
-    told = report.as_json(PLAN, results, {}, label="")
-    assert list(told["figures"]["tcp 1500"]["ways"]) == ["splice"]
-    assert told["refused"] == [{"way": "vnetcard", "load": "tcp", "why": "hashes differ"}]
+    found = report.as_json(PLAN, results, {}, label="")
+    assert list(found["figures"]["tcp 1500"]["contenders"]) == ["splice"]
+    assert found["refused"] == [{"contender": "vnetcard", "load": "tcp", "why": "hashes differ"}]
 
 
-def test_a_way_that_is_not_installed_is_named() -> None:
-    printed = list(report.lines(PLAN, seen(vnetcard=[1.0]), {"socat": "socat not installed"}))
-    assert "absent   socat: socat not installed" in printed
+def test_absent_contender_is_one_line_and_no_column() -> None:
+    plan = Plan(["vnetcard", "splice"], ["tcp"], rounds=1, seconds=1.0)
+    printed = list(report.lines(plan, seen(vnetcard=[1.0], splice=[1.0]), {"socat": "socat not installed"}))
+    assert [line for line in printed if "socat" in line and "against" not in line] == [
+        "absent   socat: socat not installed"
+    ]
 
 
-def test_the_table_has_ratios_first() -> None:
+def test_table_of_ratios_comes_first() -> None:
     printed = list(report.lines(PLAN, seen(vnetcard=[9.0] * 3, splice=[10.0] * 3), {}))
-    assert printed[0].startswith("vnetcard against each way")
+    assert printed[0].startswith("vnetcard divided by each contender")
     assert "0.90 (0.90-0.90)" in printed[2]
     assert "short    tcp 1500 against splice: at least 1: 0.9" in printed
 
 
-def test_a_busy_machine_is_told_of() -> None:
+def test_busy_machine_is_reported() -> None:
     results = seen(vnetcard=[9.0], splice=[10.0])
     results.busy = [0.05, 0.05]
     assert not any(line.startswith("BUSY") for line in report.lines(PLAN, results, {}))
@@ -88,25 +95,67 @@ def test_a_busy_machine_is_told_of() -> None:
     assert report.as_json(PLAN, results, {}, label="")["busy_elsewhere"] == 0.3
 
 
+def test_tables_fit_into_120_columns() -> None:
+    names = list(CONTENDERS)
+    results = seen(**{name: [123.45, 100.0, 150.0] for name in names})
+    printed = list(report.lines(Plan(names, ["tcp"], rounds=3, seconds=1.0), results, {}))
+    assert max(map(len, printed)) <= report.WIDTH == 120
+    heads = [word for line in printed if line.startswith("figure ") for word in line.split()[1:]]
+    assert heads == [*names[1:], *names], "each contender has one column in each kind of table"
+
+
+def test_programs_that_take_the_machine_are_named_before_the_bench() -> None:
+    busy = [proc.Program("cc1plus", 4711, 0.93)]
+    assert runner.busy_lines(0.05, busy) == []
+    head, line = runner.busy_lines(0.46, busy)
+    assert head.startswith("BUSY     other programs take 46% of this machine")
+    assert line == "BUSY      93% of a core: cc1plus (pid 4711)"
+
+
+def test_program_that_spins_is_found() -> None:
+    spinning = subprocess.Popen([sys.executable, "-c", "while True: pass"])
+    try:
+        share, programs = proc.load_elsewhere()
+        assert share > 0
+        assert spinning.pid in [program.pid for program in programs]
+    finally:
+        spinning.kill()
+        spinning.wait()
+
+
+def test_contender_that_fails_does_not_end_the_bench(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail() -> NoReturn:
+        raise ConfigError("splice.c cannot be compiled")
+
+    monkeypatch.setitem(CONTENDERS, "splice", replace(CONTENDERS["splice"], make=fail))  # type: ignore[misc]
+    monkeypatch.setattr(proc, "busy_elsewhere", lambda: 0.0)
+    monkeypatch.setattr(proc, "load_elsewhere", lambda: (0.0, []))
+    plan = Plan(["splice"], ["tcp"], rounds=1, seconds=1.0)
+    lines: list[str] = []
+    results = runner.Runner(plan, lines.append).run()
+    assert results.refused["splice", "tcp"] == "splice.c cannot be compiled"
+    assert "REFUSED  splice, tcp: splice.c cannot be compiled" in list(report.lines(plan, results, {}))
+
+
 def test_a_target_is_reached_at_its_limit() -> None:
     more, less = TARGETS[0], next(target for target in TARGETS if target.figure == "start")
     assert more.reached(1.0) and not more.reached(0.999)
     assert less.reached(300.0) and not less.reached(300.1)
 
 
-def test_every_target_is_of_a_figure_and_a_way_that_there_are() -> None:
+def test_every_target_names_a_known_figure_and_contender() -> None:
     for target in TARGETS:
         assert kind_of(target.figure)
-        assert target.against is None or target.against in (*WAYS, *rings.WAYS)
+        assert target.against is None or target.against in (*CONTENDERS, *rings.CONTENDERS)
 
 
 def test_quick_loads_are_loads() -> None:
     assert set(QUICK_LOADS) <= set(LOADS)
 
 
-def test_the_picture_is_xml_with_a_bar_a_way() -> None:
-    told = report.as_json(PLAN, seen(vnetcard=[9.0], splice=[10.0]), {}, label="a & b")
-    root = ElementTree.fromstring(plot.draw(json.loads(json.dumps(told))))
+def test_picture_is_xml_with_one_bar_per_contender() -> None:
+    found = report.as_json(PLAN, seen(vnetcard=[9.0], splice=[10.0]), {}, label="a & b")
+    root = ElementTree.fromstring(plot.draw(json.loads(json.dumps(found))))
     bars = [element for element in root if element.tag.endswith("rect")][1:]
     assert [float(bar.attrib["width"]) for bar in bars] == [378.0, 420.0]
 
@@ -115,10 +164,15 @@ def test_the_picture_is_xml_with_a_bar_a_way() -> None:
 
 
 def recorded(more: float, less: float) -> dict[str, object]:
-    """Two figures with a ratio each, one of each kind."""
+    """Two figures with one ratio each: more is better, and less is better."""
     return {
-        "tcp 1500": {"unit": "Gbit/s", "more_is_better": True, "ways": {}, "ratios": {"splice": {"median": more}}},
-        "ping p50": {"unit": "us", "more_is_better": False, "ways": {}, "ratios": {"splice": {"median": less}}},
+        "tcp 1500": {
+            "unit": "Gbit/s",
+            "more_is_better": True,
+            "contenders": {},
+            "ratios": {"splice": {"median": more}},
+        },
+        "ping p50": {"unit": "us", "more_is_better": False, "contenders": {}, "ratios": {"splice": {"median": less}}},
     }
 
 
@@ -130,22 +184,22 @@ def test_a_ratio_may_be_a_little_worse_than_recorded(more: float, less: float, g
     assert [verdict for verdict, _ in check.compare(recorded(more, less), recorded(1.0, 1.0))] == good
 
 
-def test_a_ratio_that_was_never_recorded_says_nothing() -> None:
+def test_ratio_that_was_never_recorded_is_not_judged() -> None:
     assert list(check.compare(recorded(1.0, 1.0), {})) == []
 
 
 @pytest.mark.parametrize("text", ["", "[]", '{"figures": 5}', '{"figures": {"a": {"ratios": {"b": {}}}}}'])
-def test_a_record_that_is_none_is_bad_input(tmp_path: Path, text: str) -> None:
+def test_invalid_record_is_bad_input(tmp_path: Path, text: str) -> None:
     file = tmp_path / "bench.json"
     file.write_text(text)
     with pytest.raises(ConfigError, match="no results of"):
         check.read(file)
 
 
-def test_figures_that_a_run_did_not_measure_stay(tmp_path: Path) -> None:
-    told = report.as_json(PLAN, seen(vnetcard=[9.0]), {}, label="new")
-    bench.write(tmp_path, told | {"figures": recorded(1.0, 2.0)})
-    bench.write(tmp_path, told)
+def test_figures_that_a_run_did_not_measure_are_kept(tmp_path: Path) -> None:
+    found = report.as_json(PLAN, seen(vnetcard=[9.0]), {}, label="new")
+    bench.write(tmp_path, found | {"figures": recorded(1.0, 2.0)})
+    bench.write(tmp_path, found)
     figures = check.read(tmp_path / "bench.json")
     assert set(figures) == {"tcp 1500", "ping p50"}
     assert figures["tcp 1500"]["label"] == "new"
@@ -154,7 +208,7 @@ def test_figures_that_a_run_did_not_measure_stay(tmp_path: Path) -> None:
 # --- checks of a run ---------------------------------------------------------------------------------
 
 
-def test_super_packets_prove_offload() -> None:
+def test_super_packets_confirm_the_claimed_offload() -> None:
     judge_offload(Traffic(10, 1000), Traffic(20, 601_000), mtu=1500, offload=True)
     with pytest.raises(Invalid, match="offload is claimed, but packets had 1500 bytes"):
         judge_offload(Traffic(0, 0), Traffic(10, 15_000), mtu=1500, offload=True)
@@ -166,8 +220,8 @@ def test_super_packets_without_offload_are_refused() -> None:
         judge_offload(Traffic(0, 0), Traffic(10, 600_000), mtu=1500, offload=False)
 
 
-def test_a_load_that_took_another_way_is_refused() -> None:
-    with pytest.raises(Invalid, match="another way"):
+def test_load_that_took_another_path_is_refused() -> None:
+    with pytest.raises(Invalid, match="another path"):
         judge_offload(Traffic(7, 700), Traffic(7, 700), mtu=1500, offload=True)
 
 
@@ -175,11 +229,11 @@ def test_two_packets_of_the_largest_mtu_do_not_fit_one_super_packet() -> None:
     judge_offload(Traffic(0, 0), Traffic(10, 640_000), mtu=65000, offload=True)
 
 
-def test_pings_lost_under_load_count_as_the_longest() -> None:
-    said = "".join(f"64 bytes from 10.10.10.5: icmp_seq={n} ttl=64 time=0.0{n} ms\n" for n in (21, 22, 23))
-    assert times_in(said, 4, loss_max=0.25) == [21.0, 22.0, 23.0, 23.0]
+def test_pings_lost_under_load_count_as_the_longest_time() -> None:
+    output = "".join(f"64 bytes from 10.10.10.5: icmp_seq={n} ttl=64 time=0.0{n} ms\n" for n in (21, 22, 23))
+    assert times_in(output, 4, loss_max=0.25) == [21.0, 22.0, 23.0, 23.0]
     with pytest.raises(Invalid, match="3 of 6 pings were lost"):
-        times_in(said, 6, loss_max=0.25)
+        times_in(output, 6, loss_max=0.25)
 
 
 def test_datagrams_that_arrived_are_counted() -> None:
@@ -202,21 +256,21 @@ def test_records_are_counted_in_number_and_bytes() -> None:
 
 def test_the_ring_alone_carries_every_record() -> None:
     need("gcc")
-    for way, measure in rings.steps(0.02):
-        if way == "vnetcard":
+    for contender, measure in rings.steps(0.02):
+        if contender == "vnetcard":
             assert all(value > 0 for value in measure().values())
 
 
 def test_a_lost_ping_is_refused() -> None:
-    said = "64 bytes from 10.10.10.5: icmp_seq=1 ttl=64 time=0.021 ms\n"
-    assert times_in(said, 1) == [21.0]
+    output = "64 bytes from 10.10.10.5: icmp_seq=1 ttl=64 time=0.021 ms\n"
+    assert times_in(output, 1) == [21.0]
     with pytest.raises(Invalid, match="1 of 2 pings were lost"):
-        times_in(said, 2)
+        times_in(output, 2)
     with pytest.raises(Invalid, match="lost"):
         judge_answers(0, 0, "pings")
 
 
-def test_p999_wants_a_thousand_samples() -> None:
+def test_p999_needs_a_thousand_samples() -> None:
     few, many = figures("ping", [1.0] * 999), figures("ping", [float(n) for n in range(1, 1001)])
     assert "ping p99.9" not in few
     assert many == {"ping p50": 500.0, "ping p99": 990.0, "ping p99.9": 999.0}
@@ -229,7 +283,7 @@ def test_iperf_without_a_result_is_refused(text: str) -> None:
 
 
 def link_view(**changed: object) -> dict[str, object]:
-    """What an agent says of a good link, with changes to its link or to the counters of its only side."""
+    """An agent's status of a good link, with changes to its link or to the counters of its only side."""
     link = {"up": True, "state": "run", "reason": "", "features": {"CSUM": "on", "TSO4": "on"}}
     counters = {"drop_link_down": 2, "drop_too_big": 0, "viol_cons": 0}
     side = {"side": "host", "tx": counters | {k: v for k, v in changed.items() if k in counters}, "rx": {}}

@@ -1,5 +1,5 @@
-"""``vnetcard bench``: vnetcard beside other ways to join two network namespaces, on this machine and in one run.
+"""``vnetcard bench``: vnetcard beside other software that joins two network namespaces, on one machine in one run.
 
-``peer/`` has one way a file, ``load/`` one kind of load a file; both behind a small Protocol and a table.
-``runner.py`` lets them alternate, ``figures.py`` makes medians and ratios of what was seen, ``targets.py`` judges them.
+``contenders/`` has one contender per file, ``load/`` one kind of load per file, each behind a Protocol and a table.
+``runner.py`` alternates the contenders, ``figures.py`` computes medians and ratios, ``targets.py`` judges them.
 """

@@ -1,6 +1,6 @@
-"""Ratios of now against recorded ones: has this become slower beside the same ways?
+"""Compare today's ratios with recorded ones: has vnetcard become slower relative to the same contenders?
 
-Figures themselves depend on the machine, ratios much less.  The bounds are generous: this is to catch a blunder.
+Figures depend on the machine, ratios much less.  The bounds are generous: they find blunders, not percents.
 """
 
 from __future__ import annotations
@@ -13,16 +13,16 @@ from typing import Any, Final
 from vnetcard.errors import ConfigError
 
 WORSE: Final = {"us": 2.5, "ms": 2.5}
-"""By unit, how much worse a ratio may be; times of single packets vary most."""
+"""The factor by which a ratio may be worse, by unit; times of single packets vary most."""
 WORSE_ELSE: Final = 1.6
 
 
 def read(path: Path) -> dict[str, Any]:
-    """The figures of an earlier ``--output``; ConfigError when that is not what the file holds."""
+    """The figures of a ``bench.json`` that ``--output`` wrote; ConfigError when the file holds anything else."""
     try:
         figures: dict[str, Any] = json.loads(path.read_text())["figures"]
         for figure in figures.values():
-            {way: float(ratio["median"]) for way, ratio in figure["ratios"].items()}
+            {contender: float(ratio["median"]) for contender, ratio in figure["ratios"].items()}
     except OSError as error:
         raise ConfigError(f"--check {path}: cannot read it ({error.strerror})") from error
     except (ValueError, KeyError, TypeError, AttributeError) as error:
@@ -31,10 +31,10 @@ def read(path: Path) -> dict[str, Any]:
 
 
 def compare(now: Mapping[str, Any], recorded: Mapping[str, Any]) -> Iterator[tuple[bool, str]]:
-    """Of each ratio that is in both: is it good enough, and in words."""
+    """For each ratio that is in both: whether it is good enough, and a line that says so."""
     for name, figure in now.items():
-        for way, ratio in figure["ratios"].items():
-            before = recorded.get(name, {"ratios": {}})["ratios"].get(way)
+        for contender, ratio in figure["ratios"].items():
+            before = recorded.get(name, {"ratios": {}})["ratios"].get(contender)
             if before is None or not before["median"] or not ratio["median"]:
                 continue
             gain = ratio["median"] / before["median"]
@@ -42,5 +42,5 @@ def compare(now: Mapping[str, Any], recorded: Mapping[str, Any]) -> Iterator[tup
             good = (gain if figure["more_is_better"] else 1 / gain) * bound >= 1
             word = "at least" if figure["more_is_better"] else "at most"
             limit = before["median"] / bound if figure["more_is_better"] else before["median"] * bound
-            told = f"{ratio['median']:.3g}, recorded {before['median']:.3g}, {word} {limit:.3g}"
-            yield good, f"{name} against {way}: {told}"
+            values = f"{ratio['median']:.3g}, recorded {before['median']:.3g}, {word} {limit:.3g}"
+            yield good, f"{name} against {contender}: {values}"

@@ -1,6 +1,6 @@
-"""What was seen, by figure, way and round; medians, spreads and ratios of it.
+"""The values that were measured, by figure, contender and round; their medians, spreads and ratios.
 
-A ratio is taken in each round and its median kept: what the machine did meanwhile was the same for both, or nearly so.
+A ratio is computed in each round and its median kept: within a round, the machine's state was about the same for both.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ OURS: Final = "vnetcard"
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """What figures of one kind are measured in, and which end of the scale is the good one."""
+    """The unit of figures of one kind, and whether more is better."""
 
     unit: str
     more_is_better: bool
@@ -46,7 +46,7 @@ def kind_of(figure: str) -> Kind:
 
 @dataclass(frozen=True, slots=True)
 class Spread:
-    """Of a figure over the rounds."""
+    """The median and the extremes of a figure over the rounds."""
 
     median: float
     least: float
@@ -55,57 +55,57 @@ class Spread:
 
     @classmethod
     def of(cls, values: Sequence[float]) -> Spread:
-        """Of at least one value."""
+        """The spread of ``values``, of which there is at least one."""
         return cls(statistics.median(values), min(values), max(values), len(values))
 
 
 @dataclass(slots=True)
 class Results:
-    """All values, and what was refused and why; a figure that was refused once has no value at all."""
+    """All values, and what was refused and why; a figure that was refused in one round has no value at all."""
 
     values: dict[str, dict[str, dict[int, float]]] = field(default_factory=dict)
-    """By figure, way, and round."""
+    """By figure, contender and round."""
     refused: dict[tuple[str, str], str] = field(default_factory=dict)
-    """By way and load."""
+    """By contender and load."""
     busy: list[float] = field(default_factory=list)
-    """The share of the machine that others took, looked at before each way."""
+    """The share of the machine that other programs took, measured before each contender."""
     _loads: dict[str, str] = field(default_factory=dict)
 
-    def add(self, way: str, load: str, number: int, figures: dict[str, float]) -> None:
-        """What ``load`` showed on ``way`` in round ``number``."""
+    def add(self, contender: str, load: str, number: int, figures: dict[str, float]) -> None:
+        """Add what ``load`` measured on ``contender`` in round ``number``."""
         for figure, value in figures.items():
             self._loads[figure] = load
-            self.values.setdefault(figure, {}).setdefault(way, {})[number] = value
+            self.values.setdefault(figure, {}).setdefault(contender, {})[number] = value
 
-    def refuse(self, way: str, load: str, why: str) -> None:
-        """A run of ``load`` on ``way`` was invalid: none of its figures counts, of whatever round."""
-        self.refused.setdefault((way, load), why)
+    def refuse(self, contender: str, load: str, why: str) -> None:
+        """Record that a run of ``load`` on ``contender`` was invalid: its figures of no round count."""
+        self.refused.setdefault((contender, load), why)
 
     def figures(self) -> list[str]:
-        """All names, in the order in which they were seen first."""
+        """The names of all figures, in the order in which they were first added."""
         return list(self.values)
 
     def load_of(self, figure: str) -> str:
-        """The load that gave ``figure``."""
+        """The load that measured ``figure``."""
         return self._loads[figure]
 
-    def ways(self, figure: str) -> list[str]:
-        """Those of which there is a value of ``figure``, refused or not."""
+    def contenders(self, figure: str) -> list[str]:
+        """The contenders that have a value of ``figure``, refused or not."""
         return list(self.values.get(figure, {}))
 
-    def of(self, figure: str, way: str) -> dict[int, float]:
-        """The values of a figure by round; none when it was not measured, or was refused."""
-        if (way, self._loads.get(figure, "")) in self.refused:
+    def of(self, figure: str, contender: str) -> dict[int, float]:
+        """The values of a figure by round; empty when it was not measured, or was refused."""
+        if (contender, self._loads.get(figure, "")) in self.refused:
             return {}
-        return self.values.get(figure, {}).get(way, {})
+        return self.values.get(figure, {}).get(contender, {})
 
-    def spread(self, figure: str, way: str) -> Spread | None:
-        """Of the values that count, None without any."""
-        values = self.of(figure, way)
+    def spread(self, figure: str, contender: str) -> Spread | None:
+        """The spread of the values that count; None without any."""
+        values = self.of(figure, contender)
         return Spread.of(list(values.values())) if values else None
 
-    def ratio(self, figure: str, other: str, *, way: str = OURS) -> Spread | None:
-        """``way`` by ``other``, of the rounds in which both have a value that is not 0; None without any."""
-        mine, theirs = self.of(figure, way), self.of(figure, other)
+    def ratio(self, figure: str, other: str, *, contender: str = OURS) -> Spread | None:
+        """``contender`` divided by ``other``, over the rounds in which ``other`` is not 0; None without any."""
+        mine, theirs = self.of(figure, contender), self.of(figure, other)
         ratios = [mine[number] / theirs[number] for number in mine if theirs.get(number)]
         return Spread.of(ratios) if ratios else None

@@ -1,4 +1,4 @@
-"""iperf3 between two namespaces: what both of its ends said, as JSON."""
+"""Runs iperf3 between two namespaces and returns the JSON reports of both of its ends."""
 
 from __future__ import annotations
 
@@ -15,34 +15,34 @@ from vnetcard.bench.validity import Endpoints, Invalid
 from vnetcard.lab.lab import die_with_parent, run_in
 
 START_LIMIT, SLACK = 10.0, 30.0
-"""Seconds for the server to listen, and for both to end after their time."""
+"""Seconds for the server to listen, and for both to end after the run's time."""
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What client and server said at the end."""
+    """The JSON reports of client and server."""
 
     client: dict[str, Any]
     server: dict[str, Any]
 
 
-def parse(text: str, who: str) -> dict[str, Any]:
-    """iperf3's JSON; Invalid when there is none, or it tells of an error."""
+def parse(text: str, role: str) -> dict[str, Any]:
+    """The JSON report of iperf3's ``role``; Invalid when it is no JSON, or reports an error."""
     try:
-        said: dict[str, Any] = json.loads(text)
+        report: dict[str, Any] = json.loads(text)
     except ValueError:
-        raise Invalid(f"iperf3's {who} said nothing that can be read: {text.strip()[:200]!r}") from None
-    if error := said.get("error"):
-        raise Invalid(f"iperf3's {who}: {error}")
-    return said
+        raise Invalid(f"iperf3's {role} printed no JSON: {text.strip()[:200]!r}") from None
+    if error := report.get("error"):
+        raise Invalid(f"iperf3's {role}: {error}")
+    return report
 
 
 def run(
     ends: Endpoints, seconds: float, options: Sequence[str] = (), *, started: Callable[[], None] = lambda: None
 ) -> Report:
-    """One iperf3 from the first to the second end, ``seconds`` long; it takes whole seconds only, one at least.
+    """Run iperf3 from the first to the second end for ``seconds``, rounded up to whole ones as iperf3 demands.
 
-    ``started`` is called once it runs.
+    ``started`` is called once the client runs.  Raises Invalid when either end fails or takes too long.
     """
     seconds = math.ceil(seconds)
     with _server(ends) as server:
@@ -56,14 +56,14 @@ def run(
         )
         started()
         try:
-            said, _ = client.communicate(timeout=seconds + SLACK)
-            answered, _ = server.communicate(timeout=SLACK)
+            sent, _ = client.communicate(timeout=seconds + SLACK)
+            received, _ = server.communicate(timeout=SLACK)
         except subprocess.TimeoutExpired:
             raise Invalid(f"iperf3 did not end within {seconds + SLACK:.0f} s") from None
         finally:
             client.kill()
             client.communicate()
-    return Report(parse(said, "client"), parse(answered, "server"))
+    return Report(parse(sent, "client"), parse(received, "server"))
 
 
 @contextlib.contextmanager
@@ -84,7 +84,7 @@ def _server(ends: Endpoints) -> Iterator[subprocess.Popen[str]]:
 
 
 def _await_listening(server: subprocess.Popen[str], namespace: str) -> None:
-    """A client that comes too early is refused."""
+    """Wait until the server listens: the connection of an earlier client would be refused."""
     deadline = time.monotonic() + START_LIMIT
     command = run_in(namespace, ["ss", "-Hltn", "sport", "=", ":5201"])
     while not subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip():

@@ -1,4 +1,4 @@
-"""Programs that the bench runs: what is installed, and its own small ones in C, compiled when they are first wanted."""
+"""Programs that the bench runs: what is installed, and its own small C programs, compiled at their first use."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ PACKAGES = {
     "iperf3": "iperf3",
     "ping": "iputils-ping",
     "socat": "socat",
-    "dpdk-testpmd": "dpdk",
+    "dpdk-testpmd": "dpdk dpdk-dev",
     "openvpn": "openvpn",
     "openssl": "openssl",
 }
-"""Debian's and Ubuntu's package of a program."""
+"""Debian's and Ubuntu's package of a program; ``dpdk-testpmd`` is in ``dpdk-dev`` in Debian 12, else in ``dpdk``."""
 
 
 def missing(*names: str) -> str:
-    """'' when all of ``names`` are installed, else which is not and where it is to be had."""
+    """'' when all of ``names`` are installed, else which are not and the package of each."""
     lacking = [name for name in names if shutil.which(name) is None]
     if not lacking:
         return ""
@@ -40,12 +40,12 @@ def missing(*names: str) -> str:
 
 @functools.cache
 def _folder() -> tempfile.TemporaryDirectory[str]:
-    return tempfile.TemporaryDirectory(prefix="vnetcard-bench-")  # gone with this process
+    return tempfile.TemporaryDirectory(prefix="vnetcard-bench-")  # removed when this process ends
 
 
 @functools.cache
 def compiled(name: str, program_name: str = "", flags: Sequence[str] = ()) -> Path:
-    """The program made of ``c/NAME.c``; ConfigError with the compiler's words when it cannot be made."""
+    """The program compiled from ``c/NAME.c``; ConfigError with the compiler's first message when that fails."""
     if why := missing("gcc"):
         raise ConfigError(f"{name}.c cannot be compiled: {why}")
     program = Path(_folder().name, program_name or name)

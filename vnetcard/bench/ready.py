@@ -1,4 +1,4 @@
-"""When a way carries its first packet: one goes out each millisecond until one comes back."""
+"""Finds out when a contender carries its first packet: sends one each millisecond until one comes back."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The results as a table for people, ratios first, and as an object for JSON."""
+"""The results as tables for people, ratios first, and as an object for JSON."""
 
 from __future__ import annotations
 
@@ -12,51 +12,52 @@ from typing import Any
 
 from vnetcard.bench import rings
 from vnetcard.bench.figures import OURS, Results, Spread, kind_of
-from vnetcard.bench.runner import Plan
+from vnetcard.bench.runner import BUSY_MAX, Plan
 from vnetcard.bench.targets import TARGETS
 from vnetcard.ring.sideblock import SOFTWARE
 
-BUSY_MAX = 0.1
-"""Share of all cores that others may take without a word."""
+WIDTH = 120
+"""Columns of the widest table; contenders that do not fit go into another table below it."""
 
 
 def lines(plan: Plan, results: Results, absent: Mapping[str, str]) -> Iterator[str]:
-    """Ratios, the figures themselves, the targets, and what is missing or was refused."""
+    """Ratios, figures, targets, and what is absent or was refused."""
     for ring in (False, True):
         figures = [figure for figure in results.figures() if (results.load_of(figure) == rings.LOAD) == ring]
         if figures:
-            yield from _tables(rings.WAYS if ring else plan.ways, figures, results)
+            known = rings.CONTENDERS if ring else plan.contenders
+            yield from _tables([name for name in known if name not in absent], figures, results)
     for row in targets(results):
         seen = "not measured" if row["seen"] is None else f"{row['seen']:.3g}"
         yield f"{row['state']:8} {row['target']}: {seen}"
-    for way, why in absent.items():
-        yield f"absent   {way}: {why}"
+    for contender, why in absent.items():
+        yield f"absent   {contender}: {why}"
     if busy(results) > BUSY_MAX:
         yield f"BUSY     other programs took {busy(results):.0%} of this machine: these figures are worth little"
-    for (way, load), why in results.refused.items():
-        yield f"REFUSED  {way}, {load}: {why}"
+    for (contender, load), why in results.refused.items():
+        yield f"REFUSED  {contender}, {load}: {why}"
 
 
 def busy(results: Results) -> float:
-    """The share of the machine that other programs took, the mean of all looks; 0 without any."""
+    """The share of the machine that other programs took: the mean of all samples, 0 without any."""
     return statistics.fmean(results.busy) if results.busy else 0.0
 
 
-def _tables(ways: Sequence[str], figures: Sequence[str], results: Results) -> Iterator[str]:
-    """Ours against each way, and each way."""
-    others = [way for way in ways if way != OURS]
-    if OURS in ways and others:
-        yield f"{OURS} against each way: median of the rounds' ratios (least-most)"
+def _tables(names: Sequence[str], figures: Sequence[str], results: Results) -> Iterator[str]:
+    """The ratios of vnetcard to each other contender, and the figures of each."""
+    others = [contender for contender in names if contender != OURS]
+    if OURS in names and others:
+        yield f"{OURS} divided by each contender: median of the rounds' ratios (minimum-maximum)"
         yield from _table(["figure", *others], (_ratios(results, figure, others) for figure in figures))
         yield ""
-    yield "each way: median of the rounds (least-most)"
-    rows = ([_name(figure), *(_plain(results, figure, way) for way in ways)] for figure in figures)
-    yield from _table(["figure", *ways], rows)
+    yield "each contender: median of the rounds (minimum-maximum)"
+    rows = ([_name(figure), *(_plain(results, figure, contender) for contender in names)] for figure in figures)
+    yield from _table(["figure", *names], rows)
     yield ""
 
 
 def targets(results: Results) -> list[dict[str, Any]]:
-    """Each target, what was seen, and ``reached``, ``short`` or ``open``."""
+    """Each target with the measured value and its state: ``reached``, ``short`` or ``open`` (not measured)."""
     rows = []
     for target in TARGETS:
         seen = target.seen(results)
@@ -66,7 +67,7 @@ def targets(results: Results) -> list[dict[str, Any]]:
 
 
 def as_json(plan: Plan, results: Results, absent: Mapping[str, str], *, label: str) -> dict[str, Any]:
-    """Everything, with what it was measured with."""
+    """All results, with the machine, the software and the plan that they were measured with."""
     origin: dict[str, Any] = {
         "date": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         "label": label,
@@ -84,7 +85,9 @@ def as_json(plan: Plan, results: Results, absent: Mapping[str, str], *, label: s
         "figures": {figure: _figure(results, figure) | origin for figure in results.figures()},
         "targets": targets(results),
         "absent": dict(absent),
-        "refused": [{"way": way, "load": load, "why": why} for (way, load), why in results.refused.items()],
+        "refused": [
+            {"contender": contender, "load": load, "why": why} for (contender, load), why in results.refused.items()
+        ],
     }
 
 
@@ -93,11 +96,15 @@ def _figure(results: Results, figure: str) -> dict[str, Any]:
     return {
         "unit": kind.unit,
         "more_is_better": kind.more_is_better,
-        "ways": {way: _rounded(spread) for way in results.ways(figure) if (spread := results.spread(figure, way))},
+        "contenders": {
+            contender: _rounded(spread)
+            for contender in results.contenders(figure)
+            if (spread := results.spread(figure, contender))
+        },
         "ratios": {
-            way: _rounded(ratio)
-            for way in results.ways(figure)
-            if way != OURS and (ratio := results.ratio(figure, way))
+            contender: _rounded(ratio)
+            for contender in results.contenders(figure)
+            if contender != OURS and (ratio := results.ratio(figure, contender))
         },
     }
 
@@ -112,13 +119,13 @@ def _name(figure: str) -> str:
 
 def _ratios(results: Results, figure: str, others: Iterable[str]) -> list[str]:
     good = "more" if kind_of(figure).more_is_better else "less"
-    return [f"{figure} ({good} is better)", *(_spread(results.ratio(figure, way), 2) for way in others)]
+    return [f"{figure} ({good} is better)", *(_spread(results.ratio(figure, contender), 2) for contender in others)]
 
 
-def _plain(results: Results, figure: str, way: str) -> str:
-    if (way, results.load_of(figure)) in results.refused:
+def _plain(results: Results, figure: str, contender: str) -> str:
+    if (contender, results.load_of(figure)) in results.refused:
         return "refused"
-    return _spread(results.spread(figure, way), kind_of(figure).digits)
+    return _spread(results.spread(figure, contender), kind_of(figure).digits)
 
 
 def _spread(spread: Spread | None, digits: int) -> str:
@@ -128,12 +135,24 @@ def _spread(spread: Spread | None, digits: int) -> str:
 
 
 def _table(head: list[str], rows: Iterable[list[str]]) -> Iterator[str]:
-    """Columns as wide as they must be."""
+    """Columns as wide as their content, at most WIDTH in total; the rest of the columns follow in tables below."""
     table = [head, *rows]
     widths = [max(len(row[column]) for row in table) for column in range(len(head))]
-    for row in table:
-        first, *rest = (
-            text.ljust(width) if n == 0 else text.rjust(width)
-            for n, (text, width) in enumerate(zip(row, widths, strict=True))
-        )
-        yield "  ".join([first, *rest]).rstrip()
+    for group in _groups(widths):
+        for row in table:
+            yield "  ".join(
+                [row[0].ljust(widths[0]), *(row[column].rjust(widths[column]) for column in group)]
+            ).rstrip()
+
+
+def _groups(widths: Sequence[int]) -> list[list[int]]:
+    """The columns after the first, in groups that fit into WIDTH beside the first."""
+    groups: list[list[int]] = []
+    room = 0
+    for column, width in enumerate(widths[1:], start=1):
+        if not groups or width + 2 > room:
+            groups.append([])
+            room = WIDTH - widths[0]
+        groups[-1].append(column)
+        room -= width + 2
+    return groups

@@ -15,25 +15,25 @@ from vnetcard.errors import ConfigError
 
 LOAD: Final = "ring"
 SIZES: Final = (64, 1536, 65536)
-"""Bytes that a record carries: the least of an Ethernet frame, a packet of MTU 1500, a super-packet."""
+"""Bytes of payload per record: the smallest Ethernet frame, about a packet of MTU 1500, a super-packet."""
 KINDS: Final = ("threads", "processes")
 RTE: Final = "rte_ring"
 MEMCPY: Final = "memcpy"
-WAYS: Final = (OURS, RTE, MEMCPY)
+CONTENDERS: Final = (OURS, RTE, MEMCPY)
 SLACK: Final = 60.0
 
 
 def missing() -> dict[str, str]:
-    """Which of WAYS cannot be measured here, and why."""
+    """Those of CONTENDERS that cannot be measured on this machine, and why."""
     if why := programs.missing("gcc"):
-        return dict.fromkeys(WAYS, why)
+        return dict.fromkeys(CONTENDERS, why)
     if dpdk_flags() is None:
         return {RTE: "DPDK's headers are not installed (Debian, Ubuntu: apt-get install libdpdk-dev pkg-config)"}
     return {}
 
 
 def dpdk_flags() -> tuple[str, ...] | None:
-    """What the compiler must be told to use DPDK's ring; None where it is not installed."""
+    """The compiler's options for DPDK's ring; None where it is not installed."""
     if shutil.which("pkg-config") is None:
         return None
     done = subprocess.run(["pkg-config", "--cflags", "libdpdk"], capture_output=True, text=True, check=False)
@@ -41,33 +41,33 @@ def dpdk_flags() -> tuple[str, ...] | None:
 
 
 def steps(seconds: float) -> Iterator[tuple[str, Callable[[], dict[str, float]]]]:
-    """Each way and what measures one kind and size of it."""
+    """Each contender with a function that measures one kind and size of ring."""
     for size in SIZES:
         for kind in KINDS:
-            for way in WAYS:
+            for contender in CONTENDERS:
 
-                def measure(way: str = way, kind: str = kind, size: int = size) -> dict[str, float]:
-                    return figures(kind, size, _run(way, kind, size, seconds))
+                def measure(contender: str = contender, kind: str = kind, size: int = size) -> dict[str, float]:
+                    return figures(kind, size, _run(contender, kind, size, seconds))
 
-                yield way, measure
+                yield contender, measure
 
 
-def _run(way: str, kind: str, size: int, seconds: float) -> str:
-    """What the program for ``way`` prints."""
-    program = _program(way)
-    mode = MEMCPY if way == MEMCPY else kind
+def _run(contender: str, kind: str, size: int, seconds: float) -> str:
+    """The output of the program that measures ``contender``."""
+    program = _program(contender)
+    mode = MEMCPY if contender == MEMCPY else kind
     command = [str(program), mode, str(size), f"{seconds:g}"]
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=seconds + SLACK, check=False)
     except subprocess.TimeoutExpired:
-        raise Invalid(f"{way}: nothing moved") from None
+        raise Invalid(f"{contender}: no record moved within {seconds + SLACK:.0f} s") from None
     if done.returncode:
-        raise Invalid(done.stderr.strip() or f"{way} ended with status {done.returncode}: nothing moved")
+        raise Invalid(done.stderr.strip() or f"{contender}: the program ended with status {done.returncode}")
     return done.stdout
 
 
-def _program(way: str) -> Path:
-    if way == RTE:
+def _program(contender: str) -> Path:
+    if contender == RTE:
         flags = dpdk_flags()
         if flags is None:
             raise ConfigError(missing()[RTE])
@@ -76,9 +76,9 @@ def _program(way: str) -> Path:
 
 
 def figures(kind: str, size: int, said: str) -> dict[str, float]:
-    """Million records and GB a second, of what the program printed; Invalid when nothing came through."""
+    """Million records and GB per second, from the program's output; Invalid when it transferred no record."""
     records, seconds = (float(word) for word in said.split())
     if not records or not seconds:
-        raise Invalid("no record came through")
+        raise Invalid("no record was transferred")
     rate = records / seconds
     return {f"ring {size} {kind}": rate / 1e6, f"ring {size} {kind} bytes": rate * size / 1e9}

@@ -1,4 +1,4 @@
-"""Lets the ways alternate: in each round each of them is made, checked, loaded, checked again and undone."""
+"""Runs the plan: in each round every contender is set up, checked, loaded, checked again and torn down."""
 
 from __future__ import annotations
 
@@ -8,114 +8,130 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from vnetcard.bench import proc, rings
-from vnetcard.bench.contenders import WAYS, Peer
+from vnetcard.bench.contenders import CONTENDERS, Contender
 from vnetcard.bench.figures import Results, kind_of
 from vnetcard.bench.load import LOADS
 from vnetcard.bench.ready import wait_until_it_carries
-from vnetcard.bench.validity import Invalid, stream_arrives_whole
+from vnetcard.bench.validity import stream_arrives_whole
+from vnetcard.errors import VnetcardError
 
-Tell = Callable[[str], None]
+Print = Callable[[str], None]
 START = "start"
-"""The load that each way's start is."""
+"""The name of the load that is the start of a contender."""
+BUSY_MAX = 0.1
+"""The share of all cores that other programs may take without being mentioned."""
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Which ways take which loads, how often and how long."""
+    """Which contenders get which loads, in how many rounds, for how long."""
 
-    ways: Sequence[str]
+    contenders: Sequence[str]
     loads: Sequence[str]
     rounds: int
     seconds: float
 
     def mtus(self) -> list[int]:
-        """That the loads want, each once."""
+        """The MTUs that the loads need, each once."""
         return list(dict.fromkeys(LOADS[load].mtu for load in self.loads if load in LOADS))
 
     def at(self, mtu: int) -> list[str]:
-        """The loads that want ``mtu``."""
+        """The loads that need ``mtu``."""
         return [load for load in self.loads if load in LOADS and LOADS[load].mtu == mtu]
 
 
 class Runner:
-    """Carries out a plan; ``tell`` hears of every step."""
+    """Carries out a plan; ``report`` gets a line of text about every step.
 
-    def __init__(self, plan: Plan, tell: Tell) -> None:
+    A contender that fails is refused by name, with the reason; the others go on.
+    """
+
+    def __init__(self, plan: Plan, report: Print) -> None:
         self._plan = plan
-        self._tell = tell
+        self._report = report
         self._began = time.monotonic()
         self.results = Results()
 
     def run(self) -> Results:
-        """All of the plan."""
-        ways = self._plan.ways
+        """Run the whole plan."""
+        for line in busy_lines(*proc.load_elsewhere()):
+            self._report(line)
+        contenders = self._plan.contenders
         for number in range(self._plan.rounds):
             if rings.LOAD in self._plan.loads:
-                self._ring(number)
+                self._measure_rings(number)
             for mtu in self._plan.mtus():
-                for way in ways if number % 2 == 0 else ways[::-1]:  # none is always the first
-                    self._take(way, mtu, number)
+                for name in contenders if number % 2 == 0 else contenders[::-1]:  # none is always the first
+                    self._measure(name, mtu, number)
         return self.results
 
-    def _ring(self, number: int) -> None:
-        """The ring alone, and what it is held against."""
+    def _measure_rings(self, number: int) -> None:
+        """Measure the ring alone, and what it is compared with."""
         absent = rings.missing()
         self.results.busy.append(proc.busy_elsewhere())
-        for way, measure in rings.steps(self._plan.seconds):
-            if way in absent:
+        for name, measure in rings.steps(self._plan.seconds):
+            if name in absent:
                 continue
             try:
                 figures = measure()
-            except Invalid as error:
-                self.results.refuse(way, rings.LOAD, str(error))
-                self._say(way, number, f"{rings.LOAD}: INVALID: {error}")
+            except VnetcardError as error:
+                self.results.refuse(name, rings.LOAD, str(error))
+                self._progress(name, number, f"{rings.LOAD}: INVALID: {error}")
             else:
-                self.results.add(way, rings.LOAD, number, figures)
-                self._say(way, number, shown(figures))
+                self.results.add(name, rings.LOAD, number, figures)
+                self._progress(name, number, shown(figures))
 
-    def _take(self, way: str, mtu: int, number: int) -> None:
-        """One way in one round, with the loads of one MTU."""
-        loads = [load for load in self._plan.at(mtu) if load in (WAYS[way].loads or LOADS)]
+    def _measure(self, name: str, mtu: int, number: int) -> None:
+        """Measure one contender in one round, with the loads of one MTU."""
+        loads = [load for load in self._plan.at(mtu) if load in (CONTENDERS[name].loads or LOADS)]
         if not loads:
             return
         self.results.busy.append(proc.busy_elsewhere())
         try:
-            with contextlib.closing(WAYS[way].make()) as peer:
-                self.results.add(way, START, number, {"start": _bring_up(peer, mtu)})
+            with contextlib.closing(CONTENDERS[name].make()) as contender:
+                self.results.add(name, START, number, {"start": _bring_up(contender, mtu)})
                 for load in loads:
-                    self._put(load, peer, way, number)
-        except Invalid as error:
+                    self._apply(load, contender, name, number)
+        except VnetcardError as error:
             for load in (START, *loads):
-                self.results.refuse(way, load, str(error))
-            self._say(way, number, f"INVALID: {error}")
+                self.results.refuse(name, load, str(error))
+            self._progress(name, number, f"INVALID: {error}")
 
-    def _put(self, load: str, peer: Peer, way: str, number: int) -> None:
-        """One load on a way that is up."""
+    def _apply(self, load: str, contender: Contender, name: str, number: int) -> None:
+        """Put one load on a contender that is up."""
         try:
-            figures = dict(LOADS[load].put(peer, self._plan.seconds))
-            peer.check()
-        except Invalid as error:
-            self.results.refuse(way, load, str(error))
-            self._say(way, number, f"{load}: INVALID: {error}")
+            figures = dict(LOADS[load].put(contender, self._plan.seconds))
+            contender.check()
+        except VnetcardError as error:
+            self.results.refuse(name, load, str(error))
+            self._progress(name, number, f"{load}: INVALID: {error}")
         else:
-            self.results.add(way, load, number, figures)
-            self._say(way, number, f"{load}: {shown(figures)}")
+            self.results.add(name, load, number, figures)
+            self._progress(name, number, f"{load}: {shown(figures)}")
 
-    def _say(self, way: str, number: int, text: str) -> None:
+    def _progress(self, name: str, number: int, text: str) -> None:
         place = f"round {number + 1} of {self._plan.rounds}"
-        self._tell(f"{time.monotonic() - self._began:5.0f} s  {place}  {way:9} {text}")
+        self._report(f"{time.monotonic() - self._began:5.0f} s  {place}  {name:9} {text}")
 
 
-def _bring_up(peer: Peer, mtu: int) -> float:
-    """Start it and prove that it carries what is sent, unchanged; milliseconds from its start to its first packet."""
-    peer.prepare()
+def _bring_up(contender: Contender, mtu: int) -> float:
+    """Start a contender and check that it carries data unchanged; milliseconds from its start to its first packet."""
+    contender.prepare()
     began = time.monotonic()
-    peer.start(mtu=mtu)
-    wait_until_it_carries(peer)
+    contender.start(mtu=mtu)
+    wait_until_it_carries(contender)
     lasted = time.monotonic() - began
-    stream_arrives_whole(peer)
-    peer.check()
+    stream_arrives_whole(contender)
+    contender.check()
     return lasted * 1000
+
+
+def busy_lines(share: float, programs: Sequence[proc.Program]) -> list[str]:
+    """A line per program that takes the CPU before the bench begins; none on a machine that is quiet enough."""
+    if share <= BUSY_MAX:
+        return []
+    head = f"BUSY     other programs take {share:.0%} of this machine; figures measured beside them are worth little"
+    return [head, *(f"BUSY     {one.share:4.0%} of a core: {one.name} (pid {one.pid})" for one in programs)]
 
 
 def shown(figures: dict[str, float]) -> str:

@@ -1,4 +1,4 @@
-"""The figures to reach: against which way, and how much."""
+"""The performance targets: a figure, the contender that it is compared with, and the limit of the ratio."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from vnetcard.bench.figures import OURS, Results, kind_of
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A figure's ratio to that of ``against``, or the figure itself where ``against`` is None, and its limit."""
+    """A limit for a figure's ratio to that of ``against``, or for the figure itself where ``against`` is None."""
 
     figure: str
     against: str | None
@@ -18,7 +18,7 @@ class Target:
 
     @property
     def text(self) -> str:
-        """In words."""
+        """The target in words."""
         kind = kind_of(self.figure)
         bound = "at least" if kind.more_is_better else "at most"
         if self.against is None:
@@ -26,12 +26,12 @@ class Target:
         return f"{self.figure} against {self.against}: {bound} {self.limit:g}"
 
     def seen(self, results: Results) -> float | None:
-        """The median that the limit is for; None when it was not measured."""
+        """The median that the limit applies to; None when it was not measured."""
         spread = results.ratio(self.figure, self.against) if self.against else results.spread(self.figure, OURS)
         return spread.median if spread else None
 
     def reached(self, seen: float) -> bool:
-        """Is ``seen`` within the limit?"""
+        """Whether ``seen`` is within the limit."""
         return seen >= self.limit if kind_of(self.figure).more_is_better else seen <= self.limit
 
 

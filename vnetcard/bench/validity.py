@@ -1,6 +1,6 @@
-"""What makes a figure worth printing: the run that it comes from did what it claims.
+"""Checks that a run did what its figures claim.
 
-Each check raises Invalid, and then the figures of that run are refused by name instead of printed.
+Each check raises Invalid; the figures of such a run are refused by name instead of printed.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from vnetcard.port import netns
 STREAM_BYTES = 8 << 20
 STREAM_PORT = 5299
 SUPER_PACKET = 65535
-"""Bytes: the largest that the kernel makes."""
+"""Bytes of the largest packet that the kernel builds."""
 LIMIT = 20.0
-"""Seconds for the stream to arrive, on the slowest of ways and a busy machine."""
+"""Seconds for the stream to arrive, by the slowest contender on a busy machine."""
 
 
 class Invalid(VnetcardError):
@@ -27,7 +27,7 @@ class Invalid(VnetcardError):
 
 
 class Endpoints(Protocol):
-    """The two ends of a way, as far as the checks must know them."""
+    """The two ends of a contender, as far as the checks need them."""
 
     @property
     def namespaces(self) -> tuple[str, str]: ...
@@ -38,17 +38,17 @@ class Endpoints(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Traffic:
-    """What an interface has received since it is there."""
+    """What an interface has received since it was created."""
 
     packets: int
     bytes: int
 
 
 def judge_offload(before: Traffic, after: Traffic, *, mtu: int, offload: bool) -> None:
-    """Did packets arrive as large as the way claims?  Above the MTU on average with offloads, never without."""
+    """Check the mean size of the received packets: above the MTU with offloads, at most the MTU without."""
     packets = after.packets - before.packets
     if packets <= 0:
-        raise Invalid("no packet came in by the interface: the load took another way")
+        raise Invalid("the interface received no packet: the load took another path")
     mean = (after.bytes - before.bytes) / packets
     if offload and mtu <= SUPER_PACKET / 2 and mean <= mtu:  # above that there is no room for two packets in one
         raise Invalid(f"offload is claimed, but packets had {mean:.0f} bytes on average, not above the MTU of {mtu}")
@@ -57,13 +57,13 @@ def judge_offload(before: Traffic, after: Traffic, *, mtu: int, offload: bool) -
 
 
 def judge_answers(sent: int, received: int, what: str) -> None:
-    """Was everything answered that was sent?"""
+    """Check that everything that was sent was answered."""
     if received != sent or not sent:
         raise Invalid(f"{sent - received} of {sent} {what} were lost")
 
 
 def stream_arrives_whole(ends: Endpoints, *, seed: int = 1) -> None:
-    """Send a stream of bytes that look random each way by TCP and compare the hashes of both ends."""
+    """Send a stream of pseudo-random bytes over TCP in each direction and compare the hashes of both ends."""
     for sender in (0, 1):
         _stream(ends, sender, seed)
 
@@ -102,4 +102,4 @@ def _send(client: socket.socket, address: tuple[str, int], data: bytes) -> None:
         client.sendall(data)
         client.shutdown(socket.SHUT_WR)
     except OSError:
-        pass  # the receiver says what it missed
+        pass  # the receiver reports what is missing

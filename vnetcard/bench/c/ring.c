@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /**
- * DOC: ring - a ring alone, between two threads or two processes, each on a core of its own where there are two.
+ * DOC: ring - a ring alone, between two threads or two processes, each on a core of its own where the machine has two.
  *
  *   ring threads|processes|memcpy RECORD_BYTES SECONDS
  *
- * TRANSPORT names the header with the ring.  Each record is copied in from a private buffer and out into another, at
- * most BATCH of them, or 64 KiB, between two publications.  `memcpy` copies the same records, from a private buffer into as much
- * memory as the ring has: what there is to be had.  Every record begins with its number, which is checked; before
- * the clock starts a thousand are sent whose every byte is.  Prints records and seconds.
+ * TRANSPORT names the header of the ring.  Each record is copied from a private buffer into the ring and out of it into
+ * another, with at most BATCH records, or 64 KiB, between two publications.  `memcpy` copies the same records from a
+ * private buffer into as much memory as the ring has: the upper bound.  Every record begins with its number, which is
+ * checked; before the clock starts, a thousand records are sent of which every byte is checked.  Prints the number of
+ * records and the seconds.
  */
 #define _GNU_SOURCE
 #include <pthread.h>
@@ -22,7 +23,7 @@
 #include <unistd.h>
 
 #define BATCH 32
-#define RING (2u << 20) /* bytes, as a window of 8 MiB has them */
+#define RING (2u << 20) /* bytes, as in a window of 8 MiB */
 #define PIECE 65536u    /* bytes between two publications, unless one record is more */
 #define PROVED 1000u    /* records of which every byte is checked */
 #include TRANSPORT
@@ -169,7 +170,7 @@ int main(int argc, char **argv)
 		return 2;
 	}
 	cores = sysconf(_SC_NPROCESSORS_ONLN);
-	alarm(30 + (unsigned int)atof(argv[3])); /* the watchdog: nothing moves any more */
+	alarm(30 + (unsigned int)atof(argv[3])); /* ends the program when no record moves */
 	bytes = sizeof(*s) + transport_bytes(RING, (uint32_t)atoi(argv[2]));
 	s = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
 	if (s == MAP_FAILED)

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* DPDK's rte_ring, single producer and consumer, as ring.c drives it: pointers to buffers, in bursts of BATCH. */
+/* DPDK's rte_ring, single producer and consumer, as ring.c uses it: pointers to buffers, in bursts of BATCH. */
 #include <rte_ring.h>
 #include <stdbool.h>
 #include <string.h>
 
-/* As many buffers as lie in the same bytes, and more than the ring holds by what both ends may have in hand. */
+/* The ring's capacity, plus the buffers that both ends may hold. */
 struct transport {
 	struct rte_ring *ring;
 	uint8_t *buffers;

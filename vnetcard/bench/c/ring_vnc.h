@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The ring of vnetcard as ring.c drives it: at most BATCH records between two publications. */
+/* The ring of vnetcard as ring.c uses it: at most BATCH records between two publications. */
 #include "vnc_ring.h"
 #include <stdbool.h>
 
@@ -8,7 +8,7 @@ struct transport {
 		_Alignas(64) struct vnc_prod_line prod;
 		_Alignas(64) struct vnc_cons_line cons;
 	} lines;
-	_Alignas(128) struct vnc_producer producer; /* each of its own core */
+	_Alignas(128) struct vnc_producer producer; /* each on a core of its own */
 	_Alignas(128) struct vnc_consumer consumer;
 };
 
@@ -55,7 +55,7 @@ static bool transport_get(struct transport *t, uint8_t *to, uint32_t size)
 	    (vnc_consumer_refresh(&t->consumer) != VNC_OK || vnc_ring_peek(&t->consumer, &view) != VNC_OK))
 		return false;
 	if (view.len != size)
-		return false; /* never: the watchdog tells */
+		return false; /* does not happen; alarm() would end the program */
 	vnc_ring_read(&t->consumer, &view, to);
 	vnc_ring_release(&t->consumer, size);
 	return true;

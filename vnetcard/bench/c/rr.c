@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /**
- * DOC: rr - a byte each way over one TCP connection, again and again: what a request and its answer take.
+ * DOC: rr - request and response of one byte over one TCP connection, one after the other: the round-trip time.
  *
  *   rr serve ADDRESS PORT
  *   rr ask ADDRESS PORT SECONDS

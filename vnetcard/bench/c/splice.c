@@ -4,9 +4,9 @@
  *
  *   splice NETNS_A NETNS_B offload|plain
  *
- * A TUN named tun0 in each namespace, and one thread a direction: a blocking read, and a write of the same bytes.
- * `offload` takes what the agents take of the kernel (virtio_net_hdr, TSO, USO), `plain` nothing, not even the header.
- * Prints "ready" once both TUNs are there; ends by a signal, and the TUNs with it.
+ * Creates a TUN named tun0 in each namespace, with one thread per direction: a blocking read, and a write of the same
+ * bytes.  `offload` uses the offloads of the agents (virtio_net_hdr, TSO, USO), `plain` neither these nor the header.
+ * Prints "ready" once both TUNs exist; a signal ends it and removes them.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -24,7 +24,7 @@
 #define OFFLOADS 0x67 /* CSUM, TSO4, TSO6, USO4, USO6: Linux include/uapi/linux/if_tun.h; USO is not in old headers */
 #define PACKET_MAX (10 + 65535)
 
-struct way {
+struct stream_path {
 	int from, to;
 };
 
@@ -55,22 +55,22 @@ static int open_tun(const char *netns, int offload)
 static void *carry(void *arg)
 {
 	static _Thread_local char packet[PACKET_MAX];
-	const struct way *way = arg;
+	const struct stream_path *path = arg;
 	ssize_t len;
 
 	for (;;) {
-		len = read(way->from, packet, sizeof(packet));
+		len = read(path->from, packet, sizeof(packet));
 		if (len < 0 && errno != EINTR && errno != EAGAIN)
 			die("read");
-		if (len > 0 && write(way->to, packet, (size_t)len) < 0 && errno != EIO)
-			die("write"); /* EIO: the other one is not up yet */
+		if (len > 0 && write(path->to, packet, (size_t)len) < 0 && errno != EIO)
+			die("write"); /* EIO: the other interface is not up yet */
 	}
 	return NULL;
 }
 
 int main(int argc, char **argv)
 {
-	struct way ways[2];
+	struct stream_path paths[2];
 	pthread_t thread;
 	int offload;
 
@@ -79,12 +79,12 @@ int main(int argc, char **argv)
 		return 2;
 	}
 	offload = strcmp(argv[3], "offload") == 0;
-	ways[0].from = ways[1].to = open_tun(argv[1], offload);
-	ways[1].from = ways[0].to = open_tun(argv[2], offload);
+	paths[0].from = paths[1].to = open_tun(argv[1], offload);
+	paths[1].from = paths[0].to = open_tun(argv[2], offload);
 	puts("ready");
 	fflush(stdout);
-	errno = pthread_create(&thread, NULL, carry, &ways[1]);
+	errno = pthread_create(&thread, NULL, carry, &paths[1]);
 	if (errno)
 		die("pthread_create");
-	carry(&ways[0]);
+	carry(&paths[0]);
 }

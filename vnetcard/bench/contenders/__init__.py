@@ -1,6 +1,6 @@
-"""The ways that are compared: one a file, behind one Protocol and one table.
+"""The contenders: one per file, behind one Protocol and one table.
 
-A way joins two network namespaces, each with an interface, an address and a route to the other's.
+A contender joins two network namespaces, each with an interface, an address and a route to the other's.
 """
 
 from __future__ import annotations
@@ -11,94 +11,100 @@ from typing import Final, Protocol
 
 from vnetcard.bench import programs
 from vnetcard.bench.contenders import sim
-from vnetcard.bench.contenders.bar import BarPeer
-from vnetcard.bench.contenders.card import CardPeer
-from vnetcard.bench.contenders.openvpn import OpenvpnPeer
-from vnetcard.bench.contenders.sim import SimPeer
-from vnetcard.bench.contenders.socat import SocatPeer
-from vnetcard.bench.contenders.splice import SplicePeer
-from vnetcard.bench.contenders.testpmd import TestpmdPeer
-from vnetcard.bench.contenders.veth import VethPeer
+from vnetcard.bench.contenders.agents import AgentsContender
+from vnetcard.bench.contenders.bar import BarContender
+from vnetcard.bench.contenders.openvpn import OpenvpnContender
+from vnetcard.bench.contenders.sim import SimContender
+from vnetcard.bench.contenders.socat import SocatContender
+from vnetcard.bench.contenders.splice import SpliceContender
+from vnetcard.bench.contenders.testpmd import TestpmdContender
+from vnetcard.bench.contenders.veth import VethContender
 from vnetcard.ring import layout as L
 from vnetcard.ring.geometry import Geometry, parse_size
 
 
-class Peer(Protocol):
-    """One way between two namespaces, made by ``start`` and gone after ``close``."""
+class Contender(Protocol):
+    """One connection between two namespaces, created by ``prepare`` and ``start``, removed by ``close``."""
 
     namespaces: tuple[str, str]
     addresses: tuple[str, str]
     interfaces: tuple[str, str]
     offload: bool
-    """Does it carry super-packets, larger than the MTU?"""
+    """Whether it carries super-packets, larger than the MTU."""
 
     @property
     def pids(self) -> tuple[int, ...]:
-        """The processes that carry the packets; none where the kernel does."""
+        """The processes that carry the packets; empty where the kernel does."""
 
     def prepare(self) -> None:
-        """Make the namespaces; what comes after counts as its start."""
+        """Create the namespaces; the time from here to the first packet is the contender's start."""
 
     def start(self, *, mtu: int) -> None:
-        """Make all the rest, and return when packets can be sent, or soon will; Invalid when it cannot be."""
+        """Create the rest and return when packets can be sent, or soon can be; Invalid when it fails."""
 
     def check(self) -> None:
-        """Invalid when the way itself knows that something was wrong, such as a lost packet."""
+        """Raise Invalid when the contender itself reports a fault, such as a lost packet."""
 
     def close(self) -> None:
-        """Undo it all; also after a ``start`` that failed or was interrupted."""
+        """Remove everything; also after a ``start`` that failed or was interrupted."""
 
 
 @dataclass(frozen=True, slots=True)
-class Way:
-    """A row of the table: what it is, how it is made, '' or what it lacks here, and the loads it is for (none: all)."""
+class Entry:
+    """A row of the table: a description, a constructor, the missing program ('' if none), and its loads (none: all)."""
 
     what: str
-    make: Callable[[], Peer]
+    make: Callable[[], Contender]
     missing: Callable[[], str]
     loads: tuple[str, ...] = ()
 
 
 WINDOWS: Final = ("16K", "64K", "256K", "1M", "64M")
-"""Sizes of windows beside the default, from the smallest; those with room for super-packets carry them."""
+"""Sizes of windows other than the default, from the smallest; those with room for super-packets carry them."""
 
 
-def _window(text: str) -> Way:
+def _window(text: str) -> Entry:
     size = parse_size(text)
     ring = Geometry.plan(size, instance=1, removable=False).ring_bytes
 
-    def make() -> Peer:
-        return CardPeer(window_bytes=size, offload=ring >= L.OFFLOAD_RING_MIN)
+    def make() -> Contender:
+        return AgentsContender(window_bytes=size, offload=ring >= L.OFFLOAD_RING_MIN)
 
-    return Way(f"vnetcard with a window of {text}", make, lambda: "", ("tcp",))
+    return Entry(f"vnetcard with a window of {text}", make, lambda: "", ("tcp",))
 
 
-WAYS: Final[Mapping[str, Way]] = {
-    "vnetcard": Way("two agents and a ring in shared memory", CardPeer, lambda: ""),
-    "vnetcard-2q": Way(
-        "the same over two queue pairs, with rings as large",
-        lambda: CardPeer(window_bytes=2 * L.WINDOW_DEFAULT, options=("--queues", "2")),
+CONTENDERS: Final[Mapping[str, Entry]] = {
+    "vnetcard": Entry("two agents and a ring in shared memory", AgentsContender, lambda: ""),
+    "vnetcard-2q": Entry(
+        "the same over two queue pairs, with rings of the same size",
+        lambda: AgentsContender(window_bytes=2 * L.WINDOW_DEFAULT, options=("--queues", "2")),
         lambda: "",
         ("tcp", "tcp-x8", "tcp-both-x8", "udp-64", "ping"),
     ),
-    "veth": Way("the kernel's own pair of interfaces: the ceiling", VethPeer, lambda: ""),
-    "splice": Way(
+    "veth": Entry("the kernel's own pair of interfaces: the upper bound", VethContender, lambda: ""),
+    "splice": Entry(
         "two TUNs joined in one process, with the same offloads: the limit of anything built on TUN",
-        SplicePeer,
+        SpliceContender,
         lambda: programs.missing("gcc"),
     ),
-    "plain": Way("the same without offloads", lambda: SplicePeer(offload=False), lambda: programs.missing("gcc")),
-    "socat": Way("two TUNs joined by socat", SocatPeer, lambda: programs.missing("socat")),
-    "testpmd": Way("DPDK: memif and TAP, a busy core a side", TestpmdPeer, lambda: programs.missing("dpdk-testpmd")),
-    "openvpn": Way(
-        "OpenVPN in user space over a veth pair", OpenvpnPeer, lambda: programs.missing("openvpn", "openssl")
+    "plain": Entry(
+        "the same without offloads", lambda: SpliceContender(offload=False), lambda: programs.missing("gcc")
     ),
-    "bar": Way(
-        "the agents with what a PCI BAR takes of them, over plain RAM",
-        BarPeer,
+    "socat": Entry("two TUNs joined by socat", SocatContender, lambda: programs.missing("socat")),
+    "testpmd": Entry(
+        "DPDK: memif and TAP, a busy core a side", TestpmdContender, lambda: programs.missing("dpdk-testpmd")
+    ),
+    "openvpn": Entry(
+        "OpenVPN in user space over a veth pair", OpenvpnContender, lambda: programs.missing("openvpn", "openssl")
+    ),
+    "bar": Entry(
+        "the agents with the copies and barriers of a PCI BAR, over plain RAM",
+        BarContender,
         lambda: "",
         ("idle", "tcp", "tcp-both", "udp-64", "ping", "rr"),
     ),
-    "sim": Way("the agents beyond the DMA engine, simulated from its RTL", SimPeer, sim.missing, ("tcp", "ping")),
+    "sim": Entry(
+        "the agents beyond the DMA engine, simulated from its RTL", SimContender, sim.missing, ("tcp", "ping")
+    ),
     **{f"window-{size}": _window(size) for size in WINDOWS},
 }

@@ -1,6 +1,6 @@
-"""``bar``: the two agents with the copies, barriers and pauses that a PCI BAR takes, over plain RAM in its place.
+"""``bar``: the two agents with the copies, barriers and pauses that a PCI BAR requires, over plain RAM in its place.
 
-What the software costs there; loads from a real BAR, which cross PCIe one by one, come on top (docs/windows.md).
+This is the cost of the software; the reads of a real BAR, which cross PCIe one by one, add to it (docs/windows.md).
 """
 
 from __future__ import annotations
@@ -11,15 +11,15 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from vnetcard.bench.contenders.card import CardPeer
+from vnetcard.bench.contenders.agents import AgentsContender
 from vnetcard.ring import layout as L
 
 START = 0x1000_0000
-"""Where the file that stands for /dev/mem has the window; a hole below."""
+"""The offset of the window in the file that replaces /dev/mem; a hole precedes it."""
 
 
-class BarPeer(CardPeer):
-    """See ``vnetcard.bench.contenders.Peer``; a ``mem:`` window, whose /dev/mem is a file (``VNETCARD_SYSROOT``)."""
+class BarContender(AgentsContender):
+    """See ``vnetcard.bench.contenders.Contender``; its ``mem:`` window is in a file (``VNETCARD_SYSROOT``)."""
 
     def __init__(self) -> None:
         super().__init__()

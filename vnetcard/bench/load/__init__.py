@@ -1,6 +1,6 @@
-"""The loads: one kind a file, behind one Protocol and one table.
+"""The loads: one kind per file, behind one Protocol and one table.
 
-A load is put on a way that is up, and gives figures by their names (``figures.py``), or raises Invalid.
+A load is put on a contender that is up, and returns figures by name (``figures.py``), or raises Invalid.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final, Protocol
 
-from vnetcard.bench.contenders import Peer
+from vnetcard.bench.contenders import Contender
 from vnetcard.bench.load.idle import Idle
 from vnetcard.bench.load.ping import Ping
 from vnetcard.bench.load.rr import Rr
@@ -17,12 +17,12 @@ from vnetcard.bench.load.udp import Udp
 
 
 class Load(Protocol):
-    """One kind of load; ``mtu`` is what the way must be made with."""
+    """One kind of load; ``mtu`` is the MTU that it needs."""
 
     mtu: int
 
-    def put(self, peer: Peer, seconds: float) -> Mapping[str, float]:
-        """The figures of a run of about ``seconds``; Invalid when they would mean nothing."""
+    def put(self, contender: Contender, seconds: float) -> Mapping[str, float]:
+        """The figures of a run of about ``seconds``; raises Invalid when the run does not support them."""
 
 
 LOADS: Final[Mapping[str, Load]] = {
@@ -45,4 +45,4 @@ LOADS: Final[Mapping[str, Load]] = {
     "tcp-65000-both": Tcp(mtu=65000, both=True),
 }
 QUICK_LOADS: Final = ("idle", "tcp", "udp-64", "ping", "ping-load")
-"""Those that have a figure to reach."""
+"""The loads of ``--quick``: those that have a target."""

@@ -1,4 +1,4 @@
-"""A way under load: TCP from the first end to the second, as fast as it goes, while something else is measured."""
+"""Background load: TCP from the first end to the second at full speed, while something else is measured."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from vnetcard.bench import iperf
 from vnetcard.bench.validity import Endpoints, Invalid
 
 RAMP = 0.5
-"""Seconds until TCP has found its speed."""
+"""Seconds until TCP has reached its full speed."""
 
 
 @contextlib.contextmanager
 def streaming(ends: Endpoints, seconds: float) -> Iterator[None]:
-    """Run the body, which takes ``seconds``, under the load of one stream; Invalid when that does not run so long."""
+    """Run the body, which takes ``seconds``, under the load of one stream; Invalid when the stream ends before it."""
     failed: list[str] = []
     started = threading.Event()
 
@@ -36,4 +36,4 @@ def streaming(ends: Endpoints, seconds: float) -> Iterator[None]:
         still = thread.is_alive()
         thread.join()
     if failed or not still:
-        raise Invalid(f"the load was gone before the measurement was: {'; '.join(failed) or 'it took too long'}")
+        raise Invalid(f"the background load ended before the measurement: {'; '.join(failed) or 'that took too long'}")

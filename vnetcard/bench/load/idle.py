@@ -1,24 +1,24 @@
-"""``idle``: nothing is sent; what the processes of a way cost all the same."""
+"""``idle``: nothing is sent; the CPU time and memory of a contender's processes."""
 
 from __future__ import annotations
 
 import time
 
 from vnetcard.bench import proc
-from vnetcard.bench.contenders import Peer
+from vnetcard.bench.contenders import Contender
 
 SETTLE = 2.5
-"""Seconds until pumps that find nothing to do have come to rest."""
+"""Seconds until idle pumps have stopped busy-polling."""
 
 
 class Idle:
-    """CPU in percent of one core, and memory, of all processes of the way together."""
+    """CPU time in percent of one core, and memory in MiB, of all processes of the contender together."""
 
     mtu = 1500
 
-    def put(self, peer: Peer, seconds: float) -> dict[str, float]:
+    def put(self, contender: Contender, seconds: float) -> dict[str, float]:
         time.sleep(SETTLE)
-        start, worked = time.monotonic(), proc.process_seconds(peer.pids)
+        start, worked = time.monotonic(), proc.process_seconds(contender.pids)
         time.sleep(max(2.0, seconds))
-        worked, lasted = proc.process_seconds(peer.pids) - worked, time.monotonic() - start
-        return {"idle cpu": 100 * worked / lasted, "memory": proc.process_mib(peer.pids)}
+        worked, lasted = proc.process_seconds(contender.pids) - worked, time.monotonic() - start
+        return {"idle cpu": 100 * worked / lasted, "memory": proc.process_mib(contender.pids)}

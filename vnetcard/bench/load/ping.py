@@ -1,4 +1,4 @@
-"""``ping``: round trips, one each two milliseconds, on a way that is otherwise idle, or under load."""
+"""``ping``: round-trip times, one ping every two milliseconds, on an otherwise idle contender or under load."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import contextlib
 import re
 import subprocess
 
-from vnetcard.bench.contenders import Peer
+from vnetcard.bench.contenders import Contender
 from vnetcard.bench.load.busy import streaming
 from vnetcard.bench.validity import Invalid, judge_answers
 from vnetcard.lab.lab import run_in
@@ -14,12 +14,12 @@ from vnetcard.ping.suite import percentile
 
 INTERVAL = 0.002
 LOSS_MAX = 0.005
-"""Share of pings that may be lost under load, when a queue is full; one that is lost counts as the longest."""
+"""The share of pings that may be lost under load, when a queue is full; a lost ping counts as the longest time."""
 _TIME = re.compile(r" time=([0-9.]+) ms")
 
 
 class Ping:
-    """The kernel's answer to the system's ``ping``; on an idle way not one may be lost."""
+    """Percentiles in microseconds, measured by the system's ``ping``; without load none may be lost."""
 
     mtu = 1500
 
@@ -27,17 +27,19 @@ class Ping:
         self._busy = under_load
         self._name = "ping under load" if under_load else "ping"
 
-    def put(self, peer: Peer, seconds: float) -> dict[str, float]:
+    def put(self, contender: Contender, seconds: float) -> dict[str, float]:
         count = max(100, round(seconds / INTERVAL))
-        command = ["ping", "-n", "-i", f"{INTERVAL}", "-c", str(count), "-W", "2", peer.addresses[1]]
-        with streaming(peer, seconds * 3) if self._busy else contextlib.nullcontext():
-            said = subprocess.run(run_in(peer.namespaces[0], command), capture_output=True, text=True, check=False)
-        return figures(self._name, times_in(said.stdout, count, loss_max=LOSS_MAX if self._busy else 0.0))
+        command = ["ping", "-n", "-i", f"{INTERVAL}", "-c", str(count), "-W", "2", contender.addresses[1]]
+        with streaming(contender, seconds * 3) if self._busy else contextlib.nullcontext():
+            output = subprocess.run(
+                run_in(contender.namespaces[0], command), capture_output=True, text=True, check=False
+            )
+        return figures(self._name, times_in(output.stdout, count, loss_max=LOSS_MAX if self._busy else 0.0))
 
 
-def times_in(said: str, count: int, *, loss_max: float = 0.0) -> list[float]:
-    """Microseconds of ``count`` round trips in what ping printed; Invalid when more than ``loss_max`` are not there."""
-    times = [float(found) * 1000 for found in _TIME.findall(said)]
+def times_in(output: str, count: int, *, loss_max: float = 0.0) -> list[float]:
+    """Microseconds of ``count`` pings in ping's output; Invalid when more than the share ``loss_max`` is lost."""
+    times = [float(found) * 1000 for found in _TIME.findall(output)]
     if not loss_max:
         judge_answers(count, len(times), "pings")
     lost = count - len(times)
@@ -47,7 +49,7 @@ def times_in(said: str, count: int, *, loss_max: float = 0.0) -> list[float]:
 
 
 def figures(name: str, times: list[float]) -> dict[str, float]:
-    """Percentiles of ``times``; p99.9 only of enough of them."""
+    """Percentiles of ``times``; p99.9 only of at least a thousand."""
     found = {f"{name} p50": percentile(times, 50), f"{name} p99": percentile(times, 99)}
     if len(times) >= 1000:
         found[f"{name} p99.9"] = percentile(times, 99.9)

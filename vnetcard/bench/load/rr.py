@@ -1,4 +1,4 @@
-"""``rr``: requests and answers of one byte over one TCP connection, one after the other (``c/rr.c``)."""
+"""``rr``: requests and responses of one byte over one TCP connection, one after the other (``c/rr.c``)."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import contextlib
 import subprocess
 
 from vnetcard.bench import programs
-from vnetcard.bench.contenders import Peer
+from vnetcard.bench.contenders import Contender
 from vnetcard.bench.load.busy import streaming
 from vnetcard.bench.validity import Invalid
 from vnetcard.lab.lab import die_with_parent, run_in
@@ -16,7 +16,7 @@ SLACK = 30.0
 
 
 class Rr:
-    """Percentiles in microseconds, on an idle way or under load."""
+    """Percentiles of the response time in microseconds, without or under load."""
 
     mtu = 1500
 
@@ -24,11 +24,11 @@ class Rr:
         self._busy = under_load
         self._name = "rr under load" if under_load else "rr"
 
-    def put(self, peer: Peer, seconds: float) -> dict[str, float]:
+    def put(self, contender: Contender, seconds: float) -> dict[str, float]:
         program = str(programs.compiled("rr"))
-        where = [peer.addresses[1], str(PORT)]
+        where = [contender.addresses[1], str(PORT)]
         server = subprocess.Popen(
-            run_in(peer.namespaces[1], [program, "serve", *where]),
+            run_in(contender.namespaces[1], [program, "serve", *where]),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             text=True,
@@ -37,9 +37,9 @@ class Rr:
         try:
             assert server.stdout is not None
             if server.stdout.readline() != "ready\n":
-                raise Invalid("nobody answers requests: the port is taken")
-            with streaming(peer, seconds) if self._busy else contextlib.nullcontext():
-                command = run_in(peer.namespaces[0], [program, "ask", *where, f"{seconds:g}"])
+                raise Invalid(f"the server does not start: TCP port {PORT} may be in use")
+            with streaming(contender, seconds) if self._busy else contextlib.nullcontext():
+                command = run_in(contender.namespaces[0], [program, "ask", *where, f"{seconds:g}"])
                 done = subprocess.run(command, capture_output=True, text=True, timeout=seconds + SLACK, check=False)
         except subprocess.TimeoutExpired:
             raise Invalid(f"requests were not answered within {seconds + SLACK:.0f} s") from None
@@ -51,8 +51,8 @@ class Rr:
         return parse(self._name, done.stdout)
 
 
-def parse(name: str, said: str) -> dict[str, float]:
-    """What ``rr ask`` printed; p99.9 only of a thousand or more."""
-    count, *percentiles = (float(word) for word in said.split())
+def parse(name: str, output: str) -> dict[str, float]:
+    """The percentiles that ``rr ask`` printed; p99.9 only of a thousand requests or more."""
+    count, *percentiles = (float(word) for word in output.split())
     names = ("p50", "p99", "p99.9") if count >= 1000 else ("p50", "p99")
     return {f"{name} {which}": value for which, value in zip(names, percentiles, strict=False)}

@@ -1,9 +1,9 @@
-"""``tcp``: iperf3 one way, what the receiver got, and what the whole machine worked for it."""
+"""``tcp``: iperf3's throughput at the receiver, and the CPU time of the whole machine for it."""
 
 from __future__ import annotations
 
 from vnetcard.bench import iperf, proc
-from vnetcard.bench.contenders import Peer
+from vnetcard.bench.contenders import Contender
 from vnetcard.bench.validity import judge_offload
 from vnetcard.bench.watch import received
 
@@ -17,12 +17,12 @@ class Tcp:
         self._both = both
         self._name = f"tcp {mtu}" + (f" x{streams}" if streams > 1 else "") + (" both" if both else "")
 
-    def put(self, peer: Peer, seconds: float) -> dict[str, float]:
-        before, worked = received(peer, 1), proc.machine_seconds()
+    def put(self, contender: Contender, seconds: float) -> dict[str, float]:
+        before, worked = received(contender, 1), proc.machine_seconds()
         options = ["-P", str(self._streams), *(["--bidir"] if self._both else [])]
-        report = iperf.run(peer, seconds, options)
+        report = iperf.run(contender, seconds, options)
         worked = proc.machine_seconds() - worked
-        judge_offload(before, received(peer, 1), mtu=self.mtu, offload=peer.offload)
+        judge_offload(before, received(contender, 1), mtu=self.mtu, offload=contender.offload)
         got = [report.server["end"]["sum_received"]]
         if self._both:
             got.append(report.client["end"]["sum_received_bidir_reverse"])

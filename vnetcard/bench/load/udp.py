@@ -1,9 +1,9 @@
-"""``udp``: datagrams of one size as fast as one sender can, and how many of them arrive."""
+"""``udp``: datagrams of one size at one sender's full rate, and how many of them arrive."""
 
 from __future__ import annotations
 
 from vnetcard.bench import iperf
-from vnetcard.bench.contenders import Peer
+from vnetcard.bench.contenders import Contender
 from vnetcard.bench.validity import Invalid
 
 HEADERS = 28
@@ -11,20 +11,20 @@ HEADERS = 28
 
 
 class Udp:
-    """``size``: bytes of the IP packet.  What is lost is no fault here: the sender may be faster than any way."""
+    """``size``: bytes of the IP packet.  Loss is no failure: the sender may be faster than any contender."""
 
     mtu = 1500
 
     def __init__(self, size: int) -> None:
         self._size = size
 
-    def put(self, peer: Peer, seconds: float) -> dict[str, float]:
+    def put(self, contender: Contender, seconds: float) -> dict[str, float]:
         options = ["-u", "-b", "0", "-l", str(self._size - HEADERS)]
-        return {f"udp {self._size}": arrived(iperf.run(peer, seconds, options)) / 1000}
+        return {f"udp {self._size}": arrived(iperf.run(contender, seconds, options)) / 1000}
 
 
 def arrived(report: iperf.Report) -> float:
-    """Datagrams a second that the receiver counted; Invalid when there were none."""
+    """Datagrams per second that the receiver counted; Invalid without any."""
     end = report.server["end"]["sum"]
     got = end["packets"] - end["lost_packets"]
     if got <= 0 or end["seconds"] <= 0:

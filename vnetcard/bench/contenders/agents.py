@@ -1,4 +1,4 @@
-"""``vnetcard``: the two agents as anybody starts them, and a window of shared memory between them."""
+"""``vnetcard``: the two agents with their default options, and a window of shared memory between them."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from vnetcard.errors import PeerGone
 from vnetcard.lab.lab import ADDRESSES, Lab, LabError
 from vnetcard.ring import layout as L
 
-OUR_OWN = "drop_link_down"
-"""What a kernel sends before there is a link; afterwards an unchanged epoch says that there always was one."""
+EXPECTED_DROP = "drop_link_down"
+"""The kernel sends packets before the link is up; that it stayed up afterwards, the unchanged epoch shows."""
 _numbers = itertools.count()
 
 
-class CardPeer:
-    """See ``vnetcard.bench.contenders.Peer``."""
+class AgentsContender:
+    """See ``vnetcard.bench.contenders.Contender``."""
 
     def __init__(
         self, *, window_bytes: int = L.WINDOW_DEFAULT, options: tuple[str, ...] = (), offload: bool = True
@@ -53,11 +53,11 @@ class CardPeer:
                 lab.await_ready(side)
         except LabError as error:
             self._log.seek(0)
-            words = (self._log.read().strip().splitlines() or ["it said nothing"])[-1]
-            raise Invalid(f"{error}: {words}") from error
+            last = (self._log.read().strip().splitlines() or ["it printed nothing"])[-1]
+            raise Invalid(f"{error}: {last}") from error
 
     def check(self) -> None:
-        """The link is up and never was down, all offloads are on, and no packet was dropped or went uncounted."""
+        """Check that the link is up and was never down, that all offloads are on, and that no packet was dropped."""
         assert self._lab is not None
         try:
             views = [self._lab.status(side) for side in (L.HOST, L.CARD)]
@@ -77,7 +77,7 @@ class CardPeer:
 
 
 def judge_link(view: dict[str, Any], *, offload: bool) -> None:
-    """Invalid unless the agent's ``view`` shows a link as it should be."""
+    """Raise Invalid unless the agent's ``view`` shows a link that is up, without drops, with its offloads on."""
     link = view["link"]
     if not link["up"]:
         raise Invalid(f"the {view['side']}'s link is down ({link['state']}: {link['reason']})")
@@ -87,7 +87,9 @@ def judge_link(view: dict[str, Any], *, offload: bool) -> None:
     for side in view["sides"]:
         counters = side["tx"] | side["rx"]
         lost = {
-            name: n for name, n in counters.items() if name.startswith(("drop_", "viol_")) and n and name != OUR_OWN
+            name: n
+            for name, n in counters.items()
+            if name.startswith(("drop_", "viol_")) and n and name != EXPECTED_DROP
         }
         if lost:
             raise Invalid(f"the {side['side']}'s ledger has {', '.join(f'{name} {n}' for name, n in lost.items())}")

@@ -1,4 +1,4 @@
-"""Two network namespaces, and processes of ours in them: what most ways are made of."""
+"""Two network namespaces and the programs that run in them: what most contenders consist of."""
 
 from __future__ import annotations
 
@@ -19,38 +19,38 @@ from vnetcard.lab.lab import die_with_parent, ip, make_namespaces, uninterrupted
 ADDRESSES = ("10.10.10.1", "10.10.10.5")
 BITS = 24
 TX_QUEUE = 1000
-"""Packets, as at vnetcard's own interfaces: none has a longer queue than another."""
+"""Packets, as at vnetcard's own interfaces, so that all queues are of the same length."""
 START_LIMIT, STOP_LIMIT = 20.0, 10.0
 _numbers = itertools.count()
 
 
-class Rooms:
-    """Two namespaces, named after ``tag`` and this process, and the programs that were started for them."""
+class Namespaces:
+    """Two namespaces, named after ``tag`` and this process, and the programs that were started in them."""
 
     def __init__(self, tag: str) -> None:
         unique = f"vnetcard-bench-{os.getpid()}-{next(_numbers)}-{tag}"
-        self.namespaces = (f"{unique}-a", f"{unique}-b")
+        self.names = (f"{unique}-a", f"{unique}-b")
         self._processes: list[tuple[subprocess.Popen[bytes], IO[bytes]]] = []
         self._made = contextlib.ExitStack()
         self.folder = Path()
 
     def open(self) -> None:
-        """Make the namespaces, and a folder for what the programs need."""
-        make_namespaces(self._made, self.namespaces)
+        """Create the namespaces, and a folder for the programs' files."""
+        make_namespaces(self._made, self.names)
         self.folder = Path(self._made.enter_context(tempfile.TemporaryDirectory(prefix="vnetcard-bench-")))
 
     @property
     def pids(self) -> tuple[int, ...]:
-        """Of the programs."""
+        """The programs' processes."""
         return tuple(process.pid for process, _ in self._processes)
 
     def run(self, command: Sequence[str]) -> subprocess.Popen[bytes]:
-        """Start a program, which lives no longer than this object; what it says goes into a log."""
+        """Start a program, which ends no later than this object; its output goes into a log."""
         with uninterrupted():
             log = self._made.enter_context(_log())
             process = subprocess.Popen(
                 command,
-                stdin=subprocess.PIPE,  # some end when theirs does
+                stdin=subprocess.PIPE,  # some programs end at the end of their input
                 stdout=log,
                 stderr=log,
                 preexec_fn=_in_child,  # noqa: PLW1509 - as in lab.py
@@ -59,40 +59,40 @@ class Rooms:
         return process
 
     def await_word(self, word: str) -> None:
-        """Return once the program that was started last has said ``word``; Invalid when it never does."""
+        """Return once the program that was started last has printed ``word``; Invalid when it does not in time."""
         _, log = self._processes[-1]
         deadline = time.monotonic() + START_LIMIT
         while word not in _text(log):
             self.alive()
             if time.monotonic() > deadline:
-                raise Invalid(f"no {word!r} within {START_LIMIT:.0f} s")
+                raise Invalid(f"the program did not print {word!r} within {START_LIMIT:.0f} s")
             time.sleep(0.001)
 
     def await_interface(self, side: int, name: str) -> None:
-        """Return once the interface is there; Invalid when it never is."""
-        command = ["ip", "-n", self.namespaces[side], "link", "show", name]
+        """Return once the interface exists; Invalid when it does not in time."""
+        command = ["ip", "-n", self.names[side], "link", "show", name]
         deadline = time.monotonic() + START_LIMIT
         while subprocess.run(command, capture_output=True, check=False).returncode:
             self.alive()
             if time.monotonic() > deadline:
-                raise Invalid(f"interface {name} did not come within {START_LIMIT:.0f} s")
+                raise Invalid(f"interface {name} did not appear within {START_LIMIT:.0f} s")
             time.sleep(0.005)
 
     def alive(self) -> None:
-        """Invalid, with its last words, when one of the programs has ended."""
+        """Raise Invalid, with its last line of output, when one of the programs has ended."""
         for process, log in self._processes:
             if (status := process.poll()) is not None:
-                words = (_text(log).strip().splitlines() or ["it said nothing"])[-1]
-                raise Invalid(f"{process.args!r} ended with status {status}: {words}")
+                last = (_text(log).strip().splitlines() or ["it printed nothing"])[-1]
+                raise Invalid(f"{process.args!r} ended with status {status}: {last}")
 
     def set_up(self, side: int, interface: str, *, mtu: int) -> None:
         """Give an interface its MTU, queue and address, and bring it up."""
-        namespace = self.namespaces[side]
+        namespace = self.names[side]
         ip("-n", namespace, "link", "set", interface, "mtu", str(mtu), "txqueuelen", str(TX_QUEUE), "up")
         ip("-n", namespace, "address", "add", f"{ADDRESSES[side]}/{BITS}", "dev", interface)
 
     def close(self) -> None:
-        """End the programs and remove the namespaces, with what is in them."""
+        """End the programs and remove the namespaces with their interfaces."""
         with uninterrupted():
             for process, _ in self._processes:
                 process.terminate()
@@ -107,7 +107,7 @@ class Rooms:
 
 
 def _in_child() -> None:
-    """The program ends with us, and by a signal: it must not inherit that we block them just now."""
+    """Let the program end with this process, and by signals, which are blocked at this moment."""
     die_with_parent()
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
 
@@ -117,5 +117,5 @@ def _log() -> IO[bytes]:
 
 
 def _text(log: IO[bytes]) -> str:
-    """All that a program has written; read by offset, as it writes on at the same time."""
+    """All that a program has written; read by offset, as the program may be writing at the same time."""
     return os.pread(log.fileno(), 1 << 20, 0).decode(errors="replace")
