@@ -1,7 +1,7 @@
 """vnetcard: a network card made of shared memory.
 
 Two computers joined only by shared memory over PCIe each get an ordinary network interface.  Start with
-``vnetcard demo``; the library's doors are ``open_window``, ``open_port``, ``Fifo`` and ``Link``.
+``vnetcard demo``; programs start with ``LinkSession`` (docs/library.md), or with ``open_window`` and ``Fifo``.
 """
 
 from importlib import import_module
@@ -21,14 +21,18 @@ if TYPE_CHECKING:
         WindowUnavailable,
     )
     from vnetcard.link.link import Link
+    from vnetcard.link.session import LinkSession
     from vnetcard.link.types import LinkState
     from vnetcard.port import open_port
     from vnetcard.ring.fifo import Fifo
+    from vnetcard.ring.layout import CARD, HOST
     from vnetcard.window import open_window
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "CARD",
+    "HOST",
     "Closed",
     "ConfigError",
     "Fifo",
@@ -36,6 +40,7 @@ __all__ = [
     "FrameTooLarge",
     "LayoutMismatch",
     "Link",
+    "LinkSession",
     "LinkState",
     "PeerGone",
     "PortUnavailable",
@@ -47,17 +52,20 @@ __all__ = [
 ]
 
 _HOMES = {
+    "CARD": "ring.layout",
     "Fifo": "ring.fifo",
+    "HOST": "ring.layout",
     "Link": "link.link",
+    "LinkSession": "link.session",
     "LinkState": "link.types",
     "open_port": "port",
     "open_window": "window",
 }
-"""Where the names above live that are not errors."""
+"""Modules of the names in ``__all__`` that are not errors."""
 
 
 def __getattr__(name: str) -> object:
-    """Load a name when it is first used: an agent's start, which imports this package, need not wait for all."""
+    """Load a name when it is first used: importing this package stays fast."""
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     value: object = getattr(import_module(f"{__name__}.{_HOMES.get(name, 'errors')}"), name)

@@ -19,12 +19,13 @@ from vnetcard.agent import collect, service, status
 from vnetcard.agent.config import PROGRAMS, Config, load
 from vnetcard.agent.control import ControlServer, Lease, socket_path
 from vnetcard.agent.history import History
-from vnetcard.agent.negotiation import make_offer, pairs_of, port_for
+from vnetcard.agent.negotiation import make_offer, port_for
 from vnetcard.agent.tap_registry import TapRegistry
 from vnetcard.errors import ConfigError, PortUnavailable, VnetcardError, WindowNotReady, WindowUnavailable
 from vnetcard.link.endpoints import PumpEndpoints
 from vnetcard.link.link import Link
-from vnetcard.link.queues import QueueEndpoints, open_pumps
+from vnetcard.link.queues import QueueEndpoints
+from vnetcard.link.session import LinkSession, pairs_of
 from vnetcard.link.types import Agreement
 from vnetcard.port.interface import Interface
 from vnetcard.ring import layout as L
@@ -126,35 +127,30 @@ class Agent:
 
     def _serve(self) -> None:
         """Run the link over the present window until a signal comes or the window is lost, which brings a new one."""
-        engine = self.window.engine
-        self.offer.irq_number = self.window.interrupts.number if self.window.interrupts else 0
-        self.offer.queues = min(len(self.port.fds), pairs_of(self.window))
-        if self.config.side == L.CARD and self.config.queues is None and self.offer.queues < pairs_of(self.window):
-            self.log.warning("%d of %d queue pairs: %s", self.offer.queues, pairs_of(self.window), self._fewer)
-        self.endpoints = endpoints = open_pumps(
-            self.window.memory,
-            self.window.geometry,
+        session = LinkSession(
+            self.window,
             self.config.side,
-            self.port,
-            queues=self.offer.queues,
+            port=self.port,
+            offer=self.offer,
+            listener=self,
             attention_fd=self._attention,
             wait=self.config.wait,
-            futex=self.window.futex_wake,
-            doorbells=engine.doorbells() if engine else None,
         )
-        self.taps.settle(endpoints.pairs, fresh=True)
+        if self.config.side == L.CARD and self.config.queues is None and self.offer.queues < pairs_of(self.window):
+            self.log.warning("%d of %d queue pairs: %s", self.offer.queues, pairs_of(self.window), self._fewer)
+        self.endpoints = session.pumps
+        self.taps.settle(self.endpoints.pairs, fresh=True)
         try:
-            self.link = Link(self.window.memory, self.config.side, endpoints, self, self.offer, transport=engine)
-            self.link.start()
-            self.lost = self._loop(self.link, endpoints)
+            self.link = session.link
+            session.start()
+            self.lost = self._loop(self.link, self.endpoints)
         except WindowUnavailable as error:
             self.lost = str(error)
         finally:
-            if self.link is not None:
-                self.link.stop()
+            session.stop()
             self.link = None
             self.endpoints = None
-            endpoints.close()
+            session.close()
             self.taps.unsettle()
         if self.lost:
             self.history.changed("gone", self.lost)
@@ -214,22 +210,10 @@ class Agent:
     # --- what the link tells (vnetcard.link.types.Listener) ------------------------------------------------
 
     def link_up(self, agreement: Agreement) -> None:
-        interrupts = self.window.interrupts  # those of one queue pair, see pairs_of
-        by_irq = agreement.features & L.FEATURES["IRQ"]
-        if (
-            interrupts
-            and self.endpoints
-            and by_irq
-            and not self.endpoints.pairs[0].use_interrupts(interrupts, agreement.peer_irq)
-        ):
-            self.log.warning("nobody answers to the peer's irq_number %d: it will wake late", agreement.peer_irq)
-        self.port.use_queues(agreement.queues)
-        self.port.set_offload(agreement.features)
         if self.interface is not None:
             self.interface.set_mtu(agreement.mtu)
 
     def carrier(self, up: bool, reason: str) -> None:
-        self.port.set_carrier(up)
         if up and self.interface is not None:
             self.interface.wait_open()
         self.since = time.monotonic()

@@ -4,15 +4,11 @@ from __future__ import annotations
 
 from vnetcard.agent.config import Config
 from vnetcard.errors import ConfigError, PortUnavailable
+from vnetcard.link.session import pairs_of
 from vnetcard.link.types import Offer
 from vnetcard.port import Port, open_port
 from vnetcard.ring import layout as L
 from vnetcard.window import Window
-
-
-def pairs_of(window: Window) -> int:
-    """How many of its queue pairs can be served: beyond an engine, and where interrupts ring, the first alone."""
-    return 1 if window.engine or window.interrupts else len(window.geometry.rings)
 
 
 def port_for(config: Config, window: Window) -> tuple[Port, str]:

@@ -10,7 +10,6 @@ import argparse
 import contextlib
 import errno
 import json
-import os
 import select
 import socket
 import time
@@ -21,9 +20,7 @@ from typing import Final
 
 from vnetcard.agent.control import ask
 from vnetcard.errors import ConfigError, PeerGone
-from vnetcard.link.link import Link
-from vnetcard.link.queues import open_pumps
-from vnetcard.link.types import Agreement, LinkState, Offer
+from vnetcard.link.session import LinkSession
 from vnetcard.ping.target import netns_of
 from vnetcard.port.memory_pair import PairPort
 from vnetcard.port.netns import inside
@@ -32,7 +29,7 @@ from vnetcard.ring.window_dump import view_ring
 from vnetcard.tap import pcap_reader
 from vnetcard.tap.pcap_reader import Packet
 from vnetcard.terminal.arguments import Subparsers, add_command, add_window, positive, seconds
-from vnetcard.window import Window, WindowUrl, open_window
+from vnetcard.window import Window, WindowUrl
 
 EPILOG = """\
 examples:
@@ -164,63 +161,30 @@ def through_interface(out: socket.socket, name: str, packet: bytes) -> bool:
         return True
 
 
-class Quiet:
-    """Hears what a link tells, and keeps it to itself."""
-
-    def link_up(self, agreement: Agreement) -> None:
-        self.agreement = agreement
-
-    def carrier(self, up: bool, reason: str) -> None:
-        pass
-
-    def report(self, message: str) -> None:
-        pass
-
-
 @contextlib.contextmanager
 def link_end(window: str, url: str, side: int) -> Iterator[End]:
-    """This process as the agent of ``side``, with a port of its own: what comes from the peer is thrown away."""
+    """This process as the agent of ``side``, with an in-memory port; packets from the peer are discarded."""
     with contextlib.ExitStack() as stack:
-        opened = stack.enter_context(contextlib.closing(open_window(window, side=side)))
         port = stack.enter_context(contextlib.closing(PairPort("replay")))
         port.far.setblocking(False)
-        attention = os.eventfd(0, os.EFD_NONBLOCK)
-        stack.callback(os.close, attention)
-        endpoints = open_pumps(
-            opened.memory,
-            opened.geometry,
-            side,
-            port,
-            queues=1,
-            attention_fd=attention,
-            wait="adaptive",
-            futex=opened.futex_wake,
-            doorbells=opened.engine.doorbells() if opened.engine else None,
-        )
-        stack.callback(endpoints.close)
-        heard = Quiet()
-        features = L.FEATURES["WAKE"] if opened.futex_wake and not opened.engine else 0
-        offer = Offer(features, opened.geometry.mtu_max)
-        link = Link(opened.memory, side, endpoints, heard, offer, transport=opened.engine)
-        link.start()
-        stack.callback(link.stop)
-        deadline = time.monotonic() + UP_LIMIT
-        while link.state is not LinkState.RUN:
-            if time.monotonic() > deadline:
-                raise ConfigError(f"the {L.SIDES[1 - side]}'s agent does not answer within {UP_LIMIT:.0f} s: start it")
-            time.sleep(min(link.tick(), 0.01))
+        session = stack.enter_context(LinkSession(window, side, port=port))
+        try:
+            packet_max = session.wait_up(UP_LIMIT).packet_max
+        except PeerGone as error:
+            other = L.SIDES[1 - side]
+            raise ConfigError(f"the {other}'s agent does not answer within {UP_LIMIT:.0f} s: start it") from error
 
         def serve() -> None:
-            link.tick()
+            session.tick()
             with contextlib.suppress(BlockingIOError):
                 while port.far.recv(L.FRAME_MAX):
                     pass
-            if link.state is not LinkState.RUN:
-                raise ConfigError(f"the link went down: {link.reason}")
+            if not session.is_up:
+                raise ConfigError(f"the link went down: {session.link.reason}")
 
         def send(packet: bytes) -> bool:
             serve()
-            if len(packet) > heard.agreement.packet_max:
+            if len(packet) > packet_max:
                 return False
             while True:
                 try:
@@ -240,11 +204,11 @@ def link_end(window: str, url: str, side: int) -> Iterator[End]:
 
         yield End(f"the {L.SIDES[side]}'s end of {url}", send, pause)
         deadline = time.monotonic() + UP_LIMIT
-        while _under_way(opened, port, side) and time.monotonic() < deadline:
+        while _under_way(session.window, port, side) and time.monotonic() < deadline:
             pause(0.001)
 
 
 def _under_way(window: Window, port: PairPort, side: int) -> bool:
-    """Has the pump something to take still, or the peer?"""
+    """True while the pump has packets to take from the port, or the peer from the ring."""
     waiting = bool(select.select([port.fds[0]], [], [], 0)[0])
     return waiting or view_ring(window.memory, window.geometry, L.DIRECTIONS[side]).fill > 0

@@ -1,13 +1,13 @@
-"""A whole link within this process: both sides' pumps, and between them one memory, or a simulation's engine.
+"""A link with both sides in this process, over one memory or through a simulated DMA engine.
 
-What leaves one side's in-memory port comes out at the other's.
+Each side has pumps and an in-memory port; a packet sent into one port arrives at the other.
 """
 
 from __future__ import annotations
 
 import contextlib
 import mmap
-import os
+import socket
 import threading
 import time
 from collections.abc import Iterator
@@ -16,35 +16,21 @@ from dataclasses import dataclass
 from vnetcard._core import Memory
 from vnetcard.doctor.timing import MOMENT, Stage, gbit
 from vnetcard.errors import PeerGone
-from vnetcard.link.endpoints import PumpEndpoints
-from vnetcard.link.link import Link
-from vnetcard.link.types import Agreement, LinkState, Offer
+from vnetcard.link.session import LinkSession
+from vnetcard.link.types import Offer
 from vnetcard.port.memory_pair import PairPort
 from vnetcard.ring import layout as L
 from vnetcard.ring.geometry import Geometry
 from vnetcard.window import Window
 
 UP_LIMIT = 10.0
-"""Seconds for the link to come up, and for a packet to get across."""
+"""Seconds allowed for the link to come up, and for a packet to arrive."""
 PACKET = 1500
-"""Bytes of the packets that measure."""
-
-
-class _Nobody:
-    """Whom the links tell nothing."""
-
-    def link_up(self, agreement: Agreement) -> None:
-        pass
-
-    def carrier(self, up: bool, reason: str) -> None:
-        pass
-
-    def report(self, message: str) -> None:
-        pass
+"""Size in bytes of the packets of the throughput measurement."""
 
 
 class PrivateWindow:
-    """A window in this process's own memory, for both sides; nothing of it has a name (``vnetcard.window.Window``)."""
+    """A window in anonymous memory of this process, for both sides (contract: ``vnetcard.window.Window``)."""
 
     def __init__(self) -> None:
         self._map = mmap.mmap(-1, L.WINDOW_DEFAULT)
@@ -67,16 +53,16 @@ class PrivateWindow:
 
 @dataclass(frozen=True, slots=True)
 class Side:
-    """One side of the link."""
+    """One side of the link, and the program's end of its port."""
 
-    port: PairPort
-    link: Link
+    far: socket.socket
+    session: LinkSession
 
 
 def stage(windows: tuple[Window, Window], name: str, *, stream: bool) -> Stage:
-    """A link between the host's and the card's window: latency, and throughput if ``stream``.
+    """Measure a link between the host's and the card's window: latency, and with ``stream`` the throughput.
 
-    The in-memory ports limit the throughput to about 1 Gbit/s, so it tells something of what is slower than that.
+    The in-memory ports limit the throughput to about 1 Gbit/s; only lower figures describe the window.
     Raises PeerGone when the link does not come up, TimeoutError when a packet is lost.
     """
     with contextlib.ExitStack() as stack:
@@ -96,46 +82,28 @@ def stage(windows: tuple[Window, Window], name: str, *, stream: bool) -> Stage:
 
 @contextlib.contextmanager
 def _side(window: Window, side: int) -> Iterator[Side]:
-    attention = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
-    port = PairPort(f"doctor-{L.SIDES[side]}")
-    port.far.settimeout(UP_LIMIT)
-    engine = window.engine
-    endpoints = PumpEndpoints(
-        window.memory,
-        window.geometry,
-        side,
-        port,
-        attention_fd=attention,
-        wait="adaptive",
-        futex=window.futex_wake,
-        doorbells=engine.doorbells() if engine else None,
-    )
-    link = Link(window.memory, side, endpoints, _Nobody(), Offer(0, PACKET), transport=engine)
-    try:
-        link.start()
-        yield Side(port, link)
-    finally:
-        link.stop()
-        endpoints.close()
-        port.close()
-        os.close(attention)
+    with contextlib.closing(PairPort(f"doctor-{L.SIDES[side]}")) as port:
+        port.far.settimeout(UP_LIMIT)
+        with LinkSession(window, side, port=port, offer=Offer(0, PACKET)) as session:
+            yield Side(port.far, session)
 
 
 def _bring_up(sides: list[Side]) -> None:
     deadline = time.monotonic() + UP_LIMIT
-    while any(side.link.state is not LinkState.RUN for side in sides):
+    while not all(side.session.is_up for side in sides):
         if time.monotonic() > deadline:
-            raise PeerGone("; ".join(f"{side.link.state.value}: {side.link.reason}" for side in sides))
-        time.sleep(min(side.link.tick() for side in sides) / 10)
+            links = [side.session.link for side in sides]
+            raise PeerGone("; ".join(f"{link.state.value}: {link.reason}" for link in links))
+        time.sleep(min(side.session.tick() for side in sides) / 10)
 
 
 def _tick(sides: list[Side], stop: threading.Event) -> None:
     while not stop.is_set():
-        stop.wait(min(side.link.tick() for side in sides))
+        stop.wait(min(side.session.tick() for side in sides))
 
 
 def _round_trip(sides: list[Side]) -> float:
-    host, card = (side.port.far for side in sides)
+    host, card = (side.far for side in sides)
     packet, start, count = bytes(64), time.perf_counter(), 0
     while (now := time.perf_counter()) - start < MOMENT or not count:
         host.send(packet)
@@ -147,7 +115,7 @@ def _round_trip(sides: list[Side]) -> float:
 
 def _throughput(sides: list[Side]) -> float:
     """Gbit/s, host to card."""
-    host, card = (side.port.far for side in sides)
+    host, card = (side.far for side in sides)
     packet, count = bytes(PACKET), 256
 
     def send() -> None:
