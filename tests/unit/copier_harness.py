@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from tests.unit.link_harness import GEOMETRY, WINDOW, Clock, MortalMemory, Side, World
 from vnetcard._core import Memory
-from vnetcard.link.endpoints import Doorbells
+from vnetcard.engine.transport import Doorbells
 from vnetcard.link.types import Offer
 from vnetcard.ring import layout as L
 from vnetcard.x86_side.xdma.channel import CardMemory

@@ -14,8 +14,8 @@ from typing import Final, Protocol
 
 from vnetcard import _core
 from vnetcard.engine import registers as R
+from vnetcard.engine.transport import Doorbells
 from vnetcard.errors import ConfigError, LayoutMismatch, WindowUnavailable
-from vnetcard.link.endpoints import Doorbells
 from vnetcard.ring import layout as L
 from vnetcard.ring.geometry import Geometry, human
 

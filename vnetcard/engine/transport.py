@@ -5,12 +5,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
-    from vnetcard.link.endpoints import Doorbells
+Doorbells = tuple[Callable[[int], None], Callable[[int], None]]
+"""Of a DMA engine: called with each new prod, and with each new cons.  Pumps take ``_core.Doorbell`` only."""
 
 
 class Transport(Protocol):

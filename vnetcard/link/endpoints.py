@@ -5,12 +5,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
 from vnetcard import _core
 from vnetcard._core import Memory
+from vnetcard.engine.transport import Doorbells
 from vnetcard.port import Port
 from vnetcard.ring import layout as L
 from vnetcard.ring.fifo import locate
@@ -18,9 +18,6 @@ from vnetcard.ring.geometry import Geometry
 from vnetcard.window.interrupts import CONS, PROD, Interrupts, IrqTrigger
 
 WAITS = {"adaptive": _core.WAIT_ADAPTIVE, "poll": _core.WAIT_POLL, "sleep": _core.WAIT_SLEEP}
-
-Doorbells = tuple[Callable[[int], None], Callable[[int], None]]
-"""Of a DMA engine: what is called with each new prod, and with each new cons.  Pumps take ``_core.Doorbell`` only."""
 
 
 @dataclass(frozen=True, slots=True)

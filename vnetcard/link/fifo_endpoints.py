@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from vnetcard import _core
 from vnetcard._core import Memory
+from vnetcard.engine.transport import Doorbells
 from vnetcard.errors import FifoCorrupt
-from vnetcard.link.endpoints import Doorbells, Generation, following
+from vnetcard.link.endpoints import Generation, following
 from vnetcard.ring import layout as L
 from vnetcard.ring.fifo import Fifo, locate
 from vnetcard.ring.geometry import Geometry

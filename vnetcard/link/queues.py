@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
 from vnetcard._core import Memory
-from vnetcard.link.endpoints import Doorbells, Endpoints, Generation, PumpEndpoints, following
+from vnetcard.engine.transport import Doorbells
+from vnetcard.link.endpoints import Endpoints, Generation, PumpEndpoints, following
 from vnetcard.port import Port
 from vnetcard.ring import layout as L
 from vnetcard.ring.fifo import Fifo

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from vnetcard.ring import layout as L
+from vnetcard.ring.sideblock import served_queues
 
 OFFLOADS = sum(L.FEATURES[name] for name in L.OFFLOADS)
 
@@ -64,12 +65,7 @@ class Offer:
         agreed = min(self.mtu, mtu)
         super_packets = common & OFFLOADS & ~L.FEATURES["CSUM"]
         packet_max = L.FRAME_MAX - L.VNET_HDR if super_packets else agreed
-        return Agreement(common, agreed, packet_max, irq_number, served(self.queue_mask & queue_mask))
-
-
-def served(queue_mask: int) -> int:
-    """How many queue pairs a side that publishes ``queue_mask`` serves: it has no gaps, and pair 0 is always meant."""
-    return max(1, (~queue_mask & (queue_mask + 1)).bit_length() - 1)
+        return Agreement(common, agreed, packet_max, irq_number, served_queues(self.queue_mask & queue_mask))
 
 
 class Listener(Protocol):

@@ -78,6 +78,11 @@ class SideBlock:
         return decode_identity(self._memory.read(self._base + L.LINE, L.LINE))
 
 
+def served_queues(queue_mask: int) -> int:
+    """Number of queue pairs that a side with ``queue_mask`` serves: the lowest set bits without a gap, at least 1."""
+    return max(1, (~queue_mask & (queue_mask + 1)).bit_length() - 1)
+
+
 _IDENTITY = struct.Struct("<IIQ24s24s")
 
 

@@ -13,12 +13,11 @@ from typing import Any
 
 from vnetcard._core import Memory
 from vnetcard.errors import LayoutMismatch
-from vnetcard.link.types import served
 from vnetcard.ring import layout as L
 from vnetcard.ring.counters import Balance, balance, read_ends
 from vnetcard.ring.fifo import locate
 from vnetcard.ring.geometry import HEADER_BYTES, Geometry
-from vnetcard.ring.sideblock import SideBlock
+from vnetcard.ring.sideblock import SideBlock, served_queues
 
 MOST_RECORDS = 1 << 20
 """Records that a walk through a ring looks at: a ring of 64-byte records in a 64 MiB ring."""
@@ -126,7 +125,7 @@ def view_side(memory: Memory, side: int, queues: int) -> dict[str, Any]:
         "features": L.feature_names(control["features"]),
         "mtu": control["mtu"],
         "version": control["version"],
-        "queues": served(control["queue_mask"]),
+        "queues": served_queues(control["queue_mask"]),
         **asdict(identity),
         "link": block.counters(),
         "tx": tx.flat() | {"unaccounted": tx.unaccounted},

@@ -7,7 +7,7 @@ leave in any order until a barrier, and nobody is woken.  Slow, and good for not
 
 from __future__ import annotations
 
-from vnetcard.window import Request
+from vnetcard.window.contract import Request
 from vnetcard.window.file_backed import BackedWindow, open_backed, read_backed
 from vnetcard.window.shm import object_path, opener
 

@@ -22,7 +22,8 @@ from vnetcard.errors import ConfigError, LayoutMismatch, WindowNotReady, WindowU
 from vnetcard.ring import layout as L
 from vnetcard.ring.geometry import HEADER_BYTES, Geometry, human, speaks_our_format
 from vnetcard.ring.sideblock import SideBlock
-from vnetcard.window import Request, locks
+from vnetcard.window import locks
+from vnetcard.window.contract import Request
 from vnetcard.window.interrupts import Interrupts
 
 ALL_ONES = (1 << 64) - 1

@@ -7,7 +7,7 @@ import stat
 from pathlib import Path
 
 from vnetcard.errors import WindowUnavailable
-from vnetcard.window import Request
+from vnetcard.window.contract import Request
 from vnetcard.window.file_backed import BackedWindow, Opener, open_backed, read_backed
 
 

@@ -21,7 +21,8 @@ from vnetcard.errors import ConfigError, LayoutMismatch, WindowUnavailable
 from vnetcard.ring import layout as L
 from vnetcard.ring.geometry import HEADER_BYTES, Geometry, human, speaks_our_format
 from vnetcard.ring.sideblock import SideBlock
-from vnetcard.window import Request, locks
+from vnetcard.window import locks
+from vnetcard.window.contract import Request
 
 CREATION_LIMIT = 20.0
 """Seconds to wait for another creator: filling 1 GiB on a slow disk may take some."""

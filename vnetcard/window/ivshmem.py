@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from vnetcard.window import Request
+from vnetcard.window.contract import Request
 from vnetcard.window.device import Device, DeviceWindow, open_device, read_device, split_options
 from vnetcard.window.ivshmem_protocol import Client
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from vnetcard.errors import ConfigError, WindowUnavailable
 from vnetcard.ring.geometry import human
-from vnetcard.window import Request
+from vnetcard.window.contract import Request
 from vnetcard.window.device import Device, DeviceWindow, open_device, read_device, split_options, system
 
 OPTIONS = ("format",)

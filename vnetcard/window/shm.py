@@ -9,7 +9,7 @@ from pathlib import Path
 import posix_ipc
 
 from vnetcard.errors import ConfigError, WindowUnavailable
-from vnetcard.window import Request
+from vnetcard.window.contract import Request
 from vnetcard.window.file_backed import BackedWindow, Opener, open_backed, read_backed
 
 

@@ -15,7 +15,7 @@ from typing import Final
 
 from vnetcard.engine.registers_mmio import open_page
 from vnetcard.errors import ConfigError, WindowUnavailable
-from vnetcard.window import Request
+from vnetcard.window.contract import Request
 from vnetcard.window.device import Device, DeviceWindow, open_device, read_device, system
 from vnetcard.window.engine_window import EngineWindow
 

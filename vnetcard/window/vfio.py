@@ -24,7 +24,8 @@ from vnetcard.errors import ConfigError, WindowUnavailable
 from vnetcard.hw import vfio
 from vnetcard.ring import layout as L
 from vnetcard.ring.geometry import human
-from vnetcard.window import Request, file
+from vnetcard.window import file
+from vnetcard.window.contract import Request
 from vnetcard.window.device import Device, DeviceWindow, open_device, read_device, split_options, system
 from vnetcard.window.engine_window import EngineWindow
 from vnetcard.window.interrupts import CONS, PROD, VECTORS, IrqTrigger

@@ -15,8 +15,8 @@ from typing import Final
 
 from vnetcard._core import Doorbell, Memory
 from vnetcard.engine.irq import IrqListener
+from vnetcard.engine.transport import Doorbells
 from vnetcard.errors import WindowUnavailable
-from vnetcard.link.endpoints import Doorbells
 from vnetcard.x86_side.xdma.copier_stats import CopierStats
 from vnetcard.x86_side.xdma.dma_copier import DmaCopier
 

@@ -18,7 +18,8 @@ from vnetcard.hw import xdma
 from vnetcard.hw.xdma import number, unavailable
 from vnetcard.ring import layout as L
 from vnetcard.ring.geometry import HEADER_BYTES, Geometry, human, speaks_our_format
-from vnetcard.window import Request, shm
+from vnetcard.window import shm
+from vnetcard.window.contract import Request
 from vnetcard.window.file_backed import BackedWindow, open_backed
 from vnetcard.x86_side.xdma.channel import CardMemory, DeviceChannel, DeviceGone, TransferFailed
 from vnetcard.x86_side.xdma.copier_thread import CopierThread
