@@ -14,12 +14,12 @@ from typing import Final
 
 from vnetcard.agent import service
 from vnetcard.errors import VnetcardError
-from vnetcard.ring.geometry import human
 from vnetcard.sim import build, report
 from vnetcard.sim.library import CLOCK_HZ, Simulator
 from vnetcard.sim.objects import Objects, new_instance
 from vnetcard.sim.options import PROGRAM, Options, load
 from vnetcard.terminal.arguments import complain
+from vnetcard.terminal.sizes import human
 
 STOP_SIGNALS: Final = frozenset({signal.SIGINT, signal.SIGTERM, signal.SIGHUP})
 SIGNALS: Final = STOP_SIGNALS | {signal.SIGUSR1}

@@ -17,8 +17,8 @@ import posix_ipc
 from vnetcard._core import Memory
 from vnetcard.errors import ConfigError, WindowUnavailable
 from vnetcard.ring import layout as L
-from vnetcard.ring.geometry import human
 from vnetcard.sim.library import BASES
+from vnetcard.terminal.sizes import human
 from vnetcard.window import locks, sim_bus
 
 FOLDER: Final = Path("/dev/shm")

@@ -10,7 +10,6 @@ from typing import Final
 
 from vnetcard.errors import ConfigError
 from vnetcard.ring import layout as L
-from vnetcard.ring.geometry import parse_size
 from vnetcard.ring.sideblock import SOFTWARE
 from vnetcard.sim import inject
 from vnetcard.sim.build import WIDTHS
@@ -18,6 +17,7 @@ from vnetcard.sim.inject import Injection
 from vnetcard.sim.library import CLOCK_HZ, Bus, Trace
 from vnetcard.sim.objects import check_name
 from vnetcard.terminal.arguments import Parser
+from vnetcard.terminal.sizes import parse_size
 
 PROGRAM: Final = "vnetcard-sim"
 LATENCY_MAX_NS: Final = 1e9

@@ -139,18 +139,18 @@ def test_foreign_contents_are_refused_and_unchanged_unless_told(place: Place) ->
         place.open(L.HOST)
     assert place.content == content
     with contextlib.closing(place.open(L.HOST, "?format")) as host:
-        assert any("laid out anew" in note for note in host.notes)
+        assert any("laid out again" in note for note in host.notes)
         place.open(L.CARD).close()
 
 
-def test_damaged_window_is_laid_out_anew_and_it_is_said(place: Place) -> None:
+def test_damaged_window_is_laid_out_again_and_reported(place: Place) -> None:
     place.open(L.HOST).close()
     place.fill(b"\xaa\xaa", L.SUPERBLOCK.offset("instance"))
     with contextlib.closing(place.open(L.HOST)) as host:
         assert any("damaged" in note for note in host.notes)
 
 
-def test_window_that_a_card_uses_is_not_laid_out_anew(place: Place) -> None:
+def test_window_that_a_card_uses_is_not_laid_out_again(place: Place) -> None:
     place.open(L.HOST, queue_bytes=4096).close()
     with contextlib.closing(place.open(L.CARD)) as card, _beating(card):
         with pytest.raises(LayoutMismatch, match=r"queues of 8 KiB.*the card's agent is using it"):
@@ -169,10 +169,10 @@ def test_host_lays_out_as_many_queue_pairs_as_it_is_told_and_the_card_finds_them
         assert len(card.geometry.rings) == 1, "four at most"
 
 
-def test_card_notices_that_the_window_was_laid_out_anew(place: Place) -> None:
+def test_card_notices_that_the_window_was_laid_out_again(place: Place) -> None:
     place.open(L.HOST, queue_bytes=4096).close()
     with contextlib.closing(place.open(L.CARD)) as card, contextlib.closing(place.open(L.HOST, queue_bytes=8192)):
-        assert "anew" in (card.vanished() or "")
+        assert "laid the window out again" in (card.vanished() or "")
 
 
 def test_device_that_is_gone_is_said_to_be(place: Place) -> None:

@@ -8,7 +8,8 @@ import pytest
 
 from tests.contract.device_place import ADDRESS, SIZE, Place
 from tests.harness.fake_board import FakeBoard
-from vnetcard.errors import ConfigError, WindowUnavailable
+from vnetcard.codes.error import ErrorCode
+from vnetcard.errors import VnetcardError
 from vnetcard.ring import layout as L
 from vnetcard.window import open_window
 
@@ -21,23 +22,24 @@ def test_physical_memory_is_found_by_its_address(board: FakeBoard) -> None:
 
 
 @pytest.mark.parametrize(
-    ("place", "error", "message"),
+    ("place", "code", "message"),
     [
-        ("0x30000000", ConfigError, r"needs a size: write mem:0x30000000\+SIZE"),
-        ("0x30000800+64K", ConfigError, "not the start of a page"),
-        ("0xfff0000+64K", WindowUnavailable, r"System RAM \(00001000-0fffffff\).*reserve"),
-        ("0x30000000+48K", ConfigError, "a power of two"),
-        ("cma", WindowUnavailable, "no property no-map"),
-        ("odd", WindowUnavailable, "reg of .* is too short"),
-        ("nothing", WindowUnavailable, "no reserved memory 'nothing'.*there is cma, odd"),
+        ("0x30000000", ErrorCode.BAD_URL, r"mem:0x30000000\+SIZE"),
+        ("0x30000800+64K", ErrorCode.BAD_URL, "not the start of a page"),
+        ("0xfff0000+64K", ErrorCode.WINDOW_BUSY, r"System RAM \(00001000-0fffffff\).*reserve"),
+        ("0x30000000+48K", ErrorCode.WINDOW_SIZE, "a power of two"),
+        ("cma", ErrorCode.WINDOW_UNMAPPABLE, "no property no-map"),
+        ("odd", ErrorCode.DEVICE_BROKEN, "reg of .* is too short"),
+        ("nothing", ErrorCode.WINDOW_MISSING, "'nothing'.*found: cma, odd"),
     ],
 )
-def test_wrong_physical_memory_is_said(board: FakeBoard, place: str, error: type[Exception], message: str) -> None:
+def test_wrong_physical_memory_is_refused(board: FakeBoard, place: str, code: ErrorCode, message: str) -> None:
     board.physical(start=ADDRESS, size=SIZE)
     board.reserved("cma", start=ADDRESS, size=SIZE, no_map=False)
     (board.reserved("odd", start=ADDRESS, size=SIZE) / "reg").write_bytes(b"short")
-    with pytest.raises(error, match=message):
+    with pytest.raises(VnetcardError, match=message) as caught:
         open_window(f"mem:{place}", side=L.HOST)
+    assert caught.value.code is code
 
 
 def test_two_places_of_physical_memory_are_two_windows(board: FakeBoard) -> None:

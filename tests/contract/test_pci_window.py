@@ -8,7 +8,8 @@ import pytest
 
 from tests.contract.device_place import SIZE
 from tests.harness.fake_board import MEMORY, PORTS, PREFETCHABLE, FakeBoard
-from vnetcard.errors import ConfigError, WindowNotReady, WindowUnavailable
+from vnetcard.codes.error import ErrorCode
+from vnetcard.errors import ConfigError, VnetcardError, WindowNotReady, WindowUnavailable
 from vnetcard.ring import layout as L
 from vnetcard.window import open_window
 
@@ -49,8 +50,9 @@ def test_combining_map_is_preferred(board: FakeBoard) -> None:
 
 def test_function_of_a_kernel_driver_is_refused_unless_forced(board: FakeBoard) -> None:
     board.bind(board.ivshmem(), "uio_ivshmem")
-    with pytest.raises(WindowUnavailable, match=r"kernel driver uio_ivshmem: unbind it.*\?force"):
+    with pytest.raises(WindowUnavailable, match=r"uio_ivshmem.*\?force") as caught:
         open_window("pci:auto", side=L.HOST)
+    assert caught.value.code is ErrorCode.DRIVER_BOUND
     open_window("pci:auto?force", side=L.HOST).close()
 
 
@@ -62,29 +64,32 @@ def test_pulled_card_is_noticed(board: FakeBoard) -> None:
 
 
 @pytest.mark.parametrize(
-    ("place", "error", "message"),
+    ("place", "code", "message"),
     [
-        ("03:00.0", WindowUnavailable, "no PCI function 0000:03:00.0.*lspci"),
-        ("00:02.0/1", WindowUnavailable, r"no memory BAR 1; it has BAR 0 \(256 bytes\), BAR 2 \(64 KiB\)"),
-        ("00:02.0/0", ConfigError, "256 bytes of BAR 0.*power of two"),
-        ("00:02.0/7", ConfigError, "no BAR '7'; 0 to 5"),
-        ("00:03.0/0", WindowUnavailable, "no memory BAR 0; it has none"),
-        ("00:03.0", WindowUnavailable, "no memory BAR"),
-        ("dead:beef", WindowUnavailable, "no PCI function is dead:beef"),
-        ("slot three", ConfigError, "write pci:auto"),
+        ("03:00.0", ErrorCode.WINDOW_MISSING, "0000:03:00.0.*lspci"),
+        ("00:02.0/1", ErrorCode.WINDOW_MISSING, r"no memory BAR 1; it has BAR 0 \(256 bytes\), BAR 2 \(64 KiB\)"),
+        ("00:02.0/0", ErrorCode.WINDOW_SIZE, "256 bytes of BAR 0.*power of two"),
+        ("00:02.0/7", ErrorCode.BAD_URL, "'7'.*0 to 5"),
+        ("00:03.0/0", ErrorCode.WINDOW_MISSING, "no memory BAR 0; it has none"),
+        ("00:03.0", ErrorCode.WINDOW_SIZE, "16 KiB or more; it has none"),
+        ("dead:beef", ErrorCode.WINDOW_MISSING, "dead:beef"),
+        ("slot three", ErrorCode.BAD_URL, "write pci:auto"),
     ],
 )
-def test_wrong_card_or_bar_is_said(board: FakeBoard, place: str, error: type[Exception], message: str) -> None:
+def test_wrong_card_or_bar_is_refused(board: FakeBoard, place: str, code: ErrorCode, message: str) -> None:
     board.ivshmem()
     board.function("0000:00:03.0", ids=(0x1234, 2), bars={0: (256, PORTS)})
-    with pytest.raises(error, match=message):
+    with pytest.raises(VnetcardError, match=message) as caught:
         open_window(f"pci:{place}", side=L.HOST)
+    assert caught.value.code is code
 
 
-def test_no_card_and_two_cards_are_said(board: FakeBoard) -> None:
-    with pytest.raises(WindowUnavailable, match=r"no card that is known.*lspci -nn"):
+def test_no_card_and_two_cards_are_refused(board: FakeBoard) -> None:
+    with pytest.raises(WindowUnavailable, match=r"lspci -nn") as missing:
         open_window("pci:auto", side=L.HOST)
+    assert missing.value.code is ErrorCode.WINDOW_MISSING
     board.ivshmem("0000:00:02.0")
     board.ivshmem("0000:00:04.0")
-    with pytest.raises(ConfigError, match=r"2 such cards, 0000:00:02.0, 0000:00:04.0"):
+    with pytest.raises(ConfigError, match=r"0000:00:02.0, 0000:00:04.0") as several:
         open_window("pci:auto", side=L.HOST)
+    assert several.value.code is ErrorCode.AMBIGUOUS_DEVICE

@@ -9,38 +9,36 @@ import pytest
 
 from tests.contract.device_place import ADDRESS, SIZE
 from tests.harness.fake_board import MEMORY, FakeBoard
+from vnetcard.codes.error import ErrorCode
 from vnetcard.engine import registers as R
-from vnetcard.errors import ConfigError, WindowUnavailable
+from vnetcard.errors import ConfigError, VnetcardError, WindowUnavailable
 from vnetcard.ring import layout as L
 from vnetcard.window import open_window
 
 
 @pytest.mark.parametrize(
-    ("place", "error", "message"),
+    ("place", "code", "message"),
     [
-        ("none", WindowUnavailable, r"there is no u-dma-buf 'none'; there is good"),
-        ("../good", WindowUnavailable, r"there is no u-dma-buf '../good'"),
-        ("good?engin=uio:0", ConfigError, r"no option 'engin'; known are engine, format, irq"),
-        (
-            "good?irq",
-            ConfigError,
-            r"irq listens to the engine's UIO device or to XDMA's events: it needs engine=uio:NAME",
-        ),
-        ("good?engine=pci:1.0&irq", ConfigError, r"it needs engine=uio:NAME"),
-        ("good?engine=here", ConfigError, r"engine=here is not understood: write engine=uio:NAME"),
-        ("good?engine=uio:nobody", WindowUnavailable, r"uio:nobody: there is no UIO device 'nobody'"),
-        ("good?engine=uio:small", ConfigError, r"map 0 of uio1 has 2 KiB, an engine's page 4 KiB"),
-        ("good?engine=uio:blank", WindowUnavailable, r"the engine uio:blank is none: its id reads 0x00000000"),
-        ("good?engine=uio:gone", WindowUnavailable, r"map 0 of uio3 reads as all ones, so nothing answers there"),
+        ("none", ErrorCode.WINDOW_MISSING, r"'none' \(found: good\)"),
+        ("../good", ErrorCode.WINDOW_MISSING, r"'../good'"),
+        ("good?engin=uio:0", ErrorCode.BAD_URL, r"'engin'; known are engine, format, irq"),
+        ("good?irq", ErrorCode.BAD_URL, r"it needs engine=uio:NAME"),
+        ("good?engine=pci:1.0&irq", ErrorCode.BAD_URL, r"it needs engine=uio:NAME"),
+        ("good?engine=here", ErrorCode.BAD_URL, r"engine=here: write engine=uio:NAME"),
+        ("good?engine=uio:nobody", ErrorCode.WINDOW_MISSING, r"uio:nobody: .* 'nobody'"),
+        ("good?engine=uio:small", ErrorCode.WINDOW_SIZE, r"map 0 of uio1 has 2 KiB, an engine's page 4 KiB"),
+        ("good?engine=uio:blank", ErrorCode.ENGINE_MISSING, r"uio:blank.* 0x00000000"),
+        ("good?engine=uio:gone", ErrorCode.DEVICE_GONE, r"map 0 of uio3 reads as all ones"),
     ],
 )
-def test_wrong_udmabuf_or_engine_is_said(board: FakeBoard, place: str, error: type[Exception], message: str) -> None:
+def test_wrong_udmabuf_or_engine_is_refused(board: FakeBoard, place: str, code: ErrorCode, message: str) -> None:
     board.udmabuf("good", size=SIZE, address=ADDRESS)
     board.uio(1, "small", size=2048)
     board.uio(2, "blank", size=4096)
     board.uio(3, "gone", size=4096).write_bytes(b"\xff" * 4096)
-    with pytest.raises(error, match=message):
+    with pytest.raises(VnetcardError, match=message) as caught:
         open_window(f"udmabuf:{place}", side=L.CARD)
+    assert caught.value.code is code
 
 
 @pytest.mark.parametrize(("file", "text"), [("size", "much"), ("phys_addr", ""), ("size", "0")])

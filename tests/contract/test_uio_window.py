@@ -8,7 +8,8 @@ import pytest
 
 from tests.contract.device_place import SIZE
 from tests.harness.fake_board import FakeBoard
-from vnetcard.errors import ConfigError, WindowUnavailable
+from vnetcard.codes.error import ErrorCode
+from vnetcard.errors import VnetcardError
 from vnetcard.ring import layout as L
 from vnetcard.window import open_window
 
@@ -21,22 +22,23 @@ def test_uio_map_is_found_by_every_name_of_it(board: FakeBoard, place: str) -> N
 
 
 @pytest.mark.parametrize(
-    ("place", "error", "message"),
+    ("place", "code", "message"),
     [
-        ("5", WindowUnavailable, r"no UIO device '5'; there is uio0 \(shared\)"),
-        ("shared/1", WindowUnavailable, r"no map 1; it has 0 \(64 KiB\)"),
-        ("shared/x", ConfigError, "a map is a number"),
-        ("twin", ConfigError, "uio1, uio2 have that name"),
-        ("uio3", WindowUnavailable, "does not start at a page"),
+        ("5", ErrorCode.WINDOW_MISSING, r"'5' \(found: uio0 \(shared\)"),
+        ("shared/1", ErrorCode.WINDOW_MISSING, r"no map 1; it has 0 \(64 KiB\)"),
+        ("shared/x", ErrorCode.BAD_URL, "write uio:shared/0"),
+        ("twin", ErrorCode.AMBIGUOUS_DEVICE, "uio1, uio2"),
+        ("uio3", ErrorCode.WINDOW_UNMAPPABLE, "map 0 of uio3"),
     ],
 )
-def test_wrong_uio_map_is_said(board: FakeBoard, place: str, error: type[Exception], message: str) -> None:
+def test_wrong_uio_map_is_refused(board: FakeBoard, place: str, code: ErrorCode, message: str) -> None:
     board.uio(0, "shared", size=SIZE)
     board.uio(1, "twin", size=SIZE)
     board.uio(2, "twin", size=SIZE)
     board.uio(3, "crooked", size=SIZE, offset=64)
-    with pytest.raises(error, match=message):
+    with pytest.raises(VnetcardError, match=message) as caught:
         open_window(f"uio:{place}", side=L.HOST)
+    assert caught.value.code is code
 
 
 def test_uio_device_that_went_is_noticed(board: FakeBoard) -> None:

@@ -26,7 +26,8 @@ LAYERS: Final = (
     ("window",),
     ("engine", "port"),
     ("hw",),
-    ("ring", "terminal", "hdl"),
+    ("ring", "hdl"),
+    ("terminal",),
     ("errors",),
     ("codes", "_core"),
 )

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from vnetcard.hw.xdma import BUSY_LIMIT
 from vnetcard.x86_side.xdma.channel import (
-    BUSY_LIMIT,
     ERESTARTSYS,
     CardMemory,
     DeviceChannel,

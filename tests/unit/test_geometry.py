@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from vnetcard.errors import ConfigError, LayoutMismatch
 from vnetcard.ring import layout as L
-from vnetcard.ring.geometry import HEADER_BYTES, Geometry, Ring, human, parse_size, speaks_our_format
+from vnetcard.ring.geometry import HEADER_BYTES, Geometry, Ring, speaks_our_format
+from vnetcard.terminal.sizes import human, parse_size
 
 sizes = st.integers(L.WINDOW_MIN, L.WINDOW_MAX)
 instances = st.integers(1, (1 << 32) - 1)

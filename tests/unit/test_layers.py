@@ -16,13 +16,6 @@ KNOWN = {
     "vnetcard.cli.main",
     "vnetcard.cli.man",
     "vnetcard.cli.manuals",
-    "upward: vnetcard.engine.registers_mmio -> vnetcard.window.device",
-    "upward: vnetcard.engine.registers_mmio -> vnetcard.window.pci",
-    "upward: vnetcard.engine.registers_mmio -> vnetcard.window.uio",
-    "upward: vnetcard.engine.registers_xdma -> vnetcard.x86_side.xdma.channel",
-    "upward: vnetcard.hw.pci -> vnetcard.window",
-    "upward: vnetcard.hw.sysfs -> vnetcard.window.device",
-    "upward: vnetcard.hw.xdma -> vnetcard.window.device",
     "upward: vnetcard.window -> vnetcard.x86_side.xdma.window",
 }
 """Violations that are still there, and modules that are still in a cycle; to be empty."""

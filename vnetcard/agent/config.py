@@ -16,8 +16,8 @@ from vnetcard.link.endpoints import WAITS
 from vnetcard.port.interface import Address, Route, parse_address
 from vnetcard.port.tun import check_name
 from vnetcard.ring import layout as L
-from vnetcard.ring.geometry import parse_size
 from vnetcard.terminal.arguments import DEFAULT_WINDOW, Parser
+from vnetcard.terminal.sizes import parse_size
 from vnetcard.window import WindowUrl
 
 LOG_LEVELS = ("debug", "info", "warning", "error")

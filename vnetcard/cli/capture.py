@@ -12,7 +12,6 @@ from vnetcard.errors import ConfigError
 from vnetcard.ring import layout as L
 from vnetcard.ring import tap_layout as T
 from vnetcard.ring.dissect import describe_packet
-from vnetcard.ring.geometry import parse_size
 from vnetcard.ring.tap_shm import Event, TapRequest
 from vnetcard.tap.arguments import add_looking, name_silent
 from vnetcard.tap.bpf import Filter, compile_filter
@@ -20,6 +19,7 @@ from vnetcard.tap.engine_tap import EngineTap
 from vnetcard.tap.pcap_sink import POINTS, FileSink, Seen, StreamSink, open_sink, realtime_offset, seen_at
 from vnetcard.tap.source import Sources, looks
 from vnetcard.terminal.arguments import Subparsers, add_command, positive
+from vnetcard.terminal.sizes import parse_size
 
 EPILOG = """\
 examples:

@@ -7,9 +7,9 @@ import json
 from typing import Any
 
 from vnetcard.agent import status
-from vnetcard.ring.geometry import human
 from vnetcard.ring.window_dump import LOOKS, view_window
 from vnetcard.terminal.arguments import Subparsers, add_command
+from vnetcard.terminal.sizes import human
 from vnetcard.window import read_window, seen_side
 
 EPILOG = """\

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from vnetcard.errors import ConfigError
 from vnetcard.ring import layout as L
-from vnetcard.ring.geometry import human, parse_size
 from vnetcard.terminal.arguments import Subparsers, add_command
+from vnetcard.terminal.sizes import human, parse_size
 from vnetcard.window.interrupts import VECTORS
 from vnetcard.window.ivshmem_protocol import Server
 

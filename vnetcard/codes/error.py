@@ -10,8 +10,49 @@ class ErrorCode(Code):
 
     # ConfigError: options, URLs, files
     BAD_CONFIG = "bad-config", "An option, argument, file or URL is invalid.", "Change what the message names."
+    BAD_URL = "bad-url", "A window's, port's or engine's URL is invalid.", "Write it as the message shows."
+    AMBIGUOUS_DEVICE = "ambiguous-device", "Several devices match the URL.", "Name one of those in the message."
+    WINDOW_SIZE = (
+        "window-size",
+        "The memory is too small for a window, is not a power of two, or differs from the size asked for.",
+        "Name another BAR or memory, or add +SIZE.",
+    )
     # WindowUnavailable
     WINDOW_UNAVAILABLE = "window-unavailable", "The window's memory cannot be used.", "See the message."
+    WINDOW_MISSING = (
+        "window-missing",
+        "The device or file of the window does not exist.",
+        "See `vnetcard doctor` for the devices found; load the driver or rescan the bus.",
+    )
+    WINDOW_PERMISSION = (
+        "window-permission",
+        "The process may not open the device or file of the window.",
+        "Run as root, or install the udev rule (`vnetcard install-units`) and join its group.",
+    )
+    WINDOW_BUSY = "window-busy", "Another program or driver has the device open.", "End that program."
+    WINDOW_TAKEN = (
+        "window-taken",
+        "Another agent has this side of the window.",
+        "Stop that agent, or name another --window.",
+    )
+    WINDOW_UNMAPPABLE = (
+        "window-unmappable",
+        "The kernel does not let the device's memory be mapped.",
+        "See the message; kernel lockdown and a bound driver are the usual causes.",
+    )
+    DEVICE_GONE = (
+        "device-gone",
+        "The device does not answer: it was removed, has lost power or is in reset.",
+        "Power and program the card, then rescan the bus.",
+    )
+    DRIVER_BOUND = (
+        "driver-bound",
+        "A kernel driver owns the device, or the driver that the window needs does not.",
+        "Unbind or bind it as the message shows.",
+    )
+    DEVICE_BROKEN = "device-broken", "The device reports nonsense or moves less than asked.", "See the message."
+    ENGINE_MISSING = "engine-missing", "No DMA engine answers at the register page.", "Check the engine's address."
+    IOMMU = "iommu", "The IOMMU is off, or keeps the device from the memory.", "See docs/bring-up.md."
     # WindowNotReady
     WINDOW_NOT_READY = (
         "window-not-ready",

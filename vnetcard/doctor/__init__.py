@@ -1,6 +1,6 @@
-"""What ``vnetcard doctor`` knows: what this machine has for a link, what is in the way, and which stage is slow.
+"""What ``vnetcard doctor`` finds: what this machine has for a link, what is in the way, and which stage is slow.
 
-``system.py`` is the machine as seen through /sys, /dev and /proc, whose roots a test may replace.  ``software.py``,
-``cards.py`` (over ``pci.py``), ``devices.py`` and ``memory.py`` look and judge, each finding with a verdict and a fix
-(``verdict.py``); ``stages.py`` measures by the ``*_speed.py`` and names the slowest.
+``survey.py`` collects the findings of ``software.py``, ``cards.py``, ``devices.py``, ``memory.py`` and ``wanted.py``,
+each with a verdict, a code and a fix (``verdict.py``), from ``vnetcard.hw``; ``stages.py`` measures with the
+``*_speed.py`` and names the slowest stage.
 """

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from vnetcard.doctor import cards, devices, memory, software
+from vnetcard.doctor import cards, devices, memory, software, wanted
 from vnetcard.doctor.verdict import Finding
-from vnetcard.hw.pci import Wanted
 from vnetcard.hw.sysfs import System
 from vnetcard.window import WindowUrl
 
@@ -15,8 +14,9 @@ def survey(system: System, url: WindowUrl | None, *, everything: bool = False) -
     ``url`` names the window that the user means, which decides what is in its way.
     """
     return [
-        *software.look(system),
-        *cards.look(system, Wanted.of(url), everything=everything),
-        *devices.look(system, url.kind if url else None),
-        *memory.look(system),
+        *software.inspect(system),
+        *wanted.inspect(system, url),
+        *cards.inspect(system, wanted.Wanted.of(url), everything=everything),
+        *devices.inspect(system, url.kind if url else None),
+        *memory.inspect(system),
     ]

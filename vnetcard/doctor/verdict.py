@@ -1,10 +1,13 @@
-"""A finding and its verdict; which verdicts count for the link that was asked about."""
+"""A finding, its verdict and its code; which verdicts count for the link that was asked about."""
 
 from __future__ import annotations
 
 import enum
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+
+from vnetcard.codes.code import Code
+from vnetcard.codes.finding import FindingCode
 
 
 class Verdict(enum.StrEnum):
@@ -17,13 +20,18 @@ class Verdict(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """Something that was looked at: ``area`` is a kind of window, ``system`` or ``speed``; ``fix`` may be empty."""
+    """One thing that was checked: ``area`` is a kind of window, ``system`` or ``speed``; ``fix`` may be ''.
+
+    ``code`` is a ``FindingCode`` or an ``ErrorCode``, stable for programs; ``file`` is what an agent opens, or ''.
+    """
 
     area: str
     subject: str
     verdict: Verdict
     detail: str
     fix: str = ""
+    code: Code = FindingCode.OK
+    file: str = ""
 
 
 ALWAYS = ("system", "window", "speed")
@@ -43,10 +51,10 @@ def concerning(findings: Iterable[Finding], kind: str | None) -> list[Finding]:
 
 
 def a_link_could_run(findings: Iterable[Finding]) -> bool:
-    """Is there nothing that has to be fixed first?"""
+    """True if no finding has to be fixed first."""
     return all(one.verdict is not Verdict.FAIL for one in findings)
 
 
 def was_tried(findings: Iterable[Finding]) -> bool:
-    """Was a window opened and its memory read, or is a link up in it?  Else nothing is known of the hardware."""
+    """True if a window was opened and its memory read, or a link is up in it; otherwise the hardware is untested."""
     return any(one.area == "window" and one.verdict is Verdict.OK for one in findings)

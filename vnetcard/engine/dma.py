@@ -13,11 +13,13 @@ from dataclasses import dataclass, fields
 from typing import Final, Protocol
 
 from vnetcard import _core
+from vnetcard.codes.error import ErrorCode
 from vnetcard.engine import registers as R
 from vnetcard.engine.transport import Doorbells
 from vnetcard.errors import ConfigError, LayoutMismatch, WindowUnavailable
 from vnetcard.ring import layout as L
-from vnetcard.ring.geometry import Geometry, human
+from vnetcard.ring.geometry import Geometry
+from vnetcard.terminal.sizes import human
 
 GONE: Final = 0xFFFF_FFFF
 """What a device that is no longer there reads as."""
@@ -154,9 +156,14 @@ class Engine:
     def _identify(self) -> int:
         found = self._registers.read32(_OFFSET["id"])
         if found == GONE:
-            raise WindowUnavailable(f"{self.name} reads as all ones: the device is gone, or switched off")
+            raise WindowUnavailable(
+                f"{self.name} reads as all ones: the device is gone, or switched off", code=ErrorCode.DEVICE_GONE
+            )
         if found != R.ENGINE_ID:
-            raise WindowUnavailable(f"{self.name} is none: its id reads {found:#010x}, not {R.ENGINE_ID:#010x}")
+            raise WindowUnavailable(
+                f"{self.name} is none: its id reads {found:#010x}, not {R.ENGINE_ID:#010x}",
+                code=ErrorCode.ENGINE_MISSING,
+            )
         version = self._read("version")
         if (version & 0xFFFF, version >> 16) != (R.ENGINE_VERSION, L.VERSION):
             raise LayoutMismatch(
@@ -175,7 +182,7 @@ class Engine:
     def _read(self, name: str) -> int:
         value = self._registers.read32(_OFFSET[name])
         if value == GONE and self._registers.read32(_OFFSET["id"]) != R.ENGINE_ID:
-            raise WindowUnavailable(f"{self.name} reads as all ones: the device is gone")
+            raise WindowUnavailable(f"{self.name} reads as all ones: the device is gone", code=ErrorCode.DEVICE_GONE)
         return value
 
     def _write(self, name: str, value: int) -> None:

@@ -19,7 +19,7 @@ from vnetcard.engine import registers as R
 from vnetcard.engine.dma import MappedRegisters, Registers
 from vnetcard.errors import ConfigError, WindowUnavailable
 from vnetcard.hw import xdma
-from vnetcard.x86_side.xdma.channel import AGAIN, BUSY_LIMIT, BUSY_PAUSE, another_device
+from vnetcard.hw.xdma import AGAIN, BUSY_LIMIT, BUSY_PAUSE, another_device
 
 WORD: Final = 4
 """Bytes of a register."""

@@ -1,14 +1,18 @@
-"""The machine as the doctor sees it: files below /sys, /dev and /proc, and who we are."""
+"""The machine as its files below /sys, /dev and /proc show it, and the user that this process runs as."""
 
 from __future__ import annotations
 
 import os
 import platform
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from vnetcard.window.device import system
+
+def system(path: str) -> Path:
+    """``path`` of /sys, /dev or /proc; below ``VNETCARD_SYSROOT`` where a test has set that."""
+    return Path(os.environ.get("VNETCARD_SYSROOT", "/"), path.lstrip("/"))
 
 
 def _may(path: Path) -> bool:
@@ -17,7 +21,7 @@ def _may(path: Path) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class System:
-    """Where to look; ``may`` answers whether this process may open a file for reading and writing."""
+    """The roots of these files; ``may`` tells whether this process may open a file for reading and writing."""
 
     sys: Path = Path("/sys")
     dev: Path = Path("/dev")
@@ -30,7 +34,7 @@ class System:
 
     @classmethod
     def here(cls) -> System:
-        """This machine, or what VNETCARD_SYSROOT shows in its place, and this process."""
+        """This machine, or the tree at VNETCARD_SYSROOT in its place, and this process."""
         return cls(
             sys=system("/sys"),
             dev=system("/dev"),
@@ -43,7 +47,7 @@ class System:
 
     @property
     def kernel(self) -> tuple[int, int]:
-        """(6, 1) of ``6.1.0-40-amd64``; (0, 0) when it cannot be told."""
+        """(6, 1) of ``6.1.0-40-amd64``; (0, 0) if the release does not begin with two numbers."""
         numbers = self.release.split("-")[0].split(".")
         if len(numbers) < 2 or not (numbers[0].isdigit() and numbers[1].isdigit()):
             return 0, 0
@@ -51,7 +55,7 @@ class System:
 
 
 def text(path: Path) -> str | None:
-    """What a small file says, without blanks around it; None when it cannot be read."""
+    """The contents of a small file without surrounding blanks; None if it cannot be read."""
     try:
         return path.read_bytes().decode(errors="replace").strip("\0\n\t ")
     except OSError:
@@ -59,7 +63,7 @@ def text(path: Path) -> str | None:
 
 
 def number(path: Path) -> int | None:
-    """A number, decimal or 0x..., in a small file; None when there is none."""
+    """The number in a small file, decimal or 0x...; None if there is none."""
     try:
         return int(text(path) or "", 0)
     except ValueError:
@@ -67,9 +71,25 @@ def number(path: Path) -> int | None:
 
 
 def entries(folder: Path, pattern: str = "*") -> list[Path]:
-    """What is in a folder, in the order of the numbers in the names; nothing when it cannot be read."""
+    """The entries of a folder, in the order of the numbers in their names; none if it cannot be read."""
     try:
         found = list(folder.glob(pattern))
     except OSError:
         return []
     return sorted(found, key=lambda path: (len(path.name), path.name))
+
+
+_RANGE = re.compile(r"\s*([0-9a-f]{1,16})-([0-9a-f]{1,16}) : System RAM")
+
+
+def kernel_ram(system: System, start: int, size: int) -> str | None:
+    """The range of the kernel's own RAM that the ``size`` bytes at ``start`` overlap, or None.
+
+    /proc/iomem shows addresses to root alone; for other users the answer is None.
+    """
+    for line in (text(system.proc / "iomem") or "").splitlines():
+        if match := _RANGE.fullmatch(line):
+            first, last = int(match[1], 16), int(match[2], 16)
+            if last and first < start + size and start <= last:
+                return f"{match[1]}-{match[2]}"
+    return None

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Final
 
 from vnetcard.hw.pci_config import set_bus_master
+from vnetcard.hw.sysfs import System, entries
 
 _BASE: Final = ord(";") << 8 | 100
 """_IO(';', 100 + n): VFIO's numbers carry neither direction nor size."""
@@ -72,6 +73,25 @@ def pack_irq_set(index: int, eventfds: list[int]) -> bytes:
     data = array.array("i", eventfds).tobytes()
     flags = IRQ_DATA_EVENTFD | IRQ_ACTION_TRIGGER
     return IRQ_SET.pack(IRQ_SET.size + len(data), flags, index, 0, len(eventfds)) + data
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """An IOMMU group that VFIO offers; ``noiommu``: in name only, the kernel was told to do without an IOMMU."""
+
+    node: Path
+    noiommu: bool
+
+    @property
+    def name(self) -> str:
+        """``14`` or ``noiommu-0``."""
+        return self.node.name
+
+
+def groups(system: System) -> list[Group]:
+    """Every group with a node in /dev/vfio."""
+    nodes = [node for node in entries(system.dev / "vfio") if node.name.removeprefix("noiommu-").isdigit()]
+    return [Group(node, node.name.startswith("noiommu-")) for node in nodes]
 
 
 class NotViable(Exception):

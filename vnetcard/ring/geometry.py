@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from vnetcard.errors import ConfigError, LayoutMismatch
 from vnetcard.ring import layout as L
+from vnetcard.terminal.sizes import human
 
 HEADER_BYTES = L.QUEUE_OFFSET
 """How much of a window ``Geometry.decode`` needs: superblock, descriptors and side blocks."""
@@ -157,24 +158,3 @@ def speaks_our_format(header: bytes) -> bool:
     """Do the first bytes of a window carry our magic and a version range that includes ours?"""
     magic, oldest, newest = struct.unpack_from("<QII", header.ljust(16, b"\0"))
     return bool(magic == L.MAGIC and oldest <= L.VERSION <= newest)
-
-
-_UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
-
-
-def human(size: int) -> str:
-    """``8388608`` as ``8 MiB``; sizes that are no whole unit stay in bytes."""
-    for unit, scale in (("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)):
-        if size >= scale and size % scale == 0:
-            return f"{size // scale} {unit}"
-    return f"{size} bytes"
-
-
-def parse_size(text: str) -> int:
-    """``65536``, ``64K``, ``8MiB`` or ``1G`` (powers of 1024) in bytes; ConfigError otherwise."""
-    body = text.strip().upper().removesuffix("IB").removesuffix("B")
-    unit = body[-1:] if body[-1:] in ("K", "M", "G") else ""
-    digits = body.removesuffix(unit).strip()
-    if not digits.isascii() or not digits.isdigit() or len(digits) > 18:
-        raise ConfigError(f"size {text!r} is not understood: give bytes, or a number with K, M or G")
-    return int(digits) * _UNITS[unit]

@@ -9,11 +9,23 @@ from dataclasses import dataclass
 from importlib import import_module
 
 from vnetcard.errors import ConfigError
+from vnetcard.hw.mapping import Device
+from vnetcard.hw.sysfs import System
 from vnetcard.ring import layout as L
-from vnetcard.ring.geometry import parse_size
+from vnetcard.terminal.sizes import parse_size
 from vnetcard.window.contract import Request, Window
 
-__all__ = ["BACKENDS", "Request", "Window", "WindowUrl", "open_window", "read_window", "seen_side", "url_of_side"]
+__all__ = [
+    "BACKENDS",
+    "Request",
+    "Window",
+    "WindowUrl",
+    "locate",
+    "open_window",
+    "read_window",
+    "seen_side",
+    "url_of_side",
+]
 
 BACKENDS = {
     "check": "vnetcard.window.check",
@@ -78,6 +90,16 @@ def read_window(url: str, limit: int | None = None) -> bytes:
     limits = [size for size in (parsed.size, limit) if size is not None]
     copy: bytes = import_module(BACKENDS[parsed.kind]).read_window(parsed.place, min(limits, default=None))
     return copy
+
+
+def locate(url: WindowUrl, system: System) -> Device | None:
+    """The device memory that an agent would map for ``url``; opens nothing.  None: the kind is not device memory.
+
+    Raises ConfigError and WindowUnavailable as ``open_window`` would.
+    """
+    find = getattr(import_module(BACKENDS[url.kind]), "locate", None)
+    device: Device | None = find(url.place, url.size, system) if find else None
+    return device
 
 
 def url_of_side(url: str, side: int) -> str:

@@ -19,8 +19,9 @@ from pathlib import Path
 from vnetcard._core import Memory
 from vnetcard.errors import ConfigError, LayoutMismatch, WindowUnavailable
 from vnetcard.ring import layout as L
-from vnetcard.ring.geometry import HEADER_BYTES, Geometry, human, speaks_our_format
+from vnetcard.ring.geometry import HEADER_BYTES, Geometry, speaks_our_format
 from vnetcard.ring.sideblock import SideBlock
+from vnetcard.terminal.sizes import human
 from vnetcard.window import locks
 from vnetcard.window.contract import Request
 

@@ -18,18 +18,20 @@ from pathlib import Path
 from typing import Final
 
 from vnetcard._core import Memory
+from vnetcard.codes.error import ErrorCode
 from vnetcard.engine import registers as R
 from vnetcard.engine.dma import MappedRegisters
 from vnetcard.errors import ConfigError, WindowUnavailable
-from vnetcard.hw import vfio
+from vnetcard.hw import pci, vfio
+from vnetcard.hw.mapping import Device, code_of
+from vnetcard.hw.sysfs import System
 from vnetcard.ring import layout as L
-from vnetcard.ring.geometry import human
+from vnetcard.terminal.sizes import human
 from vnetcard.window import file
 from vnetcard.window.contract import Request
-from vnetcard.window.device import Device, DeviceWindow, open_device, read_device, split_options, system
+from vnetcard.window.device import DeviceWindow, open_device, read_device, split_options
 from vnetcard.window.engine_window import EngineWindow
 from vnetcard.window.interrupts import CONS, PROD, VECTORS, IrqTrigger
-from vnetcard.window.pci import BARS, Function, find
 
 OPTIONS: Final = ("engine", "format")
 IOVA: Final = 1 << 32
@@ -118,7 +120,7 @@ def open_window(request: Request) -> DeviceWindow | EngineWindow:
             raise
     if found.engine:
         return _open_behind_engine(found, request)
-    window = open_device(found.device, request)
+    window = open_device(found.device, request, any_content=found.any_content)
     window.interrupts = found.interrupts
     return window
 
@@ -155,7 +157,8 @@ def _open_behind_engine(found: _Found, request: Request) -> EngineWindow:
 
 def read_window(place: str, limit: int | None) -> bytes:
     """A copy of the BAR's first bytes; not while an agent has the function."""
-    return read_device(_find(place).device, limit)
+    found = _find(place)
+    return read_device(found.device, limit, any_content=found.any_content)
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,74 +170,114 @@ class _Found:
     region: vfio.Region
     device: Device
     interrupts: IvshmemInterrupts | None
-    engine: bool
+    options: frozenset[str]
+
+    @property
+    def engine(self) -> bool:
+        """Is the BAR the register page of an engine?"""
+        return "engine" in self.options
+
+    @property
+    def any_content(self) -> bool:
+        """May the host lay a window out whatever the memory holds?"""
+        return "format" in self.options
+
+
+def locate(place: str, size: int | None, system: System) -> Device:
+    """The BAR that ``place`` names, with its function's group as the file; opens nothing."""
+    del size
+    function, bar, _ = _choose(place, system)
+    return _device(f"vfio:{place}", function, bar, _group(function, f"vfio:{place}", system))
+
+
+def _choose(place: str, system: System) -> tuple[pci.Function, pci.Bar, frozenset[str]]:
+    url = f"vfio:{place}"
+    bare, options = split_options(place, OPTIONS, url)
+    least = R.PAGE_BYTES if "engine" in options else L.WINDOW_MIN
+    function, bar = pci.choose(system, pci.Place.parse(bare, url), url, least=least, driver=DRIVER)
+    if function.driver != DRIVER:
+        owner = f"the kernel driver {function.driver}" if function.driver else "no driver"
+        raise WindowUnavailable(
+            f"{url}: {function.address} belongs to {owner}, not to {DRIVER}: "
+            f"echo {DRIVER} > {function.path}/driver_override, unbind it from its driver if it has one, "
+            f"and echo {function.address} > /sys/bus/pci/drivers_probe",
+            code=ErrorCode.DRIVER_BOUND,
+        )
+    return function, bar, options
+
+
+def _device(url: str, function: pci.Function, bar: pci.Bar, group: Path) -> Device:
+    return Device(
+        url=url,
+        what=f"BAR {bar.index} of PCI function {function.address}",
+        file=group,
+        size=bar.size,
+        lock=None,  # one process at a time opens a group
+        lost=function.lost,
+    )
 
 
 def _find(place: str) -> _Found:
-    url = f"vfio:{place}"
-    bare, options = split_options(place, OPTIONS, url)
-    where, slash, bar_text = bare.partition("/")
-    if slash and bar_text not in {str(n) for n in BARS}:
-        raise ConfigError(f"window {url}: there is no BAR {bar_text!r}; 0 to 5 are possible")
-    function, usual = find(where.lower(), url)
-    sizes = function.bars()
-    bar = int(bar_text) if slash else usual if usual is not None else max(sizes, key=lambda n: sizes[n], default=0)
-    if (driver := function.driver()) != DRIVER:
-        raise WindowUnavailable(
-            f"{url}: {function.name} belongs to {f'the kernel driver {driver}' if driver else 'no driver'}, not to "
-            f"{DRIVER}: echo {DRIVER} > {function.path}/driver_override, unbind it from its driver if it has one, "
-            f"and echo {function.name} > /sys/bus/pci/drivers_probe"
-        )
+    url, system = f"vfio:{place}", System.here()
+    function, chosen, options = _choose(place, system)
+    bar, group = chosen.index, _group(function, url, system)
     with contextlib.ExitStack() as opened:
-        opened_function = _open(function, url)
+        opened_function = _open(function, group, url, system)
         opened.callback(opened_function.close)
         region = opened_function.region(bar)
         if not region.size or not region.can_map:
-            there = ", ".join(f"BAR {n} ({human(size)})" for n, size in sizes.items()) or "none"
-            raise WindowUnavailable(f"{url}: BAR {bar} of {function.name} cannot be mapped; it has {there}")
+            has = ", ".join(f"BAR {one.index} ({human(one.size)})" for one in function.bars) or "none"
+            raise WindowUnavailable(
+                f"{url}: BAR {bar} of {function.address} cannot be mapped; it has {has}",
+                code=ErrorCode.WINDOW_UNMAPPABLE,
+            )
         interrupts = None if "engine" in options else _interrupts(function, opened_function, url)
         if interrupts is not None:
             opened.callback(interrupts.close)
-        device = Device(
-            url=url,
-            what=f"BAR {bar} of PCI function {function.name}",
-            file=Path(f"/dev/vfio ({function.name})"),
+        device = replace(
+            _device(url, function, chosen, group),
+            file=Path(f"/dev/vfio ({function.address})"),
             fd=opened_function.fd,
             size=region.size,
-            lock=None,  # the group is one process's already
             offset=region.offset,
-            format_any="format" in options,
-            lost=function.lost,
             release=opened.pop_all().close,
         )
-    return _Found(function.name, opened_function, region, device, interrupts, "engine" in options)
+    return _Found(function.address, opened_function, region, device, interrupts, options)
 
 
-def _open(function: Function, url: str) -> vfio.Function:
+def _group(function: pci.Function, url: str, system: System) -> Path:
+    """The node of the function's IOMMU group in /dev/vfio."""
     link = function.path / "iommu_group"
     if not link.exists():
         raise WindowUnavailable(
-            f"{url}: {function.name} is in no IOMMU group: switch the IOMMU on (firmware, and iommu=... or "
-            "intel_iommu=on on the kernel's command line), or use pci:"
+            f"{url}: {function.address} is in no IOMMU group: switch the IOMMU on (firmware, and iommu=... or "
+            "intel_iommu=on on the kernel's command line), or use pci:",
+            code=ErrorCode.IOMMU,
         )
-    group = system("/dev/vfio") / link.resolve().name
+    return system.dev / "vfio" / link.resolve().name
+
+
+def _open(function: pci.Function, group: Path, url: str, system: System) -> vfio.Function:
     try:
-        return vfio.Function(group, system("/dev/vfio/vfio"), function.name)
+        return vfio.Function(group, system.dev / "vfio/vfio", function.address)
     except vfio.NotViable:
         raise WindowUnavailable(
             f"{url}: another function of {group} has a kernel driver: bind all of the group to {DRIVER}, or to none "
-            f"(ls {link}/devices)"
+            f"(ls {function.path / 'iommu_group'}/devices)",
+            code=ErrorCode.DRIVER_BOUND,
         ) from None
     except OSError as error:
-        remedy = _REMEDY.get(error.errno or 0, "look at dmesg")
-        raise WindowUnavailable(f"{url}: cannot open {group} ({error.strerror or error}): {remedy}") from error
+        remedy = _REMEDY.get(error.errno or 0, "see dmesg")
+        raise WindowUnavailable(
+            f"{url}: cannot open {group} ({error.strerror or error}): {remedy}", code=code_of(error)
+        ) from error
 
 
-def _interrupts(function: Function, opened: vfio.Function, url: str) -> IvshmemInterrupts | None:
+def _interrupts(function: pci.Function, opened: vfio.Function, url: str) -> IvshmemInterrupts | None:
     """Of an ivshmem-doorbell with enough vectors."""
-    if function.ids() != IVSHMEM or opened.vectors() < VECTORS:
+    if (function.vendor, function.device) != IVSHMEM or opened.vectors() < VECTORS:
         return None
     try:
         return IvshmemInterrupts(opened)
     except OSError as error:
-        raise WindowUnavailable(f"{url}: cannot use the interrupts of {function.name} ({error.strerror})") from error
+        raise WindowUnavailable(f"{url}: cannot use the interrupts of {function.address} ({error.strerror})") from error

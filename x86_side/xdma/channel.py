@@ -15,16 +15,13 @@ from pathlib import Path
 from typing import Final, Protocol
 
 from vnetcard._core import pread_into, pwrite_from
+from vnetcard.hw.xdma import AGAIN, BUSY_LIMIT, BUSY_PAUSE, another_device
 
 GONE: Final = frozenset({errno.ENODEV, errno.ENXIO, errno.EBADF, errno.ESHUTDOWN})
 """What a driver answers once its device is no longer there."""
 ERESTARTSYS: Final = 512
 """The kernel's own number; the XDMA driver lets it out when a transfer has timed out."""
 TIMED_OUT: Final = frozenset({errno.ETIMEDOUT, ERESTARTSYS})
-AGAIN: Final = frozenset({errno.EAGAIN, errno.EINTR, errno.EBUSY})
-BUSY_LIMIT: Final = 2.0
-"""Seconds for which a channel may have no room for a transfer."""
-BUSY_PAUSE: Final = 0.001
 
 
 class Channel(Protocol):
@@ -72,17 +69,6 @@ class DeviceChannel:
             with contextlib.suppress(OSError):
                 os.close(self._fd)
             self._fd = -1
-
-
-def another_device(path: Path, fd: int) -> str | None:
-    """Why ``path`` is no longer the device that was opened as ``fd``, or None."""
-    try:
-        now, opened = path.stat(), os.fstat(fd)
-    except OSError as error:
-        return f"{path} is gone ({error.strerror}): was the card removed, or its driver unloaded?"
-    if (now.st_dev, now.st_ino, now.st_rdev) != (opened.st_dev, opened.st_ino, opened.st_rdev):
-        return f"{path} is another device than the one that was opened: was the driver loaded anew?"
-    return None
 
 
 class CardMemory:

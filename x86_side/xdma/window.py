@@ -17,7 +17,8 @@ from vnetcard.errors import ConfigError, LayoutMismatch, WindowUnavailable
 from vnetcard.hw import xdma
 from vnetcard.hw.xdma import number, unavailable
 from vnetcard.ring import layout as L
-from vnetcard.ring.geometry import HEADER_BYTES, Geometry, human, speaks_our_format
+from vnetcard.ring.geometry import HEADER_BYTES, Geometry, speaks_our_format
+from vnetcard.terminal.sizes import human
 from vnetcard.window import shm
 from vnetcard.window.contract import Request
 from vnetcard.window.file_backed import BackedWindow, open_backed

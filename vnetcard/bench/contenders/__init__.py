@@ -20,7 +20,8 @@ from vnetcard.bench.contenders.splice import SpliceContender
 from vnetcard.bench.contenders.testpmd import TestpmdContender
 from vnetcard.bench.contenders.veth import VethContender
 from vnetcard.ring import layout as L
-from vnetcard.ring.geometry import Geometry, parse_size
+from vnetcard.ring.geometry import Geometry
+from vnetcard.terminal.sizes import parse_size
 
 
 class Contender(Protocol):

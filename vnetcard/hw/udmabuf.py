@@ -1,0 +1,103 @@
+"""Buffers of the driver u-dma-buf: contiguous memory that a device can reach, as sysfs shows it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from vnetcard.codes.error import ErrorCode
+from vnetcard.errors import WindowUnavailable
+from vnetcard.hw.mapping import Device
+from vnetcard.hw.sysfs import System, entries, number, text
+
+CACHED: Final = ("0", "4")
+"""Values of the driver's ``sync_mode`` that map the memory cached, whatever ``open`` asks for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Buffer:
+    """A buffer; numbers are None where sysfs has none.  ``address`` is the bus address for the device that it is for.
+
+    ``bound`` is the PCI function that it was made for (the driver's ``bind=pci/BDF``), or ''.
+    """
+
+    path: Path
+    node: Path
+    size: int | None
+    address: int | None
+    sync_mode: str
+    coherent: bool
+    bound: str
+
+    @property
+    def name(self) -> str:
+        """``udmabuf0``."""
+        return self.path.name
+
+    @property
+    def usable(self) -> bool:
+        """False: it is mapped cached while the device's DMA does not see the caches."""
+        return self.coherent or self.sync_mode not in CACHED
+
+    def lost(self) -> str | None:
+        """Why it is no longer present, or None."""
+        return None if self.path.exists() else f"u-dma-buf {self.name} is gone"
+
+
+def buffers(system: System) -> list[Buffer]:
+    """Every buffer of the machine, by name."""
+    return [_buffer(system, path) for path in entries(system.sys / "class/u-dma-buf")]
+
+
+def _buffer(system: System, path: Path) -> Buffer:
+    parent = path / "device"
+    bound = parent.resolve().name if parent.is_symlink() else ""
+    return Buffer(
+        path,
+        system.dev / path.name,
+        number(path / "size"),
+        number(path / "phys_addr"),
+        text(path / "sync_mode") or "1",
+        text(path / "dma_coherent") == "1",
+        bound if bound and (system.sys / "bus/pci/devices" / bound).exists() else "",
+    )
+
+
+def choose(system: System, name: str, url: str) -> Buffer:
+    """The buffer ``name``; WindowUnavailable: missing, cached though its DMA is not coherent, or without a size."""
+    there = buffers(system)
+    buffer = next((one for one in there if one.name == name), None)
+    if buffer is None:
+        names = ", ".join(one.name for one in there) or "none: is the driver u-dma-buf loaded?"
+        raise WindowUnavailable(f"{url}: no u-dma-buf {name!r} (found: {names})", code=ErrorCode.WINDOW_MISSING)
+    if not buffer.usable:
+        raise WindowUnavailable(
+            f"{url}: sync_mode {buffer.sync_mode} maps it cached, but its DMA does not keep to the caches: "
+            f"`echo 1 > {buffer.path / 'sync_mode'}`",
+            code=ErrorCode.WINDOW_UNMAPPABLE,
+        )
+    known_number(buffer, "size", buffer.size, url)
+    return buffer
+
+
+def known_number(buffer: Buffer, attribute: str, value: int | None, url: str) -> int:
+    """``value`` of the sysfs ``attribute``; WindowUnavailable if the file holds no number."""
+    if value is not None:
+        return value
+    file = buffer.path / attribute
+    raise WindowUnavailable(f"{url}: {file} holds no number but {text(file) or ''!r}", code=ErrorCode.DEVICE_BROKEN)
+
+
+def device_of(buffer: Buffer, url: str) -> Device:
+    """``buffer`` as device memory."""
+    return Device(
+        url=url,
+        what=f"u-dma-buf {buffer.name}",
+        file=buffer.node,
+        size=known_number(buffer, "size", buffer.size, url),
+        lock=buffer.node,
+        coherent=buffer.coherent,
+        hint="is it large enough, and the driver's?",
+        lost=buffer.lost,
+    )
