@@ -97,7 +97,7 @@ def test_a_drop_is_shown_with_its_time_and_its_packet(lab: Lab) -> None:
     (row,) = [row for row in rows["errors"] if row["name"] == "drop_port_down"]
     assert (row["side"], row["sample"]) == ("card", "10.10.10.1 > 10.10.10.5: ICMP echo request, seq 1, 128 bytes")
     assert row["last"] > 1.7e9
-    assert "interface-down" in [cause["name"] for cause in rows["causes"]]
+    assert "interface-down" in [cause["code"] for cause in rows["causes"]]
     show(lab, "errors", "clear")
     assert shown(lab, "errors") == {"errors": [], "causes": []}
 

@@ -18,7 +18,7 @@ from vnetcard.link.link import Link
 from vnetcard.link.queues import QueueEndpoints
 from vnetcard.ring import layout as L
 from vnetcard.ring.counters import RX_DROPS, TX_DROPS, EndCounters, read_end
-from vnetcard.ring.derived import of_queue, tells_of_trouble
+from vnetcard.ring.derived import is_error_counter, of_queue
 from vnetcard.ring.dissect import describe_sample, describe_violation
 from vnetcard.ring.geometry import Geometry
 from vnetcard.ring.sideblock import SideBlock
@@ -62,7 +62,7 @@ def baseline(window: Window, side: int, what: str) -> dict[str, dict[str, int]]:
 def watched(window: Window, side: int) -> dict[str, int]:
     """What ``History.look`` looks at: what tells of a loss or of trouble, and how far the consumers are."""
     found = figures(window.memory, window.geometry, side)
-    counts = {name: n for name, n in (found["tx"] | found["rx"] | found["link"]).items() if tells_of_trouble(name)}
+    counts = {name: n for name, n in (found["tx"] | found["rx"] | found["link"]).items() if is_error_counter(name)}
     queues = range(len(window.geometry.rings))
     endpoints = [(queue, direction) for queue in queues for direction in L.DIRECTIONS]
     return counts | {_cons(window, *end): _load_cons(window, *end) for end in endpoints}

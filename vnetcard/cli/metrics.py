@@ -109,10 +109,10 @@ class Collector:
     def _metrics(self, window: str) -> Iterator[Metric]:
         """Of one window; without an agent, that it is not there."""
         try:
-            sight = views.gather(window)
+            snapshot = views.gather(window)
         except ConfigError:
-            sight = views.Snapshot([])
-        return metrics(sight, window)
+            snapshot = views.Snapshot([])
+        return metrics(snapshot, window)
 
     def families(self, found: Iterable[Metric]) -> Iterator[Family]:
         """The library's form of ``found``."""

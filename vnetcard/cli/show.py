@@ -51,23 +51,23 @@ def run(args: argparse.Namespace) -> int:
         views.clear(args.window, args.what)
         return 0
     while True:
-        sight = views.gather(args.window)
+        snapshot = views.gather(args.window)
         if args.json:
-            print(json.dumps(tables.as_json(sight, args.what), indent=None if args.watch else 2), flush=True)
+            print(json.dumps(tables.as_json(snapshot, args.what), indent=None if args.watch else 2), flush=True)
         else:
             home = "\033[H\033[2J" if args.watch else ""
-            print(home + "\n".join(_heading(sight, args.what) + tables.SECTIONS[args.what](sight)), flush=True)
+            print(home + "\n".join(_heading(snapshot, args.what) + tables.SECTIONS[args.what](snapshot)), flush=True)
         if not args.watch:
             return 0
         time.sleep(1)
 
 
-def _heading(sight: views.Snapshot, what: str) -> list[str]:
+def _heading(snapshot: views.Snapshot, what: str) -> list[str]:
     lines = [
         line
-        for why in sight.unresponsive().values()
+        for why in snapshot.unresponsive().values()
         for line in wrap(f"{why}; what follows is its window's", tables.WIDTH)
     ]
-    if cleared := sight.cleared_at(what):
+    if cleared := snapshot.cleared_at(what):
         lines.append(f"since {tables.ago(cleared)}")
     return [*lines, ""] if lines else []

@@ -95,9 +95,9 @@ def _loop(terminal: Any, screen: Screen, curses: Any) -> None:
 
 def _look(screen: Screen) -> None:
     if screen.probe is not None:
-        screen.probe.look()
+        screen.probe.poll()
     try:
-        screen.take(views.gather(screen.window))
+        screen.add(views.gather(screen.window))
     except ConfigError as error:
         screen.problem = str(error)
 

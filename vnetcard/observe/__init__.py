@@ -1,4 +1,4 @@
-"""Seeing inside: what ``vnetcard show``, ``top``, ``metrics`` and ``report`` make of what the agents count.
+"""Snapshots of a link and what follows from them: the basis of ``vnetcard show``, ``top``, ``metrics``, ``report``.
 
-``collect.py`` is the agents' part; the rest works on what they answer, and never touches a window.
+The agents answer with their counters (``vnetcard/agent/collect.py``); everything here works on these answers.
 """

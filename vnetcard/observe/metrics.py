@@ -1,4 +1,4 @@
-"""The figures of a ``Snapshot`` as metrics: names, kinds and labels; how they are served is ``metrics_cmd.py``."""
+"""The counters of a ``Snapshot`` as metrics: names, kinds and labels; ``cli/metrics.py`` serves them."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
+from vnetcard.codes.drop import DropCode
+from vnetcard.observe.causes import causes
 from vnetcard.observe.views import Snapshot
 from vnetcard.ring import layout as L
 from vnetcard.ring.derived import GAUGES, of_queue
@@ -21,25 +23,28 @@ _MEANING: Final = {
     "taken": "packets taken from the interface",
     "sent": "records put into the ring",
     "received": "records taken out of the ring",
-    "delivered": "packets given to the interface",
+    "delivered": "packets written to the interface",
     "busy_ns": "nanoseconds from the end of a wait to the next",
-    "ns_a_record": "nanoseconds busy for each record",
-    "records_a_call": "records for each call",
+    "ns_a_record": "nanoseconds busy per record",
+    "records_a_call": "records per call",
     "calls": "batches of records between two waits",
     "moved_at_ns": "when the last batch ended, nanoseconds since 1970",
     "high_water": "most bytes that the consumer found waiting",
     "late_wakeups": "sleeps that ended by time-out although the peer had moved",
-    "wakeups_heard": "sleeps that a bell of the peer ended",
+    "wakeups_heard": "sleeps that an interrupt of the peer ended",
     "cpu_ns": "nanoseconds that the pump's thread ran",
-    "cpu_wait_ns": "nanoseconds that the pump's thread was ready and had no CPU",
+    "cpu_wait_ns": "nanoseconds that the pump's thread waited for a CPU",
     "ring_full": "waits for room in the ring",
     "ring_empty": "waits for a record in the ring",
 }
 
 
+_DROPS: Final = {code.value: code.meaning for code in DropCode}
+
+
 @dataclass(frozen=True, slots=True)
 class Metric:
-    """One value; ``counter``: it only counts up, and Prometheus calls it ``..._total``."""
+    """One value; a ``counter`` only counts up, and Prometheus calls it ``..._total``."""
 
     name: str
     counter: bool
@@ -49,47 +54,53 @@ class Metric:
 
     @property
     def sample(self) -> str:
-        """The name under which Prometheus shows it."""
+        """The name of the sample in Prometheus."""
         return f"{self.name}_total" if self.counter else self.name
 
 
-def metrics(sight: Snapshot, window: str) -> Iterator[Metric]:
-    """Everything about the link over ``window``, which is a label of each: a machine may have several links."""
-    for one in _metrics(sight):
+def metrics(snapshot: Snapshot, window: str) -> Iterator[Metric]:
+    """All metrics of the link over ``window``, which is a label of each: a machine may have several links."""
+    for one in _metrics(snapshot):
         yield replace(one, labels=(*one.labels, ("window", window)))
 
 
-def _metrics(sight: Snapshot) -> Iterator[Metric]:
-    """Never since a ``clear``: a counter that goes back would be taken for a restart."""
-    silent = sight.unresponsive()
+def _metrics(snapshot: Snapshot) -> Iterator[Metric]:
+    """Totals, whatever was cleared: Prometheus takes a counter that decreases for a restart."""
+    unresponsive = snapshot.unresponsive()
     for side in L.SIDES:
-        answers = side in sight.by_side and side not in silent
+        answers = side in snapshot.by_side and side not in unresponsive
         yield _gauge("agent_up", "1 if the agent answers", answers, side=side)
         if answers:
-            link = sight.by_side[side]["link"]
+            link = snapshot.by_side[side]["link"]
             yield _gauge("link_running", "1 while packets move", link["up"], side=side)
-            yield _gauge("link_mtu", "the MTU agreed on, 0: no link", link.get("mtu") or 0, side=side)
-    for side, parts in sight.figures().items():
+            if reason := link.get("reason_code"):
+                yield _gauge("link_reason", "1 for the code of the link's reason", 1, side=side, code=reason)
+            yield _gauge("link_mtu", "the MTU agreed on; 0 without a link", link.get("mtu") or 0, side=side)
+    for side, parts in snapshot.figures().items():
         index = L.SIDES.index(side)
         for pump, direction in (("tx", L.DIRECTIONS[index]), ("rx", L.DIRECTIONS[1 - index])):
             yield from _pump("", parts[pump], direction=direction, side=side)
-            for queue in range(sight.queues) if sight.queues > 1 else ():  # their sum is there already, so another name
+            for queue in (
+                range(snapshot.queues) if snapshot.queues > 1 else ()
+            ):  # another name: the sums would count twice
                 one = parts.get(of_queue(pump, queue), {})
                 yield from _pump("queue_", one, direction=direction, queue=str(queue), side=side)
         for name, value in parts["link"].items():
             yield Metric(PREFIX + name, True, f"events of the link: {name}", (("side", side),), value)
-    for ring in sight.rings():
-        which = {"queue": str(queue_of(ring))} if sight.queues > 1 else {}
+    for cause in causes(snapshot):
+        yield _gauge("cause", "1 for each cause that `vnetcard show errors` names", 1, side=cause.side, code=cause.code)
+    for ring in snapshot.rings():
+        which = {"queue": str(queue_of(ring))} if snapshot.queues > 1 else {}
         for name, meaning in _RING.items():
             yield _gauge(f"ring_{name}", meaning, ring[name], direction=ring["direction"], **which)
-    for view in sight.views:
+    for view in snapshot.views:
         for register in view["registers"]:
             name = f"register_{register['name']}"
             yield _gauge(name, f"of the DMA engine: {register['meaning']}", register["value"], side=view["side"])
 
 
 def _pump(prefix: str, figures: Mapping[str, float], **labels: str) -> Iterator[Metric]:
-    """What a pump counts, or the same end's pumps of all queues."""
+    """The counters of a pump, or the sums of one end's pumps over all queues."""
     for name, value in figures.items():
         gauge = name in GAUGES or name.endswith(("_a_call", "_a_record"))
         yield Metric(PREFIX + prefix + name, not gauge, _meaning(name), tuple(sorted(labels.items())), value)
@@ -100,9 +111,7 @@ def _gauge(name: str, meaning: str, value: float, **labels: str) -> Metric:
 
 
 def _meaning(name: str) -> str:
+    if name in _DROPS:
+        return _DROPS[name]
     what = name.partition("_")[2]
-    if name.startswith("drop_"):
-        return f"packets dropped: {what.replace('_', ' ')}"
-    if name.startswith("viol_"):
-        return f"violations of the format by the peer: {what}"
     return _MEANING.get(what, what.replace("_", " "))

@@ -1,4 +1,4 @@
-"""The round trip of the link as an application has it: a ping that goes on and on, read without waiting."""
+"""The round-trip time of the link as an application sees it: a continuous ping, read without blocking."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from typing import Final
 from vnetcard.ping.suite import Target, command, percentile
 
 KEPT: Final = 60
-"""Round trips that are remembered."""
+"""Round trips that are kept."""
 _REPLY: Final = re.compile(rb"icmp_seq=(\d+) .*time=([0-9.]+) ms")
 _MISSING: Final = re.compile(rb"no answer yet for icmp_seq=(\d+)")
 
 
 class Probe:
-    """A ping of ``target`` twice a second; ``close`` ends it."""
+    """A ping of ``target`` twice per second, until ``close``."""
 
     def __init__(self, target: Target) -> None:
-        """ConfigError when ping is missing, or the namespace."""
+        """Raises ConfigError when ping or the namespace is missing."""
         self.target = target
         self.rtts: deque[float] = deque(maxlen=KEPT)
         self.answered: set[int] = set()
@@ -41,15 +41,15 @@ class Probe:
     ) -> None:
         self.close()
 
-    def look(self) -> None:
-        """Take in what ping has said since."""
+    def poll(self) -> None:
+        """Read what ping has printed since the last call; never blocks."""
         assert self._ping.stdout is not None
         fd = self._ping.stdout.fileno()
         while select.select([fd], [], [], 0)[0] and (piece := os.read(fd, 65536)):
             self.feed(piece)
 
     def feed(self, output: bytes) -> None:
-        """Take in a piece of ping's output."""
+        """Process a piece of ping's output; an unfinished line is kept for the next piece."""
         *lines, self._rest = (self._rest + output).split(b"\n")
         for line in lines:
             if reply := _REPLY.search(line):
@@ -60,7 +60,7 @@ class Probe:
 
     @property
     def lost(self) -> int:
-        """Pings that were not answered until the next one."""
+        """Pings that were still unanswered when the next one was sent, and later."""
         return len(self.late - self.answered)
 
     def line(self) -> str:

@@ -1,4 +1,4 @@
-"""What ``vnetcard top`` shows, as lines of 80 columns: two looks at the agents, and the time between them."""
+"""What ``vnetcard top`` shows, as lines of 80 columns, from the last two snapshots of the agents."""
 
 from __future__ import annotations
 
@@ -16,32 +16,32 @@ from vnetcard.terminal.arguments import printable
 WIDTH, HEIGHT = 80, 24
 COLUMN: Final = 40
 EVENTS: Final = 5
-"""Lines for what happened to the link."""
+"""Lines for the latest changes of the link."""
 SPARKS: Final = " .:-=+*#"
 KEYS: Final = "q quit   p pause   c clear errors   + slower   - faster"
 
 
 @dataclass(slots=True)
 class Screen:
-    """The last two looks; ``draw`` makes lines of them."""
+    """The last two snapshots, and the lines that show them."""
 
     window: str
     interval: float
     probe: Probe | None = None
     paused: bool = False
-    sights: list[Snapshot] = field(default_factory=list)
+    snapshots: list[Snapshot] = field(default_factory=list)
     problem: str = ""
 
-    def take(self, sight: Snapshot) -> None:
-        """A new look."""
+    def add(self, snapshot: Snapshot) -> None:
+        """Show ``snapshot``; rates are those since the one before."""
         self.problem = ""
-        self.sights = [*self.sights[-1:], sight]
+        self.snapshots = [*self.snapshots[-1:], snapshot]
 
     def draw(self) -> list[str]:
         """HEIGHT lines of at most WIDTH columns; the last one explains the keys."""
         lines = [self._title()]
-        if not self.sights:
-            lines += ["", self.problem or "looking ..."]
+        if not self.snapshots:
+            lines += ["", self.problem or "asking the agents ..."]
         else:
             lines += [*self._links(), "", *self._directions(), "", *self._round_trip(), *self._errors()]
             room = HEIGHT - len(lines) - 3
@@ -55,14 +55,14 @@ class Screen:
         return f"{left[: WIDTH - len(right) - 2]:<{WIDTH - len(right)}}{right}"
 
     def _links(self) -> list[str]:
-        sight, lines = self.sights[-1], []
+        snapshot, lines = self.snapshots[-1], []
         for side in L.SIDES:
-            view = sight.by_side.get(side)
+            view = snapshot.by_side.get(side)
             if view is None:
-                lines.append(f"{side}: no agent here")
+                lines.append(f"{side}: no agent on this machine")
                 continue
             link = view["link"]
-            if side in sight.unresponsive():
+            if side in snapshot.unresponsive():
                 lines.append(f"{side}: DOWN? {printable(link['reason'])}")
                 continue
             up = "UP" if link["up"] else "DOWN"
@@ -77,10 +77,10 @@ class Screen:
 
     def _direction(self, number: int) -> list[str]:
         source, sink = L.SIDES[number], L.SIDES[1 - number]
-        sight = self.sights[-1]
-        rings = sight.rings(L.DIRECTIONS[number])
+        snapshot = self.snapshots[-1]
+        rings = snapshot.rings(L.DIRECTIONS[number])
         tx, rx = (self._rates(side, pump) for side, pump in ((source, "tx"), (sink, "rx")))
-        total = sight.figures("errors")
+        total = snapshot.figures("errors")
         drops = sum(
             n
             for side, pump in ((source, "tx"), (sink, "rx"))
@@ -98,18 +98,18 @@ class Screen:
             f"  ring     {fill}",
             f"           {high}, full {_count(tx.get('tx_ring_full', 0))}/s",
             f"  drops    {int(drops)}",
-            f"  batch    {rx.get('rx_received', 0) / calls if calls else 0:.1f} records a call",
+            f"  batch    {rx.get('rx_received', 0) / calls if calls else 0:.1f} records per call",
             f"  busy     tx {tx.get('tx_busy_ns', 0) / 1e9:4.0%}  rx {rx.get('rx_busy_ns', 0) / 1e9:4.0%}",
             f"  no CPU   tx {tx.get('tx_cpu_wait_ns', 0) / 1e9:4.0%}  rx {rx.get('rx_cpu_wait_ns', 0) / 1e9:4.0%}",
         ]
 
     def _rates(self, side: str, pump: str) -> dict[str, float]:
-        """The pump's counters by the second, from the last two looks."""
-        if len(self.sights) < 2:
+        """The growth of the pump's counters per second between the last two snapshots."""
+        if len(self.snapshots) < 2:
             return {}
-        before, after = self.sights
+        before, after = self.snapshots
         seconds = after.views[0]["at"] - before.views[0]["at"]
-        old, new = (sight.figures().get(side, {}).get(pump, {}) for sight in (before, after))
+        old, new = (snapshot.figures().get(side, {}).get(pump, {}) for snapshot in (before, after))
         if seconds <= 0:
             return {}
         return {name: max(0.0, value - old.get(name, value)) / seconds for name, value in new.items()}
@@ -124,16 +124,16 @@ class Screen:
         return [line, f"     |{sparks}|"]
 
     def _errors(self) -> list[str]:
-        sight = self.sights[-1]
-        rows, found = sight.errors(), causes(sight)
+        snapshot = self.snapshots[-1]
+        rows, found = snapshot.errors(), causes(snapshot)
         lines = ["ERRORS " + ("  ".join(f"{row.side} {row.name} {row.count}" for row in rows) or "none")]
-        return lines + [f"CAUSE  {cause.name}: {printable(cause.words)}" for cause in found[:1]]
+        return lines + [f"CAUSE  {cause.code}: {printable(cause.words)}" for cause in found[:1]]
 
     def _events(self, room: int) -> list[str]:
         changes = sorted(
             (
                 (change["at"], view["side"], change)
-                for view in self.sights[-1].views
+                for view in self.snapshots[-1].views
                 for change in view["link"]["history"]
             ),
             key=lambda one: one[:2],
@@ -145,12 +145,12 @@ class Screen:
 
 
 def _bits(rate: float) -> str:
-    """Bits a second."""
+    """Bits per second, with unit."""
     return f"{_count(rate)}bit/s"
 
 
 def _count(value: float) -> str:
-    """``12.3 k``; three digits are enough for the eye."""
+    """``12.3 k``: three digits, and the prefix of the unit."""
     for unit, size in (("G", 1e9), ("M", 1e6), ("k", 1e3)):
         if value >= size:
             return f"{value / size:.3g} {unit}"

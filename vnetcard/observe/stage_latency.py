@@ -1,4 +1,4 @@
-"""What the stages of a packet's way take on the live link: pings, followed by ``vnetcard trace``'s own means."""
+"""How long each stage takes on the live link: pings, traced as ``vnetcard trace`` does it."""
 
 from __future__ import annotations
 
@@ -21,9 +21,12 @@ PINGS, SIZE, INTERVAL = 100, 56, 0.005
 
 
 def follow(window: str, targets: Sequence[Target]) -> list[dict[str, Any]]:
-    """Ping ``targets`` and sum up the stages of each direction that was seen; ConfigError as ``Sources`` raises it."""
-    wish = TapRequest(T.mask(tuple(T.STAGES)), T.mask(("READ", "PEEK")), SNAP, 1, RING)
-    with Sources(window, wish) as sources:
+    """Ping ``targets`` and summarize the stages of each direction that had packets.
+
+    Raises ConfigError when no agent can be traced.
+    """
+    request = TapRequest(T.mask(tuple(T.STAGES)), T.mask(("READ", "PEEK")), SNAP, 1, RING)
+    with Sources(window, request) as sources:
         summaries = {direction: Summary(direction, carrier_of(window)) for direction in L.DIRECTIONS}
         tracer = Tracer(shared_clock=sources.one_clock)
         pings = threading.Thread(

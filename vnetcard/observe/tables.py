@@ -15,15 +15,15 @@ from vnetcard.ring.window_dump import queue_of, ring_name
 from vnetcard.terminal.arguments import printable
 
 WIDTH: Final = 80
-"""Columns of a terminal that anybody has."""
+"""Columns of the smallest terminal that is supported."""
 BAR: Final = 20
-"""Characters of a ring's bar."""
+"""Characters of a full ring's bar."""
 
 
-def runtime(sight: Snapshot) -> list[str]:
-    """A table of the tx pumps and one of the rx pumps, a column a side; of several queues the sums, then each."""
-    figures = sight.figures("runtime")
-    queues = range(sight.queues) if sight.queues > 1 else ()
+def runtime(snapshot: Snapshot) -> list[str]:
+    """A table of the tx pumps and one of the rx pumps, a column per side; for several queues the sums, then each."""
+    figures = snapshot.figures("runtime")
+    queues = range(snapshot.queues) if snapshot.queues > 1 else ()
     tables = [(pump, pump, f"{pump} pump" + (", all queues" if queues else "")) for pump in ("tx", "rx")]
     tables += [(pump, of_queue(pump, n), f"{pump} pump, queue {n}") for n in queues for pump in ("tx", "rx")]
     lines = []
@@ -50,7 +50,7 @@ def _table(title: str, columns: Mapping[str, Mapping[str, float]]) -> list[str]:
     names = dict.fromkeys(name for figures in columns.values() for name in figures)
     for name in names:
         if "_batch_" in name and not any(figures.get(name) for figures in columns.values()):
-            continue  # most sizes never happen
+            continue  # most batch sizes never occur
         cells = ("-" if name not in figures else f"{_number(name, figures[name])}" for figures in columns.values())
         lines.append(f"  {name:<24}" + "".join(f"{cell:>20}" for cell in cells))
     return lines
@@ -63,7 +63,7 @@ def _number(name: str, value: float) -> str:
 
 
 def ago(at: float, now: float | None = None) -> str:
-    """``0.3 s ago``, ``12 min ago``."""
+    """``0.3 s ago``, ``12 min ago``; ``at`` and ``now`` in seconds since 1970."""
     seconds = max(0.0, (time.time() if now is None else now) - at)
     for unit, size in (("d", 86400), ("h", 3600), ("min", 60)):
         if seconds >= 2 * size:
@@ -71,13 +71,13 @@ def ago(at: float, now: float | None = None) -> str:
     return f"{seconds:.1f} s ago"
 
 
-def ring(sight: Snapshot) -> list[str]:
-    """Each ring: how full it is and was, its indices, who sleeps, when it last moved."""
+def ring(snapshot: Snapshot) -> list[str]:
+    """Each ring: its fill and high-water mark, its indices, which end sleeps, when it last moved."""
     lines = []
-    for one in sight.rings():
-        sleeping = [who for who in ("producer", "consumer") if one[f"{who}_sleeps"]]
+    for one in snapshot.rings():
+        sleeping = [end for end in ("producer", "consumer") if one[f"{end}_sleeps"]]
         note = one["problem"] or (f"{' and '.join(sleeping)} sleeping" if sleeping else "both awake")
-        name = ring_name(sight.queues, queue_of(one), one["direction"])
+        name = ring_name(snapshot.queues, queue_of(one), one["direction"])
         lines += [
             f"{name}  [{bar(one['fill'], one['size']):{BAR}}] {one['fill']} of {one['size']} bytes, "
             f"{one['records']} records; {note}",
@@ -86,33 +86,37 @@ def ring(sight: Snapshot) -> list[str]:
         known = [f"{name} {_number(name, one[name])}" for name in _RING_NAMES if name in one]
         lines += ["     " + "  ".join(known[n : n + 2]) for n in range(0, len(known), 2)]
         if "rx_high_water" in one:
-            lines.append(f"     rx_high_water {one['rx_high_water']}, the most that the consumer found")
-    return lines or ["no ring: the window is gone"]
+            lines.append(f"     rx_high_water {one['rx_high_water']}, the most bytes that the consumer found")
+    return lines or ["no rings: the window is gone"]
 
 
 _RING_NAMES: Final = ("tx_ring_full", "rx_ring_empty", "tx_moved_at_ns", "rx_moved_at_ns")
 
 
 def bar(fill: int, size: int, width: int = BAR) -> str:
-    """``#`` for each full part of ``width``."""
+    """``fill`` of ``size`` as up to ``width`` characters ``#``."""
     return "#" * round(width * min(1.0, fill / size))
 
 
-def errors(sight: Snapshot) -> list[str]:
-    """Every drop, loss and violation, then what seems to cause it."""
-    rows = sight.errors()
+NO_ERRORS: Final = "lost inside the link: 0, dropped by the agents: 0, violations of the format: 0"
+"""Of the kernels' own queues, firewalls and sockets the agents' counters say nothing."""
+
+
+def errors(snapshot: Snapshot) -> list[str]:
+    """Every drop, loss and violation, then the causes; what the kernels drop outside the link is not known here."""
+    rows = snapshot.errors()
     lines = [f"{'side':<6}{'name':<20}{'count':>10}  {'last':<13}last of its kind"] if rows else []
     for row in rows:
         line = f"{row.side:<6}{row.name:<20}{row.count:>10}  {ago(row.last) if row.last else '-':<13}"
         sample = printable(row.sample)
         lines += [line + sample] if len(line + sample) <= WIDTH else [line, f"{'':6}{sample}"]
-    lines = lines or ["nothing was dropped or lost, and nothing violated"]
-    found = causes(sight)
+    lines = lines or [NO_ERRORS]
+    found = causes(snapshot)
     if found:
-        lines += ["", "likely causes, the first one first:"]
+        lines += ["", "probable causes, most probable first:"]
         for cause in found:
             lines += textwrap.wrap(
-                f"{cause.name}: {printable(cause.words)}", WIDTH, initial_indent="  ", subsequent_indent="    "
+                f"{cause.code}: {printable(cause.words)}", WIDTH, initial_indent="  ", subsequent_indent="    "
             )
     return lines
 
@@ -120,32 +124,32 @@ def errors(sight: Snapshot) -> list[str]:
 NO_REGISTERS: Final = "this window has no engine with registers"
 
 
-def registers(sight: Snapshot) -> list[str]:
-    """Each side's page of the DMA engine."""
+def registers(snapshot: Snapshot) -> list[str]:
+    """Each side's register page of the DMA engine."""
     lines = []
-    for view in sight.views:
+    for view in snapshot.views:
         if view["registers"]:
             lines += ["", f"{view['side']}'s registers: {view['engine']['engine']}"]
-            for row in sight.registers(view["side"]):
+            for row in snapshot.registers(view["side"]):
                 more = f" (+{row['since']})" if "since" in row else ""
                 lines.append(f"  {row['offset']:#05x} {row['name']:<20}{row['value']:#010x}  {row['words']}{more}")
         else:
-            why = sight.unresponsive().get(view["side"]) or (view["engine"] or {}).get("error", NO_REGISTERS)
+            why = snapshot.unresponsive().get(view["side"]) or (view["engine"] or {}).get("error", NO_REGISTERS)
             lines += ["", f"{view['side']}: {printable(why)}"]
     return lines[1:]
 
 
-def link(sight: Snapshot) -> list[str]:
-    """Each agent's link: its state, the counters of its changes, and the last of them with their reasons."""
-    figures = sight.figures("link")
+def link(snapshot: Snapshot) -> list[str]:
+    """Each agent's link: its state, the counters of its changes, and the latest changes with their reasons."""
+    figures = snapshot.figures("link")
     lines = []
-    for view in sight.views:
+    for view in snapshot.views:
         now, side = view["link"], view["side"]
         counters = {name: int(n) for name, n in figures.get(side, {}).get("link", {}).items() if n}
         lines += [
             "",
             f"{side}: link {'UP' if now['up'] else 'DOWN'} ({now['state']}: {printable(now['reason'])})",
-            "  " + ("  ".join(f"{name} {n}" for name, n in counters.items()) or "no change was counted"),
+            "  " + ("  ".join(f"{name} {n}" for name, n in counters.items()) or "no change of state was counted"),
         ]
         lines += [
             f"  {time.strftime('%Y-%m-%d %H:%M:%S', time.localtime(change['at']))}"
@@ -164,27 +168,27 @@ SECTIONS: Final[dict[str, Callable[[Snapshot], list[str]]]] = {
 }
 
 
-def as_json(sight: Snapshot, what: str) -> dict[str, Any]:
-    """The same section for programs."""
-    figures = sight.figures(what)
+def as_json(snapshot: Snapshot, what: str) -> dict[str, Any]:
+    """The section ``what`` for programs."""
+    figures = snapshot.figures(what)
     content: Any
     if what == "runtime":
         content = {side: {part: parts[part] for part in parts if part != "link"} for side, parts in figures.items()}
     elif what == "ring":
-        content = sight.rings()
+        content = snapshot.rings()
     elif what == "errors":
         content = {
             "errors": [
                 {"side": row.side, "name": row.name, "count": row.count, "last": row.last, "sample": row.sample}
-                for row in sight.errors()
+                for row in snapshot.errors()
             ],
-            "causes": [{"name": cause.name, "side": cause.side, "words": cause.words} for cause in causes(sight)],
+            "causes": [cause.as_json() for cause in causes(snapshot)],
         }
     elif what == "registers":
-        content = {view["side"]: sight.registers(view["side"]) for view in sight.views}
+        content = {view["side"]: snapshot.registers(view["side"]) for view in snapshot.views}
     else:
         content = {
             view["side"]: {**view["link"], "counters": figures.get(view["side"], {}).get("link", {})}
-            for view in sight.views
+            for view in snapshot.views
         }
-    return {what: content, "cleared_at": sight.cleared_at(what), "unresponsive": sight.unresponsive()}
+    return {what: content, "cleared_at": snapshot.cleared_at(what), "unresponsive": snapshot.unresponsive()}

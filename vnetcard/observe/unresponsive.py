@@ -1,4 +1,4 @@
-"""An agent that is there and does not answer, stopped or hung: what its window tells without it."""
+"""The view of an agent that exists and does not answer (stopped, or hung), as its window alone gives it."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from vnetcard.ring.window_dump import aligned, view_rings
 from vnetcard.window import read_window, seen_side, url_of_side
 
 STATE: Final = "unresponsive"
-"""Of the link of an agent that does not answer: what state it is in, it alone knows."""
+"""The link state of an agent that does not answer: only the agent knows the real one."""
 
 
 def view(url: str, side: int, why: str) -> dict[str, Any]:
-    """As ``collect.collect``, as far as a copy of the window says; ``why`` the agent is not asked."""
+    """As ``agent.collect.collect``, as far as a copy of the window has it; ``why`` is the reason of the link."""
     found: dict[str, Any] = {
         "side": L.SIDES[side],
         "pid": None,

@@ -1,4 +1,4 @@
-"""The answers of a window's agents, put together: each side's figures from the agent that knows them best."""
+"""A snapshot of a link: the answers of its agents, with each side's counters from the agent that has them itself."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from vnetcard.engine.register_text import since as growth
 from vnetcard.errors import ConfigError
 from vnetcard.observe import unresponsive
 from vnetcard.ring import layout as L
-from vnetcard.ring.derived import derived, of_queue, since, tells_of_trouble
+from vnetcard.ring.derived import derived, is_error_counter, of_queue, since
 from vnetcard.ring.window_dump import queue_of
 from vnetcard.window import WindowUrl
 
 SECTIONS: Final = ("runtime", "ring", "errors", "registers", "link")
-"""What can be shown, and cleared."""
+"""What can be shown and cleared."""
 
 View = dict[str, Any]
 Figures = dict[str, dict[str, float]]
@@ -23,7 +23,10 @@ Figures = dict[str, dict[str, float]]
 
 @dataclass(frozen=True, slots=True)
 class Error:
-    """A counter of trouble that is not 0: ``last`` in seconds since 1970 and ``sample`` only if its agent is asked."""
+    """A counter of errors that is not 0.
+
+    ``last``, in seconds since 1970, and ``sample`` are known only when the agent of ``side`` has answered.
+    """
 
     side: str
     name: str
@@ -33,26 +36,26 @@ class Error:
 
 
 class Snapshot:
-    """What the agents said at one moment."""
+    """What the agents answered at one moment."""
 
     def __init__(self, views: list[View]) -> None:
-        """``views`` as ``observe.collect`` makes them, or ``observe.unresponsive``; host first, one or two."""
+        """``views`` as ``agent.collect`` or ``observe.unresponsive`` makes them: one or two, the host's first."""
         self.views = views
         self.by_side = {view["side"]: view for view in views}
 
     def figures(self, what: str | None = None) -> dict[str, Figures]:
-        """Counters by side, then ``tx``, ``rx`` or ``link``; ``what``: since that was cleared.
+        """Counters by side, then by ``tx``, ``rx`` or ``link``; with ``what``, their growth since that was cleared.
 
-        Of several queues those are the sums, and what they are of is there as ``tx queue 0`` and so on.
+        With several queues ``tx`` and ``rx`` are sums, and ``tx queue 0`` and so on their parts.
         """
         found: dict[str, Figures] = {}
         for side in L.SIDES:
-            knows = self.by_side.get(side) or next((view for view in self.views if side in view["sides"]), None)
-            if knows is None or side not in knows["sides"]:
+            source = self.by_side.get(side) or next((view for view in self.views if side in view["sides"]), None)
+            if source is None or side not in source["sides"]:
                 continue
             before = self._baseline(side, what)
             found[side] = {
-                part: dict(since(counters, before.get(part, {}))) for part, counters in knows["sides"][side].items()
+                part: dict(since(counters, before.get(part, {}))) for part, counters in source["sides"][side].items()
             }
             for part in found[side]:
                 if part != "link":
@@ -61,7 +64,7 @@ class Snapshot:
         return found
 
     def unresponsive(self) -> dict[str, str]:
-        """By side, why an agent that is there did not answer."""
+        """By side, why the agent of this machine did not answer."""
         return {
             view["side"]: view["link"]["reason"] for view in self.views if view["link"]["state"] == unresponsive.STATE
         }
@@ -72,7 +75,7 @@ class Snapshot:
         return cleared["figures"] if cleared else {}
 
     def registers(self, side: str) -> list[View]:
-        """The engine's registers that the agent of ``side`` has; ``since``: how much a counter grew since cleared."""
+        """The engine's registers of ``side``; ``since`` is the growth of a counter since they were cleared."""
         view = self.by_side[side]
         cleared = view["cleared"].get("registers")
         if not cleared:
@@ -82,24 +85,24 @@ class Snapshot:
         return [row | ({"since": grown[row["name"]]} if row["name"] in grown else {}) for row in view["registers"]]
 
     def cleared_at(self, what: str) -> float | None:
-        """When ``what`` was cleared last, in seconds since 1970."""
+        """When ``what`` was cleared last, in seconds since 1970; None if never."""
         times = [view["cleared"][what]["at"] for view in self.views if what in view["cleared"]]
         return max(times, default=None)
 
     def errors(self, what: str | None = "errors") -> list[Error]:
-        """Every drop, loss and violation that was counted, host first."""
+        """Every drop, loss and violation that was counted, the host's first."""
         rows = []
         for side, parts in self.figures(what).items():
             notes = self.by_side[side]["notes"] if side in self.by_side else {}
             for part in ("tx", "rx", "link"):
                 for name, count in parts[part].items():
-                    if count and tells_of_trouble(name):
+                    if count and is_error_counter(name):
                         note = notes.get(name, {"at": None, "sample": ""})
                         rows.append(Error(side, name, int(count), note["at"], note["sample"]))
         return rows
 
     def rings(self, only: str | None = None) -> list[View]:
-        """The rings, of one direction or both, with the figures of both ends that are known."""
+        """The rings, of one direction or both, with the counters of the ends that are known."""
         figures = self.figures("ring")
         rings = []
         for sender, direction in enumerate(L.DIRECTIONS):
@@ -113,12 +116,12 @@ class Snapshot:
         return sorted(rings, key=queue_of)
 
     def _end(self, figures: Figures, pump: str, queue: int) -> dict[str, float]:
-        """Those of one queue; where there is one, it is all."""
+        """The counters of one queue; where there is only one queue, the sums."""
         return figures.get(of_queue(pump, queue), figures.get(pump, {}))
 
     @property
     def queues(self) -> int:
-        """How many queue pairs the window has; 1 as long as there is none."""
+        """Queue pairs of the window; 1 as long as there is no window."""
         return 1 + max((queue_of(ring) for view in self.views for ring in view["rings"]), default=0)
 
 
@@ -126,18 +129,24 @@ RING_FIGURES: Final = ("tx_ring_full", "rx_ring_empty", "rx_high_water", "tx_mov
 
 
 def gather(window: str) -> Snapshot:
-    """Ask the local agents of ``window``; ConfigError when there is none.  For one that is silent its window speaks."""
+    """Ask the agents of ``window`` on this machine; one that does not answer is replaced by what its window holds.
+
+    Raises ConfigError when there is no agent.
+    """
     url = str(WindowUrl.parse(window))
     answers = ask_all(url, "show")
-    unheard = [unresponsive.view(url, L.SIDES.index(side), why) for side, why in answers.unresponsive.items()]
-    return Snapshot(sorted([*answers.said, *unheard], key=lambda view: L.SIDES.index(view["side"])))
+    unanswered = [unresponsive.view(url, L.SIDES.index(side), why) for side, why in answers.unresponsive.items()]
+    return Snapshot(sorted([*answers.said, *unanswered], key=lambda view: L.SIDES.index(view["side"])))
 
 
 def clear(window: str, what: str) -> None:
-    """Let the local agents of ``window`` remember a baseline for ``what``."""
+    """Make the agents of ``window`` on this machine count ``what`` from now on; the counters themselves go on.
+
+    Raises ConfigError when there is no agent, or one does not answer.
+    """
     url = str(WindowUrl.parse(window))
-    sight = gather(window)
-    if sight.unresponsive():
-        raise ConfigError("; ".join(sight.unresponsive().values()))
-    for view in sight.views:
+    snapshot = gather(window)
+    if snapshot.unresponsive():
+        raise ConfigError("; ".join(snapshot.unresponsive().values()))
+    for view in snapshot.views:
         ask(url, L.SIDES.index(view["side"]), "clear", what=what)

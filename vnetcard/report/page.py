@@ -1,4 +1,4 @@
-"""A checkup as one page of HTML that needs nothing else, and as JUnit XML."""
+"""A report as one self-contained page of HTML, and as JUnit XML."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import time
 import xml.etree.ElementTree as ET
 from collections.abc import Iterable, Sequence
 from html import escape
-from typing import Final
+from typing import Final, NamedTuple
 
 from vnetcard.ping.report import loss_percent
 from vnetcard.report import plots
@@ -39,30 +39,30 @@ svg .c0:not(.curve) { fill: var(--c0) } svg .c1:not(.curve) { fill: var(--c1) }
 """
 
 
-def html(done: Report) -> str:
-    """The page; the verdict stands at the top."""
-    verdict = "PASS" if done.ok else "FAIL"
-    failed = [check.name for check in done.checks if not check.ok]
-    words = f"failed: {', '.join(failed)}" if failed else f"{len(done.checks)} checks, all good"
-    when = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(done.at))
+def html(report: Report) -> str:
+    """The page, with the verdict at the top."""
+    verdict = "PASS" if report.ok else "FAIL"
+    failed = [check.name for check in report.checks if not check.ok]
+    words = f"failed: {', '.join(failed)}" if failed else f"{len(report.checks)} checks passed"
+    when = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(report.at))
     body = [
         "<h1>vnetcard report</h1>",
-        f'<p class="facts">{escape(done.window)}, {when}, {escape(done.machine["machine"])}</p>',
-        f'<div class="verdict {"good" if done.ok else "bad"}" id="verdict"><b>{verdict}</b> {escape(words)}</div>',
-        _checks(done),
+        f'<p class="facts">{escape(report.window)}, {when}, {escape(report.machine["machine"])}</p>',
+        f'<div class="verdict {"good" if report.ok else "bad"}" id="verdict"><b>{verdict}</b> {escape(words)}</div>',
+        _checks(report),
         "<h2>Round trip, loss, throughput</h2>",
-        f'<div class="plots">{_plots(done)}</div>',
+        f'<div class="plots">{_plots(report)}</div>',
         "<h2>Pings</h2>",
-        _pings(done),
+        _pings(report),
         "<h2>Link and machine</h2>",
-        _facts(done),
+        _facts(report),
         "<h2>Pumps</h2>",
-        _runtime(done),
+        _runtime(report),
         "<h2>Doctor</h2>",
-        _doctor(done),
+        _doctor(report),
     ]
-    if done.not_measured:
-        body += ["<h2>Not measured</h2>", "<ul>", *(f"<li>{escape(why)}</li>" for why in done.not_measured), "</ul>"]
+    if report.not_measured:
+        body += ["<h2>Not measured</h2>", "<ul>", *(f"<li>{escape(why)}</li>" for why in report.not_measured), "</ul>"]
     return "\n".join(
         [
             "<!doctype html>",
@@ -77,37 +77,37 @@ def html(done: Report) -> str:
     )
 
 
-def _checks(done: Report) -> str:
+def _checks(report: Report) -> str:
     rows = [
         f'<tr class="{"good" if check.ok else "bad"}"><td><b>{"pass" if check.ok else "FAIL"}</b></td>'
         f"<td>{escape(check.name)}</td><td>{escape(check.words)}</td></tr>"
-        for check in done.checks
+        for check in report.checks
     ]
     return f"<table>{''.join(rows)}</table>"
 
 
-def _plots(done: Report) -> str:
-    names = list(dict.fromkeys(one.target.name for one in done.pings))
+def _plots(report: Report) -> str:
+    names = list(dict.fromkeys(one.target.name for one in report.pings))
     median = {
-        name: [(one.size, one.rtt_avg) for one in done.pings if one.target.name == name and one.rtt_avg is not None]
+        name: [(one.size, one.rtt_avg) for one in report.pings if one.target.name == name and one.rtt_avg is not None]
         for name in names
     }
     loss = {
-        name: [(one.size, 100 * one.lost / max(1, one.sent)) for one in done.pings if one.target.name == name]
+        name: [(one.size, 100 * one.lost / max(1, one.sent)) for one in report.pings if one.target.name == name]
         for name in names
     }
     speed = {
-        way: [(one.write, one.gbit) for one in done.streams if one.direction == way]
-        for way in dict.fromkeys(one.direction for one in done.streams)
+        direction: [(one.write, one.gbit) for one in report.streams if one.direction == direction]
+        for direction in dict.fromkeys(one.direction for one in report.streams)
     }
     worst = {
-        name: [(one.size, one.rtt_p99) for one in done.pings if one.target.name == name and one.rtt_p99 is not None]
+        name: [(one.size, one.rtt_p99) for one in report.pings if one.target.name == name and one.rtt_p99 is not None]
         for name in names
     }
-    latencies = {one.name: one.latency_us for one in done.stages if one.latency_us is not None}
+    latencies = {one.name: one.latency_us for one in report.stages if one.latency_us is not None}
     a_record = {
         name: figures[f"{name.split()[1]}_ns_a_record"] / 1000
-        for name, figures in done.runtime.items()
+        for name, figures in report.runtime.items()
         if figures.get(f"{name.split()[1]}_ns_a_record")
     }
     return "".join(
@@ -122,7 +122,7 @@ def _plots(done: Report) -> str:
                     {stage: figures["p50"] for stage, figures in one["stages_us"].items()},
                     unit="us",
                 )
-                for one in done.traces
+                for one in report.traces
             ),
             plots.bars("Latency of each stage alone", latencies, unit="us"),
             plots.bars("Time of each pump for a record", a_record, unit="us"),
@@ -130,7 +130,7 @@ def _plots(done: Report) -> str:
     )
 
 
-def _pings(done: Report) -> str:
+def _pings(report: Report) -> str:
     rows = [
         (
             one.target.name,
@@ -141,15 +141,15 @@ def _pings(done: Report) -> str:
             *("-" if rtt is None else f"{rtt:.3f}" for rtt in (one.rtt_min, one.rtt_avg, one.rtt_p99, one.rtt_max)),
             one.error or "",
         )
-        for one in done.pings
+        for one in report.pings
     ]
     heads = ("direction", "size", "sent", "lost", "loss %", "min ms", "avg ms", "p99 ms", "max ms", "")
     return _table(heads, rows, numbers=range(1, 9))
 
 
-def _facts(done: Report) -> str:
-    rows = list(done.machine.items())
-    for view in done.views:
+def _facts(report: Report) -> str:
+    rows = list(report.machine.items())
+    for view in report.views:
         link, side = view["link"], view["side"]
         on = " ".join(name for name, verdict in link.get("features", {}).items() if verdict == "on") or "none"
         rows += [
@@ -162,18 +162,18 @@ def _facts(done: Report) -> str:
     return _table(("", ""), rows, numbers=())
 
 
-def _runtime(done: Report) -> str:
-    names = list(dict.fromkeys(name for figures in done.runtime.values() for name in figures))
+def _runtime(report: Report) -> str:
+    names = list(dict.fromkeys(name for figures in report.runtime.values() for name in figures))
     rows = []
     for name in names:
-        values = [figures.get(name) for figures in done.runtime.values()]
+        values = [figures.get(name) for figures in report.runtime.values()]
         if any(values) and not name.endswith("_at_ns"):
             rows.append((name, *("" if value is None else f"{value:,}" for value in values)))
-    return _table(("counter", *done.runtime), rows, numbers=range(1, len(done.runtime) + 1))
+    return _table(("counter", *report.runtime), rows, numbers=range(1, len(report.runtime) + 1))
 
 
-def _doctor(done: Report) -> str:
-    rows = [(one.verdict.value, one.area, one.subject, one.detail, one.fix) for one in done.findings]
+def _doctor(report: Report) -> str:
+    rows = [(one.verdict.value, one.area, one.subject, one.detail, one.fix) for one in report.findings]
     return _table(("", "area", "what", "seen", "fix"), rows, numbers=())
 
 
@@ -190,30 +190,45 @@ def _table(heads: Sequence[str], rows: Iterable[Sequence[object]], *, numbers: I
     return f"<table>{head}{body}</table>"
 
 
-def junit(done: Report) -> str:
-    """A test case a check, a ping size and a stream."""
-    cases: list[tuple[str, str, str]] = [
-        ("report", check.name, "" if check.ok else check.words) for check in done.checks
+class _Case(NamedTuple):
+    group: str
+    name: str
+    failure: str
+    """What went wrong; empty when nothing did."""
+    codes: str
+
+
+def junit(report: Report) -> str:
+    """A test case per check, ping size and stream; the type of a failure holds the codes of what is wrong."""
+    cases = [
+        _Case("report", check.name, "" if check.ok else check.words, " ".join(check.codes) or check.name)
+        for check in report.checks
     ]
     cases += [
-        (f"ping.{one.target.name}", f"size {one.size}", "" if one.ok else one.error or f"{one.lost} of {one.sent} lost")
-        for one in done.pings
+        _Case(
+            f"ping.{one.target.name}",
+            f"size {one.size}",
+            "" if one.ok else one.error or f"{one.lost} of {one.sent} lost",
+            "loss",
+        )
+        for one in report.pings
     ]
     cases += [
-        (f"tcp.{one.direction}", f"write {one.write}", "" if one.gbit > 0 else "no throughput") for one in done.streams
+        _Case(f"tcp.{one.direction}", f"write {one.write}", "" if one.gbit > 0 else "no throughput", "throughput")
+        for one in report.streams
     ]
-    failures = sum(bool(words) for _, _, words in cases)
+    failures = sum(bool(case.failure) for case in cases)
     counts = {"tests": str(len(cases)), "failures": str(failures), "errors": "0"}
     root = ET.Element("testsuites", counts)
     suite = ET.SubElement(root, "testsuite", {"name": "vnetcard report", **counts})
-    for group, name, words in cases:
-        case = ET.SubElement(suite, "testcase", {"classname": group, "name": name})
-        if words:
-            ET.SubElement(case, "failure", {"message": _printable(words)})
+    for one in cases:
+        case = ET.SubElement(suite, "testcase", {"classname": one.group, "name": one.name})
+        if one.failure:
+            ET.SubElement(case, "failure", {"type": one.codes, "message": _printable(one.failure)})
     ET.indent(root)
     return ET.tostring(root, encoding="unicode", xml_declaration=True) + "\n"
 
 
 def _printable(text: str) -> str:
-    """XML forbids control characters."""
+    """``text`` without the control characters, which XML forbids."""
     return "".join(char if char.isprintable() else "?" for char in text)

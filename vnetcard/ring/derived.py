@@ -1,4 +1,4 @@
-"""The figures of a pump by name: since a baseline, and those that follow from others.
+"""The counters of a pump by name: their growth since a baseline, and figures derived from them.
 
 A name is the same in text, in JSON and, between ``vnetcard_`` and Prometheus' own ``_total``, in the metrics.
 """
@@ -12,23 +12,23 @@ from typing import Final
 from vnetcard.ring import layout as L
 
 GAUGES: Final = ("tx_moved_at_ns", "rx_moved_at_ns", "rx_high_water")
-"""Figures that do not count up: they have no difference."""
+"""Values that do not count up, so that a difference of them has no meaning."""
 PUMPS: Final = {"tx": "tx_sent", "rx": "rx_received"}
-"""A pump's counter of records."""
+"""The counter of records of a pump."""
 
 
 def of_queue(pump: str, queue: int) -> str:
-    """What a side's figures call one of several queues' pumps: ``tx queue 0``."""
+    """The key of one queue's pump among the counters of a side: ``tx queue 0``."""
     return f"{pump} queue {queue}"
 
 
 def since(now: Mapping[str, int], before: Mapping[str, int]) -> dict[str, int]:
-    """``now`` less ``before``; gauges as they are, and what an agent of another version did not have as 0."""
+    """``now`` minus ``before``; gauges unchanged; a counter that ``before`` lacks counts from 0."""
     return {name: n if name in GAUGES else n - before.get(name, 0) for name, n in now.items()}
 
 
 def derived(pump: str, figures: Mapping[str, int]) -> dict[str, float]:
-    """What follows from the counters of ``pump``, tx or rx; in nanoseconds and records."""
+    """Calls, records per call and nanoseconds per record of ``pump``, tx or rx."""
     calls = sum(figures.get(f"{pump}_{name}", 0) for name in L.BATCHES)
     records = figures.get(PUMPS[pump], 0)
     busy = figures.get(f"{pump}_busy_ns", 0)
@@ -39,9 +39,9 @@ def derived(pump: str, figures: Mapping[str, int]) -> dict[str, float]:
     }
 
 
-@functools.cache  # an agent asks for all names again and again, and is to be idle
-def tells_of_trouble(name: str) -> bool:
-    """Is it a drop, a loss, a violation, or an event that a link does without?"""
+@functools.cache  # an idle agent asks for every name once per tick
+def is_error_counter(name: str) -> bool:
+    """Does ``name`` count drops, losses, violations, or events that a healthy link does not have?"""
     return (
         name.startswith(("drop_", "viol_", "lost_"))
         or name.endswith("late_wakeups")

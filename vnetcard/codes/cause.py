@@ -1,0 +1,129 @@
+"""Codes of causes: what is wrong with a link, as ``show errors``, ``top`` and ``report`` conclude from its counters.
+
+The rules that find them are in ``vnetcard/observe/causes.py``.
+"""
+
+from __future__ import annotations
+
+from vnetcard.codes.code import Code
+
+
+class CauseCode(Code):
+    """In the order in which the rules are tried: an earlier one explains later ones."""
+
+    AGENT_UNRESPONSIVE = (
+        "agent-unresponsive",
+        "An agent of this machine does not answer: a signal or a debugger has stopped it, or it hangs.",
+        "Continue it (`kill -CONT PID`), or end it and start it again.",
+    )
+    DEVICE_GONE = (
+        "device-gone",
+        "The window reads as all ones, or its memory was taken away.",
+        "Check the card's power and `lspci`; rescan the bus. The agents open the window again by themselves.",
+    )
+    VERSION_MISMATCH = (
+        "version-mismatch",
+        "The two sides speak different wire formats and have refused one another.",
+        "Update the older side.",
+    )
+    MTU_MISMATCH = (
+        "mtu-mismatch",
+        "The two sides have different MTUs; the smaller one counts.",
+        "Give both agents the same `--mtu`.",
+    )
+    ENGINE_STALLED = (
+        "engine-stalled",
+        "The DMA engine halted: a memory did not answer within the engine's time-out.",
+        "See the address in the message and `vnetcard show registers`; check that memory's bus.",
+    )
+    ENGINE_BUS_ERROR = (
+        "engine-bus-error",
+        "The DMA engine halted: a memory answered with an error.",
+        "See the address in the message and `vnetcard show registers`; check the address map and the IOMMU.",
+    )
+    CORRUPT_SIDE_BLOCK = (
+        "corrupt-side-block",
+        "A side block holds what its owner did not write.",
+        "Find the other program that writes into the window.",
+    )
+    CORRUPT_RECORDS = (
+        "corrupt-records",
+        "Records have an impossible length, header or number.",
+        "Check the bus (`vnetcard doctor --window URL`), then the peer's program.",
+    )
+    CORRUPT_INDEX = (
+        "corrupt-index",
+        "The peer published an index that is impossible in the ring.",
+        "Find the other program that writes into the window, or update the peer's.",
+    )
+    BAD_FRAMES = (
+        "bad-frames",
+        "Packets from the peer had an impossible virtio_net_hdr.",
+        "Update the peer's program, or start it with `--offload off`.",
+    )
+    PEER_DEAD = (
+        "peer-dead",
+        "The peer's heartbeat stands still, or stood still for a time.",
+        "Check whether the peer's agent runs, is stopped, or lacks CPU time.",
+    )
+    PEER_RESTARTS = (
+        "peer-restarts",
+        "The peer's agent was restarted; records in flight were lost.",
+        "See the peer's log for why.",
+    )
+    NO_PEER = ("no-peer", "No agent answers on the other side.", "Start the other side's agent.")
+    PORT_REFUSED = (
+        "port-refused",
+        "The kernel refused packets that were written to the interface.",
+        "See the sample and the errno in the log: a firewall, an address family that is off, or a broken packet.",
+    )
+    INTERFACE_DOWN = (
+        "interface-down",
+        "Packets arrived while the interface was down.",
+        "`ip link set NAME up`.",
+    )
+    PACKET_TOO_BIG = (
+        "packet-too-big",
+        "The kernel sent packets that are larger than the link's MTU: its interface has a larger one.",
+        "`ip link set NAME mtu N` with the link's MTU, or start both agents with a larger `--mtu`.",
+    )
+    OFFLOAD_MISMATCH = (
+        "offload-mismatch",
+        "The kernel sent packets that need an offload that the peer does not take.",
+        "Nothing if the count stands still: they were queued before the last negotiation. Otherwise restart the agent.",
+    )
+    MALFORMED_PACKETS = (
+        "malformed-packets",
+        "The interface delivered reads without a packet in them.",
+        "See the sample; report it with the kernel's version.",
+    )
+    LOST_DOORBELL = (
+        "lost-doorbell",
+        "Pumps slept until their time-out although the peer had moved: its wake-ups or interrupts get lost.",
+        "Check the interrupt (`/proc/interrupts`, `vnetcard doctor`); the link works, but slowly.",
+    )
+    LINK_INTERRUPTED = (
+        "link-interrupted",
+        "Packets were dropped or lost because the link was down for a time.",
+        "`vnetcard show link` says when and why.",
+    )
+    STUCK_CONSUMER = (
+        "stuck-consumer",
+        "A ring holds records, and the consumer takes none of them.",
+        "Restart the consumer's agent; keep `vnetcard show ring --json` of both sides for a report.",
+    )
+    RING_TOO_SMALL = (
+        "ring-too-small",
+        "A ring is full again and again, and holds only a few of the largest packets.",
+        "Use a larger window or `--queue-bytes`.",
+    )
+    SLOW_CONSUMER = (
+        "slow-consumer",
+        "A ring is full again and again: the consumer takes records too slowly.",
+        "`vnetcard show runtime` and `trace --summary` say what it spends its time on.",
+    )
+    CPU_STARVED = (
+        "cpu-starved",
+        "Pumps waited for a CPU longer than they had one.",
+        "Give the agent a CPU of its own (`taskset`, `nice`), or take load from the machine.",
+    )

@@ -1,0 +1,197 @@
+"""Rules that find what is broken, refused, dropped or lost."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from vnetcard.codes.cause import CauseCode
+from vnetcard.codes.link import LinkReason
+from vnetcard.observe.cause import Cause, counts, other
+from vnetcard.observe.views import Snapshot
+from vnetcard.ring import layout as L
+
+
+def unresponsive(snapshot: Snapshot) -> Iterator[Cause]:
+    for side, why in snapshot.unresponsive().items():
+        yield Cause(CauseCode.AGENT_UNRESPONSIVE, side, why)
+
+
+def device_gone(snapshot: Snapshot) -> Iterator[Cause]:
+    for view in snapshot.views:
+        if view["link"]["state"] == "gone":
+            yield Cause(CauseCode.DEVICE_GONE, view["side"], view["link"]["reason"])
+
+
+def refused(snapshot: Snapshot) -> Iterator[Cause]:
+    for view in snapshot.views:
+        if view["link"]["state"] == "refused":
+            reason = view["link"].get("reason_code")
+            version = reason == LinkReason.VERSION_MISMATCH if reason else "wire format" in view["link"]["reason"]
+            code = CauseCode.VERSION_MISMATCH if version else CauseCode.MTU_MISMATCH
+            yield Cause(code, other(view["side"]), view["link"]["reason"])
+
+
+def engine_halted(snapshot: Snapshot) -> Iterator[Cause]:
+    counted = counts(snapshot)
+    for view in snapshot.views:
+        halts = [change for change in view["link"]["history"] if change["state"] == "halted"]
+        if not halts or not counted.get(view["side"], {}).get("engine_halt"):
+            continue
+        reason = halts[-1]["reason"]
+        timeout = "TIMEOUT" in reason  # the name of the engine's cause, see engine/registers.py
+        yield Cause(
+            CauseCode.ENGINE_STALLED if timeout else CauseCode.ENGINE_BUS_ERROR,
+            view["side"],
+            f"the DMA engine halted {len(halts)} times: {reason}",
+        )
+
+
+def side_blocks(snapshot: Snapshot) -> Iterator[Cause]:
+    """Before the indices: a peer that reads a damaged epoch resets its own indices, which then look impossible."""
+    for side, count in counts(snapshot).items():
+        if count.get("viol_side_block") or count.get("viol_final_count"):
+            yield Cause(
+                CauseCode.CORRUPT_SIDE_BLOCK,
+                other(side),
+                f"the {side} found side blocks overwritten ({count.get('viol_side_block', 0)} times) or with an "
+                f"impossible final count ({count.get('viol_final_count', 0)}): another program writes into the window",
+            )
+
+
+def violations(snapshot: Snapshot) -> Iterator[Cause]:
+    for side, count in counts(snapshot).items():
+        records = sum(count.get(name, 0) for name in ("viol_len", "viol_header", "viol_seq"))
+        if records:
+            yield Cause(
+                CauseCode.CORRUPT_RECORDS,
+                other(side),
+                f"the {side} found {records} corrupt records in {L.DIRECTIONS[L.SIDES.index(other(side))]}: "
+                f"the bus or the {other(side)}'s program damages them",
+            )
+        if count.get("viol_prod") or count.get("viol_cons"):
+            yield Cause(
+                CauseCode.CORRUPT_INDEX,
+                other(side),
+                f"the {other(side)} published impossible indices ({count['viol_prod']} prod, "
+                f"{count['viol_cons']} cons): another program writes into its lines",
+            )
+        if count.get("drop_bad_frame"):
+            yield Cause(
+                CauseCode.BAD_FRAMES,
+                other(side),
+                f"{count['drop_bad_frame']} packets from the {other(side)} had an impossible virtio_net_hdr",
+            )
+
+
+def peer(snapshot: Snapshot) -> Iterator[Cause]:
+    counted = counts(snapshot)
+    for view in snapshot.views:
+        side, state = view["side"], view["link"]["state"]
+        own = counted.get(side, {})
+        if state == "peer-dead" or own.get("peer_dead") or own.get("drop_peer_dead"):
+            now = "gives" if state == "peer-dead" else "gave"
+            yield Cause(
+                CauseCode.PEER_DEAD,
+                other(side),
+                f"the {other(side)}'s agent {now} no heartbeat: it is stopped or has no CPU; "
+                f"{own.get('drop_peer_dead', 0)} packets were dropped",
+            )
+        if (restarts := own.get("peer_restart", 0)) and not own.get("own_restart"):
+            yield Cause(
+                CauseCode.PEER_RESTARTS,
+                other(side),
+                f"the {other(side)}'s agent was restarted {restarts} times; {own.get('lost_restart', 0)} records "
+                f"in flight were lost and {own.get('drop_link_down', 0)} packets dropped",
+            )
+        if state in ("waiting", "handshake"):
+            yield Cause(
+                CauseCode.NO_PEER,
+                other(side),
+                f"no agent answers on the {other(side)}'s side; {own.get('drop_link_down', 0)} packets were dropped",
+            )
+
+
+def port(snapshot: Snapshot) -> Iterator[Cause]:
+    for side, count in counts(snapshot).items():
+        if count.get("offload_refused") or count.get("drop_port_refused"):
+            yield Cause(
+                CauseCode.PORT_REFUSED,
+                side,
+                f"the {side}'s kernel refused {count['drop_port_refused']} packets; offloads withdrawn: "
+                f"{count['offload_refused']}",
+            )
+        if count.get("drop_port_down"):
+            yield Cause(
+                CauseCode.INTERFACE_DOWN,
+                side,
+                f"the {side}'s interface is down, or was: {count['drop_port_down']} packets dropped; `ip link set up`",
+            )
+        if count.get("drop_malformed"):
+            yield Cause(
+                CauseCode.MALFORMED_PACKETS,
+                side,
+                f"the {side}'s interface delivered {count['drop_malformed']} reads without a packet in them",
+            )
+        if count.get("drop_offload"):
+            yield Cause(
+                CauseCode.OFFLOAD_MISMATCH,
+                side,
+                f"{count['drop_offload']} packets of the {side}'s kernel need an offload that the {other(side)} does "
+                "not take; some are normal when a link has just changed, more are not",
+            )
+
+
+def too_big(snapshot: Snapshot) -> Iterator[Cause]:
+    for side, count in counts(snapshot).items():
+        if not count.get("drop_too_big"):
+            continue
+        view = snapshot.by_side.get(side)
+        mtu = (view and view["link"].get("mtu")) or ""
+        name = view["port"]["name"] if view else "the interface"
+        yield Cause(
+            CauseCode.PACKET_TOO_BIG,
+            side,
+            f"{count['drop_too_big']} packets of the {side}'s kernel were larger than the link's MTU of {mtu}: "
+            f"`ip link set {name} mtu {mtu}`, or start both agents with a larger --mtu",
+        )
+
+
+def late_wakeups(snapshot: Snapshot) -> Iterator[Cause]:
+    for side, count in counts(snapshot).items():
+        late = count.get("tx_late_wakeups", 0) + count.get("rx_late_wakeups", 0)
+        if late > 2:
+            yield Cause(
+                CauseCode.LOST_DOORBELL,
+                other(side),
+                f"{late} times the {side}'s pumps slept until their time-out although the {other(side)} had moved: "
+                "its wake-ups get lost",
+            )
+
+
+def mtu(snapshot: Snapshot) -> Iterator[Cause]:
+    for view in snapshot.views:
+        agreed, own = view["link"].get("mtu"), view["mtu"]
+        if agreed and agreed < own:
+            yield Cause(
+                CauseCode.MTU_MISMATCH,
+                other(view["side"]),
+                f"the {view['side']} is set to an MTU of {own}, the {other(view['side'])} to {agreed}: "
+                f"{agreed} counts; give both the same --mtu",
+            )
+
+
+def interrupted(snapshot: Snapshot) -> Iterator[Cause]:
+    """Of packets that were dropped while the link was down, when no other rule says why it was down."""
+    if any(
+        True for rule in (unresponsive, device_gone, refused, engine_halted, side_blocks, peer) for _ in rule(snapshot)
+    ):
+        return
+    for side, count in counts(snapshot).items():
+        dropped, lost = count.get("drop_link_down", 0), count.get("lost_restart", 0)
+        if dropped or lost:
+            yield Cause(
+                CauseCode.LINK_INTERRUPTED,
+                side,
+                f"the {side}'s link was down for a time: {dropped} packets were dropped and {lost} records in flight "
+                "lost; `vnetcard show link` says when and why",
+            )
