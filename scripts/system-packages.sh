@@ -3,7 +3,7 @@
 #
 #   scripts/system-packages.sh run|sim|qemu|test|bench [--check]
 #
-# `run`: what a demo needs; `sim`: `run` and what the simulator is built with; `qemu`: `run` and what the ARM64 guest and
+# `run`: what a demo needs; `sim`: `run` and what the simulator is built with; `qemu`: `run` and what the guests and
 # the ARM64 wheel are built with; `test`: all that and what the tests need; `bench`: `run`, iperf3 and, where they can be
 # installed, the programs that vnetcard is compared with.
 # Checks for the commands and files themselves, whatever package they came from, and does nothing when all exist.
@@ -27,6 +27,7 @@ perl                                    perl                   perl
 '
 QEMU='
 qemu-system-aarch64                     qemu-system-arm        qemu-system-aarch64-core
+qemu-system-x86_64                      qemu-system-x86        qemu-system-x86-core
 aarch64-linux-gnu-gcc                   gcc-aarch64-linux-gnu  gcc-aarch64-linux-gnu
 /usr/aarch64-linux-gnu/include/stdio.h  libc6-dev-arm64-cross  -
 dpkg-deb                                dpkg                   dpkg

@@ -18,14 +18,18 @@ from pathlib import Path
 from vnetcard.errors import ConfigError
 from vnetcard.sim.guest.cache import Tell, digest, made
 from vnetcard.sim.guest.initramfs import Initramfs
+from vnetcard.sim.guest.machines import ARM64, Machine
 from vnetcard.sim.guest.packages import Sysroot, sysroot
-from vnetcard.sim.guest.wheel import card_wheel
+from vnetcard.sim.guest.wheel import guest_wheel
 
 MODULES = (
     "drivers/net/tun",
     "drivers/virtio/virtio_ring",
     "drivers/virtio/virtio",
     "drivers/virtio/virtio_mmio",
+    "drivers/virtio/virtio_pci_legacy_dev",
+    "drivers/virtio/virtio_pci_modern_dev",
+    "drivers/virtio/virtio_pci",
     "drivers/char/virtio_console",
     "virt/lib/irqbypass",
     "drivers/vfio/vfio",
@@ -35,13 +39,15 @@ MODULES = (
     "drivers/vfio/pci/vfio-pci",
 )
 """Of the kernel, in the order in which they need one another; some kernels have one or the other built in."""
-LOADED = ("tun", "virtio_ring", "virtio", "virtio_mmio", "virtio_console")
+_PCI = ("virtio_pci_legacy_dev", "virtio_pci_modern_dev", "virtio_pci")
+LOADED = ("tun", "virtio_ring", "virtio", "virtio_mmio", *_PCI, "virtio_console")
 """At the start; the others wait in /lib/modules for who wants them."""
 
 APPLETS = "basename cat dmesg env hostname insmod ip ls mkdir mount ps readlink sh sleep true"
 """Of busybox; commands that the guest has beside Python, ping and our own."""
 
 PORT = "/dev/vport0p1"
+HOSTNAMES = {"aarch64": "card", "x86_64": "host"}
 
 INIT = f"""\
 #!/bin/sh
@@ -57,7 +63,7 @@ for module in {" ".join(LOADED)}; do
     [ -e /lib/modules/$module.ko ] && insmod /lib/modules/$module.ko
 done
 ip link set lo up
-hostname card
+hostname {{name}}
 exec python3 /usr/lib/guest/inside.pyc {PORT}
 """
 
@@ -78,16 +84,17 @@ class Image:
 
     kernel: Path
     initrd: Path
+    machine: Machine = ARM64
 
 
-def image(tell: Tell) -> Image:
+def image(tell: Tell, machine: Machine = ARM64) -> Image:
     """The image of the sources as they are, made if it is not there; ConfigError says what is missing for that."""
-    system, wheel = sysroot(tell), card_wheel(tell)
+    system, wheel = sysroot(tell, machine), guest_wheel(tell, machine)
     recipe = b"".join(Path(__file__).with_name(f"{name}.py").read_bytes() for name in ("image", "initramfs", "inside"))
     version = importlib.metadata.version("pyroute2")
 
     def make_base(folder: Path) -> None:
-        tell("ARM64 guest: packing Debian's part ... ")
+        tell(f"{machine.title} guest: packing Debian's part ... ")
         (folder / "initrd").write_bytes(_base(system).encode())
         tell("done\n")
 
@@ -97,14 +104,14 @@ def image(tell: Tell) -> Image:
         (folder / "initrd").write_bytes((base / "initrd").read_bytes() + _ours(wheel, system).encode())
 
     folder = made("image", digest(base.name, wheel.parent.name), make, tell)
-    return Image(system.kernel, folder / "initrd")
+    return Image(system.kernel, folder / "initrd", machine)
 
 
 def _base(system: Sysroot) -> Initramfs:
     """Everything but this project."""
-    root, python = system.root, system.python
+    root, python, machine = system.root, system.python, system.machine
     disk = Initramfs()
-    disk.add("init", INIT.encode(), executable=True)
+    disk.add("init", INIT.replace("{name}", HOSTNAMES[machine.name]).encode(), executable=True)
     for folder in ("dev", "proc", "sys", "run", "tmp"):
         disk.folder(folder)
     disk.copy("bin/busybox", root / "bin/busybox")
@@ -113,8 +120,8 @@ def _base(system: Sysroot) -> Initramfs:
     disk.copy("bin/ping", root / "bin/ping")
     disk.copy(f"usr/bin/python{python}", root / f"usr/bin/python{python}")
     disk.link("usr/bin/python3", f"python{python}")
-    disk.copy("lib/ld-linux-aarch64.so.1", root / "lib/ld-linux-aarch64.so.1")
-    for folder in ("lib/aarch64-linux-gnu", "usr/lib/aarch64-linux-gnu"):
+    disk.copy(machine.loader, root / machine.loader)
+    for folder in (f"lib/{machine.triplet}", f"usr/lib/{machine.triplet}"):
         for library in root.glob(f"{folder}/*.so*"):
             disk.copy(f"{folder}/{library.name}", library)
     for name in MODULES:

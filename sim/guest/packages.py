@@ -1,4 +1,4 @@
-"""Debian's packages for ARM64, unpacked: what the guest runs, and what its C core is compiled against.
+"""Debian's packages for a guest's machine, unpacked: what the guest runs, and what its C core is compiled against.
 
 They come from the archives that this system's own apt uses, by an apt with folders of its own: no root, no
 `dpkg --add-architecture`, nothing of the system is touched.
@@ -17,10 +17,10 @@ from pathlib import Path
 
 from vnetcard.errors import ConfigError
 from vnetcard.sim.guest.cache import Tell, digest, made
+from vnetcard.sim.guest.machines import ARM64, Machine
 
-KERNEL = "linux-image-cloud-arm64"
 PYTHON = "python3-minimal"
-"""Both only name the package that is wanted, with its version, among their dependencies."""
+"""Like ``Machine.kernel``, it only names the package that is wanted, with its version, among its dependencies."""
 
 PACKAGES = (
     "busybox-static",
@@ -53,8 +53,8 @@ Dir::Etc::sourcelist "{folder}/sources.list";
 Dir::Etc::sourceparts "/dev/null";
 Dir::Etc::preferences "/dev/null";
 Dir::Etc::preferencesparts "/dev/null";
-APT::Architecture "arm64";
-APT::Architectures {{ "arm64"; }};
+APT::Architecture "{architecture}";
+APT::Architectures {{ "{architecture}"; }};
 APT::Sandbox::User "root";
 Acquire::Languages "none";
 Acquire::Retries "3";
@@ -67,6 +67,7 @@ class Sysroot:
 
     root: Path
     key: str
+    machine: Machine
 
     @property
     def kernel(self) -> Path:
@@ -84,22 +85,24 @@ class Sysroot:
         return next(self.root.glob("usr/bin/python3.*")).name.removeprefix("python")
 
 
-def sysroot(tell: Tell) -> Sysroot:
-    """The ARM64 system, fetched on first use; ConfigError says what is missing for that."""
+def sysroot(tell: Tell, machine: Machine = ARM64) -> Sysroot:
+    """The system of ``machine``, fetched on first use; ConfigError says what is missing for that."""
     for tool, package in (("apt-get", "apt"), ("dpkg-deb", "dpkg")):
         if shutil.which(tool) is None:
-            raise ConfigError(f"the ARM64 guest is made of Debian packages: {tool} ({package}) is missing here")
+            raise ConfigError(
+                f"the {machine.title} guest is made of Debian packages: {tool} ({package}) is missing here"
+            )
     sources = _sources()
-    key = digest(sources, *PACKAGES, KERNEL, PYTHON, *_UNUSED)
+    key = digest(sources, *PACKAGES, machine.kernel, PYTHON, *_UNUSED)
 
     def make(folder: Path) -> None:
         began = time.monotonic()
-        tell("ARM64 guest: fetching the package lists")
+        tell(f"{machine.title} guest: fetching the package lists")
         with tempfile.TemporaryDirectory() as private:
-            apt = _Apt(Path(private), sources)
+            apt = _Apt(Path(private), sources, machine)
             version = apt.dependency_of(PYTHON, "python").removeprefix("python").removesuffix("-minimal")
             wanted = [name.format(python=version) for name in PACKAGES]
-            wanted.append(apt.dependency_of(KERNEL, "linux-image-"))
+            wanted.append(apt.dependency_of(machine.kernel, "linux-image-"))
             tell(f" ... {len(wanted)} packages")
             archives = apt.download(wanted)
             tell(" ... unpacking")
@@ -111,7 +114,7 @@ def sysroot(tell: Tell) -> Sysroot:
             library.unlink()
         tell(f" ... done in {time.monotonic() - began:.0f} s\n")
 
-    return Sysroot(made("arm64", key, make, tell), key)
+    return Sysroot(made(machine.debian, key, make, tell), key, machine)
 
 
 def _sources() -> str:
@@ -126,25 +129,25 @@ def _sources() -> str:
         if "debian" in address.rstrip("/").split("/")[-1]:
             lines.append(f"deb {signed}{address} {release} {component}\n")
     if not lines:
-        raise ConfigError("the ARM64 guest is made of Debian packages, and this system's apt has no Debian archive")
+        raise ConfigError("the guest is made of Debian packages, and this system's apt has no Debian archive")
     return "".join(sorted(set(lines)))
 
 
 class _Apt:
-    """apt for ARM64 in a private folder."""
+    """apt for one machine in a private folder."""
 
-    def __init__(self, folder: Path, sources: str) -> None:
-        self._folder = folder
+    def __init__(self, folder: Path, sources: str, machine: Machine) -> None:
+        self._folder, self._machine = folder, machine
         for name in ("state/lists/partial", "cache/archives/partial", "archives"):
             (folder / name).mkdir(parents=True)
         (folder / "status").touch()
         (folder / "sources.list").write_text(sources)
-        (folder / "apt.conf").write_text(_CONFIGURATION.format(folder=folder))
+        (folder / "apt.conf").write_text(_CONFIGURATION.format(folder=folder, architecture=machine.debian))
         self._call("apt-get", "-q", "update")
 
     def _call(self, *command: str) -> str:
         environment = os.environ | {"APT_CONFIG": str(self._folder / "apt.conf"), "LC_ALL": "C"}
-        doing = f"`{' '.join(command[:3])}` for ARM64"
+        doing = f"`{' '.join(command[:3])}` for {self._machine.title}"
         return _run(command, doing, environment=environment, folder=self._folder / "archives")
 
     def dependency_of(self, package: str, prefix: str) -> str:
@@ -153,7 +156,7 @@ class _Apt:
             name = line.partition("Depends: ")[2]
             if name.startswith(prefix):
                 return name
-        raise ConfigError(f"the archive has no {prefix}... for ARM64 (package {package})")
+        raise ConfigError(f"the archive has no {prefix}... for {self._machine.title} (package {package})")
 
     def download(self, packages: Sequence[str]) -> list[Path]:
         """Fetch ``packages``; apt checks their signatures."""
@@ -168,5 +171,5 @@ def _run(
     done = subprocess.run(command, capture_output=True, text=True, env=environment, cwd=folder, check=False)
     if done.returncode:
         last = (done.stderr.strip() or done.stdout.strip() or "no message").splitlines()[-1]
-        raise ConfigError(f"ARM64 guest: {doing} failed: {last}")
+        raise ConfigError(f"guest: {doing} failed: {last}")
     return done.stdout

@@ -21,13 +21,10 @@ from typing import Any
 from vnetcard.errors import ConfigError
 from vnetcard.lab.lab import LabError, die_with_parent, uninterrupted
 from vnetcard.sim.guest.image import Image
+from vnetcard.sim.guest.machines import ARM64, Machine
 
-QEMU = "qemu-system-aarch64"
 BOOT_LIMIT = 180.0
 """Seconds; it takes four on a machine with nothing else to do."""
-
-MACHINE = ("-M", "virt", "-cpu", "cortex-a72", "-smp", "1,maxcpus=2", "-m", "256")
-"""With one possible CPU QEMU would leave atomics and barriers out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,11 +71,11 @@ class _Port:
         return [json.loads(line) for line in lines]
 
 
-def find_qemu() -> str:
-    """QEMU's program; ConfigError when it is missing."""
-    program = shutil.which(QEMU)
+def find_qemu(machine: Machine = ARM64) -> str:
+    """QEMU's program for ``machine``; ConfigError when it is missing."""
+    program = shutil.which(machine.qemu)
     if program is None:
-        raise ConfigError(f"{QEMU} is missing: scripts/system-packages.sh qemu, or install qemu-system-arm")
+        raise ConfigError(f"{machine.qemu} is missing: scripts/system-packages.sh qemu, or install {machine.package}")
     return program
 
 
@@ -101,13 +98,14 @@ IOMMU = ("-machine", "iommu=smmuv3,gic-version=3")
 class Guest:
     """A running guest; ``close`` ends it.  One thread at a time may use it."""
 
-    def __init__(self, image: Image, memory: Path | None, *, options: Sequence[str] = ()) -> None:
+    def __init__(self, image: Image, memory: Path | None, *, options: Sequence[str] = (), wait: bool = True) -> None:
         """Boot it, with the file ``memory`` as the BAR of an ivshmem device, and return once it takes commands.
 
-        ``options`` are more of QEMU's, such as ``doorbell_bar``.  LabError, with the last lines of its console, when
-        it does not come up.
+        ``wait=False`` returns at once; call ``wait_ready`` then.  ``options`` are more of QEMU's, such as
+        ``doorbell_bar``.  LabError, with the last lines of its console, when it does not come up.
         """
-        program = find_qemu()
+        self.machine = machine = image.machine
+        program = find_qemu(machine)
         self._console = tempfile.TemporaryFile()  # noqa: SIM115 - closed by close
         self._commands: dict[int, Command] = {}
         self._numbers = itertools.count(1)
@@ -116,10 +114,10 @@ class Guest:
         with uninterrupted(), theirs:
             self._process = subprocess.Popen(
                 [
-                    *(program, *MACHINE, "-display", "none", "-nic", "none", "-no-reboot", "-serial", "stdio"),
+                    *(program, *machine.options, "-display", "none", "-nic", "none", "-no-reboot", "-serial", "stdio"),
                     *("-kernel", str(image.kernel), "-initrd", str(image.initrd)),
-                    *("-append", "console=ttyAMA0 quiet panic=-1"),
-                    *("-chardev", f"socket,id=port,fd={theirs.fileno()}", "-device", "virtio-serial-device"),
+                    *("-append", f"console={machine.console} quiet panic=-1"),
+                    *("-chardev", f"socket,id=port,fd={theirs.fileno()}", "-device", machine.serial),
                     *("-device", "virtserialport,chardev=port,name=vnetcard"),
                     *(plain_bar(memory) if memory else ()),
                     *options,
@@ -131,11 +129,9 @@ class Guest:
                 # SIGKILL, as it starts with the other signals blocked, and has nothing to undo
                 preexec_fn=functools.partial(die_with_parent, signal.SIGKILL),  # noqa: PLW1509 - as in lab.py
             )
-        try:
-            self.ready: str = self._wait_ready()
-        except BaseException:
-            self.close()
-            raise
+        self.ready = ""
+        if wait:
+            self.wait_ready()
 
     def __enter__(self) -> Guest:
         return self
@@ -200,6 +196,14 @@ class Guest:
             self._port.socket.close()
             self._console.close()
 
+    def wait_ready(self) -> None:
+        """Return once the guest takes commands; ``ready`` then names its kernel.  LabError: it did not come up."""
+        try:
+            self.ready = self._wait_ready()
+        except BaseException:
+            self.close()
+            raise
+
     def _wait_ready(self) -> str:
         heard: list[str] = []
         deadline = time.monotonic() + BOOT_LIMIT
@@ -207,7 +211,7 @@ class Guest:
             lines = self._port.receive(deadline - time.monotonic())
             if not lines:
                 why = "ended" if lines is None else f"is not up after {BOOT_LIMIT:.0f} s"
-                raise LabError(f"the ARM64 guest {why}; its console:\n{self._last_words()}")
+                raise LabError(f"the {self.machine.title} guest {why}; its console:\n{self._last_words()}")
             heard = [line["ready"] for line in lines if "ready" in line]
         return heard[0]
 
@@ -217,7 +221,7 @@ class Guest:
             left = deadline - time.monotonic()
             lines = self._port.receive(left)
             if lines is None:
-                raise LabError(f"the ARM64 guest ended; its console:\n{self._last_words()}")
+                raise LabError(f"the {self.machine.title} guest ended; its console:\n{self._last_words()}")
             for line in lines:
                 self._note(line)
             if not lines and left <= 0:

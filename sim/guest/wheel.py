@@ -17,6 +17,7 @@ from pathlib import Path
 
 from vnetcard.errors import ConfigError, VnetcardError
 from vnetcard.sim.guest.cache import Tell, digest, made
+from vnetcard.sim.guest.machines import ARM64, Machine
 from vnetcard.sim.guest.packages import Sysroot, sysroot
 from vnetcard.terminal.arguments import Parser, complain
 
@@ -50,18 +51,18 @@ def build(machine: str, out: Path, tell: Tell) -> Path:
         return Path(shutil.copy(wheel, out))
 
 
-def card_wheel(tell: Tell) -> Path:
-    """The ARM64 wheel of the sources as they are, from the cache if they have not changed."""
-    parts: list[str | bytes] = [sysroot(tell).key, sys.version]
+def guest_wheel(tell: Tell, machine: Machine = ARM64) -> Path:
+    """The wheel for ``machine`` of the sources as they are, from the cache if they have not changed."""
+    parts: list[str | bytes] = [sysroot(tell, machine).key, sys.version]
     for path in sorted(path for name in SOURCES for path in _files(ROOT / name)):
         parts += [str(path.relative_to(ROOT)), path.read_bytes()]
-    folder = made("wheel", digest(*parts), lambda folder: _make_card_wheel(folder, tell), tell)
+    folder = made("wheel", digest(*parts), lambda folder: _make_wheel(folder, tell, machine), tell)
     return next(folder.glob("*.whl"))
 
 
-def _make_card_wheel(folder: Path, tell: Tell) -> None:
-    tell("ARM64 guest: compiling this project for it ... ")
-    build("aarch64", folder, tell)
+def _make_wheel(folder: Path, tell: Tell, machine: Machine) -> None:
+    tell(f"{machine.title} guest: compiling this project for it ... ")
+    build(machine.name, folder, tell)
     tell("done\n")
 
 

@@ -16,7 +16,7 @@ from tests.harness.needs import need, skip_or_fail
 from vnetcard.errors import ConfigError
 from vnetcard.sim.guest.cache import digest, made
 from vnetcard.sim.guest.packages import Sysroot, sysroot
-from vnetcard.sim.guest.wheel import card_wheel
+from vnetcard.sim.guest.wheel import guest_wheel
 
 ROOT = Path(__file__).resolve().parents[2]
 PINNED = ROOT / "requirements/test.txt"
@@ -46,7 +46,7 @@ def arm64_python(arm64: Sysroot, bare_arm64_python: list[str]) -> list[str]:
     tools = made(
         "tools", digest(arm64.key, PINNED.read_bytes(), *TOOLS), partial(_install, arm64, TOOLS), sys.stderr.write
     )
-    wheel = card_wheel(sys.stderr.write)
+    wheel = guest_wheel(sys.stderr.write)
     ours = made("ours", wheel.parent.name, lambda folder: shutil.unpack_archive(wheel, folder, "zip"), sys.stderr.write)
     return [need("env"), f"PYTHONPATH={ours}:{tools}", "PYTHONDONTWRITEBYTECODE=1", *bare_arm64_python, "-P"]
 

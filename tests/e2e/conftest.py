@@ -12,7 +12,7 @@ from tests.harness.needs import need, skip_or_fail
 from vnetcard.errors import ConfigError
 from vnetcard.sim.guest.image import Image
 from vnetcard.sim.guest.image import image as make_image
-from vnetcard.sim.guest.qemu import QEMU
+from vnetcard.sim.guest.machines import ARM64, X86_64
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -20,9 +20,19 @@ ROOT = Path(__file__).resolve().parents[2]
 @pytest.fixture(scope="session")
 def image() -> Image:
     """Kernel and RAM disk with this tree's agents, compiled for ARM64."""
-    for tool in (QEMU, "aarch64-linux-gnu-gcc"):
+    for tool in (ARM64.qemu, "aarch64-linux-gnu-gcc"):
         need(tool)
     try:
         return make_image(sys.stderr.write)
+    except ConfigError as error:
+        skip_or_fail(str(error))
+
+
+@pytest.fixture(scope="session")
+def host_image() -> Image:
+    """Kernel and RAM disk with this tree's agents, compiled for x86-64."""
+    need(X86_64.qemu)
+    try:
+        return make_image(sys.stderr.write, X86_64)
     except ConfigError as error:
         skip_or_fail(str(error))
