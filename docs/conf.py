@@ -27,8 +27,9 @@ myst_enable_extensions = ["deflist"]
 
 autodoc_member_order = "bysource"
 autodoc_typehints = "signature"
-autodoc_default_options = {"members": True, "show-inheritance": True}
+autodoc_default_options = {"members": True}
 autodoc_class_signature = "mixed"
+toc_object_entries_show_parents = "hide"
 
 html_theme = "furo"
 html_title = f"vnetcard {release}"
