@@ -53,13 +53,26 @@ class FakeBoard:
         )
         return path
 
-    def reserved(self, node: str, *, start: int, size: int, no_map: bool = True) -> Path:
-        """A node of the device tree's reserved memory."""
+    def reserved(
+        self,
+        node: str,
+        *,
+        start: int,
+        size: int,
+        no_map: bool = True,
+        cells: tuple[int, int] = (2, 2),
+        pairs: int = 1,
+    ) -> Path:
+        """A node of the device tree's reserved memory; ``cells`` of address and size, ``pairs`` ranges in a row."""
         path = self.root / "proc/device-tree/reserved-memory" / node
         path.mkdir(parents=True)
-        for kind in ("address", "size"):
-            (path.parent / f"#{kind}-cells").write_bytes((2).to_bytes(4, "big"))
-        (path / "reg").write_bytes(start.to_bytes(8, "big") + size.to_bytes(8, "big"))
+        for kind, count in zip(("address", "size"), cells, strict=True):
+            (path.parent / f"#{kind}-cells").write_bytes(count.to_bytes(4, "big"))
+        reg = b""
+        for n in range(pairs):
+            for value, count in ((start + n * size, cells[0]), (size, cells[1])):
+                reg += value.to_bytes(4 * count, "big") if count else b""
+        (path / "reg").write_bytes(reg)
         if no_map:
             (path / "no-map").write_bytes(b"")
         return path
@@ -107,5 +120,5 @@ class FakeBoard:
     def bind(self, function: Path, driver: str) -> None:
         """Let a kernel driver own ``function``."""
         home = self.root / "sys/bus/pci/drivers" / driver
-        home.mkdir(parents=True)
+        home.mkdir(parents=True, exist_ok=True)
         (function / "driver").symlink_to(home)

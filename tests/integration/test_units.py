@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fnmatch
 import os
 import re
 import subprocess
@@ -12,7 +13,7 @@ import pytest
 from tests.harness.needs import need
 from tests.harness.programs import VNETCARD, Outcome, as_nobody, home_of_nobody, run
 from vnetcard.agent import units
-from vnetcard.hw.pci import KNOWN
+from vnetcard.hw.pci_cards import KNOWN
 
 INSTALL = [*VNETCARD, "install-units"]
 SIDES = sorted(units.SIDES)
@@ -167,9 +168,13 @@ def test_user_of_the_service_is_one_that_sysusers_makes(service: Path) -> None:
 RULES = (Path(units.__file__).parent / "60-vnetcard.rules").read_text()
 
 
-def test_udev_rule_opens_every_card_that_the_doctor_knows() -> None:
-    opened = set(re.findall(r'ATTR\{vendor\}=="0x(\w+)"(?:, ATTR\{device\}=="0x(\w+)")?', RULES))
-    assert opened == {(f"{vendor:04x}", f"{device:04x}" if device else "") for vendor, device in KNOWN}
+def test_udev_rule_opens_every_card_that_pci_auto_takes() -> None:
+    opened = re.findall(r'ATTR\{vendor\}=="0x(\w+)"(?:, ATTR\{device\}=="0x([^"]+)")?', RULES)
+    assert {int(vendor, 16) for vendor, _ in opened} == {card.vendor for card in KNOWN if card.automatic}
+    for card in (card for card in KNOWN if card.automatic):
+        patterns = [device or "*" for vendor, device in opened if int(vendor, 16) == card.vendor]
+        for device in filter(card.match, range(1 << 16)):
+            assert any(fnmatch.fnmatch(f"{device:04x}", pattern) for pattern in patterns), f"{card.name} {device:04x}"
 
 
 def test_udev_rule_jumps_only_to_labels_that_come_later() -> None:

@@ -1,6 +1,6 @@
-"""A machine as the doctor sees it, with a board that is not there: more of what ``fake_board.py`` begins, a mock too.
+"""A mock of a machine: the tree of ``fake_board.py`` and the files beside it that the doctor reads.
 
-It shows the doctor's judgement, not that a kernel shows these files in this way.
+It tests the doctor's judgement, not that a kernel shows these files in this way.
 """
 
 from __future__ import annotations
@@ -28,6 +28,11 @@ class FakeMachine:
             (self.root / folder).mkdir(parents=True)
         (self.root / "dev/net/tun").touch()
         self.write("proc/self/status", "Name:\tvnetcard\nCapEff:\t000001ffffffffff\n")
+
+    @property
+    def board(self) -> FakeBoard:
+        """The devices of the same tree."""
+        return FakeBoard(self.root)
 
     @property
     def system(self) -> System:

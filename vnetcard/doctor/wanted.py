@@ -10,6 +10,7 @@ from vnetcard.hw.pci import Place
 from vnetcard.hw.sysfs import System
 from vnetcard.terminal.sizes import human
 from vnetcard.window import WindowUrl, locate
+from vnetcard.window.device import fit
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +37,7 @@ def inspect(system: System, url: WindowUrl | None) -> list[Finding]:
         return []
     try:
         device = locate(url, system)
+        device = fit(device, url.size) if device else None
     except VnetcardError as error:
         return [Finding(url.kind, "window", Verdict.FAIL, str(error), code=error.code)]
     if device is None:

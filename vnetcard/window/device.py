@@ -114,7 +114,7 @@ def open_device(
     if this fails.
     """
     try:
-        device = _cut(device, request)
+        device = fit(device, request.size)
         held = _Held(device, Mapping(device, any_content=any_content))
         try:
             held.lock(request.side)
@@ -146,9 +146,9 @@ def read_device(device: Device, limit: int | None, *, any_content: bool = False)
         device.release()
 
 
-def _cut(device: Device, request: Request) -> Device:
-    """``device`` in the size asked for, if it can be a window."""
-    size = device.size if request.size is None else request.size
+def fit(device: Device, size: int | None) -> Device:
+    """``device`` cut to ``size`` bytes (None: all of it); ConfigError if that cannot be a window."""
+    size = device.size if size is None else size
     if size > device.size:
         raise ConfigError(
             f"{device.url}: asked for {human(size)}, {device.what} has {human(device.size)}", code=ErrorCode.WINDOW_SIZE
