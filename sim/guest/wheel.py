@@ -6,8 +6,8 @@ The ARM64 one is cross-compiled: setuptools is shown the configuration of the AR
 from __future__ import annotations
 
 import argparse
-import os
 import platform
+import shlex
 import shutil
 import subprocess
 import sys
@@ -16,7 +16,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from vnetcard.errors import ConfigError, VnetcardError
-from vnetcard.sim.guest.cache import Tell, digest, made
+from vnetcard.lab import toolchain
+from vnetcard.sim.build_cache import GUEST, Progress, digest
 from vnetcard.sim.guest.machines import ARM64, Machine
 from vnetcard.sim.guest.packages import Sysroot, sysroot
 from vnetcard.terminal.arguments import Parser, complain
@@ -29,13 +30,13 @@ _NOT_SOURCES = shutil.ignore_patterns("__pycache__", "*.so", "*.egg-info")
 _BUILD = "import sys; from setuptools import build_meta; build_meta.build_wheel(sys.argv[1])"
 
 
-def build(machine: str, out: Path, tell: Tell) -> Path:
-    """A wheel for ``machine`` in the folder ``out``; ConfigError says what is missing, or why it was not built."""
+def build(machine: str, out: Path, progress: Progress) -> Path:
+    """Build a wheel for ``machine`` into the folder ``out``; ConfigError names what is missing, or why it failed."""
     if not (ROOT / "setup.py").exists():
         raise ConfigError("wheels are built from the sources: run this from a checkout of vnetcard")
-    environment = dict(os.environ)
+    environment = toolchain.environment()
     if machine != platform.machine():
-        environment |= _cross_environment(machine, tell)
+        environment |= _cross_environment(machine, progress)
     elif shutil.which("gcc") is None:
         raise ConfigError("gcc is missing: scripts/system-packages.sh run")
     with tempfile.TemporaryDirectory() as folder:
@@ -51,19 +52,19 @@ def build(machine: str, out: Path, tell: Tell) -> Path:
         return Path(shutil.copy(wheel, out))
 
 
-def guest_wheel(tell: Tell, machine: Machine = ARM64) -> Path:
+def guest_wheel(progress: Progress, machine: Machine = ARM64) -> Path:
     """The wheel for ``machine`` of the sources as they are, from the cache if they have not changed."""
-    parts: list[str | bytes] = [sysroot(tell, machine).key, sys.version]
+    parts: list[str | bytes] = [sysroot(progress, machine).key, sys.version]
     for path in sorted(path for name in SOURCES for path in _files(ROOT / name)):
         parts += [str(path.relative_to(ROOT)), path.read_bytes()]
-    folder = made("wheel", digest(*parts), lambda folder: _make_wheel(folder, tell, machine), tell)
+    folder = GUEST.get("wheel", digest(*parts), lambda folder: _make_wheel(folder, progress, machine), progress)
     return next(folder.glob("*.whl"))
 
 
-def _make_wheel(folder: Path, tell: Tell, machine: Machine) -> None:
-    tell(f"{machine.title} guest: compiling this project for it ... ")
-    build(machine.name, folder, tell)
-    tell("done\n")
+def _make_wheel(folder: Path, progress: Progress, machine: Machine) -> None:
+    progress(f"{machine.title} guest: compiling this project for it ... ")
+    build(machine.name, folder, progress)
+    progress("done\n")
 
 
 def _files(path: Path) -> list[Path]:
@@ -74,7 +75,7 @@ def _files(path: Path) -> list[Path]:
 
 
 def _copy_sources(tree: Path) -> None:
-    """Where setuptools may leave what it likes."""
+    """Copy the sources to ``tree``, where setuptools may write."""
     tree.mkdir()
     for name in SOURCES:
         if (ROOT / name).is_dir():
@@ -83,21 +84,22 @@ def _copy_sources(tree: Path) -> None:
             shutil.copy(ROOT / name, tree)
 
 
-def _cross_environment(machine: str, tell: Tell) -> dict[str, str]:
-    """What makes setuptools build for ``machine``: the compiler, and that Python's names, paths and switches."""
+def _cross_environment(machine: str, progress: Progress) -> dict[str, str]:
+    """The variables that make setuptools build for ``machine``: the compiler, and that Python's configuration."""
     if machine != "aarch64":
-        raise ConfigError(f"there is no cross compiler known for {machine} on {platform.machine()}")
+        raise ConfigError(f"no cross compiler for {machine} on {platform.machine()} is known")
     if shutil.which(CROSS) is None:
         raise ConfigError(f"{CROSS} is missing: scripts/system-packages.sh qemu")
-    system = sysroot(tell)
+    system = sysroot(progress)
     ours = f"{sys.version_info.major}.{sys.version_info.minor}"
     if system.python != ours:
         raise ConfigError(
             f"this is Python {ours} and the archive's for ARM64 is {system.python}: use the distribution's own Python"
         )
-    compiler = f"{CROSS} -I{system.root}/usr/include/python{ours} -I{system.root}/usr/include"
+    include = system.root / "usr/include"
+    compiler = shlex.join([CROSS, f"-I{include}/python{ours}", f"-I{include}"])
     return {
-        "PYTHONPATH": str(_sysconfig_alone(system, tell)),
+        "PYTHONPATH": str(_sysconfig_alone(system, progress)),
         "_PYTHON_SYSCONFIGDATA_NAME": _SYSCONFIG,
         "_PYTHON_HOST_PLATFORM": f"linux-{machine}",
         "CC": compiler,
@@ -108,17 +110,17 @@ def _cross_environment(machine: str, tell: Tell) -> dict[str, str]:
 _SYSCONFIG = "_sysconfigdata__aarch64-linux-gnu"
 
 
-def _sysconfig_alone(system: Sysroot, tell: Tell) -> Path:
-    """A folder with that one module of the ARM64 Python: its other modules must not be found by ours."""
+def _sysconfig_alone(system: Sysroot, progress: Progress) -> Path:
+    """A folder with this one module of the ARM64 Python: this machine's Python must not find its other modules."""
 
     def make(folder: Path) -> None:
         shutil.copy(system.root / f"usr/lib/python{system.python}/{_SYSCONFIG}.py", folder)
 
-    return made("sysconfig", system.key, make, tell)
+    return GUEST.get("sysconfig", system.key, make, progress)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Build the wheels that are asked for; prints their paths."""
+    """Build the requested wheels and print their paths."""
     parser = Parser(prog="make wheels", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("machines", nargs="*", metavar="MACHINE", help=f"{' or '.join(MACHINES)} (default: both)")
     parser.add_argument("--out", type=Path, default=Path("dist"), metavar="FOLDER", help="(default: %(default)s)")

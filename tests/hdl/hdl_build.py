@@ -16,9 +16,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.harness.build_cache import TEST_BUILDS
 from tests.harness.needs import need, skip_or_fail
 from vnetcard.sim.build import find_tools
-from vnetcard.sim.guest.cache import digest, made
+from vnetcard.sim.build_cache import digest
 
 ROOT = Path(__file__).resolve().parents[2]
 RTL = Path(os.environ.get("VNETCARD_RTL", ROOT / "hdl/rtl"))
@@ -105,7 +106,7 @@ def kept(folder: Path, width: int, options: Iterable[str] = FAST) -> Path:
     def make(whole: Path) -> None:
         shutil.copy2(build(whole.with_name("obj"), width, options) / TOP, whole)
 
-    program = made(f"bench-w{width}", key, make, lambda _: None) / TOP
+    program = TEST_BUILDS.get(f"bench-w{width}", key, make, lambda _: None) / TOP
     folder.mkdir()
     (folder / TOP).symlink_to(program)
     return folder

@@ -11,8 +11,8 @@ pytestmark = [pytest.mark.hdl, pytest.mark.slow, pytest.mark.timeout(900), pytes
 
 @pytest.mark.parametrize(("width", "trace"), [(64, False), (64, True), (512, False)])
 def test_simulator_is_built_once_and_kept(width: int, trace: bool) -> None:
-    library = build.library(width, trace=trace, tell=lambda text: print(text, end=""))
+    library = build.library(width, trace=trace, progress=lambda text: print(text, end=""))
     said: list[str] = []
-    assert build.library(width, trace=trace, tell=said.append) == library
+    assert build.library(width, trace=trace, progress=said.append) == library
     assert library.exists()
     assert said == [], "it was built again"

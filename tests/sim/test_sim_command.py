@@ -140,7 +140,7 @@ def compilers(cache: Path) -> list[str]:
 @slow
 def test_the_run_that_the_compiler_watches_takes_its_shared_memory_along() -> None:
     need_simulator()
-    library = build.library(64, trace=False, tell=lambda _text: None)
+    library = build.library(64, trace=False, progress=lambda _: None)
     with started([sys.executable, "-m", "vnetcard.sim.pgo_workload", str(library), "64"]) as process:
         name = f"training-{process.pid}"
         wait_until("its memories are there", lambda: len(objects(name)) == 3)

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from vnetcard.errors import ConfigError
+from vnetcard.lab import toolchain
 
 SOURCES = Path(__file__).with_name("c")
 CORE = Path(__file__).resolve().parents[1] / "_c"
@@ -50,7 +51,8 @@ def compiled(name: str, program_name: str = "", flags: Sequence[str] = ()) -> Pa
         raise ConfigError(f"{name}.c cannot be compiled: {why}")
     program = Path(_folder().name, program_name or name)
     command = ["gcc", "-std=gnu11", "-O2", "-Wall", "-Wextra", f"-I{CORE}", "-pthread", "-o", str(program)]
-    done = subprocess.run([*command, SOURCES / f"{name}.c", *flags], capture_output=True, text=True, check=False)
+    command += [str(SOURCES / f"{name}.c"), *flags]
+    done = subprocess.run(command, capture_output=True, text=True, env=toolchain.environment(), check=False)
     if done.returncode:
         raise ConfigError(f"{name}.c cannot be compiled: {(done.stderr.strip().splitlines() or ['?'])[0]}")
     return program

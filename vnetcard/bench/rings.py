@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator
@@ -37,7 +38,7 @@ def dpdk_flags() -> tuple[str, ...] | None:
     if shutil.which("pkg-config") is None:
         return None
     done = subprocess.run(["pkg-config", "--cflags", "libdpdk"], capture_output=True, text=True, check=False)
-    return None if done.returncode else (*done.stdout.split(), "-lrte_ring", "-lrte_eal")
+    return None if done.returncode else (*shlex.split(done.stdout), "-lrte_ring", "-lrte_eal")
 
 
 def steps(seconds: float) -> Iterator[tuple[str, Callable[[], dict[str, float]]]]:
