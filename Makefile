@@ -103,7 +103,7 @@ bench-sim: ## pings and TCP through the live simulation, into benchmarks/results
 
 waveform: ## draw docs/images/record-crossing.svg anew, from a trace of the simulator
 	@scripts/venv.sh test
-	$(BIN)/python -m tests.sim.draw_crossing
+	$(BIN)/python -m tests.sim.draw_waveform
 
 hdl-mutations: ## bugs seeded into the RTL, each of which the simulations must see; a table
 	@scripts/system-packages.sh test

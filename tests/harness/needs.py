@@ -1,4 +1,4 @@
-"""What a test needs of the machine: missing, it is skipped; where CI=true, it fails instead."""
+"""What a test needs of the machine: without it the test is skipped, or fails where CI=true."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ SEARCH = os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/sbin", "/sbi
 
 
 def skip_or_fail(why: str) -> NoReturn:
-    """Skip the running test because of ``why``; a build server must not skip, so there it fails."""
+    """Skip the running test because of ``why``; fail it where CI=true, since a build server must not skip tests."""
     if os.environ.get("CI") == "true":
         pytest.fail(f"{why} (CI=true: not skipped)", pytrace=False)
     pytest.skip(why)

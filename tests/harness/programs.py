@@ -1,4 +1,4 @@
-"""Our programs as real processes: run to their end, run as `nobody`, and what they must not leave behind."""
+"""Runs our programs as real processes, also as user nobody, and finds what they leave behind."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ VNETCARD = [sys.executable, "-m", "vnetcard.cli.main"]
 PROGRAMS = {"vnetcard-x86": X86, "vnetcard-fpga": FPGA, "vnetcard": VNETCARD}
 NOBODY = 65534
 OPEN_TUN = "mount -t tmpfs -o mode=755 tmpfs /dev/net; mknod -m 666 /dev/net/tun c 10 200"
-"""Make /dev/net/tun what most systems have: open to everybody."""
+"""Shell commands that give /dev/net/tun the usual mode 0666."""
 LIMIT = 30.0
-"""Seconds for a program that is to end by itself, on a machine that is very busy."""
+"""Seconds for a program to end by itself, on a very busy machine."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,7 @@ class Outcome:
 def run(
     command: Sequence[str], *, env: dict[str, str] | None = None, cwd: Path | None = None, limit: float = LIMIT
 ) -> Outcome:
-    """Run ``command`` to its end, with ``env`` on top of our environment."""
+    """Run ``command`` to its end, with ``env`` added to the environment."""
     done = subprocess.run(
         command,
         stdin=subprocess.DEVNULL,
@@ -58,7 +58,7 @@ def run(
 
 
 def ip(*words: str) -> str:
-    """``ip`` with ``words``; what it printed."""
+    """Run ``ip`` with ``words``; returns its output."""
     done = subprocess.run([need("ip"), *words], capture_output=True, text=True, check=False)
     assert done.returncode == 0, f"ip {' '.join(words)}: {done.stderr}"
     return done.stdout
@@ -72,7 +72,7 @@ def _die_with_parent() -> None:
 def started(
     command: Sequence[str], *, env: dict[str, str] | None = None, stderr: int = subprocess.PIPE
 ) -> Iterator[subprocess.Popen[str]]:
-    """``command`` running; if it still runs at the end it is asked to stop, so that nothing is left, then killed."""
+    """Run ``command`` during the block; then end it by SIGTERM, so that it leaves nothing behind, or by SIGKILL."""
     process = subprocess.Popen(
         command,
         stdin=subprocess.DEVNULL,
@@ -96,7 +96,7 @@ def started(
 
 @contextlib.contextmanager
 def agent(command: Sequence[str], *, env: dict[str, str] | None = None) -> Iterator[subprocess.Popen[str]]:
-    """An agent that has said that it is ready; ended by SIGTERM, and then its status must be 0."""
+    """Run an agent, ready at the start of the block; then end it by SIGTERM, upon which its status must be 0."""
     with started(command, env=env) as process:
         assert process.stdout is not None
         line = process.stdout.readline()
@@ -113,25 +113,24 @@ def agent(command: Sequence[str], *, env: dict[str, str] | None = None) -> Itera
 
 
 def privately(script: str, command: Sequence[str]) -> list[str]:
-    """``command`` in a mount namespace of its own, after the shell commands ``script`` have changed it."""
+    """The command that runs ``command`` in a new mount namespace, after the shell commands ``script``."""
     return [need("unshare"), "--mount", "sh", "-ec", f'{script}\nexec "$@"', "sh", *command]
 
 
 def as_nobody(command: Sequence[str], script: str = "", *, keep: str = "") -> list[str]:
-    """``command`` as user nobody without any capability, after ``script`` as root in a mount namespace of its own.
+    """The command that runs ``command`` as user nobody without capabilities, in a new mount namespace after ``script``.
 
-    ``keep`` is a capability that it has in spite of that, such as ``net_admin``.
-
-    A Python, a virtual environment or a checkout below a closed folder such as /root is made reachable there.
+    ``keep`` is a capability that it keeps, such as ``net_admin``.  ``script`` runs as root.  A Python, a virtual
+    environment or a checkout below a closed folder such as /root is made reachable in that namespace.
     """
     caps = f"-all,+{keep}" if keep else "-all"
     drop = [need("setpriv"), f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups", f"--inh-caps={caps}"]
     drop += [f"--ambient-caps={caps}", f"--bounding-set={caps}", "--no-new-privs"]
-    return privately(f"{_open_the_way()}\n{script}", [*drop, *command])
+    return privately(f"{_make_reachable()}\n{script}", [*drop, *command])
 
 
-def _open_the_way() -> str:
-    """Shell commands that put what Python needs where anybody may go, in this mount namespace."""
+def _make_reachable() -> str:
+    """Shell commands that make Python and the checkout reachable for all users of the mount namespace."""
     wanted = {Path(sys.base_prefix).resolve(), Path(sys.prefix).resolve(), ROOT}
     closed = {path: top for path in sorted(wanted) if (top := _closed_above(path))}
     lines = ["mount -t tmpfs -o mode=755 tmpfs /mnt"] if closed else []
@@ -144,7 +143,7 @@ def _open_the_way() -> str:
 
 
 def _closed_above(path: Path) -> Path | None:
-    """The topmost folder on the way to ``path`` that others may not pass."""
+    """The topmost folder above ``path``, or ``path`` itself, that other users cannot enter."""
     for folder in [*reversed(path.parents), path]:
         if not folder.stat().st_mode & stat.S_IXOTH:
             return folder
@@ -153,7 +152,7 @@ def _closed_above(path: Path) -> Path | None:
 
 @contextlib.contextmanager
 def home_of_nobody() -> Iterator[Path]:
-    """A folder that belongs to nobody, where nobody can reach it: /tmp, not pytest's own."""
+    """A folder owned by user nobody and reachable by it: in /tmp, not in pytest's folder."""
     with tempfile.TemporaryDirectory(prefix="vnc-nobody-", ignore_cleanup_errors=True) as name:
         path = Path(name)
         os.chown(path, NOBODY, NOBODY)
@@ -165,13 +164,13 @@ def home_of_nobody() -> Iterator[Path]:
 
 
 def demo_traces(demo: int | str) -> list[str]:
-    """What a demo has made and is still there: namespaces, shared memory and sockets.
+    """The namespaces, shared memory and sockets of a demo that still exist.
 
-    ``demo`` is its process id, or what it printed, which names its namespaces: other demos may run meanwhile.
+    ``demo`` is its process id, or its output, which names its namespaces: other demos may run at the same time.
     """
     if isinstance(demo, str):
         named = re.search(r"vnetcard-demo-(\d+)-host", demo)
-        assert named, f"it made nothing: {demo}"
+        assert named, f"the output names no namespace: {demo}"
         demo = int(named[1])
     name = re.compile(rf"demo-{demo}(?!\d)")
     places = (Path("/run/netns"), Path("/dev/shm"), Path("/run/vnetcard"))
@@ -184,7 +183,7 @@ def demo_processes(pid: int) -> list[str]:
     for entry in Path("/proc").glob("[0-9]*/cmdline"):
         try:
             command = entry.read_bytes().replace(b"\0", b" ").decode(errors="replace")
-        except OSError:  # it has just ended
+        except OSError:  # the process has just ended
             continue
         if name.search(command):
             found.append(f"process {entry.parent.name}: {command}")
@@ -193,7 +192,7 @@ def demo_processes(pid: int) -> list[str]:
 
 @dataclass(slots=True)
 class Traces:
-    """What a test's own programs could leave: interfaces of a namespace, windows and sockets by their names."""
+    """Finds what a test's programs leave behind: interfaces of a namespace, windows and sockets, by name."""
 
     netns: str
     run_dir: Path
@@ -207,7 +206,7 @@ class Traces:
         return {line.split(":")[1].strip() for line in ip("-n", self.netns, "-o", "link", "show").splitlines()}
 
     def found(self) -> list[str]:
-        """What is there now that was not there at first."""
+        """What exists now and did not exist at first."""
         left = [f"interface {name}" for name in sorted(self._interfaces() ^ self.interfaces)]
         left += [str(path) for path in Path("/dev/shm").glob(f"{self.shm}*")]
         return left + [str(path) for path in self.run_dir.rglob("*")]

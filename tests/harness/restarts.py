@@ -1,4 +1,4 @@
-"""Killing agents and watching the link come back, for the tests of restarts and of exits."""
+"""Kills agents and waits until the link is back, for the tests of restarts and of exits."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from vnetcard.ring import layout as L
 from vnetcard.window.sim_bus import memory_name
 
 GENEROUS = 60.0
-"""Seconds for what takes well under one; a machine that is very busy must not fail a test."""
+"""Seconds for what takes well under one: a very busy machine must not fail a test."""
 OUTAGE = frozenset({"lost_restart", "drop_link_down", "drop_peer_dead", "drop_offload"})
 """Counters that may move when an agent is killed under load."""
 
 
 def chance() -> random.Random:
-    """Random numbers whose seed is printed; VNETCARD_SEED=... plays the same again."""
+    """A random generator whose seed is printed; VNETCARD_SEED=... repeats it."""
     seed = int(os.environ.get("VNETCARD_SEED") or random.SystemRandom().randrange(1 << 32))
     print(f"VNETCARD_SEED={seed}")
     return random.Random(seed)
@@ -44,7 +44,7 @@ def memory_path(lab: Lab, side: int) -> Path:
 
 
 def left_behind(lab: Lab) -> list[str]:
-    """What agents of ``lab`` have made that exists: its window, its sockets, its interfaces."""
+    """What agents of ``lab`` created and did not remove: window, sockets, interfaces."""
     found = [str(path) for path in (shm_path(lab), *(socket_path(lab.url, side) for side in (0, 1))) if path.exists()]
     for netns in lab.namespaces:
         listing = subprocess.run(["ip", "-n", netns, "-o", "link"], capture_output=True, text=True, check=True)
@@ -54,13 +54,13 @@ def left_behind(lab: Lab) -> list[str]:
 
 
 class Handshake:
-    """The control words of both sides, read from the window's file as they stand."""
+    """The control words of both sides, read from the window's file."""
 
     def __init__(self, lab: Lab) -> None:
         self._lab = lab
 
     def word(self, side: int, name: str) -> int:
-        """A word of a side block; 0 when there is no window."""
+        """A word of a side block; 0 without a window."""
         at = L.side_offset(side) + L.SIDE_CONTROL.offset(name)
         try:
             with memory_path(self._lab, side).open("rb", buffering=0) as file:
@@ -69,17 +69,17 @@ class Handshake:
             return 0
 
     def poke(self, side: int, name: str, value: int) -> None:
-        """Write a word as a peer would that is not ours."""
+        """Write a word, as a faulty peer might."""
         at = L.side_offset(side) + L.SIDE_CONTROL.offset(name)
         with memory_path(self._lab, side).open("r+b", buffering=0) as file:
             os.pwrite(file.fileno(), value.to_bytes(4, "little"), at)
 
     def epochs(self) -> tuple[int, int]:
-        """Of the host, of the card."""
+        """The epochs of host and card."""
         return self.word(L.HOST, "epoch"), self.word(L.CARD, "epoch")
 
     def running(self) -> bool:
-        """Do both sides say RUN, and do they mean the same run?"""
+        """Whether both sides are in the state RUN and have answered each other's current epoch."""
         host, card = self.epochs()
         answered = self.word(L.HOST, "answered"), self.word(L.CARD, "answered")
         states = {self.word(side, "state") for side in (L.HOST, L.CARD)}
@@ -87,7 +87,7 @@ class Handshake:
 
 
 def until(condition: Callable[[], bool], what: str, *, limit: float = GENEROUS) -> float:
-    """Wait for ``condition``; the time.monotonic() at which it was true."""
+    """Wait for ``condition``; returns the time.monotonic() at which it was true."""
     deadline = time.monotonic() + limit
     while not condition():
         assert time.monotonic() < deadline, f"{what}: not within {limit:.0f} s"
@@ -98,9 +98,12 @@ def until(condition: Callable[[], bool], what: str, *, limit: float = GENEROUS) 
 def kill_and_restart(
     lab: Lab, sides: Sequence[int], options: Sequence[Sequence[str]] = ((), ()), *, pause: float = 0.0
 ) -> float:
-    """SIGKILL the agents of ``sides``, start them in that order; seconds from the last start to RUN on both sides."""
-    look = Handshake(lab)
-    before = look.epochs()
+    """Kill the agents of ``sides`` by SIGKILL and start them in that order.
+
+    Returns the seconds from the last start until both sides are in the state RUN.
+    """
+    handshake = Handshake(lab)
+    before = handshake.epochs()
     for side in sides:
         lab.stop(side, signal.SIGKILL)
     time.sleep(pause)
@@ -110,17 +113,17 @@ def kill_and_restart(
         lab.start(side, *options[side])
 
     def back() -> bool:
-        now = look.epochs()
-        return all(now[side] != before[side] for side in sides) and look.running()
+        now = handshake.epochs()
+        return all(now[side] != before[side] for side in sides) and handshake.running()
 
     return until(back, "the link is back") - began
 
 
 def ping(lab: Lab, side: int, *, count: int = 3, size: int = 56, limit: int = 10, tries: int = 3) -> None:
-    """Pings from ``side`` to the other side, all answered.
+    """Ping from ``side`` to the other side; all pings must be answered in one of ``tries`` attempts.
 
-    Again if not: a kernel that follows a short loss of carrier late (linkwatch) drops what is sent just then.
-    What our side drops is in the ledger, which the tests ask.
+    A kernel that follows a short loss of carrier late (linkwatch) drops what is sent meanwhile.  What the agents
+    drop is in the ledger, which the tests check.
     """
     command = ["ping", "-q", "-c", str(count), "-i", "0.02", "-s", str(size), "-W", str(limit), ADDRESSES[1 - side]]
     said = ""
@@ -133,14 +136,14 @@ def ping(lab: Lab, side: int, *, count: int = 3, size: int = 56, limit: int = 10
 
 
 def fast_retries(lab: Lab) -> None:
-    """Let TCP ask again after 5 ms, not 200, so that it goes on as soon as the link does."""
+    """Let TCP retransmit after 5 ms instead of 200, so that it continues as soon as the link does."""
     for netns, address in zip(lab.namespaces, ADDRESSES, strict=True):
         words = ["ip", "-n", netns, "route", "replace", "10.10.10.0/24", "dev", "tun0", "src", address]
         subprocess.run([*words, "proto", "kernel", "scope", "link", "rto_min", "5ms"], check=True)
 
 
 def spread(what: str, seconds: Iterable[float]) -> str:
-    """``what: n times, min/median/max in ms``, printed as well."""
+    """Print and return ``what: n times, min/median/max in ms``."""
     times = sorted(seconds)
     low, middle, high = (1000 * value for value in (times[0], statistics.median(times), times[-1]))
     line = f"{what}: {len(times)} times, min/median/max {low:.0f}/{middle:.0f}/{high:.0f} ms"
@@ -149,7 +152,7 @@ def spread(what: str, seconds: Iterable[float]) -> str:
 
 
 def end_quietly(processes: Iterable[subprocess.Popen[str]]) -> None:
-    """Kill what still runs of ``processes`` and reap it."""
+    """Kill those of ``processes`` that still run, and reap all."""
     for process in processes:
         with contextlib.suppress(ProcessLookupError):
             process.kill()
@@ -157,20 +160,20 @@ def end_quietly(processes: Iterable[subprocess.Popen[str]]) -> None:
 
 
 def start_fails(lab: Lab, side: int, *options: str) -> tuple[int, str]:
-    """Start an agent that ends by itself; its exit status and what it said."""
+    """Start an agent that ends by itself; returns its exit status and its stderr."""
     command = [sys.executable, "-m", MODULES[side], "--window", lab.window, "--netns", lab.namespaces[side], *options]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=GENEROUS)
     return done.returncode, done.stderr
 
 
 def link_line(lab: Lab, side: int, name: str = "tun0") -> str:
-    """What ``ip link`` shows of the interface on ``side``; empty when there is none."""
+    """The line of ``ip link`` for the interface on ``side``; empty without one."""
     command = ["ip", "-n", lab.namespaces[side], "-o", "link", "show", name]
     return subprocess.run(command, capture_output=True, text=True, check=False).stdout
 
 
 def ping_suite(lab: Lab, sizes: Sequence[int] = (0, 56, 1472, 8000), *, count: int = 2) -> None:
-    """Every size both ways, none lost."""
+    """Ping every size in both directions; none may be lost."""
     lab.wait_open()
     targets = [Target(ADDRESSES[1 - side], netns=lab.namespaces[side], label=L.SIDES[side]) for side in (0, 1)]
     results = run_suite(targets, count=count, sizes=sizes)

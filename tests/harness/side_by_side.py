@@ -1,13 +1,13 @@
-"""Which tests run side by side where there are several processes for them (xdist), and in what order.
+"""Which tests run at the same time when there are several processes for them (xdist), and in what order.
 
 A test belongs to one of three kinds, by its folder:
 
-    AGENTS      have agents talk to one another, and much of that is about time: one after the other, in one process
-    the others  quick ones: in the other processes meanwhile
-    PATIENT     compute, and do not mind how long it takes: after those, what takes longest first, and with less
-                priority, so that agents find a machine as good as idle
+    AGENTS      tests with running agents, many of which measure time: one after the other, in one process
+    the others  quick tests: in the other processes at the same time
+    PATIENT     tests that only compute: after the quick ones, the longest first, and with less CPU priority,
+                so that agents find the machine almost idle
 
-Tests that share a group run in one process: those of a file, which share what takes long to make.
+Tests of one group run in one process: usually those of a file, which share what takes long to build.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ from typing import Any
 import pytest
 
 AGENTS = ("tests/integration/", "tests/sim/", "tests/arm64/test_two_architectures.py", "tests/e2e/")
-"""In this order: emulated guests mind most what else the machine does, and the patient tests are to be done by then."""
+"""In this order: emulated guests suffer most from a busy machine, so they come when the patient tests have ended."""
 PATIENT = ("tests/hdl/", "tests/model/", "tests/arm64/")
 WANTED = "tests/hdl/test_simulators.py"
-"""Agents will soon want what it makes: it is begun before the quick ones, and as they are."""
+"""Agents need what it builds: it begins before the quick tests, with normal priority."""
 APART = ("test_simulators.py", "test_mover_figures.py", "test_handshake_model.py")
-"""Files whose tests share nothing: each is its own group."""
+"""Files whose tests share nothing: each test is its own group."""
 BY_PARAMETER = ("test_formal.py",)
-"""Files whose tests share what belongs to their first parameter."""
+"""Files whose tests share results with those of the same first parameter."""
 
 LONGEST = (
     "test_engine.py",
@@ -40,10 +40,10 @@ LONGEST = (
     r"test_formal.py.*\[axil_regs",
     "test_pcie.py",
 )
-"""Of PATIENT, what takes longer than the rest, the longest first."""
+"""The tests of PATIENT that take longer than the rest, the longest first."""
 
 LESS = 10
-"""A tenth of an agent's share of a processor; with the lowest priority, on a busy machine, they would never end."""
+"""Added to the nice value: a tenth of an agent's share of a CPU.  With 19 they would never end on a busy machine."""
 
 
 def group(test: str) -> str:
@@ -59,11 +59,12 @@ def group(test: str) -> str:
 
 
 def is_patient(test: str) -> bool:
+    """Whether a test, by its node id, is of the kind PATIENT."""
     return test.startswith(PATIENT) and not test.startswith((*AGENTS, WANTED))
 
 
 def turn(test: str) -> tuple[int, int]:
-    """What is smaller is begun earlier."""
+    """The sort key of a test: a smaller one begins earlier."""
     if test.startswith(AGENTS):
         return 0, next(n for n, folder in enumerate(AGENTS) if test.startswith(folder))
     if test.startswith(WANTED):
@@ -74,19 +75,19 @@ def turn(test: str) -> tuple[int, int]:
 
 
 def is_worker(config: pytest.Config) -> bool:
-    """Is this one of several processes that run tests, and not the one that they report to?"""
+    """Whether this is one of several processes that run tests, and not the one that they report to."""
     return hasattr(config, "workerinput")
 
 
-@pytest.hookimpl(optionalhook=True)  # xdist is not everywhere
+@pytest.hookimpl(optionalhook=True)  # xdist may not be installed
 def pytest_xdist_auto_num_workers() -> int:
-    """One more than there are processors: many tests wait for something most of the time."""
+    """One more than there are CPUs: many tests wait most of the time."""
     return len(os.sched_getaffinity(0)) + 1
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> object:
-    """Tests are handed out as by --dist loadscope, but the scopes are our groups."""
+    """Distribute tests as --dist loadscope does, with our groups as scopes."""
     from xdist.scheduler import LoadScopeScheduling
 
     class ByGroup(LoadScopeScheduling):
@@ -103,7 +104,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
-    """Patient tests give way to all others; who is not root could not take that back, and has no agents run."""
+    """Lower the priority of patient tests.  Only as root: other users could not raise it again, and run no agents."""
     if not (is_worker(item.config) and is_patient(item.nodeid) and os.geteuid() == 0):
         return (yield)
     own = os.getpriority(os.PRIO_PROCESS, 0)

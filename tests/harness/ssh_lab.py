@@ -1,4 +1,4 @@
-"""A real sshd in the card's namespace, and what a client needs to reach it: as a board has them."""
+"""A real sshd in the card's namespace, as on a board, and the ssh command that reaches it."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from vnetcard.lab.lab import Lab, run_in
 from vnetcard.ring.layout import CARD
 
 PRIVILEGE_SEPARATION = Path("/run/sshd")
-"""Where sshd shuts itself in; a system that has started one has it."""
+"""The empty folder into which sshd changes its root; a system that has started sshd has it."""
 
 
 @contextlib.contextmanager
 def sshd(lab: Lab, folder: Path, environment: dict[str, str]) -> Iterator[list[str]]:
-    """The command that runs its further words on the card, with ``environment``; keys are in ``folder``."""
+    """The ssh command that runs the words added to it on the card, with ``environment``; keys are in ``folder``."""
     for key in ("host", "user"):
         made = [need("ssh-keygen"), "-q", "-t", "ed25519", "-N", "", "-f", str(folder / key)]
         subprocess.run(made, check=True)

@@ -1,6 +1,6 @@
-"""A systemd of its own: the real program as process 1 of its own namespaces, with the units of a test and no others.
+"""A private systemd: the real program as process 1 of its own namespaces, with the units of a test and no others.
 
-It sees this machine's files, but /etc, /run, /opt, /dev/shm and the units are its own, and gone with it.
+It sees this machine's files, but has its own /etc, /run, /opt, /dev/shm and units, which disappear with it.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ OWN_UNITS = (
     "basic sysinit multi-user network network-pre shutdown umount final exit local-fs sockets timers paths slices"
 )
 LIMIT = 30.0
-"""Seconds for whatever systemd is asked, on a machine that is very busy."""
+"""Seconds for any request to systemd, on a very busy machine."""
 
 SCRIPT = """
 mount --make-rprivate /
@@ -60,7 +60,7 @@ exec {systemd} --system --unit=box.target --show-status=0 --log-target=null
 
 
 def _unified() -> Path:
-    """The folder of control groups, version 2."""
+    """The folder of control groups of version 2."""
     for folder in (Path("/sys/fs/cgroup"), Path("/sys/fs/cgroup/unified")):
         if (folder / "cgroup.controllers").exists():
             return folder
@@ -68,11 +68,11 @@ def _unified() -> Path:
 
 
 class Box:
-    """systemd running; ``etc`` is what it finds below /etc besides this machine's."""
+    """A running systemd; the files below ``etc`` are added to this machine's /etc for it."""
 
     def __init__(self, etc: Path) -> None:
         if not SYSTEMD.exists():
-            skip_or_fail(f"there is no {SYSTEMD}: scripts/system-packages.sh test")
+            skip_or_fail(f"{SYSTEMD} is missing: scripts/system-packages.sh test")
         self._group = _unified() / f"vnc-box-{os.getpid()}"
         self._group.mkdir()
         script = SCRIPT.format(
@@ -104,17 +104,17 @@ class Box:
         self.close()
 
     def run(self, *command: str) -> Outcome:
-        """A command inside, as root."""
+        """Run a command inside, as root."""
         inside = [need("nsenter"), "--target", str(self.pid), "--mount", "--uts", "--ipc", "--net", "--pid", "--cgroup"]
         done = subprocess.run([*inside, *command], capture_output=True, text=True, timeout=LIMIT, check=False)
         return Outcome(done.returncode, done.stdout, done.stderr)
 
     def show(self, unit: str, name: str) -> str:
-        """A property of a unit."""
+        """The value of a unit's property."""
         return self.run("systemctl", "show", "--property", name, "--value", unit).stdout.strip()
 
     def close(self) -> None:
-        """End everything inside: it dies with its process 1, and that with unshare."""
+        """End everything inside: its process 1 ends with unshare, and the other processes with process 1."""
         self._outer.kill()
         self._outer.wait()
         deadline = time.monotonic() + LIMIT

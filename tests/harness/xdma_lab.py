@@ -1,7 +1,7 @@
-"""Two agents and a mover between them: a card's memory is a file, which stands for the XDMA driver's devices too.
+"""Two agents with the DMA copier between them; one file is the card's memory and the XDMA driver's devices.
 
-``/dev/xdma0_h2c_0`` writes a card's memory where it is told and ``/dev/xdma0_c2h_0`` reads it, as a plain file does.
-What a file does not do, fail and be late, is in tests/unit/test_dma_channel.py and test_dma_copier.py.
+``/dev/xdma0_h2c_0`` writes the card's memory at an offset and ``/dev/xdma0_c2h_0`` reads it, as a plain file does.
+Failures and delays, which a file does not show, are in tests/unit/test_dma_channel.py and test_dma_copier.py.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ CARD = f"mem:{ADDRESS:#x}"
 
 
 def devices(board: FakeBoard) -> Path:
-    """/dev/mem of the card, and /dev/xdma0_* of the host: one file."""
+    """Create the card's /dev/mem and the host's /dev/xdma0_* as one file."""
     memory = board.physical(start=ADDRESS, size=SIZE)
     for device in ("xdma0_h2c_0", "xdma0_c2h_0"):
         (memory.parent / device).symlink_to(memory)
@@ -28,7 +28,7 @@ def devices(board: FakeBoard) -> Path:
 
 
 class XdmaLab(Lab):
-    """A ``Lab`` whose host reaches the card's window by transfers; the card has it as physical memory."""
+    """A ``Lab`` whose host reaches the card's window by XDMA channels; for the card it is physical memory."""
 
     def __init__(self, board: FakeBoard, *, options: str = "") -> None:
         self.memory = devices(board)
@@ -43,6 +43,6 @@ class XdmaLab(Lab):
         return ask((self.url, CARD)[side], side, "status")
 
     def hosts_memory(self) -> list[Path]:
-        """The shared memory of this lab's host, if it is there."""
+        """The shared memory of this lab's host, if it exists."""
         tree = str(self.memory.parent / "xdma0").strip("/").replace("/", "-")
         return list(Path("/dev/shm").glob(f"vnetcard-xdma-{tree}-*"))

@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
+from tests.harness.engine_restarts import KEEP, start_both
 from tests.harness.fake_board import FakeBoard
 from tests.harness.ledger import assert_books_balance
 from tests.harness.restarts import OUTAGE, ping, ping_suite
-from tests.harness.sim_kills import KEEP, start_both
 from tests.harness.soft_board import ADDRESSES, SoftBoard, soft_board
 from vnetcard.agent.control import ask
 from vnetcard.lab.lab import ADDRESSES as IP

@@ -17,8 +17,8 @@ from pathlib import Path
 import pytest
 
 from tests.harness.build_cache import build_cache  # noqa: F401 - for the simulator
+from tests.harness.faulty_peer import FaultyPeer
 from tests.harness.needs import need, skip_or_fail
-from tests.harness.odd_peer import OddPeer
 from tests.harness.soft_engine import BusError
 from tests.harness.soft_sim import soft_simulation
 from vnetcard.codes.cause import CauseCode
@@ -73,7 +73,7 @@ def _odd(*host: str, **how: bool | int) -> Iterator[Lab]:
     """The host's agent, and a card that is a test."""
     with Lab("fault") as lab:
         lab.start(L.HOST, *host)
-        peer = OddPeer(lab.url, **how)  # type: ignore[arg-type]
+        peer = FaultyPeer(lab.url, **how)  # type: ignore[arg-type]
         try:
             lab.wait_for(L.HOST, "run")
             yield lab

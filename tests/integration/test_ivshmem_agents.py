@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.harness.engine_restarts import KEEP, start_both
 from tests.harness.ledger import assert_books_balance
 from tests.harness.programs import VNETCARD, X86, run, started
 from tests.harness.restarts import OUTAGE, ping, ping_suite
-from tests.harness.sim_kills import KEEP, start_both
 from vnetcard.lab.lab import Lab
 from vnetcard.ring import layout as L
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.harness.captured import arriving
+from tests.harness.arrivals import arriving
 from tests.harness.ledger import assert_kernel_agrees
 from tests.harness.needs import need
 from tests.harness.traffic import assert_no_bad_checksums, assert_stream_arrives, joined

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from tests.harness.needs import need
+from tests.harness.open_taps import has_open_tap
 from tests.harness.programs import VNETCARD, Outcome, run, started
 from tests.harness.restarts import until
-from tests.harness.tapped import opened
 from vnetcard.lab.lab import Lab
 from vnetcard.ring.layout import CARD, HOST
 from vnetcard.tap import pcap_reader
@@ -105,7 +105,7 @@ def test_own_capture_comes_round(lab: Lab, tmp_path: Path) -> None:
         "udp and src 1.1.1.1",
     ]
     with started(watch) as process:
-        until(lambda: all(opened(lab.agent(side).pid) for side in (HOST, CARD)), "both agents are looked at")
+        until(lambda: all(has_open_tap(lab.agent(side).pid) for side in (HOST, CARD)), "both agents are looked at")
         assert replay(lab, tmp_path / "in.pcap").status == 0
         process.wait(20)
     refused = replay(lab, tmp_path / "own.pcapng")

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.harness.engine_restarts import KEEP, start_both, survive_kills
 from tests.harness.ledger import assert_books_balance
 from tests.harness.programs import VNETCARD, run
 from tests.harness.restarts import OUTAGE, ping, ping_suite, start_fails, until
-from tests.harness.sim_kills import KEEP, start_both, survive_kills
 from tests.harness.soft_engine import EPOCHS
 from tests.harness.soft_sim import SoftSimulation, new_name, soft_simulation
 from vnetcard.agent.control import socket_path

@@ -19,10 +19,10 @@ import pytest
 
 from tests.harness.ledger import assert_books_balance
 from tests.harness.needs import need
+from tests.harness.open_taps import has_open_tap, tap_memories
 from tests.harness.programs import VNETCARD, Outcome, ip, run, started
 from tests.harness.restarts import OUTAGE
 from tests.harness.ssh_lab import sshd
-from tests.harness.tapped import lent, opened
 from tests.harness.traffic import pinging
 from vnetcard.agent.control import socket_path
 from vnetcard.lab.lab import Lab, run_in
@@ -90,7 +90,7 @@ def test_consumer_that_gets_no_cpu_is_named_as_the_bottleneck(lab: Lab) -> None:
     """The card's agent is stopped for four fifths of the time, as one that others keep from running."""
     command = [*VNETCARD, "trace", "--window", lab.url, "--summary", "--json", "dst host 10.10.10.5"]
     with pinging(lab), started(command) as process:
-        while not lent(lab.agent(CARD).pid):
+        while not tap_memories(lab.agent(CARD).pid):
             time.sleep(0.01)
         for _ in range(10):
             lab.agent(CARD).send_signal(signal.SIGSTOP)
@@ -131,7 +131,7 @@ def test_agent_that_ends_ends_the_trace_and_is_named() -> None:
         lab.start(HOST)
         with started([*VNETCARD, "trace", "--window", lab.url]) as process:
             deadline = time.monotonic() + 20
-            while not opened(lab.agent(HOST).pid):
+            while not has_open_tap(lab.agent(HOST).pid):
                 assert time.monotonic() < deadline
                 time.sleep(0.01)
             lab.stop(HOST, signal.SIGKILL)
@@ -148,7 +148,7 @@ def test_killed_looker_leaves_the_agent_untapped(lab: Lab) -> None:
             process.kill()
     assert trace(lab, "--count", "1").status == 0
     deadline = time.monotonic() + 5
-    while left := lent(lab.agent(HOST).pid):
+    while left := tap_memories(lab.agent(HOST).pid):
         assert time.monotonic() < deadline, left
 
 
@@ -232,7 +232,7 @@ def test_other_computers_events_come_by_ssh_over_the_link_itself(
         assert {packet["packet"].split()[3] for packet in packets} == {"ICMP"}
         assert all(packet["delivered"] and len(packet["steps"]) >= 7 for packet in packets)
         deadline = time.monotonic() + 10
-        while lent(lab.agent(CARD).pid):
+        while tap_memories(lab.agent(CARD).pid):
             assert time.monotonic() < deadline, "the export has not ended"
             time.sleep(0.05)
 

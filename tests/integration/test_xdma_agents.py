@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 
+from tests.harness.engine_restarts import KEEP, start_both
 from tests.harness.fake_board import FakeBoard
 from tests.harness.ledger import assert_books_balance
 from tests.harness.programs import VNETCARD, X86, run
 from tests.harness.restarts import OUTAGE, ping, ping_suite
-from tests.harness.sim_kills import KEEP, start_both
 from tests.harness.traffic import pinging
 from tests.harness.xdma_lab import ADDRESS, SIZE, XdmaLab
 from vnetcard.ring import layout as L

@@ -12,11 +12,11 @@ from pathlib import Path
 
 import pytest
 
+from tests.harness.engine_restarts import KEEP, start_both
 from tests.harness.fake_board import FakeBoard
 from tests.harness.fuse_device import fuse_devices
 from tests.harness.ledger import assert_books_balance
 from tests.harness.restarts import OUTAGE, ping, ping_suite
-from tests.harness.sim_kills import KEEP, start_both
 from tests.harness.xdma_lab import XdmaLab
 from vnetcard.engine import registers as R
 from vnetcard.engine import registers_xdma

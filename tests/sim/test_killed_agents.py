@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.harness.sim_kills import survive_kills
+from tests.harness.engine_restarts import survive_kills
 from tests.sim.simulation import simulated
 from vnetcard.lab.lab import Lab
 from vnetcard.ring import layout as L

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.harness.needs import skip_or_fail
-from tests.sim.draw_crossing import PICTURE, trace_crossing
+from tests.sim.draw_waveform import PICTURE, trace_crossing
 from vnetcard.sim import waveform
 
 pytestmark = [pytest.mark.hdl, pytest.mark.slow]

@@ -1,4 +1,4 @@
-"""What `tests/harness/side_by_side.py` says about tests is about tests that there are."""
+"""The tests that `tests/harness/side_by_side.py` names exist."""
 
 from __future__ import annotations
 
@@ -13,27 +13,27 @@ FILES = [path.relative_to(TESTS.parent).as_posix() for path in sorted(TESTS.glob
 
 
 @pytest.mark.parametrize("folder", [*side_by_side.AGENTS, *side_by_side.PATIENT])
-def test_a_folder_that_is_named_has_tests(folder: str) -> None:
+def test_named_folder_has_tests(folder: str) -> None:
     assert any(file.startswith(folder) for file in FILES)
 
 
 @pytest.mark.parametrize("name", [side_by_side.WANTED, *side_by_side.APART, *side_by_side.BY_PARAMETER])
-def test_a_file_that_is_named_is_there_once(name: str) -> None:
+def test_named_file_exists_once(name: str) -> None:
     assert sum(f"/{file}".endswith(f"/{name}") for file in FILES) == 1
 
 
 @pytest.mark.parametrize("pattern", side_by_side.LONGEST)
-def test_what_takes_long_is_one_of_the_patient(pattern: str) -> None:
+def test_longest_tests_are_patient(pattern: str) -> None:
     file = pattern.partition(".py")[0] + ".py"
     assert [path for path in FILES if path.endswith(f"/{file}") and path.startswith(side_by_side.PATIENT)]
 
 
-def test_all_that_has_agents_talk_is_one_group() -> None:
+def test_tests_with_agents_are_one_group() -> None:
     tests = [f"{file}::test_x" for file in FILES if file.startswith(side_by_side.AGENTS)]
     assert {side_by_side.group(test) for test in tests} == {"agents"}
 
 
-def test_the_tests_of_a_file_are_a_group_unless_they_share_less() -> None:
+def test_tests_of_a_file_are_one_group_unless_they_share_nothing() -> None:
     both = [side_by_side.group(f"tests/unit/test_fifo.py::test_{n}") for n in "ab"]
     assert both[0] == both[1]
     proofs = [
@@ -44,7 +44,7 @@ def test_the_tests_of_a_file_are_a_group_unless_they_share_less() -> None:
     assert figures[0] != figures[1]
 
 
-def test_agents_begin_then_what_they_want_then_quick_ones_then_the_patient_ones_longest_first() -> None:
+def test_order_is_agents_simulators_quick_tests_patient_tests_longest_first() -> None:
     tests = [
         "tests/integration/test_demo.py::test_a",
         "tests/e2e/test_card.py::test_a",

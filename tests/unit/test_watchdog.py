@@ -1,4 +1,4 @@
-"""systemd's watchdog hears from a process that was asked to speak, three times in its interval, and from no other."""
+"""A process notifies systemd's watchdog three times per interval, if systemd asked this process, and else never."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ def manager(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[socket.
         yield manager
 
 
-def heard(manager: socket.socket) -> list[bytes]:
-    told = []
+def received(manager: socket.socket) -> list[bytes]:
+    messages = []
     while True:
         try:
-            told.append(manager.recv(4096))
+            messages.append(manager.recv(4096))
         except BlockingIOError:
-            return told
+            return messages
 
 
-def test_watchdog_is_told_three_times_in_its_interval(manager: socket.socket, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_watchdog_is_notified_three_times_per_interval(manager: socket.socket, monkeypatch: pytest.MonkeyPatch) -> None:
     now = [100.0]
     monkeypatch.setattr(time, "monotonic", lambda: now[0])
     monkeypatch.setenv("WATCHDOG_USEC", "3000000")
@@ -40,13 +40,13 @@ def test_watchdog_is_told_three_times_in_its_interval(manager: socket.socket, mo
     for _ in range(30):
         watchdog.beat()
         now[0] += 0.1
-    assert heard(manager) == [b"WATCHDOG=1"] * 3
+    assert received(manager) == [b"WATCHDOG=1"] * 3
 
 
 @pytest.mark.parametrize(
     "asked", [{}, {"WATCHDOG_USEC": ""}, {"WATCHDOG_USEC": "3000000", "WATCHDOG_PID": "1"}], ids=str
 )
-def test_nobody_is_told_who_did_not_ask_this_process(
+def test_watchdog_of_another_process_is_not_notified(
     manager: socket.socket, monkeypatch: pytest.MonkeyPatch, asked: dict[str, str]
 ) -> None:
     for name in ("WATCHDOG_USEC", "WATCHDOG_PID"):
@@ -54,4 +54,4 @@ def test_nobody_is_told_who_did_not_ask_this_process(
     for name, value in asked.items():
         monkeypatch.setenv(name, value)
     Watchdog().beat()
-    assert heard(manager) == []
+    assert received(manager) == []

@@ -1,4 +1,4 @@
-"""What arrives at an interface, by tcpdump: the largest packet, and what tcpdump thinks of the checksums."""
+"""What tcpdump captures at an interface: the largest packets, and packets with wrong checksums."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from tests.harness.needs import need
 from vnetcard.lab.lab import Lab, run_in
 
 QUIET_S = 0.3
-"""A capture whose file has not grown for so long has it all."""
+"""Seconds without growth after which a capture file counts as complete."""
 LIMIT_S = 30.0
 
 SNAP = 2048
-"""Bytes kept of a packet: all of a plain one, so that tcpdump can check its sum, and thousands fit the buffer."""
+"""Bytes kept of a packet: all of a plain one, so that tcpdump can verify its checksum; thousands fit the buffer."""
 
 _V4 = re.compile(r"\bIP \(tos .*proto (TCP|UDP) \(\d+\), length (\d+)\)")
 _V6 = re.compile(r"\bIP6 \(.*next-header (TCP|UDP) \(\d+\) payload length: (\d+)\)")
@@ -37,7 +37,7 @@ class Arrivals:
     bad_checksums: list[str] = field(default_factory=list)
 
     def take(self, packet: str) -> None:
-        """One packet in tcpdump's words."""
+        """Add one packet, as tcpdump prints it."""
         for version, pattern, header in ((4, _V4, 0), (6, _V6, 40)):
             if seen := pattern.search(packet):
                 kind = (seen[1].lower(), version)
@@ -48,7 +48,7 @@ class Arrivals:
 
 @contextmanager
 def arriving(lab: Lab, side: int, folder: Path) -> Iterator[Arrivals]:
-    """Watch what comes in at ``tun0`` of ``side`` during the block; the file lies in ``folder`` meanwhile."""
+    """Capture what ``tun0`` of ``side`` receives during the block; the file is in ``folder`` meanwhile."""
     file = folder / "arriving.pcap"
     how = f"-i tun0 -Q in -U --immediate-mode -B 65536 -s {SNAP} -Z root -w"
     command = run_in(lab.namespaces[side], [need("tcpdump"), *how.split(), str(file)])
@@ -67,7 +67,7 @@ def arriving(lab: Lab, side: int, folder: Path) -> Iterator[Arrivals]:
     assert "\n0 packets dropped by kernel" in said, said
     text = subprocess.run(["tcpdump", "-nn", "-vv", "-r", str(file)], capture_output=True, text=True, check=True).stdout
     file.unlink()
-    for packet in re.split(r"\n(?!\s)", text):  # a line that starts with its time, and indented ones
+    for packet in re.split(r"\n(?!\s)", text):  # a packet is a line that starts with the time, and indented lines
         found.take(packet)
 
 

@@ -1,4 +1,4 @@
-"""Whether an agent is being looked at, as seen from outside: the tap segments that it lends."""
+"""Which tap memories an agent has open, found in /proc: whether `trace` or `capture` is attached to it."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from pathlib import Path
 from vnetcard.ring.tap_shm import Reader
 
 
-def lent(pid: int) -> list[str]:
-    """The tap segments that a process has open."""
+def tap_memories(pid: int) -> list[str]:
+    """The tap memories that a process has open."""
     found = []
     for fd in Path(f"/proc/{pid}/fd").iterdir():
         with contextlib.suppress(FileNotFoundError):
@@ -19,10 +19,10 @@ def lent(pid: int) -> list[str]:
     return found
 
 
-def opened(pid: int) -> bool:
-    """Does it lend a segment into which its pumps write?"""
+def has_open_tap(pid: int) -> bool:
+    """Whether it has a tap memory into which its pumps write."""
     states = []
-    for path in lent(pid):
+    for path in tap_memories(pid):
         fd = os.open(path, os.O_RDWR)
         reader = Reader(fd)
         os.close(fd)

@@ -1,4 +1,4 @@
-"""Agents on either side of an engine, killed under load; for a simulation of any kind."""
+"""Agents on both sides of an engine, killed under load and started again; for every kind of engine."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ KEEP = ("--persist",)
 
 
 def start_both(lab: Lab, *options: str) -> None:
-    """Both agents, until their links are up."""
+    """Start both agents and return once their links are up."""
     for side in (L.HOST, L.CARD):
         lab.start(side, *options)
     lab.wait_up()
 
 
 def survive_kills(lab: Lab, folder: Path, kills: Sequence[Sequence[int]]) -> None:
-    """One connection, verified byte for byte, lives through all kills; after each the books balance.
+    """Check that one connection survives all ``kills`` with every byte intact, and that the ledgers balance after each.
 
-    The engine's books too: at rest it has carried as far as both sides' rings, and given everything back.
+    The engine's indices must agree, too: at rest it has published and returned all that is in both sides' rings.
     """
     rng = chance()
     start_both(lab, *KEEP)
@@ -39,10 +39,10 @@ def survive_kills(lab: Lab, folder: Path, kills: Sequence[Sequence[int]]) -> Non
             stream.wait_progress(since=stream.position)
             stream.pause()
             for view in assert_books_balance(lab, allow=OUTAGE):
-                for way in (view["engine"]["tx"], view["engine"]["rx"]):
-                    ring = next(ring for ring in view["rings"] if ring["direction"] == way["direction"])
-                    assert way["state"] == "run"
-                    assert way["published"] == way["returned"] == ring["prod"] == ring["cons"]
+                for mover in (view["engine"]["tx"], view["engine"]["rx"]):
+                    ring = next(ring for ring in view["rings"] if ring["direction"] == mover["direction"])
+                    assert mover["state"] == "run"
+                    assert mover["published"] == mover["returned"] == ring["prod"] == ring["cons"]
             stream.resume()
         assert stream.finish() > 0
     spread("through an engine, from the start of the new agent to a link that runs", times)

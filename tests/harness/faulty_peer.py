@@ -1,4 +1,4 @@
-"""A card that is a test: the real link over plain FIFOs, in a thread, which does wrong what the test wants."""
+"""A card's side for tests: the real link over plain FIFOs, in a thread, with the faults that the test asks for."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ WAKE = L.FEATURES["WAKE"]
 
 
 def echo_request(seq: int, size: int = 56) -> bytes:
-    """An ICMP echo request from the card's default address to the host's, for which the host's kernel answers."""
+    """An ICMP echo request from the card's default address to the host's, which the host's kernel answers."""
     icmp = struct.pack("!BBHHH", 8, 0, 0, 1, seq & 0xFFFF) + b"v" * size
     icmp = icmp[:2] + struct.pack("!H", _checksum(icmp)) + icmp[4:]
     ends = (ipaddress.IPv4Address("10.10.10.5").packed, ipaddress.IPv4Address("10.10.10.1").packed)
@@ -31,10 +31,10 @@ def _checksum(data: bytes) -> int:
     return ~(total + (total >> 16)) & 0xFFFF
 
 
-class OddPeer:
-    """The card of ``url``, running until ``close``.
+class FaultyPeer:
+    """The card's side of the window ``url``, running until ``close``.
 
-    It offers WAKE: the host's pumps sleep until they are woken.
+    It offers WAKE, so that the host's pumps sleep until they are woken.
     """
 
     def __init__(
@@ -50,10 +50,12 @@ class OddPeer:
         packet: bytes = b"",
         vnet: bytes = b"",
     ) -> None:
-        """``takes`` records, or leaves them; ``sends`` pings; spoils every ``corrupt``-th record, or the ``index``.
+        """Choose the faults.
 
-        ``silent``: it wakes nobody.  ``freezes``: once the link is up, it does nothing any more.  ``packet`` is sent
-        in place of pings, and ``vnet`` leads every record as its virtio_net_hdr.
+        ``takes``: it consumes records.  ``sends``: it sends pings.  ``corrupt``: every so many records, one has an
+        impossible length.  ``index``: it publishes impossible indices.  ``silent``: it publishes without a wake-up.
+        ``freezes``: once the link is up, it stops.  ``packet`` replaces the pings; ``vnet`` is the virtio_net_hdr in
+        front of every record.
         """
         self.window = open_window(url, side=L.CARD)
         self._takes, self._sends, self._corrupt, self._index = takes, sends, corrupt, index
@@ -70,13 +72,13 @@ class OddPeer:
         self._thread.start()
 
     def link_up(self, agreement: Agreement) -> None:
-        """Nothing to prepare."""
+        """Does nothing."""
 
     def carrier(self, up: bool, reason: str) -> None:
-        """Nobody looks."""
+        """Does nothing."""
 
     def report(self, message: str) -> None:
-        """Nobody reads."""
+        """Drops the message."""
 
     def _run(self) -> None:
         self._link.start()
@@ -102,7 +104,7 @@ class OddPeer:
             self._send_silently(self._packet or echo_request(self._sent))
         elif self._corrupt and self._sent % self._corrupt == 0:
             self._spoil()
-            time.sleep(0.3)  # nobody is woken, so the host looks 100 ms later; the next record would mend this one
+            time.sleep(0.3)  # without a wake-up the host polls 100 ms later; the next record would overwrite this one
         elif self._index and self._sent % 20 == 0:
             self.window.memory.store32(self._prod, 7)
             time.sleep(0.3)
@@ -110,7 +112,7 @@ class OddPeer:
             self._ends.send(self._packet or echo_request(self._sent))
 
     def _send_silently(self, packet: bytes) -> None:
-        """As a FIFO does it, but for the wake-up at the end."""
+        """Send as a FIFO does, but without the wake-up at the end."""
         memory, prod = self.window.memory, self.window.memory.load32(self._prod)
         self._seq = self._seq + 1 if prod else 0
         flags = L.RECORD_FLAGS["VNET"] if self._vnet else 0
@@ -121,13 +123,13 @@ class OddPeer:
         memory.store32(self._prod, prod + L.align_record(len(packet)))
 
     def _spoil(self) -> None:
-        """A record whose length cannot be, published like a good one."""
+        """Publish a record with an impossible length."""
         memory, prod = self.window.memory, self.window.memory.load32(self._prod)
         memory.write(self._ring.offset + (prod & (self._ring.size - 1)), struct.pack("<IHHII", 1 << 20, 0, 0, 0, 0))
         memory.store32(self._prod, prod + L.LINE)
 
     def close(self) -> None:
-        """Leave."""
+        """Stop the thread and close the window."""
         self._stop.set()
         self._thread.join()
         self._ends.close()
