@@ -83,6 +83,10 @@ class GuestPair:
         view: dict[str, Any] = json.loads(done.stdout)["agents"][0]
         return view
 
+    def target(self, side: int) -> Target:
+        """What the guest of ``side`` pings, for reports."""
+        return Target(ADDRESSES[1 - side], label=f"{L.SIDES[side]} to {L.SIDES[1 - side]}")
+
     def ping_from(self, side: int, sizes: Sequence[int] = DEFAULT_SIZES, *, count: int) -> list[PingResult]:
         """The ping-size suite, run by the guest of ``side`` against the other one."""
         words = ["--json", "--count", str(count), "--sizes", *map(str, sizes)]
@@ -90,8 +94,7 @@ class GuestPair:
         done = self.guests[side].run("vnetcard", "ping", ADDRESSES[1 - side], *words, limit=limit)
         if done.status not in (0, 1):
             raise LabError(f"the {L.SIDES[side]}'s pings ended with status {done.status}: {done.stderr.strip()}")
-        label = f"{L.SIDES[side]} to {L.SIDES[1 - side]}"
-        return report.from_json(json.loads(done.stdout), Target(ADDRESSES[1 - side], label=label))
+        return report.from_json(json.loads(done.stdout), self.target(side))
 
     def close(self) -> None:
         """End both guests; everything that was made is gone."""

@@ -4,24 +4,29 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterator, Sequence
-from typing import IO
+from collections.abc import Callable, Iterator, Sequence
+from typing import IO, Any
 
 from vnetcard.lab.lab import ADDRESSES
 from vnetcard.ping import report, suite
 from vnetcard.ring import layout as L
 from vnetcard.sim.guest.image import image
 from vnetcard.sim.guest.lab import CardLab
+from vnetcard.sim.guest.machines import ARM64, X86_64
+from vnetcard.sim.guest.pair import GuestPair
 from vnetcard.sim.guest.qemu import find_qemu
 
+MACHINES = (X86_64, ARM64)
+"""Of the two guests: the host, the card."""
 REST_LIMIT = 5.0
 """Seconds for what is still on its way after the last ping."""
 
 
-def prepare() -> None:
-    """Make what the guest boots from, which needs a network once; progress goes to stderr."""
-    find_qemu()
-    image(_tell)
+def prepare(*, both: bool = False) -> None:
+    """Make what the guest boots from, or both guests; this needs a network once; progress goes to stderr."""
+    for machine in MACHINES if both else (ARM64,):
+        find_qemu(machine)
+        image(_tell)
 
 
 def _tell(text: str) -> None:
@@ -63,13 +68,39 @@ def _ping(lab: CardLab, count: int) -> list[suite.PingResult]:
     return results
 
 
+def show_pair(count: int, started: float) -> Sequence[suite.PingResult]:
+    """As ``show``, between two guests: each agent finds its own PCI function."""
+    with GuestPair([image(_tell, machine) for machine in MACHINES]) as pair:
+        pair.boot()
+        for side, guest in sorted(pair.guests.items()):
+            print(f"{L.SIDES[side]}: {guest.machine.title} guest, Linux {guest.ready}")
+        print(f"guests up after {time.monotonic() - started:.1f} s, joined by a PCI BAR alone", flush=True)
+        pair.start()
+        pair.wait_up()
+        print(f"link up after {time.monotonic() - started:.1f} s\n")
+        targets = [pair.target(side) for side in (L.HOST, L.CARD)]
+        print(report.header(targets), flush=True)
+        results = []
+        for side in (L.HOST, L.CARD):
+            seen = pair.ping_from(side, count=count)
+            print("\n".join(report.row(result, targets) for result in seen), flush=True)
+            results += seen
+        print(report.summary(results))
+        print("\n".join(_lines(lambda: pair.status(L.HOST)["balance"])))
+    return results
+
+
 def _ledger(lab: CardLab) -> Iterator[str]:
-    """The books of both directions, once nothing is on its way any more."""
+    return _lines(lambda: lab.lab.status(L.HOST)["balance"])
+
+
+def _lines(balance: Callable[[], list[dict[str, Any]]]) -> Iterator[str]:
+    """The ledger of both directions, once no record is in flight any more."""
     deadline = time.monotonic() + REST_LIMIT
-    rows = lab.lab.status(L.HOST)["balance"]
+    rows = balance()
     while any(row["in_flight"] for row in rows) and time.monotonic() < deadline:
         time.sleep(0.01)
-        rows = lab.lab.status(L.HOST)["balance"]
+        rows = balance()
     for row in rows:
         lost = row["sent"] - row["received"]
         yield f"ledger {row['direction']}: sent {row['sent']}, received {row['received']}, lost {lost}"

@@ -44,6 +44,14 @@ def test_demo_as_root_loses_nothing_and_leaves_nothing(image: Image) -> None:
 
 
 @pytest.mark.campaign
+def test_demo_with_two_guests_loses_nothing_and_leaves_nothing(image: Image, host_image: Image) -> None:
+    outcome = run([*DEMO, "--both", "--count", "2"], limit=400.0)
+    assert_good_demo(outcome)
+    assert "host: x86-64 guest" in outcome.stdout and "card: ARM64 guest" in outcome.stdout
+    assert demo_traces(outcome.stdout) == []
+
+
+@pytest.mark.campaign
 def test_demo_as_an_ordinary_user_needs_no_root(image: Image) -> None:
     probe = as_nobody([need("unshare"), "--user", "--map-root-user", "--net", "--mount", "true"])
     if run(probe).status != 0:

@@ -33,6 +33,7 @@ examples:
   vnetcard demo --window shm:small+16K --count 5
   vnetcard demo --sim                     through the DMA engine, simulated from its RTL
   vnetcard demo --qemu                    the card is an ARM64 guest in QEMU, behind a PCI BAR
+  vnetcard demo --qemu --both             the host is a guest, too (x86-64): both agents use pci:auto
 
 Without root it uses a user namespace, where the system allows that and lets you open /dev/net/tun.
 exit status: 0 no ping was lost, 1 one was, 2 the demo cannot run here
@@ -57,6 +58,7 @@ def add_parser(subparsers: Subparsers) -> None:
     parser.add_argument("--window", metavar="URL", help="shared memory to use (default: a new 8 MiB one)")
     parser.add_argument("--sim", action="store_true", help="a live simulation of the DMA engine between the two")
     parser.add_argument("--qemu", action="store_true", help="the card is an ARM64 guest in QEMU, behind a PCI BAR")
+    parser.add_argument("--both", action="store_true", help="with --qemu: the host is a guest too, x86-64")
     parser.add_argument("--data-width", type=int, choices=(64, 128, 256, 512), help="of the simulated engine (64)")
     parser.add_argument("--count", type=int, default=20, metavar="N", help="pings of each size (default: %(default)s)")
 
@@ -66,7 +68,7 @@ def run(args: argparse.Namespace) -> int:
     _check_arguments(args)
     _check_tun()
     if args.qemu:
-        import_module(GUEST).prepare()  # now: a namespace of our own has no network to fetch from
+        import_module(GUEST).prepare(both=args.both)  # now: a namespace of our own has no network to fetch from
     if os.geteuid() != 0:
         return _enter_user_namespace()
     if os.environ.get(_INSIDE):
@@ -85,7 +87,9 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _show(args: argparse.Namespace, log: IO[str], started: float) -> int:
-    if args.qemu:
+    if args.both:
+        results = import_module(GUEST).show_pair(args.count, started)
+    elif args.qemu:
         results = import_module(GUEST).show(args.count, log, started)
     else:
         results = _show_two_namespaces(args, log, started)
@@ -171,6 +175,8 @@ def _check_arguments(args: argparse.Namespace) -> None:
             raise ConfigError(f"--{option} brings its own window: leave --window away")
     if args.sim and args.qemu:
         raise ConfigError("--sim and --qemu are two demonstrations: leave one of them away")
+    if args.both and not args.qemu:
+        raise ConfigError("--both is for two guests: add --qemu")
     if args.data_width is not None and not args.sim:
         raise ConfigError("--data-width is of the simulated engine: add --sim")
     if args.window and (size := WindowUrl.parse(args.window).size) is not None:
