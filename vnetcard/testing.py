@@ -17,7 +17,7 @@ from vnetcard.errors import Closed, WindowUnavailable
 from vnetcard.port import Port
 from vnetcard.ring import layout as L
 from vnetcard.ring.fifo import Fifo
-from vnetcard.window import BACKENDS, Window, WindowUrl
+from vnetcard.window import KINDS, Window, WindowUrl
 
 PACKET_SIZES = (20, 21, 63, 64, 65, 576, 1280, 1499, 1500)
 """Bytes of the packets that cross a port in ``check_port``."""
@@ -146,7 +146,7 @@ def url_is_canonical(open_one: OpenWindow) -> None:
         _promise(host.url == card.url, f"two names for one window: {host.url} and {card.url}")
         kind, colon, place = host.url.partition(":")
         _promise(bool(kind and colon and place) and "+" not in place, f"{host.url} is not KIND:PLACE without a size")
-        if kind in BACKENDS:
+        if kind in KINDS:
             _promise(str(WindowUrl.parse(host.url)) == host.url, f"{host.url} changes when it is parsed")
 
 

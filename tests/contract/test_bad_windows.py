@@ -199,7 +199,7 @@ URLS = {
     "udmabuf:memory?engine=xdma:0@0x7ffffffffffff000": "too large a one",
     "mem:0xfffffffffffff000+64K": "cannot map",
     "mem:010+64K": "is not the start of a page",
-    "file:a\0b": "a NUL can be in no name",
+    "file:a\0b": "NUL",
     "uio:/0": "no UIO device ''",
     "pci:auto/2/3": "there is no BAR '2/3'",
     f"udmabuf:{'x' * 300}": "no u-dma-buf",

@@ -21,7 +21,7 @@ from vnetcard.errors import ConfigError, LayoutMismatch, WindowUnavailable
 from vnetcard.ring import layout as L
 from vnetcard.ring.geometry import Geometry
 from vnetcard.testing import WINDOW_CHECKS, OpenWindow, check_window
-from vnetcard.window import BACKENDS, Window, open_window, read_window
+from vnetcard.window import KINDS, Window, open_window, read_window
 
 
 def _shared(kind: str) -> tuple[str, Path]:
@@ -75,7 +75,7 @@ def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Place]:
 
 
 def test_every_kind_of_window_is_under_contract() -> None:
-    assert set(PLACES) | set(ELSEWHERE) == set(BACKENDS)
+    assert set(PLACES) | set(ELSEWHERE) == set(KINDS.names())
     assert all((Path(__file__).parent / file).exists() for file in ELSEWHERE.values())
 
 

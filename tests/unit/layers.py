@@ -27,7 +27,7 @@ LAYERS: Final = (
     ("engine", "port"),
     ("hw",),
     ("ring", "hdl"),
-    ("terminal",),
+    ("terminal", "plugins"),
     ("errors",),
     ("codes", "_core"),
 )

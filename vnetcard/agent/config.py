@@ -19,6 +19,7 @@ from vnetcard.ring import layout as L
 from vnetcard.terminal.arguments import DEFAULT_WINDOW, Parser
 from vnetcard.terminal.sizes import parse_size
 from vnetcard.window import WindowUrl
+from vnetcard.window.arguments import WindowHelp
 
 LOG_LEVELS = ("debug", "info", "warning", "error")
 DEFAULT_ADDRESS = ("10.10.10.1/24", "10.10.10.5/24")
@@ -84,7 +85,7 @@ def parser(side: int) -> argparse.ArgumentParser:
     p.add_argument(
         "--window",
         metavar="URL",
-        help="memory: shm:NAME[+SIZE], file:PATH[+SIZE], pci:auto, pci:BDF/BAR, mem:, uio:, sim:NAME (shm:vnetcard0)",
+        help=WindowHelp("the shared memory, %(kinds)s (shm:vnetcard0)"),
     )
     p.add_argument("--port", metavar="KIND[:NAME]", help="where packets enter and leave (tun)")
     p.add_argument("--name", metavar="NAME", help="name of the interface (tun0)")

@@ -28,8 +28,9 @@ from vnetcard.ring import layout as L
 from vnetcard.ring.window_dump import view_ring
 from vnetcard.tap import pcap_reader
 from vnetcard.tap.pcap_reader import Packet
-from vnetcard.terminal.arguments import Subparsers, add_command, add_window, positive, seconds
+from vnetcard.terminal.arguments import Subparsers, add_command, positive, seconds
 from vnetcard.window import Window, WindowUrl
+from vnetcard.window.arguments import add_window
 
 EPILOG = """\
 examples:

@@ -10,8 +10,9 @@ from vnetcard.cli.ping import parse_sizes
 from vnetcard.errors import ConfigError
 from vnetcard.ping.suite import DEFAULT_SIZES, Target
 from vnetcard.report import checks, page
-from vnetcard.terminal.arguments import Subparsers, add_command, add_window
+from vnetcard.terminal.arguments import Subparsers, add_command
 from vnetcard.terminal.progress import Progress
+from vnetcard.window.arguments import add_window
 
 EPILOG = """\
 examples:

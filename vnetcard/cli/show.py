@@ -8,7 +8,8 @@ import time
 from textwrap import wrap
 
 from vnetcard.observe import tables, views
-from vnetcard.terminal.arguments import Subparsers, add_command, add_window
+from vnetcard.terminal.arguments import Subparsers, add_command
+from vnetcard.window.arguments import add_window
 
 EPILOG = """\
 what is shown:

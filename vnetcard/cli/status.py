@@ -9,8 +9,9 @@ import time
 from vnetcard.agent import status
 from vnetcard.agent.control import ask_all
 from vnetcard.ring import layout as L
-from vnetcard.terminal.arguments import Subparsers, add_command, add_window
+from vnetcard.terminal.arguments import Subparsers, add_command
 from vnetcard.window import WindowUrl, url_of_side
+from vnetcard.window.arguments import add_window
 
 EPILOG = """\
 examples:

@@ -17,7 +17,8 @@ from vnetcard.observe.probe import Probe
 from vnetcard.observe.screen import Screen
 from vnetcard.ping.suite import Target
 from vnetcard.ping.target import default_targets
-from vnetcard.terminal.arguments import Subparsers, add_command, add_window
+from vnetcard.terminal.arguments import Subparsers, add_command
+from vnetcard.window.arguments import add_window
 
 EPILOG = """\
 examples:

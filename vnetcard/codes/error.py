@@ -11,6 +11,11 @@ class ErrorCode(Code):
     # ConfigError: options, URLs, files
     BAD_CONFIG = "bad-config", "An option, argument, file or URL is invalid.", "Change what the message names."
     BAD_URL = "bad-url", "A window's, port's or engine's URL is invalid.", "Write it as the message shows."
+    BROKEN_PLUGIN = (
+        "broken-plugin",
+        "A plug-in that registers a window or port kind cannot be used.",
+        "Reinstall or uninstall the package that the message names.",
+    )
     AMBIGUOUS_DEVICE = "ambiguous-device", "Several devices match the URL.", "Name one of those in the message."
     WINDOW_SIZE = (
         "window-size",

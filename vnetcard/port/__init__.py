@@ -1,60 +1,70 @@
-"""Ports: where packets enter and leave.  One backend a file; this file is the contract and the table."""
+"""Ports: where packets enter and leave, one module per kind; this file is their contract and their table.
+
+Other packages add kinds by entry points of the group ``vnetcard.ports`` (docs/plugins.md).
+"""
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import Protocol
 
+from vnetcard.codes.error import ErrorCode
 from vnetcard.errors import ConfigError
+from vnetcard.plugins.kinds import Kinds
 
-BACKENDS = {
-    "pair": "vnetcard.port.memory_pair",
-    "tun": "vnetcard.port.tun",
-}
+KINDS = Kinds(
+    "vnetcard.ports",
+    {
+        "pair": "vnetcard.port.memory_pair",
+        "tun": "vnetcard.port.tun",
+    },
+    ("open_port",),
+)
 """Kind to module; a module offers ``open_port(name, *, netns, persist, queues) -> Port``."""
 
 
 class Port(Protocol):
-    """An open port: non-blocking file descriptors of which each read and write is one whole packet."""
+    """An open port: non-blocking file descriptors; each read and each write is one whole packet."""
 
     @property
     def name(self) -> str:
-        """The interface's name, or what stands for it."""
+        """The name of the interface, or NAME of the URL where there is no interface."""
 
     @property
     def fds(self) -> tuple[int, ...]:
-        """For the pumps, one a queue; they stay the same until ``close``."""
+        """For the pumps, one per queue; they stay the same until ``close``."""
 
     @property
     def vnet(self) -> bool:
-        """Is each packet led by a virtio_net_hdr?"""
+        """True if each packet starts with a virtio_net_hdr (10 bytes, <linux/virtio_net.h>)."""
 
     def probe_offload(self) -> dict[str, str]:
-        """Which kinds (layout.FEATURES) the port really takes: name to ``""``, or to why not.
+        """Test which offloads (names of layout.FEATURES) the port accepts: name to ``""``, or to the reason why not.
 
-        To be asked once the interface is up: before that a refusal proves nothing.
+        Valid once the interface is up; before that, the kernel refuses packets for another reason.
         """
 
     def set_offload(self, features: int) -> None:
-        """From now on the port may hand over packets of these kinds, and no others."""
+        """Allow the port to deliver packets with these offloads (bits of layout.FEATURES), and with no others."""
 
     def use_queues(self, count: int) -> None:
-        """From now on packets come out of the first ``count`` queues alone; all of them take some."""
+        """Deliver packets from the first ``count`` queues only; packets can be written to every queue."""
 
     def set_carrier(self, up: bool) -> None:
-        """What ``ip link`` shows as LOWER_UP or NO-CARRIER."""
+        """Set the kernel's link carrier: LOWER_UP or NO-CARRIER in ``ip link``.  Idempotent."""
 
     def close(self) -> None:
-        """Close; an interface that is not persistent is gone then.  Twice is once."""
+        """Close the descriptors; an interface that is not persistent disappears.  Idempotent."""
 
 
 def open_port(url: str, *, netns: str | None = None, persist: bool = False, queues: int = 1) -> Port:
-    """Open the port ``KIND:NAME`` with so many queues; ConfigError for the URL, or for queues that the kind has not;
-    PortUnavailable when it cannot be opened.
+    """Open the port ``KIND:NAME`` with ``queues`` queues, in the network namespace ``netns`` (default: this one).
+
+    ``persist`` keeps the interface after ``close``.  Raises ConfigError (the URL, more queues than the kind
+    supports, a broken plug-in) or PortUnavailable (it cannot be opened).
     """
     kind, colon, name = url.partition(":")
-    if not colon or kind not in BACKENDS or not name:
-        kinds = ", ".join(f"{known}:NAME" for known in sorted(BACKENDS))
-        raise ConfigError(f"port {url!r} is not understood: it is one of {kinds}")
-    port: Port = import_module(BACKENDS[kind]).open_port(name, netns=netns, persist=persist, queues=queues)
+    if not colon or not name or kind not in KINDS:
+        kinds = ", ".join(KINDS.names())
+        raise ConfigError(f"invalid port URL {url!r}: expected KIND:NAME, KIND one of {kinds}", code=ErrorCode.BAD_URL)
+    port: Port = KINDS.load(kind).open_port(name, netns=netns, persist=persist, queues=queues)
     return port

@@ -6,7 +6,8 @@ import argparse
 import sys
 
 from vnetcard.tap.source import Sources
-from vnetcard.terminal.arguments import add_window, positive, seconds
+from vnetcard.terminal.arguments import positive, seconds
+from vnetcard.window.arguments import add_window
 
 
 def add_looking(parser: argparse.ArgumentParser) -> None:

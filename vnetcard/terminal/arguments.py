@@ -68,11 +68,6 @@ def printable(text: str) -> str:
 # --- arguments that several commands take ------------------------------------------------------------
 
 
-def add_window(parser: argparse.ArgumentParser) -> None:
-    """``--window``: whose agents."""
-    parser.add_argument("--window", default=DEFAULT_WINDOW, metavar="URL", help="(default: %(default)s)")
-
-
 def positive(text: str) -> int:
     """An argument that is a whole number of at least 1."""
     value = int(text)

@@ -1,22 +1,24 @@
-"""Windows: memory that both sides reach.  One backend a file; this file is the contract and the table.
+"""Windows: memory that both sides reach, one module per kind; this file is their table.
 
-A URL is ``KIND:PLACE``, and ``+SIZE`` where the kind creates its memory: ``shm:vnetcard0+64K``.
+A URL is ``KIND:PLACE``, with ``+SIZE`` where the kind creates its memory: ``shm:vnetcard0+64K``.  The contract is
+``contract.py``; other packages add kinds by entry points of the group ``vnetcard.windows`` (docs/plugins.md).
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from importlib import import_module
 
+from vnetcard.codes.error import ErrorCode
 from vnetcard.errors import ConfigError
 from vnetcard.hw.mapping import Device
 from vnetcard.hw.sysfs import System
+from vnetcard.plugins.kinds import Kinds
 from vnetcard.ring import layout as L
 from vnetcard.terminal.sizes import parse_size
 from vnetcard.window.contract import Request, Window
 
 __all__ = [
-    "BACKENDS",
+    "KINDS",
     "Request",
     "Window",
     "WindowUrl",
@@ -27,25 +29,29 @@ __all__ = [
     "url_of_side",
 ]
 
-BACKENDS = {
-    "check": "vnetcard.window.check",
-    "file": "vnetcard.window.file",
-    "ivshmem": "vnetcard.window.ivshmem",
-    "mem": "vnetcard.window.mem",
-    "pci": "vnetcard.window.pci",
-    "shm": "vnetcard.window.shm",
-    "sim": "vnetcard.window.sim",
-    "udmabuf": "vnetcard.window.udmabuf",
-    "uio": "vnetcard.window.uio",
-    "vfio": "vnetcard.window.vfio",
-    "xdma": "vnetcard.x86_side.xdma.window",
-}
-"""Kind to module; a module offers ``open_window(request) -> Window`` and ``read_window(place) -> bytes``."""
+KINDS = Kinds(
+    "vnetcard.windows",
+    {
+        "check": "vnetcard.window.check",
+        "file": "vnetcard.window.file",
+        "ivshmem": "vnetcard.window.ivshmem",
+        "mem": "vnetcard.window.mem",
+        "pci": "vnetcard.window.pci",
+        "shm": "vnetcard.window.shm",
+        "sim": "vnetcard.window.sim",
+        "udmabuf": "vnetcard.window.udmabuf",
+        "uio": "vnetcard.window.uio",
+        "vfio": "vnetcard.window.vfio",
+    },
+    ("open_window", "read_window"),
+)
+"""Kind to module; a module offers ``open_window(request: Request) -> Window`` and
+``read_window(place: str, limit: int | None) -> bytes``."""
 
 
 @dataclass(frozen=True, slots=True)
 class WindowUrl:
-    """A window URL taken apart."""
+    """The parts of a window URL; ``size`` in bytes."""
 
     kind: str
     place: str
@@ -53,18 +59,23 @@ class WindowUrl:
 
     @classmethod
     def parse(cls, url: str) -> WindowUrl:
-        """Take ``url`` apart; ConfigError names what is wrong and which kinds there are."""
+        """Split ``url``; ConfigError names what is wrong, and the known kinds."""
         kind, colon, rest = url.partition(":")
-        if not colon or kind not in BACKENDS:
-            kinds = ", ".join(f"{name}:" for name in sorted(BACKENDS))
-            raise ConfigError(f"window {url!r} is not understood: it starts with one of {kinds}")
+        if not colon or kind not in KINDS:
+            kinds = ", ".join(KINDS.names())
+            raise ConfigError(
+                f"invalid window URL {url!r}: expected KIND:PLACE, KIND one of {kinds}", code=ErrorCode.BAD_URL
+            )
         if "\0" in url:
-            raise ConfigError(f"window {url!r} is not possible: a NUL can be in no name")
+            raise ConfigError(f"invalid window URL {url!r}: it contains a NUL character", code=ErrorCode.BAD_URL)
         place, plus, size = rest.rpartition("+")
         if not plus:
             place, size = rest, ""
         if not place:
-            raise ConfigError(f"window {url!r} names no place: write {kind}:NAME")
+            raise ConfigError(
+                f"invalid window URL {url!r}: expected a place after {kind!r}, as in {kind}:NAME",
+                code=ErrorCode.BAD_URL,
+            )
         return cls(kind, place, parse_size(size) if plus else None)
 
     def __str__(self) -> str:
@@ -72,23 +83,29 @@ class WindowUrl:
 
 
 def open_window(url: str, *, side: int, queue_bytes: int | None = None, queues: int | None = None) -> Window:
-    """Open, or create, the window at ``url`` for ``side``.
+    """Open, or create, the window at ``url`` for ``side`` (HOST or CARD).
 
-    Raises ConfigError (the URL, an impossible size), WindowUnavailable (missing, no permission, no room,
-    the side taken by another process, which is named), LayoutMismatch, or WindowNotReady (the card's side of
-    device memory: the host's agent has not laid it out yet).
+    ``queue_bytes`` is the size of each ring, ``queues`` the number of queue pairs; None accepts what exists, or
+    the default.
+
+    Raises ConfigError (the URL, a size out of range, a broken plug-in), WindowUnavailable (missing, no permission,
+    no space, the side is taken by another process, which is named), LayoutMismatch, or WindowNotReady (the card's
+    side of device memory: the host's agent has not laid out a window in it yet).
     """
     parsed = WindowUrl.parse(url)
     request = Request(place=parsed.place, side=side, size=parsed.size, queue_bytes=queue_bytes, queues=queues)
-    window: Window = import_module(BACKENDS[parsed.kind]).open_window(request)
+    window: Window = KINDS.load(parsed.kind).open_window(request)
     return window
 
 
 def read_window(url: str, limit: int | None = None) -> bytes:
-    """A copy of the window's first ``limit`` bytes (default all), read without creating or locking anything."""
+    """A copy of the window's first ``limit`` bytes (default: all); creates and locks nothing.
+
+    Raises as ``open_window``.
+    """
     parsed = WindowUrl.parse(url)
     limits = [size for size in (parsed.size, limit) if size is not None]
-    copy: bytes = import_module(BACKENDS[parsed.kind]).read_window(parsed.place, min(limits, default=None))
+    copy: bytes = KINDS.load(parsed.kind).read_window(parsed.place, min(limits, default=None))
     return copy
 
 
@@ -97,19 +114,19 @@ def locate(url: WindowUrl, system: System) -> Device | None:
 
     Raises ConfigError and WindowUnavailable as ``open_window`` would.
     """
-    find = getattr(import_module(BACKENDS[url.kind]), "locate", None)
+    find = getattr(KINDS.load(url.kind), "locate", None)
     device: Device | None = find(url.place, url.size, system) if find else None
     return device
 
 
 def url_of_side(url: str, side: int) -> str:
-    """Under which URL ``read_window`` shows what the agent of ``side`` has at ``url``."""
+    """The URL with which ``read_window`` reads the memory that the agent of ``side`` has at ``url``."""
     parsed = WindowUrl.parse(url)
     return f"{parsed}.{L.SIDES[side]}" if parsed.kind == "sim" else str(parsed)
 
 
 def seen_side(url: str) -> int | None:
-    """The side whose memory alone ``read_window(url)`` shows, HOST or CARD; None where both have one memory."""
+    """The side whose memory ``read_window(url)`` reads, HOST or CARD; None where both sides share one memory."""
     parsed = WindowUrl.parse(url)
     if parsed.kind != "sim":
         return None

@@ -17,10 +17,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What the opener of a window asks for; None: whatever is there, or the default.
+    """What the opener of a window asks for; None accepts what exists, or the default.
 
-    ``side`` is HOST or CARD; sizes are in bytes.  ``queues`` is for whoever makes the window; it is the host that
-    insists on it, the card serves what it finds.
+    ``side`` is HOST or CARD; sizes are in bytes.  ``queues`` is the number of queue pairs of a new window; for the
+    host an existing window must have as many, the card accepts any number.
     """
 
     place: str
@@ -30,13 +30,13 @@ class Request:
     queues: int | None = None
 
     def objection(self, geometry: Geometry) -> str | None:
-        """In words, what of a window that is there is not as asked for."""
+        """How the geometry of an existing window differs from the request, in words; None if it does not."""
         return geometry.differs(self.size, self.queue_bytes, self.queues if self.side == HOST else None)
 
     def want_one_pair(self, url: str, why: str) -> None:
-        """ConfigError if more are asked for; ``why`` the window at ``url`` has but one queue pair."""
+        """Raise ConfigError if several queue pairs are asked for; ``why`` the window at ``url`` has one only."""
         if (self.queues or 1) > 1:
-            raise ConfigError(f"window {url} has one queue pair, not {self.queues}: {why}; leave --queues out")
+            raise ConfigError(f"window {url} has one queue pair, not {self.queues}: {why}; omit --queues")
 
 
 class Window(Protocol):
@@ -56,22 +56,22 @@ class Window(Protocol):
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What happened at opening that a log should tell, such as a stale window made anew."""
+        """Lines for the log about the opening, such as that a stale window was replaced."""
 
     @property
     def futex_wake(self) -> bool:
-        """True: whoever sleeps (futex) on a word of the memory is woken when the peer moves it.  False: poll."""
+        """True: a thread that sleeps (futex) on a word of the memory can be woken by the peer.  False: it must poll."""
 
     @property
     def engine(self) -> EngineTransport | None:
-        """The DMA engine or mover between this memory and the peer's; None: the peer has this memory too."""
+        """The DMA engine or DMA copier between this memory and the peer's; None: both sides share this memory."""
 
     @property
     def interrupts(self) -> Interrupts | None:
-        """Interrupts by which the two sides wake one another; None: there are none."""
+        """The interrupts with which the two sides wake each other; None: this window has none."""
 
     def vanished(self) -> str | None:
-        """Why the memory is no longer the peer's too (deleted, device removed), or None."""
+        """Why the memory is no longer shared with the peer (deleted, device removed); None while it is."""
 
     def close(self) -> None:
-        """Unlock and unmap; the last one out removes memory that the agents made.  Twice is once."""
+        """Unlock and unmap; the last side to close removes memory that an agent created.  Idempotent."""

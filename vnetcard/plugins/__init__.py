@@ -1,0 +1,1 @@
+"""Window and port kinds of other packages, found by their entry points (docs/plugins.md)."""
