@@ -18,7 +18,7 @@ from vnetcard.sim import build, report
 from vnetcard.sim.library import CLOCK_HZ, Simulator
 from vnetcard.sim.objects import Objects, new_instance
 from vnetcard.sim.options import PROGRAM, Options, load
-from vnetcard.terminal.arguments import complain
+from vnetcard.terminal.arguments import report_error
 from vnetcard.terminal.sizes import human
 
 STOP_SIGNALS: Final = frozenset({signal.SIGINT, signal.SIGTERM, signal.SIGHUP})
@@ -148,14 +148,13 @@ def main(argv: list[str] | None = None) -> int:
     """Run a simulation: 0 stopped by a signal, 1 failed while building, 2 bad input, 130 interrupted."""
     for number in STOP_SIGNALS:
         signal.signal(number, _interrupt)
+    options = None
     try:
-        run(load(argv))
-    except build.BuildFailed as error:
-        complain(PROGRAM, error)
-        return 1
+        options = load(argv)
+        run(options)
     except VnetcardError as error:
-        complain(PROGRAM, error)
-        return 2
+        report_error(PROGRAM, error, as_json=options is not None and options.json)
+        return 1 if isinstance(error, build.BuildFailed) else 2
     except Interrupted as error:
         _progress(f"\n{PROGRAM}: interrupted by {error}\n")
         return 130

@@ -112,7 +112,7 @@ COMMAND = {
     "status without an agent": ("status --window {shm}", "no agent for {shm}", "start vnetcard-x86"),
     "trace without an agent": ("trace --window {shm}", "no agent for {shm}", "start vnetcard-x86"),
     "trace of a bad filter": ("trace --window {shm} 'host and'", "filter 'host and'", "syntax error"),
-    "trace of no packets": ("trace --count 0", "--count", "at least 1", "try vnetcard trace --help"),
+    "trace of no packets": ("trace --count 0", "--count", "out of range (1 to", "try vnetcard trace --help"),
     "trace of a word of packets": ("trace --sample few", "--sample", "'few'", "try vnetcard trace --help"),
     "trace of no window": ("trace --window x", "URL 'x'", "file,", "shm,"),
     "capture without an agent": ("capture --window {shm} -w {tmp}/x", "no agent for {shm}", "start vnetcard-x86"),

@@ -1,4 +1,4 @@
-"""The ``vnetcard`` command: what people and scripts ask of a card, and the demo."""
+"""The ``vnetcard`` command: parses the command line, runs one command, reports its error."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from vnetcard.cli import (
 from vnetcard.cli import status as status_cmd
 from vnetcard.errors import VnetcardError
 from vnetcard.ring.sideblock import SOFTWARE
-from vnetcard.terminal.arguments import Parser, complain
+from vnetcard.terminal.arguments import Parser, report_error
 
 COMMANDS = (
     demo,
@@ -51,15 +51,17 @@ COMMANDS = (
 
 EPILOG = """\
 The agents are commands of their own: vnetcard-x86 on the host, vnetcard-fpga on the card.
-Each command has examples: vnetcard COMMAND --help.  Exit status: 0 good, 1 not good, 2 bad input.
+Each command has examples: vnetcard COMMAND --help.  With --json an error is printed as an object, too:
+{"error": {"code": ..., "message": ...}}; the codes are stable.
+Exit status: 0 success, 1 a negative result, 2 bad input or the command cannot run here, 130 interrupted.
 """
 
 
 def build_parser() -> argparse.ArgumentParser:
-    """The parser with all commands; each sets ``run``."""
+    """The parser with all commands; ``args.run`` is the function of the command."""
     parser = Parser(
         prog="vnetcard",
-        description="A network card made of shared memory.",
+        description="A network card made of shared memory: demo, status, diagnosis, measurement.",
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
@@ -72,18 +74,19 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run one command; 0 good, 1 not good, 2 bad input, 130 interrupted."""
+    """Run one command; returns its exit status: 0 success, 1 negative, 2 bad input, 130 interrupted."""
+    args = argparse.Namespace()
     try:
         args = build_parser().parse_args(argv)
         status: int = args.run(args)
     except VnetcardError as error:
-        complain("vnetcard", error)
+        report_error("vnetcard", error, as_json=getattr(args, "json", False) is True)
         return 2
     except KeyboardInterrupt:
         print("vnetcard: interrupted", file=sys.stderr)
         return 130
     except BrokenPipeError:
-        sys.stderr.close()  # the reader of our output has seen enough
+        sys.stderr.close()  # the reader of our output has closed it; Python's own message would be noise
         return 1
     return status
 

@@ -1,24 +1,49 @@
-"""What all our command lines share: a mistake is one line on stderr, and exit status 2."""
+"""What all our command lines share: an error is one line on stderr, with exit status 2.
+
+With ``--json`` a program gets it as well: one line on stdout, ``{"error": {"code": CODE, "message": TEXT}}``.
+"""
 
 from __future__ import annotations
 
 import argparse
+import contextlib
+import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from types import FrameType
-from typing import Final, NoReturn, TypeAlias
+from typing import Any, Final, NoReturn, TypeAlias
+
+from vnetcard.errors import ConfigError, VnetcardError
 
 DEFAULT_WINDOW: Final = "shm:vnetcard0"
-"""Where agents meet that were told nothing else."""
+"""The window of commands and agents without ``--window``."""
 
 
 class Parser(argparse.ArgumentParser):
-    """An ArgumentParser whose errors are one line, as the rest of our errors are; its subparsers are such too."""
+    """An ArgumentParser whose errors are one line, like all our errors; so are those of its subparsers."""
+
+    _words: Sequence[str] = ()
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """Parse ``args`` (default: the process's)."""
+        self._words = sys.argv[1:] if args is None else list(args)
+        return super().parse_known_args(args, namespace)
 
     def error(self, message: str) -> NoReturn:
-        """End the process with exit status 2."""
-        complain(self.prog, f"{message}; try {self.prog} --help")
+        """Report a usage error and end the process with exit status 2."""
+        error = ConfigError(f"{message}; try {self.prog} --help")
+        report_error(self.prog, error, as_json=_wants_json(self, self._words))
         sys.exit(2)
+
+
+def _wants_json(parser: argparse.ArgumentParser, words: Sequence[str]) -> bool:
+    """Whether ``words`` hold the flag ``--json`` of ``parser`` or of the command that they name."""
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            return any(_wants_json(action.choices[word], words) for word in words if word in action.choices)
+        if "--json" in action.option_strings and action.nargs == 0:
+            return "--json" in words
+    return False
 
 
 Subparsers: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
@@ -50,18 +75,26 @@ def add_command(
 
 
 def interrupt(number: int, frame: FrameType | None) -> NoReturn:
-    """A handler for SIGTERM, which then is like Ctrl-C: everything is undone on the way out."""
+    """A signal handler that makes SIGTERM act like Ctrl-C, so that everything is undone before the exit."""
     del number, frame
     raise KeyboardInterrupt
 
 
 def complain(program: str, message: object) -> None:
-    """``program: error: message`` on stderr, in one line whatever names are quoted in it."""
+    """Print ``program: error: message`` on stderr, as one line whatever the message quotes."""
     print(f"{program}: error: {printable(str(message))}", file=sys.stderr)
 
 
+def report_error(program: str, error: VnetcardError, *, as_json: bool) -> None:
+    """Report ``error`` to people on stderr and, with ``as_json``, to programs on stdout."""
+    complain(program, error)
+    if as_json:
+        with contextlib.suppress(OSError):  # the reader has gone
+            print(json.dumps({"error": {"code": error.code, "message": str(error)}}), flush=True)
+
+
 def printable(text: str) -> str:
-    """``text`` in one line, and nothing in it that a terminal would obey."""
+    """``text`` in one line, with control characters escaped, so that a terminal does not execute them."""
     return "".join(char if char.isprintable() else repr(char)[1:-1] for char in text)
 
 
@@ -69,16 +102,16 @@ def printable(text: str) -> str:
 
 
 def positive(text: str) -> int:
-    """An argument that is a whole number of at least 1."""
+    """The type of an argument that is a whole number from 1 to 2**30."""
     value = int(text)
     if not 1 <= value <= 1 << 30:
-        raise argparse.ArgumentTypeError(f"{text}: at least 1")
+        raise argparse.ArgumentTypeError(f"{text} is out of range (1 to {1 << 30})")
     return value
 
 
 def seconds(text: str) -> float:
-    """An argument that is a time."""
+    """The type of an argument that is a number of seconds, above 0 and below 1e9."""
     value = float(text)
     if not 0 < value < 1e9:
-        raise argparse.ArgumentTypeError(f"{text}: more than 0 seconds")
+        raise argparse.ArgumentTypeError(f"{text} is out of range (more than 0)")
     return value
