@@ -1,4 +1,4 @@
-"""Completion as people use it: a word is begun in bash and in zsh, and Tab ends it."""
+"""Completion in a terminal: Tab completes a word in bash and zsh."""
 
 from __future__ import annotations
 

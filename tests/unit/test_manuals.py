@@ -1,4 +1,4 @@
-"""Every command has an example in its help; man pages and completion say what the parsers say."""
+"""Every command has an example in its help; man pages and completion agree with the parsers."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import pytest
 
 from tests.harness.needs import need
 from vnetcard.cli import main, manuals
+from vnetcard.ring.sideblock import SOFTWARE
 
 PROGRAMS = manuals.programs()
 ALL = PROGRAMS | {f"vnetcard {name}": one for name, one in manuals.commands(PROGRAMS["vnetcard"]).items()}
@@ -24,7 +25,7 @@ def options(parser: argparse.ArgumentParser) -> list[str]:
 
 
 @PARSERS
-def test_help_has_an_example_and_says_what_the_exit_status_means(name: str) -> None:
+def test_help_has_an_example_and_explains_the_exit_status(name: str) -> None:
     parser = ALL[name]
     epilog = parser.epilog or ""
     if name == "vnetcard":
@@ -32,6 +33,14 @@ def test_help_has_an_example_and_says_what_the_exit_status_means(name: str) -> N
     else:
         assert re.search(rf"examples?:\n(.*\n)*? +\S*(?:{re.escape(name)}|{name.split(maxsplit=1)[0]})", epilog), epilog
     assert "xit status" in epilog
+
+
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_every_program_prints_its_version(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        PROGRAMS[name].parse_args(["--version"])
+    assert ended.value.code == 0
+    assert capsys.readouterr().out == f"{SOFTWARE}\n"
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +60,7 @@ def test_man_page_names_every_option_and_keeps_the_examples(pages: dict[str, str
     assert page.startswith(f".TH {name.replace(' ', '-').upper()} ".replace("-", "\\-"))
 
 
-def test_man_pages_are_ones_that_roff_has_nothing_to_say_about(pages: dict[str, str], tmp_path: Path) -> None:
+def test_roff_accepts_all_man_pages_without_a_warning(pages: dict[str, str], tmp_path: Path) -> None:
     for name, text in pages.items():
         (tmp_path / name).write_text(text)
     command = [need("groff"), "-man", "-ww", "-z", "-Tutf8", *map(str, sorted(tmp_path.iterdir()))]
@@ -60,7 +69,7 @@ def test_man_pages_are_ones_that_roff_has_nothing_to_say_about(pages: dict[str, 
 
 
 @pytest.mark.parametrize("words", [[], ["show"], ["report"]], ids=str)
-def test_completion_in_bash_offers_what_the_parser_takes(tmp_path: Path, words: list[str]) -> None:
+def test_completion_in_bash_offers_commands_and_choices(tmp_path: Path, words: list[str]) -> None:
     parser = main.build_parser()
     script = tmp_path / "vnetcard"
     script.write_text(manuals.completion(parser, "bash"))

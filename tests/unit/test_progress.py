@@ -1,4 +1,4 @@
-"""Progress is a bar where a terminal is, a line a step where not, and leaves nothing of a bar."""
+"""Progress is a bar in a terminal, which disappears at the end, and one line per step elsewhere."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ class Terminal(io.StringIO):
 
 def test_without_a_terminal_each_step_is_a_line() -> None:
     stream = io.StringIO()
-    with Progress(2, stream=stream) as told:
-        told.begin("one")
-        told.end()
-        told.begin("two\033[2J")
-        told.end()
+    with Progress(2, stream=stream) as progress:
+        progress.begin("one")
+        progress.end()
+        progress.begin("two\033[2J")
+        progress.end()
     assert stream.getvalue() == "1/2 one\n2/2 two\\x1b[2J\n"
 
 
-def test_in_a_terminal_it_is_a_bar_in_one_line_that_is_gone_at_the_end() -> None:
+def test_in_a_terminal_progress_is_a_bar_in_one_line_that_disappears_at_the_end() -> None:
     stream = Terminal()
-    with Progress(4, stream=stream) as told:
+    with Progress(4, stream=stream) as progress:
         for what in ("one", "two", "x" * 200):
-            told.step(what)
+            progress.step(what)
     frames = stream.getvalue().split("\r")
     assert "\n" not in stream.getvalue()
     assert max(map(len, frames)) == 79
@@ -38,7 +38,7 @@ def test_in_a_terminal_it_is_a_bar_in_one_line_that_is_gone_at_the_end() -> None
 
 
 @pytest.mark.parametrize(("stream", "shown"), [(io.StringIO(), False), (Terminal(), True)])
-def test_what_takes_seconds_is_told_in_a_terminal_only(stream: io.StringIO, shown: bool) -> None:
-    with Progress(1, stream=stream, only_terminal=True) as told:
-        told.step("measuring")
+def test_progress_for_terminals_only_prints_nothing_elsewhere(stream: io.StringIO, shown: bool) -> None:
+    with Progress(1, stream=stream, only_terminal=True) as progress:
+        progress.step("measuring")
     assert bool(stream.getvalue()) == shown

@@ -16,6 +16,7 @@ from vnetcard.link.endpoints import WAITS
 from vnetcard.port.interface import Address, Route, parse_address
 from vnetcard.port.tun import check_name
 from vnetcard.ring import layout as L
+from vnetcard.ring.sideblock import SOFTWARE
 from vnetcard.terminal.arguments import DEFAULT_WINDOW, Parser
 from vnetcard.terminal.sizes import parse_size
 from vnetcard.window import WindowUrl
@@ -106,6 +107,7 @@ def parser(side: int) -> argparse.ArgumentParser:
     p.add_argument("--config", metavar="FILE", help="a TOML file with these options")
     p.add_argument("--log-level", choices=LOG_LEVELS, help="(info)")
     p.add_argument("--json-log", action="store_const", const=True, help="log lines as JSON objects")
+    p.add_argument("--version", action="version", version=SOFTWARE)
     return p
 
 

@@ -1,1 +1,1 @@
-"""What every command line of ours shares: arguments, one-line errors, safe text, progress bars."""
+"""What our command lines share: arguments, one-line errors, safe text, progress, SVG."""

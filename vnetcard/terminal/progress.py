@@ -1,4 +1,4 @@
-"""How far a long command is: a bar where somebody watches a terminal, a line a step where not."""
+"""The progress of a long command: a bar in a terminal, one line per step elsewhere."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ WIDTH = 24
 
 
 class Progress:
-    """``total`` steps, told on ``stream`` (stderr, so that output stays clean).
+    """Shows ``total`` steps on ``stream`` (default: stderr, which keeps stdout for results).
 
-    ``only_terminal``: nothing where nobody watches, for what takes a few seconds and is otherwise silent.
+    ``only_terminal``: print nothing elsewhere, for a command that takes only seconds.
     """
 
     def __init__(self, total: int, *, stream: TextIO | None = None, only_terminal: bool = False) -> None:
@@ -32,7 +32,7 @@ class Progress:
         self.close()
 
     def begin(self, what: str) -> None:
-        """``what`` is done now."""
+        """Show that ``what`` begins."""
         if self._silent:
             return
         if self._bar:
@@ -44,18 +44,18 @@ class Progress:
         self._stream.flush()
 
     def step(self, what: str) -> None:
-        """The step before is done, ``what`` begins."""
+        """End the step before, if any, and begin ``what``."""
         if self._begun:
             self.end()
         self._begun = True
         self.begin(what)
 
     def end(self, steps: int = 1) -> None:
-        """So many steps of it are done."""
+        """Count ``steps`` as done."""
         self._done = min(self._total, self._done + steps)
 
     def close(self) -> None:
-        """Nothing stays of a bar; the lines stay."""
+        """Erase the bar; lines stay."""
         if self._bar:
             self._stream.write(f"\r{'':79}\r")
             self._stream.flush()
