@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import errno
+import mmap
 import os
+from pathlib import Path
 
 import pytest
 
@@ -11,6 +14,7 @@ from tests.contract.device_place import ADDRESS, SIZE
 from tests.harness.fake_board import MEMORY, FakeBoard
 from vnetcard.codes.error import ErrorCode
 from vnetcard.engine import registers as R
+from vnetcard.engine import registers_xdma
 from vnetcard.errors import ConfigError, VnetcardError, WindowUnavailable
 from vnetcard.ring import layout as L
 from vnetcard.window import open_window
@@ -65,14 +69,97 @@ def test_udmabuf_that_went_is_noticed(board: FakeBoard) -> None:
         assert window.vanished() == "u-dma-buf good is gone"
 
 
+def engine_page(file: Path) -> None:
+    """Let ``file`` begin as the register page of an engine does."""
+    with file.open("r+b") as page:
+        for name, value in (("id", R.ENGINE_ID), ("version", L.VERSION << 16 | R.ENGINE_VERSION), ("caps", 64)):
+            os.pwrite(page.fileno(), value.to_bytes(4, "little"), R.offset(name))
+
+
+@pytest.mark.parametrize(
+    ("bound_to", "iommu", "code"),
+    [
+        ("nothing", "", None),
+        ("nothing", "identity", None),
+        ("nothing", "DMA-FQ", ErrorCode.IOMMU),
+        ("the card", "DMA-FQ", None),
+        ("another", "DMA-FQ", ErrorCode.IOMMU),
+        ("another", "", ErrorCode.IOMMU),
+    ],
+)
+@pytest.mark.parametrize("engine", ["pci:03:00.0/0", "xdma:0", "uio:engine"])
+def test_buffer_that_the_cards_dma_cannot_reach_is_refused(
+    board: FakeBoard, engine: str, bound_to: str, iommu: str, code: ErrorCode | None
+) -> None:
+    """As u-dma-buf does: without ``bind`` its address is physical, with it that of the IOMMU for that device."""
+    card = board.function("0000:03:00.0", ids=(0x10EE, 0x9038), bars={0: (4096, MEMORY)})
+    other = board.function("0000:04:00.0", ids=(0x10EE, 0x9038), bars={0: (4096, MEMORY)})
+    (card / "config").write_bytes(b"\xee\x10\x38\x90\6\0" + bytes(58))
+    engine_page(card / "resource0")
+    engine_page(board.xdma("user", size=4096))
+    board.xdma_class("user", card)
+    engine_page(board.uio(0, "engine", size=4096))
+    (board.root / "sys/class/uio/uio0/device").symlink_to(card)
+    if iommu:
+        board.iommu(card, kind=iommu)
+    board.udmabuf("own", size=SIZE, address=ADDRESS, bind={"the card": card, "another": other}.get(bound_to))
+    url = f"udmabuf:own?engine={engine}"
+    if code is None:
+        open_window(url, side=L.HOST).close()
+        return
+    with pytest.raises(WindowUnavailable, match=r"0000:03:00\.0") as caught:
+        open_window(url, side=L.HOST)
+    assert caught.value.code is code
+    assert ("bind=pci/0000:03:00.0" in str(caught.value)) is (bound_to == "nothing")
+
+
+@pytest.mark.parametrize(("offset", "good"), [("0x0", True), ("0xf000", True), ("0x10000", False), ("0x100000", False)])
+def test_register_page_beyond_the_user_bar_is_refused_before_it_is_read(
+    board: FakeBoard, offset: str, good: bool
+) -> None:
+    """The stock driver's read of ``_user`` has no bound: it returns whatever the kernel has mapped behind the BAR."""
+    card = board.function("0000:03:00.0", ids=(0x10EE, 0x9038), bars={0: (64 << 10, MEMORY), 1: (1 << 20, MEMORY)})
+    board.xdma_class("user", card)
+    board.udmabuf("own", size=SIZE, address=ADDRESS)
+    user = board.xdma("user", size=2 << 20)
+    content = user.read_bytes()
+    with user.open("r+b") as file:
+        for at in range(0, 2 << 20, 4096):
+            os.pwrite(file.fileno(), R.ENGINE_ID.to_bytes(4, "little"), at)
+    with pytest.raises(VnetcardError) as caught:
+        open_window(f"udmabuf:own?engine=xdma:0@{offset}", side=L.HOST)
+    assert (caught.value.code is ErrorCode.BAD_URL) is not good, "what is within the BAR was read: another version"
+    assert len(content) == user.stat().st_size
+
+
+def test_mapping_that_the_driver_calls_invalid_is_final(board: FakeBoard, monkeypatch: pytest.MonkeyPatch) -> None:
+    """EINVAL: beyond the BAR.  Other errors mean a driver that cannot map, and reads and writes are used."""
+    board.udmabuf("own", size=SIZE, address=ADDRESS)
+    engine_page(board.xdma("user", size=4096))
+    mapped = mmap.mmap
+    for number, code in ((errno.EINVAL, ErrorCode.BAD_URL), (errno.ENODEV, None)):
+
+        def refuse(fd: int, size: int, number: int = number, **more: int) -> mmap.mmap:
+            if size == R.PAGE_BYTES:
+                raise OSError(number, os.strerror(number))
+            return mapped(fd, size, **more)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(registers_xdma.mmap, "mmap", refuse)
+            if code is None:
+                open_window("udmabuf:own?engine=xdma:0", side=L.HOST).close()
+                continue
+            with pytest.raises(VnetcardError) as caught:
+                open_window("udmabuf:own?engine=xdma:0", side=L.HOST)
+            assert caught.value.code is code
+
+
 @pytest.mark.parametrize("before", [b"\2\0", b"\6\0"], ids=["not yet", "already"])
 def test_engine_behind_a_bar_is_a_bus_master_while_it_is_used(board: FakeBoard, before: bytes) -> None:
     board.udmabuf("good", size=SIZE, address=ADDRESS)
     card = board.function("0000:03:00.0", ids=(0x10EE, 0x9038), bars={0: (4096, MEMORY)})
     (card / "config").write_bytes(b"\xee\x10\x38\x90" + before + bytes(58))
-    with (card / "resource0").open("r+b") as page:
-        for name, value in (("id", R.ENGINE_ID), ("version", L.VERSION << 16 | R.ENGINE_VERSION), ("caps", 64)):
-            os.pwrite(page.fileno(), value.to_bytes(4, "little"), R.offset(name))
+    engine_page(card / "resource0")
     with contextlib.closing(open_window("udmabuf:good?engine=pci:03:00.0/0", side=L.HOST)):
         assert (card / "config").read_bytes()[4:6] == b"\6\0"
     assert (card / "config").read_bytes()[4:6] == before

@@ -88,8 +88,17 @@ class FakeBoard:
         path.write_bytes(bytes(size))
         return path
 
-    def udmabuf(self, name: str, *, size: int, address: int, coherent: bool = False, sync_mode: int = 1) -> Path:
-        """/dev/NAME of the driver u-dma-buf, and what it says of it."""
+    def udmabuf(
+        self,
+        name: str,
+        *,
+        size: int,
+        address: int,
+        coherent: bool = False,
+        sync_mode: int = 1,
+        bind: Path | None = None,
+    ) -> Path:
+        """/dev/NAME of the driver u-dma-buf and its attributes; ``bind``: the PCI function that it was made for."""
         folder = self.root / "sys/class/u-dma-buf" / name
         folder.mkdir(parents=True)
         for attribute, value in (
@@ -99,9 +108,24 @@ class FakeBoard:
             ("dma_coherent", f"{int(coherent)}"),
         ):
             (folder / attribute).write_text(f"{value}\n")
+        if bind is not None:
+            (folder / "device").symlink_to(bind)
         path = self._file(f"dev/{name}")
         path.write_bytes(bytes(size))
         return path
+
+    def iommu(self, function: Path, *, kind: str = "DMA-FQ") -> None:
+        """Put ``function`` in an IOMMU group of its own; ``kind`` is how the IOMMU treats it."""
+        group = self.root / "sys/kernel/iommu_groups" / function.name
+        group.mkdir(parents=True)
+        (group / "type").write_text(f"{kind}\n")
+        (function / "iommu_group").symlink_to(group)
+
+    def xdma_class(self, what: str, function: Path) -> None:
+        """What the driver's class says: /dev/xdma0_WHAT belongs to ``function``."""
+        folder = self.root / "sys/class/xdma" / f"xdma0_{what}"
+        folder.mkdir(parents=True)
+        (folder / "device").symlink_to(function)
 
     def xdma(self, what: str, *, size: int = 0, to: Path | None = None) -> Path:
         """/dev/xdma0_WHAT: a file of ``size`` bytes, a name for ``to``, or the name alone."""

@@ -271,17 +271,24 @@ def test_missing_event_device_is_one_line_and_everything_closed(user: Memory) ->
 
 
 @pytest.mark.parametrize(
-    ("act", "hears"),
-    [(fails(errno.EIO), False), (fails(errno.ENODEV), False), (lambda move, count: 0, False), (lambda *_: 2, True)],
+    ("act", "problem"),
+    [
+        (fails(errno.EIO), "failed (Input/output error): polling"),
+        (fails(errno.ENODEV), "failed (No such device): polling"),
+        (lambda move, count: 0, "has ended: polling"),
+        (lambda *_: 2, ""),
+    ],
     ids=["EIO", "ENODEV", "nothing", "short"],
 )
-def test_event_device_in_trouble_is_listened_to_or_left(
-    memory: Memory, tmp_path: Path, act: Callable[[int, int], int], hears: bool
+def test_event_device_in_trouble_is_polled_and_named(
+    memory: Memory, tmp_path: Path, act: Callable[[int, int], int], problem: str
 ) -> None:
-    heard = threading.Semaphore(0)
-    memory.write(0, bytes(4))
+    handled = threading.Semaphore(0)
+    memory.write(0, bytes(1 << 20))
     memory.act = act
     with fuse_devices(tmp_path, {"events": memory}):
-        eventfds = IrqListener(tmp_path / "events", heard.release)
-        assert heard.acquire(timeout=0.3) is hears
-        eventfds.close()
+        listener = IrqListener(tmp_path / "events", handled.release)
+        assert all(handled.acquire(timeout=2) for _ in range(3))
+        assert listener.problem.endswith(problem) and bool(listener.problem) is bool(problem)
+        assert (listener.polls > 0) is bool(problem)
+        listener.close()

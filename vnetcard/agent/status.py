@@ -72,9 +72,12 @@ def view_engine(engine: EngineTransport, link: Link | None) -> dict[str, Any]:
     if link is not None and link.state is LinkState.GONE:  # asking costs a time-out
         return {"engine": engine.describe(), "error": link.reason}
     try:
-        return {"engine": engine.describe(), "fault": engine.fault(), **asdict(engine.statistics())}
+        view = {"engine": engine.describe(), "fault": engine.fault(), **asdict(engine.statistics())}
     except WindowUnavailable as error:
         return {"engine": engine.describe(), "error": str(error)}
+    if (irq := engine.irq) is not None:
+        view["irq"] = {"source": irq.name, "interrupts": irq.interrupts, "polls": irq.polls, "problem": irq.problem}
+    return view
 
 
 def _view_agent(config: Config) -> dict[str, Any]:
@@ -160,6 +163,8 @@ def engine_lines(engine: dict[str, Any]) -> list[str]:
     lines = [f"  engine    {engine['engine']}"]
     if wrong := engine.get("error") or engine["fault"]:
         lines.append(f"    PROBLEM {wrong}")
+    if (irq := engine.get("irq")) and irq["problem"]:
+        lines.append(f"    PROBLEM {irq['problem']} ({irq['interrupts']} interrupts, {irq['polls']} polls)")
     if "error" in engine:
         return lines
     if "cycles" not in engine:

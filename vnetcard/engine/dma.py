@@ -15,6 +15,7 @@ from typing import Final, Protocol
 from vnetcard import _core
 from vnetcard.codes.error import ErrorCode
 from vnetcard.engine import registers as R
+from vnetcard.engine.irq import IrqListener
 from vnetcard.engine.transport import Doorbells
 from vnetcard.errors import ConfigError, LayoutMismatch, WindowUnavailable
 from vnetcard.ring import layout as L
@@ -148,6 +149,7 @@ class Engine:
         self.name = name
         self._enabled = False
         self._bell = 0
+        self.irq: IrqListener | None = None
         size = geometry.window_bytes
         if size & (size - 1) or base % L.RING_ALIGN:
             raise ConfigError(f"{name} reaches windows of a power of two bytes at whole pages, not {size} at {base:#x}")

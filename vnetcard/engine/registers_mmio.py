@@ -14,6 +14,7 @@ from vnetcard.engine.registers_xdma import XdmaUserPage
 from vnetcard.errors import ConfigError, WindowUnavailable
 from vnetcard.hw import pci, uio
 from vnetcard.hw.mapping import Device, Mapping
+from vnetcard.hw.pci import function_behind
 from vnetcard.hw.pci_config import is_bus_master, set_bus_master
 from vnetcard.hw.sysfs import System
 from vnetcard.terminal.sizes import human
@@ -48,6 +49,7 @@ class MmioPage:
             device.release()
             raise
         self._device: Device | None = device
+        self.function = function_behind(System.here(), Path(device.file))
         self._config = -1
         if kind == "pci":
             self._enable_mastering(device, url)

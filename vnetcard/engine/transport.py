@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
+    from vnetcard.engine.irq import IrqListener
+
 Doorbells = tuple[Callable[[int], None], Callable[[int], None]]
 """Of a DMA engine: called with each new prod, and with each new cons.  Pumps take ``_core.Doorbell`` only."""
 
@@ -49,6 +51,10 @@ class EngineTransport(Transport, Protocol):
     @property
     def mirrors_ledger(self) -> bool:
         """True: this side's memory also has the peer's counters, a moment old.  False: only the peer can tell."""
+
+    @property
+    def irq(self) -> IrqListener | None:
+        """The listener to the engine's interrupt; None: it has none, or none was asked for."""
 
     def doorbells(self) -> Doorbells:
         """What the producer calls with each new prod, and the consumer with each new cons."""

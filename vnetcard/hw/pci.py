@@ -135,6 +135,13 @@ def functions(system: System) -> list[Function]:
     return [_function(path) for path in entries(system.sys / "bus/pci/devices")]
 
 
+def function_behind(system: System, file: Path) -> Function | None:
+    """The PCI function that a BAR's file or a UIO device's node belongs to; None: no function of the machine."""
+    link = system.sys / "class/uio" / file.name / "device"
+    address = link.resolve().name if link.is_symlink() else file.parent.name
+    return next((one for one in functions(system) if one.address == address), None)
+
+
 def choose(system: System, place: Place, url: str, *, least: int, driver: str = "") -> tuple[Function, Bar]:
     """The function and the BAR of ``least`` bytes or more that ``place`` stands for.
 

@@ -9,6 +9,7 @@ from typing import Final
 from vnetcard.codes.error import ErrorCode
 from vnetcard.errors import WindowUnavailable
 from vnetcard.hw.mapping import Device
+from vnetcard.hw.pci import Function
 from vnetcard.hw.sysfs import System, entries, number, text
 
 CACHED: Final = ("0", "4")
@@ -100,4 +101,23 @@ def device_of(buffer: Buffer, url: str) -> Device:
         coherent=buffer.coherent,
         hint="is it large enough, and the driver's?",
         lost=buffer.lost,
+    )
+
+
+def iommu_problem(system: System, buffer: Buffer, function: Function | None) -> str | None:
+    """Why the PCI ``function`` cannot reach ``buffer`` at its address, or None.
+
+    A buffer that is not bound to a device has a bare physical address.  An IOMMU that translates the function's DMA
+    maps only buffers that were made for it (``bind=pci/BDF``), whose address is then that of the IOMMU.
+    """
+    if function is None or buffer.bound == function.address:
+        return None
+    if buffer.bound:
+        return f"{buffer.name} is bound to {buffer.bound}, not to {function.address}"
+    group = function.path / "iommu_group"
+    if not group.exists() or text(group.resolve() / "type") == "identity":
+        return None
+    return (
+        f"an IOMMU translates the DMA of {function.address}, and {buffer.name} is not bound to it: load u-dma-buf with "
+        f"{buffer.name}=SIZE bind=pci/{function.address}"
     )

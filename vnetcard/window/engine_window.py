@@ -1,4 +1,4 @@
-"""A window that is one side's own, behind a DMA engine on a board: what ``udmabuf:`` and ``vfio:`` share."""
+"""A window that belongs to one side, behind a DMA engine on a board: the shared part of ``udmabuf:`` and ``vfio:``."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from vnetcard.engine import registers as R
 from vnetcard.engine.dma import GONE, Engine, Registers
 from vnetcard.engine.irq import IrqListener
 from vnetcard.errors import WindowUnavailable
+from vnetcard.hw.mapping import code_of
 from vnetcard.ring import layout as L
 from vnetcard.window.device import DeviceWindow
 from vnetcard.window.file_backed import BackedWindow
@@ -21,7 +22,7 @@ class Page(Protocol):
 
     @property
     def url(self) -> str:
-        """For messages."""
+        """Its URL, for messages."""
 
     @property
     def registers(self) -> Registers:
@@ -31,7 +32,7 @@ class Page(Protocol):
         """Why they are no longer there, or None."""
 
     def close(self) -> None:
-        """Unmap; every doorbell must be gone.  Twice is once."""
+        """Unmap; every doorbell must be gone.  Idempotent."""
 
 
 class EngineWindow:
@@ -43,21 +44,24 @@ class EngineWindow:
         self.url, self.memory, self.geometry, self.notes = window.url, window.memory, window.geometry, window.notes
         self.engine = Engine(page.registers, side, base=base, geometry=window.geometry, name=f"the engine {page.url}")
         self._listener: IrqListener | None = None
-        self._give_back: Callable[[], None] = lambda: None
+        self._release: Callable[[], None] = lambda: None
         self.futex_wake = False
         self.interrupts = None
 
-    def listen(self, source: Path | int, *, arm: bytes = b"") -> None:
+    def listen(self, source: Path | int, *, unmask: bytes = b"") -> None:
         """Let the engine's interrupt wake the pumps, which may sleep from now on; see ``IrqListener``."""
+        handler = wakes_sleepers(self.memory, self._page.registers, self._side)
         try:
-            self._listener = IrqListener(source, wakes_sleepers(self.memory, self._page.registers, self._side), arm=arm)
+            self.engine.irq = self._listener = IrqListener(source, handler, unmask=unmask)
         except OSError as error:
-            raise WindowUnavailable(f"{self.url}: cannot listen to {source} ({error.strerror})") from error
+            raise WindowUnavailable(
+                f"{self.url}: cannot listen to {source} ({error.strerror})", code=code_of(error)
+            ) from error
         self.futex_wake = True
 
-    def gives_back(self, what: Callable[[], None]) -> None:
-        """``close`` ends with ``what``, which may close page and window once more."""
-        self._give_back = what
+    def on_close(self, release: Callable[[], None]) -> None:
+        """``close`` ends with ``release``, which may close page and window once more."""
+        self._release = release
 
     def vanished(self) -> str | None:
         return self._page.lost() or self._window.vanished()
@@ -68,12 +72,12 @@ class EngineWindow:
             self._listener = None
         self._page.close()
         self._window.close()
-        self._give_back()
-        self._give_back = lambda: None
+        self._release()
+        self._release = lambda: None
 
 
 _ROUNDS: Final = 16
-"""Looks at the causes of one interrupt; a device that still has some then is not in order."""
+"""Reads of the causes of one interrupt; a device that still has some after these is faulty."""
 
 
 class _Status(Protocol):
@@ -82,13 +86,13 @@ class _Status(Protocol):
 
 
 def wakes_sleepers(memory: Memory, registers: _Status, side: int) -> Callable[[], None]:
-    """An interrupt handler: it takes the causes back, and wakes the pumps that sleep on words of ``side``'s memory."""
+    """An interrupt handler: it clears the causes, and wakes the pumps that sleep on words of ``side``'s memory."""
     status = R.offset("irq_status")
     lines = f"{L.DIRECTIONS[1 - side]}_prod", f"{L.DIRECTIONS[side]}_cons"
     words = [L.queue_offset(0) + L.QUEUE_LINES[line] for line in lines]
 
-    def take_back() -> None:
-        """Until there is none, as an MSI is an edge: a cause that comes meanwhile brings no other."""
+    def clear_causes() -> None:
+        """Until there is none, as an MSI is an edge: a cause that comes meanwhile raises no other."""
         for _ in range(_ROUNDS):
             causes = registers.read32(status)
             if causes in (0, GONE):
@@ -97,9 +101,9 @@ def wakes_sleepers(memory: Memory, registers: _Status, side: int) -> Callable[[]
 
     def handle() -> None:
         try:
-            take_back()
+            clear_causes()
         except WindowUnavailable:
-            return  # the device is gone, which the link's next look at it will say
+            return  # the device is gone; the link's next access reports it
         for word in words:
             memory.wake32(word)
 

@@ -14,7 +14,7 @@ from typing import Final
 
 from vnetcard.codes.error import ErrorCode
 from vnetcard.engine.registers_mmio import open_page
-from vnetcard.errors import ConfigError
+from vnetcard.errors import ConfigError, WindowUnavailable
 from vnetcard.hw import udmabuf
 from vnetcard.hw.mapping import Device
 from vnetcard.hw.sysfs import System
@@ -68,13 +68,15 @@ def open_window(request: Request) -> DeviceWindow | EngineWindow:
     with contextlib.ExitStack() as opened:
         page = open_page(place.engine)
         opened.callback(page.close)
+        if problem := udmabuf.iommu_problem(System.here(), buffer, page.function):
+            raise WindowUnavailable(f"{place.url}: {problem}", code=ErrorCode.IOMMU)
         window = open_device(device, request, any_content=place.any_content, one_sided=True)
         opened.callback(window.close)
         base = udmabuf.known_number(buffer, "phys_addr", buffer.address, place.url)
         whole = EngineWindow(window, page, request.side, base)
         if place.irq is not None:
-            source, arm = page.interrupt(place.irq)
-            whole.listen(source, arm=arm)
+            source, unmask = page.interrupt(place.irq)
+            whole.listen(source, unmask=unmask)
         opened.pop_all()
         return whole
 

@@ -58,8 +58,8 @@ class IvshmemInterrupts:
         """Raises OSError."""
         self._fd, self._registers = function.fd, function.region(0).offset
         self._identity = int.from_bytes(os.pread(self._fd, 4, self._registers + IV_POSITION), "little")
-        self._listener = [os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK) for _ in range(VECTORS)]
-        function.listen(self._listener)
+        self._eventfds = [os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK) for _ in range(VECTORS)]
+        function.listen(self._eventfds)
 
     @property
     def number(self) -> int:
@@ -67,7 +67,7 @@ class IvshmemInterrupts:
 
     @property
     def eventfds(self) -> tuple[int, int]:
-        return self._listener[PROD], self._listener[CONS]
+        return self._eventfds[PROD], self._eventfds[CONS]
 
     def of_peer(self, number: int) -> tuple[IrqTrigger, IrqTrigger] | None:
         identity = number - 1
@@ -77,9 +77,9 @@ class IvshmemInterrupts:
         return IrqTrigger(self._fd, at, identity << 16 | PROD), IrqTrigger(self._fd, at, identity << 16 | CONS)
 
     def close(self) -> None:
-        """Give the eventfds back."""
-        for ear in self._listener:
-            os.close(ear)
+        """Close the eventfds."""
+        for eventfd in self._eventfds:
+            os.close(eventfd)
 
 
 class VfioPage:
@@ -140,18 +140,19 @@ def _open_behind_engine(found: _Found, request: Request) -> EngineWindow:
             page = VfioPage(found.function, found.region, device)
             opened.callback(page.close)
             whole = EngineWindow(window, page, request.side, IOVA)
-            ear = page.interrupt()
+            eventfd = page.interrupt()
         except OSError as error:
             raise WindowUnavailable(
-                f"{device.url}: {found.name} cannot be let at {human(len(spans))} of memory, or heard "
-                f"({error.strerror}): is the limit of locked memory (ulimit -l) high enough?"
+                f"{device.url}: cannot map {human(len(spans))} of memory for {found.name}, or use its interrupts "
+                f"({error.strerror}): is the limit of locked memory (ulimit -l) high enough?",
+                code=code_of(error),
             ) from error
         finally:
             spans.release()
-        if ear is not None:
-            whole.listen(ear)
+        if eventfd is not None:
+            whole.listen(eventfd)
         whole.url = device.url
-        whole.gives_back(opened.pop_all().close)
+        whole.on_close(opened.pop_all().close)
         return whole
 
 

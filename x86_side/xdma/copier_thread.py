@@ -58,7 +58,7 @@ class CopierThread:
         self._longest = IDLE_WITH_EVENTS if events else IDLE_LONGEST
         self._kick: Doorbell | None = self._bell(_PROD)
         self._rung = 0
-        self._listener = IrqListener(events, self._ring) if events else None
+        self.irq = IrqListener(events, self._ring) if events else None
         self._thread = threading.Thread(target=self._run, name="vnetcard mover", daemon=True)
         self._thread.start()
 
@@ -147,8 +147,8 @@ class CopierThread:
         self._ending = True
         self._ring()
         self._thread.join(STOP_LIMIT)
-        if self._listener is not None:
-            self._listener.close()
+        if self.irq is not None:
+            self.irq.close()
         if self._thread.is_alive():
             return False
         self._kick = None
