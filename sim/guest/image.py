@@ -8,6 +8,7 @@ from __future__ import annotations
 import configparser
 import importlib.metadata
 import importlib.util
+import platform
 import py_compile
 import tempfile
 import zipfile
@@ -56,7 +57,8 @@ export PATH=/usr/bin:/bin PYTHONDONTWRITEBYTECODE=1 PYTHONSAFEPATH=1
 mount -t devtmpfs dev /dev
 mount -t proc proc /proc
 mount -t sysfs sys /sys
-mkdir -p /dev/net /run /tmp
+mkdir -p /dev/net /dev/shm /run /tmp
+mount -t tmpfs shm /dev/shm
 mount -t tmpfs run /run
 mount -t tmpfs tmp /tmp
 for module in {" ".join(LOADED)}; do
@@ -129,7 +131,11 @@ def _base(system: Sysroot) -> Initramfs:
         if module.exists():
             disk.copy(f"lib/modules/{module.name}", module)
     _add_python(disk, f"usr/lib/python{python}", root / f"usr/lib/python{python}", unwanted=_NOT_NEEDED)
-    _add_python(disk, f"usr/local/lib/python{python}/dist-packages/pyroute2", _folder_of("pyroute2"))
+    packages = f"usr/local/lib/python{python}/dist-packages"
+    _add_python(disk, f"{packages}/pyroute2", _folder_of("pyroute2"))
+    if machine.name == platform.machine():  # compiled: shm: windows need it, which a card has no use for
+        module = _compiled_module("posix_ipc")
+        disk.copy(f"{packages}/{module.name}", module)
     disk.add("usr/lib/guest/inside.pyc", _compiled(Path(__file__).with_name("inside.py"), "inside.py"))
     return disk
 
@@ -174,6 +180,14 @@ def _compiled(path: Path, shown: str) -> bytes:
         mode = py_compile.PycInvalidationMode.UNCHECKED_HASH
         py_compile.compile(str(path), out.name, dfile=f"/{shown}", doraise=True, invalidation_mode=mode)
         return Path(out.name).read_bytes()
+
+
+def _compiled_module(name: str) -> Path:
+    """A module that is one compiled file; ConfigError when it is not installed here."""
+    spec = importlib.util.find_spec(name)
+    if spec is None or spec.origin is None:
+        raise ConfigError(f"{name} is not installed here, so the guest cannot have it: pip install {name}")
+    return Path(spec.origin)
 
 
 def _folder_of(package: str) -> Path:

@@ -86,6 +86,12 @@ def plain_bar(memory: Path) -> tuple[str, ...]:
     return ("-object", backend, "-device", "ivshmem-plain,memdev=bar")
 
 
+def shared_ram(path: Path, mib: int) -> tuple[str, ...]:
+    """QEMU's options for a guest whose RAM is the file ``path``, which another program can map; ``mib`` as -m says."""
+    backend = f"memory-backend-file,id=ram,share=on,mem-path={path},size={mib}M"
+    return ("-object", backend, "-machine", "memory-backend=ram")
+
+
 def doorbell_bar(server: Path, vectors: int) -> tuple[str, ...]:
     """QEMU's options for an ivshmem device with interrupts, whose memory is that of the server at the socket."""
     return ("-chardev", f"socket,id=bell,path={server}", "-device", f"ivshmem-doorbell,chardev=bell,vectors={vectors}")
