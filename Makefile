@@ -16,7 +16,7 @@ test check: JOBS := auto
 CWARN := -O2 -Wall -Wextra -Werror -Wno-missing-field-initializers -S -o -
 CROSS := aarch64-linux-gnu-gcc
 
-.PHONY: help demo demo-sim demo-qemu test check hdl formal hdl-coverage hdl-mutations synth bench bench-check bench-taps bench-notes bench-hdl bench-sim waveform lint campaign docs wheels clean
+.PHONY: help demo demo-sim demo-qemu test check hdl formal hdl-coverage hdl-mutations synth bench bench-check bench-taps bench-notes bench-hdl bench-sim waveform lint campaign docs wheels dist clean
 
 help: ## list these targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -149,6 +149,10 @@ wheels: ## build wheels for x86-64 and ARM64 into dist/
 	@scripts/system-packages.sh qemu
 	@scripts/venv.sh demo
 	@$(BIN)/python -m vnetcard.sim.guest.wheel --out dist
+
+dist: wheels ## source archive, wheels and SHA256SUMS of a release, into dist/; docs/release.md has the steps
+	@$(BIN)/python -c 'from setuptools import build_meta; print("dist/" + build_meta.build_sdist("dist"))'
+	@cd dist && sha256sum -- *.tar.gz *.whl >SHA256SUMS
 
 clean: ## remove what was built; keeps the virtual environment
 	rm -rf build dist *.egg-info .cache .pytest_cache .mypy_cache .ruff_cache .hypothesis vnetcard/_core.*.so

@@ -24,7 +24,10 @@ from vnetcard.sim import options as sim_options
 from vnetcard.window import WindowUrl
 
 ROOT = Path(__file__).resolve().parents[2]
-PAGES = [ROOT / "README.md", ROOT / "hdl/README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+PAGES = [
+    *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "SECURITY.md", "hdl/README.md")),
+    *sorted((ROOT / "docs").rglob("*.md")),
+]
 AGENTS = {"vnetcard-x86": L.HOST, "vnetcard-fpga": L.CARD}
 PROGRAMS = ("vnetcard", *AGENTS, "vnetcard-sim", "make")
 BEGINS = re.compile(rf"(?:sudo |\S*/bin/|[A-Z_]+=\S+ )*({'|'.join(PROGRAMS)})(?: +(?P<rest>[^ ].*))?")
