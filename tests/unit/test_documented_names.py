@@ -59,3 +59,9 @@ def test_names_are_found() -> None:
     assert len(names(PATH)) > 40
     assert len(names(MODULE)) > 40
     assert not exists("vnetcard/no_such_file.py")
+
+
+def test_every_decision_record_is_in_the_index() -> None:
+    folder = ROOT / "docs/adr"
+    linked = re.findall(r"\]\((\d{4}-[\w-]+\.md)\)", (folder / "README.md").read_text(encoding="utf-8"))
+    assert linked == sorted(path.name for path in folder.glob("0*.md"))
