@@ -164,12 +164,12 @@ def test_pcapng_that_ends_or_is_damaged_anywhere_is_refused_or_read(tmp_path: Pa
 WHOLE = file_of(IP4, IP4)
 BAD = {
     "broken pcapng": (b"\x0a\x0d\x0d\x0a" + bytes(40), "ends within a block"),
-    "text": (b"hello", "is no capture file: it starts with 68656c6c"),
-    "nothing": (b"", "is no capture file: it starts with nothing"),
-    "half a header": (WHOLE[:20], "is no capture file"),
+    "text": (b"hello", "is not a capture file: it starts with 68656c6c"),
+    "nothing": (b"", "is not a capture file: it starts with nothing"),
+    "half a header": (WHOLE[:20], "is not a capture file"),
     "no packets": (file_of(), "holds no IP packet"),
     "only ARP": (file_of(bytes(12) + b"\x08\x06" + bytes(28), link=1), "holds no IP packet (1 others)"),
-    "802.11": (file_of(IP4, link=105), "has link type 105, of which no IP packet can be taken"),
+    "802.11": (file_of(IP4, link=105), "has the unsupported link type 105"),
     "cut packets": (file_of(IP4, kept=16), "packet 1 was cut from 21 to 16 bytes: capture with tcpdump -s 0"),
     "end within a header": (WHOLE[:-30], "ends within packet 2"),
     "end within a packet": (WHOLE[:-3], "ends within packet 2"),
@@ -213,5 +213,5 @@ def test_make_passes_the_file_on_and_fails_with_it(tmp_path: Path) -> None:
     command = [need("make"), "-s", "-C", str(root), "hdl", f"VENV={sys.prefix}", f"PCAP={tmp_path}/a capture.txt"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode != 0
-    assert f"replay: {tmp_path}/a capture.txt is no capture file" in done.stderr
+    assert f"replay: {tmp_path}/a capture.txt is not a capture file" in done.stderr
     assert "Traceback" not in done.stderr

@@ -162,7 +162,7 @@ def test_capture_that_is_not_read_slows_no_packet(lab: Lab) -> None:
     [
         (("-w", "/no/such/folder/x.pcapng"), "-w /no/such/folder/x.pcapng cannot be written: No such file"),
         (("-w", "/"), "-w / cannot be written: Is a directory"),
-        (("--tap", "engine"), "--tap engine: there is no simulated engine behind shm:"),
+        (("--tap", "engine"), "--tap engine: shm:"),
     ],
 )
 def test_what_cannot_be_captured_is_one_line(lab: Lab, options: tuple[str, ...], words: str) -> None:

@@ -139,7 +139,7 @@ def test_what_cannot_be_replayed_is_one_line(lab: Lab, tmp_path: Path) -> None:
     (tmp_path / "text").write_text("hello")
     pcap_reader.write(tmp_path / "in.pcap", spaced(1, 1))
     for options, words in (
-        ((tmp_path / "text",), "is no capture file"),
+        ((tmp_path / "text",), "is not a capture file"),
         ((tmp_path / "absent",), "cannot be read (No such file"),
         ((tmp_path / "in.pcap", "--interface", "eth7"), "has no packet of interface 'eth7'"),
         ((tmp_path / "in.pcap", "--way", "in"), "holds no IP packet"),

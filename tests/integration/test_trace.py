@@ -282,7 +282,7 @@ def test_clocks_that_nobody_can_compare_are_said_to_be_so() -> None:
         text, summary, told = (run([*command, *more]).stdout for more in ((), ("--summary",), ("--json",)))
     assert re.search(r"\n +\? us  card    (wake-up|peek) ", text) and "\n           ? us  delivered\n" in text
     for words in (text, summary):
-        assert "clocks: by how much the card's is ahead is not known: packets have to cross in both" in words
+        assert "clocks: the offset of the card's clock is not known: it takes packets in both directions" in words
         assert "one clock" not in words
     assert "without the way across of 20: it was not known how the clocks stand" in summary
     assert not re.search("wake-up|in the ring", summary)

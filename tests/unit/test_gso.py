@@ -1,4 +1,4 @@
-"""A super-packet falls into the packets of a wire: nothing lost, nothing twice, every checksum right."""
+"""A super-packet is cut into wire packets: nothing lost, nothing repeated, every checksum right."""
 
 from __future__ import annotations
 
@@ -84,12 +84,12 @@ def test_plain_packet_with_a_partial_sum_is_completed() -> None:
         struct.pack("<BBHHHH", 0, 1, 0, 1448, 20, 16),
     ],
 )
-def test_header_that_makes_no_sense_leaves_one_packet(header: bytes) -> None:
+def test_invalid_header_leaves_one_packet(header: bytes) -> None:
     packet, _, _ = super_packet(4, TCP, 3000)
     assert len(segments(packet, header)) == 1
 
 
-def test_no_header_whatever_breaks_it() -> None:
+def test_no_header_causes_an_exception() -> None:
     packet, _, _ = super_packet(4, TCP, 300)
     for start in range(0, 330, 7):
         for kind in range(8):

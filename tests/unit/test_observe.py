@@ -1,4 +1,4 @@
-"""What show, top, metrics and report make of the agents' answers, without an agent."""
+"""show, top, metrics and report from given answers, without an agent."""
 
 from __future__ import annotations
 
@@ -90,21 +90,21 @@ def answers() -> list[dict[str, Any]]:
 # --- figures -----------------------------------------------------------------------------------------
 
 
-def test_figures_since_a_baseline_leave_gauges_alone() -> None:
+def test_growth_since_a_baseline_leaves_gauges_unchanged() -> None:
     now = {"tx_sent": 10, "rx_high_water": 64, "new": 3}
     assert since(now, {"tx_sent": 4, "rx_high_water": 32}) == {"tx_sent": 6, "rx_high_water": 64, "new": 3}
 
 
-def test_derived_figures_of_a_pump_that_never_ran_are_0() -> None:
+def test_derived_figures_of_a_pump_without_counters_are_0() -> None:
     assert derived("tx", {}) == {"tx_calls": 0, "tx_records_a_call": 0, "tx_ns_a_record": 0}
 
 
-def test_derived_figures() -> None:
+def test_calls_and_averages_follow_from_batches() -> None:
     figures = {"rx_received": 30, "rx_busy_ns": 3000, "rx_batch_1": 4, "rx_batch_16": 1}
     assert derived("rx", figures) == {"rx_calls": 5, "rx_records_a_call": 6, "rx_ns_a_record": 100}
 
 
-def test_a_side_is_told_by_its_own_agent_or_else_by_its_peers(answers: list[dict[str, Any]]) -> None:
+def test_counters_of_a_side_come_from_its_own_agent_or_else_from_its_peers(answers: list[dict[str, Any]]) -> None:
     host, card = answers
     host["sides"]["card"] = copy.deepcopy(card["sides"]["card"])
     host["sides"]["card"]["tx"]["tx_sent"] = 7
@@ -112,7 +112,7 @@ def test_a_side_is_told_by_its_own_agent_or_else_by_its_peers(answers: list[dict
     assert Snapshot(answers).figures()["card"]["tx"]["tx_sent"] == 0
 
 
-def test_what_was_cleared_counts_from_then_on_and_metrics_do_not_care(answers: list[dict[str, Any]]) -> None:
+def test_clear_restarts_error_counts_and_leaves_metrics_unchanged(answers: list[dict[str, Any]]) -> None:
     before = copy.deepcopy(answers[0]["sides"]["host"])
     answers[0]["sides"]["host"]["tx"]["drop_too_big"] = 9
     before["tx"]["drop_too_big"] = 4
@@ -129,7 +129,7 @@ def test_what_was_cleared_counts_from_then_on_and_metrics_do_not_care(answers: l
     assert found["vnetcard_drop_too_big", "host"].sample == "vnetcard_drop_too_big_total"
 
 
-def test_no_agent_is_a_metric_and_no_error() -> None:
+def test_absent_agent_is_a_metric_of_0() -> None:
     assert {one.name: one.value for one in metrics.metrics(Snapshot([]), "shm:w")} == {"vnetcard_agent_up": 0}
 
 
@@ -144,7 +144,7 @@ def test_history_keeps_the_last_changes_and_when_a_counter_moved() -> None:
         history.changed("run", str(n))  # idempotent
     assert [change.reason for change in history.changes()] == [str(n) for n in range(5, KEPT + 5)]
     history.look({"a": 5, "b": 1})
-    assert history.moved() == {}, "what was there at first is not of our time"
+    assert history.moved() == {}, "the first values are no movement"
     history.look({"a": 6, "b": 1})
     assert set(history.moved()) == {"a"}
 
@@ -167,7 +167,7 @@ def test_a_link_at_rest_has_no_cause(answers: list[dict[str, Any]]) -> None:
     assert causes(Snapshot([])) == []
 
 
-def test_a_full_ring_now_and_then_is_no_cause(answers: list[dict[str, Any]]) -> None:
+def test_occasionally_full_ring_is_no_cause(answers: list[dict[str, Any]]) -> None:
     tx = answers[0]["sides"]["host"]["tx"]
     tx |= {"tx_sent": 1000, "tx_ring_full": 10}
     assert causes(Snapshot(answers)) == []
@@ -175,7 +175,7 @@ def test_a_full_ring_now_and_then_is_no_cause(answers: list[dict[str, Any]]) -> 
     assert [cause.code for cause in causes(Snapshot(answers))] == ["slow-consumer"]
 
 
-def test_records_that_nobody_takes_are_a_cause_only_after_a_while(answers: list[dict[str, Any]]) -> None:
+def test_records_that_are_not_consumed_are_a_cause_only_after_a_while(answers: list[dict[str, Any]]) -> None:
     h2c = answers[0]["rings"][0]
     h2c |= {"records": 3, "fill": 192, "cons_moved_at": NOW - 0.2}
     assert causes(Snapshot(answers)) == []
@@ -197,7 +197,7 @@ def two_queues(answers: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return answers
 
 
-def test_of_several_queues_the_sums_have_the_known_names_and_each_its_own(two_queues: list[dict[str, Any]]) -> None:
+def test_sums_over_queues_keep_the_names_and_single_queues_have_others(two_queues: list[dict[str, Any]]) -> None:
     found = {(one.name, one.labels): one.value for one in metrics.metrics(Snapshot(two_queues), "shm:w")}
     host = [(dict(labels), value) for (name, labels), value in found.items() if name == "vnetcard_queue_tx_sent"]
     assert [value for labels, value in host if labels["side"] == "host"] == [2, 5]
@@ -216,7 +216,7 @@ def test_ring_that_is_stuck_is_named_with_its_queue(two_queues: list[dict[str, A
     assert cause.code == "stuck-consumer" and cause.words.startswith("h2c queue 1 holds 3 records")
 
 
-def test_agent_that_knows_no_queues_has_the_first(answers: list[dict[str, Any]]) -> None:
+def test_agent_without_queue_numbers_has_queue_0(answers: list[dict[str, Any]]) -> None:
     for view in answers:
         for one in view["rings"]:
             del one["queue"]
@@ -289,9 +289,7 @@ def test_a_long_sample_has_a_line_of_its_own(answers: list[dict[str, Any]]) -> N
 
 
 @pytest.mark.parametrize("what", SECTIONS)
-def test_every_section_says_something_in_80_columns_even_without_an_agent(
-    answers: list[dict[str, Any]], what: str
-) -> None:
+def test_every_section_fits_80_columns_even_without_an_agent(answers: list[dict[str, Any]], what: str) -> None:
     lines = tables.SECTIONS[what](Snapshot(answers))
     assert lines
     assert max(map(len, lines)) <= 80
@@ -299,7 +297,7 @@ def test_every_section_says_something_in_80_columns_even_without_an_agent(
     assert what in tables.as_json(Snapshot(answers), what)
 
 
-def test_screen_is_24_lines_of_80_columns_whatever_the_agents_say(answers: list[dict[str, Any]]) -> None:
+def test_screen_is_24_lines_of_80_columns_for_any_answers(answers: list[dict[str, Any]]) -> None:
     screen = Screen("shm:" + "w" * 100, 1.0)
     assert [len(screen.draw()), screen.draw()[-1]] == [HEIGHT, KEYS]
     screen.add(Snapshot(answers))
@@ -317,7 +315,7 @@ def test_screen_is_24_lines_of_80_columns_whatever_the_agents_say(answers: list[
     assert "1 k/s in" in "\n".join(lines)
 
 
-def test_a_plot_of_nothing_says_so_and_one_of_a_point_is_drawn() -> None:
+def test_empty_plot_says_so_and_single_point_is_drawn() -> None:
     assert "nothing was measured" in plots.lines("T", {"a": []}, x="x", y="y")
     drawn = plots.lines("T <", {"a": [(56, 0.0)]}, x="x", y="y")
     assert drawn.startswith("<svg") and "T &lt;" in drawn

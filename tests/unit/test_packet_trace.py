@@ -1,4 +1,4 @@
-"""Paths of packets, joined from both sides' events; what they say of clocks and of the stage that is slow."""
+"""Traces of packets joined from both sides' events; clocks and bottlenecks derived from them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from vnetcard.tap import engine_log, packet_trace
 from vnetcard.tap.bpf import Filter
 from vnetcard.tap.clocks import Clocks, Offset
 from vnetcard.tap.packet_trace import PacketTrace, Tracer
-from vnetcard.tap.remote import Question, RecordFilter, besides, decode, encode, own_flow
+from vnetcard.tap.remote import ExportRequest, RecordFilter, decode, encode, excluding, own_flow
 from vnetcard.tap.summary import Summary
 
 PING = bytes.fromhex("4500001c00010000400166cc0a0a0a010a0a0a050800f7fe00000001")
@@ -28,8 +28,8 @@ def event(stage: str, at: int, *, side: int = L.HOST, direction: str = "h2c", **
     return replace(common, **more)  # type: ignore[arg-type]
 
 
-def crossing(begin: int = 100, *, data: bytes = PING, seq: int = 5, ring: int = 0) -> list[Event]:
-    """The events of one packet from host to card; ``ring``: microseconds that it lies there."""
+def events_of_packet(begin: int = 100, *, data: bytes = PING, seq: int = 5, ring: int = 0) -> list[Event]:
+    """The events of one packet from host to card; ``ring``: microseconds that it waits there."""
     late = begin + ring
     return [
         event("READ", begin + 2, before=begin * 1000, data=data, seq=seq),
@@ -52,24 +52,24 @@ def traced(events: list[Event], **more: object) -> list[PacketTrace]:
     return list(tracer.finished())
 
 
-# --- paths -------------------------------------------------------------------------------------------
+# --- traces -------------------------------------------------------------------------------------------
 
 
-def test_events_of_both_sides_make_one_path_in_whatever_order_they_are_read() -> None:
-    events = crossing()
+def test_events_of_both_sides_make_one_trace_in_any_order() -> None:
+    events = events_of_packet()
     for shuffled in (events, events[3:] + events[:3]):
-        (path,) = traced(shuffled)
-        steps = [step for step, _ in path.aligned(Clocks(shared=True))]
+        (trace,) = traced(shuffled)
+        steps = [step for step, _ in trace.aligned(Clocks(shared=True))]
         assert steps == [step for step in packet_trace.STEPS if step not in engine_log.STEPS]
-        assert (path.seq, path.slept_us, path.finished) == (5, 3000, True)
-        assert path.notes == {"doorbell": "the peer was woken"}
+        assert (trace.seq, trace.slept_us, trace.finished) == (5, 3000, True)
+        assert trace.notes == {"doorbell": "the peer was woken"}
 
 
-def test_path_is_given_once_and_only_when_its_last_events_have_had_time_to_come() -> None:
+def test_trace_is_given_once_and_only_a_poll_after_its_last_event() -> None:
     tracer = Tracer()
-    tracer.feed(crossing()[3:])
+    tracer.feed(events_of_packet()[3:])
     assert list(tracer.finished()) == []
-    tracer.feed(crossing()[:3])
+    tracer.feed(events_of_packet()[:3])
     tracer.feed([])
     assert len(list(tracer.finished())) == 1
     assert list(tracer.finished(everything=True)) == []
@@ -78,38 +78,38 @@ def test_path_is_given_once_and_only_when_its_last_events_have_had_time_to_come(
 def test_one_publication_covers_all_of_its_records() -> None:
     events = [event("COMMIT", n, seq=n, data=PING) for n in (5, 6, 7)]
     events += [event("PUBLISH", 9, seq=5, length=3), *(event("WRITE", 20, seq=n) for n in (5, 6, 7))]
-    assert [path.steps["doorbell"] for path in traced(events)] == [9000] * 3
+    assert [trace.steps["doorbell"] for trace in traced(events)] == [9000] * 3
 
 
-def test_packet_that_is_not_seen_again_is_given_up_after_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_packet_without_further_events_is_given_up_after_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
     tracer = Tracer()
-    tracer.feed(crossing()[:3])
+    tracer.feed(events_of_packet()[:3])
     tracer.feed([])
     assert list(tracer.finished()) == []
     monkeypatch.setattr(packet_trace, "LATE_NS", -1)
-    (path,) = tracer.finished()
-    assert not path.finished
+    (trace,) = tracer.finished()
+    assert not trace.finished
 
 
 def test_same_number_under_other_epochs_is_another_packet() -> None:
-    events = crossing()
+    events = events_of_packet()
     assert len(traced(events + [replace(one, epochs=(1, 3)) for one in events])) == 2
 
 
-def test_dropped_packet_is_a_path_of_its_own() -> None:
+def test_dropped_packet_is_a_trace_of_its_own() -> None:
     drop = L.TX_LEDGER.index("drop_link_down")
-    (path,) = traced([event("READ", 5, drop=drop, flags=T.FLAGS["NOSEQ"], data=PING)])
-    assert (path.drop, path.seq) == ("drop_link_down", None)
+    (trace,) = traced([event("READ", 5, drop=drop, flags=T.FLAGS["NOSEQ"], data=PING)])
+    assert (trace.drop, trace.seq) == ("drop_link_down", None)
 
 
-def test_only_packets_that_the_filter_wants_are_given() -> None:
-    events = crossing() + crossing(data=UDP, seq=6)
-    assert [path.seq for path in traced(events, chosen=Filter("icmp and host 10.10.10.5"))] == [5]
-    assert [path.seq for path in traced(events, chosen=Filter("udp port 53"))] == [6]
+def test_only_packets_that_match_the_filter_are_given() -> None:
+    events = events_of_packet() + events_of_packet(data=UDP, seq=6)
+    assert [trace.seq for trace in traced(events, chosen=Filter("icmp and host 10.10.10.5"))] == [5]
+    assert [trace.seq for trace in traced(events, chosen=Filter("udp port 53"))] == [6]
 
 
-def test_events_survive_the_way_from_another_computer() -> None:
-    for one in crossing():
+def test_events_are_decoded_as_they_were_encoded() -> None:
+    for one in events_of_packet():
         assert decode(encode(one)) == one
     for line in ("", "[]", "[1, 2]", "nonsense"):
         with pytest.raises(ValueError):
@@ -119,31 +119,31 @@ def test_events_survive_the_way_from_another_computer() -> None:
 # --- an engine in between ----------------------------------------------------------------------------
 
 
-def engine_way() -> engine_log.Way:
-    return engine_log.Way("h2c", L.HOST, (Ring(0x1000, 0x1000), Ring(0x1000, 0x1000)), 0x800)
+def engine_ring() -> engine_log.RingProgress:
+    return engine_log.RingProgress("h2c", L.HOST, (Ring(0x1000, 0x1000), Ring(0x1000, 0x1000)), 0x800)
 
 
 def test_bursts_and_index_words_are_steps_of_the_records_that_they_cover() -> None:
-    way = engine_way()
-    assert way.reached("READ", L.HOST, 0x1000, 128) == ("engine read", 128)
-    assert way.reached("WRITE", L.CARD, 0x1000, 128) == ("engine write", 128)
-    assert way.reached("INDEX", L.CARD, 0x800, 128) == ("engine publish", 128)
+    ring = engine_ring()
+    assert ring.reached("READ", L.HOST, 0x1000, 128) == ("engine read", 128)
+    assert ring.reached("WRITE", L.CARD, 0x1000, 128) == ("engine write", 128)
+    assert ring.reached("INDEX", L.CARD, 0x800, 128) == ("engine publish", 128)
     for other in (
         ("READ", L.CARD, 0x1000),
         ("WRITE", L.HOST, 0x1000),
         ("INDEX", L.HOST, 0x800),
         ("READ", L.HOST, 0x40),
     ):
-        assert way.reached(*other, 64) is None
+        assert ring.reached(*other, 64) is None
 
 
-def test_places_in_a_ring_are_told_apart_after_it_went_round_and_at_the_end_of_the_index() -> None:
+def test_ring_offsets_become_indices_after_the_ring_and_the_index_wrap() -> None:
     for published in (0x5_0040, 0xFFFF_FFC0):
-        way = engine_way()
-        way.reached("INDEX", L.CARD, 0x800, published)
+        ring = engine_ring()
+        ring.reached("INDEX", L.CARD, 0x800, published)
         at = 0x1000 + published % 0x1000
-        assert way.reached("READ", L.HOST, at, 64) == ("engine read", (published + 64) % 2**32)
-        assert way.reached("READ", L.HOST, 0x1000 + (published + 64) % 0x1000, 64) == (
+        assert ring.reached("READ", L.HOST, at, 64) == ("engine read", (published + 64) % 2**32)
+        assert ring.reached("READ", L.HOST, 0x1000 + (published + 64) % 0x1000, 64) == (
             "engine read",
             (published + 128) % 2**32,
         )
@@ -155,17 +155,17 @@ def test_each_record_gets_the_first_step_that_covers_all_of_it() -> None:
     done = [engine_log.Reached("h2c", "engine read", end, 50_000 + end) for end in (64, 128, 320, 384)]
     tracer.feed([event("WRITE", 90, seq=n) for n in range(3)], done)
     tracer.feed([])
-    assert [path.steps["engine read"] for path in tracer.finished()] == [50_128, 50_320, 50_384]
+    assert [trace.steps["engine read"] for trace in tracer.finished()] == [50_128, 50_320, 50_384]
 
 
-def test_engine_that_holds_records_up_is_the_bottleneck() -> None:
+def test_slow_engine_is_the_bottleneck() -> None:
     summary = Summary("h2c")
     tracer = Tracer(engine=True)
-    tracer.feed([replace(one, index=64) if one.stage == "COMMIT" else one for one in crossing(ring=5000)])
+    tracer.feed([replace(one, index=64) if one.stage == "COMMIT" else one for one in events_of_packet(ring=5000)])
     steps = zip(engine_log.STEPS, (120, 4900, 5000), strict=True)
     tracer.feed([], [engine_log.Reached("h2c", step, 64, at * 1000) for step, at in steps])
-    for path in tracer.finished():
-        summary.add(path, Clocks(shared=True))
+    for trace in tracer.finished():
+        summary.add(trace, Clocks(shared=True))
     assert summary.bottleneck()[0] == "engine write"
     assert "the engine and its buses" in summary.bottleneck()[1]
 
@@ -182,7 +182,7 @@ def test_filter_sees_the_first_bytes_and_the_whole_length(text: str, kept: int, 
 
 
 @pytest.mark.parametrize("text", ["host", "icmp and and", "port http:", "ether host 1:2:3:4:5:6 or"])
-def test_bad_filter_is_refused_in_the_words_of_libpcap(text: str) -> None:
+def test_bad_filter_is_refused_with_the_message_of_libpcap(text: str) -> None:
     with pytest.raises(ConfigError, match=r"^filter .*: .+"):
         Filter(text)
 
@@ -201,14 +201,14 @@ def test_missing_libpcap_is_one_line_that_says_what_to_install(monkeypatch: pyte
 TCP = bytes.fromhex("45000028000100004006cccd0a0a0a010a0a0a05c5760016000000000000000050020000000000")
 
 
-def test_sieve_lets_all_events_of_the_chosen_records_through_and_no_others() -> None:
-    wanted, other = crossing(), crossing(data=UDP, seq=6)
-    sieve = RecordFilter(Filter("icmp"))
-    assert list(sieve.let_through([one for pair in zip(wanted, other, strict=True) for one in pair])) == wanted
+def test_record_filter_selects_all_events_of_the_chosen_records_and_no_others() -> None:
+    wanted, other = events_of_packet(), events_of_packet(data=UDP, seq=6)
+    record_filter = RecordFilter(Filter("icmp"))
+    assert list(record_filter.select([one for pair in zip(wanted, other, strict=True) for one in pair])) == wanted
     batch = event("PUBLISH", 9, seq=6, length=3)
-    assert list(sieve.let_through([batch, event("COMMIT", 8, seq=7)])) == [], "nobody wanted 6, 7 or 8"
+    assert list(record_filter.select([batch, event("COMMIT", 8, seq=7)])) == [], "6, 7 and 8 are not wanted"
     drop = event("READ", 5, drop=1, flags=T.FLAGS["NOSEQ"], data=PING, seq=8)
-    assert list(sieve.let_through([drop, event("COMMIT", 6, seq=8)])) == [drop]
+    assert list(record_filter.select([drop, event("COMMIT", 6, seq=8)])) == [drop]
 
 
 @pytest.mark.parametrize(
@@ -222,41 +222,41 @@ def test_sieve_lets_all_events_of_the_chosen_records_through_and_no_others() -> 
         ("nonsense 1 2 3", False),
     ],
 )
-def test_ssh_connection_of_our_own_is_nobodys(value: str, is_own: bool) -> None:
-    wanted = besides(own_flow({"SSH_CONNECTION": value}), None)
+def test_own_ssh_connection_is_left_out(value: str, is_own: bool) -> None:
+    wanted = excluding(own_flow({"SSH_CONNECTION": value}), None)
     assert wanted(TCP, len(TCP)) != is_own
     assert wanted(PING, len(PING)) and wanted(UDP, len(UDP)) and wanted(b"", 0)
-    assert not besides(None, Filter("udp"))(TCP, len(TCP))
+    assert not excluding(None, Filter("udp"))(TCP, len(TCP))
 
 
 @pytest.mark.parametrize("line", [b"", b"{}", b"[1]", b'{"side": 2, "sample": 1}', b'{"side": 0, "sample": 1, "x": 1}'])
-def test_export_is_told_what_to_do_by_trace_alone(line: bytes) -> None:
+def test_export_refuses_input_that_is_no_request(line: bytes) -> None:
     with pytest.raises(ConfigError, match="for trace --peer"):
-        Question.of(line)
+        ExportRequest.of(line)
 
 
 # --- clocks ------------------------------------------------------------------------------------------
 
 
-def test_clocks_are_known_once_packets_crossed_both_ways_or_where_there_is_one() -> None:
+def test_clocks_are_known_after_packets_in_both_directions_or_when_shared() -> None:
     clocks = Clocks()
     for direction, known in (("h2c", False), ("h2c", False), ("c2h", True)):
         clocks.add(direction, 0, 1000)
         assert clocks.known == known
     assert Clocks(shared=True).known
-    assert Clocks(shared=True).describe() == "both sides have one clock"
+    assert Clocks(shared=True).describe() == "both sides use one clock"
 
 
-def test_way_across_is_left_out_as_long_as_the_clocks_are_not_known() -> None:
-    (path,) = traced(crossing())
+def test_time_between_the_sides_is_left_out_while_the_clocks_are_not_known() -> None:
+    (trace,) = traced(events_of_packet())
     clocks = Clocks()
-    producer, consumer = path.parts(clocks)
+    producer, consumer = trace.parts(clocks)
     assert [step for step, _ in producer][-1] == "doorbell"
     assert [step for step, _ in consumer] == ["wake-up", "peek", "tun write", "release"]
     summary = Summary("h2c")
-    summary.add(path, clocks)
+    summary.add(trace, clocks)
     assert set(summary.figures()) == {"room", "tun read", "commit", "doorbell", "peek", "tun write"}
-    assert "without the way across of 1" in summary.text() and "of the time that is known" in summary.text()
+    assert "without the time between the sides of 1" in summary.text() and "of the time that is known" in summary.text()
 
 
 @pytest.mark.parametrize("ahead", [0, 5_000_000, -7_000_000_000])
@@ -281,7 +281,7 @@ def test_clocks_that_drift_apart_stay_within_the_bound() -> None:
         assert offset.bound is not None and abs(offset.value - ahead) <= offset.bound < 200_000
 
 
-def test_packets_in_one_direction_alone_say_nothing_certain_but_who_was_later() -> None:
+def test_packets_in_one_direction_give_an_estimate_without_a_bound() -> None:
     """The card is 1 s ahead, and the faster of two packets takes 500 ns."""
     for direction, host, card, value in (("h2c", 0, 500, 10**9 + 500), ("c2h", 500, 0, 10**9 - 500)):
         clocks = Clocks()
@@ -293,7 +293,7 @@ def test_packets_in_one_direction_alone_say_nothing_certain_but_who_was_later() 
         assert "both directions" in offset.describe()
 
 
-def test_one_clock_counts_as_one_unless_the_link_says_otherwise() -> None:
+def test_shared_clock_has_no_offset_unless_the_records_contradict() -> None:
     clocks = Clocks(shared=True)
     clocks.add("h2c", 0, 40_000)
     clocks.add("c2h", 0, 10_000)
@@ -309,13 +309,13 @@ def test_one_clock_counts_as_one_unless_the_link_says_otherwise() -> None:
 
 def summary_of(*all_events: list[Event]) -> Summary:
     summary = Summary("h2c")
-    for path in traced([one for events in all_events for one in events]):
-        summary.add(path, Clocks(shared=True))
+    for trace in traced([one for events in all_events for one in events]):
+        summary.add(trace, Clocks(shared=True))
     return summary
 
 
 def test_stages_add_up_and_the_longest_is_the_bottleneck() -> None:
-    summary = summary_of(*(crossing(n * 1000, seq=n) for n in range(10)))
+    summary = summary_of(*(events_of_packet(n * 1000, seq=n) for n in range(10)))
     times = {stage: figures.median for stage, figures in summary.figures().items()}
     assert times == {
         "room": 0,
@@ -330,28 +330,28 @@ def test_stages_add_up_and_the_longest_is_the_bottleneck() -> None:
     assert "card's pump" in summary.bottleneck()[1]
 
 
-def test_what_carries_and_is_not_seen_is_named_beside_the_pump() -> None:
+def test_engine_without_events_is_named_beside_the_pump() -> None:
     summary = Summary("h2c", "the software mover")
-    for path in traced(crossing(ring=1000)):
-        summary.add(path, Clocks(shared=True))
+    for trace in traced(events_of_packet(ring=1000)):
+        summary.add(trace, Clocks(shared=True))
     stage, why = summary.bottleneck()
     assert stage == "wake-up"
-    assert "the software mover carries, or the card's pump is late" in why
+    assert "the software mover moves records, or the card's pump is late" in why
 
 
-def test_consumer_that_nobody_wakes_is_named() -> None:
-    lost = [altered(crossing(seq=n, ring=60_000), "PEEK", value=99_900) for n in range(4)]
+def test_lost_wake_ups_are_named_as_the_bottleneck() -> None:
+    lost = [altered(events_of_packet(seq=n, ring=60_000), "PEEK", value=99_900) for n in range(4)]
     stage, why = summary_of(*lost).bottleneck()
-    assert stage == "wake-up" and "nobody wakes the card's pump" in why
+    assert stage == "wake-up" and "no wake-up reaches the card's pump" in why
 
 
-def test_slow_consumer_is_the_cause_when_records_wait_in_the_ring() -> None:
-    awake = [altered(crossing(seq=n, ring=900), "PEEK", before=0) for n in range(4)]
+def test_slow_consumer_is_the_bottleneck_when_records_wait_in_the_ring() -> None:
+    awake = [altered(events_of_packet(seq=n, ring=900), "PEEK", before=0) for n in range(4)]
     stage, why = summary_of(*awake).bottleneck()
     assert stage == "in the ring" and "the card's pump is behind" in why and "tun write" in why
 
 
-def test_full_ring_is_named() -> None:
-    full = [altered(crossing(seq=n), "READ", value=5000) for n in range(4)]
+def test_full_ring_is_named_as_the_bottleneck() -> None:
+    full = [altered(events_of_packet(seq=n), "READ", value=5000) for n in range(4)]
     stage, why = summary_of(*full).bottleneck()
     assert stage == "room" and "the ring is full" in why

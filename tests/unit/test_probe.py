@@ -1,4 +1,4 @@
-"""The packets that probe a kernel's offloads are what they claim to be, and nothing that anybody would answer."""
+"""The packets that probe a kernel's offloads are what they claim to be, and nothing that a host would answer."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def internet_checksum(data: bytes) -> int:
     return ~(sum(struct.unpack(f"!{len(data) // 2}H", data)) % 0xFFFF) & 0xFFFF
 
 
-def test_every_kind_that_a_tun_knows_is_probed() -> None:
+def test_every_offload_of_a_tun_is_probed() -> None:
     assert set(PROBES) == set(TUN_F) == set(GSO)
 
 
@@ -64,16 +64,16 @@ def test_vnet_header_describes_the_packet(kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", [kind for kind in KINDS if not is_ipv6(kind)])
-def test_ipv4_probe_is_right_but_for_its_header_checksum(kind: str) -> None:
+def test_ipv4_probe_is_valid_except_for_its_header_checksum(kind: str) -> None:
     data = packet(kind)
     version, _, total, _, fragment, ttl, inner = struct.unpack_from("!BBHHHBB", data)
     assert (version, total, fragment, ttl, inner) == (0x45, len(data), 0, 1, protocol(kind))
     assert internet_checksum(data[:20]) != 0
-    assert data[12:20] == bytes(8)  # from nobody to nobody
+    assert data[12:20] == bytes(8)  # from 0.0.0.0 to 0.0.0.0
 
 
 @pytest.mark.parametrize("kind", [kind for kind in KINDS if is_ipv6(kind)])
-def test_ipv6_probe_is_right_but_ends_too_early(kind: str) -> None:
+def test_ipv6_probe_is_valid_except_that_it_ends_early(kind: str) -> None:
     data = packet(kind)
     first, length, inner, hops = struct.unpack_from("!IHBB", data)
     assert (first >> 28, inner, hops) == (6, protocol(kind), 1)

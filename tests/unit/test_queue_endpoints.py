@@ -251,7 +251,7 @@ def test_violation_on_any_queue_makes_a_new_epoch(two: Two) -> None:
 def test_reader_of_taps_sees_the_packets_of_every_queue_under_its_number(two: Two) -> None:
     board = TapRegistry(L.HOST, lambda: None)
     board.queues = 2
-    lease = board.lend(TapRequest(T.mask(("COMMIT", "PEEK"))).question())
+    lease = board.lend(TapRequest(T.mask(("COMMIT", "PEEK"))).as_question())
     assert isinstance(lease, Lease)
     board.settle(two.side(L.HOST).endpoints.pairs)
     reader = Reader(lease.fd)

@@ -1,4 +1,4 @@
-"""What pumps write down for whoever looks: every stage of each packet, in order, and never at the packets' cost."""
+"""Taps: pumps write an event for each stage of a packet, in order, and never delay packets for a reader."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ TX = ["READ", "COMMIT", "PUBLISH"]
 RX = ["PEEK", "WRITE", "RELEASE"]
 
 
-class Watched(Host):
+class TappedHost(Host):
     """A host with a tap, and its reader."""
 
-    def __init__(self, kind: str, wish: TapRequest) -> None:
+    def __init__(self, kind: str, request: TapRequest) -> None:
         super().__init__(kind=kind)
-        self.segment = Segment(L.HOST, wish)
+        self.segment = Segment(L.HOST, request)
         self.reader = Reader(self.segment.fd)
         self.tap()
 
@@ -38,7 +38,7 @@ class Watched(Host):
         self.endpoints.tap(tuple(tx for tx, _ in taps), tuple(rx for _, rx in taps))
 
     def events(self, until: Callable[[list[Event]], bool]) -> list[Event]:
-        """What stands in the rings once ``until`` is content with it: pumps write a moment after the packet moved."""
+        """The events once ``until`` accepts them: pumps write shortly after the packet has moved."""
         found: list[Event] = []
         deadline = time.monotonic() + 10
         while not until(found) and time.monotonic() < deadline:
@@ -52,8 +52,8 @@ class Watched(Host):
 
 
 @pytest.fixture(params=KINDS)
-def watched(request: pytest.FixtureRequest) -> Iterator[Watched]:
-    host = Watched(request.param, TapRequest(ALL, PACKETS, 2048))
+def tapped(request: pytest.FixtureRequest) -> Iterator[TappedHost]:
+    host = TappedHost(request.param, TapRequest(ALL, PACKETS, 2048))
     yield host
     host.close()
 
@@ -62,10 +62,10 @@ def several(count: int) -> Callable[[list[Event]], bool]:
     return lambda found: len(found) >= count
 
 
-def test_sent_packet_is_read_committed_and_published_in_this_order(watched: Watched) -> None:
-    watched.begin(7, 9)
-    watched.take(2)
-    events = watched.events(several(6))
+def test_sent_packet_is_read_committed_and_published_in_this_order(tapped: TappedHost) -> None:
+    tapped.begin(7, 9)
+    tapped.take(2)
+    events = tapped.events(several(6))
     assert [(event.stage, event.seq) for event in events] == [(stage, seq) for seq in (0, 1) for stage in TX]
     assert {(event.side, event.direction, event.epochs) for event in events} == {(L.HOST, "h2c", (7, 9))}
     times = [time for event in events for time in (event.before, event.time) if time]
@@ -74,52 +74,52 @@ def test_sent_packet_is_read_committed_and_published_in_this_order(watched: Watc
     assert [event.index for event in events if event.stage == "PUBLISH"] == [64, 128]
 
 
-def test_received_packet_is_peeked_written_and_released_in_this_order(watched: Watched) -> None:
-    watched.begin(7, 9)
-    watched.deliver(2)
-    events = watched.events(several(6))
+def test_received_packet_is_peeked_written_and_released_in_this_order(tapped: TappedHost) -> None:
+    tapped.begin(7, 9)
+    tapped.deliver(2)
+    events = tapped.events(several(6))
     assert [(event.stage, event.seq) for event in events] == [(stage, seq) for seq in (0, 1) for stage in RX]
     assert {(event.direction, event.epochs, event.drop_name) for event in events} == {("c2h", (7, 9), "")}
     assert [event.data for event in events] == [b"E packet", b"E packet", b""] * 2
 
 
-def test_packet_dropped_before_it_is_a_record_is_noted_with_its_drop(watched: Watched) -> None:
-    watched.begin(7, 9)
-    watched.take(1)
-    watched.endpoints.hold()
-    watched.endpoints.drop(peer_dead=True)
-    watched.port.far.send(b"E nobody there")
-    *_, last = watched.events(several(4))
+def test_packet_dropped_before_it_is_a_record_is_noted_with_its_drop(tapped: TappedHost) -> None:
+    tapped.begin(7, 9)
+    tapped.take(1)
+    tapped.endpoints.hold()
+    tapped.endpoints.drop(peer_dead=True)
+    tapped.port.far.send(b"E nobody there")
+    *_, last = tapped.events(several(4))
     assert (last.stage, last.drop_name, last.data) == ("READ", "drop_peer_dead", b"E nobody there")
     assert last.flags & T.FLAGS["NOSEQ"]
 
 
-def test_packet_that_is_too_big_is_noted_up_to_what_was_read(watched: Watched) -> None:
-    watched.begin(7, 9)
-    watched.port.far.send(b"E" + bytes(1999))
-    (event,) = watched.events(several(1))
+def test_packet_that_is_too_big_is_noted_up_to_what_was_read(tapped: TappedHost) -> None:
+    tapped.begin(7, 9)
+    tapped.port.far.send(b"E" + bytes(1999))
+    (event,) = tapped.events(several(1))
     assert (event.drop_name, event.length, event.data) == ("drop_too_big", 1501, b"E" + bytes(1499))
 
 
-def test_bytes_are_kept_up_to_the_snap_length_and_only_where_asked(watched: Watched) -> None:
+def test_bytes_are_kept_up_to_the_snap_length_and_only_where_asked(tapped: TappedHost) -> None:
     segment = Segment(L.HOST, TapRequest(ALL, T.mask(("READ",)), 3))
     reader = Reader(segment.fd)
-    watched.tap(segment)
-    watched.begin(7, 9)
-    watched.take(1)
-    watched.events(several(3))
+    tapped.tap(segment)
+    tapped.begin(7, 9)
+    tapped.take(1)
+    tapped.events(several(3))
     assert [(event.stage, event.length, event.data) for event in reader.drain()] == [
         ("READ", 8, b"E p"),
         ("COMMIT", 8, b""),
         ("PUBLISH", 1, b""),
     ]
-    watched.endpoints.tap((), ())
+    tapped.endpoints.tap((), ())
     reader.close()
     segment.close()
 
 
 def test_sample_is_the_same_records_at_every_stage() -> None:
-    host = Watched("coherent", TapRequest(ALL, sample=3))
+    host = TappedHost("coherent", TapRequest(ALL, sample=3))
     host.begin(7, 9)
     host.take(7)
     events = host.events(several(9))
@@ -127,19 +127,19 @@ def test_sample_is_the_same_records_at_every_stage() -> None:
     assert [(event.stage, event.seq) for event in events] == [(stage, seq) for seq in (0, 3, 6) for stage in TX]
 
 
-def test_nothing_is_noted_once_nobody_looks(watched: Watched) -> None:
-    watched.begin(7, 9)
-    watched.take(1)
-    assert len(watched.events(several(3))) == 3
-    watched.endpoints.tap((), ())
-    watched.take(5)
-    watched.deliver(5)
-    assert list(watched.reader.drain()) == []
-    assert watched.reader.missed == 0
+def test_pump_without_taps_writes_no_events(tapped: TappedHost) -> None:
+    tapped.begin(7, 9)
+    tapped.take(1)
+    assert len(tapped.events(several(3))) == 3
+    tapped.endpoints.tap((), ())
+    tapped.take(5)
+    tapped.deliver(5)
+    assert list(tapped.reader.drain()) == []
+    assert tapped.reader.missed == 0
 
 
 def test_reader_that_does_not_read_misses_events_and_delays_no_packet() -> None:
-    host = Watched("coherent", TapRequest(ALL, PACKETS, 2048, ring_bytes=T.RING_MIN))
+    host = TappedHost("coherent", TapRequest(ALL, PACKETS, 2048, ring_bytes=T.RING_MIN))
     host.begin(7, 9)
     host.take(2000)
     found = host.events(several(1))
@@ -151,8 +151,8 @@ def test_reader_that_does_not_read_misses_events_and_delays_no_packet() -> None:
     host.close()
 
 
-def test_ring_goes_round_and_every_packet_comes_out_whole() -> None:
-    host = Watched("coherent", TapRequest(ALL, PACKETS, 2048, ring_bytes=T.RING_MIN))
+def test_packets_are_whole_when_the_ring_wraps() -> None:
+    host = TappedHost("coherent", TapRequest(ALL, PACKETS, 2048, ring_bytes=T.RING_MIN))
     host.begin(7, 9)
     for n in range(600):
         packet = b"E" + n.to_bytes(2, "little") * (n + 1)
@@ -165,28 +165,28 @@ def test_ring_goes_round_and_every_packet_comes_out_whole() -> None:
 
 
 @pytest.mark.parametrize("cons", [1, 64, 0x8000_0000, 0xFFFF_FFC0, 0xFFFF_FFFF])
-def test_impossible_index_of_the_reader_costs_the_reader_alone(watched: Watched, cons: int) -> None:
-    watched.begin(7, 9)
+def test_impossible_index_of_the_reader_harms_only_the_reader(tapped: TappedHost, cons: int) -> None:
+    tapped.begin(7, 9)
     for line in ("tx_cons", "rx_cons"):
-        watched.segment._memory.store32(T.LINES[line], cons)
-    watched.take(100)
-    watched.deliver(100)
-    assert watched.reader.noted + watched.reader.missed >= 300
+        tapped.segment._memory.store32(T.LINES[line], cons)
+    tapped.take(100)
+    tapped.deliver(100)
+    assert tapped.reader.noted + tapped.reader.missed >= 300
 
 
-def test_looking_begins_and_ends_a_thousand_times_without_a_loss(watched: Watched) -> None:
-    watched.begin(7, 9)
+def test_tap_is_added_and_removed_a_thousand_times_without_a_violation(tapped: TappedHost) -> None:
+    tapped.begin(7, 9)
     for n in range(1000):
-        watched.tap() if n % 2 else watched.endpoints.tap((), ())
+        tapped.tap() if n % 2 else tapped.endpoints.tap((), ())
         if n % 50 == 0:
-            watched.take(1)
-            watched.deliver(1)
-    assert watched.endpoints.take_events() == 0
+            tapped.take(1)
+            tapped.deliver(1)
+    assert tapped.endpoints.take_events() == 0
 
 
-def test_new_epoch_stops_a_pump_also_while_looking_begins_and_ends() -> None:
+def test_new_epoch_stops_a_pump_also_while_taps_change() -> None:
     """The pump's own stop and a command that comes in the same instant: the stop must win."""
-    host = Watched("coherent", TapRequest(ALL))
+    host = TappedHost("coherent", TapRequest(ALL))
     for n in range(200):
         host.begin(2 * n + 1, 2 * n + 2)
         host.peer.store32(PEER_EPOCH, 5000)
@@ -209,33 +209,35 @@ def test_segment_cannot_be_made_smaller_by_its_reader() -> None:
     segment.close()
 
 
-# --- the agent's list --------------------------------------------------------------------------------
+# --- the agent's registry --------------------------------------------------------------------------------
 
 
-def test_board_lends_to_four_and_says_no_to_a_fifth(watched: Watched) -> None:
-    board = TapRegistry(L.HOST, lambda: None)
-    leases = [board.lend(TapRequest(ALL).question()) for _ in range(T.TAPS_MAX)]
-    assert board.lend(TapRequest(ALL).question()) == {"error": "4 others look already: end one of them"}
-    board.settle([watched.endpoints])
+def test_registry_lends_four_segments_and_refuses_a_fifth(tapped: TappedHost) -> None:
+    registry = TapRegistry(L.HOST, lambda: None)
+    leases = [registry.lend(TapRequest(ALL).as_question()) for _ in range(T.TAPS_MAX)]
+    assert registry.lend(TapRequest(ALL).as_question()) == {
+        "error": "4 readers already tap this agent: end one of them"
+    }
+    registry.settle([tapped.endpoints])
     readers = [Reader(lease.fd) for lease in leases if not isinstance(lease, dict)]
     assert [reader.state for reader in readers] == ["OPEN"] * T.TAPS_MAX
-    watched.begin(7, 9)
-    watched.take(1)
+    tapped.begin(7, 9)
+    tapped.take(1)
     for lease in leases:
         assert not isinstance(lease, dict)
         lease.end()
-    board.settle([watched.endpoints])
+    registry.settle([tapped.endpoints])
     for reader in readers:
         assert [event.stage for event in reader.drain()] == TX
         assert reader.state == "CLOSED"
         reader.close()
-    board.close()
+    registry.close()
 
 
 @pytest.mark.parametrize(
     ("field", "value"),
     [("sample", 0), ("sample", "1"), ("ring_bytes", 4096), ("ring_bytes", 3 << 20), ("snap", -1), ("stages", None)],
 )
-def test_wish_that_cannot_be_is_refused_in_words(field: str, value: object) -> None:
+def test_request_out_of_range_is_refused(field: str, value: object) -> None:
     with pytest.raises(ConfigError, match="a tap's"):
-        TapRequest.of(TapRequest(ALL).question() | {field: value})
+        TapRequest.of(TapRequest(ALL).as_question() | {field: value})

@@ -37,11 +37,11 @@ class TapRegistry:
     def lend(self, question: Mapping[str, Any]) -> Lease | dict[str, Any]:
         """A segment as ``question`` describes it; what is wrong with that, in words, as an answer."""
         try:
-            wish = TapRequest.of(question)
+            request = TapRequest.of(question)
             with self._lock:
                 if len(self._wanted) >= T.TAPS_MAX:
-                    raise ConfigError(f"{T.TAPS_MAX} others look already: end one of them")
-                segment = Segment(self._side, wish, self.queues)
+                    raise ConfigError(f"{T.TAPS_MAX} readers already tap this agent: end one of them")
+                segment = Segment(self._side, request, self.queues)
                 self._wanted.append(segment)
         except (ConfigError, OSError) as error:
             return {"error": str(error)}
@@ -63,13 +63,13 @@ class TapRegistry:
             taps = [segment.taps[queue] for segment in wanted]
             pair.tap(tuple(tx for tx, _ in taps), tuple(rx for _, rx in taps))
         for segment in wanted:
-            segment.say("OPEN")
+            segment.set_state("OPEN")
         self._forget(wanted)
 
     def unsettle(self) -> None:
         """The pumps are gone, for now or for ever."""
         for segment in self._settled:
-            segment.say("WAITING")
+            segment.set_state("WAITING")
 
     def _forget(self, wanted: list[Segment]) -> None:
         """Close what nobody wants any more, and no pump has."""
@@ -84,4 +84,4 @@ class TapRegistry:
             everything = {*self._wanted, *self._settled}
             self._settled = []
         for segment in everything:
-            segment.say("CLOSED")
+            segment.set_state("CLOSED")

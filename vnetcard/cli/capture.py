@@ -13,11 +13,11 @@ from vnetcard.ring import layout as L
 from vnetcard.ring import tap_layout as T
 from vnetcard.ring.dissect import describe_packet
 from vnetcard.ring.tap_shm import Event, TapRequest
-from vnetcard.tap.arguments import add_looking, name_silent
+from vnetcard.tap.arguments import add_capture_options, warn_unresponsive
 from vnetcard.tap.bpf import Filter, compile_filter
 from vnetcard.tap.engine_tap import EngineTap
-from vnetcard.tap.pcap_sink import POINTS, FileSink, Seen, StreamSink, open_sink, realtime_offset, seen_at
-from vnetcard.tap.source import Sources, looks
+from vnetcard.tap.pcap_sink import POINTS, FileSink, StreamSink, TapPacket, open_sink, packets_at, realtime_offset
+from vnetcard.tap.source import Sources, poll_events
 from vnetcard.terminal.arguments import Subparsers, add_command, positive
 from vnetcard.terminal.sizes import parse_size
 
@@ -45,7 +45,7 @@ def add_parser(subparsers: Subparsers) -> None:
         epilog=EPILOG,
         run=run,
     )
-    add_looking(parser)
+    add_capture_options(parser)
     parser.add_argument("--side", choices=L.SIDES, help="one side's agent only (default: those that are here)")
     parser.add_argument("-w", dest="out", metavar="FILE", help="write pcapng; -: to standard output")
     parser.add_argument("--tap", action="append", choices=POINTS, help="where to look; may be repeated (default: port)")
@@ -66,8 +66,8 @@ def run(args: argparse.Namespace) -> int:
     chosen = compile_filter(args.filter)
     sides = (L.HOST, L.CARD) if args.side is None else (L.SIDES.index(args.side),)
     with contextlib.ExitStack() as stack:
-        sources = stack.enter_context(Sources(args.window, wish_for(points, args.snaplen), sides))
-        name_silent(sources)
+        sources = stack.enter_context(Sources(args.window, tap_request(points, args.snaplen), sides))
+        warn_unresponsive(sources)
         engine = stack.enter_context(contextlib.closing(EngineTap(args.window))) if "engine" in points else None
         words = chosen.text if chosen else ""
         sink = open_sink(args.out, args.snaplen, words, most_bytes, args.ring_files or 0) if args.out else None
@@ -81,7 +81,7 @@ def run(args: argparse.Namespace) -> int:
         return 0 if sources.live else 1
 
 
-def wish_for(points: tuple[str, ...], snap: int) -> TapRequest:
+def tap_request(points: tuple[str, ...], snap: int) -> TapRequest:
     """What pumps have to note for tap points."""
     mask = T.mask(tuple(stage for point in points for stage in POINTS[point] if stage in T.STAGES))
     return TapRequest(mask, mask, min(snap, L.FRAME_MAX), 1, RING)
@@ -121,14 +121,14 @@ class Capture:
                 for point in self._points:
                     self._sink.declare(side, point)
             self._sink.flush()
-        for events in looks(self._sources, limit):
+        for events in poll_events(self._sources, limit):
             self._held += events
             if self._engine:
                 self._held += [event for event in self._engine.drain() if event.side in self._wanted]
-            if not self._let_go(self._sources.looked_at - HOLD_NS):
+            if not self._emit_before(self._sources.polled_at - HOLD_NS):
                 break
         else:
-            self._let_go(1 << 64)
+            self._emit_before(1 << 64)
         if self._sink:
             for side, said in self._said.items():
                 self._sink.miss(side, self.missed(side) - said)
@@ -138,7 +138,7 @@ class Capture:
         """Packets of ``sides`` that nobody will see."""
         return sum(self._sources.missed_of(side) + (self._engine.missed[side] if self._engine else 0) for side in sides)
 
-    def _let_go(self, before: int) -> bool:
+    def _emit_before(self, before: int) -> bool:
         """Pass on what is older than ``before``, in its order; False once there were as many as asked for."""
         self._held.sort(key=lambda event: event.time)
         ripe = [event for event in self._held if event.time < before]
@@ -146,15 +146,15 @@ class Capture:
         for event in ripe:
             if self._chosen and not self._chosen(event.data, event.length):
                 continue
-            for seen in seen_at(event, self._points, segment=self._segment, clock=self._clock):
-                self._pass_on(seen)
+            for seen in packets_at(event, self._points, segment=self._segment, clock=self._clock):
+                self._emit(seen)
                 if self._most and self.taken >= self._most:
                     return False
         if ripe and self._sink:
             self._sink.flush()
         return True
 
-    def _pass_on(self, seen: Seen) -> None:
+    def _emit(self, seen: TapPacket) -> None:
         self.taken += 1
         if self._sink:
             missed = self.missed(seen.side)

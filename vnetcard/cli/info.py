@@ -7,7 +7,7 @@ import json
 from typing import Any
 
 from vnetcard.agent import status
-from vnetcard.ring.window_dump import LOOKS, view_window
+from vnetcard.ring.window_dump import ATTEMPTS, view_window
 from vnetcard.terminal.arguments import Subparsers, add_command
 from vnetcard.terminal.sizes import human
 from vnetcard.window import read_window, seen_side
@@ -45,7 +45,7 @@ def run(args: argparse.Namespace) -> int:
     """Show the window; 1 when something about it is impossible."""
     side = seen_side(args.url)
     view = view_window(args.url, read_window(args.url), side=side)
-    for _ in range(LOOKS):
+    for _ in range(ATTEMPTS):
         if not view["problems"] or "geometry" not in view:
             break
         view = view_window(args.url, read_window(args.url), side=side)  # perhaps the rings moved on while we copied

@@ -14,12 +14,12 @@ from vnetcard.ring import layout as L
 from vnetcard.ring import tap_layout as T
 from vnetcard.ring.dissect import describe_offload, describe_packet
 from vnetcard.ring.tap_shm import TapRequest
-from vnetcard.tap.arguments import add_looking, name_silent
+from vnetcard.tap.arguments import add_capture_options, warn_unresponsive
 from vnetcard.tap.bpf import compile_filter
 from vnetcard.tap.engine_log import EngineLog, Reached
 from vnetcard.tap.packet_trace import PacketTrace, Tracer
-from vnetcard.tap.remote import Question, RemoteSource, besides, export
-from vnetcard.tap.source import Sources, carrier_of, looks
+from vnetcard.tap.remote import ExportRequest, RemoteSource, excluding, export
+from vnetcard.tap.source import Sources, poll_events, transport_of
 from vnetcard.tap.summary import Summary
 from vnetcard.terminal.arguments import Subparsers, add_command, positive
 
@@ -51,7 +51,7 @@ def add_parser(subparsers: Subparsers) -> None:
         epilog=EPILOG,
         run=run,
     )
-    add_looking(parser)
+    add_capture_options(parser)
     parser.add_argument("--sample", type=positive, default=1, metavar="N", help="one record in N (default: all)")
     parser.add_argument("--summary", action="store_true", help="only what the stages take, and the bottleneck")
     parser.add_argument("--json", action="store_true", help="print JSON, an object a packet")
@@ -65,7 +65,7 @@ def add_parser(subparsers: Subparsers) -> None:
 def run(args: argparse.Namespace) -> int:
     """Look until the count, the time, Ctrl-C, or the end of an agent."""
     if args.export:
-        return export(wish_for)
+        return export(tap_request)
     if args.peer_window and not args.peer:
         raise ConfigError("--peer-window needs --peer: which computer?")
     chosen = compile_filter(args.filter)
@@ -74,20 +74,20 @@ def run(args: argparse.Namespace) -> int:
         engine = None if args.peer else EngineLog.of(args.window)
         if engine:
             stack.callback(engine.close)
-        sources = stack.enter_context(Sources(args.window, wish_for(args.sample)))
-        name_silent(sources)
+        sources = stack.enter_context(Sources(args.window, tap_request(args.sample)))
+        warn_unresponsive(sources)
         peer = join_peer(sources, args) if args.peer else None
         tracer = Tracer(
-            chosen=besides(peer.own, chosen) if peer else chosen,
+            chosen=excluding(peer.own, chosen) if peer else chosen,
             shared_clock=True,
             engine=engine is not None,
-            patience_ns=PEER_LATE_NS if peer else 0,
+            late_ns=PEER_LATE_NS if peer else 0,
         )
-        carrier = "" if engine else carrier_of(args.window) or (peer.carrier if peer else "")
-        return Trace(args, sources, tracer, engine, carrier).run()
+        transport = "" if engine else transport_of(args.window) or (peer.transport if peer else "")
+        return Trace(args, sources, tracer, engine, transport).run()
 
 
-def wish_for(sample: int) -> TapRequest:
+def tap_request(sample: int) -> TapRequest:
     """Every stage of one record in ``sample``."""
     return TapRequest(T.mask(tuple(T.STAGES)), T.mask(("READ", "PEEK")), SNAP, sample, RING)
 
@@ -96,7 +96,7 @@ def join_peer(sources: Sources, args: argparse.Namespace) -> RemoteSource:
     """Take in the other computer's events."""
     if len(sources.live) == 2:
         raise ConfigError("--peer: both sides' agents are on this computer already")
-    remote = RemoteSource(args.peer, Question(1 - sources.sides[0], args.sample, args.peer_window, args.filter))
+    remote = RemoteSource(args.peer, ExportRequest(1 - sources.sides[0], args.sample, args.peer_window, args.filter))
     sources.add(remote)
     return remote
 
@@ -110,21 +110,21 @@ class Trace:
         sources: Sources,
         tracer: Tracer,
         engine: EngineLog | None = None,
-        carrier: str = "",
+        transport: str = "",
     ) -> None:
         self._args = args
         self._sources = sources
         self._tracer = tracer
         self._engine = engine
-        self._carrier = carrier
+        self._transport = transport
         self._left = args.count
-        self._summaries = {direction: Summary(direction, carrier) for direction in L.DIRECTIONS}
+        self._summaries = {direction: Summary(direction, transport) for direction in L.DIRECTIONS}
         self._show: Callable[[PacketTrace], None] = self._add if args.summary else self._print
 
     def run(self) -> int:
         """Until the end; 1 when an agent ended."""
         done: list[Reached] = []
-        for events in looks(self._sources, self._args.seconds):
+        for events in poll_events(self._sources, self._args.seconds):
             self._tracer.clocks.shared &= self._sources.one_clock
             self._tracer.feed(events, done)
             done = self._engine.drain() if self._engine else []
@@ -140,76 +140,76 @@ class Trace:
 
     def _take(self, *, everything: bool) -> bool:
         """Show what is complete; False once there were as many as asked for."""
-        for path in self._tracer.finished(everything=everything):
-            if path.aligned(self._tracer.clocks)[0][1] < self._sources.since():
+        for trace in self._tracer.finished(everything=everything):
+            if trace.aligned(self._tracer.clocks)[0][1] < self._sources.since():
                 continue
-            self._show(path)
+            self._show(trace)
             if self._left is not None:
                 self._left -= 1
                 if self._left <= 0:
                     return False
         return True
 
-    def _add(self, path: PacketTrace) -> None:
-        self._summaries[path.direction].add(path, self._tracer.clocks)
+    def _add(self, trace: PacketTrace) -> None:
+        self._summaries[trace.direction].add(trace, self._tracer.clocks)
 
-    def _print(self, path: PacketTrace) -> None:
-        print(json.dumps(self._as_json(path)) if self._args.json else self._text(path), flush=True)
+    def _print(self, trace: PacketTrace) -> None:
+        print(json.dumps(self._as_json(trace)) if self._args.json else self._text(trace), flush=True)
 
     # --- one packet ----------------------------------------------------------------------------------
 
-    def _as_json(self, path: PacketTrace) -> dict[str, Any]:
+    def _as_json(self, trace: PacketTrace) -> dict[str, Any]:
         clocks = self._tracer.clocks
-        parts = path.parts(clocks)
+        parts = trace.parts(clocks)
         return {
-            "direction": path.direction,
-            "queue": path.queue,
-            "seq": path.seq,
-            "epochs": dict(zip(L.SIDES, path.epochs, strict=True)),
-            "bytes": path.length,
-            "packet": describe_packet(path.data),
-            "offload": describe_offload(path.vnet),
-            "drop": path.drop or None,
-            "delivered": "tun write" in path.steps and not path.drop,
+            "direction": trace.direction,
+            "queue": trace.queue,
+            "seq": trace.seq,
+            "epochs": dict(zip(L.SIDES, trace.epochs, strict=True)),
+            "bytes": trace.length,
+            "packet": describe_packet(trace.data),
+            "offload": describe_offload(trace.vnet),
+            "drop": trace.drop or None,
+            "delivered": "tun write" in trace.steps and not trace.drop,
             "time_ns": parts[0][0][1],
             "clocks_known": clocks.known,
             "steps": [
-                {"side": path.place(step), "step": step, "us": round((at - part[0][1]) / 1000, 3)}
+                {"side": trace.place(step), "step": step, "us": round((at - part[0][1]) / 1000, 3)}
                 for part in parts
                 for step, at in part
             ],
         }
 
-    def _text(self, path: PacketTrace) -> str:
-        parts = path.parts(self._tracer.clocks)
-        host, card = path.epochs
-        more = f" ({words})" if (words := describe_offload(path.vnet)) else ""
-        number = f"#{path.seq}" if path.seq is not None else "(no record)"
-        number += f" of queue {path.queue}" if path.queue else ""
-        lines = [f"{path.direction} {number}  {path.length} bytes{more}  {describe_packet(path.data)}"]
+    def _text(self, trace: PacketTrace) -> str:
+        parts = trace.parts(self._tracer.clocks)
+        host, card = trace.epochs
+        more = f" ({words})" if (words := describe_offload(trace.vnet)) else ""
+        number = f"#{trace.seq}" if trace.seq is not None else "(no record)"
+        number += f" of queue {trace.queue}" if trace.queue else ""
+        lines = [f"{trace.direction} {number}  {trace.length} bytes{more}  {describe_packet(trace.data)}"]
         lines[0] += f"   epochs {host:08x} {card:08x}"
         for part in parts:
             before = part[0][1]
             for n, (step, at) in enumerate(part):
                 since = "?" if part is not parts[0] and n == 0 else f"{(at - before) / 1000:+.1f}"
-                line = f"  {since:>10} us  {path.place(step):6}  {step:14} {self._note(path, step)}"
+                line = f"  {since:>10} us  {trace.place(step):6}  {step:14} {self._note(trace, step)}"
                 lines.append(line.rstrip())
                 before = at
         whole = f"{(parts[0][-1][1] - parts[0][0][1]) / 1000:.1f}" if len(parts) == 1 else "?"
-        lines.append(f"  {whole:>10} us  {self._verdict(path, parts[-1][-1][0])}")
+        lines.append(f"  {whole:>10} us  {self._verdict(trace, parts[-1][-1][0])}")
         return "\n".join(lines) + "\n"
 
-    def _note(self, path: PacketTrace, step: str) -> str:
-        if step == "reserve" and path.waited_us:
-            return f"the ring was full for {path.waited_us} us"
+    def _note(self, trace: PacketTrace, step: str) -> str:
+        if step == "reserve" and trace.waited_us:
+            return f"the ring was full for {trace.waited_us} us"
         if step == "wake-up":
-            return f"it had slept for {path.slept_us / 1000:.1f} ms"
-        return path.notes.get(step, "")
+            return f"it had slept for {trace.slept_us / 1000:.1f} ms"
+        return trace.notes.get(step, "")
 
-    def _verdict(self, path: PacketTrace, last: str) -> str:
-        if path.drop:
-            return f"DROPPED: {path.drop}"
-        if path.finished:
+    def _verdict(self, trace: PacketTrace, last: str) -> str:
+        if trace.drop:
+            return f"DROPPED: {trace.drop}"
+        if trace.finished:
             return "delivered"
         missing = {L.HOST, L.CARD} - set(self._sources.sides)
         if silent := missing & set(self._sources.unresponsive):
@@ -230,7 +230,7 @@ class Trace:
                 "clock_offset_us": None if measured.bound is None else measured.value / 1000,
                 "clock_bound_us": None if measured.bound is None else measured.bound / 1000,
                 "one_clock": clocks.shared,
-                "carrier_without_events": self._carrier or None,
+                "transport_without_events": self._transport or None,
             }
             if self._args.summary:
                 end["directions"] = [summary.as_json() for summary in self._summaries.values()]
@@ -242,6 +242,6 @@ class Trace:
             print("\n".join(summary.text() for summary in self._summaries.values() if summary.packets) or "no packets")
         if measured.bound is not None or len(self._sources.live) == 2:
             print(f"clocks: {clocks.describe()}")
-        if self._carrier:
-            print(f"note: {self._carrier} writes no events: its time is part of wake-up, or of in the ring")
+        if self._transport:
+            print(f"note: {self._transport} writes no events: its time is part of wake-up, or of in the ring")
         print(f"missed: {missed} events" + (": take --sample, or a filter" if missed else ""))

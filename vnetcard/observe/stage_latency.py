@@ -12,7 +12,7 @@ from vnetcard.ring import layout as L
 from vnetcard.ring import tap_layout as T
 from vnetcard.ring.tap_shm import TapRequest
 from vnetcard.tap.packet_trace import Tracer
-from vnetcard.tap.source import LOOK_EVERY, Sources, carrier_of
+from vnetcard.tap.source import POLL_EVERY, Sources, transport_of
 from vnetcard.tap.summary import Summary
 
 RING: Final = 1 << 20
@@ -27,7 +27,7 @@ def follow(window: str, targets: Sequence[Target]) -> list[dict[str, Any]]:
     """
     request = TapRequest(T.mask(tuple(T.STAGES)), T.mask(("READ", "PEEK")), SNAP, 1, RING)
     with Sources(window, request) as sources:
-        summaries = {direction: Summary(direction, carrier_of(window)) for direction in L.DIRECTIONS}
+        summaries = {direction: Summary(direction, transport_of(window)) for direction in L.DIRECTIONS}
         tracer = Tracer(shared_clock=sources.one_clock)
         pings = threading.Thread(
             target=run_suite, args=(targets, (SIZE,)), kwargs={"count": PINGS, "interval": INTERVAL}
@@ -37,7 +37,7 @@ def follow(window: str, targets: Sequence[Target]) -> list[dict[str, Any]]:
             while pings.is_alive() and sources.live:
                 tracer.feed(sources.drain())
                 _add(summaries, tracer, everything=False)
-                time.sleep(LOOK_EVERY)
+                time.sleep(POLL_EVERY)
         finally:
             pings.join()
         tracer.feed(sources.drain())
@@ -46,5 +46,5 @@ def follow(window: str, targets: Sequence[Target]) -> list[dict[str, Any]]:
 
 
 def _add(summaries: dict[str, Summary], tracer: Tracer, *, everything: bool) -> None:
-    for path in tracer.finished(everything=everything):
-        summaries[path.direction].add(path, tracer.clocks)
+    for trace in tracer.finished(everything=everything):
+        summaries[trace.direction].add(trace, tracer.clocks)

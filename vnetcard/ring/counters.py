@@ -1,6 +1,6 @@
-"""The ledger in words: names for the counters, and the sums that must come out even.
+"""The ledger by name: the counters, and the sums that must be equal.
 
-Works on bytes of a window, so it serves a running agent, a peer across the window, and a dead one.
+It works on a window's memory, so it serves for a running agent, for the peer and for an agent that has died.
 """
 
 from __future__ import annotations
@@ -12,16 +12,16 @@ from vnetcard._core import Memory
 from vnetcard.ring import layout as L
 
 BOOKKEEPING = {*L.LEDGER_COMMON, "gen_serial"}
-"""Words of a ledger that count nothing."""
+"""Words of a ledger that are no counters."""
 MAXIMA = {"moved_at_ns", "high_water"}
-"""Of several queues the largest says more than the sum."""
+"""Statistics that are maxima: over several queues the largest is taken, not the sum."""
 TX_DROPS = tuple(name for name in L.TX_LEDGER if name.startswith("drop_"))
 RX_DROPS = tuple(name for name in L.RX_LEDGER if name.startswith("drop_"))
 
 
 @dataclass(frozen=True, slots=True)
 class EndCounters:
-    """One end's ledger, stats and batches by name, or those of all queues; ``tx`` says which of the two tables."""
+    """Ledger, stats and batches of one end by name, for one queue or summed over all; ``tx``: of the producer."""
 
     tx: bool
     ledger: dict[str, int]
@@ -30,7 +30,7 @@ class EndCounters:
 
     @classmethod
     def total(cls, ends: Sequence[EndCounters]) -> EndCounters:
-        """Over the same end of several queues."""
+        """The sums over the same end of several queues."""
         return cls(
             ends[0].tx,
             _total([end.ledger for end in ends]),
@@ -40,13 +40,13 @@ class EndCounters:
 
     @property
     def unaccounted(self) -> int:
-        """Packets in, minus packets out, minus drops: 0 or the books are wrong."""
+        """Packets in, minus packets out, minus drops: 0 unless the ledger is wrong."""
         if self.tx:
             return self.ledger["tx_taken"] - self.ledger["tx_sent"] - sum(self.ledger[name] for name in TX_DROPS)
         return self.ledger["rx_received"] - self.ledger["rx_delivered"] - sum(self.ledger[name] for name in RX_DROPS)
 
     def flat(self) -> dict[str, int]:
-        """All counters under one name each; stats carry the direction, as both ends have some of one name."""
+        """All counters in one table; stats get the prefix ``tx_`` or ``rx_``, as both ends have some of one name."""
         prefix = "tx_" if self.tx else "rx_"
         own = self.stats | self.batches
         return self.ledger | {name if name.startswith("viol_") else prefix + name: n for name, n in own.items()}
@@ -76,7 +76,7 @@ def read_end(memory: Memory, direction: str, *, tx: bool, queue: int = 0) -> End
 
 @dataclass(frozen=True, slots=True)
 class Balance:
-    """One direction across the link, in records; ``in_flight`` is what neither side has counted off yet."""
+    """One direction across the link, in records."""
 
     direction: str
     sent: int
@@ -86,17 +86,17 @@ class Balance:
 
     @classmethod
     def of(cls, direction: str, tx: Mapping[str, int], rx: Mapping[str, int], in_ring: int) -> Balance:
-        """From the counters of both ends by name."""
+        """The balance from the counters of both ends by name."""
         return cls(direction, tx["tx_sent"], rx["rx_received"], tx["lost_restart"], in_ring)
 
     @property
     def in_flight(self) -> int:
-        """Sent, and neither received nor counted as lost: what lies in the ring, or the books are wrong."""
+        """Records sent, and neither received nor counted as lost: those in the ring, unless a ledger is wrong."""
         return self.sent - self.received - self.lost_restart
 
     @property
     def even(self) -> bool:
-        """Do the books agree with the ring?  Only a link at rest can say."""
+        """Whether the ledgers agree with the ring; meaningful only while the link is idle."""
         return self.in_flight == self.in_ring
 
 
@@ -106,7 +106,7 @@ def read_ends(memory: Memory, direction: str, *, tx: bool, queues: int) -> EndCo
 
 
 def balance(memory: Memory, direction: str, in_ring: int, queues: int = 1) -> Balance:
-    """Both ends of the FIFOs ``direction`` of all queues: what a restart lost is counted on queue 0 for all."""
+    """The balance of ``direction`` over all queues; losses of a restart are counted on queue 0 for all of them."""
     tx = read_ends(memory, direction, tx=True, queues=queues).ledger
     rx = read_ends(memory, direction, tx=False, queues=queues).ledger
     return Balance.of(direction, tx, rx, in_ring)

@@ -1,8 +1,8 @@
 """The tap segment: memory that an agent lends to one reader, with a ring of events for each of its pumps.
 
 This table is the single source; ``python -m vnetcard.engine.layoutgen`` makes ``_c/vnc_tap_layout.h`` of it.  Every
-line has one writer.  The reader may write anything anywhere: the agent reads back nothing but ``cons``, and believes
-it only as far as that it may miss events by it.
+line has one writer.  The reader may write anything anywhere: the agent reads back only ``cons``, and a wrong value
+can only make the reader miss events.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ VERSION: Final = 2
 
 STAGES: Final[dict[str, int]] = {
     "READ": 0,  # the tx pump has a packet from its port; before: room was found; value: us that this took
-    "COMMIT": 1,  # the packet is a record; nobody but the pump knows yet
+    "COMMIT": 1,  # the packet is a record, not published yet
     "PUBLISH": 2,  # doorbell or wake-up is done; before: prod could be seen; seq: the first of len records
     "PEEK": 3,  # the rx pump has found a record; before: it woke up, 0: it was awake; value: us that it slept
     "WRITE": 4,  # the port has the packet, or it was dropped; value: the errno of a refusal
     "RELEASE": 5,  # the space is given back; before, seq and len as with PUBLISH
 }
 PACKET_STAGES: Final = ("READ", "COMMIT", "PEEK", "WRITE")
-"""Those that are about one packet, and can carry its bytes."""
+"""The stages of single packets, which can carry their bytes."""
 
 FLAGS: Final[dict[str, int]] = {
     "VNET": 1 << 0,  # vnet is valid: the packet is led by it in the ring
@@ -33,15 +33,15 @@ FLAGS: Final[dict[str, int]] = {
 }
 
 NOTICES: Final[dict[str, int]] = {
-    "NONE": 0,  # the peer looks by itself: the sides cannot wake one another
+    "NONE": 0,  # the peer polls: the sides cannot wake one another
     "RUNG": 1,  # the doorbell of a DMA engine
     "AWAKE": 2,  # the peer does not sleep
     "WOKEN": 3,  # the peer slept, and was woken
 }
-"""``value`` of PUBLISH and RELEASE: how the peer was told."""
+"""``value`` of PUBLISH and RELEASE: how the peer was notified."""
 
 STATES: Final[dict[str, int]] = {
-    "WAITING": 0,  # the pumps do not know of it yet
+    "WAITING": 0,  # the pumps do not write to it yet
     "OPEN": 1,
     "CLOSED": 2,  # the agent has ended, or has no window at the moment
 }

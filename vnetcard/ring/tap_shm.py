@@ -1,7 +1,7 @@
-"""A tap segment: the agent's side of it, and its reader's.
+"""A tap segment: the agent's side, which lends it, and the reader's.
 
-It is a sealed anonymous file: it has no name that could be left behind, and the reader cannot take memory away from
-under the pumps.
+It is a sealed anonymous file: it has no name that could be left behind, and the reader cannot truncate memory that the
+pumps write to.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _MOST: Final = {
 
 @dataclass(frozen=True, slots=True)
 class TapRequest:
-    """What a reader wants noted; the fields of the head, see ``format.py``."""
+    """Which events a reader wants; the fields of the segment's head, see ``tap_layout.py``."""
 
     stages: int
     bytes_of: int = 0
@@ -42,40 +42,42 @@ class TapRequest:
     sample: int = 1
     ring_bytes: int = 1 << 20
 
-    def question(self) -> dict[str, Any]:
-        """As it is asked on the control socket."""
+    def as_question(self) -> dict[str, Any]:
+        """The request for the control socket."""
         return {"ask": "tap", **{name: getattr(self, name) for name in self.__slots__}}
 
     @classmethod
     def of(cls, question: Mapping[str, Any]) -> TapRequest:
-        """From a question; ConfigError when it asks for what cannot be."""
+        """Decode a request from the control socket; raises ConfigError for values out of range."""
         values = {name: question.get(name) for name in cls.__slots__}
         for name, value in values.items():
             if type(value) is not int or not 0 <= value <= _MOST[name]:
-                raise ConfigError(f"a tap's {name} is 0 to {_MOST[name]}, not {value!r}")
-        wish = cls(**{name: int(value or 0) for name, value in values.items()})
-        if wish.ring_bytes & (wish.ring_bytes - 1) or wish.ring_bytes < T.RING_MIN or not wish.sample:
-            raise ConfigError(f"a tap's ring is a power of two from {T.RING_MIN} bytes, and its sample at least 1")
-        return wish
+                raise ConfigError(f"a tap's {name} {value!r} is out of range (0 to {_MOST[name]})")
+        request = cls(**{name: int(value or 0) for name, value in values.items()})
+        if request.ring_bytes & (request.ring_bytes - 1) or request.ring_bytes < T.RING_MIN or not request.sample:
+            raise ConfigError(
+                f"a tap's ring must be a power of two of at least {T.RING_MIN} bytes, and its sample at least 1"
+            )
+        return request
 
     @property
-    def pane(self) -> int:
+    def area(self) -> int:
         """Bytes of the segment for each queue."""
-        return pane_bytes(self.ring_bytes)
+        return queue_bytes(self.ring_bytes)
 
 
-def pane_bytes(ring_bytes: int) -> int:
-    """Of a pane with such rings: what the segment has for each queue."""
+def queue_bytes(ring_bytes: int) -> int:
+    """Bytes of the segment for each queue, with rings of ``ring_bytes``."""
     return T.RINGS_OFFSET + 2 * ring_bytes
 
 
 class Segment:
-    """The agent's side: makes the memory, and the taps that its pumps write: for each queue, of tx and of rx."""
+    """The agent's side: the memory, and for each queue the taps that its tx and rx pump write."""
 
-    def __init__(self, side: int, wish: TapRequest, queues: int = 1) -> None:
-        """OSError when there is no memory."""
-        self.wish = wish
-        self.size = queues * wish.pane
+    def __init__(self, side: int, request: TapRequest, queues: int = 1) -> None:
+        """Raises OSError when there is no memory."""
+        self.request = request
+        self.size = queues * request.area
         self.fd = os.memfd_create("vnetcard-tap", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
         try:
             os.truncate(self.fd, self.size)
@@ -90,38 +92,38 @@ class Segment:
             T.STATES["WAITING"],
             side,
             os.getpid(),
-            wish.stages,
-            wish.bytes_of,
-            wish.snap,
-            wish.sample,
-            wish.ring_bytes,
+            request.stages,
+            request.bytes_of,
+            request.snap,
+            request.sample,
+            request.ring_bytes,
         )
         self._memory = _core.Memory(self._map)
         self.taps = [(self._tap(queue, "tx", 0), self._tap(queue, "rx", 1)) for queue in range(queues)]
 
     def _tap(self, queue: int, end: str, number: int) -> _core.Tap:
-        wish = self.wish
-        pane = queue * wish.pane
+        request = self.request
+        area = queue * request.area
         return _core.Tap(
             self._map,
             queue=queue,
-            ring=pane + T.RINGS_OFFSET + number * wish.ring_bytes,
-            size=wish.ring_bytes,
-            own=pane + T.LINES[f"{end}_prod"],
-            reader=pane + T.LINES[f"{end}_cons"],
-            stages=wish.stages,
-            bytes_of=wish.bytes_of,
-            snap=wish.snap,
-            sample=wish.sample,
+            ring=area + T.RINGS_OFFSET + number * request.ring_bytes,
+            size=request.ring_bytes,
+            own=area + T.LINES[f"{end}_prod"],
+            reader=area + T.LINES[f"{end}_cons"],
+            stages=request.stages,
+            bytes_of=request.bytes_of,
+            snap=request.snap,
+            sample=request.sample,
         )
 
-    def say(self, state: str) -> None:
-        """Tell the reader: OPEN, WAITING, CLOSED."""
+    def set_state(self, state: str) -> None:
+        """Publish OPEN, WAITING or CLOSED to the reader."""
         self._memory.store32(T.HEAD.offset("state"), T.STATES[state])
 
     def close(self) -> None:
-        """No pump uses the taps any more."""
-        self.say("CLOSED")
+        """Publish CLOSED and free the memory; no pump may use the taps any more."""
+        self.set_state("CLOSED")
         del self.taps
         self._memory.close()
         self._map.close()
@@ -129,12 +131,12 @@ class Segment:
 
 
 Record = tuple[str, int, tuple[int, int], int]
-"""A record's name: direction, queue, epochs, number."""
+"""What identifies a record: direction, queue, epochs, number."""
 
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One event; ``direction`` h2c or c2h, ``side`` whose pump, ``epochs`` the host's and the card's."""
+    """One event: ``side`` of the pump, ``direction`` h2c or c2h, ``epochs`` of the host and the card."""
 
     side: int
     direction: str
@@ -154,7 +156,7 @@ class Event:
 
     @property
     def drop_name(self) -> str:
-        """Under which name the packet was counted as dropped; empty: it was not."""
+        """The counter of the packet's drop; empty when it was not dropped."""
         if not self.drop:
             return ""
         words = L.TX_LEDGER if self.stage in ("READ", "COMMIT") else L.RX_LEDGER
@@ -162,28 +164,28 @@ class Event:
 
     @property
     def record(self) -> Record:
-        """What is the same in all events of one record, on either side."""
+        """The key that all events of one record have in common, on both sides."""
         return self.direction, self.queue, self.epochs, self.seq
 
     def batch(self, most: int = 1 << 32) -> Iterator[Record]:
-        """Of PUBLISH and RELEASE: the records that it is about, at most so many of them."""
+        """The records that a PUBLISH or RELEASE covers, at most ``most``."""
         for n in range(min(self.length, most)):
             yield self.direction, self.queue, self.epochs, (self.seq + n) & 0xFFFF_FFFF
 
 
 class Reader:
-    """The reader's side of a segment, of which ``fd`` was lent."""
+    """The reader's side of the segment ``fd``."""
 
     def __init__(self, fd: int) -> None:
-        """LayoutMismatch when it is of another version."""
+        """Raises LayoutMismatch when the segment has another version."""
         self._map = mmap.mmap(fd, os.fstat(fd).st_size)
         magic, version, _, self.side, self.pid, *_, self._ring_bytes = _HEAD.unpack_from(self._map)
         if (magic, version) != (T.MAGIC, T.VERSION):
             self._map.close()
             raise LayoutMismatch("the agent's tap segment is of another version: update the older one")
         self._memory = _core.Memory(self._map)
-        panes = range(0, len(self._map), pane_bytes(self._ring_bytes))
-        self._cons = {(pane, end): 0 for pane in panes for end in ("tx", "rx")}
+        areas = range(0, len(self._map), queue_bytes(self._ring_bytes))
+        self._cons = {(area, end): 0 for area in areas for end in ("tx", "rx")}
 
     @property
     def state(self) -> str:
@@ -203,16 +205,16 @@ class Reader:
 
     def _sum(self, field: str) -> int:
         at = T.PROD.offset(field)
-        return sum(self._memory.load64(pane + T.LINES[f"{end}_prod"] + at) for pane, end in self._cons)
+        return sum(self._memory.load64(area + T.LINES[f"{end}_prod"] + at) for area, end in self._cons)
 
     def drain(self, most: int = 1 << 30) -> Iterator[Event]:
-        """The events that stand in the rings now, each ring's in its order, about ``most`` bytes of each."""
-        for pane, end in self._cons:
-            yield from self._drain(pane, end, pane + T.RINGS_OFFSET + self._ring_bytes * (end == "rx"), most)
+        """The events in the rings, in order for each ring, about ``most`` bytes of each ring."""
+        for area, end in self._cons:
+            yield from self._drain(area, end, area + T.RINGS_OFFSET + self._ring_bytes * (end == "rx"), most)
 
-    def _drain(self, pane: int, end: str, ring: int, most: int) -> Iterator[Event]:
-        prod = self._memory.load32(pane + T.LINES[f"{end}_prod"] + T.PROD.offset("prod"))
-        cons, size = self._cons[pane, end], self._ring_bytes
+    def _drain(self, area: int, end: str, ring: int, most: int) -> Iterator[Event]:
+        prod = self._memory.load32(area + T.LINES[f"{end}_prod"] + T.PROD.offset("prod"))
+        cons, size = self._cons[area, end], self._ring_bytes
         left = min((prod - cons) & 0xFFFF_FFFF, most & -L.LINE)
         direction = L.DIRECTIONS[self.side if end == "tx" else 1 - self.side]
         freed = cons
@@ -241,22 +243,22 @@ class Reader:
             )
             cons = (cons + length) & 0xFFFF_FFFF
             left -= length
-            self._cons[pane, end] = cons
+            self._cons[area, end] = cons
             if (cons - freed) & 0xFFFF_FFFF >= size // 4:
                 freed = cons
-                self._free(pane, end)
-        self._free(pane, end)
+                self._free(area, end)
+        self._free(area, end)
 
     def _bytes(self, ring: int, at: int, count: int) -> bytes:
-        """``count`` bytes at ``at`` of a ring, around its end."""
+        """``count`` bytes at offset ``at`` of a ring, across its end."""
         at &= self._ring_bytes - 1
         first = self._map[ring + at : ring + min(at + count, self._ring_bytes)]
         return first + self._map[ring : ring + count - len(first)]
 
-    def _free(self, pane: int, end: str) -> None:
-        self._memory.store32(pane + T.LINES[f"{end}_cons"], self._cons[pane, end])
+    def _free(self, area: int, end: str) -> None:
+        self._memory.store32(area + T.LINES[f"{end}_cons"], self._cons[area, end])
 
     def close(self) -> None:
-        """Let go of the memory."""
+        """Unmap the memory."""
         self._memory.close()
         self._map.close()

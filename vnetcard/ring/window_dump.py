@@ -1,4 +1,4 @@
-"""A window taken apart for people: superblock, side blocks, rings.  Reads a copy, believes nothing.
+"""A window decoded for people: superblock, side blocks, rings.  Works on a copy, and checks every value.
 
 ``vnetcard info`` shows it for any window, also a corrupt one; agents use it for their view of the rings.
 """
@@ -20,17 +20,17 @@ from vnetcard.ring.geometry import HEADER_BYTES, Geometry
 from vnetcard.ring.sideblock import SideBlock, served_queues
 
 MOST_RECORDS = 1 << 20
-"""Records that a walk through a ring looks at: a ring of 64-byte records in a 64 MiB ring."""
+"""Most records that are counted in a ring: a 64 MiB ring full of 64-byte records."""
 
-LOOKS = 8
-"""Times that a ring is looked at which moves on meanwhile."""
+ATTEMPTS = 8
+"""How often a ring that moves while it is read is read again."""
 
 _RECORD = struct.Struct("<IHHII")
 
 
 @dataclass(frozen=True, slots=True)
 class RingView:
-    """A ring as it stood: sizes and indices in bytes; ``problem`` says what is impossible about it, or ''."""
+    """A ring at one moment, sizes and indices in bytes; ``problem`` says what is impossible in it, or ''."""
 
     queue: int
     direction: str
@@ -46,12 +46,12 @@ class RingView:
 
 
 def view_ring(memory: Memory, geometry: Geometry, direction: str, queue: int = 0) -> RingView:
-    """Walk the records of a ring from cons to prod and say whether they make sense.
+    """Decode a ring, and check its records from cons to prod.
 
-    A ring in use moves on under our eyes: what seems impossible counts only if cons is still where it was.
+    A ring in use changes while it is read: a problem counts only if cons has not moved meanwhile.
     """
     end = locate(geometry, direction, "producer", queue)
-    for _ in range(LOOKS):
+    for _ in range(ATTEMPTS):
         cons, prod = memory.load32(end.peer), memory.load32(end.own)
         fill = (prod - cons) & 0xFFFF_FFFF
         records, problem = 0, ""
@@ -99,7 +99,7 @@ def _walk(memory: Memory, offset: int, size: int, cons: int, fill: int) -> tuple
 
 
 def queue_of(ring: Mapping[str, Any]) -> int:
-    """Of a ring as an agent shows it; one that knew no queues has but the first."""
+    """The queue of a ring in an agent's answer; agents of earlier versions have only queue 0."""
     return int(ring.get("queue", 0))
 
 
@@ -134,21 +134,21 @@ def view_side(memory: Memory, side: int, queues: int) -> dict[str, Any]:
 
 
 def view_balance(memory: Memory, rings: list[RingView]) -> list[dict[str, Any]]:
-    """Each direction's books across the link, over all queues."""
+    """The balance of each direction across the link, over all queues."""
     queues = len(rings) // len(L.DIRECTIONS)
     in_ring = {name: sum(ring.records for ring in rings if ring.direction == name) for name in L.DIRECTIONS}
     return [describe_balance(balance(memory, name, in_ring[name], queues)) for name in L.DIRECTIONS]
 
 
 def describe_balance(row: Balance) -> dict[str, Any]:
-    """A direction's books with their sums."""
+    """A balance with its sums, for JSON."""
     return asdict(row) | {"in_flight": row.in_flight, "even": row.even}
 
 
 def view_window(url: str, copy: bytes, *, side: int | None = None) -> dict[str, Any]:
-    """Everything about a copied window; ``problems`` lists what is wrong, in words, and is empty when all is well.
+    """Everything about a copy of a window; ``problems`` lists what is wrong with it.
 
-    ``side``: whose memory it is, if the peer has another; the peer's counters are not there then.
+    ``side``: whose memory it is, where each side has its own; the peer's counters are missing then.
     """
     problems: list[str] = []
     view: dict[str, Any] = {"window": url, "bytes": len(copy), "problems": problems}
@@ -168,7 +168,7 @@ def view_window(url: str, copy: bytes, *, side: int | None = None) -> dict[str, 
             ],
         }
     if len(copy) < L.rings_offset(1):
-        problems.append(f"{len(copy)} bytes are too few for a window: {L.WINDOW_MIN} at least")
+        problems.append(f"{len(copy)} bytes are too few for a window (at least {L.WINDOW_MIN})")
         return view
     memory = Memory(aligned(copy))
     queues = len(geometry.rings) if geometry is not None else 1

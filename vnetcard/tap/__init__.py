@@ -1,1 +1,1 @@
-"""Taps: what a pump does with each packet, written down for whoever looks, and read by ``trace`` and ``capture``."""
+"""Taps: events that the pumps write for each packet, and their readers, ``trace`` and ``capture``."""

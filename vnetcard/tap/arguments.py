@@ -1,4 +1,4 @@
-"""What ``trace`` and ``capture`` have in common on the command line, and what both say about whom they look at."""
+"""The options and messages that ``trace`` and ``capture`` share."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from vnetcard.terminal.arguments import positive, seconds
 from vnetcard.window.arguments import add_window
 
 
-def add_looking(parser: argparse.ArgumentParser) -> None:
-    """Which packets, of which window, and for how long."""
-    parser.add_argument("filter", nargs="*", metavar="FILTER", help="in tcpdump's language (default: all packets)")
+def add_capture_options(parser: argparse.ArgumentParser) -> None:
+    """Add the filter, ``--window``, and the limits of packets and time."""
+    parser.add_argument("filter", nargs="*", metavar="FILTER", help="in tcpdump's syntax (default: all packets)")
     add_window(parser)
     parser.add_argument("--count", type=positive, metavar="N", help="end after N packets (default: at Ctrl-C)")
     parser.add_argument("--seconds", type=seconds, metavar="S", help="end after S seconds")
 
 
-def name_silent(sources: Sources) -> None:
-    """Say whom nobody can look at."""
+def warn_unresponsive(sources: Sources) -> None:
+    """Report the agents whose events are missing because they do not answer."""
     for why in sources.unresponsive.values():
-        print(f"vnetcard: {why}; of its events none is seen", file=sys.stderr)
+        print(f"vnetcard: {why}; its events are missing", file=sys.stderr)

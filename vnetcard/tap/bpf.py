@@ -1,6 +1,6 @@
-"""Filters in tcpdump's language, compiled and run by libpcap.
+"""Filters in tcpdump's syntax, compiled and run by libpcap.
 
-The library is the system's (Debian: libpcap0.8), found at run time: who filters nothing does not need it.
+The system's library (Debian: libpcap0.8) is loaded when a filter is used; without filters it is not needed.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Final
 from vnetcard.errors import ConfigError
 
 _DLT_RAW: Final = 12
-"""Packets start with their IP header, as those of a TUN do."""
+"""Packets that start with their IP header, as those of a TUN do."""
 _SNAP: Final = 65_600
 _UNKNOWN_NETMASK: Final = 0xFFFF_FFFF
 
@@ -53,14 +53,14 @@ def _library() -> ctypes.CDLL:
                 ctypes.c_char_p,
             )
             return library
-    raise ConfigError("a filter needs libpcap, which is not here: apt-get install libpcap0.8")
+    raise ConfigError("a filter needs libpcap, which is not installed: apt-get install libpcap0.8")
 
 
 class Filter:
-    """A compiled filter: call it with the first bytes of an IP packet, and how long the packet is."""
+    """A compiled filter: called with the first bytes of an IP packet and its length, it returns whether it matches."""
 
     def __init__(self, text: str) -> None:
-        """ConfigError when libpcap is missing, or does not understand ``text``."""
+        """Raises ConfigError when libpcap is missing, or rejects ``text``."""
         self.text = text
         self._library = _library()
         self._program = _Program()
@@ -78,10 +78,10 @@ class Filter:
         return bool(self._library.pcap_offline_filter(ctypes.byref(self._program), ctypes.byref(self._header), data))
 
     def close(self) -> None:
-        """Give its memory back."""
+        """Free the program."""
         self._library.pcap_freecode(ctypes.byref(self._program))
 
 
 def compile_filter(words: list[str]) -> Filter | None:
-    """The filter that ``words`` make up, as tcpdump takes them; None when there are none."""
+    """The filter that ``words`` form, joined as tcpdump does; None when there are none.  Raises as ``Filter``."""
     return Filter(" ".join(words)) if words else None

@@ -1,8 +1,8 @@
-"""What a simulated engine does with each record: the simulator's log of bursts, matched with the records' places.
+"""The steps of a simulated engine for each record, from the simulator's log of bursts.
 
-A burst covers bytes of a ring; a record is read once a burst read covers its end, written likewise, and published once
-the prod word in the consumer's memory has reached it.  On a board nothing of the kind is seen from outside: there
-``show registers`` has the engine's own figures.
+A burst covers bytes of a ring.  A record has been read once a read burst covers its end, written once a write burst
+does, and published once the prod word in the consumer's memory covers it.  A board has no such log: there
+``show registers`` has the engine's own counters.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from vnetcard.window.sim_client import open_object
 
 STEPS: Final = ("engine read", "engine write", "engine publish")
 MOST: Final = 100_000
-"""Records that may wait at a time."""
+"""Records that may wait for a step; the oldest are dropped."""
 _ENTRY: Final = struct.Struct(B.LOG_ENTRY)
 _KINDS: Final = {number: name for name, number in B.LOG_KINDS.items()}
 _HALF: Final = 1 << 31
@@ -32,7 +32,7 @@ _HALF: Final = 1 << 31
 
 @dataclass(frozen=True, slots=True)
 class Reached:
-    """The engine has done ``step`` in ``direction`` for every record that ends at ``index`` or before, by ``time``."""
+    """At ``time`` the engine had done ``step`` for every record of ``direction`` that ends at ``index`` or before."""
 
     direction: str
     step: str
@@ -41,7 +41,7 @@ class Reached:
 
 
 class Log:
-    """The entries that the simulator has written, in their order."""
+    """The reader of the simulator's log."""
 
     def __init__(self, name: str) -> None:
         """Raises WindowUnavailable, LayoutMismatch."""
@@ -59,7 +59,7 @@ class Log:
         return self._memory.load64(B.LOG["log_count"])
 
     def drain(self) -> list[tuple[int, str, int, int, int]]:
-        """(time, kind, side, offset, bytes or value) of what is new, less what was overwritten before it was read."""
+        """(time, kind, side, offset, bytes or value) of the new entries that were not overwritten yet."""
         count = self._count()
         first = max(self._next, count - B.LOG_ENTRIES)
         found = []
@@ -72,24 +72,24 @@ class Log:
         return found[overwritten:]
 
     def close(self) -> None:
-        """Let go of the bus."""
+        """Unmap the bus."""
         self._memory.close()
         self._map.close()
 
 
 @dataclass(slots=True)
-class Way:
-    """One direction: its ring in both memories, and how far it is published."""
+class RingProgress:
+    """The ring of one direction in both memories, and the index up to which the engine has published it."""
 
     direction: str
     producer: int
     rings: tuple[Ring, Ring]
-    """In the host's memory, and in the card's."""
+    """The ring in the host's memory and in the card's."""
     prod_line: int
     published: int = 0
 
     def reached(self, kind: str, side: int, offset: int, size: int) -> tuple[str, int] | None:
-        """The step that such an entry completes here, and up to which index; None: it is about something else."""
+        """The step that a log entry completes in this direction, and the index; None if it concerns something else."""
         if kind == "INDEX":
             if side == self.producer or offset != self.prod_line:
                 return None
@@ -103,22 +103,24 @@ class Way:
 
 
 class EngineLog:
-    """The log of simulation ``name`` as steps of records."""
+    """The log of the simulation ``name`` as steps of records."""
 
     def __init__(self, name: str) -> None:
-        """Raises what ``Log`` does, and LayoutMismatch when a side's memory holds no window yet."""
+        """Raises as ``Log``, and LayoutMismatch when a side's memory holds no window yet."""
         headers = [read_window(f"sim:{name}.{side}", L.rings_offset(1)) for side in L.SIDES]
         rings = [Geometry.decode(header, L.WINDOW_MAX).rings[0] for header in headers]
         self._log = Log(name)
-        self.ways = []
+        self.progress = []
         for number, direction in enumerate(L.DIRECTIONS):
             line = L.queue_offset(0) + L.QUEUE_LINES[f"{direction}_prod"]
             published = int.from_bytes(headers[1 - number][line : line + 4], "little")
-            self.ways.append(Way(direction, number, (rings[L.HOST][number], rings[L.CARD][number]), line, published))
+            self.progress.append(
+                RingProgress(direction, number, (rings[L.HOST][number], rings[L.CARD][number]), line, published)
+            )
 
     @classmethod
     def of(cls, window: str) -> EngineLog | None:
-        """That of ``window``, when it is a simulation that can be looked into; else None."""
+        """The log of ``window`` if that is a simulation whose log can be read; else None."""
         url = WindowUrl.parse(window)
         if url.kind != "sim":
             return None
@@ -128,29 +130,29 @@ class EngineLog:
             return None
 
     def drain(self) -> list[Reached]:
-        """What the engine has done since the last time, in order."""
+        """The steps since the last call, in order."""
         out = []
         for time, kind, side, offset, size in self._log.drain():
-            for way in self.ways:
-                if found := way.reached(kind, side, offset, size):
-                    out.append(Reached(way.direction, found[0], found[1], time))
+            for ring in self.progress:
+                if found := ring.reached(kind, side, offset, size):
+                    out.append(Reached(ring.direction, found[0], found[1], time))
         return out
 
     def close(self) -> None:
-        """Look no more."""
+        """Close the log."""
         self._log.close()
 
 
 @dataclass(slots=True)
 class Waiting:
-    """Records of one direction that the engine has still to do something for: (index of the end, what to stamp)."""
+    """Records of one direction that wait for the engine: by step, (index of the end, times to stamp)."""
 
     by_step: dict[str, deque[tuple[int, dict[str, int]]]] = field(
         default_factory=lambda: {step: deque(maxlen=MOST) for step in STEPS}
     )
 
     def add(self, end: int, steps: dict[str, int]) -> None:
-        """A record that ends at ``end``; ``steps`` gets the times."""
+        """Add a record that ends at ``end``; its times are written to ``steps``."""
         for queue in self.by_step.values():
             queue.append((end, steps))
 
@@ -163,6 +165,6 @@ class Waiting:
                 steps.setdefault(what.step, what.time)
 
     def forget(self) -> None:
-        """A new generation: the indices begin anew."""
+        """Drop all records: a new generation starts at index 0."""
         for queue in self.by_step.values():
             queue.clear()

@@ -1,6 +1,6 @@
-"""The packets at a simulated engine: what it has put into the consumer's memory, whenever it publishes.
+"""The packets that a simulated engine has written to the consumer's memory, at each publication.
 
-The bytes are read out of that memory a moment later.  What was overwritten by then is missed, and counted.
+The bytes are read from that memory shortly afterwards.  What was overwritten by then is missed, and counted.
 """
 
 from __future__ import annotations
@@ -24,24 +24,22 @@ _HEADER = struct.Struct("<IHHII")
 
 
 class EngineTap:
-    """The engine of a simulation; ``missed`` is by the side into whose memory the packets went."""
+    """The engine of a simulation; ``missed`` counts by the side whose memory the packets were written to."""
 
     def __init__(self, window: str) -> None:
-        """ConfigError when ``window`` is no simulation, or cannot be looked into."""
+        """Raises ConfigError when ``window`` is no simulation, or its log cannot be read."""
         url = WindowUrl.parse(window)
         log = EngineLog.of(window)
         if log is None:
-            raise ConfigError(
-                f"--tap engine: there is no simulated engine behind {url}; look at fifo-in and fifo-out beside it"
-            )
+            raise ConfigError(f"--tap engine: {url} has no simulated engine; use --tap fifo-in and --tap fifo-out")
         self._log = log
         name = url.place.partition(".")[0]
         self._memories = [_map(B.memory_name(name, side), name) for side in (L.HOST, L.CARD)]
-        self._at = [way.published for way in log.ways]
+        self._at = [ring.published for ring in log.progress]
         self.missed = [0, 0]
 
     def drain(self) -> Iterator[Event]:
-        """The packets of what was published since the last time."""
+        """The packets that were published since the last call."""
         reached = [what for what in self._log.drain() if what.step == "engine publish"]
         last = {what.direction: what.index for what in reached}
         for what in reached:
@@ -49,8 +47,8 @@ class EngineTap:
             yield from self._published(number, what.index, what.time, last[what.direction])
 
     def _published(self, number: int, index: int, time: int, last: int) -> Iterator[Event]:
-        ring = self._log.ways[number].rings[1 - number]
-        if (index - self._at[number]) & 0xFFFF_FFFF > ring.size:  # a new generation began at 0
+        ring = self._log.progress[number].rings[1 - number]
+        if (index - self._at[number]) & 0xFFFF_FFFF > ring.size:  # a new generation starts at 0
             self._at[number] = 0
         while (left := (index - self._at[number]) & 0xFFFF_FFFF) > 0:
             event = self._record(number, time, last) if left <= ring.size else None
@@ -62,9 +60,9 @@ class EngineTap:
             yield event
 
     def _record(self, number: int, time: int, last: int) -> Event | None:
-        """The record that begins where this direction is now; None when it is not there any more."""
+        """The next record of this direction; None when it was overwritten."""
         at, sink = self._at[number], 1 - number
-        ring, memory = self._log.ways[number].rings[sink], self._memories[sink]
+        ring, memory = self._log.progress[number].rings[sink], self._memories[sink]
         start = ring.offset + at % ring.size
         header = memory[start : start + _HEADER.size]
         length, flags, lead, seq, _ = _HEADER.unpack(header)
@@ -100,7 +98,7 @@ class EngineTap:
         return int.from_bytes(self._memories[side][at : at + 4], "little")
 
     def close(self) -> None:
-        """Look no more."""
+        """Close the log and unmap the memories."""
         self._log.close()
         for memory in self._memories:
             memory.close()

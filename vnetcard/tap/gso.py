@@ -1,4 +1,7 @@
-"""A GSO super-packet as the packets that a wire would carry, with their checksums complete."""
+"""A GSO super-packet cut into the packets that a wire would carry, with complete checksums.
+
+See struct virtio_net_hdr (Linux include/uapi/linux/virtio_net.h).
+"""
 
 from __future__ import annotations
 
@@ -16,7 +19,7 @@ _FIN_PSH, _CWR = 0x09, 0x80
 
 
 def segments(packet: bytes, vnet: bytes) -> list[bytes]:
-    """The packets that ``packet`` with its virtio_net_hdr stands for; itself where that cannot be told."""
+    """The packets that ``packet`` with its virtio_net_hdr stands for; itself when the header is invalid."""
     if len(vnet) < L.VNET_HDR or len(packet) < 28:
         return [packet]
     flags, kind, _, size, start, offset = _VNET.unpack(vnet[: L.VNET_HDR])
@@ -71,13 +74,13 @@ def _segment(head: bytes, data: bytes, *, number: int, last: bool, done: int, st
 
 
 def _complete(packet: bytes, start: int, offset: int) -> bytes:
-    """The sum over the pseudo header stands in its place already; add the rest."""
+    """Complete a checksum: its field already holds the sum over the pseudo header."""
     total = _checksum(packet[start:]) or 0xFFFF
     return packet[: start + offset] + struct.pack("!H", total) + packet[start + offset + 2 :]
 
 
 def _checksum(data: bytes | bytearray) -> int:
-    """RFC 1071."""
+    """The Internet checksum (RFC 1071)."""
     padded = bytes(data) + b"\0" * (len(data) % 2)
     total: int = sum(struct.unpack(f"!{len(padded) // 2}H", padded))
     while total >> 16:

@@ -1,7 +1,7 @@
-"""Capture files, pcap and pcapng: the IP packets in them, and files of raw IP packets written anew.
+"""Reads the IP packets of capture files, pcap and pcapng, and writes pcap files of raw IP packets.
 
-Read: both byte orders, stamps of any resolution, and the link types in ``LINKS``, whose headers are taken off.  What
-cannot be replayed as it was on the wire is refused: ``ConfigError`` says what, where and what to do.
+Both byte orders, stamps of any resolution, and the link types in ``LINKS``, whose headers are removed.  Files that
+cannot be replayed as they were on the wire raise ConfigError.  Formats: draft-ietf-opsawg-pcap and -pcapng.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ MAGICS = {
     b"\xa1\xb2\x3c\x4d": (">", 1),
     b"\x4d\x3c\xb2\xa1": ("<", 1),
 }
-"""First four bytes: byte order, and nanoseconds in a unit of the stamp's second half."""
+"""First four bytes: byte order, and nanoseconds per unit of the stamp's second half."""
 
 RAW = 101
 LINKS: dict[int, tuple[str, int, int | None]] = {
@@ -32,14 +32,14 @@ LINKS: dict[int, tuple[str, int, int | None]] = {
     229: ("raw IPv6", 0, None),
     276: ("Linux cooked v2", 20, 0),
 }
-"""Link type: name, bytes of its header, and where in it the EtherType stands."""
+"""Link type: name, bytes of its header, offset of the EtherType in it.  Numbers: tcpdump.org/linktypes.html."""
 
 SECTION, INTERFACE, SIMPLE, PACKET = 0x0A0D0D0A, 1, 3, 6
-"""Blocks of pcapng that matter here."""
+"""Types of the pcapng blocks that are read."""
 NAME, RESOLUTION, FLAGS, OFFSET = 2, 9, 2, 14
-"""Options: of an interface its name, its stamps' resolution and their offset in seconds; of a packet its flags."""
+"""Option codes: name, resolution of the stamps, and their offset in seconds, of an interface; flags of a packet."""
 WAYS = {"in": 1, "out": 2}
-"""Direction: as the lowest two bits of a packet's flags say it."""
+"""Direction of a packet: the lowest two bits of its flags."""
 
 VLAN = (0x8100, 0x88A8)
 IP = (0x0800, 0x86DD)
@@ -47,7 +47,7 @@ IP = (0x0800, 0x86DD)
 
 @dataclass(frozen=True, slots=True)
 class Packet:
-    """An IP packet, and when it was seen in nanoseconds since 1970."""
+    """An IP packet, and the time of its capture in nanoseconds since 1970."""
 
     time: int
     data: bytes
@@ -55,7 +55,7 @@ class Packet:
 
 @dataclass(frozen=True, slots=True)
 class Capture:
-    """The IP packets of a file in its order; ``others`` frames carried something else and are left out."""
+    """The IP packets of a file in order, and the number of other frames, which are left out."""
 
     packets: tuple[Packet, ...]
     others: int
@@ -63,7 +63,7 @@ class Capture:
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """A frame as it stands in a file, of link type ``link``; seen at ``interface``, if the file says where."""
+    """A frame of a file, of link type ``link``; ``interface`` is empty when the file names none."""
 
     time: int
     data: bytes
@@ -74,9 +74,10 @@ class Frame:
 
 
 def read(path: Path, *, interface: str | None = None, way: str | None = None) -> Capture:
-    """The IP packets of a capture file; ConfigError when it is none, or holds what cannot be replayed.
+    """The IP packets of a capture file.
 
-    Of a file from several interfaces one has to be chosen; ``way`` takes only what was seen going ``in`` or ``out``.
+    ``interface`` chooses one of a file that has several; ``way`` only packets captured going ``in`` or ``out``.
+    Raises ConfigError when the file is no capture, or cannot be replayed.
     """
     try:
         data = path.read_bytes()
@@ -87,7 +88,7 @@ def read(path: Path, *, interface: str | None = None, way: str | None = None) ->
     elif data[:4] in MAGICS and len(data) >= 24:
         frames = list(_pcap(path, data, *MAGICS[data[:4]]))
     else:
-        raise ConfigError(f"{path} is no capture file: it starts with {data[:4].hex() or 'nothing'}")
+        raise ConfigError(f"{path} is not a capture file: it starts with {data[:4].hex() or 'nothing'}")
     frames = _choose(path, frames, interface)
     packets, others = [], 0
     for number, frame in enumerate(frames, 1):
@@ -113,12 +114,12 @@ def read(path: Path, *, interface: str | None = None, way: str | None = None) ->
 def _known(path: Path, link: int) -> int:
     if link not in LINKS:
         known = ", ".join(f"{name} ({number})" for number, (name, *_) in LINKS.items())
-        raise ConfigError(f"{path} has link type {link}, of which no IP packet can be taken; these can be: {known}")
+        raise ConfigError(f"{path} has the unsupported link type {link} (supported: {known})")
     return link
 
 
 def _choose(path: Path, frames: list[Frame], interface: str | None) -> list[Frame]:
-    """Those of the interface that is meant."""
+    """The frames of the chosen interface."""
     names = list(dict.fromkeys(frame.interface for frame in frames))
     if interface is None:
         if len(names) > 1:
@@ -137,18 +138,18 @@ def _pcap(path: Path, data: bytes, order: str, unit: int) -> Iterator[Frame]:
     at, number = 24, 1
     while at < len(data):
         if at + header.size > len(data):
-            raise ConfigError(f"{path} ends within packet {number}: it was not written to its end")
+            raise ConfigError(f"{path} ends within packet {number}: it is truncated")
         seconds, part, kept, length = header.unpack_from(data, at)
         at += header.size
         if at + kept > len(data):
-            raise ConfigError(f"{path} ends within packet {number}: it was not written to its end, or is damaged")
+            raise ConfigError(f"{path} ends within packet {number}: it is truncated or damaged")
         yield Frame(seconds * 1_000_000_000 + part * unit, data[at : at + kept], length, link)
         at += kept
         number += 1
 
 
 def _pcapng(path: Path, data: bytes) -> Iterator[Frame]:
-    """The frames of a pcapng file; what other blocks say does not matter."""
+    """The frames of a pcapng file; other blocks are skipped."""
     order, interfaces, time = "<", list[_Interface](), 0
     at = 0
     while at < len(data):
@@ -158,7 +159,7 @@ def _pcapng(path: Path, data: bytes) -> Iterator[Frame]:
             interfaces = []
         size = struct.unpack_from(f"{order}I", data, at + 4)[0] if kind is not None else 0
         if size < 12 or size % 4 or at + size > len(data):
-            raise ConfigError(f"{path} ends within a block: it was not written to its end, or is damaged")
+            raise ConfigError(f"{path} ends within a block: it is truncated or damaged")
         kind = struct.unpack_from(f"{order}I", data, at)[0]
         body = data[at + 8 : at + size - 4]
         try:
@@ -175,7 +176,7 @@ def _pcapng(path: Path, data: bytes) -> Iterator[Frame]:
                 (length,) = struct.unpack_from(f"{order}I", body)
                 yield Frame(time, body[4 : 4 + length], length, interfaces[0].link, interfaces[0].name)
         except (struct.error, IndexError) as error:
-            raise ConfigError(f"{path} has a block that makes no sense, at byte {at}: it is damaged") from error
+            raise ConfigError(f"{path} has an invalid block at byte {at}: it is damaged") from error
         at += size
 
 
@@ -184,12 +185,12 @@ class _Interface:
     link: int
     name: str
     units: int
-    """Stamps a second."""
+    """Units of a stamp per second."""
     offset: int
 
     @classmethod
     def of(cls, body: bytes, order: str, number: int) -> _Interface:
-        """From an interface block."""
+        """Decode an interface block."""
         found = dict(_options(body[8:], order))
         power = found.get(RESOLUTION, b"\x06")[0]
         units = 1 << (power & 0x7F) if power & 0x80 else 10**power
@@ -212,7 +213,7 @@ def _options(data: bytes, order: str) -> Iterator[tuple[int, bytes]]:
 
 
 def _ip_packet(frame: bytes, link: int) -> bytes | None:
-    """The IP packet in a frame; None when it carries something else.  A short Ethernet frame keeps its padding."""
+    """The IP packet of a frame; None when it carries another protocol.  Padding of short Ethernet frames stays."""
     _, size, type_at = LINKS[link]
     if type_at is not None:
         kind = int.from_bytes(frame[type_at : type_at + 2], "big")
@@ -225,7 +226,7 @@ def _ip_packet(frame: bytes, link: int) -> bytes | None:
 
 
 def write(path: Path, packets: Iterable[Packet]) -> None:
-    """A capture file of raw IP packets with stamps in nanoseconds."""
+    """Write a pcap file of raw IP packets with stamps in nanoseconds."""
     with path.open("wb") as file:
         file.write(struct.pack("<4sHHiIII", b"\x4d\x3c\xb2\xa1", 2, 4, 0, 0, 1 << 18, RAW))
         for packet in packets:

@@ -1,4 +1,4 @@
-"""Tap points, and the files that what is seen there goes into."""
+"""Tap points, and the capture files that their packets are written to."""
 
 from __future__ import annotations
 
@@ -24,18 +24,18 @@ POINTS: Final[dict[str, tuple[str, ...]]] = {
     "fifo-out": ("PEEK",),
     "engine": (engine_tap.STAGE,),
 }
-"""Tap point: the stages whose packets are seen there; those of the engine are no pump's."""
+"""Tap point: the stages whose packets it shows."""
 IN_WORDS: Final = {
-    "port": "what the {side}'s interface gives and gets, with what is dropped",
-    "fifo-in": "what goes into the FIFO on the {side}'s side",
-    "fifo-out": "what comes out of the FIFO on the {side}'s side",
-    "engine": "what the engine has put into the {side}'s memory",
+    "port": "packets read from and written to the {side}'s interface, and drops",
+    "fifo-in": "packets that the {side} puts into its FIFO",
+    "fifo-out": "packets that the {side} takes out of its FIFO",
+    "engine": "packets that the engine has written to the {side}'s memory",
 }
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
-    """A packet at a tap point: ``time`` since 1970 in nanoseconds, ``data`` what was kept of its ``length`` bytes."""
+class TapPacket:
+    """A packet at a tap point: ``time`` in nanoseconds since 1970, ``data`` the first bytes of its ``length``."""
 
     point: str
     side: int
@@ -46,8 +46,8 @@ class Seen:
     comments: tuple[str, ...]
 
 
-def seen_at(event: Event, points: tuple[str, ...], *, segment: bool, clock: int) -> Iterator[Seen]:
-    """What ``event`` shows at ``points``; ``clock`` is added to its time."""
+def packets_at(event: Event, points: tuple[str, ...], *, segment: bool, clock: int) -> Iterator[TapPacket]:
+    """The packets of ``event`` at ``points``; ``clock`` nanoseconds are added to their time."""
     for point in points:
         if event.stage not in POINTS[point]:
             continue
@@ -66,16 +66,16 @@ def seen_at(event: Event, points: tuple[str, ...], *, segment: bool, clock: int)
         for n, packet in enumerate(packets, 1):
             part = (f"segment {n} of {len(packets)}",) if len(packets) > 1 else ()
             length = len(packet) if whole else event.length
-            yield Seen(point, event.side, direction, event.time + clock, packet, length, (*comments, *part))
+            yield TapPacket(point, event.side, direction, event.time + clock, packet, length, (*comments, *part))
 
 
 def realtime_offset() -> int:
-    """What CLOCK_MONOTONIC lacks to the time since 1970, in nanoseconds."""
+    """The time since 1970 minus CLOCK_MONOTONIC, in nanoseconds."""
     return time.time_ns() - time.monotonic_ns()
 
 
 class Section:
-    """One pcapng file, or stream."""
+    """The single section of a pcapng file or stream."""
 
     def __init__(self, out: BinaryIO, snap: int, chosen: str) -> None:
         self._out = out
@@ -92,7 +92,7 @@ class Section:
         self.bytes += len(block)
 
     def declare(self, side: int, point: str) -> int:
-        """The number of a tap point's interface, which stands in the file from now on."""
+        """The number of a tap point's interface; its block is written when it is new."""
         if (side, point) not in self._numbers:
             name, words = f"{L.SIDES[side]}-{point}", IN_WORDS[point].format(side=L.SIDES[side])
             self._put(pcapng.interface(name, words, self._snap, self._chosen))
@@ -100,8 +100,8 @@ class Section:
             self._received[number] = self._missed[number] = 0
         return self._numbers[side, point]
 
-    def write(self, seen: Seen, missed: int) -> None:
-        """One packet; ``missed`` more were, just before it, at this side."""
+    def write(self, seen: TapPacket, missed: int) -> None:
+        """Write a packet; ``missed`` packets of its side were missed just before it."""
         number = self.declare(seen.side, seen.point)
         self._received[number] += 1
         self._missed[number] += missed
@@ -118,21 +118,21 @@ class Section:
         )
 
     def miss(self, side: int, count: int) -> None:
-        """``count`` packets of ``side`` were missed after the last that was written."""
+        """Count ``count`` packets of ``side`` that were missed after the last one written."""
         for (declared, _), number in self._numbers.items():
             if declared == side:
                 self._missed[number] += count
                 return
 
     def finish(self) -> None:
-        """The statistics."""
+        """Write the statistics of every interface."""
         for number, received in self._received.items():
             self._put(pcapng.statistics(number, time.time_ns(), received=received, missed=self._missed[number]))
         self._out.flush()
 
 
 class StreamSink:
-    """Standard output, or a named pipe."""
+    """A capture to standard output."""
 
     def __init__(self, out: BinaryIO, snap: int, chosen: str) -> None:
         self._out = out
@@ -141,15 +141,15 @@ class StreamSink:
         self.flush = out.flush
 
     def close(self) -> None:
-        """No more will come."""
+        """Write the statistics; the end of the capture."""
         self._section.finish()
 
 
 class FileSink:
-    """A file; with ``most_bytes`` a new one whenever it is that long, of which the last ``most_files`` are kept."""
+    """A capture to a file; with ``most_bytes`` a new file at that size, of which the last ``most_files`` are kept."""
 
     def __init__(self, path: Path, snap: int, chosen: str, *, most_bytes: int = 0, most_files: int = 0) -> None:
-        """ConfigError when it cannot be written."""
+        """Raises ConfigError when the file cannot be created."""
         self._path = path
         self._settings = (snap, chosen)
         self._most_bytes = most_bytes
@@ -176,34 +176,34 @@ class FileSink:
         self._section = Section(self._out, *self._settings)
 
     def declare(self, side: int, point: str) -> None:
-        """An interface that the file has, even if nothing comes there."""
+        """Add an interface to the file, even if it gets no packet."""
         self._section.declare(side, point)
 
-    def write(self, seen: Seen, missed: int) -> None:
-        """As Section.write."""
+    def write(self, seen: TapPacket, missed: int) -> None:
+        """As ``Section.write``."""
         if self._most_bytes and self._section.bytes >= self._most_bytes:
             self.close()
             self._open()
         self._section.write(seen, missed)
 
     def miss(self, side: int, count: int) -> None:
-        """As Section.miss."""
+        """As ``Section.miss``."""
         self._section.miss(side, count)
 
     def flush(self) -> None:
-        """What was written can be read."""
+        """Make everything that was written readable."""
         self._out.flush()
 
     def close(self) -> None:
-        """No more will come."""
+        """Write the statistics; the end of the capture."""
         self._section.finish()
         self._out.close()
 
 
 def open_sink(name: str, snap: int, chosen: str, most_bytes: int, most_files: int) -> StreamSink | FileSink:
-    """Where ``-w NAME`` goes."""
+    """The sink for ``-w NAME``."""
     if name != "-":
         return FileSink(Path(name), snap, chosen, most_bytes=most_bytes, most_files=most_files)
     if sys.stdout.isatty():
-        raise ConfigError("-w -: a capture is not for a terminal: pipe it, as in ... -w - | wireshark -k -i -")
+        raise ConfigError("-w -: standard output is a terminal; pipe the capture, as in ... -w - | wireshark -k -i -")
     return StreamSink(sys.stdout.buffer, snap, chosen)

@@ -1,7 +1,4 @@
-"""Capture files of the pcapng format, written as packets come; see draft-ietf-opsawg-pcapng.
-
-All blocks are little-endian; stamps are nanoseconds since 1970.
-"""
+"""The blocks of a pcapng file (draft-ietf-opsawg-pcapng), little-endian, with stamps in nanoseconds since 1970."""
 
 from __future__ import annotations
 
@@ -16,7 +13,7 @@ SECTION, INTERFACE, STATISTICS, PACKET = 0x0A0D0D0A, 1, 5, 6
 BYTE_ORDER: Final = 0x1A2B3C4D
 LINKTYPE_RAW: Final = 101
 INBOUND, OUTBOUND = 1, 2
-"""The lowest bits of epb_flags."""
+"""Values of the lowest two bits of epb_flags."""
 
 _COMMENT, _END = 1, 0
 _NAME, _DESCRIPTION, _RESOLUTION, _FILTER = 2, 3, 9, 11
@@ -39,14 +36,14 @@ def _block(kind: int, body: bytes, options: bytes = b"") -> bytes:
 
 
 def section() -> bytes:
-    """The first block of a file."""
+    """The section header block, the first of a file."""
     options = _option(_HARDWARE, platform.machine()) + _option(_OS, f"{platform.system()} {platform.release()}")
     options += _option(_PROGRAM, SOFTWARE)
     return _block(SECTION, struct.pack("<IHHq", BYTE_ORDER, 1, 0, -1), options)
 
 
 def interface(name: str, description: str, snap: int, chosen: str = "") -> bytes:
-    """A place where packets are seen; its number is how many there were before.  ``chosen``: the filter's text."""
+    """An interface description block; interfaces are numbered from 0 in their order.  ``chosen``: the filter's text."""
     options = _option(_NAME, name) + _option(_DESCRIPTION, description) + _option(_RESOLUTION, _NANOSECONDS)
     if chosen:
         options += _option(_FILTER, b"\0" + chosen.encode(errors="surrogateescape"))
@@ -56,7 +53,7 @@ def interface(name: str, description: str, snap: int, chosen: str = "") -> bytes
 def packet(
     number: int, time: int, data: bytes, length: int, *, direction: int, comments: Iterable[str] = (), missed: int = 0
 ) -> bytes:
-    """A packet of ``length`` bytes, of which ``data`` was kept, at interface ``number``; ``missed`` just before it."""
+    """An enhanced packet block: ``data`` of ``length`` bytes at interface ``number``, ``missed`` packets before it."""
     options = b"".join(_option(_COMMENT, comment) for comment in comments)
     options += _option(_FLAGS, struct.pack("<I", direction))
     if missed:
@@ -66,6 +63,6 @@ def packet(
 
 
 def statistics(number: int, time: int, *, received: int, missed: int) -> bytes:
-    """The last word on an interface."""
+    """An interface statistics block."""
     options = _option(_RECEIVED, struct.pack("<Q", received)) + _option(_DROPPED, struct.pack("<Q", missed))
     return _block(STATISTICS, struct.pack("<III", number, time >> 32, time & 0xFFFF_FFFF), options)

@@ -1,8 +1,8 @@
 """The events of an agent on another computer: ``vnetcard trace --export`` there, run by a command such as ``ssh card``.
 
-What is wanted goes there as a line of JSON on its standard input, so no shell on the way has to understand it; the
-end of that input ends the export.  Back come a greeting and then a line an event.  The packets of the ssh connection
-itself are nobody's: each line about one of them would make the next.
+The request is a line of JSON on its standard input, so that no shell has to quote it; the end of that input ends the
+export.  The answer is a greeting and then a line per event.  Packets of the ssh connection itself are left out: each
+line about one of them would cause the next.
 """
 
 from __future__ import annotations
@@ -27,19 +27,19 @@ from vnetcard.ring import tap_layout as T
 from vnetcard.ring.dissect import Flow, flow_of
 from vnetcard.ring.tap_shm import Event, TapRequest
 from vnetcard.tap.bpf import compile_filter
-from vnetcard.tap.source import Sources, carrier_of, looks
+from vnetcard.tap.source import Sources, poll_events, transport_of
 
 CLOSE_LIMIT: Final = 2.0
-"""Seconds for the command to end by itself, and then by a signal."""
+"""Seconds that the command has to end by itself, and then after SIGTERM."""
 MOST: Final = 1 << 20
-"""Records that may wait for the end of their batch: one whose end was missed waits for ever."""
-Chosen = Callable[[bytes, int], bool]
-"""Is a packet wanted?  Its first bytes, and how long it is; as ``bpf.Filter``."""
+"""Records that may wait for the end of their batch: one whose end was missed waits indefinitely."""
+PacketFilter = Callable[[bytes, int], bool]
+"""Called with the first bytes of a packet and its length, returns whether it is wanted; as ``bpf.Filter``."""
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
-    """What is wanted: of ``side``, whose ``window`` is the only one there if it is not named; ``words`` of a filter."""
+class ExportRequest:
+    """Which events to export: of the agent of ``side`` at ``window`` (None: the only one), filtered by ``words``."""
 
     side: int
     sample: int
@@ -47,37 +47,37 @@ class Question:
     words: list[str] = field(default_factory=list)
 
     @classmethod
-    def of(cls, line: bytes) -> Question:
-        """From a line; ConfigError when it is none of ours."""
+    def of(cls, line: bytes) -> ExportRequest:
+        """Decode a line; raises ConfigError when it is no request."""
         try:
-            question = cls(**json.loads(line))
-            L.SIDES[question.side]
+            request = cls(**json.loads(line))
+            L.SIDES[request.side]
         except (ValueError, TypeError, LookupError) as error:
-            raise ConfigError("--export is for trace --peer, which says on standard input what it wants") from error
-        return question
+            raise ConfigError("--export is for trace --peer, which sends its request on standard input") from error
+        return request
 
 
 # --- there -------------------------------------------------------------------------------------------
 
 
-def export(wish: Callable[[int], TapRequest]) -> int:
-    """Print the events that the line on standard input asks for, as they come, until that input ends."""
-    question = Question.of(sys.stdin.buffer.readline())
+def export(tap_request: Callable[[int], TapRequest]) -> int:
+    """Print the events that the line on standard input requests, as they come, until that input ends."""
+    request = ExportRequest.of(sys.stdin.buffer.readline())
     own = own_flow(os.environ)
-    sieve = RecordFilter(besides(own, compile_filter(question.words)))
-    url = question.window or _only_window(question.side)
-    with Sources(url, wish(question.sample), (question.side,)) as sources:
-        hello = {"side": question.side, "clock": sources.live[0].clock, "carrier": carrier_of(url)}
-        print(json.dumps(hello | {"own": sorted(own) if own else None}), flush=True)
+    record_filter = RecordFilter(excluding(own, compile_filter(request.words)))
+    url = request.window or _only_window(request.side)
+    with Sources(url, tap_request(request.sample), (request.side,)) as sources:
+        greeting = {"side": request.side, "clock": sources.live[0].clock, "transport": transport_of(url)}
+        print(json.dumps(greeting | {"own": sorted(own) if own else None}), flush=True)
         missed = 0
-        for events in looks(sources, None):
-            lines = [encode(event) for event in sieve.let_through(events)]
+        for events in poll_events(sources, None):
+            lines = [encode(event) for event in record_filter.select(events)]
             if sources.missed != missed:
                 missed = sources.missed
                 lines.append(json.dumps({"missed": missed}))
             if lines:
                 print("\n".join(lines), flush=True)
-            if select.select([sys.stdin], [], [], 0)[0]:  # nothing more is ever sent: it has ended
+            if select.select([sys.stdin], [], [], 0)[0]:  # no more input is ever sent: this is its end
                 return 0
     return 0
 
@@ -86,13 +86,15 @@ def _only_window(side: int) -> str:
     urls = [view["window"]["url"] for view in ask_everybody("status") if view["side"] == L.SIDES[side]]
     if len(urls) != 1:
         there = ", ".join(urls) or "none"
-        raise ConfigError(f"which {L.SIDES[side]}'s agent is meant? there is {there}: name its window by --peer-window")
+        raise ConfigError(
+            f"cannot choose a {L.SIDES[side]}'s agent (found: {there}): name its window with --peer-window"
+        )
     found: str = urls[0]
     return found
 
 
-def besides(own: Flow | None, chosen: Chosen | None) -> Chosen:
-    """What ``chosen`` wants (None: everything), but for the packets of the connection ``own``."""
+def excluding(own: Flow | None, chosen: PacketFilter | None) -> PacketFilter:
+    """The filter ``chosen`` (None: everything) without the packets of the connection ``own``."""
 
     def wanted(data: bytes, length: int) -> bool:
         return (own is None or flow_of(data) != own) and (chosen is None or chosen(data, length))
@@ -101,7 +103,7 @@ def besides(own: Flow | None, chosen: Chosen | None) -> Chosen:
 
 
 def own_flow(environment: Mapping[str, str]) -> Flow | None:
-    """The TCP connection by which ssh has brought us here."""
+    """The TCP connection of the ssh session that runs this process; None outside of ssh."""
     words = environment.get("SSH_CONNECTION", "").split()
     try:
         ends = [(str(ipaddress.ip_address(words[n].partition("%")[0])), int(words[n + 1])) for n in (0, 2)]
@@ -111,14 +113,14 @@ def own_flow(environment: Mapping[str, str]) -> Flow | None:
 
 
 class RecordFilter:
-    """Lets through the events of chosen packets: what a pump's first event of a record says holds for the others."""
+    """Selects the events of chosen packets: the decision on a record's first event holds for its other events."""
 
-    def __init__(self, chosen: Chosen) -> None:
+    def __init__(self, chosen: PacketFilter) -> None:
         self._chosen = chosen
         self._wanted: set[object] = set()
 
-    def let_through(self, events: Iterable[Event]) -> Iterator[Event]:
-        """Those of ``events``, each pump's in their order."""
+    def select(self, events: Iterable[Event]) -> Iterator[Event]:
+        """The wanted ones of ``events``, which must be in order for each pump."""
         for event in events:
             if event.stage in ("READ", "PEEK"):
                 if not self._chosen(event.data, event.length):
@@ -134,7 +136,7 @@ class RecordFilter:
             yield event
 
     def _forget(self, event: Event) -> bool:
-        """A batch is through, with all its records; was one of them wanted?"""
+        """Forget the records of a finished batch; returns whether one of them was wanted."""
         batch = set(event.batch())
         found = self._wanted & batch
         self._wanted -= batch
@@ -145,13 +147,13 @@ class RecordFilter:
 
 
 def encode(event: Event) -> str:
-    """An event as a line."""
+    """Encode an event as a line."""
     values: list[Any] = [getattr(event, name) for name in Event.__slots__]
     return json.dumps([value.hex() if isinstance(value, bytes) else value for value in values])
 
 
 def decode(line: str) -> Event:
-    """The event in a line; ValueError when it is none."""
+    """Decode a line of ``encode``; raises ValueError for anything else."""
     try:
         values = dict(zip(Event.__slots__, json.loads(line), strict=True))
         return Event(
@@ -163,17 +165,17 @@ def decode(line: str) -> Event:
             }
         )
     except (TypeError, KeyError) as error:
-        raise ValueError(f"no event: {line[:60]!r}") from error
+        raise ValueError(f"invalid event: {line[:60]!r}") from error
 
 
 # --- here --------------------------------------------------------------------------------------------
 
 
 class RemoteSource:
-    """What ``vnetcard trace --export`` prints on the peer's computer, run there by ``command``."""
+    """The events that ``vnetcard trace --export`` prints on the peer's computer, run there by ``command``."""
 
-    def __init__(self, command: str, question: Question) -> None:
-        """ConfigError when it does not begin."""
+    def __init__(self, command: str, request: ExportRequest) -> None:
+        """Raises ConfigError when the command cannot be run, or does not answer."""
         self.missed = 0
         try:
             words = [*shlex.split(command), "vnetcard", "trace", "--export"]
@@ -185,17 +187,21 @@ class RemoteSource:
         self._in, self._out = self._process.stdin, self._process.stdout
         self._rest = b""
         try:
-            with contextlib.suppress(BrokenPipeError):  # then nothing comes either
-                self._in.write(json.dumps(asdict(question)).encode() + b"\n")
+            with contextlib.suppress(BrokenPipeError):  # then no answer comes either, and that is reported
+                self._in.write(json.dumps(asdict(request)).encode() + b"\n")
                 self._in.flush()
-            hello = json.loads(self._out.readline())
-            self.side = int(hello["side"])
-            self.clock = str(hello["clock"])
-            self.carrier = str(hello["carrier"])
-            self.own: Flow | None = frozenset((host, port) for host, port in hello["own"]) if hello["own"] else None
+            greeting = json.loads(self._out.readline())
+            self.side = int(greeting["side"])
+            self.clock = str(greeting["clock"])
+            self.transport = str(greeting["transport"])
+            self.own: Flow | None = (
+                frozenset((host, port) for host, port in greeting["own"]) if greeting["own"] else None
+            )
         except (ValueError, KeyError, TypeError) as error:
             self.close()
-            raise ConfigError(f"--peer {command!r}: no vnetcard trace answers there (see its message above)") from error
+            raise ConfigError(
+                f"--peer {command!r}: vnetcard trace does not answer there (see its message above)"
+            ) from error
         self.since = time.monotonic_ns()
         os.set_blocking(self._out.fileno(), False)
 
@@ -215,7 +221,7 @@ class RemoteSource:
         return self._process.poll() is not None
 
     def close(self) -> None:
-        """End the command: first by the end of its input, which goes further than a signal does."""
+        """End the command: first by the end of its input, which reaches the other computer as a signal does not."""
         with contextlib.suppress(BrokenPipeError):
             self._in.close()
         try:

@@ -1,4 +1,4 @@
-"""Where events come from: the agents on this machine; that of another one comes from ``remote.py``."""
+"""Sources of events: the agents on this machine; those on another one are in ``remote.py``."""
 
 from __future__ import annotations
 
@@ -16,20 +16,22 @@ from vnetcard.ring.tap_shm import Event, Reader, TapRequest
 from vnetcard.window import WindowUrl
 
 OPEN_LIMIT: Final = 5.0
-"""Seconds for an agent to begin."""
+"""Seconds for an agent to open a tap."""
 FIND_EVERY: Final = 0.2
-"""Seconds between two looks for an agent that is not here, or was restarted."""
-FIND_SILENT_EVERY: Final = 10.0
-"""The same for one that is here and does not answer, which is noticed by waiting: others' events wait too."""
-LOOK_EVERY: Final = 0.01
+"""Seconds between two attempts to find an agent that is absent or was restarted."""
+FIND_UNRESPONSIVE_EVERY: Final = 10.0
+"""The same for an agent that does not answer: each attempt waits for a time-out, and delays other events."""
+POLL_EVERY: Final = 0.01
+"""Seconds between two reads of the events."""
 STOP_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
 _BOOT_ID: Final = Path("/proc/sys/kernel/random/boot_id")
 
 
 class Source(Protocol):
-    """The events of one agent; ``since``: what happened before, by this machine's clock, was not seen.
+    """The events of one agent.
 
-    ``clock`` names the clock of its time stamps.
+    ``since``: events before this time, by this machine's clock, are missing.  ``clock`` identifies the clock of the
+    time stamps: equal for two sources that use one clock.
     """
 
     side: int
@@ -37,28 +39,31 @@ class Source(Protocol):
     clock: str
 
     def drain(self) -> Iterator[Event]:
-        """What has come since the last time."""
+        """The events since the last call."""
 
     @property
     def missed(self) -> int:
-        """Events that were not written, because they were not read fast enough."""
+        """Events that were not written because they were not read fast enough."""
 
     @property
     def ended(self) -> bool:
-        """Has the agent ended?"""
+        """Whether the agent has ended."""
 
     def close(self) -> None:
-        """Look no more."""
+        """Close the tap."""
 
 
 class LocalSource:
-    """A tap of an agent on this machine; PeerGone when there is none, ConfigError when it may not be asked."""
+    """A tap of an agent on this machine.
 
-    def __init__(self, url: str, side: int, wish: TapRequest) -> None:
+    Raises PeerGone when there is no such agent or it does not answer, ConfigError when access is denied.
+    """
+
+    def __init__(self, url: str, side: int, request: TapRequest) -> None:
         self.side = side
         self.since = time.monotonic_ns()
         with contextlib.ExitStack() as stack:
-            _, fd = stack.enter_context(borrow(url, side, wish.question()))
+            _, fd = stack.enter_context(borrow(url, side, request.as_question()))
             self._reader = Reader(fd)
             stack.callback(self._reader.close)
             self._stack = stack.pop_all()
@@ -66,11 +71,11 @@ class LocalSource:
         self.drain = self._reader.drain
 
     def wait_open(self) -> None:
-        """Return once the pumps write; PeerGone when they do not."""
+        """Return once the pumps write events; raises PeerGone after ``OPEN_LIMIT``."""
         deadline = time.monotonic() + OPEN_LIMIT
         while self._reader.state != "OPEN":
             if time.monotonic() > deadline or self.ended:
-                raise PeerGone(f"the {L.SIDES[self.side]}'s agent has no window to look at now: see vnetcard status")
+                raise PeerGone(f"the {L.SIDES[self.side]}'s agent has no window at the moment: see vnetcard status")
             time.sleep(0.001)
 
     @property
@@ -82,20 +87,23 @@ class LocalSource:
         return self._reader.state == "CLOSED" or not Path(f"/proc/{self._reader.pid}").exists()
 
     def close(self) -> None:
-        """Give it back."""
+        """Close the tap."""
         self._stack.close()
 
 
 class Sources:
-    """All that is looked at: the agents of a window that are here, again when they come back, and perhaps one more."""
+    """The taps of a window's agents on this machine, opened again when an agent returns; others can be added."""
 
-    def __init__(self, window: str, wish: TapRequest, sides: Sequence[int] = (L.HOST, L.CARD)) -> None:
-        """ConfigError when there is no agent, or none that can be looked at; ``silent``: why one is not, by side."""
+    def __init__(self, window: str, request: TapRequest, sides: Sequence[int] = (L.HOST, L.CARD)) -> None:
+        """Raises ConfigError when no agent can be tapped.
+
+        ``unresponsive`` says, by side, why an agent that exists does not answer.
+        """
         self._url = str(WindowUrl.parse(window))
-        self._wish = wish
+        self._request = request
         self._sides = sides
-        self._look_at = 0.0
-        self.looked_at = 0
+        self._find_at = 0.0
+        self.polled_at = 0
         self._missed = [0, 0]
         self.unresponsive: dict[int, str] = {}
         self.live: list[Source] = []
@@ -126,100 +134,100 @@ class Sources:
 
     @property
     def sides(self) -> list[int]:
-        """Whose events there are."""
+        """The sides whose events are read."""
         return [source.side for source in self.live]
 
     @property
     def one_clock(self) -> bool:
-        """Do all of them look at one clock?"""
+        """Whether the time stamps of all sources come from one clock."""
         return len({source.clock for source in self.live}) <= 1
 
     @property
     def missed(self) -> int:
-        """Events that nobody will see."""
+        """Events that were lost because they were not read fast enough."""
         return sum(self.missed_of(side) for side in (L.HOST, L.CARD))
 
     def missed_of(self, side: int) -> int:
-        """Of one side."""
+        """Lost events of one side."""
         return self._missed[side] + sum(source.missed for source in self.live if source.side == side)
 
     def since(self) -> int:
-        """Of what began before, not every side has seen all."""
+        """Time from which on the events of every side are complete."""
         return max((source.since for source in self.live), default=0)
 
     def add(self, source: Source) -> None:
-        """One more."""
+        """Add a source, which is closed with the others."""
         self.live.append(source)
 
     def drain(self) -> list[Event]:
-        """What has come since the last time; agents that have ended are let go, and those that are back taken in."""
-        self.looked_at = time.monotonic_ns()  # whatever was done before is in the rings now
+        """The events since the last call; also closes the taps of agents that ended, and opens those that returned."""
+        self.polled_at = time.monotonic_ns()  # events up to now are in the rings
         found = [event for source in self.live for event in source.drain()]
         for source in [source for source in self.live if source.ended]:
             found += source.drain()
             self._missed[source.side] += source.missed
             self.live.remove(source)
             source.close()
-        if self.live and time.monotonic() >= self._look_at:
+        if self.live and time.monotonic() >= self._find_at:
             self._find()
         return found
 
     def _find(self) -> str:
-        """Take in the agents that are here; why one does not want to, if so."""
+        """Open the taps of agents that have none yet; returns why an agent refused, or ."""
         refusal = ""
         for side in self._sides:
             if side in self.sides:
                 continue
             self.unresponsive.pop(side, None)
             try:
-                self.live.append(LocalSource(self._url, side, self._wish))
+                self.live.append(LocalSource(self._url, side, self._request))
             except PeerGone as error:
                 if error.unresponsive:
                     self.unresponsive[side] = str(error)
                 if error.unresponsive or "cannot answer" in str(error):
                     refusal = str(error)
-        self._look_at = time.monotonic() + (FIND_SILENT_EVERY if self.unresponsive else FIND_EVERY)
+        self._find_at = time.monotonic() + (FIND_UNRESPONSIVE_EVERY if self.unresponsive else FIND_EVERY)
         return refusal
 
     def close(self) -> None:
-        """Look no more."""
+        """Close the tap."""
         for source in self.live:
             source.close()
         self.live = []
 
 
-def looks(sources: Sources, limit: float | None) -> Iterator[list[Event]]:
-    """What has come, every ``LOOK_EVERY``, until the time, Ctrl-C or SIGTERM, or the end of all agents.
+def poll_events(sources: Sources, limit: float | None) -> Iterator[list[Event]]:
+    """The events of each poll, until ``limit`` seconds have passed, SIGINT or SIGTERM comes, or all agents have ended.
 
-    The signals are heard between two looks, so that what was read is also shown.
+    A signal takes effect between two polls, so that every event that was read is processed.
     """
-    told: list[int] = []
-    before = {number: signal.signal(number, lambda number, _: told.append(number)) for number in STOP_SIGNALS}
+    received: list[int] = []
+    before = {number: signal.signal(number, lambda number, _: received.append(number)) for number in STOP_SIGNALS}
     try:
         end = time.monotonic() + limit if limit else None
         while sources.live:
             yield sources.drain()
-            if told or (end and time.monotonic() > end):
+            if received or (end and time.monotonic() > end):
                 return
-            time.sleep(LOOK_EVERY)
+            time.sleep(POLL_EVERY)
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
 
 
 def clock_of(pid: int) -> str:
-    """Which CLOCK_MONOTONIC a process of this machine has: that of its boot, and of its time namespace."""
+    """Identifies the CLOCK_MONOTONIC of a process on this machine: by the boot and the time namespace."""
     boot = _BOOT_ID.read_text().strip()
     try:
         return f"{boot} {Path(f'/proc/{pid}/ns/time').stat().st_ino}"
-    except OSError:  # none before Linux 5.6, or not ours to look at
+    except OSError:  # no time namespaces before Linux 5.6, or no permission
         return boot
 
 
-def carrier_of(url: str) -> str:
-    """What carries between the two sides, as far as their agents here say; empty: they share the memory."""
+def transport_of(url: str) -> str:
+    """The engine between the two sides, as their agents on this machine name it; empty when they share the memory."""
     try:
         engines = [view["engine"] for view in ask_all(url, "status").said]
-    except ConfigError:  # it has just ended
+    except ConfigError:  # the agent has just ended
         engines = []
     return next((f"the {engine['engine'].partition(',')[0]}" for engine in engines if engine), "")

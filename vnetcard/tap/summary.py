@@ -1,7 +1,7 @@
-"""Many paths in figures: how long each stage takes, and which one holds the packets up.
+"""Statistics over many traces: how long each stage takes, and which one is the bottleneck.
 
 A stage is the time between two steps.  ``wake-up`` is the wait of a record whose consumer slept, ``in the ring``
-that of one whose consumer was busy with others, or looking by itself.
+that of a record whose consumer was busy with others, or polled.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ PRODUCER: Final = ("room", "tun read", "commit", "doorbell")
 CONSUMER: Final = ("wake-up", "in the ring", "peek", "tun write")
 STAGES: Final = (*PRODUCER, *engine_log.STEPS, *CONSUMER)
 SLEEP_US: Final = 100_000
-"""How long a pump sleeps when nobody wakes it (vnc_wait.h)."""
+"""Microseconds that a pump sleeps without a wake-up (vnc_wait.h)."""
 
 
-def stage_times(path: PacketTrace, clocks: Clocks) -> dict[str, float]:
-    """Microseconds of each stage that the path has; the way across only if the clocks are known."""
-    at = dict(path.aligned(clocks))
-    out = {"room": float(path.waited_us)} if "tun read" in at else {}
+def stage_times(trace: PacketTrace, clocks: Clocks) -> dict[str, float]:
+    """Microseconds of each stage of the trace; the time between the sides only if the clocks are known."""
+    at = dict(trace.aligned(clocks))
+    out = {"room": float(trace.waited_us)} if "tun read" in at else {}
 
     def stage(name: str, begin: str, end: str) -> None:
         if begin in at and end in at:
@@ -50,7 +50,7 @@ def stage_times(path: PacketTrace, clocks: Clocks) -> dict[str, float]:
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """Of one stage, in microseconds."""
+    """Statistics of one stage, in microseconds."""
 
     count: int
     least: float
@@ -73,10 +73,10 @@ class Figures:
 
 @dataclass(slots=True)
 class Summary:
-    """Of one direction; ``carrier``: what carries between the sides, if none of its steps is seen."""
+    """Statistics of one direction; ``transport`` names an engine between the sides that writes no events, or is ''."""
 
     direction: str
-    carrier: str = ""
+    transport: str = ""
     times: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
     drops: dict[str, int] = field(default_factory=lambda: defaultdict(int))
     packets: int = 0
@@ -84,38 +84,41 @@ class Summary:
     slept_through: int = 0
     unknown: int = 0
 
-    def add(self, path: PacketTrace, clocks: Clocks) -> None:
-        """Take one path in."""
-        if not path.finished and not path.late:
-            return  # under way when the looking ended
+    def add(self, trace: PacketTrace, clocks: Clocks) -> None:
+        """Add a trace; one that is neither finished nor late is ignored."""
+        if not trace.finished and not trace.late:
+            return  # still in flight at the end
         self.packets += 1
-        if path.drop:
-            self.drops[path.drop] += 1
-        elif not path.finished:
-            self.stuck[path.aligned(clocks)[-1][0]] += 1
-        for stage, us in stage_times(path, clocks).items():
+        if trace.drop:
+            self.drops[trace.drop] += 1
+        elif not trace.finished:
+            self.stuck[trace.aligned(clocks)[-1][0]] += 1
+        for stage, us in stage_times(trace, clocks).items():
             self.times[stage].append(us)
-        if not clocks.known and len(path.parts(clocks)) > 1:
+        if not clocks.known and len(trace.parts(clocks)) > 1:
             self.unknown += 1
-        if path.slept_us > 0.9 * SLEEP_US:
+        if trace.slept_us > 0.9 * SLEEP_US:
             self.slept_through += 1
 
     def figures(self) -> dict[str, Figures]:
-        """By stage, in the order of the path."""
+        """The statistics by stage, in the order of the path."""
         return {stage: Figures.of(self.times[stage]) for stage in STAGES if self.times.get(stage)}
 
     def bottleneck(self) -> tuple[str, str]:
-        """The stage that holds the packets up, and what that means; empty where nothing was seen."""
+        """The stage that takes most of the time, and what that means; '' without packets."""
         figures = self.figures()
         if not figures:
-            return "", "no packet was seen"
+            return "", "no packets"
         producer = L.SIDES[L.DIRECTIONS.index(self.direction)]
         consumer = L.SIDES[1 - L.DIRECTIONS.index(self.direction)]
         name = max(figures, key=lambda stage: figures[stage].total)
         whole = sum(figure.total for figure in figures.values()) or 1.0
         share = f"{figures[name].total / whole:.0%} of the time" + (" that is known" if self.unknown else "")
-        if name in ("wake-up", "in the ring") and self.carrier:
-            return name, f"{share}: {self.carrier} carries, or the {consumer}'s pump is late; nobody sees which"
+        if name in ("wake-up", "in the ring") and self.transport:
+            return (
+                name,
+                f"{share}: {self.transport} moves records, or the {consumer}'s pump is late; no event tells which",
+            )
         if name in ("in the ring", "room"):
             busy = [stage for stage in ("peek", "tun write") if stage in figures]
             if busy:
@@ -125,8 +128,8 @@ class Summary:
             return name, f"{share}: {'the ring is full' if name == 'room' else 'records wait in the ring'}"
         if name == "wake-up":
             if self.slept_through > figures[name].count // 2:
-                return name, f"{share}: nobody wakes the {consumer}'s pump, it sleeps until it looks by itself"
-            return name, f"{share}: the {consumer}'s pump sleeps when a record comes, and is late to run"
+                return name, f"{share}: no wake-up reaches the {consumer}'s pump, it sleeps until its time-out"
+            return name, f"{share}: the {consumer}'s pump sleeps when a record comes, and is scheduled late"
         if name in engine_log.STEPS:
             return name, f"{share}, spent by the engine and its buses"
         return name, f"{share}, spent by the {producer if name in PRODUCER else consumer}'s pump"
@@ -159,7 +162,9 @@ class Summary:
             for name, f in figures.items():
                 lines.append(f"  {name:16}{f.least:10.1f}{f.median:10.1f}{f.p99:10.1f}{f.most:12.1f}{f.count:9}")
         if self.unknown:
-            lines.append(f"  without the way across of {self.unknown}: it was not known how the clocks stand")
+            lines.append(
+                f"  without the time between the sides of {self.unknown}: the offset of the clocks was not known"
+            )
         stage, why = self.bottleneck()
         lines.append(f"  bottleneck: {stage + ', ' if stage else ''}{why}")
         return "\n".join(lines)
