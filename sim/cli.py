@@ -1,4 +1,4 @@
-"""``vnetcard-sim``: the DMA engine, simulated live between two ordinary agents."""
+"""``vnetcard-sim``: simulates the DMA engine live between two ordinary agents."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ from vnetcard.terminal.sizes import human
 STOP_SIGNALS: Final = frozenset({signal.SIGINT, signal.SIGTERM, signal.SIGHUP})
 SIGNALS: Final = STOP_SIGNALS | {signal.SIGUSR1}
 STATS_EVERY: Final = 1.0
-"""Seconds."""
+"""Seconds between two lines of ``--stats``."""
 
 
 class Interrupted(Exception):
-    """A signal came before the simulation was there."""
+    """Raised when a signal arrives before the simulation runs."""
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:
@@ -37,13 +37,13 @@ def _interrupt(number: int, frame: FrameType | None) -> None:
 
 
 def _progress(text: str) -> None:
-    """Progress, on stderr: stdout belongs to the ready line and the figures."""
+    """Print progress on stderr: stdout is for the ready line and the figures."""
     sys.stderr.write(text)
     sys.stderr.flush()
 
 
 class Session:
-    """A simulation while it runs: its thread, the signals, and what is printed."""
+    """A running simulation: handles signals and prints events and figures."""
 
     def __init__(self, options: Options, simulator: Simulator) -> None:
         self._options = options
@@ -54,7 +54,7 @@ class Session:
         self._last = (self._began, simulator.stats())
 
     def serve(self) -> None:
-        """Until a signal ends it; SIGUSR1 pulls the card out and puts it back."""
+        """Return when a signal ends the simulation; SIGUSR1 removes the card and puts it back."""
         while True:
             found = signal.sigtimedwait(SIGNALS, self._pause())
             if found is not None and found.si_signo in STOP_SIGNALS:
@@ -80,7 +80,7 @@ class Session:
             self._simulator.pull_out()
         else:
             self._simulator.put_back(new_instance())
-        self._say("removed" if self._out else "returned", "the card is " + ("pulled out" if self._out else "back"))
+        self._say("removed" if self._out else "returned", "the card is " + ("removed" if self._out else "back"))
 
     def _line(self, now: float) -> None:
         then, old = self._last
@@ -89,7 +89,7 @@ class Session:
         self._print(line.json() if self._options.json else line.text())
 
     def announce(self) -> None:
-        """One line on stdout, and READY=1."""
+        """Print the ready line and notify systemd."""
         options = self._options
         self._say(
             "ready",
@@ -99,7 +99,7 @@ class Session:
         service.notify(f"READY=1\nMAINPID={os.getpid()}\nSTATUS=simulating")
 
     def finish(self) -> None:
-        """The totals, while the simulator still answers."""
+        """Print the totals, if wanted; the simulator must still run."""
         if not self._options.totals:
             return
         counters = report.engine(self._simulator.read)
@@ -115,14 +115,14 @@ class Session:
         self._print(text)
 
     def _print(self, text: str) -> None:
-        with contextlib.suppress(OSError):  # whoever read it has gone
+        with contextlib.suppress(OSError):  # the reader has gone
             print(text, flush=True)
 
 
 def run(options: Options) -> None:
-    """Build, simulate until a signal comes, and undo everything."""
+    """Build the simulator, simulate until a signal ends it, and remove everything."""
     library = build.library(options.width, trace=options.trace is not None, progress=_progress)
-    # From here on signals are taken one at a time by Session.serve, and never in the midst of something.
+    # From here on Session.serve takes signals one at a time, so that none interrupts a step.
     signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
     with contextlib.ExitStack() as stack:
         objects = Objects(options.name, options.memory, options.width)
@@ -145,7 +145,7 @@ def run(options: Options) -> None:
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run a simulation: 0 stopped by a signal, 1 failed while building, 2 bad input, 130 interrupted."""
+    """Run a simulation; returns 0 stopped by a signal, 1 the build failed, 2 bad input, 130 interrupted."""
     for number in STOP_SIGNALS:
         signal.signal(number, _interrupt)
     options = None

@@ -1,4 +1,4 @@
-"""Bus errors on purpose, as the command line names them: ``SIDE-ACCESS-ANSWER@WHEN``."""
+"""Injected bus errors, as the command line names them: ``SIDE-ACCESS-ANSWER@WHEN``."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from vnetcard.errors import ConfigError
 from vnetcard.ring import layout as L
 
 ANSWERS: Final = {"slverr": 2, "decerr": 3, "hang": 4, "late": 5}
-"""Name to code in cpp/faults.h; ``hang`` never answers, ``late`` after all that the agents would wait for."""
+"""The codes in cpp/faults.h by name; ``hang`` never answers, ``late`` answers after all time limits of the agents."""
 _FORM: Final = re.compile(r"(host|card)-(read|write)-(slverr|decerr|hang|late)@(?:1/)?([0-9]{1,18})")
 HELP: Final = (
     "SIDE-ACCESS-ANSWER@WHEN: SIDE host or card, ACCESS read or write, ANSWER slverr, decerr, hang (none at all) or "
@@ -30,10 +30,10 @@ class Injection:
 
     @classmethod
     def parse(cls, text: str) -> Injection:
-        """From the command line; ConfigError for anything else."""
+        """Parse the argument of ``--inject``; raises ConfigError for an invalid one."""
         found = _FORM.fullmatch(text)
         if found is None or int(found[4]) == 0:
-            raise ConfigError(f"--inject {text!r} is not understood: {HELP}; such as card-write-slverr@100")
+            raise ConfigError(f"--inject {text!r} is invalid: expected {HELP}; such as card-write-slverr@100")
         number = int(found[4])
         share = 1 / number if "@1/" in text else None
         return cls(

@@ -1,6 +1,6 @@
-"""The three shared memory objects of a simulation: made, taken over from one that was killed, and removed.
+"""The three shared memory objects of a simulation: created, taken over from a killed simulator, and removed.
 
-``vnetcard/window/sim_bus.py`` says what stands in them and who may rely on what.
+``vnetcard/window/sim_bus.py`` defines their layout and what either process may rely on.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import Final
 import posix_ipc
 
 from vnetcard._core import Memory
+from vnetcard.codes.error import ErrorCode
 from vnetcard.errors import ConfigError, WindowUnavailable
 from vnetcard.ring import layout as L
 from vnetcard.sim.library import BASES
@@ -32,7 +33,7 @@ def new_instance() -> int:
 
 
 def check_name(name: str) -> str:
-    """``name`` when objects can be called so; ConfigError otherwise."""
+    """``name``, if objects can have this name; raises ConfigError otherwise."""
     if (
         not name
         or not name.isprintable()
@@ -41,17 +42,17 @@ def check_name(name: str) -> str:
         or len(os.fsencode(name)) > _NAME_MAX
     ):
         raise ConfigError(
-            f"{name!r} is no name for a simulation: 1 to {_NAME_MAX} characters without '/', '+' and spaces, "
-            "and none of '.-' first"
+            f"invalid name of a simulation {name!r}: expected 1 to {_NAME_MAX} characters without '/', '+' and spaces, "
+            "and neither '.' nor '-' first"
         )
     return name
 
 
 class Objects:
-    """Bus and memories of simulation ``name``, mapped, and locked for this process until ``close``."""
+    """The mapped bus and memories of simulation ``name``, locked for this process until ``close``."""
 
     def __init__(self, name: str, memory_bytes: int, width: int) -> None:
-        """Make them, or take over what a killed simulator left; WindowUnavailable when one is running."""
+        """Create them, or take over those of a killed simulator; raises WindowUnavailable while a simulator runs."""
         self.name = check_name(name)
         self.memory_bytes = memory_bytes
         self._names = (sim_bus.bus_name(name), sim_bus.memory_name(name, L.HOST), sim_bus.memory_name(name, L.CARD))
@@ -61,17 +62,20 @@ class Objects:
             self._stack.callback(self.bus.close)
             self._words = Memory(self.bus)
             self._stack.callback(self._words.close)
-            self._words.store64(sim_bus.HEADER["magic"], 0)  # nobody may open it while it is being made
+            self._words.store64(sim_bus.HEADER["magic"], 0)  # agents must not open it while it is being created
             self.memories = (self._memory(L.HOST), self._memory(L.CARD))
             self._write_header(width)
         except posix_ipc.PermissionsError as error:
             self._stack.close()
-            raise WindowUnavailable(f"simulation {name} belongs to another user: take another name") from error
+            raise WindowUnavailable(
+                f"simulation {name} belongs to another user: choose another name", code=ErrorCode.WINDOW_PERMISSION
+            ) from error
         except OSError as error:
             self._stack.close()
             raise WindowUnavailable(
                 f"simulation {name}: no room for 2 x {human(memory_bytes)} in {FOLDER} ({error.strerror}): "
-                "free some, or ask for less with --memory"
+                "free some, or use a smaller --memory",
+                code=ErrorCode.WINDOW_SIZE,
             ) from error
         except BaseException:
             self._stack.close()
@@ -89,12 +93,13 @@ class Objects:
                 os.close(fd)
                 raise WindowUnavailable(
                     f"simulation {self.name} is run by process {int.from_bytes(owner, 'little')}: "
-                    "end that one, or take another name"
+                    "end that process, or choose another name",
+                    code=ErrorCode.WINDOW_TAKEN,
                 )
             if os.fstat(fd).st_nlink:
                 break
-            os.close(fd)  # its owner ended, and removed it, between our two steps
-        self._stack.callback(os.close, fd)  # gives the lock back
+            os.close(fd)  # its owner ended and removed it between open and lock
+        self._stack.callback(os.close, fd)  # releases the lock
         self._stack.callback(self._remove)
         if os.fstat(fd).st_size < sim_bus.BUS_BYTES:
             os.posix_fallocate(fd, 0, sim_bus.BUS_BYTES)
@@ -104,12 +109,12 @@ class Objects:
     def _memory(self, side: int) -> mmap.mmap:
         name = self._names[1 + side]
         fd = self._open(name)
-        if os.fstat(fd).st_size not in (0, self.memory_bytes):  # of another size: agents find theirs deleted
+        if os.fstat(fd).st_size not in (0, self.memory_bytes):  # of another size: agents notice that theirs is deleted
             os.close(fd)
             posix_ipc.unlink_shared_memory(f"/{name}")
             fd = self._open(name)
         try:
-            os.posix_fallocate(fd, 0, self.memory_bytes)  # all of it: a hole would be a SIGBUS later
+            os.posix_fallocate(fd, 0, self.memory_bytes)  # all of it: a hole could cause a SIGBUS later
             memory = mmap.mmap(fd, self.memory_bytes)
         finally:
             os.close(fd)
@@ -117,7 +122,7 @@ class Objects:
         return memory
 
     def _write_header(self, width: int) -> None:
-        """Everything but the magic, which ``open_to_agents`` stores."""
+        """Write all fields but the magic, which ``open_to_agents`` stores."""
         narrow = {
             "version": sim_bus.VERSION,
             "data_width": width,
@@ -132,11 +137,11 @@ class Objects:
             self._words.store64(sim_bus.HEADER[name], value)
 
     def open_to_agents(self) -> None:
-        """The simulator looks at the bus from now on."""
+        """Let agents open the objects; the simulator must poll the bus from now on."""
         self._words.store64(sim_bus.HEADER["magic"], sim_bus.MAGIC)
 
     def close(self) -> None:
-        """Remove the objects and unlock; ``instance`` 0 tells those who have them mapped."""
+        """Remove and unlock the objects; ``instance`` 0 shows agents that still map them that they are gone."""
         self._words.store32(sim_bus.HEADER["instance"], 0)
         self._stack.close()
 

@@ -1,4 +1,4 @@
-"""What ``vnetcard-sim`` is told to do: its command line, checked."""
+"""The command line of ``vnetcard-sim``, parsed and checked."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ examples:
   vnetcard-sim --trace lab0.fst --trace-from 1ms --trace-to 1.2ms
   vnetcard-sim --inject card-write-slverr@500 --trace lab0.fst --trace-on error
 
-SIGUSR1 pulls the card out, and puts it back.  One cycle is 4 ns of simulated time, which stands still when nothing
+SIGUSR1 removes the card, and puts it back.  One cycle is 4 ns of simulated time, which stands still while nothing
 moves.  Exit status: 0 stopped by a signal, 1 the build failed, 2 bad input, 130 interrupted while building.
 """
 
@@ -66,37 +66,37 @@ def parser() -> argparse.ArgumentParser:
     )
     p.add_argument("name", nargs="?", default="lab0", metavar="NAME", help="agents use --window sim:NAME (%(default)s)")
     p.add_argument("--data-width", type=int, choices=WIDTHS, default=64, help="bits of the engine's AXI (%(default)s)")
-    p.add_argument("--memory", default="8M", metavar="SIZE", help="each side's: a power of two, 16K to 1G (8M)")
+    p.add_argument("--memory", default="8M", metavar="SIZE", help="memory of each side: a power of two, 16K to 1G (8M)")
     p.add_argument(
-        "--pcie-latency-ns", type=float, default=0.0, metavar="N", help="so late the host's memory answers (0)"
+        "--pcie-latency-ns", type=float, default=0.0, metavar="N", help="read latency of the host's memory, in ns (0)"
     )
-    p.add_argument("--pcie-gbps", type=float, metavar="X", help="Gbit/s of the host's bus, each way (no limit)")
-    p.add_argument("--trace", metavar="FILE.fst", help="write a waveform; slow: name a span")
-    p.add_argument("--trace-from", metavar="T", help="from this cycle, or simulated time such as 10us (the first)")
-    p.add_argument("--trace-to", metavar="T", help="up to this cycle or time (the last)")
-    p.add_argument("--trace-on", choices=["error"], help="only what was before and after the first failed burst")
-    p.add_argument("--trace-cycles", type=int, metavar="N", help=f"... so many cycles in each file ({TRACE_CYCLES})")
+    p.add_argument("--pcie-gbps", type=float, metavar="X", help="Gbit/s of the host's bus per direction (no limit)")
+    p.add_argument("--trace", metavar="FILE.fst", help="write a waveform; slow, so limit it to a span")
+    p.add_argument("--trace-from", metavar="T", help="begin at this cycle, or simulated time such as 10us (0)")
+    p.add_argument("--trace-to", metavar="T", help="end at this cycle or time (the last)")
+    p.add_argument("--trace-on", choices=["error"], help="write only the cycles around the first failed burst")
+    p.add_argument("--trace-cycles", type=int, metavar="N", help=f"cycles in each file of --trace-on ({TRACE_CYCLES})")
     p.add_argument("--inject", action="append", default=[], metavar="ERROR", help=f"{inject.HELP.replace('%', '%%')}")
-    p.add_argument("--seed", type=int, default=0, metavar="N", help="of the probabilities (%(default)s)")
-    p.add_argument("--remove-after", type=float, metavar="S", help="pull the card out after S seconds")
-    p.add_argument("--stats", action="store_true", help="a line a second, and a table at the end")
-    p.add_argument("--totals", action="store_true", help="only the table at the end")
-    p.add_argument("--json", action="store_true", help="what is printed, as JSON objects, a line each")
+    p.add_argument("--seed", type=int, default=0, metavar="N", help="seed of the probabilities (%(default)s)")
+    p.add_argument("--remove-after", type=float, metavar="S", help="remove the card after S seconds")
+    p.add_argument("--stats", action="store_true", help="print a line per second, and a table at the end")
+    p.add_argument("--totals", action="store_true", help="print only the table at the end")
+    p.add_argument("--json", action="store_true", help="print JSON objects, one per line")
     p.add_argument("--version", action="version", version=SOFTWARE)
     return p
 
 
 def load(argv: list[str] | None = None) -> Options:
-    """The options in ``argv`` (default: the process's); ConfigError for what is not possible."""
+    """The options in ``argv`` (default: the process's arguments); raises ConfigError for invalid ones."""
     given = parser().parse_args(argv)
     if not 0 <= given.pcie_latency_ns <= LATENCY_MAX_NS:
-        raise ConfigError(f"--pcie-latency-ns {given.pcie_latency_ns:g} is not possible: 0 to {LATENCY_MAX_NS:g}")
+        raise ConfigError(f"--pcie-latency-ns {given.pcie_latency_ns:g} is out of range (0 to {LATENCY_MAX_NS:g})")
     if given.pcie_gbps is not None and not 0.001 <= given.pcie_gbps <= 1e6:
-        raise ConfigError(f"--pcie-gbps {given.pcie_gbps:g} is not possible: 0.001 to 1000000")
+        raise ConfigError(f"--pcie-gbps {given.pcie_gbps:g} is out of range (0.001 to 1000000)")
     if given.remove_after is not None and not 0 <= given.remove_after <= 1e9:
-        raise ConfigError(f"--remove-after {given.remove_after:g} is not possible: seconds from 0")
+        raise ConfigError(f"--remove-after {given.remove_after:g} is out of range (0 to 1000000000 seconds)")
     if not 0 <= given.seed < 1 << 64:
-        raise ConfigError(f"--seed {given.seed} is not possible: 0 to 2 ** 64 - 1")
+        raise ConfigError(f"--seed {given.seed} is out of range (0 to 2 ** 64 - 1)")
     return Options(
         name=check_name(given.name),
         width=given.data_width,
@@ -118,7 +118,7 @@ def _memory(text: str) -> int:
     except ConfigError as error:
         raise ConfigError(f"--memory: {error}") from error
     if size & (size - 1) or not L.WINDOW_MIN <= size <= L.WINDOW_MAX:
-        raise ConfigError(f"--memory {text} is not possible: a power of two from 16K to 1G")
+        raise ConfigError(f"--memory {text} is invalid: expected a power of two from 16K to 1G")
     return size
 
 
@@ -130,9 +130,9 @@ def _trace(given: argparse.Namespace) -> Trace | None:
         return None
     path = Path(given.trace)
     if path.suffix != ".fst":
-        raise ConfigError(f"--trace {path}: the file is an FST, call it something.fst")
+        raise ConfigError(f"--trace {path}: the name must end with .fst")
     if not path.parent.is_dir():
-        raise ConfigError(f"--trace {path}: there is no folder {path.parent}")
+        raise ConfigError(f"--trace {path}: no folder {path.parent}")
     try:
         path.open("ab").close()
     except OSError as error:
@@ -143,18 +143,18 @@ def _trace(given: argparse.Namespace) -> Trace | None:
         first = 0 if given.trace_from is None else _cycles("--trace-from", given.trace_from)
         end = None if given.trace_to is None else _cycles("--trace-to", given.trace_to)
         if end is not None and end <= first:
-            raise ConfigError(f"--trace-to {given.trace_to} is not after --trace-from {given.trace_from or 0}")
+            raise ConfigError(f"--trace-to {given.trace_to} must be later than --trace-from {given.trace_from or 0}")
         return Trace(path, first, end)
     if given.trace_from is not None or given.trace_to is not None:
-        raise ConfigError("--trace-on error chooses its own span: leave --trace-from and --trace-to away")
+        raise ConfigError("--trace-on error chooses the span itself: omit --trace-from and --trace-to")
     around = TRACE_CYCLES if given.trace_cycles is None else given.trace_cycles
     if not 2 <= around <= 1_000_000_000:
-        raise ConfigError(f"--trace-cycles {around} is not possible: 2 to 1000000000")
+        raise ConfigError(f"--trace-cycles {around} is out of range (2 to 1000000000)")
     return Trace(path, around=2 * around)
 
 
 def _cycles(option: str, text: str) -> int:
     found = re.fullmatch(r"([0-9]{1,15}(?:\.[0-9]{1,9})?)(ns|us|ms|s|)", text)
     if found is None or (not found[2] and "." in found[1]):
-        raise ConfigError(f"{option} {text!r} is not understood: cycles, or a time such as 800ns, 10us, 1.5ms, 2s")
+        raise ConfigError(f"{option} {text!r} is invalid: expected cycles, or a time such as 800ns, 10us, 1.5ms, 2s")
     return round(float(found[1]) * _TIMES[found[2]])

@@ -1,8 +1,8 @@
-"""What the compiler watches before it optimizes: records of several sizes through a simulator that counts its steps.
+"""The workload for profile-guided optimization: records of several sizes through an instrumented simulator.
 
     python -m vnetcard.sim.pgo_workload LIBRARY WIDTH
 
-``build.py`` runs it between the two compilations; the counts are written when the process ends.
+``build.py`` runs it between the two compilations; the process writes the profile when it ends.
 """
 
 from __future__ import annotations
@@ -25,18 +25,18 @@ from vnetcard.sim.objects import Objects
 from vnetcard.window.sim_client import SimBus, SimRegisters
 
 MEMORY: Final = 1 << 20
-LESSONS: Final = ((64, 200), (1536, 200), (65600, 60))
-"""Bytes that a doorbell tells of, and how often it is rung: small packets, plain packets, super-packets."""
+BURSTS: Final = ((64, 200), (1536, 200), (65600, 60))
+"""(bytes per doorbell, number of doorbells): small packets, plain packets, super-packets."""
 LIMIT: Final = 60.0
-"""Seconds for a lesson, which takes a fraction of one."""
+"""Seconds for one entry of BURSTS, which takes a fraction of one."""
 
 
 class Stuck(Exception):
-    """The simulator does not move what it was told of."""
+    """Raised when the simulator does not move the records in time."""
 
 
 class Side:
-    """One side as its agent would drive it; ``prod`` and ``cons`` are its own indices."""
+    """One side, driven as its agent would; ``prod`` and ``cons`` are its own indices."""
 
     def __init__(self, bus: SimBus, objects: Objects, side: int, geometry: Geometry) -> None:
         self.side = side
@@ -48,17 +48,17 @@ class Side:
         self.prod = self.cons = 0
 
     def close(self) -> None:
-        """Let go of the bus."""
+        """Release the bus."""
         del self.ring_prod, self.ring_cons
         self.registers.close()
 
     def line(self, direction: int, end: str) -> int:
-        """An index that the peer's end has published, as this side's memory shows it."""
+        """An index that the peer's end has published, read from this side's memory."""
         at = L.queue_offset(0) + L.QUEUE_LINES[f"{L.DIRECTIONS[direction]}_{end}"]
         return int.from_bytes(self.memory[at : at + 4], "little")
 
     def send(self, count: int) -> bool:
-        """Ring for ``count`` more bytes if the ring has room for them."""
+        """Ring the doorbell for ``count`` more bytes; False when the ring has no room for them."""
         if self.prod + count - self.line(self.side, "cons") > self.room:
             return False
         self.prod += count
@@ -66,7 +66,7 @@ class Side:
         return True
 
     def receive(self) -> None:
-        """Give back what has come."""
+        """Consume everything that has arrived."""
         found = self.line(1 - self.side, "prod")
         if found != self.cons:
             self.cons = found
@@ -75,7 +75,7 @@ class Side:
 
 @contextlib.contextmanager
 def sides(library: Path, width: int) -> Iterator[tuple[Side, Side]]:
-    """A simulation of its own with both directions running."""
+    """A private simulation with both directions running."""
     geometry = Geometry.plan(MEMORY, instance=1, removable=True)
     with contextlib.ExitStack() as stack:
         objects = Objects(f"training-{os.getpid()}", MEMORY, width)
@@ -94,15 +94,15 @@ def sides(library: Path, width: int) -> Iterator[tuple[Side, Side]]:
         for side in pair:
             stack.callback(side.close)
             side.engine.attach()
-        for side in (*pair, *pair):  # what the first one tells before the second one listens is told again
+        for side in (*pair, *pair):  # twice: the first announcement may precede the second side's attach
             side.engine.announce()
         for side in pair:
             side.engine.reset_directions()
         yield pair
 
 
-def teach(pair: tuple[Side, Side], senders: tuple[Side, ...], count: int, times: int) -> None:
-    """``times`` doorbells for ``count`` bytes from each of ``senders``, and all of it received."""
+def transfer(pair: tuple[Side, Side], senders: tuple[Side, ...], count: int, times: int) -> None:
+    """Ring ``times`` doorbells for ``count`` bytes from each of ``senders``; return when all is received."""
     left = dict.fromkeys(senders, times)
     deadline = time.monotonic() + LIMIT
     while any(left.values()) or any(pair[1 - side.side].cons != side.prod for side in senders):
@@ -112,17 +112,17 @@ def teach(pair: tuple[Side, Side], senders: tuple[Side, ...], count: int, times:
         for side in pair:
             side.receive()
         if time.monotonic() > deadline:
-            raise Stuck(f"{count} bytes, {times} times: not within {LIMIT:.0f} s")
+            raise Stuck(f"{times} doorbells for {count} bytes each took more than {LIMIT:.0f} s")
 
 
 def main(library: str, width: str) -> None:
-    """Every lesson from each side alone, and from both at once.  Told to end, it leaves no shared memory behind."""
+    """Run every entry of BURSTS from each side alone and from both at once; SIGTERM removes the shared memory."""
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
     with sides(Path(library), int(width)) as (host, card):
-        for size, times in LESSONS:
+        for size, times in BURSTS:
             lines = -(-size // L.LINE) * L.LINE
             for senders in ((host,), (card,), (host, card)):
-                teach((host, card), senders, lines, times)
+                transfer((host, card), senders, lines, times)
 
 
 if __name__ == "__main__":

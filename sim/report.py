@@ -1,4 +1,4 @@
-"""What ``vnetcard-sim --stats`` prints: a line a second, and a table at the end; as text or as JSON."""
+"""What ``vnetcard-sim --stats`` prints: a line per second and a table at the end, as text or JSON."""
 
 from __future__ import annotations
 
@@ -22,22 +22,22 @@ ENGINE_ROWS: Final = (
     "latency",
     "latency_max",
 )
-"""Registers of a direction that are read for the table; none of them changes by being read."""
+"""The registers of a direction in the table; reading them changes none."""
 SIDE_ROWS: Final = ("read_bytes", "write_bytes", "read_bursts", "write_bursts", "index_words", "errors", "outside")
 PAGE_ROWS: Final = ("doorbells", "mailbox", "interrupts")
 Read = Callable[[int, int], int | None]
-"""(side, offset) to a register's value."""
+"""A function from (side, offset) to a register's value; None when the simulator does not answer."""
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """What happened since the look before; ``seconds`` and ``simulated_ms`` count from the start."""
+    """What happened since the line before; ``seconds`` and ``simulated_ms`` count from the start."""
 
     seconds: float
     simulated_ms: float
     mcycles_per_s: float
     idle: float
-    """Share of the time that it slept."""
+    """The share of the time in which the simulator slept."""
     h2c_mbytes_per_s: float
     c2h_mbytes_per_s: float
     doorbells: int
@@ -46,7 +46,7 @@ class Line:
 
     @classmethod
     def between(cls, old: Stats, new: Stats, *, span: float, seconds: float) -> Line:
-        """From two looks, ``span`` seconds apart."""
+        """The line for two samples that are ``span`` seconds apart."""
         asleep = (new.asleep_ns - old.asleep_ns) / 1e9
 
         def moved(name: str, *sides: int) -> int:
@@ -65,7 +65,7 @@ class Line:
         )
 
     def text(self) -> str:
-        """For people."""
+        """The line as text."""
         return (
             f"{self.seconds:8.1f} s  simulated {self.simulated_ms:.1f} ms  {self.mcycles_per_s:5.2f} Mcycles/s  "
             f"idle {self.idle:4.0%}  h2c {self.h2c_mbytes_per_s:7.2f} MB/s  c2h {self.c2h_mbytes_per_s:7.2f} MB/s  "
@@ -73,12 +73,12 @@ class Line:
         )
 
     def json(self) -> str:
-        """For programs."""
+        """The line as a JSON object."""
         return json.dumps({"event": "stats", **asdict(self)})
 
 
 def engine(read: Read) -> dict[str, dict[str, int | None]]:
-    """The engine's own counters by direction; None where nothing answered."""
+    """The engine's own counters by direction; None where the simulator did not answer."""
     return {
         direction: {name: read(side, R.offset(f"tx_{name}")) for name in ENGINE_ROWS}
         for side, direction in enumerate(L.DIRECTIONS)
@@ -86,7 +86,7 @@ def engine(read: Read) -> dict[str, dict[str, int | None]]:
 
 
 def totals(stats: Stats, seconds: float, counters: dict[str, dict[str, int | None]]) -> dict[str, object]:
-    """Everything from the start, for JSON and for the table."""
+    """All counters since the start, for JSON."""
     return {
         "seconds": round(seconds, 3),
         "cycles": stats.cycles,
@@ -104,11 +104,11 @@ def totals(stats: Stats, seconds: float, counters: dict[str, dict[str, int | Non
 
 
 def table(stats: Stats, seconds: float, counters: dict[str, dict[str, int | None]]) -> str:
-    """The totals for people."""
+    """The totals as text."""
     idle = min(1.0, stats.asleep_ns / 1e9 / max(seconds, 1e-9))
     lines = [
         f"{stats.cycles} cycles in {seconds:.1f} s, {stats.cycles * 1e3 / CLOCK_HZ:.1f} ms simulated, idle {idle:.0%}, "
-        f"asleep {stats.sleeps} times ({stats.woken} woken), card pulled out {stats.removals} times",
+        f"asleep {stats.sleeps} times ({stats.woken} woken), card removed {stats.removals} times",
         "",
         f"{'memory and registers':<24}{'host':>16}{'card':>16}",
     ]

@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from vnetcard.codes.error import ErrorCode
 from vnetcard.errors import ConfigError
 from vnetcard.sim.build_cache import GUEST, Progress, digest
 from vnetcard.sim.guest.initramfs import Initramfs
@@ -193,5 +194,7 @@ def _compiled_module(name: str) -> Path:
 def _folder_of(package: str) -> Path:
     spec = importlib.util.find_spec(package)
     if spec is None or spec.origin is None:
-        raise ConfigError(f"{package} is not installed here, so the guest cannot have it: pip install {package}")
+        raise ConfigError(
+            f"the guest needs {package}, which is not installed: pip install {package}", code=ErrorCode.TOOL_MISSING
+        )
     return Path(spec.origin).parent

@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from vnetcard.codes.error import ErrorCode
 from vnetcard.errors import ConfigError
 from vnetcard.sim.build_cache import GUEST, Progress, digest
 from vnetcard.sim.guest.machines import ARM64, Machine
@@ -90,7 +91,8 @@ def sysroot(progress: Progress, machine: Machine = ARM64) -> Sysroot:
     for tool, package in (("apt-get", "apt"), ("dpkg-deb", "dpkg")):
         if shutil.which(tool) is None:
             raise ConfigError(
-                f"the {machine.title} guest is made of Debian packages: {tool} ({package}) is missing here"
+                f"the {machine.title} guest is made of Debian packages: {tool} ({package}) is missing",
+                code=ErrorCode.TOOL_MISSING,
             )
     sources = _sources()
     key = digest(sources, *PACKAGES, machine.kernel, PYTHON, *_UNUSED)

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from vnetcard.codes.error import ErrorCode
 from vnetcard.errors import ConfigError
 from vnetcard.lab.lab import LabError, die_with_parent, uninterrupted
 from vnetcard.sim.guest.image import Image
@@ -75,7 +76,10 @@ def find_qemu(machine: Machine = ARM64) -> str:
     """QEMU's program for ``machine``; ConfigError when it is missing."""
     program = shutil.which(machine.qemu)
     if program is None:
-        raise ConfigError(f"{machine.qemu} is missing: scripts/system-packages.sh qemu, or install {machine.package}")
+        raise ConfigError(
+            f"{machine.qemu} is missing: scripts/system-packages.sh qemu, or install {machine.package}",
+            code=ErrorCode.TOOL_MISSING,
+        )
     return program
 
 

@@ -15,6 +15,7 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
+from vnetcard.codes.error import ErrorCode
 from vnetcard.errors import ConfigError, VnetcardError
 from vnetcard.lab import toolchain
 from vnetcard.sim.build_cache import GUEST, Progress, digest
@@ -38,7 +39,7 @@ def build(machine: str, out: Path, progress: Progress) -> Path:
     if machine != platform.machine():
         environment |= _cross_environment(machine, progress)
     elif shutil.which("gcc") is None:
-        raise ConfigError("gcc is missing: scripts/system-packages.sh run")
+        raise ConfigError("gcc is missing: scripts/system-packages.sh run", code=ErrorCode.TOOL_MISSING)
     with tempfile.TemporaryDirectory() as folder:
         tree, wheels = Path(folder, "tree"), Path(folder, "wheels")
         wheels.mkdir()
@@ -89,7 +90,7 @@ def _cross_environment(machine: str, progress: Progress) -> dict[str, str]:
     if machine != "aarch64":
         raise ConfigError(f"no cross compiler for {machine} on {platform.machine()} is known")
     if shutil.which(CROSS) is None:
-        raise ConfigError(f"{CROSS} is missing: scripts/system-packages.sh qemu")
+        raise ConfigError(f"{CROSS} is missing: scripts/system-packages.sh qemu", code=ErrorCode.TOOL_MISSING)
     system = sysroot(progress)
     ours = f"{sys.version_info.major}.{sys.version_info.minor}"
     if system.python != ours:

@@ -1,4 +1,4 @@
-"""``vnetcard-sim`` as a process of its own, for the tests."""
+"""Runs ``vnetcard-sim`` as a process, for the tests."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def need_simulator() -> None:
 
 
 def new_name() -> str:
-    """A name that no other simulation has."""
+    """A unique name of a simulation."""
     return f"test-{os.getpid()}-{next(_numbers)}"
 
 
@@ -46,35 +46,35 @@ class Simulation:
         self.name, self.process = name, process
 
     def event(self, kind: str) -> dict[str, Any]:
-        """The next thing of that kind that it says."""
+        """The next event of that kind that it prints."""
         assert self.process.stdout is not None
         for line in self.process.stdout:
-            said: dict[str, Any] = json.loads(line)
-            if said["event"] == kind:
-                return said
-        raise AssertionError(f"it ended with status {self.process.wait()} before it said {kind!r}: {self.errors()}")
+            event: dict[str, Any] = json.loads(line)
+            if event.get("event") == kind:
+                return event
+        raise AssertionError(f"it ended with status {self.process.wait()} before {kind!r}: {self.errors()}")
 
     def errors(self) -> str:
-        """What it wrote on stderr; it has ended."""
+        """Its stderr, after its end."""
         assert self.process.stderr is not None
         return self.process.stderr.read()
 
     def stop(self, number: int = signal.SIGTERM) -> dict[str, Any]:
-        """End it by a signal; its totals."""
+        """End it by a signal; returns its totals."""
         self.process.send_signal(number)
         totals = self.event("totals")
         assert self.process.wait(30) == 0
         return totals
 
     def kill(self) -> None:
-        """kill -9."""
+        """End it by SIGKILL."""
         self.process.kill()
         self.process.wait(30)
 
 
 @contextlib.contextmanager
 def simulated(*options: str, name: str | None = None) -> Iterator[Simulation]:
-    """A simulation that has said that it is ready; whatever happens, its objects are gone at the end."""
+    """Run a simulation, ready at the start of the block; its objects are removed at the end in any case."""
     need_simulator()
     name = name or new_name()
     try:

@@ -1,4 +1,4 @@
-"""The module that the simulator evaluates: the engine's ports, each input behind a register."""
+"""The module that the simulator evaluates: the engine with a register before each input."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def test_every_port_of_the_engine_is_found() -> None:
 def test_each_input_but_clock_and_reset_has_a_register_of_its_width() -> None:
     text = wrapper(SOURCE)
     for port in ports(SOURCE):
-        held = port.way == "input" and port.name not in ("clk_i", "rst_ni")
-        assert (f"  logic {port.width} {port.name}_q;" in text) == held
-        assert (f"    {port.name}_q <= {port.name};" in text) == held
-        assert (f".{port.name}({port.name}_q)," in text) == held
+        registered = port.direction == "input" and port.name not in ("clk_i", "rst_ni")
+        assert (f"  logic {port.width} {port.name}_q;" in text) == registered
+        assert (f"    {port.name}_q <= {port.name};" in text) == registered
+        assert (f".{port.name}({port.name}_q)," in text) == registered

@@ -9,6 +9,7 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
+from vnetcard.codes.error import ErrorCode
 from vnetcard.errors import ConfigError
 from vnetcard.lab import toolchain
 
@@ -48,7 +49,7 @@ def _folder() -> tempfile.TemporaryDirectory[str]:
 def compiled(name: str, program_name: str = "", flags: Sequence[str] = ()) -> Path:
     """The program compiled from ``c/NAME.c``; ConfigError with the compiler's first message when that fails."""
     if why := missing("gcc"):
-        raise ConfigError(f"{name}.c cannot be compiled: {why}")
+        raise ConfigError(f"{name}.c cannot be compiled: {why}", code=ErrorCode.TOOL_MISSING)
     program = Path(_folder().name, program_name or name)
     command = ["gcc", "-std=gnu11", "-O2", "-Wall", "-Wextra", f"-I{CORE}", "-pthread", "-o", str(program)]
     command += [str(SOURCES / f"{name}.c"), *flags]

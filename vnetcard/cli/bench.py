@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from vnetcard.codes.error import ErrorCode
 from vnetcard.errors import ConfigError
 from vnetcard.terminal.arguments import Subparsers, add_command, interrupt, printable
 
@@ -69,7 +70,9 @@ def run(args: argparse.Namespace) -> int:
     if args.output and not args.output.is_dir():
         raise ConfigError(f"--output {args.output}: no such folder")
     if os.geteuid() != 0:
-        raise ConfigError("the bench creates network namespaces and interfaces: run it as root")
+        raise ConfigError(
+            "the bench creates network namespaces and interfaces: run it as root", code=ErrorCode.NOT_ROOT
+        )
     signal.signal(signal.SIGTERM, interrupt)
     results = runner.Runner(plan, lambda text: print(printable(text), file=sys.stderr, flush=True)).run()
     found = report.as_json(plan, results, absent, label=args.label)
@@ -108,7 +111,7 @@ def make_plan(args: argparse.Namespace) -> tuple[Plan, dict[str, str]]:
             raise ConfigError(f"--{name} {given} is out of range ({least} to {most})")
         numbers[name] = given
     if why := missing("ip", "ping", "iperf3"):
-        raise ConfigError(why)
+        raise ConfigError(why, code=ErrorCode.TOOL_MISSING)
     absent = {name: why for name in contenders if (why := CONTENDERS[name].missing())}
     if rings.LOAD in loads:
         absent |= rings.missing()

@@ -12,6 +12,7 @@ from importlib import import_module
 from typing import Any, Final
 
 from vnetcard.agent import config
+from vnetcard.codes.error import ErrorCode
 from vnetcard.errors import ConfigError
 from vnetcard.ring import layout as L
 from vnetcard.ring.sideblock import SOFTWARE
@@ -127,4 +128,6 @@ def _library(name: str) -> Any:
         return import_module(name)
     except ModuleNotFoundError as error:
         package = name.partition(".")[0].replace("_", "-")
-        raise ConfigError(f"this needs the package {package}: pip install 'vnetcard[tools]'") from error
+        raise ConfigError(
+            f"this needs the package {package}: pip install 'vnetcard[tools]'", code=ErrorCode.TOOL_MISSING
+        ) from error

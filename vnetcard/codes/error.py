@@ -22,6 +22,12 @@ class ErrorCode(Code):
         "The memory is too small for a window, is not a power of two, or differs from the size asked for.",
         "Name another BAR or memory, or add +SIZE.",
     )
+    TOOL_MISSING = "tool-missing", "A program or a Python package is not installed.", "Install what the message names."
+    CACHE_UNUSABLE = "cache-unusable", "The user's cache cannot be written.", "Set XDG_CACHE_HOME to a writable folder."
+    NOT_ROOT = "not-root", "The command needs root.", "Run it as root."
+    # BuildFailed, LabError
+    BUILD_FAILED = "build-failed", "Verilator or a compiler failed.", "See the log that the message names."
+    AGENT_FAILED = "agent-failed", "An agent or simulator that the command started failed.", "See its output."
     # WindowUnavailable
     WINDOW_UNAVAILABLE = "window-unavailable", "The window's memory cannot be used.", "See the message."
     WINDOW_MISSING = (

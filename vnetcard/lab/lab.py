@@ -1,6 +1,6 @@
-"""Two computers on one machine: two network namespaces, an agent in each, one window between them.
+"""Two computers on one machine: two network namespaces with one agent each, and a window between them.
 
-What ``vnetcard demo`` shows and the tests use.  Everything made here is gone after ``close``.
+``vnetcard demo``, the bench and the tests use it.  ``close`` removes everything that was created.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from vnetcard.agent.control import ask, socket_path
+from vnetcard.codes.error import ErrorCode
 from vnetcard.errors import ConfigError, PeerGone, VnetcardError
 from vnetcard.ring import layout as L
 from vnetcard.window import WindowUrl, open_window
@@ -26,32 +27,34 @@ from vnetcard.window import WindowUrl, open_window
 MODULES = ("vnetcard.x86_side.agent", "vnetcard.fpga_side.agent")
 ADDRESSES = ("10.10.10.1", "10.10.10.5")
 START_LIMIT = 30.0
-"""Seconds within which an agent is up, on a machine that is very busy."""
+"""Seconds for an agent to start, on a very busy machine."""
 _PR_SET_PDEATHSIG = 1
 
 
 class LabError(VnetcardError):
-    """An agent of the lab did not do what was expected; the message carries what it said."""
+    """Raised when an agent of the lab ends, or does not reach a state in time; the message says what was seen."""
+
+    DEFAULT = ErrorCode.AGENT_FAILED
 
 
 def ip(*words: str) -> None:
-    """``ip`` with ``words``; ConfigError with its own words when it fails."""
+    """Run ``ip`` with ``words``; raises ConfigError with its message when it fails."""
     program = shutil.which("ip")
     if program is None:
-        raise ConfigError("`ip` is not installed: it is in the package iproute2")
+        raise ConfigError("`ip` is not installed: install the package iproute2", code=ErrorCode.TOOL_MISSING)
     done = subprocess.run([program, *words], capture_output=True, text=True, check=False)
     if done.returncode:
         raise ConfigError(f"`ip {' '.join(words)}` failed: {done.stderr.strip()}")
 
 
 def die_with_parent(number: int = signal.SIGTERM) -> None:
-    """In the child: when the lab's process is killed, its agents stop as by this signal (prctl(2))."""
+    """Called in a child process: let the kernel send it this signal when its parent ends (prctl(2))."""
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, number)
 
 
 @contextlib.contextmanager
 def uninterrupted() -> Iterator[None]:
-    """Ctrl-C and the like wait until the body is through, also for the programs that it runs."""
+    """Block SIGINT, SIGTERM and SIGHUP during the body, also for the programs that it starts."""
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM, signal.SIGHUP})
     try:
         yield
@@ -60,7 +63,7 @@ def uninterrupted() -> Iterator[None]:
 
 
 def make_namespaces(made: contextlib.ExitStack, names: Sequence[str]) -> None:
-    """Make network namespaces, which go when ``made`` is closed; all of them or none."""
+    """Create network namespaces, all or none; closing ``made`` removes them."""
     try:
         with uninterrupted():
             for name in names:
@@ -73,10 +76,10 @@ def make_namespaces(made: contextlib.ExitStack, names: Sequence[str]) -> None:
 
 
 class Lab:
-    """Two namespaces, named after ``tag`` and this process, and up to one agent in each.
+    """Two namespaces, named after ``tag`` and this process, with at most one agent in each.
 
-    ``sides``: which of the two live here; the other one may be in a virtual machine.  ``commands``: how the
-    agent of a side is started, by side; another program may be put there.
+    ``sides``: the sides on this machine; the other one may be in a virtual machine.  ``commands``: the command of
+    each side's agent, which may be replaced.
     """
 
     def __init__(
@@ -87,7 +90,7 @@ class Lab:
         log: IO[str] | None = None,
         sides: Sequence[int] = (L.HOST, L.CARD),
     ) -> None:
-        """Make the namespaces; ConfigError when that is not permitted."""
+        """Create the namespaces; raises ConfigError when that is not permitted."""
         unique = f"vnetcard-{tag}-{os.getpid()}"
         self.window = window or f"shm:{unique}"
         self.url = str(WindowUrl.parse(self.window))
@@ -108,12 +111,12 @@ class Lab:
         self.close()
 
     def start(self, side: int, *options: str) -> None:
-        """Start the agent of ``side`` and return once it is ready; LabError with its last words if it is not."""
+        """Start the agent of ``side`` and return once it is ready; raises LabError when it ends before."""
         self.launch(side, *options)
         self.await_ready(side)
 
     def launch(self, side: int, *options: str) -> None:
-        """Start the agent of ``side`` and return at once."""
+        """Start the agent of ``side`` and return immediately."""
         arguments = ["--window", self.window, "--netns", self.namespaces[side], *options]
         self.agents[side] = subprocess.Popen(
             [*self.commands[side], *arguments],
@@ -125,22 +128,22 @@ class Lab:
         )
 
     def await_ready(self, side: int) -> None:
-        """Return once the agent of ``side`` has said that it is ready; LabError with its last words when it ends."""
+        """Return once the agent of ``side`` has printed that it is ready; raises LabError when it ends before."""
         agent = self.agent(side)
         assert agent.stdout is not None
-        line = agent.stdout.readline()  # ready, or the end of the agent
+        line = agent.stdout.readline()  # the ready line, or '' when the agent has ended
         if " ready: " not in line:
             raise LabError(f"the {L.SIDES[side]}'s agent ended with status {agent.wait()} before it was ready")
 
     def agent(self, side: int) -> subprocess.Popen[str]:
-        """The running agent of ``side``."""
+        """The running agent of ``side``; raises LabError without one."""
         agent = self.agents[side]
         if agent is None:
-            raise LabError(f"there is no agent on the {L.SIDES[side]}'s side")
+            raise LabError(f"no agent runs on the {L.SIDES[side]}'s side")
         return agent
 
     def stop(self, side: int, number: int = signal.SIGTERM, *, limit: float = 10.0) -> int:
-        """End the agent of ``side`` by a signal; its exit status (negative: the signal that killed it)."""
+        """End the agent of ``side`` by a signal; returns its exit status (negative: the signal that killed it)."""
         agent = self.agent(side)
         self.agents[side] = None
         with contextlib.suppress(ProcessLookupError):
@@ -156,11 +159,11 @@ class Lab:
                 agent.stdout.close()
 
     def status(self, side: int) -> dict[str, Any]:
-        """What the agent of ``side`` says; PeerGone when it does not answer."""
+        """The status of the agent of ``side``; raises PeerGone when it does not answer."""
         return ask(self.url, side, "status")
 
     def wait_for(self, side: int, state: str, *, limit: float = START_LIMIT) -> dict[str, Any]:
-        """Return the status of ``side`` once its link is in ``state``; LabError after ``limit`` seconds."""
+        """Return the status of ``side`` once its link is in ``state``; raises LabError after ``limit`` seconds."""
         deadline = time.monotonic() + limit
         seen = "no answer"
         while time.monotonic() < deadline:
@@ -173,13 +176,13 @@ class Lab:
         raise LabError(f"the {L.SIDES[side]}'s link is not '{state}' within {limit} s but '{seen}'")
 
     def wait_up(self, *, limit: float = START_LIMIT) -> None:
-        """Return once both links run and the kernel has opened both interfaces for sending."""
+        """Return once both links run and both interfaces are up in the kernel."""
         for side in self._sides:
             self.wait_for(side, "run", limit=limit)
         self.wait_open(limit=limit)
 
     def wait_open(self, *, name: str = "tun0", limit: float = START_LIMIT) -> None:
-        """The kernel follows the carrier a moment later (linkwatch): until then it drops what is sent."""
+        """Return once the kernel has followed the carrier (linkwatch): until then it drops what is sent."""
         deadline = time.monotonic() + limit
         for namespace in (self.namespaces[side] for side in self._sides):
             while True:
@@ -193,7 +196,7 @@ class Lab:
                 time.sleep(0.005)
 
     def close(self) -> None:
-        """End the agents, and remove the namespaces and, after a kill, window and sockets."""
+        """End the agents; remove the namespaces and what killed agents left: window and sockets."""
         with uninterrupted():
             for side in self._sides:
                 if self.agents[side] is not None:
@@ -203,16 +206,16 @@ class Lab:
             self._made.close()
 
     def _sweep(self) -> None:
-        """Remove what killed agents left, and nothing that an agent of somebody else's uses."""
+        """Remove what killed agents left, and nothing that a foreign agent uses."""
         for side in self._sides:
             with contextlib.suppress(VnetcardError):
                 window = open_window(self.url, side=side)
                 socket_path(self.url, side).unlink(missing_ok=True)
-                window.close()  # the last one out removes it
-        if self._own_window:  # whatever has become of it
+                window.close()  # the last process to close it removes it
+        if self._own_window:  # also when it could not be opened
             Path("/dev/shm", self.url.removeprefix("shm:")).unlink(missing_ok=True)
 
 
 def run_in(namespace: str, command: Sequence[str]) -> list[str]:
-    """``command`` as it is run in a network namespace."""
+    """The command that runs ``command`` in a network namespace."""
     return ["ip", "netns", "exec", namespace, *command]

@@ -1,6 +1,6 @@
-"""A live simulation as a child process: what ``vnetcard demo --sim``, benchmarks and tests put between two agents.
+"""A live simulation as a child process, for ``vnetcard demo --sim``, benchmarks and tests.
 
-Like the agents of ``lab.py`` it ends with the process that started it.
+Like the agents of ``lab.py``, it ends with the process that started it.
 """
 
 from __future__ import annotations
@@ -19,16 +19,16 @@ from vnetcard.window import sim_bus
 
 MODULE = "vnetcard.sim.cli"
 STOP_LIMIT = 30.0
-"""Seconds; a long trace takes a moment to be written out."""
+"""Seconds for the simulator to end, in which it may write a long trace."""
 
 
 class SimProcess:
-    """``vnetcard-sim NAME``, running; nothing of it is left after ``close``, also when it was killed."""
+    """A running ``vnetcard-sim NAME``; ``close`` ends it and removes its objects, also after a kill."""
 
     def __init__(self, name: str, *options: str, progress: IO[str] | int | None = None) -> None:
-        """Start it and return once it is ready, which may take a build; LabError when it ends before.
+        """Start it and return once it is ready, which may include a build; raises LabError when it ends before.
 
-        ``progress`` takes what it writes on stderr (None: ours does).
+        ``progress`` gets its stderr (None: this process's stderr).
         """
         self.name = name
         self.url = f"sim:{name}"
@@ -55,42 +55,42 @@ class SimProcess:
 
     @property
     def pid(self) -> int:
-        """Of the simulator."""
+        """The pid of the simulator."""
         return self._process.pid
 
     @property
     def running(self) -> bool:
-        """Has it not ended?"""
+        """Whether it has not ended."""
         return self._process.poll() is None
 
     def event(self, kind: str) -> dict[str, Any]:
-        """The next thing of that kind that it says; LabError when it ends before."""
+        """The next event of that kind that it prints; raises LabError when it ends before."""
         assert self._process.stdout is not None
         for line in self._process.stdout:
-            said: dict[str, Any] = json.loads(line)
-            if said["event"] == kind:
-                return said
+            event: dict[str, Any] = json.loads(line)
+            if event.get("event") == kind:
+                return event
         status = self._process.wait()
-        raise LabError(f"the simulator of {self.url} ended with status {status} before it said {kind!r}")
+        raise LabError(f"the simulator of {self.url} ended with status {status} before the event {kind!r}")
 
     def signal(self, number: int) -> None:
-        """Send it a signal; SIGUSR1 pulls the card out, or puts it back."""
+        """Send it a signal; SIGUSR1 removes the card, or puts it back."""
         self._process.send_signal(number)
 
     def stop(self) -> dict[str, Any]:
-        """End it; the totals that it counted."""
+        """End it; returns its totals."""
         self.signal(signal.SIGTERM)
         totals = self.event("totals")
         self._process.wait(STOP_LIMIT)
         return totals
 
     def kill(self) -> None:
-        """kill -9: its objects stay."""
+        """End it by SIGKILL; its objects stay until ``close``."""
         self._process.kill()
         self._process.wait()
 
     def close(self) -> None:
-        """End it if it runs, and remove what it left if it was killed."""
+        """End it if it runs, and remove what a killed one left."""
         with uninterrupted():
             if self.running:
                 self._process.terminate()

@@ -1,4 +1,4 @@
-"""What a killed lab leaves (SIGKILL lets nobody tidy up), removed by the next one: namespaces, memory, sockets."""
+"""Removes what a lab that was killed by SIGKILL left behind: namespaces, memory, sockets."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ SHM: Final = Path("/dev/shm")
 
 
 def sweep(tag: str) -> list[str]:
-    """The names that are gone now: those that carry ``tag`` and the number of a process that is no more."""
+    """Remove all that is named after ``tag`` and a process that has ended; returns the names."""
     ours = re.compile(rf"vnetcard-{re.escape(tag)}-([0-9]+)(?![0-9])")
     gone = []
     for folder in (NETNS, SHM, control.folder()):
@@ -39,7 +39,7 @@ def _lives(pid: int) -> bool:
 
 
 def _remove(path: Path) -> bool:
-    with contextlib.suppress(OSError, ConfigError):  # another user's, or somebody was faster
+    with contextlib.suppress(OSError, ConfigError):  # another user's, or removed by another process meanwhile
         if path.parent == NETNS:
             ip("netns", "del", path.name)
         else:
