@@ -10,12 +10,15 @@ import pytest
 
 from tests.unit.test_documented_commands import PAGES, ROOT
 from tests.unit.test_glossary import resolve
+from vnetcard.window import KINDS
 
 FOLDERS = "vnetcard|x86_side|fpga_side|sim|hdl|tests|benchmarks|docs|scripts|requirements"
 PATH = re.compile(rf"(?:{FOLDERS})/[\w./-]*\w/?|_c/\w[\w.]*")
 MODULE = re.compile(r"vnetcard(?:\.\w+)+")
 NOT_A_MODULE = ("vnetcard.windows", "vnetcard.ports")
 """Names of entry-point groups."""
+PLUGIN_EXAMPLES = ("acme",)
+"""Kinds of the example package, where it is installed."""
 PLACEHOLDER = re.compile(r"KIND|NAME|FILE")
 MADE_LATER = ("vnetcard/guest", "vnetcard/sim")
 """Folders of the user's cache."""
@@ -65,3 +68,10 @@ def test_every_decision_record_is_in_the_index() -> None:
     folder = ROOT / "docs/adr"
     linked = re.findall(r"\]\((\d{4}-[\w-]+\.md)\)", (folder / "README.md").read_text(encoding="utf-8"))
     assert linked == sorted(path.name for path in folder.glob("0*.md"))
+
+
+def test_every_kind_of_window_is_in_the_table_of_windows() -> None:
+    table = (ROOT / "docs/windows.md").read_text(encoding="utf-8").partition("\n\n*Coherent*")[0]
+    documented = set(re.findall(r"(?m)^\| `(\w+):", table))
+    assert documented >= set(KINDS.names()) - set(PLUGIN_EXAMPLES)
+    assert documented <= set(KINDS.names())

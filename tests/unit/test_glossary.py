@@ -1,6 +1,6 @@
 """Each word of docs/glossary.md exists in the code, and each package and public name has an entry there.
 
-The words that the glossary replaces are the subject of test_identifiers.py.
+The words that the glossary replaces are the subject of test_words.py.
 """
 
 from __future__ import annotations
