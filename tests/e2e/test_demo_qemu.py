@@ -94,9 +94,9 @@ def test_killed_demo_takes_its_guest_along_and_the_rest_is_swept(image: Image) -
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["--window", "shm:x"], "--qemu brings its own window: leave --window away"),
-        (["--sim"], "--sim and --qemu are two demonstrations: leave one of them away"),
-        (["--data-width", "64"], "--data-width is of the simulated engine: add --sim"),
+        (["--window", "shm:x"], "--qemu has its own window: omit --window"),
+        (["--sim"], "--sim and --qemu exclude each other: omit one of them"),
+        (["--data-width", "64"], "--data-width applies to the simulated engine: add --sim"),
     ],
 )
 def test_options_that_do_not_go_together_are_refused(words: list[str], message: str) -> None:

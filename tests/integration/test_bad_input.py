@@ -141,7 +141,7 @@ COMMAND = {
     "completion for an unknown shell": ("completion fish", "'fish'", "bash"),
     "completion into a file": ("completion bash -o /dev/null/x", "--output /dev/null/x", "Not a directory"),
     "man page that is none": ("man pong", "no page 'pong'", "vnetcard-ping"),
-    "all man pages but one": ("man ping -o {tmp}", "leave ping away"),
+    "all man pages but one": ("man ping -o {tmp}", "omit ping"),
     "info of nothing": ("info", "URL", "try vnetcard info --help"),
     "info of a missing window": ("info {shm}", "{shm}", "No such file"),
     "info of a folder": ("info file:{tmp}", "{tmp}", "Is a directory"),

@@ -50,7 +50,7 @@ def test_machine_without_a_card_is_measured_and_could_run_a_link() -> None:
 def test_table_for_people_ends_with_the_conclusion() -> None:
     shown = run([*DOCTOR, "--no-measure", "--all"])
     assert (shown.status, shown.stderr) == (0, "")
-    assert shown.stdout.endswith("nothing is in the way; no window was tried (--window URL, without --no-measure)\n")
+    assert shown.stdout.endswith("no obstacle found; no window was tried (--window URL, without --no-measure)\n")
     assert "stage alone" not in shown.stdout
 
 

@@ -58,7 +58,7 @@ def test_agents_wake_one_another_by_interrupts_and_survive_kills(lab: Lab, path:
     [
         ([*X86, "--window", "ivshmem:/nowhere/sock"], "start `vnetcard ivshmem-server /nowhere/sock`"),
         ([*VNETCARD, "ivshmem-server", "/nowhere/sock"], "cannot serve at /nowhere/sock: No such file or directory"),
-        ([*VNETCARD, "ivshmem-server", "/tmp/s", "--size", "100K"], "--size 100K is not possible: a power of two"),
+        ([*VNETCARD, "ivshmem-server", "/tmp/s", "--size", "100K"], "--size 100K is invalid: expected a power of two"),
     ],
 )
 def test_bad_input_is_one_line_and_status_2(command: list[str], words: str) -> None:

@@ -1,4 +1,4 @@
-"""``vnetcard demo``: two computers that share nothing but memory answer each other's pings."""
+"""``vnetcard demo``: two computers that share only memory ping each other."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import IO, Any
 
+from vnetcard.codes.error import ErrorCode
 from vnetcard.errors import ConfigError
 from vnetcard.lab.lab import ADDRESSES, Lab, LabError
 from vnetcard.lab.sim import SimProcess
@@ -35,13 +36,13 @@ examples:
   vnetcard demo --qemu                    the card is an ARM64 guest in QEMU, behind a PCI BAR
   vnetcard demo --qemu --both             the host is a guest, too (x86-64): both agents use pci:auto
 
-Without root it uses a user namespace, where the system allows that and lets you open /dev/net/tun.
-exit status: 0 no ping was lost, 1 one was, 2 the demo cannot run here
+Without root it uses a user namespace, if the system allows that and /dev/net/tun may be opened.
+exit status: 0 no ping was lost, 1 a ping was lost, 2 bad input, or the demo cannot run here
 """
 REST_LIMIT = 5.0
-"""Seconds for what is still on its way after the last ping; through a simulated engine it may take some."""
+"""Seconds for the packets that are in flight after the last ping; a simulated engine may need some."""
 GUEST = "vnetcard.sim.guest.show"
-"""What shows the guest; by name, as the library itself leans on nothing in sim/."""
+"""The module that runs the guest; imported by name, as the library does not depend on sim/."""
 _INSIDE = "VNETCARD_DEMO_INSIDE"
 
 
@@ -50,25 +51,25 @@ def add_parser(subparsers: Subparsers) -> None:
     parser = add_command(
         subparsers,
         "demo",
-        help="two namespaces, two agents, pings at every size",
-        description="Start both agents in two network namespaces and run the ping-size suite both ways.",
+        help="start two agents in two namespaces and ping at every size",
+        description="Start both agents in two network namespaces and run the ping-size suite in both directions.",
         epilog=EPILOG,
         run=run,
     )
-    parser.add_argument("--window", metavar="URL", help="shared memory to use (default: a new 8 MiB one)")
-    parser.add_argument("--sim", action="store_true", help="a live simulation of the DMA engine between the two")
+    parser.add_argument("--window", metavar="URL", help="the shared memory (default: a new one of 8 MiB)")
+    parser.add_argument("--sim", action="store_true", help="put a live simulation of the DMA engine between the agents")
     parser.add_argument("--qemu", action="store_true", help="the card is an ARM64 guest in QEMU, behind a PCI BAR")
     parser.add_argument("--both", action="store_true", help="with --qemu: the host is a guest too, x86-64")
-    parser.add_argument("--data-width", type=int, choices=(64, 128, 256, 512), help="of the simulated engine (64)")
+    parser.add_argument("--data-width", type=int, choices=(64, 128, 256, 512), help="bits of the simulated engine (64)")
     parser.add_argument("--count", type=int, default=20, metavar="N", help="pings of each size (default: %(default)s)")
 
 
 def run(args: argparse.Namespace) -> int:
-    """The demo: start, ping, show, leave nothing behind."""
+    """Run the demo, which leaves nothing behind; 0, or 1 when a ping was lost."""
     _check_arguments(args)
     _check_tun()
     if args.qemu:
-        import_module(GUEST).prepare(both=args.both)  # now: a namespace of our own has no network to fetch from
+        import_module(GUEST).prepare(both=args.both)  # now: a new namespace has no network for downloads
     if os.geteuid() != 0:
         return _enter_user_namespace()
     if os.environ.get(_INSIDE):
@@ -111,12 +112,12 @@ def _show_two_namespaces(args: argparse.Namespace, log: IO[str], started: float)
 
 
 def _simulator(width: int) -> SimProcess:
-    """A simulation of our own; its progress, and why it cannot be, it tells on our stderr."""
+    """Start a private simulation, which reports its progress and errors on this process's stderr."""
     return SimProcess(f"demo-{os.getpid()}", "--data-width", str(width))
 
 
 def _ping(lab: Lab, count: int, started: float, simulator: SimProcess | None) -> Sequence[suite.PingResult]:
-    """Start both agents, run the suite, and print what is seen."""
+    """Start both agents, run the suite and print the results."""
     joined = f"{lab.url} alone" if simulator is None else f"{lab.url} alone, the simulated DMA engine"
     print(f"two network namespaces: {' and '.join(lab.namespaces)}, joined by {joined}", flush=True)
     for side in (L.HOST, L.CARD):
@@ -140,16 +141,16 @@ def _ping(lab: Lab, count: int, started: float, simulator: SimProcess | None) ->
 
 
 def _ledger(lab: Lab) -> Iterator[str]:
-    """The books of both directions, once nothing is on its way any more: ping may send one more than it waits for."""
+    """The ledger of both directions, once no packet is in flight: ping may send one more than it waits for."""
     deadline = time.monotonic() + REST_LIMIT
-    while any(sent != received for _, sent, received in _books(lab)) and time.monotonic() < deadline:
+    while any(sent != received for _, sent, received in _counts(lab)) and time.monotonic() < deadline:
         time.sleep(0.01)
-    for direction, sent, received in _books(lab):
+    for direction, sent, received in _counts(lab):
         yield f"ledger {direction}: sent {sent}, received {received}, lost {sent - received}"
 
 
-def _books(lab: Lab) -> list[tuple[str, int, int]]:
-    """(direction, records sent, records received); each end's as its own agent has them."""
+def _counts(lab: Lab) -> list[tuple[str, int, int]]:
+    """(direction, records sent, records received), each counted by the agent of that end."""
     views = [lab.status(side) for side in (L.HOST, L.CARD)]
     own = [next(side for side in view["sides"] if side["side"] == view["side"]) for view in views]
     return [
@@ -159,7 +160,7 @@ def _books(lab: Lab) -> list[tuple[str, int, int]]:
 
 
 def _engine_line(totals: dict[str, Any]) -> str:
-    """What the simulated engine says at the end."""
+    """The line about the simulated engine at the end."""
     sides, engine = totals["sides"], totals["engine"]
     moved = [
         f"{direction} {sides[L.SIDES[side]]['read_bytes']} bytes in {engine[direction]['publications']} publications"
@@ -169,21 +170,21 @@ def _engine_line(totals: dict[str, Any]) -> str:
 
 
 def _check_arguments(args: argparse.Namespace) -> None:
-    """What the agents or the pings would refuse later, in the midst of the show."""
+    """Refuse arguments that the agents or the pings would refuse later, in the middle of the demo."""
     for option in ("sim", "qemu"):
         if getattr(args, option) and args.window:
-            raise ConfigError(f"--{option} brings its own window: leave --window away")
+            raise ConfigError(f"--{option} has its own window: omit --window")
     if args.sim and args.qemu:
-        raise ConfigError("--sim and --qemu are two demonstrations: leave one of them away")
+        raise ConfigError("--sim and --qemu exclude each other: omit one of them")
     if args.both and not args.qemu:
         raise ConfigError("--both is for two guests: add --qemu")
     if args.data_width is not None and not args.sim:
-        raise ConfigError("--data-width is of the simulated engine: add --sim")
+        raise ConfigError("--data-width applies to the simulated engine: add --sim")
     if args.window and (size := WindowUrl.parse(args.window).size) is not None:
         Geometry.plan(size, instance=1, removable=True)
     least, most, unit = suite.LIMITS["count"]
     if not least <= args.count <= most:
-        raise ConfigError(f"--count {args.count} must lie in {least} to {most} {unit}")
+        raise ConfigError(f"--count {args.count} is out of range ({least} to {most} {unit})")
 
 
 def _check_tun() -> None:
@@ -192,30 +193,35 @@ def _check_tun() -> None:
     except OSError as error:
         raise ConfigError(
             f"the demo needs {CLONE_DEVICE} ({error.strerror}): run it as root, load the module with `modprobe tun`, "
-            "or in a container pass the device"
+            "or pass the device into the container",
+            code=ErrorCode.TUN_UNUSABLE,
         ) from error
 
 
 def _enter_user_namespace() -> int:
-    """Become root of a user namespace of our own and start again there; does not return."""
+    """Run this program again as root of a new user namespace; does not return."""
     unshare = shutil.which("unshare")
     if unshare is None:
-        raise ConfigError("the demo needs root, or `unshare` (package util-linux)")
+        raise ConfigError("the demo needs root, or `unshare` (package util-linux)", code=ErrorCode.TOOL_MISSING)
     command = [unshare, "--user", "--map-root-user", "--net", "--mount"]
     probe = subprocess.run([*command, "true"], capture_output=True, text=True, check=False)
     if probe.returncode:
         why = probe.stderr.strip() or f"status {probe.returncode}"
-        raise ConfigError(f"the demo needs root: this system does not let users make namespaces ({why})")
+        raise ConfigError(
+            f"the demo needs root: this system does not let users create namespaces ({why})", code=ErrorCode.NOT_ROOT
+        )
     print("not root: using a user namespace", flush=True)
     os.environ[_INSIDE] = "1"
     os.execv(unshare, [*command, sys.executable, "-m", "vnetcard.cli.main", *sys.argv[1:]])
 
 
 def _own_run_netns() -> None:
-    """In a user namespace /run is not ours: put an empty one over it, in this mount namespace only."""
+    """Mount an empty /run in this mount namespace: the system's is not writable from a user namespace."""
     mount = shutil.which("mount")
     folder = "/run"
     command = [mount or "mount", "-t", "tmpfs", "tmpfs", folder]
     if mount is None or subprocess.run(command, capture_output=True, check=False).returncode:
-        raise ConfigError("the demo cannot mount a private /run in its user namespace: run it as root")
+        raise ConfigError(
+            "the demo cannot mount a private /run in its user namespace: run it as root", code=ErrorCode.NOT_ROOT
+        )
     Path(folder, "netns").mkdir()

@@ -1,4 +1,4 @@
-"""``vnetcard doctor``: what is here for a link, what is in the way, how fast each stage is, and what to do."""
+"""``vnetcard doctor``: finds devices and obstacles for a link, measures each stage, and names the remedies."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ examples:
   vnetcard doctor --window sim:lab0         and the window that an agent is to use
   vnetcard doctor --no-measure --json | jq '.findings[] | select(.verdict != "ok")'
 
-Needs neither a card nor root, and says what it could not see.  A window that is named is opened as an agent would
-open it, unless an agent has it; what it holds is not changed.
-exit status: 0 nothing is in the way, 1 something must be fixed first, 2 bad input
+It needs neither a card nor root, and reports what it could not see.  The window of --window is opened as an agent
+would open it, unless an agent has it open; its contents are not changed.
+exit status: 0 no obstacle was found, 1 something must be fixed first, 2 bad input
 """
 MARKS = {Verdict.OK: "ok  ", Verdict.WARN: "warn", Verdict.FAIL: "FAIL"}
 
@@ -37,20 +37,20 @@ def add_parser(subparsers: Subparsers) -> None:
     parser = add_command(
         subparsers,
         "doctor",
-        help="what is here for a link, what is in the way, which stage is slow",
-        description="Look for devices and windows, judge them, measure each stage alone, and name the fixes.",
+        help="find devices, obstacles and slow stages, and what to do about them",
+        description="Find devices and windows, check them, measure each stage alone, and name the remedies.",
         epilog=EPILOG,
         run=run,
     )
-    parser.add_argument("--window", metavar="URL", help="judge and measure this window too")
-    parser.add_argument("--side", choices=("x86", "fpga"), help="whose side of it (fpga on ARM64, else x86)")
+    parser.add_argument("--window", metavar="URL", help="check and measure this window, too")
+    parser.add_argument("--side", choices=("x86", "fpga"), help="the side of this machine (fpga on ARM64, else x86)")
     parser.add_argument("--all", action="store_true", help="list every PCI function with memory BARs")
-    parser.add_argument("--no-measure", action="store_true", help="only look")
+    parser.add_argument("--no-measure", action="store_true", help="measure nothing, and open no window")
     parser.add_argument("--json", action="store_true", help="print JSON")
 
 
 def run(args: argparse.Namespace) -> int:
-    """Look, measure, show; 1 when something must be fixed."""
+    """Check, measure and print; 1 when something must be fixed."""
     signal.signal(signal.SIGTERM, interrupt)
     url = WindowUrl.parse(args.window) if args.window else None
     side = {"x86": L.HOST, "fpga": L.CARD, None: _own_side()}[args.side]
@@ -60,8 +60,8 @@ def run(args: argparse.Namespace) -> int:
     if args.no_measure:
         findings += filter(None, [stages.user_of(args.window, side)] if args.window else [])
     else:
-        with Progress(len(stages.STEPS), only_terminal=True) as told:
-            measured = stages.measure(args.window, side, begin=told.step)
+        with Progress(len(stages.STEPS), only_terminal=True) as progress:
+            measured = stages.measure(args.window, side, begin=progress.step)
         findings += measured.findings
         rows = measured.stages
     findings = concerning(findings, url.kind if url else None)
@@ -75,7 +75,7 @@ def _own_side() -> int:
 
 
 def view(findings: list[Finding], rows: list[Stage]) -> dict[str, Any]:
-    """What ``--json`` prints."""
+    """The object that ``--json`` prints."""
     return {
         "link_could_run": a_link_could_run(findings),
         "window_tried": was_tried(findings),
@@ -85,7 +85,7 @@ def view(findings: list[Finding], rows: list[Stage]) -> dict[str, Any]:
 
 
 def text(findings: list[Finding], rows: list[Stage]) -> str:
-    """Tables for people; what needs a hand stands at the end once more."""
+    """The tables for people; the last line repeats what must be fixed."""
     lines = []
     for one in findings:
         lines.append(f"{MARKS[one.verdict]}  {one.area:<8}{printable(one.subject):<24} {printable(one.detail)}")
@@ -105,7 +105,7 @@ def text(findings: list[Finding], rows: list[Stage]) -> str:
     elif was_tried(findings):
         lines.append("a link could run: the window was opened and read")
     else:
-        lines.append("nothing is in the way; no window was tried (--window URL, without --no-measure)")
+        lines.append("no obstacle found; no window was tried (--window URL, without --no-measure)")
     return "\n".join(lines)
 
 

@@ -1,4 +1,4 @@
-"""``vnetcard install-units``: the agent as a system service, and its devices for an ordinary user."""
+"""``vnetcard install-units``: installs the agent as a system service, with access to its devices."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from vnetcard.terminal.arguments import Subparsers, add_command
 
 EPILOG = """\
 examples:
-  vnetcard install-units --dry-run                what would be written, and where
-  vnetcard install-units --side x86               a service below /etc/systemd/system, and what it needs
-  vnetcard install-units --prefix /tmp/image      below /tmp/image/etc: an image that is being built
+  vnetcard install-units --dry-run                print what would be written, and where
+  vnetcard install-units --side x86               write the service below /etc/systemd/system, and what it needs
+  vnetcard install-units --prefix /tmp/image      write below /tmp/image/etc, for an image that is being built
   vnetcard install-units --uninstall
 
-It writes files and starts nothing; the commands that do are printed.
-exit status: 0 done, 2 bad input, no permission, or a file in the way
+It writes files and starts nothing; it prints the commands that start the service.
+exit status: 0 done, 2 bad input, no permission, or a foreign file has the same name
 """
 AFTER_INSTALL = """\
-now, as root:
+next, as root:
   systemd-sysusers
   udevadm control --reload && udevadm trigger --action=add
   systemctl daemon-reload && systemctl enable --now vnetcard-{side}"""
 AFTER_UNINSTALL = """\
-now, as root:
+next, as root:
   systemctl daemon-reload; udevadm control --reload"""
 
 
@@ -34,19 +34,21 @@ def add_parser(subparsers: Subparsers) -> None:
     parser = add_command(
         subparsers,
         "install-units",
-        help="service, udev rule, link file and user of an agent",
+        help="install an agent's service, udev rule, link file and user",
         description="Install the files that make an agent a system service and give its devices to a group.",
         epilog=EPILOG,
         run=run,
     )
-    parser.add_argument("--side", choices=sorted(SIDES), help="whose agent (fpga on ARM64, else x86)")
-    parser.add_argument("--prefix", type=Path, default=Path("/"), metavar="DIR", help="in place of /")
-    parser.add_argument("--dry-run", action="store_true", help="say what would be done, and print the service")
-    parser.add_argument("--uninstall", action="store_true", help="remove what was installed and not changed since")
+    parser.add_argument("--side", choices=sorted(SIDES), help="the agent's side (fpga on ARM64, else x86)")
+    parser.add_argument("--prefix", type=Path, default=Path("/"), metavar="DIR", help="install below DIR instead of /")
+    parser.add_argument("--dry-run", action="store_true", help="print what would be done, and the service")
+    parser.add_argument(
+        "--uninstall", action="store_true", help="remove the installed files that were not changed since"
+    )
 
 
 def run(args: argparse.Namespace) -> int:
-    """Install or remove; a line for each file."""
+    """Install or remove the files; prints a line per file."""
     side = args.side or ("fpga" if platform.machine() == "aarch64" else "x86")
     folder = programs(side)
     wanted = units(side, args.prefix, folder)

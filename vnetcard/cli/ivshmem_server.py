@@ -21,7 +21,7 @@ examples:
   qemu-system-aarch64 ... -chardev socket,path=/run/vnetcard/card0.sock,id=card0 \\
       -device ivshmem-doorbell,chardev=card0,vectors={VECTORS}
 
-It serves until SIGINT or SIGTERM; the memory lives as long as it does.  Exit status: 0 stopped, 2 bad input.
+It serves until SIGINT or SIGTERM; the memory exists only while it runs.  Exit status: 0 stopped, 2 bad input.
 """
 
 
@@ -30,20 +30,22 @@ def add_parser(subparsers: Subparsers) -> None:
     parser = add_command(
         subparsers,
         "ivshmem-server",
-        help="shared memory with interrupts, for agents and virtual machines",
-        description="Serve one memory, and interrupts between its users, by the protocol of QEMU's ivshmem-doorbell.",
+        help="serve shared memory with interrupts to agents and virtual machines",
+        description="Serve one memory, and interrupts between its users, with the protocol of QEMU's ivshmem-doorbell.",
         epilog=EPILOG,
         run=run,
     )
-    parser.add_argument("socket", metavar="SOCKET", type=Path, help="path of the socket to serve at, mode 0600")
-    parser.add_argument("--size", metavar="SIZE", default="8M", help="of the memory, a power of two (8M)")
+    parser.add_argument("socket", metavar="SOCKET", type=Path, help="path of the socket, created with mode 0600")
+    parser.add_argument(
+        "--size", metavar="SIZE", default="8M", help="size of the memory, a power of two from 16K to 1G (8M)"
+    )
 
 
 def run(args: argparse.Namespace) -> int:
-    """Serve; ConfigError for what is not possible."""
+    """Serve until a signal; raises ConfigError for an invalid size or socket."""
     size = parse_size(args.size)
     if size & (size - 1) or not L.WINDOW_MIN <= size <= L.WINDOW_MAX:
-        raise ConfigError(f"--size {args.size} is not possible: a power of two from 16K to 1G")
+        raise ConfigError(f"--size {args.size} is invalid: expected a power of two from 16K to 1G")
     until, write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda *_: None)

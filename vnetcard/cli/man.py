@@ -1,4 +1,4 @@
-"""``vnetcard completion`` and ``vnetcard man``: what the parsers say, for shells and for man."""
+"""``vnetcard completion`` and ``vnetcard man``: shell completion and man pages from the parsers."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from vnetcard.terminal.arguments import Subparsers, add_command
 
 COMPLETION = """\
 examples:
-  eval "$(vnetcard completion bash)"                     for this shell
+  eval "$(vnetcard completion bash)"                     for this shell only
   vnetcard completion bash -o ~/.local/share/bash-completion/completions
   vnetcard completion zsh -o ~/.zfunc                    with fpath+=~/.zfunc before compinit
 
-Without -o it is printed, for vnetcard alone; with -o there is a file for each of our programs.
+Without -o it is printed, for vnetcard only; with -o a file is written for each of our programs.
 exit status: 0 written, 2 bad input, or shtab is missing (pip install 'vnetcard[tools]')
 """
 MAN = """\
@@ -33,8 +33,8 @@ def add_parser(subparsers: Subparsers) -> None:
     completion = add_command(
         subparsers,
         "completion",
-        help="completion for bash and zsh",
-        description="Write what bash or zsh needs to complete the words of our programs.",
+        help="write shell completion for bash or zsh",
+        description="Write the completion of our programs' commands and options for bash or zsh.",
         epilog=COMPLETION,
         run=run_completion,
     )
@@ -43,8 +43,8 @@ def add_parser(subparsers: Subparsers) -> None:
     man = add_command(
         subparsers,
         "man",
-        help="man pages",
-        description="Write man pages of our programs and commands.",
+        help="print a man page, or write all",
+        description="Print a man page, or write the man pages of all programs and commands.",
         epilog=MAN,
         run=run_man,
     )
@@ -53,7 +53,7 @@ def add_parser(subparsers: Subparsers) -> None:
 
 
 def run_completion(args: argparse.Namespace) -> int:
-    """Print, or write the files."""
+    """Print the completion of vnetcard, or write the files of all programs."""
     if args.output is None:
         print(manuals.completion(manuals.programs()["vnetcard"], args.shell))
         return 0
@@ -63,9 +63,9 @@ def run_completion(args: argparse.Namespace) -> int:
 
 
 def run_man(args: argparse.Namespace) -> int:
-    """Print a page, or write all."""
+    """Print a page, or write all pages."""
     if args.output is not None and args.page:
-        raise ConfigError(f"--output writes all pages: leave {args.page} away")
+        raise ConfigError(f"--output writes all pages: omit {args.page}")
     pages = manuals.pages()
     if args.output is not None:
         _write(args.output, pages)
@@ -73,7 +73,7 @@ def run_man(args: argparse.Namespace) -> int:
     wanted = args.page or "vnetcard"
     text = pages.get(f"{wanted}.1") or pages.get(f"vnetcard-{wanted}.1")
     if text is None:
-        raise ConfigError(f"there is no page {wanted!r}; there are {', '.join(name[:-2] for name in pages)}")
+        raise ConfigError(f"no page {wanted!r} (pages: {', '.join(name[:-2] for name in pages)})")
     sys.stdout.write(text)
     return 0
 

@@ -1,6 +1,6 @@
-"""Our programs' parsers, and what is made of them beside ``--help``: man pages and completion.
+"""Man pages and shell completion, generated from the parsers of our programs.
 
-Both come from the parsers alone, so they cannot say anything else.  The libraries are those of the extra ``tools``.
+Both come from the parsers alone, so they agree with ``--help``.  The libraries are those of the extra ``tools``.
 """
 
 from __future__ import annotations
@@ -18,18 +18,18 @@ from vnetcard.ring import layout as L
 from vnetcard.ring.sideblock import SOFTWARE
 
 SIMULATOR: Final = "vnetcard.sim.options"
-"""By name, as the library itself leans on nothing in sim/."""
+"""Imported by name, as the library does not depend on sim/."""
 
 
 def programs() -> dict[str, argparse.ArgumentParser]:
     """The parser of each of our programs, by its name."""
-    cli = import_module("vnetcard.cli.main")  # which has us among its commands
+    cli = import_module("vnetcard.cli.main")  # late: it imports this module
     agents = {config.PROGRAMS[side]: config.parser(side) for side in (L.HOST, L.CARD)}
     return {"vnetcard": cli.build_parser(), **agents, "vnetcard-sim": import_module(SIMULATOR).parser()}
 
 
 def commands(parser: argparse.ArgumentParser) -> dict[str, argparse.ArgumentParser]:
-    """The parsers of its commands, by name; empty where it has none."""
+    """The parsers of its commands, by name; empty for a program without commands."""
     for action in parser._actions:
         if isinstance(action, argparse._SubParsersAction):
             return dict(action.choices)
@@ -37,7 +37,7 @@ def commands(parser: argparse.ArgumentParser) -> dict[str, argparse.ArgumentPars
 
 
 def summaries(parser: argparse.ArgumentParser) -> dict[str, str]:
-    """What ``--help`` of ``parser`` says of each of its commands."""
+    """The summary of each command in the ``--help`` of ``parser``."""
     for action in parser._actions:
         if isinstance(action, argparse._SubParsersAction):
             return {one.dest: one.help or "" for one in action._choices_actions}
@@ -47,11 +47,11 @@ def summaries(parser: argparse.ArgumentParser) -> dict[str, str]:
 # --- completion --------------------------------------------------------------------------------------
 
 SHELLS: Final = {"bash": "{}", "zsh": "_{}"}
-"""The file of a program's completion, by shell."""
+"""The file name of a program's completion, by shell."""
 
 
 def completion(parser: argparse.ArgumentParser, shell: str) -> str:
-    """The script by which ``shell`` completes the words of ``parser``'s program."""
+    """The completion script of ``parser``'s program for ``shell``."""
     shtab = _library("shtab")
     for one in (parser, *commands(parser).values()):
         for action in one._actions:
@@ -64,18 +64,18 @@ def completion(parser: argparse.ArgumentParser, shell: str) -> str:
 
 
 def pages() -> dict[str, str]:
-    """A man page a program, and one a command, by the name of the file."""
+    """One man page per program and per command, by file name."""
     found = {}
     for name, parser in programs().items():
         found[f"{name}.1"] = page(name, parser, parser.description or "")
-        told = summaries(parser)
+        summary = summaries(parser)
         for command, one in commands(parser).items():
-            found[f"{name}-{command}.1"] = page(f"{name}-{command}", one, told.get(command, ""))
+            found[f"{name}-{command}.1"] = page(f"{name}-{command}", one, summary.get(command, ""))
     return found
 
 
 def page(name: str, parser: argparse.ArgumentParser, summary: str) -> str:
-    """The man page of ``parser``: its help, the blocks of its epilog as sections of their own."""
+    """The man page of ``parser``: its help, with the paragraphs of its epilog as sections."""
     library = _library("argparse_manpage.manpage")
     usage = re.sub(r"\s+", " ", parser.format_usage().partition(":")[2]).strip()
     sections = [
@@ -91,13 +91,13 @@ def page(name: str, parser: argparse.ArgumentParser, summary: str) -> str:
         text = {"project_name": "vnetcard", "version": SOFTWARE.split()[-1], "description": summary.rstrip(".")}
         made = library.Manpage(parser, {**text, "manual_title": "vnetcard"})
         made.prog = name
-        return re.sub(r"(?m)^\.\.", r"\\&..", str(made))  # a help that begins with dots is no macro
+        return re.sub(r"(?m)^\.\.", r"\\&..", str(made))  # a help text that begins with dots is not a macro
     finally:
         parser.epilog = epilog
 
 
 def _sections(epilog: str) -> Iterator[tuple[str, str]]:
-    """The blocks of an epilog: ``examples:`` and what is indented below it; ``exit status: ...``; prose."""
+    """The paragraphs of an epilog as (heading, body): notes, ``examples:`` and the like, ``exit status: ...``."""
     prose: list[str] = []
     heads: list[tuple[str, str]] = []
     ending: list[tuple[str, str]] = []
@@ -118,7 +118,7 @@ def _sections(epilog: str) -> Iterator[tuple[str, str]]:
 
 
 def _escape(text: str) -> str:
-    """``text`` as roff takes it for text."""
+    """``text`` escaped for roff."""
     text = text.replace("\\", "\\e").replace("-", "\\-")
     return re.sub(r"(?m)^(['.])", r"\\&\1", text)
 

@@ -25,6 +25,7 @@ class ErrorCode(Code):
     TOOL_MISSING = "tool-missing", "A program or a Python package is not installed.", "Install what the message names."
     CACHE_UNUSABLE = "cache-unusable", "The user's cache cannot be written.", "Set XDG_CACHE_HOME to a writable folder."
     NOT_ROOT = "not-root", "The command needs root.", "Run it as root."
+    TUN_UNUSABLE = "tun-unusable", "/dev/net/tun is missing or may not be opened.", "See the message."
     # BuildFailed, LabError
     BUILD_FAILED = "build-failed", "Verilator or a compiler failed.", "See the log that the message names."
     AGENT_FAILED = "agent-failed", "An agent or simulator that the command started failed.", "See its output."
