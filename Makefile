@@ -16,7 +16,7 @@ test check: JOBS := auto
 CWARN := -O2 -Wall -Wextra -Werror -Wno-missing-field-initializers -S -o -
 CROSS := aarch64-linux-gnu-gcc
 
-.PHONY: help demo demo-sim demo-qemu test check hdl formal hdl-coverage hdl-mutations synth bench bench-check bench-taps bench-notes bench-hdl bench-sim waveform lint campaign docs wheels dist clean
+.PHONY: help demo demo-sim demo-qemu test check hdl formal hdl-coverage hdl-mutations synth bench bench-check bench-taps bench-pump-stats bench-hdl bench-sim waveform lint campaign docs wheels dist clean
 
 help: ## list these targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -83,13 +83,13 @@ bench-check: ## is this slower beside a splice and veth than what benchmarks/res
 	@scripts/venv.sh demo
 	$(BIN)/vnetcard bench --quick --contenders vnetcard,splice,veth --check benchmarks/results/bench.json $(BENCH_ARGS)
 
-bench-taps: ## what trace and capture cost the pumps, above all while nobody looks, into benchmarks/results
+bench-taps: ## what trace and capture cost the pumps, without a reader and with one, into benchmarks/results
 	@scripts/venv.sh test
 	$(BIN)/python benchmarks/taps.py --output benchmarks/results/taps.json
 
-bench-notes: ## what the pumps' own figures cost them, into benchmarks/results
+bench-pump-stats: ## what counting and timing batches costs the pumps, into benchmarks/results
 	@scripts/venv.sh test
-	$(BIN)/python benchmarks/notes.py --output benchmarks/results/notes.json
+	$(BIN)/python benchmarks/pump_stats.py --output benchmarks/results/pump_stats.json
 
 bench-hdl: ## the DMA engine's efficiency and latency between ideal memories, into benchmarks/results
 	@scripts/system-packages.sh test

@@ -1,6 +1,6 @@
-"""The compiled core: memory with barriers, ring ends, pump threads.
+"""The compiled core: memory with barriers, the ends of a ring, pump threads.
 
-Everything that must not be a plain Python store is here; see _c/vnc_barrier.h for the ordering.
+It contains every access that must not be a plain Python store; _c/vnc_barrier.h defines the ordering.
 Offsets are bytes from the start of the window.
 """
 
@@ -18,31 +18,35 @@ EVENT_REFUSED: int
 WAIT_ADAPTIVE: int
 WAIT_POLL: int
 WAIT_SLEEP: int
+CHECKED_MEMORY: int
+"""1 in a build that has checked memory (VNETCARD_CHECKED=1), else 0."""
 
 type_buffer = bytes | bytearray | memoryview
 
 class Corrupt(Exception):
-    """The peer broke the ring's format; ``vnetcard.errors.FifoCorrupt`` is raised from it."""
+    """The peer violated the ring's format; ``vnetcard.errors.FifoCorrupt`` is raised from it."""
 
 def pread_into(fd: int, buffer: bytearray | memoryview, position: int, /) -> int:
     """Read from ``position`` of a DMA driver's character device into ``buffer``; how many bytes, maybe fewer.
 
-    One plain pread(2), never a vectored call, from a buffer that is aligned as ``position`` is: see
-    _c/core_transfer.c for the drivers that demand both.  Raises OSError as the driver does; ValueError for a negative
-    position.
+    It is one plain pread(2), never a vectored call, into a buffer that is aligned as ``position`` is;
+    _c/core_transfer.c names the drivers that require both.  Raises OSError with the driver's errno, and ValueError for
+    a negative position.
     """
 
 def pwrite_from(fd: int, buffer: type_buffer, position: int, /) -> int:
-    """Write ``buffer`` to ``position``, in the same way; raises as ``pread_into``."""
+    """Write ``buffer`` to ``position`` in the same way; raises as ``pread_into``."""
 
 @final
 class Memory:
     """A mapped window: every access is bounds-checked, aligned and ordered.
 
-    ``buffer`` is a writable buffer (an ``mmap``); ``device=True`` takes the barriers and aligned copies of
-    memory behind PCIe; ``check``, a seed, makes it memory for tests that is as strict and as disorderly as such
-    memory may be (_c/vnc_checked.h).  With ``device``, memory that is taken away, as when a device is removed, reads
-    as all ones instead of ending the process.  Offsets beyond the window raise IndexError, misaligned ones ValueError.
+    ``buffer`` is a writable buffer (an ``mmap``) that starts at a multiple of 64.  ``device=True`` uses the barriers
+    and aligned copies that memory behind PCIe needs; when the kernel unmaps such memory, as it does when a device is
+    removed, it reads as all ones.  ``check``, a seed, makes it checked memory for tests, which uses every freedom that
+    device memory has (_c/vnc_checked.h); NotImplementedError unless ``CHECKED_MEMORY``.
+
+    Methods raise IndexError for offsets outside the window, ValueError for misaligned ones and after ``close``.
     """
 
     def __new__(cls, buffer: object, *, device: bool = False, check: int | None = None) -> Memory: ...
@@ -50,83 +54,106 @@ class Memory:
     def size(self) -> int:
         """Bytes of the window; 0 when closed."""
     def load32(self, offset: int, /) -> int:
-        """One u32, acquire."""
+        """Load one u32, acquire."""
     def store32(self, offset: int, value: int, /) -> None:
-        """One u32, release: everything stored before is visible before it."""
+        """Store one u32, release: everything stored before is visible before it."""
     def wait32(self, offset: int, seen: int, seconds: float, /) -> None:
-        """Sleep (futex) while the u32 is ``seen``, at most ``seconds``; may return early, without a reason."""
+        """Sleep (futex) while the u32 is ``seen``, at most ``seconds`` (0 to 3600); it may return early."""
     def wake32(self, offset: int, /) -> None:
-        """Wake (futex) everybody who sleeps on the u32, in this process or another."""
-    def load64(self, offset: int, /) -> int: ...
-    def store64(self, offset: int, value: int, /) -> None: ...
+        """Wake (futex) all threads that sleep on the u32, in this process or another."""
+    def load64(self, offset: int, /) -> int:
+        """Load one u64, acquire."""
+    def store64(self, offset: int, value: int, /) -> None:
+        """Store one u64, release."""
     def read(self, offset: int, count: int, /) -> bytes:
-        """``count`` bytes from an offset that is a multiple of 8."""
+        """Read ``count`` bytes from an offset that is a multiple of 8."""
     def write(self, offset: int, data: type_buffer, /) -> None:
-        """Bytes, a multiple of 8 long, to an offset that is a multiple of 8; in no order among themselves."""
+        """Write bytes, in no order; their number and the offset are multiples of 8."""
     def words(self, offset: int, count: int, /) -> tuple[int, ...]:
-        """``count`` u64."""
+        """Read ``count`` u64, at most 1048576."""
     def ledger(self, offset: int, /) -> tuple[int, ...]:
-        """The sixteen u64 of the newer of the two ledger slots at ``offset``."""
+        """Read the sixteen u64 of the newer of the two ledger slots at ``offset``."""
     def loads(self, offset: int, count: int, /) -> int:
-        """Checked memory: how often the lines of these ``count`` bytes have been read so far."""
+        """How often the lines of these ``count`` bytes have been read; ValueError unless it is checked memory."""
     def close(self) -> None:
-        """Let go of the buffer; BufferError while FIFO ends or pumps use it."""
+        """Release the buffer; BufferError while FIFO ends, pumps or doorbells use it.  Idempotent."""
+
+def recover_ledger(memory: Memory, *, ring: int, size: int, ledger: int) -> tuple[int, ...]:
+    """Read the ledger of a tx end that no pump uses, as a new ``Pump`` would take it over.
+
+    If the last owner died inside a read of the port, that packet is counted first.  ``ring`` and ``size`` are those of
+    the end's ring.
+    """
 
 @final
 class Producer:
-    """The producing end of a ring.  Threads may share it; processes may not."""
+    """The producing end of a ring.  Threads may share it; processes may not.
+
+    Methods raise ValueError after ``close``, and ``Corrupt`` when the peer's index is impossible.
+    """
 
     def __new__(cls, memory: Memory, *, ring: int, size: int, own: int, peer: int, frame_max: int) -> Producer: ...
     def try_push(self, packet: type_buffer, *, hdr_len: int = 0) -> bool:
-        """Append and publish one packet; False when the ring is full."""
+        """Append and publish one packet; False when the ring is full, ValueError if it is longer than ``frame_max``."""
     def push_batch(self, packets: Sequence[type_buffer], /) -> int:
-        """Append as many as fit, publish once; how many."""
-    def reset(self, index: int = 0, /) -> None: ...
+        """Append as many packets as fit and publish once; returns how many."""
+    def reset(self, index: int = 0, /) -> None:
+        """Start at ``index``, rounded down to a multiple of 64, and write it into the window."""
     @property
     def fill(self) -> int:
-        """Bytes between the peer's cons and our prod."""
-    def close(self) -> None: ...
+        """Bytes between the peer's cons and this end's prod."""
+    def close(self) -> None:
+        """Release the window.  Idempotent."""
 
 @final
 class Consumer:
-    """The consuming end of a ring.  Threads may share it; processes may not."""
+    """The consuming end of a ring.  Threads may share it; processes may not.
+
+    Methods raise as those of ``Producer`` do, and ``Corrupt`` for an impossible record too.
+    """
 
     def __new__(cls, memory: Memory, *, ring: int, size: int, own: int, peer: int, frame_max: int) -> Consumer: ...
     def try_pop(self) -> bytes | None:
-        """The oldest packet, or None."""
-    def pop_batch(self, most: int = 64, /) -> list[bytes]: ...
-    def reset(self, index: int = 0, /) -> None: ...
+        """Take the oldest packet; None when the ring is empty."""
+    def pop_batch(self, most: int = 64, /) -> list[bytes]:
+        """Take at most ``most`` packets and give their space back once."""
+    def reset(self, index: int = 0, /) -> None:
+        """Start at ``index``, rounded down to a multiple of 64, and write it into the window."""
     @property
-    def fill(self) -> int: ...
-    def close(self) -> None: ...
+    def fill(self) -> int:
+        """Bytes between this end's cons and the peer's prod."""
+    def close(self) -> None:
+        """Release the window.  Idempotent."""
 
 @final
 class Doorbell:
-    """A register that is rung by calling this with its new value, after everything stored before.
+    """A register; to call this writes the register, after everything stored before.
 
-    ``word`` is the register's offset in ``memory``.  The others are for a simulated one (vnetcard/window/sim_bus.py):
-    ``rung`` counts, and ``bell`` is a futex that is incremented and woken while ``asleep`` is 1.
+    ``register`` is its offset in ``memory``.  The others are offsets of words beside a simulated register
+    (vnetcard/window/sim_bus.py): ``count_word`` counts the writes; ``wake_word`` is a futex that is incremented and
+    woken while ``sleep_word`` is 1.  ValueError if only one of the latter two is given.
     """
 
     def __new__(
         cls,
         memory: Memory,
-        word: int,
+        register: int,
         *,
-        rung: int | None = None,
-        bell: int | None = None,
-        asleep: int | None = None,
+        count_word: int | None = None,
+        wake_word: int | None = None,
+        sleep_word: int | None = None,
     ) -> Doorbell: ...
     @classmethod
     def in_file(cls, fd: int, at: int, /) -> Doorbell:
-        """A register that is written into the file ``fd`` at offset ``at``; OSError for what is no file."""
+        """A register at offset ``at`` of the file ``fd``, which is duplicated; OSError if ``fd`` is not open."""
     def __call__(self, value: int, /) -> None: ...
 
 @final
 class Tap:
-    """The ring of events that a pump writes for one reader (vnetcard/ring/tap_layout.py); it holds on to ``buffer``.
+    """The ring of events that a pump writes for one reader (vnetcard/ring/tap_layout.py); it keeps ``buffer`` exported.
 
-    ``ring``, ``own`` and ``reader`` are offsets in it of the ring, of the pump's line and of the reader's.
+    ``ring``, ``own`` and ``reader`` are the offsets in it of the ring, of the pump's line and of the reader's line.
+    ValueError unless they are inside it and multiples of 64.
     """
 
     def __new__(
@@ -146,12 +173,15 @@ class Tap:
 
 @final
 class Pump:
-    """A thread between a port's file descriptor and one end of a ring; starts in HOLD.
+    """A thread that moves packets between a port's file descriptor and one end of a ring; it starts in HOLD.
 
-    ``tx``: port to FIFO.  ``own`` and ``peer`` are the offsets of the index lines, ``ledger`` of the end's
-    ledger, ``peer_epoch`` of the peer's epoch word.  ``fd`` must be non-blocking and stay open.  ``doorbell``
-    (a Doorbell, TypeError otherwise) is rung with each index that the pump publishes; with it the pump neither
-    asks whether the peer sleeps nor wakes it.
+    ``tx``: from the port into the ring; else from the ring into the port.  ``own`` and ``peer`` are the offsets of the
+    index lines, ``ledger`` of the end's ledger, ``peer_epoch`` of the peer's epoch.  ``fd`` must be non-blocking and
+    stay open.  ``attention_fd`` is an eventfd that is written when the pump raises an event.  ``futex``: a futex in
+    this memory reaches the peer's process.  ``doorbell`` is a Doorbell (else TypeError) that gets each index that the
+    pump publishes; a pump with a doorbell does not wake the peer itself.
+
+    Methods raise ValueError after ``close``; those marked [held] raise RuntimeError unless the pump is in HOLD.
     """
 
     def __new__(
@@ -174,46 +204,49 @@ class Pump:
         doorbell: Callable[[int], None] | None,
     ) -> Pump: ...
     def command(self, command: int, /) -> None:
-        """HOLD, DROP_LINK_DOWN, DROP_PEER_DEAD (tx only) or RUN; returns once it is taken up."""
+        """Command HOLD, RUN, or (tx only) DROP_LINK_DOWN or DROP_PEER_DEAD; returns once the command is in force."""
     def reset(self) -> None:
-        """In HOLD: set the index that this end writes to 0."""
+        """Set the index that this end writes to 0 [held]."""
     def pair_with(self, tx: Pump, /) -> None:
-        """In HOLD, rx: from now on each of the two threads may do the other pump's work while that sleeps.
+        """Allow this rx pump's thread and that of ``tx`` to move each other's packets while the other sleeps [held].
 
-        This pump's takes along what the kernel answers at once, and that of ``tx`` waits awake for the peer's answer,
-        where that pays.  Once only.  ``tx`` can be closed when this pump is (ValueError before).
+        After a delivery the rx thread moves what the kernel has answered at once; the tx thread busy-polls for the
+        peer's answer where that pays.  A pump can be paired once (else ValueError).  ``tx`` cannot be closed before
+        this pump (ValueError).
         """
     def interrupts(self, *, irq_fd: int, fd: int = -1, at: int = -1, value: int = 0) -> None:
-        """In HOLD: how the sides wake one another where BELL is agreed.
+        """Set how the sides wake one another where IRQ is agreed [held].
 
-        This pump sleeps on the eventfd ``irq_fd``; the peer's is woken by the eventfd ``fd``, or by ``value`` written
-        into ``fd`` at offset ``at``.  Descriptors stay the caller's, and open.
+        This pump sleeps on the eventfd ``irq_fd``.  The peer's pump is woken by the eventfd ``fd`` or, if ``at`` is not
+        -1, by ``value`` written into ``fd`` at offset ``at``.  The caller keeps the descriptors open.
         """
     def tap(self, taps: tuple[Tap, ...], /) -> None:
-        """Write events into these, and into no others any more; at most four.  The pump goes on meanwhile."""
+        """From now on write events into these taps, at most four, and into no others; the pump keeps running."""
     def begin(self, *, own_epoch: int, peer_epoch: int, features: int, packet_max: int, serial: int) -> None:
-        """In HOLD: what the next RUN works with; opens a generation in the ledger, rx: under ``serial``."""
+        """Set what the handshake has agreed on, and open a generation in the ledger, rx: under ``serial`` [held]."""
     def settle(self, lost: int, /) -> None:
-        """In HOLD, tx: close the generation in the ledger with ``lost`` records lost in flight."""
-    def forget(self) -> None:
-        """The high-water mark begins anew with the next record."""
+        """Close the generation in the ledger of a tx pump; ``lost`` of its records were lost in flight [held]."""
+    def reset_high_water(self) -> None:
+        """Start the high-water mark again from 0 with the next record."""
     def take_events(self) -> int:
-        """The EVENT_* bits raised since the last call."""
+        """Return the EVENT_* bits raised since the last call."""
     @property
-    def ledger(self) -> tuple[int, ...]: ...
+    def ledger(self) -> tuple[int, ...]:
+        """The sixteen u64 of the ledger; in HOLD the pump's private copy, which the peer cannot change."""
     @property
-    def stats(self) -> tuple[int, ...]: ...
+    def stats(self) -> tuple[int, ...]:
+        """The counters of struct tx_stats or rx_stats (vnetcard/ring/layout.py), from the pump's private copy."""
     @property
     def samples(self) -> tuple[tuple[int, int, bytes], ...]:
-        """The last of each kind of drop, then of violation: when (ns since 1970; 0: none), its length, first bytes."""
+        """The last packet of each kind of drop, then of violation: time (ns since 1970; 0: none), length, bytes."""
     @property
     def refused(self) -> int:
-        """Feature bits whose packets the port refused since ``begin``."""
+        """The feature bits whose packets the port refused since ``begin``."""
     @property
     def last_errno(self) -> int:
-        """errno of the port's last refusal; 0 when there was none."""
+        """The errno of the port's last refusal; 0 when there was none."""
     @property
     def mode(self) -> int:
-        """The command in force; a pump goes from RUN to HOLD by itself when it raises an event."""
+        """The command in force; an event other than EVENT_REFUSED changes it from RUN to HOLD."""
     def close(self) -> None:
-        """End the thread and let go of the window."""
+        """End the thread and release the window.  Idempotent."""

@@ -19,7 +19,7 @@ CHECKED = ("-DVNC_CHECKED_WINDOWS=1",)
 TSAN = ("-fsanitize=thread", "-Wno-tsan", "-O1")  # -Wno-tsan: "fences are not followed"; see vnc_barrier.h
 ARM64 = ("-static", "-D_FORTIFY_SOURCE=0")
 
-PUMP = ("vnc_pump.c", "vnc_tx.c", "vnc_rx.c", "vnc_inline.c", "vnc_tap.c")
+PUMP = ("vnc_pump_core.c", "vnc_pump_thread.c", "vnc_inline.c", "vnc_tx.c", "vnc_rx.c", "vnc_tap.c")
 """What a harness with a pump needs of the core."""
 
 SANITIZER_ENV = {

@@ -73,18 +73,18 @@ def test_books_of_the_handshake_are_out_of_the_peers_reach(host: Host) -> None:
     assert host.endpoints.sent() == Generation(3, 4, 1)
 
 
-@pytest.mark.parametrize("name", ["pump_turn_tx.c", "pump_turn_rx.c"])
+@pytest.mark.parametrize(("name", "wrap"), [("pump_inline_tx.c", ()), ("pump_inline_rx.c", ("-Wl,--wrap=writev",))])
 @pytest.mark.parametrize("flags", [(), TSAN, ASAN], ids=["plain", "tsan", "asan"])
-def test_turns_of_the_other_pump_move_each_packet_once_and_none_in_hold(
-    tmp_path: Path, name: str, flags: tuple[str, ...]
+def test_inline_moves_take_each_packet_once_and_none_in_hold(
+    tmp_path: Path, name: str, wrap: tuple[str, ...], flags: tuple[str, ...]
 ) -> None:
-    program = build(tmp_path, name, *PUMP, flags=flags)
+    program = build(tmp_path, name, *PUMP, flags=(*flags, *wrap))
     must_pass(program, 20000)
 
 
 def test_of_a_pair_the_tx_pump_is_closed_last(host: Host) -> None:
     tx, rx = host.endpoints.tx, host.endpoints.rx
-    with pytest.raises(ValueError, match="close that first"):
+    with pytest.raises(ValueError, match="close the rx pump first"):
         tx.close()
     with pytest.raises(ValueError, match="paired already"):
         rx.pair_with(tx)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -12,7 +13,8 @@ from hypothesis import strategies as st
 from tests.unit.queue_harness import PACKET, PAIRS, Two
 from vnetcard.agent.control import Lease
 from vnetcard.agent.tap_registry import TapRegistry
-from vnetcard.link.endpoints import Generation
+from vnetcard.link import queues
+from vnetcard.link.endpoints import Generation, PumpEndpoints
 from vnetcard.link.queues import Books, total_received, total_sent
 from vnetcard.ring import layout as L
 from vnetcard.ring import tap_layout as T
@@ -214,6 +216,25 @@ def test_packet_that_died_inside_its_read_is_counted(two: Two, queue: int, again
         assert (two.tx(L.HOST).ledger["tx_taken"], two.lost(L.HOST)) == (before + 1, 1), "counted once"
         two.crash(L.HOST)
     two.start(L.HOST)
+
+
+def test_queue_that_is_not_served_has_no_pump(two: Two, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its ledgers are read, and its indices reset, without a thread."""
+    two.send(L.HOST, 5, 5)
+    two.settle()
+    two.crash(L.HOST)
+    pairs: list[PumpEndpoints] = []
+    make = PumpEndpoints
+
+    def spy(*args: Any, **kwargs: Any) -> PumpEndpoints:
+        pairs.append(make(*args, **kwargs))
+        return pairs[-1]
+
+    monkeypatch.setattr(queues, "PumpEndpoints", spy)
+    two.start(L.HOST, 1)
+    two.settle()
+    assert len(pairs) == 1
+    assert two.lost(L.HOST) == 0, "the ledger of queue 1 was not read"
 
 
 def test_packets_that_come_out_of_a_queue_that_is_not_agreed_are_dropped_and_counted(two: Two) -> None:

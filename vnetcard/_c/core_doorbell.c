@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* _core.Doorbell: a register that Python and the pumps ring; called with the value. */
+/* _core.Doorbell: a register that Python and the pumps write; it is called with the value. */
 #include "core_py.h"
 #include <fcntl.h>
 
-/* The word at @offset, NULL for None; -1 with an exception when it is no place in @m. */
+/* The word at @offset in @m, NULL for None. Return: 0, or -1 with an exception. */
 static int optional_word(MemoryObject *m, PyObject *offset, uint32_t **word)
 {
 	unsigned long long at;
@@ -20,37 +20,38 @@ static int optional_word(MemoryObject *m, PyObject *offset, uint32_t **word)
 
 static PyObject *doorbell_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 {
-	static char *names[] = {"memory", "word", "rung", "bell", "asleep", NULL};
-	PyObject *rung = Py_None, *bell = Py_None, *asleep = Py_None;
-	struct vnc_doorbell d = {.word = NULL};
-	unsigned long long word;
+	static char *names[] = {"memory", "register", "count_word", "wake_word", "sleep_word", NULL};
+	PyObject *count = Py_None, *wake = Py_None, *sleep = Py_None;
+	struct vnc_doorbell d = {.reg = NULL};
+	unsigned long long reg;
 	DoorbellObject *self;
 	MemoryObject *memory;
-	uint32_t *sleeper;
+	uint32_t *sleep_word;
 
-	if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O!K|$OOO:Doorbell", names, &Memory_Type, &memory, &word, &rung,
-					 &bell, &asleep))
+	if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O!K|$OOO:Doorbell", names, &Memory_Type, &memory, &reg, &count,
+					 &wake, &sleep))
 		return NULL;
 	d.domain = memory->domain;
-	d.word = core_at(memory, word, 4, 4);
-	if (!d.word || optional_word(memory, rung, &d.rung) < 0 || optional_word(memory, bell, &d.bell) < 0 ||
-	    optional_word(memory, asleep, &sleeper) < 0)
+	d.reg = core_at(memory, reg, 4, 4);
+	if (!d.reg || optional_word(memory, count, &d.count_word) < 0 || optional_word(memory, wake, &d.wake_word) < 0 ||
+	    optional_word(memory, sleep, &sleep_word) < 0)
 		return NULL;
-	d.asleep = sleeper;
-	if (!d.bell != !d.asleep) {
-		PyErr_SetString(PyExc_ValueError, "bell and asleep come together");
+	d.sleep_word = sleep_word;
+	if (!d.wake_word != !d.sleep_word) {
+		PyErr_SetString(PyExc_ValueError, "wake_word and sleep_word: give both or neither");
 		return NULL;
 	}
 	self = (DoorbellObject *)type->tp_alloc(type, 0);
 	if (!self)
 		return NULL;
-	self->bell = d;
+	self->doorbell = d;
 	self->memory = (MemoryObject *)Py_NewRef(memory);
 	memory->users++;
 	return (PyObject *)self;
 }
 
-/* Doorbell.in_file(fd, at): of a descriptor of its own, so that whatever becomes of the caller's, no other file is hit. */
+/* Doorbell.in_file(fd, at).  It duplicates the descriptor: if the caller closes its own, and the number is used again,
+ * no other file is written. */
 static PyObject *doorbell_in_file(PyObject *cls, PyObject *args)
 {
 	struct vnc_doorbell d = {.in_file = true};
@@ -69,18 +70,18 @@ static PyObject *doorbell_in_file(PyObject *cls, PyObject *args)
 		close(d.fd);
 		return NULL;
 	}
-	self->bell = d;
+	self->doorbell = d;
 	return (PyObject *)self;
 }
 
 static void doorbell_release(DoorbellObject *self)
 {
-	if (self->bell.in_file) {
-		Py_BEGIN_ALLOW_THREADS /* a driver may take its time */
-		close(self->bell.fd);
+	if (self->doorbell.in_file) {
+		Py_BEGIN_ALLOW_THREADS /* a driver may block */
+		close(self->doorbell.fd);
 		Py_END_ALLOW_THREADS
 	}
-	self->bell.in_file = false;
+	self->doorbell.in_file = false;
 	if (self->memory) {
 		self->memory->users--;
 		Py_CLEAR(self->memory);
@@ -99,11 +100,11 @@ static PyObject *doorbell_call(DoorbellObject *self, PyObject *args, PyObject *k
 
 	if ((kwargs && PyDict_GET_SIZE(kwargs)) || !PyArg_ParseTuple(args, "I:Doorbell", &value)) {
 		if (!PyErr_Occurred())
-			PyErr_SetString(PyExc_TypeError, "a doorbell takes a value and nothing else");
+			PyErr_SetString(PyExc_TypeError, "a doorbell takes one argument, the value");
 		return NULL;
 	}
-	Py_BEGIN_ALLOW_THREADS /* a driver may take its time */
-	vnc_ring_doorbell(&self->bell, value);
+	Py_BEGIN_ALLOW_THREADS /* a driver may block */
+	vnc_ring_doorbell(&self->doorbell, value);
 	Py_END_ALLOW_THREADS
 	Py_RETURN_NONE;
 }

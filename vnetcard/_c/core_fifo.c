@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* _core.Producer and _core.Consumer: the two ends of a ring for Python, each with a mutex of its own. */
+/* _core.Producer and _core.Consumer: the two ends of a ring for Python, each with its own mutex. */
 #include "core_py.h"
 
 static PyObject *Corrupt; /* FifoCorrupt's base in the core; vnetcard.errors gives it its public name */
@@ -18,7 +18,7 @@ static const char *const RESULTS[] = {
 	[VNC_BAD_INDEX] = "the peer's index left the ring, went back or is not a multiple of 64",
 	[VNC_BAD_LEN] = "a record's length is 0 or above what is allowed or published",
 	[VNC_BAD_HEADER] = "a record's flags, hdr_len or crc32c are not of this format",
-	[VNC_BAD_SEQ] = "a record is missing or stands twice",
+	[VNC_BAD_SEQ] = "a record is missing or occurs twice",
 };
 
 static PyObject *corrupt(enum vnc_ring_result got)
@@ -27,27 +27,34 @@ static PyObject *corrupt(enum vnc_ring_result got)
 	return NULL;
 }
 
-static int end_check(const struct core_end *end)
+/* Is @size the size of a ring? Return: 0, or -1 with an exception. */
+int core_check_ring(unsigned long long size)
 {
-	if (end->size < VNC_RING_MIN || end->size > VNC_RING_MAX || (end->size & (end->size - 1))) {
-		PyErr_Format(PyExc_ValueError, "a ring is a power of two from %u to %u bytes, not %llu", VNC_RING_MIN,
-			     VNC_RING_MAX, end->size);
+	if (size >= VNC_RING_MIN && size <= VNC_RING_MAX && !(size & (size - 1)))
+		return 0;
+	PyErr_Format(PyExc_ValueError, "ring of %llu bytes: it must be a power of two from %u to %u", size, VNC_RING_MIN,
+		     VNC_RING_MAX);
+	return -1;
+}
+
+static int check_end(const struct core_end *end)
+{
+	if (core_check_ring(end->size) < 0)
 		return -1;
-	}
 	if (end->frame_max < 1 || end->frame_max > VNC_FRAME_MAX || vnc_record_bytes(end->frame_max) > end->size) {
-		PyErr_Format(PyExc_ValueError, "frame_max is 1 to %u and fits the ring, not %u", VNC_FRAME_MAX,
-			     end->frame_max);
+		PyErr_Format(PyExc_ValueError, "frame_max %u: it must be from 1 to %u and fit the ring", end->frame_max,
+			     VNC_FRAME_MAX);
 		return -1;
 	}
 	return 0;
 }
 
-/* Set up the one of @p and @c that is not NULL, inside @m. Return: 0, or -1 with an exception. */
+/* Set up @p or @c, whichever is not NULL, in @m. Return: 0, or -1 with an exception. */
 int core_setup_end(MemoryObject *m, const struct core_end *end, struct vnc_producer *p, struct vnc_consumer *c)
 {
 	void *ring, *own, *peer;
 
-	if (end_check(end) < 0 || !(ring = core_at(m, end->ring, end->size, VNC_LINE)) ||
+	if (check_end(end) < 0 || !(ring = core_at(m, end->ring, end->size, VNC_LINE)) ||
 	    !(own = core_at(m, end->own, VNC_LINE, VNC_LINE)) || !(peer = core_at(m, end->peer, VNC_LINE, VNC_LINE)))
 		return -1;
 	if (p)
@@ -114,7 +121,7 @@ static PyObject *end_close(EndObject *end, PyObject *unused)
 	Py_RETURN_NONE;
 }
 
-/* Take the end's mutex; another thread may hold it, so without the GIL.  False, with an exception, when closed. */
+/* Lock the end; without the GIL if another thread holds it. Return: true, or false with an exception when closed. */
 static bool enter(EndObject *end)
 {
 	if (pthread_mutex_trylock(&end->lock)) {
@@ -123,7 +130,7 @@ static bool enter(EndObject *end)
 		Py_END_ALLOW_THREADS
 	}
 	if (end->memory) {
-		vnc_rmb(end->memory->domain); /* another thread may have seen later things than this one */
+		vnc_rmb(end->memory->domain); /* another thread may have read newer words before */
 		return true;
 	}
 	pthread_mutex_unlock(&end->lock);
@@ -136,7 +143,7 @@ static void leave(EndObject *end)
 	pthread_mutex_unlock(&end->lock);
 }
 
-/* Commit one packet. Return: VNC_OK, VNC_FULL, or what is wrong. */
+/* Commit one packet. Return: VNC_OK, VNC_FULL, or an error. */
 static enum vnc_ring_result push_one(struct vnc_producer *p, const Py_buffer *data, unsigned int hdr_len)
 {
 	enum vnc_ring_result got;
@@ -162,7 +169,7 @@ static PyObject *push_error(struct vnc_producer *p, enum vnc_ring_result got, Py
 {
 	if (got != VNC_BAD_LEN)
 		return corrupt(got);
-	PyErr_Format(PyExc_ValueError, "a packet here has 1 to %u bytes, not %zd", p->frame_max, len);
+	PyErr_Format(PyExc_ValueError, "packet of %zd bytes: it must have from 1 to %u", len, p->frame_max);
 	return NULL;
 }
 
@@ -177,7 +184,7 @@ static PyObject *producer_try_push(EndObject *end, PyObject *args, PyObject *kwa
 	if (!PyArg_ParseTupleAndKeywords(args, kwargs, "y*|$I:try_push", names, &data, &hdr_len))
 		return NULL;
 	if (hdr_len != 0 && hdr_len != VNC_VNET_HDR) {
-		PyErr_Format(PyExc_ValueError, "hdr_len is 0 or %u, not %u", VNC_VNET_HDR, hdr_len);
+		PyErr_Format(PyExc_ValueError, "hdr_len %u: it must be 0 or %u", hdr_len, VNC_VNET_HDR);
 	} else if (enter(end)) {
 		got = push_one(&end->producer, &data, hdr_len);
 		if (got == VNC_OK)
@@ -211,14 +218,14 @@ static PyObject *producer_push_batch(EndObject *end, PyObject *packets)
 		if (PyObject_GetBuffer(PySequence_Fast_GET_ITEM(fast, n), &data, PyBUF_SIMPLE) < 0)
 			break;
 		got = push_one(&end->producer, &data, 0);
-		if (got != VNC_OK && got != VNC_FULL && n == 0) /* else the next call meets it again */
+		if (got != VNC_OK && got != VNC_FULL && n == 0) /* else the next call finds it again */
 			push_error(&end->producer, got, data.len);
 		PyBuffer_Release(&data);
 		if (got != VNC_OK)
 			break;
 		n++;
 	}
-	publish_and_wake(&end->producer); /* what was committed is out, whatever came after it */
+	publish_and_wake(&end->producer); /* what was committed, even if the next packet failed */
 	if (!PyErr_Occurred())
 		out = PyLong_FromSsize_t(n);
 	leave(end);
@@ -292,7 +299,7 @@ static PyObject *consumer_pop_batch(EndObject *end, PyObject *args)
 		Py_DECREF(packet);
 	}
 	give_back_and_wake(&end->consumer);
-	/* What came before a bad record is delivered; the next call meets the bad one again. */
+	/* The records before a bad one are returned; the next call finds the bad one again. */
 	if (out && PyList_GET_SIZE(out) == 0 && got != VNC_OK && got != VNC_EMPTY) {
 		Py_CLEAR(out);
 		corrupt(got);

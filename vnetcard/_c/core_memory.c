@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* _core.Memory: a window's bytes behind bounds checks and barriers. */
+/* _core.Memory: access to a window with bounds checks and barriers. */
 #include "core_py.h"
 #include "vnc_sigbus.h"
 
-/* A checked address in the window, or NULL with an exception set. */
+/* The address of @bytes at @offset, a multiple of @align, in the window; or NULL with an exception. */
 void *core_at(MemoryObject *m, unsigned long long offset, unsigned long long bytes, unsigned int align)
 {
 	unsigned long long size = m->open ? (unsigned long long)m->view.len : 0;
@@ -13,7 +13,7 @@ void *core_at(MemoryObject *m, unsigned long long offset, unsigned long long byt
 		return NULL;
 	}
 	if (offset > size || bytes > size - offset) {
-		PyErr_Format(PyExc_IndexError, "%llu bytes at offset %llu do not lie in a window of %llu bytes", bytes,
+		PyErr_Format(PyExc_IndexError, "%llu bytes at offset %llu are outside the window of %llu bytes", bytes,
 			     offset, size);
 		return NULL;
 	}
@@ -55,6 +55,11 @@ static PyObject *memory_new(PyTypeObject *type, PyObject *args, PyObject *kwargs
 		seed = PyLong_AsUnsignedLongLong(check);
 		if (PyErr_Occurred())
 			return NULL;
+		if (!VNC_CHECKED_WINDOWS) {
+			PyErr_SetString(PyExc_NotImplementedError,
+					"this build has no checked memory: build the core with VNETCARD_CHECKED=1");
+			return NULL;
+		}
 	}
 	m = (MemoryObject *)type->tp_alloc(type, 0);
 	if (!m)
@@ -66,18 +71,18 @@ static PyObject *memory_new(PyTypeObject *type, PyObject *args, PyObject *kwargs
 	m->open = true;
 	m->domain = device ? VNC_DEVICE : VNC_COHERENT;
 	if ((uintptr_t)m->view.buf % VNC_LINE) {
-		PyErr_SetString(PyExc_ValueError, "a window must start at a multiple of 64");
+		PyErr_SetString(PyExc_ValueError, "the buffer does not start at a multiple of 64");
 		Py_DECREF(m);
 		return NULL;
 	}
 	if (check == Py_None) {
 		m->base = m->view.buf;
 		if (device)
-			vnc_guard_add(m->base, (size_t)m->view.len);
+			vnc_sigbus_add(m->base, (size_t)m->view.len);
 		return (PyObject *)m;
 	}
 	m->domain = VNC_CHECKED;
-	m->base = vnc_checked_open(m->view.buf, (size_t)m->view.len, seed);
+	m->base = VNC_CHECKED_WINDOWS ? vnc_checked_open(m->view.buf, (size_t)m->view.len, seed) : NULL;
 	if (!m->base) {
 		Py_DECREF(m);
 		return PyErr_NoMemory();
@@ -90,10 +95,10 @@ static void memory_release(MemoryObject *m)
 	if (!m->open)
 		return;
 	m->open = false;
-	if (m->domain == VNC_CHECKED)
+	if (VNC_IS_CHECKED(m->domain))
 		vnc_checked_close(m->base);
 	else if (m->domain == VNC_DEVICE)
-		vnc_guard_remove(m->base);
+		vnc_sigbus_remove(m->base);
 	PyBuffer_Release(&m->view);
 }
 
@@ -107,7 +112,7 @@ static PyObject *memory_close(MemoryObject *m, PyObject *unused)
 {
 	(void)unused;
 	if (m->users) {
-		PyErr_Format(PyExc_BufferError, "%zd FIFO ends or pumps still use the window", m->users);
+		PyErr_Format(PyExc_BufferError, "%zd FIFO ends, pumps or doorbells still use the window", m->users);
 		return NULL;
 	}
 	memory_release(m);
@@ -146,10 +151,10 @@ static PyObject *memory_wait32(MemoryObject *m, PyObject *args)
 	if (!PyArg_ParseTuple(args, "KId:wait32", &offset, &seen, &seconds) || !(at = core_at(m, offset, 4, 4)))
 		return NULL;
 	if (!(seconds >= 0 && seconds <= 3600)) {
-		PyErr_SetString(PyExc_ValueError, "wait32 waits 0 to 3600 seconds");
+		PyErr_SetString(PyExc_ValueError, "seconds is out of range (0 to 3600)");
 		return NULL;
 	}
-	m->users++; /* it stays mapped under the wait */
+	m->users++; /* keeps it mapped during the wait */
 	Py_BEGIN_ALLOW_THREADS
 	vnc_futex_wait(at, seen, (long)(seconds * 1e9));
 	Py_END_ALLOW_THREADS
@@ -212,10 +217,10 @@ static PyObject *memory_write(MemoryObject *m, PyObject *args)
 	if (!PyArg_ParseTuple(args, "Ky*:write", &offset, &data))
 		return NULL;
 	if (data.len % 8)
-		PyErr_SetString(PyExc_ValueError, "write takes a multiple of 8 bytes");
+		PyErr_SetString(PyExc_ValueError, "the data is not a multiple of 8 bytes long");
 	else if ((at = core_at(m, offset, (unsigned long long)data.len, 8))) {
 		vnc_copy_to_window(m->domain, at, data.buf, (uint32_t)data.len);
-		vnc_wmb(m->domain); /* no store may follow for a long time, and combining buffers are patient */
+		vnc_wmb(m->domain); /* the next store may be far off, and combining buffers wait for it */
 	}
 	PyBuffer_Release(&data);
 	if (PyErr_Occurred())
@@ -231,7 +236,7 @@ static PyObject *memory_words(MemoryObject *m, PyObject *args)
 	if (!PyArg_ParseTuple(args, "KK:words", &offset, &count))
 		return NULL;
 	if (count > (1u << 20)) {
-		PyErr_SetString(PyExc_ValueError, "too many words");
+		PyErr_SetString(PyExc_ValueError, "count is out of range (0 to 1048576)");
 		return NULL;
 	}
 	at = core_at(m, offset, count * 8, 8);
@@ -256,8 +261,8 @@ static PyObject *memory_loads(MemoryObject *m, PyObject *args)
 
 	if (!PyArg_ParseTuple(args, "KK:loads", &offset, &bytes) || !core_at(m, offset, bytes, 1))
 		return NULL;
-	if (m->domain != VNC_CHECKED) {
-		PyErr_SetString(PyExc_ValueError, "only checked memory counts its loads");
+	if (!VNC_IS_CHECKED(m->domain)) {
+		PyErr_SetString(PyExc_ValueError, "only checked memory counts loads");
 		return NULL;
 	}
 	return PyLong_FromUnsignedLongLong(vnc_checked_loads(m->base, (size_t)offset, (size_t)bytes));

@@ -3,6 +3,7 @@
 #include "core_py.h"
 
 static PyMethodDef functions[] = {
+	{"recover_ledger", (PyCFunction)(void (*)(void))core_recover_ledger, METH_VARARGS | METH_KEYWORDS, NULL},
 	{"pread_into", core_pread_into, METH_VARARGS, NULL},
 	{"pwrite_from", core_pwrite_from, METH_VARARGS, NULL},
 	{NULL, NULL, 0, NULL},
@@ -33,6 +34,7 @@ PyMODINIT_FUNC PyInit__core(void)
 		{"WAIT_ADAPTIVE", VNC_WAIT_ADAPTIVE},
 		{"WAIT_POLL", VNC_WAIT_POLL},
 		{"WAIT_SLEEP", VNC_WAIT_SLEEP},
+		{"CHECKED_MEMORY", VNC_CHECKED_WINDOWS},
 	};
 	static const struct {
 		const char *name;

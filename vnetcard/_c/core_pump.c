@@ -1,93 +1,89 @@
 /* SPDX-License-Identifier: MIT */
-/* _core.Pump: a pump thread for Python to command; its making and its end. */
+/* _core.Pump: making and ending a pump with its thread; and the ledger of an end that has no pump. */
 #include "core_pump.h"
 #include <errno.h>
-#include <sys/eventfd.h>
 
-/* Go on with what an earlier owner noted. */
-static void open_notes(struct vnc_pump *p)
-{
-	size_t n;
+/* The arguments of _core.Pump, parsed. */
+struct pump_args {
+	MemoryObject *memory;
+	PyObject *doorbell;
+	struct core_end end;
+	unsigned long long ledger, peer_epoch;
+	int tx, fd, vnet, attention_fd, wait, futex;
+};
 
-	for (n = 0; n < VNC_BATCH_WORDS; n++)
-		p->notes.counted[n] = vnc_get64(vnc_pump_domain(p), &p->notes.batches[n]);
-	p->notes.records = p->ledger.now[p->tx ? VNC_TX_TX_SENT : VNC_RX_RX_RECEIVED];
-	p->notes.busy_ns = p->counted[p->tx ? VNC_TXSTAT_BUSY_NS : VNC_RXSTAT_BUSY_NS];
-	p->notes.high_water = p->tx ? 0 : p->counted[VNC_RXSTAT_HIGH_WATER];
-}
-
-static PyObject *pump_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
+static int parse(PyObject *args, PyObject *kwargs, struct pump_args *a)
 {
 	static char *names[] = {"memory", "tx",     "ring",       "size",         "own",  "peer",  "frame_max", "ledger",
 				"fd",     "vnet",   "peer_epoch", "attention_fd", "wait", "futex", "doorbell",
 				NULL};
-	unsigned long long ledger, peer_epoch;
-	int tx, fd, vnet, attention, wait, futex, failed;
-	PyObject *doorbell = Py_None;
-	struct core_end where;
-	MemoryObject *memory;
-	PumpObject *self;
-	struct vnc_pump *p;
-	size_t n;
 
-	if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O!$pKKKKIKipKiipO:Pump", names, &Memory_Type, &memory, &tx,
-					 &where.ring, &where.size, &where.own, &where.peer, &where.frame_max, &ledger,
-					 &fd, &vnet, &peer_epoch, &attention, &wait, &futex, &doorbell))
+	if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O!$pKKKKIKipKiipO:Pump", names, &Memory_Type, &a->memory, &a->tx,
+					 &a->end.ring, &a->end.size, &a->end.own, &a->end.peer, &a->end.frame_max,
+					 &a->ledger, &a->fd, &a->vnet, &a->peer_epoch, &a->attention_fd, &a->wait,
+					 &a->futex, &a->doorbell))
+		return -1;
+	if (a->doorbell == Py_None || PyObject_TypeCheck(a->doorbell, &Doorbell_Type))
+		return 0;
+	PyErr_SetString(PyExc_TypeError, "doorbell must be a _core.Doorbell or None");
+	return -1;
+}
+
+/* Open @p, which is zeros, and start its thread. Return: 0, or -1 with an exception. */
+static int open_pump(struct vnc_pump *p, const struct pump_args *a)
+{
+	struct vnc_producer producer;
+	struct vnc_consumer consumer;
+	uint64_t *ledger, *batches;
+
+	p->kick_fd = -1;
+	p->port.fd = a->fd;
+	p->port.vnet = a->vnet;
+	p->attention_fd = a->attention_fd;
+	p->wait = (enum vnc_wait_mode)a->wait;
+	p->futex = a->futex;
+	if (core_setup_end(a->memory, &a->end, a->tx ? &producer : NULL, a->tx ? NULL : &consumer) < 0)
+		return -1;
+	ledger = core_at(a->memory, a->ledger, 2 * VNC_LEDGER_SLOT_BYTES + VNC_STATS_BYTES, VNC_LINE);
+	p->link.peer_epoch = core_at(a->memory, a->peer_epoch, 4, 4);
+	batches = core_at(a->memory, a->end.own + VNC_LINE, 8 * VNC_BATCH_WORDS, VNC_LINE);
+	if (!ledger || !p->link.peer_epoch || !batches)
+		return -1;
+	errno = a->tx ? vnc_tx_open(p, &producer, ledger, batches) : vnc_rx_open(p, &consumer, ledger, batches);
+	if (!errno)
+		errno = vnc_pump_start(p);
+	if (!errno)
+		return 0;
+	PyErr_SetFromErrno(PyExc_OSError);
+	return -1;
+}
+
+static PyObject *pump_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
+{
+	struct pump_args a = {.doorbell = Py_None};
+	PumpObject *self;
+
+	if (parse(args, kwargs, &a) < 0)
 		return NULL;
-	if (doorbell != Py_None && !PyObject_TypeCheck(doorbell, &Doorbell_Type)) {
-		PyErr_SetString(PyExc_TypeError, "doorbell is a _core.Doorbell or None");
-		return NULL;
-	}
 	self = (PumpObject *)type->tp_alloc(type, 0);
 	if (!self)
 		return NULL;
-	p = self->pump = aligned_alloc(64, (sizeof(*p) + 63) & ~(size_t)63);
-	if (!p) {
+	self->pump = aligned_alloc(64, (sizeof(*self->pump) + 63) & ~(size_t)63);
+	if (!self->pump) {
 		Py_DECREF(self);
 		return PyErr_NoMemory();
 	}
-	memset(p, 0, sizeof(*p));
-	p->tx = tx;
-	p->port.fd = fd;
-	p->port.vnet = vnet;
-	p->attention_fd = attention;
-	p->wait = (enum vnc_wait_mode)wait;
-	p->futex = futex;
-	p->kick_fd = p->irq_fd = p->bell.fd = -1;
-	if (doorbell != Py_None) {
-		self->doorbell = (DoorbellObject *)Py_NewRef(doorbell);
-		p->doorbell = self->doorbell->bell;
+	memset(self->pump, 0, sizeof(*self->pump));
+	if (a.doorbell != Py_None) {
+		self->doorbell = (DoorbellObject *)Py_NewRef(a.doorbell);
+		self->pump->doorbell = self->doorbell->doorbell;
 	}
-	failed = core_setup_end(memory, &where, tx ? &p->producer : NULL, tx ? NULL : &p->consumer);
-	if (!failed) {
-		p->ledger.shared = core_at(memory, ledger, 2 * VNC_LEDGER_SLOT_BYTES + VNC_STATS_BYTES, VNC_LINE);
-		p->link.peer_epoch = core_at(memory, peer_epoch, 4, 4);
-		p->notes.batches = core_at(memory, where.own + VNC_LINE, 8 * VNC_BATCH_WORDS, VNC_LINE);
-		failed = !p->ledger.shared || !p->link.peer_epoch || !p->notes.batches;
-	}
-	if (!failed) {
-		p->stats = p->ledger.shared + 2 * VNC_LEDGER_WORDS;
-		for (n = 0; n < VNC_STATS_BYTES / 8; n++)
-			p->counted[n] = vnc_get64(memory->domain, &p->stats[n]);
-		if (tx)
-			vnc_tx_recover(p);
-		else
-			vnc_ledger_open(&p->ledger, vnc_pump_domain(p), p->ledger.shared);
-		open_notes(p);
-		p->kick_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-		errno = p->kick_fd < 0 ? errno : vnc_pump_start(p);
-		if (!p->started) {
-			PyErr_SetFromErrno(PyExc_OSError);
-			failed = 1;
-		}
-	}
-	if (failed) {
+	if (open_pump(self->pump, &a) < 0) {
 		Py_DECREF(self);
 		return NULL;
 	}
-	Py_INCREF(memory);
-	self->memory = memory;
-	memory->users++;
+	self->memory = (MemoryObject *)Py_NewRef(a.memory);
+	self->memory->users++;
 	return (PyObject *)self;
 }
 
@@ -96,18 +92,16 @@ static void pump_release(PumpObject *self)
 	if (self->pump) {
 		Py_BEGIN_ALLOW_THREADS
 		if (self->partner)
-			vnc_pump_pair(((PumpObject *)self->partner)->pump, NULL);
-		vnc_pump_stop(self->pump);
+			vnc_pump_set_partner(((PumpObject *)self->partner)->pump, NULL);
+		vnc_pump_close(self->pump);
 		Py_END_ALLOW_THREADS
-		if (self->pump->kick_fd >= 0)
-			close(self->pump->kick_fd);
 		free(self->pump);
 		self->pump = NULL;
 	}
 	Py_CLEAR(self->doorbell);
 	Py_CLEAR(self->taps);
 	if (self->partner)
-		((PumpObject *)self->partner)->lent--;
+		((PumpObject *)self->partner)->partner_of--;
 	Py_CLEAR(self->partner);
 	if (self->memory) {
 		self->memory->users--;
@@ -124,12 +118,34 @@ static void pump_dealloc(PumpObject *self)
 PyObject *core_pump_close(PumpObject *self, PyObject *unused)
 {
 	(void)unused;
-	if (self->lent) {
-		PyErr_SetString(PyExc_ValueError, "an rx pump is paired with this one: close that first");
+	if (self->partner_of) {
+		PyErr_SetString(PyExc_ValueError, "an rx pump is paired with this tx pump: close the rx pump first");
 		return NULL;
 	}
 	pump_release(self);
 	Py_RETURN_NONE;
+}
+
+/* _core.recover_ledger(), see _core.pyi. */
+PyObject *core_recover_ledger(PyObject *module, PyObject *args, PyObject *kwargs)
+{
+	static char *names[] = {"memory", "ring", "size", "ledger", NULL};
+	unsigned long long ring, size, ledger;
+	MemoryObject *memory;
+	struct vnc_ledger l;
+	uint64_t *shared;
+	uint8_t *at;
+
+	(void)module;
+	if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O!$KKK:recover_ledger", names, &Memory_Type, &memory, &ring, &size,
+					 &ledger))
+		return NULL;
+	if (core_check_ring(size) < 0 || !(at = core_at(memory, ring, size, VNC_LINE)) ||
+	    !(shared = core_at(memory, ledger, 2 * VNC_LEDGER_SLOT_BYTES, VNC_LINE)))
+		return NULL;
+	vnc_ledger_open(&l, memory->domain, shared);
+	vnc_tx_recover(&l, at, (uint32_t)size);
+	return core_words(VNC_COHERENT, l.now, VNC_LEDGER_WORDS);
 }
 
 PyTypeObject Pump_Type = {

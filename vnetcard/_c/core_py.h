@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* vnetcard._core: what the Python files of the binding share. Public docstrings stand in _core.pyi. */
+/* vnetcard._core: what the files of the Python binding share.  The docstrings are in _core.pyi. */
 #ifndef CORE_PY_H
 #define CORE_PY_H
 #define PY_SSIZE_T_CLEAN
@@ -10,9 +10,9 @@
 typedef struct {
 	PyObject_HEAD
 	Py_buffer view;
-	uint8_t *base; /* view.buf, or the front of checked memory */
+	uint8_t *base; /* view.buf, or the front of checked memory (vnc_checked.h) */
 	enum vnc_domain domain;
-	Py_ssize_t users;
+	Py_ssize_t users; /* ends, pumps and doorbells that refer to it */
 	bool open;
 } MemoryObject;
 
@@ -23,7 +23,7 @@ extern PyTypeObject Pump_Type;
 extern PyTypeObject Doorbell_Type;
 extern PyTypeObject Tap_Type;
 
-/* A ring of events in a tap segment; its memory stays while a pump uses it. */
+/* A ring of events in shared memory, which stays mapped while a pump uses it. */
 typedef struct {
 	PyObject_HEAD
 	Py_buffer view;
@@ -33,19 +33,21 @@ typedef struct {
 typedef struct {
 	PyObject_HEAD
 	MemoryObject *memory;
-	struct vnc_doorbell bell;
+	struct vnc_doorbell doorbell;
 } DoorbellObject;
 
-/* Where an end lies in its window. */
+/* The offsets of an end in its window. */
 struct core_end {
 	unsigned long long ring, size, own, peer;
 	unsigned int frame_max;
 };
 
 void *core_at(MemoryObject *m, unsigned long long offset, unsigned long long bytes, unsigned int align);
+int core_check_ring(unsigned long long size);
 int core_setup_end(MemoryObject *m, const struct core_end *end, struct vnc_producer *p, struct vnc_consumer *c);
 PyObject *core_words(enum vnc_domain domain, const uint64_t *words, Py_ssize_t count);
 int core_ready_fifo(PyObject *module);
+PyObject *core_recover_ledger(PyObject *module, PyObject *args, PyObject *kwargs);
 PyObject *core_pread_into(PyObject *module, PyObject *args);
 PyObject *core_pwrite_from(PyObject *module, PyObject *args);
 

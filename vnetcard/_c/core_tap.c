@@ -2,14 +2,14 @@
 /* _core.Tap: the ring of events that a pump writes for one reader. */
 #include "core_py.h"
 
-/* @bytes at @offset of the buffer; NULL and an exception where they do not lie in it, aligned to a line. */
+/* @bytes at @offset of the buffer; NULL with an exception unless they are in it, aligned to a line. */
 static void *at(const TapObject *self, unsigned long long offset, unsigned long long bytes)
 {
 	unsigned long long size = (unsigned long long)self->view.len;
 
 	if (offset % VNC_LINE == 0 && bytes <= size && offset <= size - bytes)
 		return (uint8_t *)self->view.buf + offset;
-	PyErr_SetString(PyExc_ValueError, "outside the tap segment, or not at a line");
+	PyErr_SetString(PyExc_ValueError, "the offset is outside the buffer, or not a multiple of 64");
 	return NULL;
 }
 
@@ -29,7 +29,7 @@ static PyObject *tap_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 					 &stages, &bytes_of, &snap, &sample, &queue))
 		goto failed;
 	if (size < VNC_LINE || size & (size - 1) || size > UINT32_MAX || !sample) {
-		PyErr_SetString(PyExc_ValueError, "the ring is a power of two, and sample at least 1");
+		PyErr_SetString(PyExc_ValueError, "size must be a power of two, and sample at least 1");
 		goto failed;
 	}
 	t->size = (uint32_t)size;
@@ -50,7 +50,7 @@ failed:
 
 static void tap_dealloc(TapObject *self)
 {
-	PyBuffer_Release(&self->view); /* nothing where there is none */
+	PyBuffer_Release(&self->view); /* does nothing without a buffer */
 	Py_TYPE(self)->tp_free((PyObject *)self);
 }
 

@@ -2,8 +2,8 @@
 /*
  * _core.pread_into() and _core.pwrite_from(): one pread(2) or pwrite(2) on the character device of a DMA driver.
  *
- * Two rules of Xilinx's stock XDMA driver (linux-kernel/xdma/cdev_sgdma.c) are kept for every device, since no other
- * driver is harmed by them:
+ * Both follow two rules of Xilinx's stock XDMA driver (linux-kernel/xdma/cdev_sgdma.c) for every device, which does no
+ * harm with other drivers:
  *
  * - Never a vectored call.  preadv(2) and pwritev(2) take the driver's asynchronous path, which ignores the file's
  *   offset and returns -EIOCBQUEUED: data at card address 0, and a kernel BUG.

@@ -1,17 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 /**
- * DOC: the one place where words of a window are touched.
+ * DOC: the only functions that access words of a window.
  *
- * Two domains.  COHERENT memory is ordinary RAM that both sides cache (POSIX shm, files).  DEVICE memory
- * lies behind PCIe (a BAR), or is mapped uncached.  Its rules, which hold for every access below:
+ * There are two domains.  COHERENT memory is ordinary RAM that both sides cache (POSIX shm, files).  DEVICE memory
+ * is behind PCIe (a BAR), or is mapped uncached.  Its rules, which every access below follows:
  *
  *   - 4 or 8 bytes, naturally aligned: ARM64 faults on anything else in Device-nGnRE memory
  *   - never memset (`dc zva` faults) nor memcpy (unaligned tails; `rep movsb` on x86 moves single bytes)
  *   - never a system call that reads or writes there (readv, writev: the kernel copies as it likes)
- *   - no read that can be avoided: it waits 1-2 us for an answer from the far end
+ *   - no read that can be avoided: it takes 1-2 us, until the far end answers
  *
- * CHECKED memory is ordinary memory that enforces these rules, for tests: vnc_checked.h.  Whatever is not
- * COHERENT follows them.  Ordering is vnc_barrier.h's business.
+ * CHECKED memory is ordinary memory that enforces these rules, for tests: vnc_checked.h; it exists in test builds only.
+ * Code that finds a domain other than COHERENT follows the rules.  Ordering is in vnc_barrier.h.
  */
 #ifndef VNC_ACCESS_H
 #define VNC_ACCESS_H

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /**
- * DOC: barriers - the only place where memory ordering is spelled out, for both domains of vnc_access.h.
+ * DOC: barriers: the only place where memory ordering is spelled out, for both domains of vnc_access.h.
  *
  *        producer                                   consumer
  *   write record                               (B) load prod, acquire
@@ -10,12 +10,12 @@
  *       reuse the space
  *
  *   (E) full fence                             (F) full fence
- *       between "store index" and                  between "store need_wakeup" and the last look at
- *       "load the peer's need_wakeup"              the index before sleeping
+ *       between "store index" and                  between "store need_wakeup" and the last load
+ *       "load the peer's need_wakeup"              of the index before sleeping
  *
  * E and F are partners: without either, the store may pass the load, the one side goes to sleep just as
- * the other decides that it need not be woken, and a packet lies there until the next one comes.  The
- * same pair, roles swapped, guards a producer that waits for space.
+ * the other decides that it need not be woken, and a packet stays in the ring until the next one comes.
+ * The same pair, roles swapped, protects a producer that waits for space.
  *
  *   (G) store of a word of the side block, release    --- G : H -->   (H) its load, acquire
  *
@@ -41,7 +41,7 @@
 #define VNC_DEVICE_MB() __asm__ volatile("dmb osh" ::: "memory")
 #define vnc_cpu_relax() __asm__ volatile("yield" ::: "memory")
 #else
-#error "vnetcard knows the barriers of x86-64 and ARM64 only"
+#error "vnetcard has barriers for x86-64 and ARM64 only"
 #endif
 
 /** vnc_wmb() - in the device domain, what was stored before is visible before what is stored after. */
@@ -71,7 +71,7 @@ static inline void vnc_store32(enum vnc_domain domain, uint32_t *at, uint32_t va
 	}
 	vnc_wmb(domain);
 	vnc_put32(domain, at, value);
-	vnc_wmb(domain); /* a posted write may otherwise wait in a combining buffer for ever */
+	vnc_wmb(domain); /* else a posted write may wait in a combining buffer indefinitely */
 }
 
 /** vnc_store64() - as vnc_store32(). */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Memory that behaves as badly as device memory may; see vnc_checked.h. */
+/* Memory that uses every freedom that device memory has, for tests; see vnc_checked.h. */
 #include "vnc_checked.h"
 #include <pthread.h>
 #include <signal.h>
@@ -14,9 +14,9 @@
 #define LINE 64
 #define PENDING_MAX 64
 #define EARLY_MAX 65536 /* larger windows have no early loads: each RMB copies all of it */
-#define NAP_NS 20000 /* at most, between two stores that leave: time for another thread to look */
+#define NAP_NS 20000 /* at most, between two stores that leave: time for another thread to load */
 
-/* One memory; @loads counts by line of it. */
+/* One checked memory; @loads counts by line. */
 struct facade {
 	uint8_t *front, *back;
 	size_t size;
@@ -26,7 +26,7 @@ struct facade {
 
 static struct facade *facades;
 static pthread_rwlock_t facades_lock = PTHREAD_RWLOCK_INITIALIZER;
-static struct sigaction before_us;
+static struct sigaction earlier;
 
 /* A store that has not left: the bits of @mask in the word at @word of a back, stored through @front. */
 struct pending {
@@ -37,13 +37,13 @@ struct pending {
 static __thread struct {
 	struct pending store[PENDING_MAX];
 	unsigned int count;
-	const uint8_t *front; /* last accessed: in a test both sides may live in one thread, and barriers tell no address */
-	/* What an early load of the memory at @early_front gives, but for the words touched since. */
+	const uint8_t *front; /* last accessed: in a test one thread may be both sides, and a barrier has no address */
+	/* What an early load of the memory at @early_front returns, except for the words accessed since. */
 	const uint8_t *early_front;
 	uint64_t early[EARLY_MAX / 8];
-	bool touched[EARLY_MAX / 8];
+	bool accessed[EARLY_MAX / 8];
 	uint64_t random;
-	bool known; /* to the key below */
+	bool registered; /* with the key below */
 } mine;
 
 static pthread_key_t at_exit;
@@ -62,17 +62,17 @@ static struct facade *find(const void *at)
 
 static void on_fault(int number, siginfo_t *info, void *context)
 {
-	static const char text[] = "vnetcard: the checked window was touched beside the rules of device memory "
+	static const char text[] = "vnetcard: an access to the checked window breaks the rules of device memory "
 				   "(vnc_access.h)\n";
 
 	(void)context;
 	if (find(info->si_addr) && write(STDERR_FILENO, text, sizeof(text) - 1) < 0) {
-		/* the core will have to tell it alone */
+		/* the core dump shows it nevertheless */
 	}
-	sigaction(number, &before_us, NULL); /* it faults again when we return */
+	sigaction(number, &earlier, NULL); /* it faults again when we return */
 }
 
-/* ---- stores on their way ----------------------------------------------------------------------- */
+/* ---- pending stores ---------------------------------------------------------------------------- */
 
 static unsigned int chance(unsigned int of)
 {
@@ -82,7 +82,7 @@ static unsigned int chance(unsigned int of)
 	return (unsigned int)(mine.random >> 33) % of;
 }
 
-/* Let pending store @n go, as the CPU would: one transaction of 4 or 8 bytes.  Its memory may be closed by now. */
+/* Carry out pending store @n as one transaction of 4 or 8 bytes.  Its memory may be closed by now. */
 static void leave(unsigned int n)
 {
 	struct pending p = mine.store[n];
@@ -113,19 +113,19 @@ static void prepare(void)
 	struct sigaction ours = {.sa_sigaction = on_fault, .sa_flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER};
 
 	pthread_key_create(&at_exit, all_leave);
-	sigaction(SIGSEGV, &ours, &before_us);
+	sigaction(SIGSEGV, &ours, &earlier);
 }
 
 static void prepare_thread(void)
 {
-	if (mine.known)
+	if (mine.registered)
 		return;
-	mine.known = true;
+	mine.registered = true;
 	mine.random = __atomic_add_fetch(&seeds, 0x9e3779b97f4a7c15u, __ATOMIC_RELAXED) | 1;
 	pthread_setspecific(at_exit, &mine);
 }
 
-/* A pending store through @front, any of them. Return: its number, or mine.count when there is none. */
+/* Choose a pending store through @front. Return: its number, or mine.count when there is none. */
 static unsigned int any_of(const uint8_t *front)
 {
 	unsigned int start = mine.count ? chance(mine.count) : 0, n;
@@ -136,7 +136,7 @@ static unsigned int any_of(const uint8_t *front)
 	return mine.count;
 }
 
-/** vnc_checked_barrier() - WMB or MB: what this thread stored arrives now, one store after the other in any order. */
+/** vnc_checked_barrier() - WMB or MB: carry out all pending stores of this thread, in any order. */
 void vnc_checked_barrier(void)
 {
 	bool slow = mine.count > 1 && chance(4) == 0;
@@ -151,27 +151,27 @@ void vnc_checked_barrier(void)
 	}
 }
 
-/* ---- loads before their turn ------------------------------------------------------------------- */
+/* ---- early loads ------------------------------------------------------------------------------- */
 
 /* No later load of this thread from @f is older than now. */
-static void look_around(const struct facade *f)
+static void take_snapshot(const struct facade *f)
 {
 	mine.early_front = f && f->size <= EARLY_MAX ? f->front : NULL;
 	if (!mine.early_front)
 		return;
 	memcpy(mine.early, f->back, f->size);
-	memset(mine.touched, 0, f->size / 8);
+	memset(mine.accessed, 0, f->size / 8);
 }
 
 /** vnc_checked_rmb() - no later load of this thread is older than now. */
 void vnc_checked_rmb(void)
 {
 	pthread_rwlock_rdlock(&facades_lock);
-	look_around(find(mine.front));
+	take_snapshot(find(mine.front));
 	pthread_rwlock_unlock(&facades_lock);
 }
 
-/* Touch the word of the front address @at. Return: may a load of it still be an early one? */
+/* Mark the word at the front address @at as accessed. Return: may a load of it still be early? */
 static bool early(const void *at, size_t *word)
 {
 	bool first;
@@ -179,14 +179,14 @@ static bool early(const void *at, size_t *word)
 	*word = (size_t)((const uint8_t *)at - mine.front) / 8;
 	if (mine.early_front != mine.front)
 		return false;
-	first = !mine.touched[*word];
-	mine.touched[*word] = true;
+	first = !mine.accessed[*word];
+	mine.accessed[*word] = true;
 	return first;
 }
 
 /* ---- accesses ---------------------------------------------------------------------------------- */
 
-/* The back's address for @at, or the end of the process. */
+/* The address in the back for @at; a bad one ends the process. */
 static uint8_t *reach(const void *at, unsigned int bytes, uint32_t **loads)
 {
 	struct facade *f;
@@ -198,18 +198,18 @@ static uint8_t *reach(const void *at, unsigned int bytes, uint32_t **loads)
 	offset = f ? (size_t)((const uint8_t *)at - f->front) : 0;
 	if (!f || offset % bytes || offset + bytes > f->size) {
 		fprintf(stderr, "vnetcard: an access of %u bytes at offset %#zx of a checked window: %s\n", bytes, offset,
-			f ? "device memory faults on that" : "there is none");
+			f ? "device memory faults on that" : "it is not mapped");
 		abort();
 	}
 	prepare_thread();
 	if (mine.front != f->front)
-		look_around(f);
+		take_snapshot(f);
 	mine.front = f->front;
 	*loads = &f->loads[offset / LINE];
 	return f->back + offset;
 }
 
-/** vnc_checked_load() - 4 or 8 bytes at the front address @at. */
+/** vnc_checked_load() - load 4 or 8 bytes at the front address @at. */
 uint64_t vnc_checked_load(const void *at, unsigned int bytes)
 {
 	uint32_t *loads;
@@ -231,7 +231,7 @@ uint64_t vnc_checked_load(const void *at, unsigned int bytes)
 	return bytes == 8 ? __atomic_load_n(word, __ATOMIC_ACQUIRE) : __atomic_load_n((uint32_t *)back, __ATOMIC_ACQUIRE);
 }
 
-/** vnc_checked_store() - 4 or 8 bytes at the front address @at; seen by others after a barrier, or earlier. */
+/** vnc_checked_store() - store 4 or 8 bytes at the front address @at; visible to others after a barrier, or earlier. */
 void vnc_checked_store(void *at, uint64_t value, unsigned int bytes)
 {
 	uint32_t *loads;
@@ -262,7 +262,7 @@ void vnc_checked_store(void *at, uint64_t value, unsigned int bytes)
 		leave(chance(mine.count));
 }
 
-/** vnc_checked_loads() - how many loads there were so far in the lines of these @bytes. */
+/** vnc_checked_loads() - how many loads there were so far in the lines of @bytes at @offset. */
 uint64_t vnc_checked_loads(const uint8_t *front, size_t offset, size_t bytes)
 {
 	struct facade *f;
@@ -279,7 +279,7 @@ uint64_t vnc_checked_loads(const uint8_t *front, size_t offset, size_t bytes)
 
 /* ---- making one -------------------------------------------------------------------------------- */
 
-/** vnc_checked_open() - a front for @back; NULL: no room. @seed: of the stores' order. */
+/** vnc_checked_open() - make a front for @back. @seed: of all random choices. Return: NULL: no memory. */
 uint8_t *vnc_checked_open(uint8_t *back, size_t size, uint64_t seed)
 {
 	struct facade *f = calloc(1, sizeof(*f));
@@ -306,7 +306,7 @@ uint8_t *vnc_checked_open(uint8_t *back, size_t size, uint64_t seed)
 	return f->front;
 }
 
-/** vnc_checked_close() - the front is no more; what this thread has pending arrives before. */
+/** vnc_checked_close() - carry out what this thread has pending, then remove the front. */
 void vnc_checked_close(uint8_t *front)
 {
 	struct facade **at, *f = NULL;

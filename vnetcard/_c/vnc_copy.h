@@ -3,8 +3,8 @@
  * DOC: copies between ordinary memory and a window.
  *
  * In the device domain (vnc_access.h) every access is an aligned 8-byte load or store.  Records
- * start at multiples of 64 and payloads at multiples of 16, so window addresses are always aligned; the
- * tail is rounded up, which the padding of a record allows.
+ * start at multiples of 64 and payloads at multiples of 16, so window addresses are always aligned.  The
+ * length is rounded up to 8, for which a record's padding has room.
  */
 #ifndef VNC_COPY_H
 #define VNC_COPY_H

@@ -1,22 +1,19 @@
 /* SPDX-License-Identifier: MIT */
 /**
- * DOC: turns: one pump's thread at the work of the other pump of the same side, while that sleeps.
+ * DOC: inline moves: a pump's thread moves packets of its partner, the other pump of the same side.
  *
- * Nobody then has to be woken for it, which across cores takes longer than the work.  A word @taken says which of the
- * two threads is at a pump's work; the pump's own lets go of it only to sleep, and takes up a command only when it has it:
- * HOLD is as good as ever.
+ * It does so while the partner's own thread sleeps, which then need not be woken; a wake-up across cores takes longer
+ * than the move.  The lock (vnc_pump_core.c) keeps the two threads apart, and HOLD stays HOLD.
  */
 #include "vnc_pump.h"
 #include <poll.h>
 
-#define TURN_MAX 16u /* packets at most: the thread has its own work */
+#define INLINE_MAX 16u /* packets at most: the thread has its own pump to serve */
 
-/* May this thread be at @p's work?  Then @command is the one to carry out. */
-static bool take_turn(struct vnc_pump *p, uint32_t *command)
+/* Lock @p if its packets may be moved now. Return: whether they may; then @command is the command in force. */
+static bool lock_running(struct vnc_pump *p, uint32_t *command)
 {
-	uint32_t nobody = 0;
-
-	if (!__atomic_compare_exchange_n(&p->taken, &nobody, 1, false, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED))
+	if (!vnc_pump_try_lock(p))
 		return false;
 	*command = __atomic_load_n(&p->done, __ATOMIC_RELAXED);
 	if ((*command & 0xff) == VNC_RUN && !vnc_pump_commanded(p, *command))
@@ -25,71 +22,87 @@ static bool take_turn(struct vnc_pump *p, uint32_t *command)
 	return false;
 }
 
+/* The pump's own thread sleeps: end its sleep. */
+static void wake_owner(const struct vnc_pump *p)
+{
+	if (p->link.wake == VNC_WAKE_FUTEX)
+		vnc_futex_wake(p->peer_index);
+	else
+		vnc_pump_kick(p);
+}
+
 /**
- * vnc_inline_tx() - move what the port of @p has, in the thread of its rx pump.
+ * vnc_inline_tx() - move what the port of @tx has, in the thread of its rx pump.
  *
- * Much of what a kernel is given it answers at once, within the write: echo replies, acknowledgements.  Who delivered
- * takes the answer along.
+ * A kernel answers much of what it is given at once, within the write: echo replies, acknowledgements.  The thread that
+ * has written takes the answer along.
  */
-void vnc_inline_tx(struct vnc_pump *p)
+void vnc_inline_tx(struct vnc_pump *tx)
 {
 	uint32_t command;
 
-	if (!take_turn(p, &command))
+	if (!lock_running(tx, &command))
 		return;
-	vnc_tx_some(p, TURN_MAX, command);
-	vnc_pump_unlock(p);
+	vnc_stats_begin_batch(&tx->stats);
+	if (vnc_pump_hold_if(tx, vnc_tx_move(tx, INLINE_MAX, command)))
+		vnc_pump_kick(tx);
+	vnc_pump_end_batch(tx);
+	vnc_pump_unlock(tx);
 }
 
-/* Stay awake for a record, for @ns at most. Return: true when there is one, or @tx has something to do. */
-static bool look_out(struct vnc_pump *p, struct vnc_pump *tx, uint32_t command, uint32_t ns)
+/* Busy-poll for a record, for @ns at most. Return: true when there is one, or @tx has something to do. */
+static bool busy_poll(struct vnc_pump *rx, struct vnc_pump *tx, uint32_t command, uint32_t ns)
 {
 	struct pollfd port = {.fd = tx->port.fd, .events = POLLIN};
 	uint64_t began = vnc_clock_ns(CLOCK_MONOTONIC);
 	uint64_t waited = 0;
 
 	do {
-		if (vnc_spin_until_changed(VNC_COHERENT, &p->consumer.peer->prod, p->consumer.cons)) {
-			vnc_busypoll_hit(&tx->patience, (uint32_t)waited);
+		if (vnc_spin_until_changed(VNC_COHERENT, rx->peer_index, rx->consumer.cons)) {
+			vnc_busypoll_hit(&tx->busypoll, (uint32_t)waited);
 			return true;
 		}
 		if (vnc_pump_commanded(tx, command))
 			return true;
-		if (poll(&port, 1, 0)) { /* who goes on sending waits for no answer */
-			vnc_busypoll_missed(&tx->patience);
+		if (poll(&port, 1, 0)) { /* a program that sends again was not waiting for an answer */
+			vnc_busypoll_missed(&tx->busypoll);
 			return true;
 		}
 		waited = vnc_clock_ns(CLOCK_MONOTONIC) - began;
 	} while (waited < ns);
-	vnc_busypoll_missed(&tx->patience);
+	vnc_busypoll_missed(&tx->busypoll);
 	return false;
 }
 
 /**
- * vnc_inline_rx() - wait awake for the answer to what @tx has sent, and deliver it, in the thread of @tx.
+ * vnc_inline_rx() - busy-poll for the answer to what @tx has sent, and deliver it, in the thread of @tx.
  *
- * @tx gives up as soon as its port has something, or it is commanded something other than @command.
- * Return: whether it should look at its port at once.
+ * It stops as soon as the port of @tx has a packet, or a command other than @command waits for @tx.
+ * Return: whether @tx should read its port again at once.
  */
-bool vnc_inline_rx(struct vnc_pump *p, struct vnc_pump *tx, uint32_t command)
+bool vnc_inline_rx(struct vnc_pump *rx, struct vnc_pump *tx, uint32_t command)
 {
-	struct vnc_consumer *r = &p->consumer;
+	struct vnc_consumer *r = &rx->consumer;
 	uint32_t ns, own;
 	bool again;
 
-	if (!vnc_pump_wakeable(p) || r->domain != VNC_COHERENT || p->wait != VNC_WAIT_ADAPTIVE)
+	if (rx->link.wake == VNC_WAKE_NONE || rx->domain != VNC_COHERENT || rx->wait != VNC_WAIT_ADAPTIVE)
 		return false;
-	ns = vnc_busypoll_ns(&tx->patience);
-	if (!ns || !take_turn(p, &own))
+	ns = vnc_busypoll_ns(&tx->busypoll);
+	if (!ns || !lock_running(rx, &own))
 		return false;
-	vnc_store32(r->domain, &r->own->need_wakeup, 0);
-	again = look_out(p, tx, command, ns);
-	if (again)
-		vnc_rx_some(p, TURN_MAX, own);
-	vnc_store32(r->domain, &r->own->need_wakeup, 1); /* its own thread still sleeps */
-	vnc_full_fence(r->domain); /* (F) pairs with (E) */
-	if (vnc_consumer_refresh(r) != VNC_EMPTY)
-		vnc_pump_rouse(p, &r->peer->prod);
-	vnc_pump_unlock(p);
+	vnc_store32(rx->domain, &r->own->need_wakeup, 0);
+	again = busy_poll(rx, tx, command, ns);
+	if (again) {
+		vnc_stats_begin_batch(&rx->stats);
+		vnc_pump_hold_if(rx, vnc_rx_move(rx, INLINE_MAX, own));
+		vnc_pump_end_batch(rx);
+	}
+	vnc_store32(rx->domain, &r->own->need_wakeup, 1); /* its own thread still sleeps */
+	vnc_full_fence(rx->domain); /* (F) pairs with (E) */
+	/* The snapshot stays as it is: only vnc_rx_move() takes a new one, and then checks the epoch. */
+	if (r->prod != r->cons || vnc_load32(rx->domain, rx->peer_index) != r->prod)
+		wake_owner(rx);
+	vnc_pump_unlock(rx);
 	return again;
 }

@@ -1,19 +1,19 @@
 /* SPDX-License-Identifier: MIT */
 /**
- * DOC: counters that survive kill -9 and never show half an update.
+ * DOC: the ledger: counters that survive kill -9 and never show half an update.
  *
- * Two slots of sixteen u64 in shared memory; the one with the higher stamp counts.  An update is made in
- * the private copy, written to the older slot, and becomes valid by the store of its stamp: one store,
- * so that a writer killed at any instruction leaves one whole, consistent slot.  Only the compiler has to
- * be kept from reordering for that; release on the stamp also serves readers on other cores.
+ * A ledger has two slots of sixteen u64 in shared memory; the one with the higher stamp is valid.  An update
+ * is made in the private copy, written to the older slot, and becomes valid by the store of its stamp.  That
+ * is one store, so a writer killed at any instruction leaves one whole, consistent slot.  For this only the
+ * compiler must not reorder; release on the stamp also serves readers on other cores.
  *
- * The private copy rules while the owner lives: what a hostile peer writes into the shared slots changes
- * figures that people read, never what the pump does.
+ * The owner uses its private copy alone: what a hostile peer writes into the shared slots changes figures
+ * that people read, never what the pump does.
  *
  * In the device domain the stores below reach the memory one after the other as well, so a ledger there is
- * whole too.  What cannot hold there is that a packet is counted in the same instant in which it is taken:
- * a pump reads it into private memory first (vnc_tx.c), and a process killed between that read and the
- * flip takes one packet with it that no ledger knows.  One a kill at most, and only on the tx side.
+ * whole too.  But there a packet is not counted at the instant at which it is taken: a pump reads it into
+ * private memory first (vnc_tx.c), and a process killed between that read and the flip takes one packet with
+ * it that no ledger contains.  That is at most one packet per kill, and only on the tx side.
  */
 #ifndef VNC_LEDGER_H
 #define VNC_LEDGER_H
@@ -35,8 +35,8 @@ static inline void vnc_ledger_read(enum vnc_domain domain, const uint64_t *share
 	uint64_t a, b, stamp;
 	unsigned int tries, n;
 
-	/* A reader can be overtaken twice in a row only by luck; a hostile writer gets 64 tries.  Memory that
-	 * nobody has written yet takes them all, and gives zeros. */
+	/* A writer seldom overtakes a reader twice in a row; a hostile one may, and gets 64 tries.  Memory that
+	 * was never written takes all of them, and gives zeros. */
 	for (tries = 0; tries < 64; tries++) {
 		a = vnc_load64(domain, &shared[0]);
 		b = vnc_load64(domain, &shared[VNC_LEDGER_WORDS]);
@@ -51,7 +51,7 @@ static inline void vnc_ledger_read(enum vnc_domain domain, const uint64_t *share
 	}
 }
 
-/** vnc_ledger_open() - take over what an earlier owner left at @shared. */
+/** vnc_ledger_open() - continue with what an earlier owner left at @shared. */
 static inline void vnc_ledger_open(struct vnc_ledger *l, enum vnc_domain domain, uint64_t *shared)
 {
 	l->domain = domain;
@@ -65,9 +65,9 @@ static inline void vnc_ledger_flip(struct vnc_ledger *l)
 	uint64_t *slot = l->shared + VNC_LEDGER_WORDS * (++l->now[VNC_LEDGER_STAMP] & 1);
 	unsigned int n;
 
-	/* Invalid first: the slot may be under the eyes of a reader that took it for the newer one a moment
-	 * ago.  Every store below is a release, so whoever meets a new word also meets a changed stamp;
-	 * in the device domain one barrier before all of them does the same. */
+	/* Invalid first: a reader that found this slot to be the newer one may still be reading it.  Every store
+	 * below is a release, so a reader that loads a new word also loads a changed stamp; in the device domain
+	 * one barrier before all of them does the same. */
 	vnc_put64(l->domain, &slot[0], 0);
 	vnc_wmb(l->domain);
 	for (n = 1; n < VNC_LEDGER_WORDS; n++)

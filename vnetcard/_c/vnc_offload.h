@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /**
- * DOC: struct virtio_net_hdr as far as a pump must understand it.
+ * DOC: the part of struct virtio_net_hdr that a pump interprets.
  *
- * Source: Linux include/uapi/linux/virtio_net.h.  Both ends of a link run on little-endian machines, as
+ * Source: Linux include/uapi/linux/virtio_net.h.  Both ends of a link run on little-endian machines:
  * the header of a TUN is in the byte order of the machine.
  */
 #ifndef VNC_OFFLOAD_H
@@ -29,8 +29,8 @@ _Static_assert(sizeof(struct vnc_vnet_hdr) == VNC_VNET_HDR, "virtio_net_hdr");
 #define VNC_FEATURE_UNKNOWN 0x80000000u
 
 /**
- * vnc_needed_feature() - the VNC_F_* bit without which @hdr must not cross the link.
- * @first: first byte of the packet, whose upper half is the IP version.
+ * vnc_needed_feature() - the VNC_F_* bit that the link must have for a packet with @hdr.
+ * @first: first byte of the packet; its upper four bits are the IP version.
  * Return: 0 for a plain packet, VNC_FEATURE_UNKNOWN for a kind that no feature covers.
  */
 static inline uint32_t vnc_needed_feature(const struct vnc_vnet_hdr *hdr, uint8_t first)
@@ -49,7 +49,7 @@ static inline uint32_t vnc_needed_feature(const struct vnc_vnet_hdr *hdr, uint8_
 	}
 }
 
-/** vnc_vnet_sane() - may @hdr, from a hostile peer, be shown to the kernel with @len packet bytes? */
+/** vnc_vnet_sane() - may @hdr, from a hostile peer, be given to the kernel with @len packet bytes? */
 static inline int vnc_vnet_sane(const struct vnc_vnet_hdr *hdr, uint32_t len)
 {
 	if (hdr->flags & ~(VNC_VNET_NEEDS_CSUM | VNC_VNET_DATA_VALID))

@@ -2,9 +2,9 @@
 /**
  * DOC: one direction of a link: a ring of records between one producer and one consumer.
  *
- * Header-only, no allocation, no system call: it serves firmware too (`-ffreestanding`; memcpy is the
- * only thing it wants from outside).  Indices are free-running u32 byte counts and are compared by
- * unsigned difference alone, so 2^32 is a place like any other.
+ * The ring is header-only and uses neither allocation nor system calls, so firmware can use it too
+ * (`-ffreestanding`; memcpy is its only external function).  Indices are free-running u32 byte counts and
+ * are compared by unsigned difference alone, so that 2^32 needs no special case.
  *
  *   reserve -> fill the spans -> commit ... commit -> publish       (producer)
  *   refresh -> peek -> use the spans -> release ... -> publish      (consumer)
@@ -20,12 +20,12 @@
 
 enum vnc_ring_result {
 	VNC_OK = 0,
-	VNC_FULL,       /* no room for such a record now */
-	VNC_EMPTY,      /* nothing published that was not released */
+	VNC_FULL,       /* no room for a record of this length now */
+	VNC_EMPTY,      /* every published record was released */
 	VNC_BAD_INDEX,  /* the peer's index left the ring, went back, or is not a multiple of 64 */
 	VNC_BAD_LEN,    /* a record's length is 0, above the maximum, or above what is published */
 	VNC_BAD_HEADER, /* unknown flags, or hdr_len does not fit them */
-	VNC_BAD_SEQ,    /* a record is missing or stands twice */
+	VNC_BAD_SEQ,    /* a record is missing or occurs twice */
 };
 
 /** struct vnc_span - a contiguous piece of a ring. */
@@ -34,7 +34,7 @@ struct vnc_span {
 	uint32_t len;
 };
 
-/** struct vnc_producer - the producing end; private to its owner but for @own and @peer. */
+/** struct vnc_producer - the producing end; private to its owner except for what @ring, @own and @peer point to. */
 struct vnc_producer {
 	uint8_t *ring;
 	uint32_t size; /* a power of two */
@@ -43,8 +43,8 @@ struct vnc_producer {
 	struct vnc_prod_line *own;
 	const struct vnc_cons_line *peer;
 	uint32_t prod;      /* end of the committed records */
-	uint32_t published; /* end of what the peer may see */
-	uint32_t cons;      /* last good snapshot of the peer's index */
+	uint32_t published; /* end of the records that the peer may read */
+	uint32_t cons;      /* last valid snapshot of the peer's index */
 	uint32_t seq;
 };
 
@@ -57,12 +57,12 @@ struct vnc_consumer {
 	struct vnc_cons_line *own;
 	const struct vnc_prod_line *peer;
 	uint32_t cons;      /* start of the first record not released */
-	uint32_t published; /* what the peer knows of it */
-	uint32_t prod;      /* last good snapshot of the peer's index */
+	uint32_t published; /* the value that the peer may read */
+	uint32_t prod;      /* last valid snapshot of the peer's index */
 	uint32_t seq;
 };
 
-/** struct vnc_view - a checked record: its header as it was when it was checked, and its payload. */
+/** struct vnc_view - a checked record: its header, as it was checked, and its payload. */
 struct vnc_view {
 	uint32_t len;
 	uint16_t flags;
@@ -70,7 +70,7 @@ struct vnc_view {
 	struct vnc_span span[2]; /* span[1].len is 0 unless the payload wraps */
 };
 
-/** vnc_record_bytes() - what a record with @len payload bytes takes in a ring. */
+/** vnc_record_bytes() - the bytes that a record with @len payload bytes occupies in a ring. */
 static inline uint32_t vnc_record_bytes(uint32_t len)
 {
 	return (VNC_RECORD_HEADER + len + VNC_LINE - 1) & ~(VNC_LINE - 1);
@@ -89,7 +89,7 @@ static inline void vnc_split(uint8_t *ring, uint32_t size, uint32_t at, uint32_t
 
 /* ---- producer ---------------------------------------------------------------------------------- */
 
-/** vnc_producer_reset() - start a generation at @index, and say so in the window. */
+/** vnc_producer_reset() - start a generation at @index, and write it into the window. */
 static inline void vnc_producer_reset(struct vnc_producer *p, uint32_t index)
 {
 	p->prod = p->published = p->cons = index;
@@ -104,7 +104,7 @@ static inline uint32_t vnc_producer_room(const struct vnc_producer *p)
 	return p->size - (p->prod - p->cons);
 }
 
-/** vnc_producer_refresh() - look at the peer's index anew. Return: VNC_OK or VNC_BAD_INDEX. */
+/** vnc_producer_refresh() - take a new snapshot of the peer's index. Return: VNC_OK or VNC_BAD_INDEX. */
 static inline enum vnc_ring_result vnc_producer_refresh(struct vnc_producer *p)
 {
 	uint32_t cons = vnc_load32(p->domain, &p->peer->cons); /* (D) pairs with (C) */
@@ -117,11 +117,11 @@ static inline enum vnc_ring_result vnc_producer_refresh(struct vnc_producer *p)
 }
 
 /**
- * vnc_ring_reserve() - room for a record of up to @len payload bytes.
- * @span: out; where the payload goes, in two pieces where the ring ends.
+ * vnc_ring_reserve() - reserve room for a record of up to @len payload bytes.
+ * @span: out; the place of the payload, in two pieces where the ring ends.
  *
  * Nothing changes until vnc_ring_commit(); reserving again gives the same place.
- * Return: VNC_OK, VNC_FULL, VNC_BAD_LEN (@len is 0 or above frame_max or can never fit), VNC_BAD_INDEX.
+ * Return: VNC_OK, VNC_FULL, VNC_BAD_LEN (@len is 0, above frame_max, or larger than the ring), VNC_BAD_INDEX.
  */
 static inline enum vnc_ring_result vnc_ring_reserve(struct vnc_producer *p, uint32_t len, struct vnc_span span[2])
 {
@@ -141,7 +141,7 @@ static inline enum vnc_ring_result vnc_ring_reserve(struct vnc_producer *p, uint
 	return VNC_OK;
 }
 
-/** vnc_ring_write() - copy @len bytes into the @span that vnc_ring_reserve() gave. */
+/** vnc_ring_write() - copy @len bytes into @span, which vnc_ring_reserve() has set. */
 static inline void vnc_ring_write(const struct vnc_producer *p, const struct vnc_span span[2], const uint8_t *src,
 				  uint32_t len)
 {
@@ -151,7 +151,7 @@ static inline void vnc_ring_write(const struct vnc_producer *p, const struct vnc
 	vnc_copy_to_window(p->domain, span[1].base, src + first, len - first);
 }
 
-/** vnc_ring_commit() - the reserved place now holds @len bytes; the peer sees it after publish. */
+/** vnc_ring_commit() - write the header of a record of @len bytes; the peer can read it after publish. */
 static inline void vnc_ring_commit(struct vnc_producer *p, uint32_t len, uint16_t flags, uint16_t hdr_len)
 {
 	uint64_t *head = (uint64_t *)(void *)(p->ring + (p->prod & (p->size - 1)));
@@ -163,7 +163,7 @@ static inline void vnc_ring_commit(struct vnc_producer *p, uint32_t len, uint16_
 	p->seq++;
 }
 
-/** vnc_producer_publish() - let the peer see every committed record. Return: whether any was new. */
+/** vnc_producer_publish() - make every committed record readable. Return: whether there was a new one. */
 static inline int vnc_producer_publish(struct vnc_producer *p)
 {
 	if (p->published == p->prod)
@@ -182,7 +182,7 @@ static inline int vnc_consumer_sleeps(const struct vnc_producer *p)
 
 /* ---- consumer ---------------------------------------------------------------------------------- */
 
-/** vnc_consumer_reset() - start a generation at @index, and say so in the window. */
+/** vnc_consumer_reset() - start a generation at @index, and write it into the window. */
 static inline void vnc_consumer_reset(struct vnc_consumer *c, uint32_t index)
 {
 	c->cons = c->published = c->prod = index;
@@ -191,7 +191,7 @@ static inline void vnc_consumer_reset(struct vnc_consumer *c, uint32_t index)
 	vnc_store32(c->domain, &c->own->cons, index);
 }
 
-/** vnc_consumer_refresh() - look at the peer's index anew. Return: VNC_OK, VNC_EMPTY, VNC_BAD_INDEX. */
+/** vnc_consumer_refresh() - take a new snapshot of the peer's index. Return: VNC_OK, VNC_EMPTY, VNC_BAD_INDEX. */
 static inline enum vnc_ring_result vnc_consumer_refresh(struct vnc_consumer *c)
 {
 	uint32_t prod = vnc_load32(c->domain, &c->peer->prod); /* (B) pairs with (A) */
@@ -204,7 +204,7 @@ static inline enum vnc_ring_result vnc_consumer_refresh(struct vnc_consumer *c)
 }
 
 /**
- * vnc_ring_peek() - the oldest record of the last snapshot, checked.
+ * vnc_ring_peek() - check the oldest record of the last snapshot, and describe it in @view.
  *
  * Peeking again gives the same record until vnc_ring_release().
  * Return: VNC_OK, VNC_EMPTY (refresh first), VNC_BAD_LEN, VNC_BAD_HEADER, VNC_BAD_SEQ.
@@ -232,21 +232,21 @@ static inline enum vnc_ring_result vnc_ring_peek(const struct vnc_consumer *c, s
 	return VNC_OK;
 }
 
-/** vnc_ring_read() - copy a record's payload out. @dst: room for view->len bytes. */
+/** vnc_ring_read() - copy a record's payload to @dst, which has room for view->len bytes. */
 static inline void vnc_ring_read(const struct vnc_consumer *c, const struct vnc_view *view, uint8_t *dst)
 {
 	vnc_copy_from_window(c->domain, dst, view->span[0].base, view->span[0].len);
 	vnc_copy_from_window(c->domain, dst + view->span[0].len, view->span[1].base, view->span[1].len);
 }
 
-/** vnc_ring_release() - done with the peeked record of @len bytes; the peer may reuse it after publish. */
+/** vnc_ring_release() - free the peeked record of @len bytes; the peer may reuse its space after publish. */
 static inline void vnc_ring_release(struct vnc_consumer *c, uint32_t len)
 {
 	c->cons += vnc_record_bytes(len);
 	c->seq++;
 }
 
-/** vnc_consumer_publish() - give all released space back. Return: whether there was any. */
+/** vnc_consumer_publish() - give all released space to the peer. Return: whether there was any. */
 static inline int vnc_consumer_publish(struct vnc_consumer *c)
 {
 	if (c->published == c->cons)

@@ -1,42 +1,50 @@
 /* SPDX-License-Identifier: MIT */
 /**
- * DOC: what a pump notes of its own doing, for people; it decides nothing.
+ * DOC: the statistics of a pump.
  *
- * A *batch* is what a pump moves between two waits.  How large it was is counted when it ends, before a wait that costs
- * far more; one batch in VNC_TIMED is timed, and stands for the others.  No record costs anything more.
+ * They are for people; the pump decides nothing by them.  Four kinds: counters in the window (struct vnc_tx_stats,
+ * struct vnc_rx_stats of vnc_layout.h), a histogram of batch sizes, the high-water mark of the ring, and samples.
  *
- * Of each kind of drop and violation the pump keeps the last one: when, how long, and its first bytes.
+ * A *batch* is what a pump moves between two waits.  Its size is counted when it ends, ahead of a wait that costs far
+ * more.  One batch in VNC_TIMED_BATCH is timed, and its time counts for all of them.  A record costs nothing extra.
+ *
+ * A *sample* is the last packet of a kind of drop or violation: when it was dropped, its length, its first bytes.
  */
 #ifndef VNC_STATS_H
 #define VNC_STATS_H
 #include "vnc_barrier.h"
 #include "vnc_layout.h"
+#include <stdbool.h>
 #include <string.h>
 #include <time.h>
 
 #ifndef VNC_STATS
-#define VNC_STATS 1 /* 0: without them, to measure what they cost (benchmarks/notes.py) */
+#define VNC_STATS 1 /* 0: without batches, to measure what they cost (benchmarks/pump_stats.py) */
 #endif
-#define VNC_TIMED 8
+#define VNC_STATS_WORDS (VNC_STATS_BYTES / 8)
+#define VNC_TIMED_BATCH 8
 #define VNC_SAMPLE_BYTES 64
 #define VNC_SAMPLES 8
 
-/** struct vnc_sample - the last packet of its kind; written by the pump, read by the agent, word by word. */
+/** struct vnc_sample - the last packet of its kind; written by the pump, read by the agent, one word at a time. */
 struct vnc_sample {
-	uint64_t at_ns; /* CLOCK_REALTIME, to a few milliseconds; 0: there was none */
+	uint64_t at_ns; /* CLOCK_REALTIME, to a few milliseconds; 0: none */
 	uint64_t len;
 	uint64_t bytes[VNC_SAMPLE_BYTES / 8];
 };
 
 struct vnc_stats {
-	uint64_t *batches; /* in the window: VNC_BATCH_WORDS counters by size */
-	uint64_t counted[VNC_BATCH_WORDS];
-	uint64_t records;  /* moved until the last batch ended */
-	unsigned int ended; /* batches */
-	uint64_t began_ns; /* of the batch under way; 0: it is not timed */
+	enum vnc_domain domain;
+	uint64_t *shared;                       /* the counters in the window */
+	uint64_t now[VNC_STATS_WORDS];          /* their values */
+	uint64_t *shared_batches;               /* the histogram in the window */
+	uint64_t batches[VNC_BATCH_WORDS];      /* its values */
+	uint64_t records;                       /* moved when the last batch ended */
+	unsigned int batches_ended;
+	uint64_t batch_began_ns;                /* 0: this batch is not timed */
 	uint64_t busy_ns;
 	uint64_t high_water;
-	uint32_t forget;   /* the agent's wish: begin the high-water mark anew */
+	uint32_t reset_high_water;              /* set by the agent, cleared by the pump */
 	struct vnc_sample samples[VNC_SAMPLES];
 };
 
@@ -48,35 +56,72 @@ static inline uint64_t vnc_clock_ns(clockid_t which)
 	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
 }
 
-/** vnc_batch_begins() - a wait is over. */
-static inline void vnc_batch_begins(struct vnc_stats *notes)
+/** vnc_stats_open() - continue with the counters and the histogram that an earlier owner left in the window. */
+static inline void vnc_stats_open(struct vnc_stats *s, enum vnc_domain domain, uint64_t *shared, uint64_t *batches)
 {
-	notes->began_ns = VNC_STATS && notes->ended % VNC_TIMED == 0 ? vnc_clock_ns(CLOCK_MONOTONIC) : 0;
+	unsigned int n;
+
+	s->domain = domain;
+	s->shared = shared;
+	s->shared_batches = batches;
+	for (n = 0; n < VNC_STATS_WORDS; n++)
+		s->now[n] = vnc_get64(domain, &shared[n]);
+	for (n = 0; n < VNC_BATCH_WORDS; n++)
+		s->batches[n] = vnc_get64(domain, &batches[n]);
 }
 
-/** vnc_batch_ends() - @records have been moved in all. Return: whether any since the last batch. */
-static inline int vnc_batch_ends(struct vnc_stats *notes, enum vnc_domain domain, uint64_t records)
+/** vnc_stats_set() - set counter @which, which only this thread writes and others read, to @value. */
+static inline void vnc_stats_set(struct vnc_stats *s, unsigned int which, uint64_t value)
 {
-	uint64_t count = records - notes->records;
+	__atomic_store_n(&s->now[which], value, __ATOMIC_RELAXED);
+	vnc_put64(s->domain, &s->shared[which], value);
+}
+
+/** vnc_stats_count() - add one to counter @which. */
+static inline void vnc_stats_count(struct vnc_stats *s, unsigned int which)
+{
+	vnc_stats_set(s, which, s->now[which] + 1);
+}
+
+/** vnc_stats_begin_batch() - a wait is over. */
+static inline void vnc_stats_begin_batch(struct vnc_stats *s)
+{
+	bool timed = VNC_STATS && s->batches_ended % VNC_TIMED_BATCH == 0;
+
+	s->batch_began_ns = timed ? vnc_clock_ns(CLOCK_MONOTONIC) : 0;
+}
+
+/**
+ * vnc_stats_end_batch() - a wait follows.
+ * @records: moved since the counters were first opened.
+ * Return: whether any was moved in this batch.
+ */
+static inline bool vnc_stats_end_batch(struct vnc_stats *s, uint64_t records)
+{
+	uint64_t count = records - s->records;
 	unsigned int which;
 
 	if (!VNC_STATS || !count)
-		return 0;
+		return false;
 	which = 63u - (unsigned int)__builtin_clzll(count); /* 1, 2-3, 4-7 and so on */
 	which = which < VNC_BATCH_WORDS ? which : VNC_BATCH_WORDS - 1;
-	notes->records = records;
-	notes->ended++;
-	if (notes->began_ns)
-		notes->busy_ns += VNC_TIMED * (vnc_clock_ns(CLOCK_MONOTONIC) - notes->began_ns);
-	vnc_put64(domain, &notes->batches[which], ++notes->counted[which]);
-	return 1;
+	s->records = records;
+	s->batches_ended++;
+	if (s->batch_began_ns)
+		s->busy_ns += VNC_TIMED_BATCH * (vnc_clock_ns(CLOCK_MONOTONIC) - s->batch_began_ns);
+	vnc_put64(s->domain, &s->shared_batches[which], ++s->batches[which]);
+	return true;
 }
 
-/** vnc_keep_sample() - the last of kind @which: @len bytes, of which @have are at @bytes, in memory of this process. */
-static inline void vnc_keep_sample(struct vnc_stats *notes, unsigned int which, const void *bytes, uint32_t have,
-				   uint32_t len)
+/**
+ * vnc_stats_sample() - keep the last packet of kind @which.
+ * @bytes: in memory of this process.
+ * @have: bytes that are there; may be fewer than @len.
+ */
+static inline void vnc_stats_sample(struct vnc_stats *s, unsigned int which, const void *bytes, uint32_t have,
+				    uint32_t len)
 {
-	struct vnc_sample *sample = &notes->samples[which];
+	struct vnc_sample *sample = &s->samples[which];
 	uint64_t copy[VNC_SAMPLE_BYTES / 8] = {0};
 	unsigned int n;
 

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* Writing events into the rings of all who look; see vnc_tap.h.  Off the fast path: nobody looks, nobody comes here. */
+/* Writing events into taps; see vnc_tap.h.  Not on the fast path: without a tap nothing here is called. */
 #include "vnc_tap.h"
 
-/* Copy @len bytes of the packet in @note to @index of the ring, around its end if need be. */
-static void put_bytes(struct vnc_tap *t, uint32_t index, const struct vnc_note *note, uint32_t len)
+/* Copy @len bytes of the packet of @entry to @index of the ring, which may wrap. */
+static void put_bytes(struct vnc_tap *t, uint32_t index, const struct vnc_tap_entry *entry, uint32_t len)
 {
-	const struct vnc_span *span = note->span;
-	uint32_t skip = note->skip, n;
+	const struct vnc_span *span = entry->span;
+	uint32_t skip = entry->skip, n;
 	struct vnc_span to[2];
 
 	vnc_split(t->ring, t->size, index, len, to);
@@ -24,15 +24,15 @@ static void put_bytes(struct vnc_tap *t, uint32_t index, const struct vnc_note *
 	}
 }
 
-static void put(struct vnc_tap *t, const struct vnc_note *note)
+static void put(struct vnc_tap *t, const struct vnc_tap_entry *entry)
 {
-	uint32_t all = note->span ? note->span[0].len + note->span[1].len : 0;
+	uint32_t all = entry->span ? entry->span[0].len + entry->span[1].len : 0;
 	uint32_t kept = 0, size, used;
 	struct vnc_tap_event *event;
 
-	if (all > note->skip && (t->bytes_of >> note->stage & 1)) {
-		kept = note->len < t->snap ? note->len : t->snap;
-		kept = kept < all - note->skip ? kept : all - note->skip; /* a packet that was too big is cut */
+	if (all > entry->skip && (t->bytes_of >> entry->stage & 1)) {
+		kept = entry->len < t->snap ? entry->len : t->snap;
+		kept = kept < all - entry->skip ? kept : all - entry->skip; /* a packet that was too big is cut */
 	}
 	size = (uint32_t)sizeof(*event) + ((kept + VNC_LINE - 1) & ~(VNC_LINE - 1));
 	used = t->prod - vnc_load32(VNC_COHERENT, &t->reader->cons); /* after its reads of what it frees */
@@ -43,26 +43,26 @@ static void put(struct vnc_tap *t, const struct vnc_note *note)
 	event = (struct vnc_tap_event *)(void *)(t->ring + (t->prod & (t->size - 1)));
 	memset(event, 0, sizeof(*event));
 	event->size = size;
-	event->stage = note->stage;
-	event->drop = note->drop;
-	event->flags = note->flags;
-	event->time = note->time;
-	event->generation = note->generation;
-	event->seq = note->seq;
-	event->len = note->len;
-	event->index = note->index;
+	event->stage = entry->stage;
+	event->drop = entry->drop;
+	event->flags = entry->flags;
+	event->time = entry->time;
+	event->generation = entry->generation;
+	event->seq = entry->seq;
+	event->len = entry->len;
+	event->index = entry->index;
 	event->kept = kept;
-	event->before = note->before;
-	event->value = note->value;
+	event->before = entry->before;
+	event->value = entry->value;
 	event->queue = t->queue;
-	if (note->vnet) {
+	if (entry->vnet) {
 		event->flags |= VNC_TAP_VNET;
-		memcpy(event->vnet, note->vnet, sizeof(event->vnet));
+		memcpy(event->vnet, entry->vnet, sizeof(event->vnet));
 	}
 	if (kept)
-		put_bytes(t, t->prod + (uint32_t)sizeof(*event), note, kept);
+		put_bytes(t, t->prod + (uint32_t)sizeof(*event), entry, kept);
 	t->prod += size;
-	__atomic_store_n(&t->own->noted, ++t->noted, __ATOMIC_RELAXED);
+	__atomic_store_n(&t->own->noted, ++t->written, __ATOMIC_RELAXED);
 	vnc_store32(VNC_COHERENT, &t->own->prod, t->prod);
 }
 
@@ -75,8 +75,8 @@ static uint32_t us(uint64_t since, uint64_t until)
 }
 
 /**
- * vnc_tap_choose() - who wants to know of record @seq, and what the pump did before it.
- * Return: the time, or 0 when nobody wants to know.
+ * vnc_tap_choose() - which stages of record @seq any tap wants, and how the pump waited before it.
+ * Return: the time, or 0 when no tap wants it.
  */
 uint64_t vnc_tap_choose(struct vnc_taps *t, uint32_t seq)
 {
@@ -103,24 +103,24 @@ uint64_t vnc_tap_choose(struct vnc_taps *t, uint32_t seq)
 	return now;
 }
 
-/* Is @note, or one of the records that it is about, in the sample of @t? */
-static bool sampled(const struct vnc_tap *t, const struct vnc_note *note)
+/* Is the record of @entry, or one of its records, in the sample of @t? */
+static bool sampled(const struct vnc_tap *t, const struct vnc_tap_entry *entry)
 {
-	uint32_t past = note->seq % t->sample; /* since the last one that is */
+	uint32_t past = entry->seq % t->sample; /* records since the last one that is */
 
-	if (past == 0 || note->drop)
+	if (past == 0 || entry->drop)
 		return true;
-	if (note->stage != VNC_TAP_PUBLISH && note->stage != VNC_TAP_RELEASE)
+	if (entry->stage != VNC_TAP_PUBLISH && entry->stage != VNC_TAP_RELEASE)
 		return false;
-	return t->sample - past < note->len;
+	return t->sample - past < entry->len;
 }
 
-/** vnc_tap_note() - tell all who want to know of such an event. */
-void vnc_tap_note(struct vnc_taps *t, const struct vnc_note *note)
+/** vnc_tap_write() - write @entry into every tap that wants it. */
+void vnc_tap_write(struct vnc_taps *t, const struct vnc_tap_entry *entry)
 {
 	uint32_t n;
 
 	for (n = 0; n < t->count; n++)
-		if ((t->tap[n]->stages >> note->stage & 1) && sampled(t->tap[n], note))
-			put(t->tap[n], note);
+		if ((t->tap[n]->stages >> entry->stage & 1) && sampled(t->tap[n], entry))
+			put(t->tap[n], entry);
 }

@@ -2,9 +2,9 @@
 /**
  * DOC: waiting for a word of the window to change.
  *
- * SPIN_SLEEP ("adaptive") looks for a few microseconds and then sleeps, SPIN ("poll") never sleeps,
- * SLEEP ("sleep") sleeps at once.  Sleeping is a futex on the word itself where the peer can wake it
- * (shared RAM, and a peer under the same kernel), and otherwise a pause that grows from 20 us to 4 ms.
+ * ADAPTIVE spins for a few microseconds and then sleeps, POLL never sleeps, SLEEP sleeps at once.  To sleep is to wait
+ * on a futex, the word itself, where the peer can wake it (shared RAM, and a peer under the same kernel), or for an
+ * interrupt; else it is a timed wait that grows from 20 us to 4 ms.
  */
 #ifndef VNC_WAIT_H
 #define VNC_WAIT_H
@@ -19,18 +19,18 @@
 
 enum vnc_wait_mode { VNC_WAIT_ADAPTIVE, VNC_WAIT_POLL, VNC_WAIT_SLEEP };
 
-/* Long enough to catch a packet that is already on its way, short enough not to keep a core from whoever
- * is to send that packet: of two cores, 300 rounds cost a fifth of the throughput (docs/performance.md).
- * Device memory is looked at less often, and nobody wakes us there, or later.  Whoever is to bring the packet may be
- * waiting for this very core, and gets it a few times before we sleep: then he need not wake us. */
+/* Long enough to catch a packet that is already on its way, short enough to leave the core to the thread that is to
+ * send that packet: on two cores, 300 rounds cost a fifth of the throughput (docs/performance.md).  Device memory is
+ * polled less often, and longer, because there a wake-up comes late or not at all.  The thread that is to send the
+ * packet may wait for this very core, so we yield it a few times before we sleep: then it need not wake us. */
 #define VNC_SPIN_ROUNDS 40
 #define VNC_SPIN_ROUNDS_DEVICE 300
 #define VNC_YIELDS 3
 
-/* A lost wake-up cannot happen (barriers E and F); a hostile peer that never wakes anybody can. */
+/* The longest sleep.  No wake-up is lost (barriers E and F), but a hostile peer may never send one. */
 #define VNC_SLEEP_NS 100000000L
 
-/** vnc_futex_wait() - sleep while *@word is @seen, at most @ns. Other words wake by vnc_futex_wake(). Return: 1 when the time was up. */
+/** vnc_futex_wait() - sleep until vnc_futex_wake() if *@word is @seen, at most @ns. Return: 1 when the time is up. */
 static inline int vnc_futex_wait(const uint32_t *word, uint32_t seen, long ns)
 {
 	struct timespec limit = {.tv_sec = ns / 1000000000L, .tv_nsec = ns % 1000000000L};
@@ -38,39 +38,39 @@ static inline int vnc_futex_wait(const uint32_t *word, uint32_t seen, long ns)
 	return syscall(SYS_futex, word, FUTEX_WAIT, seen, &limit, NULL, 0) < 0 && errno == ETIMEDOUT;
 }
 
-/** vnc_futex_wake() - wake everybody who sleeps on @word, in this process or another. */
+/** vnc_futex_wake() - wake every thread that sleeps on @word, in this process or another. */
 static inline void vnc_futex_wake(const uint32_t *word)
 {
 	syscall(SYS_futex, word, FUTEX_WAKE, 0x7fffffff, NULL, NULL, 0);
 }
 
 /**
- * struct vnc_irq_trigger - how a pump in another process or machine is woken, where no futex reaches it: an eventfd,
- * or a file of a device's registers, of which one raises an interrupt.
+ * struct vnc_irq_trigger - what interrupts a pump in another process or machine, which no futex reaches: an eventfd, or
+ * a register in the file of a device.
  */
 struct vnc_irq_trigger {
 	int fd;         /* -1: none */
-	int64_t at;     /* of the register in @fd; -1: it is an eventfd */
-	uint32_t value; /* for the register */
+	int64_t at;     /* offset of the register in @fd; -1: @fd is an eventfd */
+	uint32_t value; /* to write into the register */
 };
 
-/** vnc_irq_raise() - after everything that was stored before; a system call is barrier enough for either domain. */
-static inline void vnc_irq_raise(const struct vnc_irq_trigger *bell)
+/** vnc_irq_raise() - interrupt, after everything that was stored before; a system call orders both domains. */
+static inline void vnc_irq_raise(const struct vnc_irq_trigger *irq)
 {
 	uint64_t one = 1;
 	ssize_t done;
 
-	if (bell->at < 0)
-		done = write(bell->fd, &one, sizeof(one));
+	if (irq->at < 0)
+		done = write(irq->fd, &one, sizeof(one));
 	else
-		done = pwrite(bell->fd, &bell->value, sizeof(bell->value), bell->at);
-	(void)done; /* EAGAIN: 2^64 - 2 rings are waiting already; else the device is gone, which the agent sees */
+		done = pwrite(irq->fd, &irq->value, sizeof(irq->value), irq->at);
+	(void)done; /* EAGAIN: an interrupt is pending already; else the device is gone, which the agent notices */
 }
 
-/** vnc_spin_until_changed() - look for a few microseconds, and let others run. Return: 1 when *@word left @seen, else 0. */
+/** vnc_spin_until_changed() - poll *@word for a few microseconds, then yield. Return: 1 once it left @seen, else 0. */
 static inline int vnc_spin_until_changed(enum vnc_domain domain, const uint32_t *word, uint32_t seen)
 {
-	/* A look at device memory is a transaction over PCIe: few of them, further and further apart. */
+	/* A load of device memory is a transaction over PCIe: few of them, at growing intervals. */
 	int between = domain == VNC_COHERENT ? 1 : 8;
 	int most = domain == VNC_COHERENT ? VNC_SPIN_ROUNDS : VNC_SPIN_ROUNDS_DEVICE;
 	int rounds = 0, n;
@@ -98,8 +98,8 @@ static inline int vnc_spin_until_changed(enum vnc_domain domain, const uint32_t 
 /**
  * vnc_pause() - one step of timed waiting; *@ns is the length of the next.
  *
- * It doubles up to half a millisecond, which keeps a conversation quick, and then grows by a 512th, so that it takes
- * about two seconds of silence until it is long enough to cost no CPU to speak of.
+ * It doubles up to half a millisecond, which keeps request and response quick, and then grows by a 512th, so that it
+ * takes about two seconds without a packet until it is long enough to cost almost no CPU.
  */
 static inline void vnc_pause(long *ns)
 {

@@ -259,7 +259,7 @@ class Agent:
             self.history.clear(what, collect.baseline(self.window, self.config.side, what))
             if what == "ring" and self.endpoints is not None:
                 for pair in self.endpoints.pairs:
-                    pair.rx.forget()
+                    pair.rx.reset_high_water()
         return {"cleared": question.get("what")}
 
 

@@ -98,7 +98,7 @@ class PumpEndpoints:
                 peer=end.peer,
                 frame_max=min(L.FRAME_MAX, end.ring.size - L.RECORD_HEADER),
                 ledger=end.ledger,
-                fd=port.fds[queue] if queue < len(port.fds) else port.fds[0],  # such a pair is only looked at
+                fd=port.fds[queue],
                 vnet=port.vnet,
                 peer_epoch=L.side_offset(1 - side) + L.SIDE_CONTROL.offset("epoch"),
                 attention_fd=attention_fd,
@@ -128,15 +128,15 @@ class PumpEndpoints:
         self.rx.reset()
 
     def sent(self) -> Generation:
-        return _generation(self.tx.ledger)
+        return generation_of(self.tx.ledger)
 
     def received(self) -> Generation:
-        return _generation(self.rx.ledger)
+        return generation_of(self.rx.ledger)
 
     @property
     def serial(self) -> int:
         """Of the generation last received in, which orders it among those of other queues; held."""
-        return self.rx.ledger[L.RX_LEDGER.index("gen_serial")]
+        return serial_of(self.rx.ledger)
 
     def settle(self, lost: int) -> None:
         self.tx.settle(lost)
@@ -183,11 +183,17 @@ class PumpEndpoints:
         self.tx.close()
 
 
+def serial_of(words: tuple[int, ...]) -> int:
+    """``gen_serial`` of the ledger ``words`` of an rx end."""
+    return words[L.RX_LEDGER.index("gen_serial")]
+
+
 def following(serial: int) -> int:
     """The serial after ``serial``, which came out of memory that the peer may write."""
     return (serial + 1) & 0xFFFF_FFFF_FFFF_FFFF
 
 
-def _generation(words: tuple[int, ...]) -> Generation:
+def generation_of(words: tuple[int, ...]) -> Generation:
+    """The generation that the ledger ``words`` of an end name."""
     both = words[L.LEDGER_COMMON.index("generation")]
     return Generation(both >> 32, both & 0xFFFF_FFFF, words[L.LEDGER_COMMON.index("gen_records")])

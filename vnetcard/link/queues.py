@@ -12,12 +12,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
+from vnetcard import _core
 from vnetcard._core import Memory
 from vnetcard.engine.transport import Doorbells
-from vnetcard.link.endpoints import Endpoints, Generation, PumpEndpoints, following
+from vnetcard.link.endpoints import Endpoints, Generation, PumpEndpoints, following, generation_of, serial_of
 from vnetcard.port import Port
 from vnetcard.ring import layout as L
-from vnetcard.ring.fifo import Fifo
+from vnetcard.ring.fifo import Fifo, locate
 from vnetcard.ring.geometry import Geometry
 
 
@@ -185,8 +186,12 @@ def open_pumps(
         )
 
     def idle(queue: int) -> Idle:
-        with contextlib.closing(pair(queue)) as left:  # pumps count what died inside a read
-            return Idle(Books.of(left), lambda: _reset(memory, geometry, side, queue))
+        tx = locate(geometry, L.DIRECTIONS[side], "producer", queue)
+        rx = locate(geometry, L.DIRECTIONS[1 - side], "consumer", queue)
+        sent = _core.recover_ledger(memory, ring=tx.ring.offset, size=tx.ring.size, ledger=tx.ledger)
+        received = memory.ledger(rx.ledger)
+        books = Books(generation_of(sent), generation_of(received), serial_of(received))
+        return Idle(books, lambda: _reset(memory, geometry, side, queue))
 
     return QueueEndpoints([pair(n) for n in range(queues)], [idle(n) for n in range(queues, len(geometry.rings))])
 

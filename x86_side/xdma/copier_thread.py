@@ -63,7 +63,7 @@ class CopierThread:
         self._thread.start()
 
     def _bell(self, word: int) -> Doorbell:
-        return Doorbell(self._page, word, bell=_BELL, asleep=_ALWAYS)
+        return Doorbell(self._page, word, wake_word=_BELL, sleep_word=_ALWAYS)
 
     def _ring(self) -> None:
         if self._kick is not None:

@@ -26,12 +26,12 @@ static uint64_t seed_of[3]; /* of both ringers and the simulation */
 
 static void ring(uint32_t which, uint32_t value)
 {
-	struct vnc_doorbell d = {.word = &words[which], .rung = &rung[which], .bell = &bell, .asleep = &asleep};
+	struct vnc_doorbell d = {.reg = &words[which], .count_word = &rung[which], .wake_word = &bell, .sleep_word = &asleep};
 
 #if defined(BREAK_COUNT)
-	d.rung = NULL;
+	d.count_word = NULL;
 #elif defined(BREAK_KNOCK)
-	d.bell = NULL;
+	d.wake_word = NULL;
 #endif
 	vnc_ring_doorbell(&d, value);
 }

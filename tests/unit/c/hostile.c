@@ -5,9 +5,10 @@
  *   MODE    0 plain port, 1 port and link with virtio_net_hdr and super-packets, 2 port with, link without
  *   WAIT    enum vnc_wait_mode;  DEVICE  1: the barriers and copies of memory behind PCIe
  *
- * An attacker thread writes into the shared region (hostile_attack.c) while packets stream in at the port.
- * The main thread does what link.py does: events lead to HOLD, reset, a new generation, RUN.  In the end
- * the peer behaves, and packets must cross both ways.  Reading or writing outside a ring faults.
+ * An attacker thread writes into the shared region (hostile_attack.c) while packets come in at the port.  The main
+ * thread does what link.py does: events lead to HOLD, reset, a new generation, RUN.  At the end the peer follows the
+ * rules, and packets must cross in both directions.  Reading or writing outside a ring faults.  The pumps are partners,
+ * as an agent's are.
  */
 #define _GNU_SOURCE
 #include "hostile.h"
@@ -20,9 +21,9 @@
 #include <sys/socket.h>
 #include <sys/uio.h>
 
-struct world w;
+struct setup w;
 
-#define ANSWER_NS 1000000000 /* a pump takes a command up within */
+#define ANSWER_NS 1000000000 /* in which a pump takes up a command */
 
 static int attention;
 static bool attacking = true;
@@ -49,14 +50,14 @@ static void *watch(void *unused)
 		if (now_ns() - seconds < 20000000000u)
 			continue;
 		if (__atomic_load_n(&w.moves, __ATOMIC_RELAXED) == before)
-			hung("nobody moves");
+			hung("nothing moves");
 		before = __atomic_load_n(&w.moves, __ATOMIC_RELAXED);
 		seconds = now_ns();
 	}
 	return unused;
 }
 
-/* What is handed to the kernel is not seen by sanitizers: it lies in a ring, or outside the region. */
+/* Sanitizers do not see what is handed to the kernel: it must be in a ring, or outside the region. */
 static void check_iov(const struct iovec *iov, int n)
 {
 	uint8_t *low = (uint8_t *)w.shared - PAGE, *high = w.rx_ring + w.ring + PAGE;
@@ -103,48 +104,40 @@ static void command(struct vnc_pump *p, enum vnc_command what)
 		answer_worst_us = (uint32_t)(took / 1000);
 }
 
-static void begin(struct vnc_pump *p, uint32_t peer, uint32_t index)
+static void begin(uint32_t peer, uint32_t index)
 {
-	uint32_t frame_max = w.packet_max + (w.features & VNC_F_CSUM ? VNC_VNET_HDR : 0);
+	struct vnc_agreement with = {
+		.own_epoch = __atomic_add_fetch(&w.generations, 1, __ATOMIC_RELAXED),
+		.peer_epoch = peer,
+		.features = w.features | VNC_F_WAKE,
+		.packet_max = w.packet_max,
+	};
 
-	p->armed = false;
-	p->link.epoch = peer;
-	p->link.features = w.features;
-	p->link.packet_max = w.packet_max;
-	p->link.generation = (uint64_t)__atomic_add_fetch(&w.generations, 1, __ATOMIC_RELAXED) << 32 | peer;
-	__atomic_fetch_and(&p->events, ~(VNC_EVENT_EPOCH | VNC_EVENT_VIOLATION), __ATOMIC_RELAXED);
-	if (p->tx) {
-		vnc_producer_reset(&p->producer, index);
-		p->producer.frame_max = frame_max;
-		p->ledger.now[VNC_LEDGER_GENERATION] = p->link.generation;
-		p->ledger.now[VNC_LEDGER_GEN_RECORDS] = p->ledger.now[VNC_LEDGER_INDEX] = 0;
-		vnc_ledger_flip(&p->ledger);
-	} else {
-		vnc_consumer_reset(&p->consumer, index);
-		p->consumer.frame_max = frame_max;
-	}
+	vnc_tx_reset(&w.tx, index);
+	vnc_tx_begin(&w.tx, &with);
+	vnc_rx_reset(&w.rx, index);
+	vnc_rx_begin(&w.rx, &with);
 }
 
 static void new_generation(bool honest)
 {
 	struct vnc_producer *p = &w.tx.producer;
 	struct vnc_consumer *c = &w.rx.consumer;
-	/* Link begins at 0; generations are too short here to reach the ring's end, and 2^32, from there. */
+	/* Link starts at 0; generations are too short here to reach the ring's end, and 2^32, from there. */
 	uint32_t epoch, index = honest || rnd(&own_random) >> 63 ? 0 : 0u - VNC_LINE * (1 + below(&own_random, 16));
 
 	command(&w.tx, VNC_HOLD);
 	command(&w.rx, VNC_HOLD);
 	CHECK(p->prod - p->cons <= w.ring && p->prod % VNC_LINE == 0 && p->cons % VNC_LINE == 0);
 	CHECK(c->prod - c->cons <= w.ring && c->prod % VNC_LINE == 0 && c->cons % VNC_LINE == 0);
-	if (honest || rnd(&own_random) >> 63) { /* most attackers first look like a peer */
+	if (honest || rnd(&own_random) >> 63) { /* most attackers start as a peer does */
 		poke32(&w.shared->tx_peer.cons, index);
 		poke32(&w.shared->rx_peer.prod, index);
 		poke32(&w.shared->tx_peer.need_wakeup, 0);
 		poke32(&w.shared->rx_peer.need_wakeup, 0);
 	}
 	epoch = peek32(&w.shared->peer.epoch);
-	begin(&w.tx, epoch, index);
-	begin(&w.rx, epoch, index);
+	begin(epoch, index);
 	command(&w.rx, VNC_RUN);
 	command(&w.tx, VNC_RUN);
 }
@@ -189,12 +182,12 @@ static void *attacker(void *arg)
 
 /* ---- afterwards --------------------------------------------------------------------------------- */
 
-static void check_books(void)
+static void check_counters(void)
 {
 	const uint64_t *tx = w.tx.ledger.now, *rx = w.rx.ledger.now, *s = w.shared->rx_stats;
 	uint64_t cons = w.shared->tx_stats[VNC_TXSTAT_VIOL_CONS];
 
-	printf("generations %u, slowest answer %u us, sent %llu, delivered %llu\n", w.generations / 2, answer_worst_us,
+	printf("generations %u, slowest answer %u us, sent %llu, delivered %llu\n", w.generations, answer_worst_us,
 	       (unsigned long long)tx[VNC_TX_TX_SENT], (unsigned long long)rx[VNC_RX_RX_DELIVERED]);
 	printf("viol_cons %llu viol_prod %llu viol_len %llu viol_header %llu viol_seq %llu\n", (unsigned long long)cons,
 	       (unsigned long long)s[VNC_RXSTAT_VIOL_PROD], (unsigned long long)s[VNC_RXSTAT_VIOL_LEN],
@@ -210,8 +203,10 @@ static void check_books(void)
 
 static void set_up(int mode, enum vnc_wait_mode wait, enum vnc_domain domain)
 {
-	uint8_t *region;
 	struct vnc_pump *pump[] = {&w.tx, &w.rx};
+	struct vnc_producer producer;
+	struct vnc_consumer consumer;
+	uint8_t *region;
 
 	w.vnet_port = mode != 0;
 	w.features = mode == 1 ? VNC_F_CSUM | VNC_F_TSO4 | VNC_F_USO4 : 0;
@@ -226,22 +221,21 @@ static void set_up(int mode, enum vnc_wait_mode wait, enum vnc_domain domain)
 	      !mprotect(w.rx_ring, w.ring, PROT_READ | PROT_WRITE));
 	CHECK(!socketpair(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK, 0, w.port));
 	attention = eventfd(0, EFD_NONBLOCK);
-	w.tx.tx = true;
 	for (int n = 0; n < 2; n++) {
 		pump[n]->port = (struct vnc_port){.fd = w.port[0], .vnet = w.vnet_port};
 		pump[n]->link.peer_epoch = &w.shared->peer.epoch;
 		pump[n]->wait = wait;
 		pump[n]->futex = domain == VNC_COHERENT;
 		pump[n]->attention_fd = attention;
-		pump[n]->kick_fd = eventfd(0, EFD_NONBLOCK);
-		pump[n]->stats = n ? w.shared->rx_stats : w.shared->tx_stats;
-		pump[n]->notes.batches = w.shared->batches[n];
-		vnc_ledger_open(&pump[n]->ledger, VNC_COHERENT, n ? w.shared->rx_ledger : w.shared->tx_ledger);
 	}
-	w.tx.producer = (struct vnc_producer){.ring = w.tx_ring, .size = w.ring, .frame_max = 1, .domain = domain,
+	producer = (struct vnc_producer){.ring = w.tx_ring, .size = w.ring, .frame_max = 1, .domain = domain,
 					      .own = &w.shared->tx_own, .peer = &w.shared->tx_peer};
-	w.rx.consumer = (struct vnc_consumer){.ring = w.rx_ring, .size = w.ring, .frame_max = 1, .domain = domain,
+	consumer = (struct vnc_consumer){.ring = w.rx_ring, .size = w.ring, .frame_max = 1, .domain = domain,
 					      .own = &w.shared->rx_own, .peer = &w.shared->rx_peer};
+	CHECK(!vnc_tx_open(&w.tx, &producer, w.shared->tx_ledger, w.shared->batches[0]));
+	CHECK(!vnc_rx_open(&w.rx, &consumer, w.shared->rx_ledger, w.shared->batches[1]));
+	w.rx.partner = &w.tx;
+	w.tx.partner = &w.rx;
 	CHECK(!vnc_pump_start(&w.tx) && !vnc_pump_start(&w.rx));
 }
 
@@ -274,9 +268,10 @@ int main(int argc, char **argv)
 	poke32(&w.shared->peer.epoch, 0xbeef);
 	new_generation(true);
 	exchange();
-	vnc_pump_stop(&w.tx);
-	vnc_pump_stop(&w.rx);
-	check_books();
+	vnc_pump_set_partner(&w.tx, NULL);
+	vnc_pump_close(&w.rx);
+	vnc_pump_close(&w.tx);
+	check_counters();
 	puts("ok");
 	return 0;
 }

@@ -3,7 +3,7 @@
 #include "hostile.h"
 
 /* A number as an attacker would choose it, around @good and the ring's @size. */
-static uint32_t evil(struct world *w, uint32_t good, uint32_t size)
+static uint32_t evil(struct setup *w, uint32_t good, uint32_t size)
 {
 	switch (below(&w->random, 14)) {
 	case 0: return 0;
@@ -29,7 +29,7 @@ static uint64_t head_of(uint32_t len, uint32_t flags, uint32_t hdr_len)
 }
 
 /* A record at the place that the rx pump reads next; @wrong says what is wrong with it, 0: nothing. */
-static void record(struct world *w, uint32_t wrong)
+static void record(struct setup *w, uint32_t wrong)
 {
 	uint32_t cons = peek32(&w->shared->rx_own.cons), seq = peek32(&w->rx.consumer.seq);
 	uint64_t *place = (uint64_t *)(void *)(w->rx_ring + (cons & (w->ring - 1) & ~(VNC_LINE - 1)));
@@ -69,7 +69,7 @@ static void record(struct world *w, uint32_t wrong)
 	}
 }
 
-static void index_line(struct world *w)
+static void index_line(struct setup *w)
 {
 	struct shared *s = w->shared;
 	uint32_t prod = peek32(&s->tx_own.prod), cons = peek32(&s->rx_own.cons);
@@ -93,7 +93,7 @@ static void index_line(struct world *w)
 	vnc_futex_wake(&s->tx_peer.cons);
 }
 
-static void side_block(struct world *w)
+static void side_block(struct setup *w)
 {
 	uint32_t *words = (uint32_t *)(void *)&w->shared->peer, epoch = peek32(&words[0]);
 
@@ -107,7 +107,7 @@ static void side_block(struct world *w)
 }
 
 /* Any word of anything. */
-static void anywhere(struct world *w)
+static void anywhere(struct setup *w)
 {
 	uint32_t at = below(&w->random, w->ring / 4);
 
@@ -125,7 +125,7 @@ static void anywhere(struct world *w)
 }
 
 /** attack() - one mutation. */
-void attack(struct world *w)
+void attack(struct setup *w)
 {
 	uint32_t kind = below(&w->random, 100);
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The world at the far end of the port, while the attack lasts and after it. */
+/* The far end of the port, during the attack and after it. */
 #include "hostile.h"
 #include <poll.h>
 #include <string.h>
@@ -41,7 +41,7 @@ void *drain(void *unused)
 		while ((got = recv(w.port[1], packet, VNC_FRAME_MAX + 1, MSG_DONTWAIT)) >= 0) {
 			got -= w.vnet_port ? VNC_VNET_HDR : 0;
 			CHECK(got >= 1 && (uint32_t)got <= w.packet_max);
-			memcpy(&hdr, packet, sizeof(hdr)); /* whatever the peer did, the kernel is shown sane ones */
+			memcpy(&hdr, packet, sizeof(hdr)); /* whatever the peer did, the kernel gets sane ones */
 			CHECK(!w.vnet_port || (vnc_vnet_sane(&hdr, (uint32_t)got) &&
 					     !(vnc_needed_feature(&hdr, packet[VNC_VNET_HDR]) & 0x80000000u & ~w.features)));
 		}

@@ -1,10 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* A pump that stops by itself while a command is on its way: only another command than the one in force goes before. */
-#include "harness.h"
-#include "vnc_pump.h"
-#include <sys/eventfd.h>
+/* pump_hold: a pump holds itself while a command waits; only a command other than the one in force takes precedence. */
+#include "pump_rig.h"
 
-static uint32_t after_hold(uint32_t command)
+static uint32_t command_after_hold(uint32_t command)
 {
 	static struct vnc_pump p;
 
@@ -19,11 +17,11 @@ static uint32_t after_hold(uint32_t command)
 
 int main(void)
 {
-	CHECK(after_hold(0x100u | VNC_RUN) == (0x100u | VNC_HOLD)); /* none is on its way */
-	CHECK(after_hold(0x200u | VNC_RUN) == (0x200u | VNC_HOLD)); /* the same again, as vnc_pump_tap() gives it */
-	CHECK(after_hold(0x200u | VNC_HOLD) == (0x200u | VNC_HOLD));
-	CHECK(after_hold(0x200u | VNC_DROP_PEER_DEAD) == (0x200u | VNC_DROP_PEER_DEAD));
-	CHECK(after_hold(0x200u | VNC_EXIT) == (0x200u | VNC_EXIT));
+	CHECK(command_after_hold(0x100u | VNC_RUN) == (0x100u | VNC_HOLD)); /* none waits */
+	CHECK(command_after_hold(0x200u | VNC_RUN) == (0x200u | VNC_HOLD)); /* the same again, by vnc_pump_set_taps() */
+	CHECK(command_after_hold(0x200u | VNC_HOLD) == (0x200u | VNC_HOLD));
+	CHECK(command_after_hold(0x200u | VNC_DROP_PEER_DEAD) == (0x200u | VNC_DROP_PEER_DEAD));
+	CHECK(command_after_hold(0x200u | VNC_EXIT) == (0x200u | VNC_EXIT));
 	puts("ok");
 	return 0;
 }

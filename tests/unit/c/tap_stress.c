@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A pump's end of a tap against its reader: tap_stress SEED COUNT [hostile].
+ * tap_stress SEED COUNT [hostile]: the pump's end of a tap against its reader.
  *
- * The honest reader checks that events come in order, whole, with their bytes, and that noted and missed add up.  The
- * hostile one writes anything into its line and all over the ring: the writer must neither leave the ring nor stop.
+ * The honest reader checks that events come in order, whole, with their bytes, and that their number and that of the
+ * missed ones add up.  The hostile reader writes anything into its line and the ring: the writer must neither leave the
+ * ring nor stop.
  */
 #include "harness.h"
 #include "vnc_tap.h"
@@ -17,7 +18,7 @@
 #define EVENTS_A_REST 64
 #define REST_NS 200000
 
-static _Alignas(4096) uint8_t room[GUARD + RING + GUARD]; /* the ring, and what must stay as it was */
+static _Alignas(4096) uint8_t room[GUARD + RING + GUARD]; /* the ring between two areas that must not change */
 static struct vnc_tap_prod prod;
 static struct vnc_tap_cons cons;
 static struct vnc_tap tap = {.ring = room + GUARD, .size = RING, .own = &prod, .reader = &cons,
@@ -38,7 +39,7 @@ static void *writer(void *arg)
 		for (at = 0; at < len; at++)
 			packet[at] = (uint8_t)(7 * n + at);
 		vnc_tap_begin(&taps, n);
-		vnc_tap_note(&taps, &(struct vnc_note){
+		vnc_tap_write(&taps, &(struct vnc_tap_entry){
 			.stage = VNC_TAP_READ, .seq = n, .len = len, .time = n, .skip = 0,
 			.span = (struct vnc_span[]){{packet, cut}, {packet + cut, len - cut}}});
 		if (below(random, 2) == 0)
@@ -48,7 +49,7 @@ static void *writer(void *arg)
 	return NULL;
 }
 
-/* The event at @at and its bytes, as reader of another process sees them. Return: its size. */
+/* Check the event at @at and its bytes, as a reader in another process does. Return: its size. */
 static uint32_t take(uint32_t at, uint32_t before)
 {
 	struct vnc_tap_event event;
@@ -57,7 +58,7 @@ static uint32_t take(uint32_t at, uint32_t before)
 	memcpy(&event, tap.ring + (at & (RING - 1)), sizeof(event));
 	CHECK(event.size >= 64 && event.size % 64 == 0 && event.size <= 64 + MOST + 63);
 	CHECK(event.stage == VNC_TAP_READ && event.kept == event.len && event.time == event.seq);
-	CHECK((int32_t)(event.seq - before) > 0); /* some are missing, none stands twice */
+	CHECK((int32_t)(event.seq - before) > 0); /* some may be missing, none occurs twice */
 	for (n = 0; n < event.kept; n++)
 		CHECK(tap.ring[(at + 64 + n) & (RING - 1)] == (uint8_t)(7 * event.seq + n));
 	return event.size;
@@ -103,8 +104,8 @@ static uint32_t hostile(uint64_t *random)
 	}
 	for (n = 0; n < GUARD; n++)
 		CHECK(room[n] == 0xa5 && room[GUARD + RING + n] == 0xa5);
-	CHECK(tap.noted + tap.missed == count);
-	return (uint32_t)tap.noted;
+	CHECK(tap.written + tap.missed == count);
+	return (uint32_t)tap.written;
 }
 
 int main(int argc, char **argv)

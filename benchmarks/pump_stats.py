@@ -1,8 +1,8 @@
-"""What it costs the pumps to count their batches and their time: ``make bench-notes``.
+"""What it costs the pumps to count and time their batches (vnc_stats.h): ``make bench-pump-stats``.
 
-As ``taps.py``: both pumps in one thread, without system calls, built with and without ``vnc_stats.h``'s figures, which
-take turns.  They cost something a batch and nothing a record; a batch ends where a pump waits, which is a system call
-at least, and that is what the cost is compared with.
+As in ``taps.py`` both pumps run in one thread, without system calls; two builds, with and without the batches,
+alternate.  A batch costs something, a record nothing.  A batch ends where a pump waits, at least a system call,
+and with that the cost is compared.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ BATCHES: Final = (1, 8, 64)
 WAIT_NS: Final = 2 * 2000
 """What the two waits of a batch, a poll and a futex that sleep and are woken, take at least."""
 FREE: Final = 0.05
-"""So much of it counts as nothing that could be measured on a link."""
+"""This share of it could not be measured on a link, and counts as no cost."""
 
 
 def main() -> int:
@@ -32,22 +32,22 @@ def main() -> int:
     parser.add_argument("--output", type=Path, help="also write the figures to this file")
     args = parser.parse_args()
     figures = {}
-    print(f"{'batch':>6}{'ns a record without':>22}{'with':>10}{'more a batch':>16}")
+    print(f"{'batch':>6}{'ns/record without':>22}{'with':>10}{'over, per batch':>16}")
     with TemporaryDirectory() as name:
-        plain, noting = (taps.build(Path(name), 0, f"-DVNC_NOTES={notes}") for notes in (0, 1))
+        plain, counting = (taps.build(Path(name), 0, f"-DVNC_STATS={stats}") for stats in (0, 1))
         for batch in BATCHES:
-            times: dict[Path, list[float]] = {plain: [], noting: []}
+            times: dict[Path, list[float]] = {plain: [], counting: []}
             for turn in range(args.turns):
-                for program in (plain, noting) if turn % 2 else (noting, plain):
+                for program in (plain, counting) if turn % 2 else (counting, plain):
                     ns, _ = taps.measure(program, 0, args.records // batch, batch)
                     times[program].append(ns)
-            pairs = zip(times[plain], times[noting], strict=True)
+            pairs = zip(times[plain], times[counting], strict=True)
             more = statistics.median(after - before for before, after in pairs) * batch
-            without, with_notes = (statistics.median(times[program]) for program in (plain, noting))
-            figures[str(batch)] = {"without_ns": without, "with_ns": with_notes, "more_ns_a_batch": more}
-            print(f"{batch:6}{without:22.1f}{with_notes:10.1f}{more:+13.1f} ns")
+            without, with_batches = (statistics.median(times[program]) for program in (plain, counting))
+            figures[str(batch)] = {"without_ns": without, "with_ns": with_batches, "more_ns_a_batch": more}
+            print(f"{batch:6}{without:22.1f}{with_batches:10.1f}{more:+13.1f} ns")
     most = max(figure["more_ns_a_batch"] for figure in figures.values())
-    print(f"at most {most:+.0f} ns a batch: {most / WAIT_NS:+.1%} of the least that its two waits take")
+    print(f"at most {most:+.0f} ns per batch: {most / WAIT_NS:+.1%} of the least that its two waits take")
     if args.output:
         report.write(args.output, {**report.circumstances([]), "turns": args.turns, "batches": figures})
     return 0 if most / WAIT_NS < FREE else 1
