@@ -1,4 +1,12 @@
-"""Builds the one compiled module, vnetcard._core; everything else stands in pyproject.toml."""
+"""Builds the one compiled module, vnetcard._core; everything else is in pyproject.toml.
+
+Environment, for the tests:
+
+VNETCARD_CHECKED=1
+    also builds checked memory (windows ``check:``, vnetcard/_c/vnc_checked.h), which a release does not contain.
+VNETCARD_SANITIZE=address,undefined or =thread
+    builds with sanitizers.
+"""
 
 import os
 from pathlib import Path
@@ -6,9 +14,12 @@ from pathlib import Path
 from setuptools import Extension, setup
 
 CFLAGS = ["-std=gnu11", "-O2", "-g", "-Wall", "-Wextra", "-Wno-missing-field-initializers", "-fvisibility=hidden"]
-CFLAGS.append("-DVNC_CHECKED_WINDOWS=1")  # the test windows check:
 LDFLAGS = ["-pthread"]
-# VNETCARD_SANITIZE=address,undefined or =thread builds the core with sanitizers (used by the tests).
+sources = {str(path) for path in Path("vnetcard/_c").glob("*.c")}
+if os.environ.get("VNETCARD_CHECKED") == "1":
+    CFLAGS.append("-DVNC_CHECKED_WINDOWS=1")
+else:
+    sources.remove("vnetcard/_c/vnc_checked.c")
 if sanitize := os.environ.get("VNETCARD_SANITIZE"):
     CFLAGS += [f"-fsanitize={sanitize}", "-fno-omit-frame-pointer", "-fno-sanitize-recover=all", "-O1"]
     LDFLAGS.append(f"-fsanitize={sanitize}")
@@ -17,7 +28,7 @@ setup(
     ext_modules=[
         Extension(
             "vnetcard._core",
-            sources=sorted(str(p) for p in Path("vnetcard/_c").glob("*.c")),
+            sources=sorted(sources),
             depends=sorted(str(p) for p in Path("vnetcard/_c").glob("*.h")),
             include_dirs=["vnetcard/_c"],
             extra_compile_args=CFLAGS,

@@ -67,12 +67,18 @@ venv=$(realpath -m "${VENV:-.venv}")
 stamp=$venv/.vnetcard-stamp
 made_for="$venv for $root"
 
+# The tests need checked memory, which setup.py builds only if told to.
+[[ $mode != test ]] || export VNETCARD_CHECKED=1
+
+# The hash of what an installation of mode $1 is made of.
 inputs() {
     shopt -s nullglob
     # Variables that setup.py and setuptools read: other values make another core.
+    local checked=${VNETCARD_CHECKED-}
+    [[ $1 != test ]] || checked=1
     {
         sha256sum pyproject.toml setup.py requirements/test.txt vnetcard/_c/*.[ch]
-        echo "${VNETCARD_SANITIZE-}|${CC-}|${CFLAGS-}|${CPPFLAGS-}|${LDFLAGS-}|${LDSHARED-}"
+        echo "${VNETCARD_SANITIZE-}|$checked|${CC-}|${CFLAGS-}|${CPPFLAGS-}|${LDFLAGS-}|${LDSHARED-}"
     } | sha256sum | cut -d' ' -f1
 }
 
@@ -84,7 +90,7 @@ core_loads() {
     (cd / && "$venv/bin/python" -c "$how" 2>/dev/null)
 }
 
-key=$(inputs)
+key=$(inputs "$mode")
 old_made="" old_key="" old_mode=""
 if [[ -r $stamp ]]; then
     { read -r old_made && read -r old_key old_mode; } <"$stamp" || true # one line after a failed installation
@@ -94,7 +100,7 @@ usable() { [[ $old_made == "$made_for" ]] && "$venv/bin/python" -c '' 2>/dev/nul
 
 if usable; then
     # What the tests need includes what the others need, and all include what a demo needs.
-    if [[ $old_key == "$key" && ($old_mode == "$mode" || $old_mode == test || $mode == demo) ]] && core_loads; then
+    if [[ $old_key == "$(inputs "$old_mode")" && ($old_mode == "$mode" || $old_mode == test || $mode == demo) ]] && core_loads; then
         exit 0
     fi
 else

@@ -1,20 +1,28 @@
-"""The checked window finds what it is there to find: accesses, orders and reads that device memory does not forgive."""
+"""Checked memory detects accesses, orders and reads that device memory does not allow."""
 
 from __future__ import annotations
 
+import os
 import shutil
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.unit.c_build import CHECKED, CORE, WATCHDOG_EXIT, build, must_pass, run, seed
+from tests.harness.needs import need
+from tests.unit.c_build import CHECKED, CORE, ROOT, WATCHDOG_EXIT, build, must_pass, run, seed
 from tests.unit.pump_harness import GEOMETRY, Host
+from vnetcard import _core
 from vnetcard._core import Memory
+from vnetcard.codes.error import ErrorCode
+from vnetcard.errors import WindowUnavailable
 from vnetcard.ring import layout as L
 from vnetcard.ring.fifo import locate
+from vnetcard.window import open_window
 
 RECORDS = 3000
 WMB = "\tvnc_wmb(domain);"
@@ -32,20 +40,20 @@ def access(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize("what", ["unaligned", "unaligned store", "beyond"])
-def test_odd_access_ends_the_process_and_says_why(access: Path, what: str) -> None:
+def test_misaligned_access_ends_the_process_with_a_message(access: Path, what: str) -> None:
     done = run(access, what)
     assert done.returncode == -signal.SIGABRT
     assert "of a checked window" in done.stderr
 
 
 @pytest.mark.parametrize("what", ["plain load", "memset", "memcpy"])
-def test_access_beside_the_rules_faults_and_says_so(access: Path, what: str) -> None:
+def test_access_that_breaks_the_rules_faults_with_a_message(access: Path, what: str) -> None:
     done = run(access, what)
     assert done.returncode == -signal.SIGSEGV
-    assert "beside the rules of device memory" in done.stderr
+    assert "breaks the rules of device memory" in done.stderr
 
 
-def test_kernel_cannot_copy_there(access: Path) -> None:
+def test_system_call_is_refused(access: Path) -> None:
     must_pass(access, "kernel")
 
 
@@ -53,13 +61,13 @@ def test_kernel_cannot_copy_there(access: Path) -> None:
 
 
 @pytest.mark.parametrize("what", ["waits", "overtakes", "own"])
-def test_store_leaves_when_it_likes_until_a_barrier(access: Path, what: str) -> None:
-    """It waits, or overtakes another one, but only until a barrier; its own side sees it at once."""
+def test_store_is_pending_until_a_barrier(access: Path, what: str) -> None:
+    """It waits, or overtakes another one, but only until a barrier; its own side reads it at once."""
     must_pass(access, what)
 
 
 def core_with(tmp_path: Path, file: str, text: str, instead: str) -> Path:
-    """A copy of the C core in which ``instead`` stands where ``text`` was."""
+    """A copy of the C core in which ``text`` is replaced by ``instead``."""
     core = tmp_path / "core"
     shutil.copytree(CORE, core)
     code = (core / file).read_text()
@@ -73,12 +81,12 @@ def ring(tmp_path: Path, core: Path = CORE) -> Path:
 
 
 @pytest.mark.parametrize("lockstep", [0, 1])
-def test_two_sides_lose_and_mix_up_nothing(tmp_path: Path, lockstep: int) -> None:
+def test_two_sides_get_every_record_in_order(tmp_path: Path, lockstep: int) -> None:
     assert must_pass(ring(tmp_path), seed(), RECORDS // (1 + 9 * lockstep), lockstep).endswith("ok\n")
 
 
 def test_missing_read_barrier_of_the_index_is_found(tmp_path: Path) -> None:
-    """Without it a record may have been read before the index that says it is there."""
+    """Without it a record may be read before the index that covers it."""
     core = core_with(tmp_path, "vnc_barrier.h", LOAD, LOAD.removesuffix("\tvnc_rmb(domain);\n"))
     done = run(ring(tmp_path, core), seed(), 10 * RECORDS, 1)
     assert done.returncode == 1
@@ -86,7 +94,7 @@ def test_missing_read_barrier_of_the_index_is_found(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("which", ["before", "after"])
 def test_missing_barrier_of_the_index_is_found(tmp_path: Path, which: str) -> None:
-    """Without the one before, an index overtakes its record; without the one after, it never comes."""
+    """Without the one before it, an index overtakes its record; without the one after it, it never arrives."""
     broken = PUBLISH.replace(WMB, "", 1) if which == "before" else PUBLISH.removesuffix(WMB)
     core = core_with(tmp_path, "vnc_barrier.h", PUBLISH, broken)
     done = run(ring(tmp_path, core), seed(), 10 * RECORDS, int(which == "after"))
@@ -102,7 +110,7 @@ def test_ledger_is_whole_whenever_it_is_read(tmp_path: Path) -> None:
 
 
 def test_missing_barrier_of_the_ledger_is_found(tmp_path: Path) -> None:
-    """New words in a slot whose old stamp still stands are half an update."""
+    """New words in a slot that still has its old stamp are half an update."""
     core = core_with(tmp_path, "vnc_ledger.h", f"{INVALIDATE}\tvnc_wmb(l->domain);\n", INVALIDATE)
     program = ledger(tmp_path, core)
     assert any(run(program, seed(), RECORDS).returncode == 1 for _ in range(20))
@@ -119,14 +127,14 @@ def host() -> Iterator[Host]:
 
 
 def own_lines() -> dict[str, tuple[int, int]]:
-    """What of the window the host alone writes, and so never has to read: offset and size."""
-    tx, rx = (locate(GEOMETRY, way, role) for way, role in (("h2c", "producer"), ("c2h", "consumer")))
-    books = 2 * L.LEDGER_SLOT_BYTES + L.STATS_BYTES
+    """The parts of the window that the host alone writes, and so need never read: offset and size."""
+    tx, rx = (locate(GEOMETRY, direction, role) for direction, role in (("h2c", "producer"), ("c2h", "consumer")))
+    counters = 2 * L.LEDGER_SLOT_BYTES + L.STATS_BYTES
     return {
         "prod": (tx.own, L.LINE),
         "cons": (rx.own, L.LINE),
-        "tx ledger": (tx.ledger, books),
-        "rx ledger": (rx.ledger, books),
+        "tx ledger": (tx.ledger, counters),
+        "rx ledger": (rx.ledger, counters),
         "h2c ring": (tx.ring.offset, tx.ring.size),
     }
 
@@ -135,7 +143,7 @@ def loads(memory: Memory) -> dict[str, int]:
     return {name: memory.loads(*where) for name, where in own_lines().items()}
 
 
-def test_pumps_never_read_what_they_themselves_wrote(host: Host) -> None:
+def test_pumps_never_read_what_they_wrote(host: Host) -> None:
     host.begin(1, 2)
     before = loads(host.memory)
     host.deliver(100)
@@ -143,20 +151,71 @@ def test_pumps_never_read_what_they_themselves_wrote(host: Host) -> None:
     assert loads(host.memory) == before
 
 
-def test_idle_pump_reads_the_index_less_and_less_often(host: Host) -> None:
+def test_idle_pump_polls_the_index_at_growing_intervals(host: Host) -> None:
     host.begin(1, 2)
     host.deliver(1)
     where = locate(GEOMETRY, "c2h", "consumer").peer
     before, since = host.memory.loads(where, L.LINE), time.monotonic()
     time.sleep(0.5)
-    looks = host.memory.loads(where, L.LINE) - before
-    assert 0 < looks < 100 + 2000 * (time.monotonic() - since)
+    polls = host.memory.loads(where, L.LINE) - before
+    assert 0 < polls < 100 + 2000 * (time.monotonic() - since)
 
 
-def test_only_checked_memory_counts() -> None:
+def test_only_checked_memory_counts_loads() -> None:
     plain = Host()
     try:
         with pytest.raises(ValueError, match="only checked memory"):
             plain.memory.loads(0, 64)
     finally:
         plain.close()
+
+
+# --- release builds ------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def release(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The compiled core as ``pip install .`` and ``make wheels`` build it."""
+    out = tmp_path_factory.mktemp("release")
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("VNETCARD_")}
+    command = [sys.executable, "setup.py", "-q", "build_ext", "--build-lib", out, "--build-temp", out / "temp"]
+    subprocess.run(command, cwd=ROOT, env=environment, check=True)
+    (core,) = (out / "vnetcard").glob("_core.*")
+    return core
+
+
+def test_release_build_has_no_symbol_of_checked_memory(release: Path) -> None:
+    def symbols(core: Path) -> str:
+        return subprocess.run([need("nm"), core], capture_output=True, text=True, check=True).stdout
+
+    assert "vnc_pump_start" in symbols(release)
+    assert "vnc_checked" not in symbols(release)
+    assert "vnc_checked" in symbols(Path(_core.__file__)), "the build of the tests lacks it: the test shows nothing"
+
+
+USE_RELEASE = """
+import importlib.util, mmap, sys
+spec = importlib.util.spec_from_file_location("vnetcard._core", sys.argv[1])
+core = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(core)
+assert core.CHECKED_MEMORY == 0
+core.Memory(mmap.mmap(-1, 4096), device=True).close()
+try:
+    core.Memory(mmap.mmap(-1, 4096), check=1)
+except NotImplementedError as error:
+    print(error)
+"""
+
+
+def test_release_build_refuses_checked_memory(release: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-I", "-c", USE_RELEASE, release], capture_output=True, text=True, check=True
+    )
+    assert "VNETCARD_CHECKED=1" in done.stdout
+
+
+def test_release_build_refuses_check_windows_with_a_code(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_core, "CHECKED_MEMORY", 0)
+    with pytest.raises(WindowUnavailable, match="VNETCARD_CHECKED=1") as caught:
+        open_window("check:vnctest-release", side=L.HOST)
+    assert caught.value.code is ErrorCode.WINDOW_NOT_BUILT

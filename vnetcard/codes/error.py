@@ -63,6 +63,11 @@ class ErrorCode(Code):
         "Unbind or bind it as the message shows.",
     )
     DEVICE_BROKEN = "device-broken", "The device reports nonsense or moves less than asked.", "See the message."
+    WINDOW_NOT_BUILT = (
+        "window-not-built",
+        "This build has no such windows: check: windows are for tests.",
+        "Name another --window, or build the package with VNETCARD_CHECKED=1.",
+    )
     ENGINE_MISSING = "engine-missing", "No DMA engine answers at the register page.", "Check the engine's address."
     IOMMU = "iommu", "The IOMMU is off, or keeps the device from the memory.", "See docs/bring-up.md."
     # WindowNotReady

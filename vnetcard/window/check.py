@@ -7,6 +7,9 @@ leave in any order until a barrier, and nobody is woken.  Slow, and good for not
 
 from __future__ import annotations
 
+from vnetcard import _core
+from vnetcard.codes.error import ErrorCode
+from vnetcard.errors import WindowUnavailable
 from vnetcard.window.contract import Request
 from vnetcard.window.file_backed import BackedWindow, open_backed, read_backed
 from vnetcard.window.shm import object_path, opener
@@ -14,6 +17,11 @@ from vnetcard.window.shm import object_path, opener
 
 def open_window(request: Request) -> BackedWindow:
     """Open or create the object; see ``vnetcard.window.open_window``."""
+    if not _core.CHECKED_MEMORY:
+        raise WindowUnavailable(
+            f"check:{request.place}: this build has no checked memory; build the package with VNETCARD_CHECKED=1",
+            code=ErrorCode.WINDOW_NOT_BUILT,
+        )
     return open_backed(opener(request.place, f"check:{request.place}", checked=True), request)
 
 
