@@ -1,18 +1,18 @@
-# One command for each thing; `make` alone lists them.
+# One command per task; `make` alone lists them.
 # PYTEST_ARGS goes to pytest: make check PYTEST_ARGS='-k ring -x'.  JOBS tests run side by side: JOBS=2, auto; 0 for none.
 
 SHELL := /bin/bash
 VENV ?= .venv
 export VENV
-# Tests start hundreds of agents: Python shall not compile the same source for each.
+# Tests start hundreds of agents: without bytecode files Python would compile the sources for each.
 unexport PYTHONDONTWRITEBYTECODE
 BIN := $(VENV)/bin
 PYTEST = $(BIN)/python -m pytest $(PARALLEL) $(PYTEST_ARGS)
-# tests/harness/side_by_side.py says which ones, and in what order.
+# tests/harness/side_by_side.py defines groups and order.
 PARALLEL = $(if $(JOBS),-n $(JOBS) --dist loadscope --no-loadscope-reorder)
 test check: JOBS := auto
 
-# As setup.py compiles it, and warnings are errors; -fsyntax-only would miss those that need the optimizer.
+# The options of setup.py, with warnings as errors; -fsyntax-only would miss warnings that need the optimizer.
 CWARN := -O2 -Wall -Wextra -Werror -Wno-missing-field-initializers -S -o -
 CROSS := aarch64-linux-gnu-gcc
 
@@ -21,7 +21,7 @@ CROSS := aarch64-linux-gnu-gcc
 help: ## list these targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
 
-demo: ## install what is missing and show two computers talking through shared memory
+demo: ## install what is missing, and show two computers that talk through shared memory
 	@scripts/system-packages.sh run
 	@scripts/venv.sh demo
 	@$(BIN)/vnetcard demo
@@ -36,14 +36,14 @@ demo-qemu: ## the same with a card that is an ARM64 computer, emulated by QEMU, 
 	@scripts/venv.sh demo
 	@$(BIN)/vnetcard demo --qemu
 
-# One seed for all: a build is not refused by bad luck.  `make hdl` and `make campaign` draw new ones.
-test: ## everything but the campaigns; needs root for most (CI=true: nothing may be skipped)
+# A fixed seed: a result does not depend on luck.  `make hdl` and `make campaign` choose new seeds.
+test: ## all tests but the campaigns; needs root for most (CI=true: a skipped test fails)
 	@scripts/system-packages.sh test
 	@scripts/venv.sh test
 	@$(MAKE) --no-print-directory lint
 	VNETCARD_SEED=$${VNETCARD_SEED:-1} $(PYTEST) tests -m 'not campaign'
 
-check: ## the quick tests: no root, under a minute
+check: ## the quick tests, without root, in about a minute
 	@scripts/venv.sh test
 	$(PYTEST) tests -m 'not root and not slow and not campaign and not e2e and not hdl'
 
@@ -57,18 +57,18 @@ else
 	$(PYTEST) tests/hdl
 endif
 
-formal: ## prove the DMA engine's modules, and that each proof notices a bug; prints a table
+formal: ## prove the modules of the DMA engine, and that each proof finds planted bugs; prints a table
 	@scripts/venv.sh test
 	$(BIN)/python -m vnetcard.hdl.formal
 
-hdl-coverage: ## lines and toggles of the RTL that the simulations reach, and what they never do
+hdl-coverage: ## lines and toggles of the RTL that the simulations reach, and those that they do not
 	@scripts/system-packages.sh test
 	@scripts/venv.sh test
 	@mkdir -p .cache
 	VNETCARD_COVERAGE=.cache/hdl-coverage.txt $(PYTEST) tests/hdl/test_engine.py -m 'not campaign' -k 'w64 or cover'; \
 	status=$$?; cat .cache/hdl-coverage.txt; exit $$status
 
-synth: ## size and speed of the DMA engine on an ECP5, against the record: a yardstick; minutes
+synth: ## size and speed of the DMA engine on an ECP5, compared with the recorded ones; minutes
 	@scripts/venv.sh test
 	$(BIN)/python -m vnetcard.hdl.synth
 
@@ -78,20 +78,20 @@ bench: ## speed beside veth, a TUN splice, DPDK, socat, OpenVPN, into benchmarks
 	@scripts/venv.sh demo
 	$(BIN)/vnetcard bench --output benchmarks/results --label "commit $$(git describe --always --dirty)" $(BENCH_ARGS)
 
-bench-check: ## is this slower beside a splice and veth than what benchmarks/results has? three minutes, generous bounds
+bench-check: ## compare the speed relative to a splice and veth with benchmarks/results; three minutes, generous bounds
 	@scripts/system-packages.sh bench
 	@scripts/venv.sh demo
 	$(BIN)/vnetcard bench --quick --contenders vnetcard,splice,veth --check benchmarks/results/bench.json $(BENCH_ARGS)
 
-bench-taps: ## what trace and capture cost the pumps, without a reader and with one, into benchmarks/results
+bench-taps: ## the cost of trace and capture in the pumps, without and with a reader, into benchmarks/results
 	@scripts/venv.sh test
 	$(BIN)/python benchmarks/taps.py --output benchmarks/results/taps.json
 
-bench-pump-stats: ## what counting and timing batches costs the pumps, into benchmarks/results
+bench-pump-stats: ## the cost of counting and timing batches in the pumps, into benchmarks/results
 	@scripts/venv.sh test
 	$(BIN)/python benchmarks/pump_stats.py --output benchmarks/results/pump_stats.json
 
-bench-hdl: ## the DMA engine's efficiency and latency between ideal memories, into benchmarks/results
+bench-hdl: ## efficiency and latency of the DMA engine between ideal memories, into benchmarks/results
 	@scripts/system-packages.sh test
 	@scripts/venv.sh test
 	$(BIN)/python benchmarks/mover_efficiency.py --output benchmarks/results/mover_efficiency.json
@@ -101,11 +101,11 @@ bench-sim: ## pings and TCP through the live simulation, into benchmarks/results
 	@scripts/venv.sh test
 	$(BIN)/python benchmarks/live_sim.py
 
-waveform: ## draw docs/images/record-crossing.svg anew, from a trace of the simulator
+waveform: ## draw docs/images/record-crossing.svg from a new trace of the simulator
 	@scripts/venv.sh test
 	$(BIN)/python -m tests.sim.draw_waveform
 
-hdl-mutations: ## bugs seeded into the RTL, each of which the simulations must see; a table
+hdl-mutations: ## seed bugs into the RTL, each of which the simulations must find; prints a table
 	@scripts/system-packages.sh test
 	@scripts/venv.sh test
 	$(PYTEST) tests/hdl/test_mutations.py -s
@@ -115,11 +115,11 @@ campaign: ## the long tests, with live output
 	@scripts/venv.sh test
 	$(PYTEST) tests -m campaign -s
 
-# x86_side/ and the like are vnetcard.x86_side only once installed; mypy, which runs no import hooks,
-# is given a tree of links that looks like the installation.
+# x86_side/ and others are vnetcard.x86_side only in an installation; mypy, which runs no import hooks,
+# gets a tree of links with the same structure.
 TYPES := .cache/types
 
-lint: ## style, types, C warnings (also for ARM64), generated files up to date
+lint: ## style, types, C warnings (also for ARM64), and whether generated files are up to date
 	@scripts/venv.sh test
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
@@ -154,6 +154,6 @@ dist: wheels ## source archive, wheels and SHA256SUMS of a release, into dist/; 
 	@$(BIN)/python -c 'from setuptools import build_meta; print("dist/" + build_meta.build_sdist("dist"))'
 	@cd dist && sha256sum -- *.tar.gz *.whl >SHA256SUMS
 
-clean: ## remove what was built; keeps the virtual environment
+clean: ## remove build results; keeps the virtual environment
 	rm -rf build dist *.egg-info .cache .pytest_cache .mypy_cache .ruff_cache .hypothesis vnetcard/_core.*.so
 	find . -name __pycache__ -not -path './.venv/*' -prune -exec rm -rf {} +

@@ -35,7 +35,7 @@ LIMIT = 120.0
 
 @dataclass(frozen=True, slots=True)
 class Spread:
-    """Of all samples; ``p99`` is the bad end: 99 of 100 samples are at least as good."""
+    """Statistics of all samples; 99 of 100 samples are at least as good as ``p99``."""
 
     samples: int
     mean: float
@@ -44,7 +44,7 @@ class Spread:
 
     @classmethod
     def of(cls, samples: Sequence[float], *, more_is_better: bool) -> Spread:
-        """Of at least one sample."""
+        """The statistics of ``samples``, of which there is at least one."""
         best_first = sorted(samples, reverse=more_is_better)
         bad = best_first[min(len(best_first) - 1, round(0.99 * len(best_first)))]
         return cls(len(samples), *(round(x, 3) for x in (statistics.fmean(samples), statistics.median(samples), bad)))
@@ -60,19 +60,19 @@ class Run:
 
 
 def pings(lab: Lab) -> list[float]:
-    """Round trips from host to card in ms; a lost one ends the program, as its figures would mean nothing."""
+    """Round-trip times from host to card in ms; a lost ping ends the program, since its figures would be invalid."""
     command = ["ping", "-i", "0.01", "-c", str(PINGS), "-W", "10", ADDRESSES[L.CARD]]
-    said = subprocess.run(
+    done = subprocess.run(
         run_in(lab.namespaces[L.HOST], command), capture_output=True, text=True, check=False, timeout=LIMIT
     )
-    times = [float(found) for found in re.findall(r" time=([0-9.]+) ms", said.stdout)]
+    times = [float(found) for found in re.findall(r" time=([0-9.]+) ms", done.stdout)]
     if len(times) != PINGS:
-        sys.exit(f"live_sim: {PINGS - len(times)} of {PINGS} pings were lost:\n{said.stdout[-500:]}{said.stderr}")
+        sys.exit(f"live_sim: {PINGS - len(times)} of {PINGS} pings were lost:\n{done.stdout[-500:]}{done.stderr}")
     return times
 
 
 def tcp(lab: Lab, direction: str, seconds: int) -> list[float]:
-    """Mbit/s that iperf3's receiver saw, in tenths of a second; the first half second is left out."""
+    """Mbit/s of iperf3's receiver for each tenth of a second; the first half second is omitted."""
     host, card = lab.namespaces
     server = subprocess.Popen(
         run_in(card, ["iperf3", "-s", "-1", "-J", "-i", "0.1", "-B", ADDRESSES[L.CARD]]),
@@ -98,7 +98,7 @@ def tcp(lab: Lab, direction: str, seconds: int) -> list[float]:
 
 
 def run(width: int, number: int, seconds: int) -> Run:
-    """One run of ``width`` bits."""
+    """Run a fresh simulation of ``width`` bits once."""
     name = f"bench-{os.getpid()}-{number}"
     with SimProcess(name, "--data-width", str(width)) as simulator, Lab("bench", window=simulator.url) as lab:
         for side in (L.HOST, L.CARD):
@@ -110,31 +110,34 @@ def run(width: int, number: int, seconds: int) -> Run:
 
 
 def measure(width: int, runs: int, seconds: int) -> dict[str, object]:
-    """All runs of ``width`` bits, and their figures."""
+    """Run ``width`` bits ``runs`` times; prints and returns the figures."""
     done = [run(width, number, seconds) for number in range(runs)]
     ping = Spread.of([time for one in done for time in one.pings], more_is_better=False)
     rates = {
-        way: Spread.of([rate for one in done for rate in one.tcp[way]], more_is_better=True) for way in L.DIRECTIONS
+        direction: Spread.of([rate for one in done for rate in one.tcp[direction]], more_is_better=True)
+        for direction in L.DIRECTIONS
     }
     met = ping.mean < PING_TARGET_MS and all(rate.p50 >= TCP_TARGET[width] for rate in rates.values())
     print(f"{width:4} bit, {runs} runs: ping mean {ping.mean:.3f} p50 {ping.p50:.3f} p99 {ping.p99:.3f} ms", end="")
-    for way, rate in rates.items():
-        print(f"; TCP {way} mean {rate.mean:.0f} p50 {rate.p50:.0f} p99 {rate.p99:.0f} Mbit/s", end="")
+    for direction, rate in rates.items():
+        print(f"; TCP {direction} mean {rate.mean:.0f} p50 {rate.p50:.0f} p99 {rate.p99:.0f} Mbit/s", end="")
     print(f"  {'targets met' if met else 'TARGETS NOT MET'}", flush=True)
     return {
         "width": width,
         "runs": runs,
         "ping_ms": asdict(ping),
         "ping_ms_by_run": [round(statistics.fmean(one.pings), 3) for one in done],
-        "tcp_mbit_per_s": {way: asdict(rate) for way, rate in rates.items()},
-        "tcp_mbit_per_s_by_run": {way: [round(statistics.fmean(one.tcp[way]), 1) for one in done] for way in rates},
+        "tcp_mbit_per_s": {direction: asdict(rate) for direction, rate in rates.items()},
+        "tcp_mbit_per_s_by_run": {
+            direction: [round(statistics.fmean(one.tcp[direction]), 1) for one in done] for direction in rates
+        },
         "targets": {"ping_mean_ms": PING_TARGET_MS, "tcp_p50_mbit_per_s": TCP_TARGET[width]},
         "met": met,
     }
 
 
 def main() -> int:
-    """0 when every target is met, 1 when one is not."""
+    """Measure all widths; 0 when every target is met, else 1."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--widths", type=int, nargs="+", choices=sorted(TCP_TARGET), default=WIDTHS)
     parser.add_argument("--runs", type=int, default=5)

@@ -1,4 +1,4 @@
-"""What goes with every figure: when, of which commit, with which tools; and the file that holds it."""
+"""What accompanies every figure: date, commit and versions of the tools; and the file that holds the figures."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def commit() -> str:
     head = subprocess.run([*git, "rev-parse", "--short=12", "HEAD"], capture_output=True, text=True, check=False)
     if head.returncode != 0:
         return "unknown"
-    # What a benchmark writes itself changes nothing of what is measured.
+    # Results that benchmarks write do not change what is measured.
     status = [*git, "status", "--porcelain", "--", ".", ":!benchmarks/results", ":!hdl/synth/yardstick.json"]
     changed = subprocess.run(status, capture_output=True, text=True, check=False).stdout.strip()
     return head.stdout.strip() + ("+" if changed else "")
@@ -33,5 +33,6 @@ def circumstances(packages: Iterable[str]) -> dict[str, object]:
 
 
 def write(path: Path, figures: Mapping[str, object]) -> None:
+    """Write ``figures`` to ``path`` as JSON."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(figures, indent=1) + "\n")
