@@ -1,5 +1,6 @@
 # One command per task; `make` alone lists them.
-# PYTEST_ARGS goes to pytest: make check PYTEST_ARGS='-k ring -x'.  JOBS tests run side by side: JOBS=2, auto; 0 for none.
+# PYTEST_ARGS goes to pytest: make check PYTEST_ARGS='-k ring -x'.
+# JOBS is the number of tests that run at once: JOBS=2, auto; 0 for one after the other.
 
 SHELL := /bin/bash
 VENV ?= .venv
@@ -16,7 +17,9 @@ test check: JOBS := auto
 CWARN := -O2 -Wall -Wextra -Werror -Wno-missing-field-initializers -S -o -
 CROSS := aarch64-linux-gnu-gcc
 
-.PHONY: help demo demo-sim demo-qemu test check hdl formal hdl-coverage hdl-mutations synth bench bench-check bench-taps bench-pump-stats bench-hdl bench-sim waveform lint campaign docs wheels dist clean
+.PHONY: help demo demo-sim demo-qemu test check lint campaign docs wheels dist clean
+.PHONY: hdl formal hdl-coverage hdl-mutations synth waveform
+.PHONY: bench bench-check bench-taps bench-pump-stats bench-hdl bench-sim
 
 help: ## list these targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -65,7 +68,8 @@ hdl-coverage: ## lines and toggles of the RTL that the simulations reach, and th
 	@scripts/system-packages.sh test
 	@scripts/venv.sh test
 	@mkdir -p .cache
-	VNETCARD_COVERAGE=.cache/hdl-coverage.txt $(PYTEST) tests/hdl/test_engine.py -m 'not campaign' -k 'w64 or cover'; \
+	VNETCARD_COVERAGE=.cache/hdl-coverage.txt \
+		$(PYTEST) tests/hdl/test_engine.py -m 'not campaign' -k 'w64 or cover'; \
 	status=$$?; cat .cache/hdl-coverage.txt; exit $$status
 
 synth: ## size and speed of the DMA engine on an ECP5, compared with the recorded ones; minutes
@@ -76,12 +80,14 @@ synth: ## size and speed of the DMA engine on an ECP5, compared with the recorde
 bench: ## speed beside veth, a TUN splice, DPDK, socat, OpenVPN, into benchmarks/results; an hour, --quick minutes
 	@scripts/system-packages.sh bench
 	@scripts/venv.sh demo
-	$(BIN)/vnetcard bench --output benchmarks/results --label "commit $$(git describe --always --dirty)" $(BENCH_ARGS)
+	$(BIN)/vnetcard bench --output benchmarks/results --label "commit $$(git describe --always --dirty)" \
+		$(BENCH_ARGS)
 
 bench-check: ## compare the speed relative to a splice and veth with benchmarks/results; three minutes, generous bounds
 	@scripts/system-packages.sh bench
 	@scripts/venv.sh demo
-	$(BIN)/vnetcard bench --quick --contenders vnetcard,splice,veth --check benchmarks/results/bench.json $(BENCH_ARGS)
+	$(BIN)/vnetcard bench --quick --contenders vnetcard,splice,veth --check benchmarks/results/bench.json \
+		$(BENCH_ARGS)
 
 bench-taps: ## the cost of trace and capture in the pumps, without and with a reader, into benchmarks/results
 	@scripts/venv.sh test
@@ -136,7 +142,8 @@ lint: ## style, types, C warnings (also for ARM64), and whether generated files 
 		(set -x; $$cc -std=gnu11 $(CWARN) $$c >/dev/null) || exit; \
 	done; done
 	@for cc in gcc $$(type -P $(CROSS)); do \
-		(set -x; $$cc -std=c11 -ffreestanding $(CWARN) -include vnetcard/_c/vnc_ring.h -x c /dev/null >/dev/null) || exit; \
+		(set -x; $$cc -std=c11 -ffreestanding $(CWARN) -include vnetcard/_c/vnc_ring.h \
+			-x c /dev/null >/dev/null) || exit; \
 	done
 	$(BIN)/python -m vnetcard.engine.layoutgen --check
 
