@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MIT
 //
-// fifo_model: stands for vnc_fifo in the proof of a module that has FIFOs inside.
+// fifo_model: replaces vnc_fifo in the proof of a module that contains FIFOs.
 //
 //   in_* ---> a list of up to Depth + 1 words, or + 2 ---> out_*
 //
-// It promises no more than prove_fifo proves of vnc_fifo: the order, a place for Depth words (a cycle late), a steady output and
-// readiness, and, unless Registered, that a word shows in the second cycle after it came, or right after the one
-// before it went.  Whether it shows earlier, and whether more than Depth fit, is left to chance.
+// It guarantees no more than prove_fifo proves of vnc_fifo: the order, room for Depth words (one cycle late), stable
+// output and readiness, and, unless Registered, that a word is visible in the second cycle after its push, or right
+// after its predecessor was popped.  Whether it is visible earlier, and whether more than Depth words fit, is free.
 
 module vnc_fifo #(
   parameter int unsigned Width      = 8,
@@ -25,14 +25,14 @@ module vnc_fifo #(
 );
   localparam int unsigned Most = Depth + 1 + 32'(Registered), CountW = $clog2(Most + 1);
 
-  // Nets that nobody drives: any value in any cycle (a variable would be one value for ever).
+  // Undriven nets: any value in any cycle (an undriven variable would keep one value).
   wire               room_chance, show_chance;
   logic [Width-1:0]  list_q [Most];
   logic [CountW-1:0] count_q;
-  logic              due_q, roomy_q, free_q;
+  logic              due_q, has_room_q, free_q;
   logic              push, pop;
 
-  assign in_ready_o  = count_q < CountW'(Depth) || (count_q < CountW'(Most) && (roomy_q || room_chance));
+  assign in_ready_o  = count_q < CountW'(Depth) || (count_q < CountW'(Most) && (has_room_q || room_chance));
   assign out_valid_o = count_q != '0 && (due_q || show_chance);
   assign out_data_o  = list_q[0];
   assign push        = in_valid_i && in_ready_o;
@@ -40,15 +40,15 @@ module vnc_fifo #(
 
   always_ff @(posedge clk_i) begin
     if (!rst_ni || clear_i) begin
-      count_q <= '0;
-      due_q   <= 1'b0;
-      roomy_q <= 1'b0;
-      free_q  <= 1'b1;
+      count_q    <= '0;
+      due_q      <= 1'b0;
+      has_room_q <= 1'b0;
+      free_q     <= 1'b1;
     end else begin
-      count_q <= count_q + CountW'(push) - CountW'(pop);
-      due_q   <= Registered ? out_valid_o && !pop : count_q > CountW'(pop);
-      roomy_q <= in_ready_o && !push;
-      free_q  <= count_q + CountW'(push) < CountW'(Depth);
+      count_q    <= count_q + CountW'(push) - CountW'(pop);
+      due_q      <= Registered ? out_valid_o && !pop : count_q > CountW'(pop);
+      has_room_q <= in_ready_o && !push;
+      free_q     <= count_q + CountW'(push) < CountW'(Depth);
     end
   end
 

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MIT
 //
-// mover_model: stands for vnc_mover in the proof of the engine: requests of any kind in any cycle, and no more
-// promises than prove_mover proves.
+// mover_model: replaces vnc_mover in the proof of the engine: requests of any kind in any cycle, and no more
+// guarantees than prove_mover proves.
 //
 //   Off ---- enabled, no reset ----> anything ---- nothing outstanding ----> Off
 //
-// It asks only out of Off, and only if the configuration was good when it left; Off means nothing outstanding.
-// At most `Most` of each kind are outstanding: enough for every order of them at a port.
+// It sends requests only outside Off, and only if the configuration was valid when it left Off; in Off nothing is
+// outstanding.  At most `Most` requests of each kind are outstanding: enough for every order of them at a port.
 
 module vnc_mover #(
   parameter int unsigned DataW      = 64,
@@ -26,11 +26,11 @@ module vnc_mover #(
   input  logic [63:0]      src_base_i,
   input  logic [29:0]      src_window_mask_i,
   input  logic [29:0]      src_ring_i,
-  input  logic             src_look_i,
+  input  logic             src_need_wakeup_i,
   input  logic [63:0]      dst_base_i,
   input  logic [29:0]      dst_window_mask_i,
   input  logic [29:0]      dst_ring_i,
-  input  logic             dst_look_i,
+  input  logic             dst_need_wakeup_i,
   input  logic             prod_valid_i,
   input  logic [31:0]      prod_i,
   input  logic             cons_valid_i,
@@ -73,41 +73,43 @@ module vnc_mover #(
   output logic [31:0]      cons_word_o,
   input  logic             cons_word_done_i,
   input  logic             cons_word_error_i,
-  output logic             prod_look_valid_o,
-  input  logic             prod_look_ready_i,
-  output logic [29:0]      prod_look_offset_o,
-  input  logic             prod_look_done_i,
-  input  logic             prod_look_error_i,
-  input  logic [31:0]      prod_look_word_i,
-  output logic             cons_look_valid_o,
-  input  logic             cons_look_ready_i,
-  output logic [29:0]      cons_look_offset_o,
-  input  logic             cons_look_done_i,
-  input  logic             cons_look_error_i,
-  input  logic [31:0]      cons_look_word_i
+  output logic             prod_check_valid_o,
+  input  logic             prod_check_ready_i,
+  output logic [29:0]      prod_check_offset_o,
+  input  logic             prod_check_done_i,
+  input  logic             prod_check_error_i,
+  input  logic [31:0]      prod_check_word_i,
+  output logic             cons_check_valid_o,
+  input  logic             cons_check_ready_i,
+  output logic [29:0]      cons_check_offset_o,
+  input  logic             cons_check_done_i,
+  input  logic             cons_check_error_i,
+  input  logic [31:0]      cons_check_word_i
 );
   localparam int unsigned Kinds = 6;
   localparam logic [1:0]  Most  = 2'd2;
 
-  // Nets that nobody drives: anything in any cycle (a variable would be one value for ever).
+  // Undriven nets: any value in any cycle (an undriven variable would keep one value).
   wire                                           leave_chance, rest_chance;
   wire [Kinds-1:0]                               ask_chance;
   wire [$bits(vnc_status_pkg::direction_t)-2:0]  any_state;
   wire [Kinds-1:0][29:0]                         any_offset;
   wire [1:0][7:0]                                any_len;
 
-  // Data read, data written, prod word, cons word, look after prod, look after cons.
-  logic                  off_q, good_q;  // good_q: as it left Off
-  logic [Kinds-1:0][1:0] away_q;         // taken and not answered
+  // Data read, data write, prod word, cons word, need_wakeup read after prod, and after cons.
+  logic                  off_q, good_q;  // good_q: the configuration when it left Off
+  logic [Kinds-1:0][1:0] outstanding_q;  // taken and not answered
   logic [Kinds-1:0]      ask, taken, answered, more;
 
-  assign taken    = ask & {cons_look_ready_i, prod_look_ready_i, cons_word_ready_i, prod_word_ready_i, aw_ready_i, ar_ready_i};
-  assign answered = {cons_look_done_i, prod_look_done_i, cons_word_done_i, prod_word_done_i, b_valid_i, r_valid_i && r_last_i};
+  assign taken    = ask & {cons_check_ready_i, prod_check_ready_i, cons_word_ready_i, prod_word_ready_i, aw_ready_i,
+    ar_ready_i};
+  assign answered = {cons_check_done_i, prod_check_done_i, cons_word_done_i, prod_word_done_i, b_valid_i, r_valid_i &&
+    r_last_i};
 
   for (genvar n = 0; n < Kinds; n++) begin : g_kind
-    assign ask[n]  = ask_chance[n] && !off_q && good_q && away_q[n] < Most;
-    assign more[n] = taken[n] || away_q[n] != '0;
-    always_ff @(posedge clk_i) away_q[n] <= rst_ni ? away_q[n] + 2'(taken[n]) - 2'(answered[n]) : '0;
+    assign ask[n]  = ask_chance[n] && !off_q && good_q && outstanding_q[n] < Most;
+    assign more[n] = taken[n] || outstanding_q[n] != '0;
+    always_ff @(posedge clk_i) outstanding_q[n] <= rst_ni ? outstanding_q[n] + 2'(taken[n]) - 2'(answered[n]) : '0;
   end
 
   always_ff @(posedge clk_i) begin
@@ -117,9 +119,9 @@ module vnc_mover #(
     if (off_q) good_q <= config_ok_i && side_up_i;
   end
 
-  assign {cons_look_valid_o, prod_look_valid_o, cons_word_valid_o, prod_word_valid_o, aw_valid_o, ar_valid_o} = ask;
+  assign {cons_check_valid_o, prod_check_valid_o, cons_word_valid_o, prod_word_valid_o, aw_valid_o, ar_valid_o} = ask;
   assign direction_o          = {off_q, any_state};
   assign {aw_len_o, ar_len_o} = any_len;
-  assign {cons_look_offset_o, prod_look_offset_o, cons_word_offset_o, prod_word_offset_o, aw_offset_o, ar_offset_o} =
+  assign {cons_check_offset_o, prod_check_offset_o, cons_word_offset_o, prod_word_offset_o, aw_offset_o, ar_offset_o} =
     any_offset;
 endmodule

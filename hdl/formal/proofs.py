@@ -1,4 +1,4 @@
-"""Which proofs there are, how deep, and the bugs that each must notice."""
+"""The proofs: their depths, and the bugs that each must detect."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ FIFO = Proof(
     reach=14,
     bugs=(
         Bug("vnc_fifo.sv", "== (PtrW + 1)'(Depth);", "== (PtrW + 1)'(Depth + 1);", "a_used_at_most_depth"),
-        Bug("vnc_fifo.sv", "(!read_valid_q || read_ready)", "1'b1", "a_output_stands_still"),
+        Bug("vnc_fifo.sv", "(!read_valid_q || read_ready)", "1'b1", "a_output_is_stable"),
         Bug(
             "vnc_fifo.sv",
             "mem[wr_q[PtrW-1:0]] <=",
@@ -27,7 +27,7 @@ ADDRESS = Proof(
     bugs=(
         Bug("vnc_address.sv", " & window_mask_i}", "}", "a_offset_within_the_window"),
         Bug("vnc_address.sv", "base_i + ", "base_i - ", "a_not_below_the_base"),
-        Bug("vnc_address.sv", "offset_i & window", "(offset_i + 30'd64) & window", "a_place_in_the_window_kept"),
+        Bug("vnc_address.sv", "offset_i & window", "(offset_i + 30'd64) & window", "a_offset_in_the_window_kept"),
     ),
 )
 
@@ -47,7 +47,7 @@ READ_PORT = Proof(
     depth=2,
     reach=12,
     bugs=(
-        Bug("vnc_read_port.sv", "(!m_ar_valid_o || m_ar_ready_i)", "1'b1", "a_ar_stands_still"),
+        Bug("vnc_read_port.sv", "(!m_ar_valid_o || m_ar_ready_i)", "1'b1", "a_ar_is_stable"),
         Bug(
             "vnc_read_port.sv",
             ".window_mask_i, .offset_i",
@@ -62,9 +62,9 @@ READ_PORT = Proof(
         ),
         Bug(
             "vnc_read_port.sv",
-            "if (take) turn_q <= pick;",
-            "if (take) turn_q <= '0;",
-            "a_served_after_three_others_at_most",
+            "if (take) last_served_q <= pick;",
+            "if (take) last_served_q <= '0;",
+            "a_served_after_at_most_three_others",
         ),
     ),
 )
@@ -74,10 +74,10 @@ WRITE_PORT = Proof(
     depth=2,
     reach=16,
     bugs=(
-        Bug("vnc_write_port.sv", "(!m_aw_valid_o || m_aw_ready_i)", "1'b1", "a_aw_stands_still"),
+        Bug("vnc_write_port.sv", "(!m_aw_valid_o || m_aw_ready_i)", "1'b1", "a_aw_is_stable"),
         Bug("vnc_write_port.sv", "m_w_last_o  = burst_last_i;", "m_w_last_o  = 1'b1;", "a_wlast_on_the_last_beat"),
-        Bug("vnc_write_port.sv", "    if (pop || !first_valid_q) begin", "    if (1'b1) begin", "a_w_stands_still"),
-        Bug("vnc_write_port.sv", "!second_valid_q && !picked_q;", "!picked_q;", "a_word_as_asked"),
+        Bug("vnc_write_port.sv", "    if (pop || !first_valid_q) begin", "    if (1'b1) begin", "a_w_is_stable"),
+        Bug("vnc_write_port.sv", "!second_valid_q && !picked_q;", "!picked_q;", "a_word_as_requested"),
         Bug(
             "vnc_write_port.sv",
             ".window_mask_i, .offset_i",
@@ -92,9 +92,9 @@ WRITE_PORT = Proof(
         ),
         Bug(
             "vnc_write_port.sv",
-            "if (take) turn_q <= pick;",
-            "if (take) turn_q <= '0;",
-            "a_served_after_three_others_at_most",
+            "if (take) last_served_q <= pick;",
+            "if (take) last_served_q <= '0;",
+            "a_served_after_at_most_three_others",
         ),
     ),
 )
@@ -130,18 +130,18 @@ SIDE_MOVER = Proof(
         ),
         Bug(
             "vnc_side_mover.sv",
-            "else if (bell_valid_i) pending_q",
-            "else if (bell_valid_i && state_q == Idle) pending_q",
-            "a_idle_means_the_last_bell_was_copied",
+            "else if (doorbell_valid_i) pending_q",
+            "else if (doorbell_valid_i && state_q == Idle) pending_q",
+            "a_idle_means_the_last_doorbell_was_copied",
         ),
         Bug("vnc_side_mover.sv", "head_q ? HeadStrb", "head_q ? '1", "a_head_writes_eight_bytes"),
         Bug(
             "vnc_side_mover.sv",
             "if (copied) done_q <= taken_q;",
-            "if (copied) done_q <= bell_i;",
-            "a_done_is_the_bell_before_the_read",
+            "if (copied) done_q <= doorbell_i;",
+            "a_done_is_the_doorbell_before_the_read",
         ),
-        Bug("vnc_side_mover.sv", "(state_q == Off && config_ok_i)", "state_q == Off", "a_leaves_off_only_when_it_may"),
+        Bug("vnc_side_mover.sv", "(state_q == Off && config_ok_i)", "state_q == Off", "a_leaves_off_only_when_allowed"),
     ),
 )
 
@@ -150,14 +150,14 @@ AXIL_REGS = Proof(
     depth=2,
     reach=9,
     bugs=(
-        Bug("vnc_axil_regs.sv", "write_q && !locked", "write_q", "a_locked_configuration_stands_still"),
-        Bug("vnc_axil_regs.sv", "enable_o || !direction_i[0].off", "enable_o", "a_locked_configuration_stands_still"),
-        Bug("vnc_axil_regs.sv", "&& w_strb_i == 4'hf", "", "a_prod_rings_once_for_each_write"),
+        Bug("vnc_axil_regs.sv", "write_q && !locked", "write_q", "a_locked_configuration_is_stable"),
+        Bug("vnc_axil_regs.sv", "enable_o || !direction_i[0].off", "enable_o", "a_locked_configuration_is_stable"),
+        Bug("vnc_axil_regs.sv", "&& w_strb_i == 4'hf", "", "a_prod_doorbell_once_per_write"),
         Bug(
             "vnc_axil_regs.sv",
             "ar_ready_o = !read_q && !r_valid_o",
             "ar_ready_o = !read_q",
-            "a_r_stands_still",
+            "a_r_is_stable",
         ),
         Bug("vnc_axil_regs.sv", "{data_q[31:12], 12'b0}", "data_q", "a_base_on_a_page"),
         Bug(
@@ -181,11 +181,13 @@ ENGINE = Proof(
     reach=12,
     models={"vnc_mover.sv": "mover_model.sv", "vnc_side_mover.sv": "side_mover_model.sv"},
     bugs=(
-        Bug("vnc_engine.sv", "side[1].off && !both_q;", "side[1].off;", "a_configuration_stands_still_while_in_use"),
+        Bug(
+            "vnc_engine.sv", "side[1].off && !both_enabled_q;", "side[1].off;", "a_configuration_is_stable_while_in_use"
+        ),
         Bug(
             "vnc_engine.sv",
-            "always_ff @(posedge clk_i) both_q <= rst_ni && enable == 2'b11;",
-            "assign both_q = enable == 2'b11;",
+            "always_ff @(posedge clk_i) both_enabled_q <= rst_ni && enable == 2'b11;",
+            "assign both_enabled_q = enable == 2'b11;",
             "a_masks_are_those_of_the_configuration",
         ),
         Bug(
@@ -209,32 +211,32 @@ MOVER = Proof(
             "a_published_behind_acknowledged",
             "a_published_only_when_acknowledged",
             "a_read_behind_planned",
-            "a_reads_only_what_was_given",
+            "a_reads_only_produced_bytes",
             "a_target_within_a_ring",
             "a_writes_only_into_free_space",
             "a_written_behind_read",
-            "i_bells_behind_told",
-            "i_bells_in_order",
-            "i_goal_behind_told",
+            "i_doorbells_behind_queued",
+            "i_doorbells_in_order",
+            "i_next_behind_queued",
             "i_limit",
             "i_prod_check",
         }
     ),
     bugs=(
         Bug(
-            "vnc_goal.sv",
+            "vnc_publisher.sv",
             "head_valid && !covered_q && !ahead[25]",
             "head_valid && !covered_q",
             "a_published_only_when_acknowledged",
         ),
         Bug("vnc_doorbell.sv", "step_q <= room_q", "1'b1", "a_target_within_a_ring"),
         Bug("vnc_planner.sv", "7'(BurstLines) - 7'(low)", "7'(BurstLines)", "a_reads_stay_in_their_page"),
-        Bug("vnc_mover.sv", "quiet   = !reading && ", "quiet   = ", "a_off_means_quiet"),
+        Bug("vnc_mover.sv", "quiet   = !reading && ", "quiet   = ", "a_off_means_nothing_outstanding"),
         Bug(
             "vnc_index_word.sv",
             "if (word_ready_i) state_q <= Wait;",
             "if (word_ready_i) state_q <= Wait; else if (!run_i) state_q <= Idle;",
-            "a_prod_word_stands_still",
+            "a_prod_word_is_stable",
         ),
         Bug(
             "vnc_reader.sv",
@@ -246,7 +248,7 @@ MOVER = Proof(
             "vnc_mover.sv",
             "&& config_ok_i && side_up_i;",
             "&& side_up_i;",
-            "a_asks_only_if_begun_with_a_good_configuration",
+            "a_requests_only_with_a_valid_configuration",
         ),
     ),
 )

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: MIT
 //
-// prove_address: an address that vnc_address forms stays inside its window, whatever it is told.
+// prove_address: an address that vnc_address forms stays inside its window for all inputs.
 //
 //   any base, mask, offset --> vnc_address --> checks
 //
-// Nothing is assumed.  What a check needs of the configuration stands in its condition; prove_config shows that
-// a direction or a side mover leaves Off only with such a configuration.  That no address is formed elsewhere is
-// shown by prove_read_port and prove_write_port.
+// Nothing is assumed.  Each check has its requirements on the configuration in its condition; prove_config shows
+// that a direction or a side mover leaves Off only with such a configuration.  prove_read_port and prove_write_port
+// show that no address is formed elsewhere.
 //
-// Timing: combinational; the clock is there for the tools.
+// Timing: combinational; only the tools need the clock.
 
 module prove_address (
   input logic        clk_i,
@@ -35,8 +35,8 @@ module prove_address (
   always_ff @(posedge clk_i) begin
     a_offset_within_the_window: assert (distance <= 64'(window_mask_i));
     a_not_below_the_base: assert (!no_wrap || address >= base_i);
-    a_place_in_the_page_kept: assert (!(mask_ok && aligned) || address[11:0] == offset_i[11:0]);
-    a_place_in_the_window_kept: assert (offset_i > window_mask_i || !mask_ok || distance == 64'(offset_i));
+    a_offset_in_the_page_kept: assert (!(mask_ok && aligned) || address[11:0] == offset_i[11:0]);
+    a_offset_in_the_window_kept: assert (offset_i > window_mask_i || !mask_ok || distance == 64'(offset_i));
     if (mask_ok && aligned && burst && no_wrap) begin
       a_burst_stays_in_its_4k_page: assert (last[63:12] == address[63:12]);
       a_burst_within_the_window: assert (last >= base_i && last - base_i <= 64'(window_mask_i));

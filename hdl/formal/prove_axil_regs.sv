@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MIT
 //
-// prove_axil_regs: a register page keeps AXI4-Lite's rules, its lock, its doorbells and its interrupt bits.
+// prove_axil_regs: a register page keeps the rules of AXI4-Lite, its lock, its doorbells and its interrupt bits.
 //
 //   any accesses, states and events --> vnc_axil_regs --> checks against a shadow of the registers
 //
-// Inputs of the page that are not named here are free: they may be anything in any cycle.
+// Inputs of the page that are not connected here are free in every cycle.
 //
-// Assumed: an address or data that waits stands still, as AXI4-Lite asks of a master.
+// Assumed: a waiting address or data is stable, as AXI4-Lite requires of a master.
 
 module prove_axil_regs (
   input logic        clk_i,
@@ -34,7 +34,7 @@ module prove_axil_regs (
   logic [31:0] side_doorbell;
   vnc_status_pkg::direction_t [1:0] direction;
 
-  // Off, all or not; what else is said of a direction is free.
+  // `off` is an input; all other state of a direction is free.
   wire [1:0][$bits(vnc_status_pkg::direction_t)-2:0] rest;
   assign direction = {off_i[1], rest[1], off_i[0], rest[0]};
 
@@ -57,7 +57,7 @@ module prove_axil_regs (
 
   logic        started_q = 1'b0;
   logic        write, aw_taken, w_taken, ar_taken;
-  logic [11:0] at;    // the write that takes effect now
+  logic [11:0] at;    // the write that takes effect in this cycle
   logic [31:0] data;
   logic [5:0]  clear;
   logic [3:0]  answers_q;               // writes taken and not answered
@@ -77,7 +77,7 @@ module prove_axil_regs (
   assign clear    = write && at == 12'(vnc_pkg::RegIrqStatus) ? data[5:0] : '0;
   assign config_now = 146'({base, window_log2, h2c_ring, h2c_log2, c2h_ring, c2h_log2});
 
-  // A write as it takes effect, the cycle after it was taken.
+  // A write when it takes effect, one cycle after it was taken.
   always_ff @(posedge clk_i) begin
     write <= rst_ni && aw_taken && w_taken && w_strb_i == 4'hf;
     at    <= aw_addr_i;
@@ -114,8 +114,8 @@ module prove_axil_regs (
   always_ff @(posedge clk_i) begin
     if (started_q && rst_ni) begin
       a_address_and_data_taken_together: assert (aw_taken == w_taken);
-      a_one_answer_for_each_write: assert (answers_q == 4'(b_valid));
-      a_one_answer_for_each_read: assert (reads_q <= 4'd1 && (!r_valid || reads_q == 4'd1));
+      a_one_answer_per_write: assert (answers_q == 4'(b_valid));
+      a_one_answer_per_read: assert (reads_q <= 4'd1 && (!r_valid || reads_q == 4'd1));
       a_every_read_is_answered: assert (waits_q <= 2'd2);
       i_write: assert (dut.write_q == write && dut.at_q == at && dut.data_q == data);
       i_waits: assert (!dut.read_q || waits_q == 2'(dut.found_q) + 2'd0 || r_valid);
@@ -124,31 +124,34 @@ module prove_axil_regs (
       a_base_on_a_page: assert (base[11:0] == '0 && h2c_ring[11:0] == '0 && c2h_ring[11:0] == '0);
       a_start_on_a_line: assert (start[5:0] == '0);
       if ($past(rst_ni)) begin
-        a_b_stands_still: assert (!$past(b_valid && !b_ready_i) || b_valid);
-        a_r_stands_still: assert (!$past(r_valid && !r_ready_i) || (r_valid && $stable(r_data)));
-        a_locked_configuration_stands_still: assert (!$past(locked) || $stable(config_now));
-        a_configuration_changes_by_a_write_alone: assert ($past(write) || $stable(config_now));
-        a_prod_rings_once_for_each_write: assert (prod_valid == $past(write && at == 12'(vnc_pkg::RegTxProd)));
+        a_b_is_stable: assert (!$past(b_valid && !b_ready_i) || b_valid);
+        a_r_is_stable: assert (!$past(r_valid && !r_ready_i) || (r_valid && $stable(r_data)));
+        a_locked_configuration_is_stable: assert (!$past(locked) || $stable(config_now));
+        a_configuration_changes_only_by_a_write: assert ($past(write) || $stable(config_now));
+        a_prod_doorbell_once_per_write: assert (prod_valid == $past(write && at == 12'(vnc_pkg::RegTxProd)));
         a_prod_is_what_was_written: assert (!prod_valid || prod == $past(data));
-        a_cons_rings_once_for_each_write: assert (cons_valid == $past(write && at == 12'(vnc_pkg::RegRxCons)));
+        a_cons_doorbell_once_per_write: assert (cons_valid == $past(write && at == 12'(vnc_pkg::RegRxCons)));
         a_cons_is_what_was_written: assert (!cons_valid || cons == $past(data));
-        a_side_rings_once_for_each_write: assert (side_valid ==
+        a_side_doorbell_once_per_write: assert (side_valid ==
           $past(write && at == 12'(vnc_pkg::RegSideDoorbell)));
-        a_side_doorbell_changes_when_it_rings: assert (side_valid ? side_doorbell == $past(data) : $stable(side_doorbell));
-        a_reset_once_for_each_write: assert (reset ==
+        a_side_doorbell_value_is_stable: assert (side_valid ? side_doorbell == $past(data) : $stable(side_doorbell));
+        a_reset_once_per_write: assert (reset ==
           ($past(write && at == 12'(vnc_pkg::RegReset)) ? $past(data[2:0]) : 3'b000));
-        a_interrupt_bits_read_true: assert (!(r_valid && !$past(r_valid) && status_read_q) || r_data[5:0] == $past(status, 2));
-        a_event_is_taken_in: assert (($past(events_i) & ~shown_or_held) == '0);
+        a_irq_status_reads_the_bits: assert (!(r_valid && !$past(r_valid) && status_read_q) ||
+          r_data[5:0] == $past(status, 2));
+        a_event_is_registered: assert (($past(events_i) & ~shown_or_held) == '0);
         a_event_is_never_lost: assert (($past((status & ~clear) | dut.i_irq.events_q | {4'b0, dut.i_irq.held_q}) &
           ~shown_or_held) == '0);
-        a_halts_show_at_once: assert (($past(dut.i_irq.events_q[5:2]) & ~status[5:2]) == '0);
-        a_bits_go_by_clearing_alone: assert (($past(status & ~clear) & ~status) == '0);
+        a_halts_are_not_moderated: assert (($past(dut.i_irq.events_q[5:2]) & ~status[5:2]) == '0);
+        a_bits_are_cleared_only_by_a_write: assert (($past(status & ~clear) & ~status) == '0);
         a_no_bit_without_an_event: assert ((shown_or_held & ~$past(shown_or_held | events_i)) == '0);
         a_no_interrupt_without_a_bit: assert (irq == $past((status & dut.irq_enable_q) != '0));
         c_event_while_cleared: cover ($past(clear[3] && events_i[3] && status[3]));
         c_locked_write_ignored: cover ($past(write && locked && at == 12'(vnc_pkg::RegWindowLog2)));
-        c_read_held: cover ($past(r_valid && !r_ready_i) && r_valid && r_ready_i && status_read_q && r_data[5:0] == 6'h3f);
-        c_two_events_make_one_interrupt: cover (irq && dut.irq_count_q == 32'd2 && $past(status[0]) && !$past(status[0], 2));
+        c_read_held: cover ($past(r_valid && !r_ready_i) && r_valid && r_ready_i && status_read_q &&
+          r_data[5:0] == 6'h3f);
+        c_two_events_make_one_interrupt: cover (irq && dut.irq_count_q == 32'd2 && $past(status[0]) &&
+          !$past(status[0], 2));
         c_partial_write: cover ($past(aw_taken && w_strb_i == 4'h3 && aw_addr_i == 12'(vnc_pkg::RegTxProd)));
         c_reset_all: cover (reset == 3'b111);
       end

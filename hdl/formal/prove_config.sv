@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 //
-// prove_config: what vnc_config_check lets pass is a configuration with which no address leaves its window.
+// prove_config: with a configuration that vnc_config_check accepts no address leaves its window.
 //
-//   any registers --> vnc_config_check --> checks against the registers of two cycles before
+//   any registers --> vnc_config_check --> checks against the registers two cycles earlier
 //
 // Nothing is assumed.
 
@@ -36,7 +36,8 @@ module prove_config (
     always_ff @(posedge clk_i) begin
       if (started_q) begin
         a_window_mask_is_a_size: assert (!windows_ok || (is_mask(window_mask[n]) && window_mask[n][13:0] == '1));
-        a_window_mask_of_its_side: assert (!windows_ok || 32'(window_mask[n]) + 32'd1 == 32'd1 << $past(window_log2_i[n], 2));
+        a_window_mask_of_its_side: assert (!windows_ok ||
+          32'(window_mask[n]) + 32'd1 == 32'd1 << $past(window_log2_i[n], 2));
         a_window_not_at_the_end: assert (!windows_ok || $past(base_i[n][63:30], 2) != '1);
         a_ring_only_in_good_windows: assert (!config_ok[n] || windows_ok);
         a_ring_mask_is_a_size: assert (!config_ok[n] || (is_mask(ring_mask[n]) && ring_mask[n][11:0] == '1));

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: MIT
 //
-// prove_engine: whatever is written to any register at whatever cycle, the configuration stands still while
-// anything uses it, is the one that was found good, and no address leaves a window.
+// prove_engine: for all register writes in all cycles, the configuration is stable while anything uses it, is the
+// one that was checked, and no address leaves a window.
 //
-//   any accesses --> registers --> vnc_config_check --> movers and side movers that ask anything --> ports --> AR, AW
+//   any accesses --> registers --> vnc_config_check --> models of movers and side movers --> ports --> AR, AW
 //
 // The RTL is vnc_engine with its registers, check and ports; movers and side movers are mover_model and
-// side_mover_model, which promise only what prove_mover and prove_side_mover prove.
+// side_mover_model, which guarantee only what prove_mover and prove_side_mover prove.
 //
-// Assumed: a memory answers only what it was asked, and a read of one beat in one beat.
+// Assumed: a memory answers only outstanding requests, and a read of one beat in one beat.
 
 module prove_engine (
   input logic             clk_i,
@@ -41,7 +41,7 @@ module prove_engine (
     .m_r_valid_i, .m_r_id_i, .m_r_last_i
   );
 
-  // --- shadow: what the memories were asked, by side and id ---------------------------------------------------
+  // --- shadow: outstanding requests at the memories, by side and id ------------------------------------------------
 
   logic                 started_q = 1'b0;
   logic [1:0][3:0][2:0] reads_q, writes_q;
@@ -68,9 +68,9 @@ module prove_engine (
     end
   end
 
-  // --- what the registers say -----------------------------------------------------------------------------
+  // --- state of the engine -----------------------------------------------------------------------------
 
-  // Short names for what is inside.
+  // Short names for signals of the engine.
   vnc_status_pkg::direction_t [1:0] direction;
   vnc_status_pkg::side_t      [1:0] side;
   logic [1:0]       enable, config_ok, window_ok_q, ring_ok_q;
@@ -85,12 +85,12 @@ module prove_engine (
   assign {window_ok_q, ring_ok_q, window_log2_q, ring_log2_q} = {dut.i_config_check.window_ok_q,
     dut.i_config_check.ring_ok_q, dut.i_config_check.window_log2_q, dut.i_config_check.ring_log2_q};
 
-  logic       busy;  // something is not Off, or may leave it now
+  logic       busy;  // something is not Off, or may leave Off in this cycle
   logic [1:0] window_good, ring_good;
   logic [1:0][4:0]   ring_log2;  // by direction
   logic [1:0][138:0] config_now;
 
-  assign busy      = dut.both_q || !direction[0].off || !direction[1].off || !side[0].off || !side[1].off;
+  assign busy      = dut.both_enabled_q || !direction[0].off || !direction[1].off || !side[0].off || !side[1].off;
   assign ring_log2 = {c2h_log2[0], h2c_log2[0]};
 
   function automatic logic in_window(logic [63:0] address, logic [63:0] base, logic [4:0] log2);
@@ -101,8 +101,8 @@ module prove_engine (
     return 30'((31'd1 << log2) - 31'd1);
   endfunction
 
-  logic [1:0][5:0][1:0] mover_away;  // by kind, as in mover_model
-  logic [1:0][1:0]      side_away;
+  logic [1:0][5:0][1:0] mover_outstanding;  // by kind, as in mover_model
+  logic [1:0][1:0]      side_outstanding;
 
   for (genvar n = 0; n < 2; n++) begin : g_side
     assign config_now[n]  = {base[n], window_log2[n], h2c_ring[n], h2c_log2[n], c2h_ring[n],
@@ -112,19 +112,21 @@ module prove_engine (
                             ring_log2[n] < window_log2[0] && ring_log2[n] < window_log2[1];
     assign window_good[n] = window_log2[n] >= 5'd14 && window_log2[n] <= 5'd30 && base[n][63:30] != '1;
 
-    // By id, as vnc_engine gives them out: what the movers have outstanding, what the port holds of it.
-    logic [3:0][2:0] asked_reads, asked_writes;
-    assign mover_away[n] = dut.g_side[n].i_mover.away_q;
-    assign side_away[n]  = dut.g_side[n].i_side.away_q;
-    assign asked_reads   = {3'(mover_away[n][5]), 3'(mover_away[1-n][4]), 3'(side_away[n][0]), 3'(mover_away[n][0])};
-    assign asked_writes  = {3'(side_away[1-n][1]), 3'(mover_away[n][3]), 3'(mover_away[1-n][2]), 3'(mover_away[1-n][1])};
+    // By id, as vnc_engine assigns them: what the movers have outstanding, and what the port holds of it.
+    logic [3:0][2:0] read_requests, write_requests;
+    assign mover_outstanding[n] = dut.g_side[n].i_mover.outstanding_q;
+    assign side_outstanding[n]  = dut.g_side[n].i_side.outstanding_q;
+    assign read_requests  = {3'(mover_outstanding[n][5]), 3'(mover_outstanding[1-n][4]),
+      3'(side_outstanding[n][0]), 3'(mover_outstanding[n][0])};
+    assign write_requests = {3'(side_outstanding[1-n][1]), 3'(mover_outstanding[n][3]),
+      3'(mover_outstanding[1-n][2]), 3'(mover_outstanding[1-n][1])};
 
     for (genvar id = 0; id < 4; id++) begin : g_id
       always_ff @(posedge clk_i) begin
         if (started_q && rst_ni) begin
-          i_reads: assert (5'(asked_reads[id]) == 5'(reads_q[n][id]) + 5'(ar_valid[n] && ar_id[n] == 2'(id)) +
+          i_reads: assert (5'(read_requests[id]) == 5'(reads_q[n][id]) + 5'(ar_valid[n] && ar_id[n] == 2'(id)) +
             5'(dut.g_side[n].i_read_port.picked_q && dut.g_side[n].i_read_port.id_q == 2'(id)));
-          i_writes: assert (5'(asked_writes[id]) == 5'(writes_q[n][id]) + 5'(aw_valid[n] && aw_id[n] == 2'(id)) +
+          i_writes: assert (5'(write_requests[id]) == 5'(writes_q[n][id]) + 5'(aw_valid[n] && aw_id[n] == 2'(id)) +
             5'(dut.g_side[n].i_write_port.picked_q && dut.g_side[n].i_write_port.beats_q.id == 2'(id)));
         end
       end
@@ -132,10 +134,10 @@ module prove_engine (
 
     always_ff @(posedge clk_i) begin
       if (started_q && rst_ni) begin
-        i_away: assert ((mover_away[n] == '0 || (!direction[n].off && dut.g_side[n].i_mover.good_q)) &&
-          (side_away[n] == '0 || !side[n].off));
-        i_at_most: assert (asked_reads[0] <= 3'd2 && asked_reads[2] <= 3'd2 && asked_reads[3] <= 3'd2 &&
-          asked_writes[0] <= 3'd2 && asked_writes[1] <= 3'd2 && asked_writes[2] <= 3'd2);
+        i_outstanding: assert ((mover_outstanding[n] == '0 || (!direction[n].off && dut.g_side[n].i_mover.good_q)) &&
+          (side_outstanding[n] == '0 || !side[n].off));
+        i_at_most: assert (read_requests[0] <= 3'd2 && read_requests[2] <= 3'd2 && read_requests[3] <= 3'd2 &&
+          write_requests[0] <= 3'd2 && write_requests[1] <= 3'd2 && write_requests[2] <= 3'd2);
         i_begun_when_good: assert ((direction[n].off || !dut.g_side[n].i_mover.good_q || config_ok[n]) &&
           (side[n].off || dut.windows_ok_q));
         i_first_step: assert (!busy || (window_ok_q[n] == window_good[n] &&
@@ -145,19 +147,20 @@ module prove_engine (
           config_ok[n] == (window_good == 2'b11 && ring_good[n])));
         a_masks_are_those_of_the_configuration: assert (!busy ||
           (window_mask[n] == mask(window_log2[n]) && ring_mask[n] == mask(ring_log2[n])));
-        a_windows_found_good_are_good: assert (!busy || !dut.windows_ok_q || window_good == 2'b11);
-        a_rings_found_good_are_good: assert (!busy || !config_ok[n] || (window_good == 2'b11 && ring_good[n]));
+        a_accepted_windows_are_valid: assert (!busy || !dut.windows_ok_q || window_good == 2'b11);
+        a_accepted_rings_are_valid: assert (!busy || !config_ok[n] || (window_good == 2'b11 && ring_good[n]));
         a_reads_only_with_a_good_configuration: assert (!ar_valid[n] || (busy && window_good == 2'b11));
         a_writes_only_with_a_good_configuration: assert (!aw_valid[n] || (busy && window_good == 2'b11));
         a_reads_inside_the_window: assert (!ar_valid[n] || in_window(ar_addr[n], base[n], window_log2[n]));
         a_writes_inside_the_window: assert (!aw_valid[n] || in_window(aw_addr[n], base[n], window_log2[n]));
         if ($past(rst_ni)) begin
-          a_configuration_stands_still_while_in_use: assert (!$past(busy) || $stable(config_now[n]));
-          a_enabled_configuration_stands_still: assert (!$past(enable[n]) || $stable(config_now[n]));
+          a_configuration_is_stable_while_in_use: assert (!$past(busy) || $stable(config_now[n]));
+          a_enabled_configuration_is_stable: assert (!$past(enable[n]) || $stable(config_now[n]));
         end
         c_read: cover (ar_valid[n] && window_log2[n] == 5'd14 && ar_id[n] == 2'd3);
         c_write: cover (aw_valid[n] && window_log2[n] == 5'd14 && aw_id[n] == 2'd2);
-        c_copy_of_a_bare_moment: cover (!side[n].off && !dut.both_q && $past(dut.both_q) && !$past(dut.both_q, 2));
+        c_copy_after_one_enabled_cycle: cover (!side[n].off && !dut.both_enabled_q && $past(dut.both_enabled_q) &&
+          !$past(dut.both_enabled_q, 2));
       end
     end
   end

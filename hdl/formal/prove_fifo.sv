@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MIT
 //
-// prove_fifo: vnc_fifo neither loses, nor doubles, nor swaps a word, and never holds more than it may.
+// prove_fifo: vnc_fifo does not lose, duplicate or reorder a word, and never exceeds its capacity.
 //
-//   any pushes, pops, clears, resets --> vnc_fifo --> a shadow count, and one word followed on its way
+//   any pushes, pops, clears, resets --> vnc_fifo --> a shadow count, and one tracked word
 //
-// The word followed is any word: `follow_i` is free.  `ahead_q` counts those in front of it.
+// The tracked word is any word, since `follow_i` is free.  `ahead_q` counts the words in front of it.
 //
-// Nothing is assumed.  What is pushed or popped in the cycle of a clear is lost.
+// Nothing is assumed.  A word that is pushed or popped in the cycle of a clear is lost.
 
 module prove_fifo (
   input logic       clk_i,
@@ -53,12 +53,12 @@ module fifo_checks #(
   assign push = in_valid_i && in_ready;
   assign pop  = out_valid && out_ready_i;
 
-  // --- shadow: how many words are in, and where the followed one is -----------------------------------------
+  // --- shadow: number of words, and position of the tracked one -----------------------------------------
 
   logic             started_q = 1'b0;
   logic [PtrW+1:0]  count_q;
   logic             followed_q;
-  logic [1:0]       stale_q;  // cycles in which there was a word and none to see
+  logic [1:0]       stale_q;  // cycles with a word inside and none at the output
   logic [PtrW+1:0]  ahead_q;
   logic [Width-1:0] word_q;
 
@@ -82,11 +82,11 @@ module fifo_checks #(
     end
   end
 
-  // --- where in the memory the followed word must be: what induction needs to know ---------------------------
+  // --- position of the tracked word in the memory: needed by the induction ---------------------------
 
   logic [PtrW:0]   used;
   logic [PtrW+1:0] ahead_of_memory;
-  logic [PtrW+1:0] behind;  // words of the memory in front of the followed one
+  logic [PtrW+1:0] behind;  // words of the memory in front of the tracked one
   logic [PtrW-1:0] place;
   assign used   = dut.wr_q - dut.rd_q;
   assign ahead_of_memory = (PtrW + 2)'(dut.read_valid_q) + (PtrW + 2)'(Registered && out_valid);
@@ -104,18 +104,18 @@ module fifo_checks #(
       i_full: assert (!dut.full_q || used + (PtrW + 1)'(1) >= (PtrW + 1)'(Depth));
       a_used_at_most_depth: assert (used <= (PtrW + 1)'(Depth));
       a_count_is_right: assert (count_q == (PtrW + 2)'(used) + ahead_of_memory);
-      a_never_more_than_it_may: assert (count_q <= (PtrW + 2)'(Most));
+      a_count_at_most_capacity: assert (count_q <= (PtrW + 2)'(Most));
       a_empty_offers_nothing: assert (count_q != '0 || !out_valid);
-      a_nothing_stays_behind: assert (stale_q <= 2'(Registered) + 2'd1);
+      a_every_word_becomes_visible: assert (stale_q <= 2'(Registered) + 2'd1);
       a_followed_is_inside: assert (!followed_q || ahead_q < count_q);
       a_followed_keeps_its_place: assert (!followed_q ||
         (ahead_q < ahead_of_memory ? (ahead_q == '0 && out_valid ? out_data : dut.read_q) : dut.mem[place]) == word_q);
-      a_followed_comes_out_in_turn: assert (!(followed_q && ahead_q == '0 && out_valid) || out_data == word_q);
+      a_followed_comes_out_in_order: assert (!(followed_q && ahead_q == '0 && out_valid) || out_data == word_q);
       if ($past(rst_ni) && !$past(clear_i) && started_q) begin
-        a_output_stands_still: assert (!$past(out_valid && !out_ready_i) || (out_valid && $stable(out_data)));
-        a_takes_whatever_fits: assert (in_ready || $past(count_q + (PtrW + 2)'(push)) >= (PtrW + 2)'(Depth));
-        a_readiness_stands_still: assert (!$past(in_ready && !in_valid_i) || in_ready);
-        a_next_word_shows_at_once: assert (Registered || !$past(count_q > (PtrW + 2)'(pop)) || out_valid);
+        a_output_is_stable: assert (!$past(out_valid && !out_ready_i) || (out_valid && $stable(out_data)));
+        a_accepts_while_there_is_room: assert (in_ready || $past(count_q + (PtrW + 2)'(push)) >= (PtrW + 2)'(Depth));
+        a_readiness_is_stable: assert (!$past(in_ready && !in_valid_i) || in_ready);
+        a_next_word_is_visible_at_once: assert (Registered || !$past(count_q > (PtrW + 2)'(pop)) || out_valid);
       end
       c_full: cover (count_q == (PtrW + 2)'(Most));
       c_followed_through_a_full_fifo: cover (followed_q && ahead_q == (PtrW + 2)'(Most - 1));

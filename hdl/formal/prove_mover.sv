@@ -1,20 +1,21 @@
 // SPDX-License-Identifier: MIT
 //
-// prove_mover: whatever doorbells, resets, errors and delays come, vnc_mover publishes an index only after
-// all that it covers was acknowledged, keeps its indices in order, and leaves nothing behind when it is Off.
+// prove_mover: for all doorbells, resets, errors and delays, vnc_mover publishes an index only after everything
+// that it covers was acknowledged, keeps its indices in order, and has nothing outstanding when it is Off.
 //
 //   doorbells, resets, enable --> vnc_mover <--> a source that answers reads, and a destination that answers
 //                                                writes, each in order, at any time, with or without error
 //
-// The source is a memory in which each beat holds its own index; nobody but the FIFO looks at data, so that
-// a beat with the right number in the right place stands for any data.  FIFOs are fifo_model.
+// The source is a memory in which each beat holds its own index.  Only the FIFO handles data, so a beat with the
+// right number in the right place stands for any data.  FIFOs are fifo_model.
 //
-// Scaled down: 512 bit, bursts of one or two beats, two reads, two doorbells waiting.  Rings are as large as in life.
+// Scaled down: 512 bit, bursts of one or two beats, two reads, two queued doorbells.  Rings have their real sizes.
 //
-// A doorbell's value stands still until the next one (prove_axil_regs).
+// The value of a doorbell is stable until the next one (prove_axil_regs).
 //
-// Assumed: configuration stands still while enabled or not Off, and is good where config_ok_i says so (prove_config);
-// start_i is a multiple of 64 (prove_axil_regs); a burst's beats are taken from its second cycle on (prove_write_port); an answer comes only to what was asked, R with RLAST in its place.
+// Assumed: the configuration is stable while enabled or not Off, and valid when config_ok_i is set (prove_config);
+// start_i is a multiple of 64 (prove_axil_regs); the beats of a burst are taken from its second cycle on
+// (prove_write_port); every answer belongs to an outstanding request, and RLAST is on the last beat.
 
 module prove_mover (
   input logic        clk_i,
@@ -44,9 +45,9 @@ module prove_mover (
   input logic        cons_word_ready_i,
   input logic        cons_word_done_i,
   input logic        cons_word_error_i,
-  input logic        prod_look_done_i,
-  input logic        cons_look_done_i,
-  input logic [31:0] some_i     // any one index, the same all the time
+  input logic        prod_check_done_i,
+  input logic        cons_check_done_i,
+  input logic [31:0] some_i     // any one index, constant
 );
   localparam int unsigned DataW = 512, BurstBeats = 2, ReadsMax = 2;
   localparam int unsigned FifoBeats = ReadsMax * BurstBeats;
@@ -56,7 +57,7 @@ module prove_mover (
   vnc_status_pkg::events_t    events;
   logic             off, run, halt, drain;
   logic             ar_valid, aw_valid, w_valid, w_last, prod_word_valid, cons_word_valid;
-  logic             prod_look_valid, cons_look_valid;
+  logic             prod_check_valid, cons_check_valid;
   logic [29:0]      ar_offset, aw_offset, prod_word_offset, cons_word_offset;
   logic [7:0]       ar_len, aw_len;
   logic [DataW-1:0] w_data;
@@ -66,7 +67,7 @@ module prove_mover (
 
   assign {off, run, halt, drain} = {direction.off, direction.run, direction.halt, direction.drain};
 
-  // Not named: need_wakeup, its looks and the watchdogs' signals may be anything.
+  // Free, because not connected: need_wakeup, its reads, and the signals of the watchdogs.
   vnc_mover #(
     .DataW(DataW), .BurstBeats(BurstBeats), .ReadsMax(ReadsMax), .ProdLine(ProdLine), .ConsLine(ConsLine)
   ) dut (
@@ -82,13 +83,13 @@ module prove_mover (
     .prod_word_o(prod_word), .prod_word_done_i, .prod_word_error_i,
     .cons_word_valid_o(cons_word_valid), .cons_word_ready_i, .cons_word_offset_o(cons_word_offset),
     .cons_word_o(cons_word), .cons_word_done_i, .cons_word_error_i,
-    .prod_look_valid_o(prod_look_valid), .prod_look_done_i, .cons_look_valid_o(cons_look_valid), .cons_look_done_i
+    .prod_check_valid_o(prod_check_valid), .prod_check_done_i, .cons_check_valid_o(cons_check_valid), .cons_check_done_i
   );
 
-  defparam dut.i_goal.Depth = 2;
+  defparam dut.i_publisher.Depth = 2;
 
-  // --- shadow: what source and destination have been asked ----------------------------------------------------
-  // Lists of bursts by beats, oldest first, as long as the mover's queues can make them.
+  // --- shadow: outstanding requests at source and destination ----------------------------------------------------
+  // Lists of bursts by beats, oldest first, as long as the queues of the mover allow.
 
   localparam int unsigned Most = ReadsMax + 1;
 
@@ -98,17 +99,18 @@ module prove_mover (
   logic [2:0]       n_reads_q;
   logic [1:0]       writes_q [Most];   // beats of each write without B
   logic [2:0]       n_writes_q;
-  logic [2:0]       n_whole_q;         // how many of these have all their beats
-  logic [1:0]       w_sent_q;          // beats of the first that has not
-  logic             aw_before_q;       // a write was asked for in the cycle before
+  logic [2:0]       n_whole_q;         // number of these with all their beats
+  logic [1:0]       w_sent_q;          // beats sent of the first incomplete one
+  logic             aw_before_q;       // a write was requested in the cycle before
   logic             prod_open_q, cons_open_q;  // an index word taken and not answered
 
-  // Indices: up to here read requests, write requests, beats written, and good answers without a gap.
+  // Indices reached by read requests, write requests, written beats, and gapless OKAY responses.
   logic [31:0]      g_ar_q, g_aw_q, g_w_q, g_ack_q;
-  logic             torn_q;            // a write failed: what comes after is not counted
-  logic [2:0]       failed_q;          // cycles since something failed, up to 7
-  logic             good_q;            // as it left Off the configuration was good, and both side blocks there
-  logic             some_rung_q;       // some_i was rung since Off, or is the start
+  logic             torn_q;                // a write failed: later responses are not counted
+  logic [2:0]       failed_q;              // cycles since a failure, up to 7
+  logic             good_q;                // when it left Off,
+  the configuration was valid and both side blocks were copied
+  logic             some_doorbell_q;       // some_i was a doorbell value since Off, or is the start index
   logic [31:0]      target, consumed;
   logic [31:0]      ring;
 
@@ -158,14 +160,14 @@ module prove_mover (
 
   always_ff @(posedge clk_i) begin
     if (!rst_ni || off) begin
-      g_ar_q      <= start_i;
-      g_r_q       <= start_i;
-      g_aw_q      <= start_i;
-      g_w_q       <= start_i;
-      g_ack_q     <= start_i;
-      torn_q      <= 1'b0;
-      failed_q    <= '0;
-      some_rung_q <= some_i == start_i;
+      g_ar_q          <= start_i;
+      g_r_q           <= start_i;
+      g_aw_q          <= start_i;
+      g_w_q           <= start_i;
+      g_ack_q         <= start_i;
+      torn_q          <= 1'b0;
+      failed_q        <= '0;
+      some_doorbell_q <= some_i == start_i;
     end else begin
       if (ar_beat) g_ar_q <= g_ar_q + {22'b0, 10'(ar_len) + 10'd1} * 32'd64;
       if (r_valid_i) g_r_q <= g_r_q + 32'd64;
@@ -177,7 +179,7 @@ module prove_mover (
           (prod_word_done_i && prod_word_error_i) || (cons_word_done_i && cons_word_error_i)) begin
         failed_q <= failed_q == '1 ? '1 : failed_q + 3'd1;
       end
-      if (run && prod_valid_i && prod_i == some_i) some_rung_q <= 1'b1;
+      if (run && prod_valid_i && prod_i == some_i) some_doorbell_q <= 1'b1;
     end
   end
 
@@ -186,14 +188,15 @@ module prove_mover (
   always_comb begin
     if (!started_q) assume (!rst_ni);
     assume (start_i[5:0] == '0 && src_ring_i[11:0] == '0 && dst_ring_i[11:0] == '0);
-    if (config_ok_i && enable_i) assume ((ring_mask_i & (ring_mask_i + 30'd1)) == '0 && ring_mask_i[11:0] == '1 && !ring_mask_i[29]);
+    if (config_ok_i && enable_i) assume ((ring_mask_i & (ring_mask_i + 30'd1)) == '0 && ring_mask_i[11:0] == '1 &&
+      !ring_mask_i[29]);
     assume (!w_ready_i || !(aw_before_q && n_writes_q - n_whole_q == 3'd1));
     assume (!r_valid_i || n_reads_q != '0);
     assume (!b_valid_i || n_whole_q != '0);
     assume (!prod_word_done_i || prod_open_q);
     assume (!cons_word_done_i || cons_open_q);
-    assume (!prod_look_done_i || dut.prod_look_busy);
-    assume (!cons_look_done_i || dut.cons_look_busy);
+    assume (!prod_check_done_i || dut.prod_check_busy);
+    assume (!cons_check_done_i || dut.cons_check_busy);
   end
 
   always_ff @(posedge clk_i) begin
@@ -204,7 +207,7 @@ module prove_mover (
     end
   end
 
-  // --- proved: promises --------------------------------------------------------------------------------------
+  // --- proved: guarantees --------------------------------------------------------------------------------------
 
   function automatic logic in_page(logic [29:0] offset, logic [7:0] len);
     return offset[5:0] == '0 && 13'(offset[11:0]) + (13'(len) + 13'd1) * 13'd64 <= 13'd4096;
@@ -219,13 +222,14 @@ module prove_mover (
 
   always_ff @(posedge clk_i) begin
     if (started_q && rst_ni) begin
-      // Reads and writes follow the ring without gap or overlap, and stay in what the producer has given.
+      // Reads and writes follow the ring without gap or overlap, and stay within the produced bytes.
       a_reads_follow_the_ring: assert (!ar_valid || ar_offset == src_ring_i + (g_ar_q[29:0] & ring_mask_i));
       a_reads_stay_in_their_page: assert (!ar_valid || in_page(ar_offset, ar_len));
-      a_reads_only_what_was_given: assert (!ar_valid || 26'(target[31:6] - g_ar_q[31:6]) - lines_of(ar_len) <= c_ring);
+      a_reads_only_produced_bytes: assert (!ar_valid || 26'(target[31:6] - g_ar_q[31:6]) - lines_of(ar_len) <= c_ring);
       a_writes_follow_the_ring: assert (!aw_valid || aw_offset == dst_ring_i + (g_aw_q[29:0] & ring_mask_i));
       a_writes_stay_in_their_page: assert (!aw_valid || in_page(aw_offset, aw_len));
-      a_writes_only_into_free_space: assert (!aw_valid || 26'(g_aw_q[31:6] - consumed[31:6]) + lines_of(aw_len) <= c_ring);
+      a_writes_only_into_free_space: assert (!aw_valid ||
+        26'(g_aw_q[31:6] - consumed[31:6]) + lines_of(aw_len) <= c_ring);
       a_writes_only_what_was_read: assert (!aw_valid || 26'(g_r_q[31:6] - g_aw_q[31:6]) - lines_of(aw_len) <= c_ring);
       a_beat_lands_where_it_was_read: assert (!w_valid || w_data[31:0] == g_w_q);
       a_wlast_on_the_last_beat: assert (!w_valid || w_last == (w_sent_q + 2'd1 == writes_q[n_whole_q[1:0]]));
@@ -234,37 +238,39 @@ module prove_mover (
       a_answer_finds_its_burst: assert (!b_valid_i || dut.i_writer.ack_valid);
 
       // Publishing.
-      a_published_only_when_acknowledged: assert (!prod_word_valid || 26'(g_ack_q[31:6] - prod_word[31:6]) <= c_ring && prod_word[5:0] == '0);
-      a_published_only_what_was_rung: assert (!prod_word_valid || prod_word != some_i || some_rung_q);
+      a_published_only_when_acknowledged: assert (!prod_word_valid || 26'(g_ack_q[31:6] - prod_word[31:6]) <= c_ring &&
+        prod_word[5:0] == '0);
+      a_published_only_doorbell_values: assert (!prod_word_valid || prod_word != some_i || some_doorbell_q);
       a_one_word_at_a_time: assert (!(prod_word_valid && prod_open_q) && !(cons_word_valid && cons_open_q));
       a_words_go_to_their_lines: assert (prod_word_offset == ProdLine[29:0] && cons_word_offset == ConsLine[29:0]);
       a_event_only_when_acknowledged: assert (!events.published || (prod_word_done_i && !prod_word_error_i));
 
-      // Off means: nothing is on its way.
-      a_off_means_quiet: assert (!off || (n_reads_q == '0 && n_writes_q == '0 && !prod_open_q && !cons_open_q &&
+      // In Off nothing is outstanding.
+      a_off_means_nothing_outstanding: assert (!off || (n_reads_q == '0 && n_writes_q == '0 && !prod_open_q &&
+        !cons_open_q &&
         !ar_valid && !aw_valid && !w_valid && !prod_word_valid && !cons_word_valid &&
-        !dut.prod_look_busy && !dut.cons_look_busy));
-      a_asks_only_if_begun_with_a_good_configuration: assert (good_q || (!ar_valid && !aw_valid && !prod_word_valid &&
-        !cons_word_valid && !prod_look_valid && !cons_look_valid));
+        !dut.prod_check_busy && !dut.cons_check_busy));
+      a_requests_only_with_a_valid_configuration: assert (good_q || (!ar_valid && !aw_valid && !prod_word_valid &&
+        !cons_word_valid && !prod_check_valid && !cons_check_valid));
       i_run: assert (run == (dut.state_q == 3'd2));
       a_failure_ends_run: assert (failed_q < 3'd4 || !run);
 
       if ($past(rst_ni)) begin
-        a_w_stands_still: assert (!$past(w_valid && !w_ready_i) ||
+        a_w_is_stable: assert (!$past(w_valid && !w_ready_i) ||
           (w_valid && $stable(w_data[31:0]) && $stable(w_last)));
-        a_prod_word_stands_still: assert (!$past(prod_word_valid && !prod_word_ready_i) ||
+        a_prod_word_is_stable: assert (!$past(prod_word_valid && !prod_word_ready_i) ||
           (prod_word_valid && $stable(prod_word)));
-        a_cons_word_stands_still: assert (!$past(cons_word_valid && !cons_word_ready_i) ||
+        a_cons_word_is_stable: assert (!$past(cons_word_valid && !cons_word_ready_i) ||
           (cons_word_valid && $stable(cons_word)));
-        a_cons_word_is_what_was_rung: assert (!cons_word_valid || $past(cons_word_valid || off) ||
+        a_cons_word_is_a_doorbell_value: assert (!cons_word_valid || $past(cons_word_valid || off) ||
           cons_word == $past(consumed));
-        // The ports look at a request only in the cycle in which they take it, so that Halt and Drain may
-        // withdraw one; while Run lasts it stands.
-        a_ar_stands_still: assert (!($past(run && ar_valid && !ar_ready_i) && run) ||
+        // The ports use a request only in the cycle in which they take it, so Halt and Drain may withdraw one; in
+        // Run it is stable.
+        a_ar_is_stable: assert (!($past(run && ar_valid && !ar_ready_i) && run) ||
           (ar_valid && $stable(ar_offset) && $stable(ar_len)));
-        a_aw_stands_still: assert (!($past(run && aw_valid && !aw_ready_i) && run) ||
+        a_aw_is_stable: assert (!($past(run && aw_valid && !aw_ready_i) && run) ||
           (aw_valid && $stable(aw_offset) && $stable(aw_len)));
-        a_nothing_new_out_of_run: assert ($past(run || off) ||
+        a_nothing_new_outside_run: assert ($past(run || off) ||
           ((run || (!ar_valid && !aw_valid)) && (!prod_word_valid || $past(prod_word_valid)) &&
            (!cons_word_valid || $past(cons_word_valid))));
         a_leaves_off_only_when_enabled: assert (!$past(off && (!enable_i || reset_i)) || off);
@@ -274,10 +280,10 @@ module prove_mover (
     end
   end
 
-  // What induction needs to know of the inside, and the order of all indices.
+  // Invariants of the inside that the induction needs, and the order of all indices.
   `include "mover_inside.svh"
 
-  // --- possible ------------------------------------------------------------------------------------------
+  // --- reachable ------------------------------------------------------------------------------------------
 
   always_ff @(posedge clk_i) begin
     if (started_q && rst_ni) begin
@@ -285,7 +291,8 @@ module prove_mover (
       c_two_reads_open: cover (n_reads_q == 3'd2);
       c_write_error_halts: cover (halt && torn_q);
       c_drain_with_a_read_open: cover (drain && n_reads_q != '0);
-      c_cons_returned: cover (cons_open_q && cons_word_done_i && !cons_word_error_i && cons_word == 32'h1040 && some_i == 32'h1040);
+      c_cons_returned: cover (cons_open_q && cons_word_done_i && !cons_word_error_i && cons_word == 32'h1040 &&
+        some_i == 32'h1040);
     end
   end
 endmodule

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MIT
 //
-// prove_read_port: vnc_read_port keeps AXI's rules, passes each request on unchanged and masked into its window,
-// brings each beat back to who asked, and lets nobody wait for more than the others once each.
+// prove_read_port: vnc_read_port keeps the rules of AXI, forwards each request unchanged and masked into its window,
+// returns each beat to its requester, and serves each requester after at most one request of every other one.
 //
 //   requesters --> vnc_read_port --> a slave with any delays
 //
-// Requests may come and go.  Assumed of base and mask: they stand still while a request is on its way to AR
-// (prove_axil_regs: the lock).  Assumed of the slave: beats only of reads that it has; at most 7 of an id open.
+// Requests may be withdrawn.  Assumed of base and mask: stable while a request waits for AR (prove_axil_regs: the
+// lock).  Assumed of the slave: beats only of outstanding reads; at most 7 reads of an id are outstanding.
 
 module prove_read_port (
   input logic             clk_i,
@@ -39,7 +39,7 @@ module prove_read_port (
     .m_r_valid_i, .m_r_ready_o(m_r_ready), .m_r_id_i, .m_r_data_i, .m_r_resp_i, .m_r_last_i
   );
 
-  // --- shadow: requests taken, in order, until the slave has them; reads open by id --------------------------
+  // --- shadow: requests taken, in order, until the slave has them; outstanding reads by id --------------------------
 
   typedef struct packed {
     logic [1:0]  id;
@@ -49,10 +49,10 @@ module prove_read_port (
 
   logic             started_q = 1'b0;
   request_t         taken, first_q, second_q;
-  logic [1:0]       waiting_q;   // how many of these two there are
+  logic [1:0]       waiting_q;   // number of these two that are valid
   logic [N-1:0]     take, end_of;
   logic             ar_beat;
-  logic [N-1:0][3:0] asked_q, open_q;
+  logic [N-1:0][3:0] requests_q, open_q;
   logic [N-1:0][2:0] others_q;
 
   assign take    = req_ready & req_valid_i;
@@ -76,10 +76,10 @@ module prove_read_port (
     assign end_of[k] = m_r_valid_i && m_r_last_i && m_r_id_i == 2'(k);
     always_ff @(posedge clk_i) begin
       if (!rst_ni) begin
-        asked_q[k] <= '0;
+        requests_q[k] <= '0;
         open_q[k]  <= '0;
       end else begin
-        asked_q[k] <= asked_q[k] + 4'(take[k]) - 4'(r_valid[k] && r_last);
+        requests_q[k] <= requests_q[k] + 4'(take[k]) - 4'(r_valid[k] && r_last);
         open_q[k]  <= open_q[k] + 4'(ar_beat && m_ar_id == 2'(k)) - 4'(end_of[k]);
       end
       if (!rst_ni || !req_valid_i[k] || take[k]) others_q[k] <= '0;
@@ -90,7 +90,7 @@ module prove_read_port (
   always_comb begin
     if (!started_q) assume (!rst_ni);
     for (int k = 0; k < N; k++) begin
-      assume (!req_valid_i[k] || asked_q[k] < 4'd7);
+      assume (!req_valid_i[k] || requests_q[k] < 4'd7);
       assume (!(m_r_valid_i && m_r_id_i == 2'(k)) || open_q[k] != '0);
     end
   end
@@ -106,11 +106,11 @@ module prove_read_port (
   always_ff @(posedge clk_i) begin
     if (started_q && rst_ni) begin
       if ($past(rst_ni)) begin
-        a_ar_stands_still: assert (!$past(m_ar_valid && !m_ar_ready_i) ||
+        a_ar_is_stable: assert (!$past(m_ar_valid && !m_ar_ready_i) ||
           (m_ar_valid && $stable(m_ar_id) && $stable(m_ar_addr) && $stable(m_ar_len)));
       end
       a_one_taken_at_a_time: assert ($onehot0(take));
-      a_ar_as_asked: assert (!m_ar_valid || (waiting_q != '0 && m_ar_id == first_q.id && m_ar_len == first_q.len));
+      a_ar_as_requested: assert (!m_ar_valid || (waiting_q != '0 && m_ar_id == first_q.id && m_ar_len == first_q.len));
       a_address_masked_into_the_window: assert (!m_ar_valid ||
         m_ar_addr == base_i + {34'b0, first_q.offset & window_mask_i});
       a_beat_always_taken: assert (m_r_ready);
@@ -126,16 +126,16 @@ module prove_read_port (
   end
 
   for (genvar k = 0; k < N; k++) begin : g_proved
-    logic [1:0] ahead;  // how many turns come before this one
-    assign ahead = 2'(k) - dut.turn_q - 2'd1;
+    logic [1:0] ahead;  // number of requesters before this one in the round robin
+    assign ahead = 2'(k) - dut.last_served_q - 2'd1;
     always_ff @(posedge clk_i) begin
       if (started_q && rst_ni) begin
-        a_every_request_arrives: assert (asked_q[k] == open_q[k] +
+        a_every_request_arrives: assert (requests_q[k] == open_q[k] +
           4'(waiting_q > 0 && first_q.id == 2'(k)) + 4'(waiting_q > 1 && second_q.id == 2'(k)));
-        a_no_beat_unasked: assert (!r_valid[k] || asked_q[k] != '0);
-        a_served_after_three_others_at_most: assert (others_q[k] <= 3'd3);
+        a_no_beat_without_a_request: assert (!r_valid[k] || requests_q[k] != '0);
+        a_served_after_at_most_three_others: assert (others_q[k] <= 3'd3);
         i_turn: assert (others_q[k] + 3'(ahead) <= 3'd3);
-        i_open: assert (asked_q[k] <= 4'd7 && open_q[k] <= 4'd7);
+        i_open: assert (requests_q[k] <= 4'd7 && open_q[k] <= 4'd7);
         c_served_after_three_others: cover (take[k] && others_q[k] == 3'd3);
       end
     end

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: MIT
 //
-// prove_side_mover: epoch and answer (bytes 0 to 7) are written only after all else of the line was acknowledged,
-// from one read of the line, and no bell is lost.
+// prove_side_mover: epoch and answer (bytes 0 to 7) are written only after the rest of the line was acknowledged,
+// from one read of the line, and no doorbell is lost.
 //
-//   interrupts, resets, enable --> vnc_side_mover <--> a source and a destination with any delays and errors
+//   doorbells, resets, enable --> vnc_side_mover <--> a source and a destination with any delays and errors
 //
-// At 64 bit, where the head is a beat of its own, and at 256 bit, where it shares one.
+// Proved at 64 bit, where the head is a separate beat, and at 256 bit, where it shares one.
 //
-// Assumed: the bell's value changes only when it rings (prove_axil_regs); an answer comes only to what was asked.
+// Assumed: the doorbell value changes only with its pulse (prove_axil_regs); answers belong to outstanding requests.
 
 module prove_side_mover (
   input logic clk_i
@@ -25,10 +25,10 @@ module side_mover_checks #(
   localparam int unsigned Beats  = 512 / DataW;
   localparam int unsigned BodyFirst = DataW == 64 ? 1 : 0;
 
-  // Nets that nobody drives: anything in any cycle (a variable would be one value for ever).
-  wire             rst_n, enable, reset, config_ok, bell_valid, read_stuck, write_stuck;
+  // Undriven nets: any value in any cycle (an undriven variable would keep one value).
+  wire             rst_n, enable, reset, config_ok, doorbell_valid, read_stuck, write_stuck;
   wire             ar_ready, r_valid, r_error, aw_ready, w_ready, b_valid, b_error;
-  wire [31:0]      bell;
+  wire [31:0]      doorbell;
   wire [7:0]       r_byte;
 
   logic               up, done_event, error_event, ar_valid, aw_valid, w_last, r_last;
@@ -40,7 +40,7 @@ module side_mover_checks #(
 
   vnc_side_mover #(.DataW(DataW), .Offset(Offset)) dut (
     .clk_i, .rst_ni(rst_n), .enable_i(enable), .reset_i(reset), .config_ok_i(config_ok),
-    .bell_valid_i(bell_valid), .bell_i(bell), .side_o(side), .up_o(up),
+    .doorbell_valid_i(doorbell_valid), .doorbell_i(doorbell), .side_o(side), .up_o(up),
     .done_event_o(done_event), .error_event_o(error_event),
     .src_read_stuck_i(read_stuck), .dst_write_stuck_i(write_stuck),
     .ar_valid_o(ar_valid), .ar_ready_i(ar_ready), .ar_offset_o(ar_offset), .ar_len_o(ar_len),
@@ -53,29 +53,29 @@ module side_mover_checks #(
   // --- shadow ------------------------------------------------------------------------------------------
 
   logic             started_q = 1'b0;
-  logic             ar_beat, aw_beat, head_asked;
-  logic [3:0]       r_left_q;                // beats of the open read still to come
+  logic             ar_beat, aw_beat, head_requested;
+  logic [3:0]       r_left_q;                // outstanding beats of the read
   logic             w_open_q;                // a write without its B
-  logic [3:0]       w_left_q;                // beats of it that the port has not
+  logic [3:0]       w_left_q;                // beats of it that the port has not taken
   logic             w_head_q;                // it is the head
-  logic             line_bad_q, line_good_q; // since AR: a beat had an error; all came without
+  logic             line_bad_q, line_good_q; // since AR: a beat had an error; all beats had none
   logic             body_good_q;             // since AR: the rest was acknowledged
   logic             copied_q;                // since Off: a head was acknowledged
-  logic [7:0]       line_q [Beats];          // as it was read: a byte of each beat stands for all
-  logic [31:0]      bell_at_ar_q;            // the bell, one cycle before the request for the line
+  logic [7:0]       line_q [Beats];          // the line as read: one byte of each beat stands for all
+  logic [31:0]      doorbell_at_ar_q;        // the doorbell value one cycle before the request for the line
   logic             ar_before_q;
-  logic [31:0]      bell_before_q;
+  logic [31:0]      doorbell_before_q;
 
   assign ar_beat    = ar_valid && ar_ready;
   assign aw_beat    = aw_valid && aw_ready;
   assign r_last     = r_left_q == 4'd1;
-  assign head_asked = aw_offset == 30'(Offset) && aw_len == '0;
+  assign head_requested = aw_offset == 30'(Offset) && aw_len == '0;
 
   always_ff @(posedge clk_i) begin
-    started_q     <= 1'b1;
-    ar_before_q   <= ar_valid;
-    bell_before_q <= bell;
-    if (ar_valid && !ar_before_q) bell_at_ar_q <= bell_before_q;
+    started_q         <= 1'b1;
+    ar_before_q       <= ar_valid;
+    doorbell_before_q <= doorbell;
+    if (ar_valid && !ar_before_q) doorbell_at_ar_q <= doorbell_before_q;
     if (r_valid) line_q[(Beats - 32'(r_left_q)) % Beats] <= r_byte;
     if (!rst_n) begin
       r_left_q    <= '0;
@@ -97,7 +97,7 @@ module side_mover_checks #(
       else if (b_valid) w_open_q <= 1'b0;
       if (aw_beat) w_left_q <= 4'(aw_len) + 4'd1;
       else if (w_ready) w_left_q <= w_left_q - 4'd1;
-      if (aw_beat) w_head_q <= head_asked;
+      if (aw_beat) w_head_q <= head_requested;
       if (ar_valid) body_good_q <= 1'b0;
       else if (b_valid && !w_head_q) body_good_q <= !b_error;
       if (side.off) copied_q <= 1'b0;
@@ -115,69 +115,76 @@ module side_mover_checks #(
   end
 
   always_ff @(posedge clk_i) begin
-    if (started_q) assume (bell_valid || $stable(bell));
+    if (started_q) assume (doorbell_valid || $stable(doorbell));
   end
 
   // --- proved --------------------------------------------------------------------------------------------
 
-  logic [3:0] beat;  // of the line, under way on W
+  logic [3:0] beat;  // of the line, on W
   logic       idle;
   assign beat = w_head_q ? '0 : 4'(Beats) - w_left_q;
   assign idle = dut.state_q == 3'd1;
 
   always_ff @(posedge clk_i) begin
     if (started_q && rst_n) begin
-      a_reads_the_line_alone: assert (!ar_valid || (ar_offset == 30'(Offset) && ar_len == 8'(Beats - 1)));
+      a_reads_only_the_line: assert (!ar_valid || (ar_offset == 30'(Offset) && ar_len == 8'(Beats - 1)));
       a_writes_only_a_line_read_whole: assert (!aw_valid || line_good_q);
-      a_head_only_after_the_rest_was_acknowledged: assert (!aw_valid || !head_asked || body_good_q);
-      a_rest_before_the_head: assert (!aw_valid || head_asked ||
+      a_head_only_after_the_rest_was_acknowledged: assert (!aw_valid || !head_requested || body_good_q);
+      a_rest_before_the_head: assert (!aw_valid || head_requested ||
         (!body_good_q && aw_offset == 30'(Offset + BodyFirst * 8) && aw_len == 8'(Beats - 1 - BodyFirst)));
       a_data_as_read: assert (w_left_q == '0 || w_data[7:0] == line_q[beat[2:0] % Beats]);
       a_head_writes_eight_bytes: assert (w_left_q == '0 || !w_head_q || w_strb == (DataW / 8)'(8'hff));
-      a_rest_spares_the_head: assert (w_left_q == '0 || w_head_q ||
+      a_rest_excludes_the_head: assert (w_left_q == '0 || w_head_q ||
         (beat == '0 ? w_strb == ~(DataW / 8)'(8'hff) : w_strb == '1));
       a_last_beat_marked: assert (w_left_q == '0 || w_last == (w_left_q == 4'd1));
       a_one_request_at_a_time: assert (!(ar_valid && aw_valid) &&
         (!(ar_valid || aw_valid) || (r_left_q == '0 && !w_open_q)));
-      a_done_only_when_the_head_is_acknowledged: assert (!done_event || (b_valid && !b_error && w_open_q && w_head_q));
+      a_done_only_after_the_head_was_acknowledged: assert (!done_event || (b_valid && !b_error && w_open_q &&
+        w_head_q));
       a_up_only_after_a_copy: assert (!up || copied_q);
-      a_off_means_quiet: assert (!side.off || (!ar_valid && !aw_valid && r_left_q == '0 && !w_open_q));
-      a_idle_means_the_last_bell_was_copied: assert (!idle || dut.pending_q || bell_valid || side.done == bell);
+      a_off_means_nothing_outstanding: assert (!side.off || (!ar_valid && !aw_valid && r_left_q == '0 && !w_open_q));
+      a_idle_means_the_last_doorbell_was_copied: assert (!idle || dut.pending_q || doorbell_valid ||
+        side.done == doorbell);
       if ($past(rst_n)) begin
-        a_leaves_off_only_when_it_may: assert (!$past(side.off && (!enable || reset || !config_ok)) || side.off);
-        a_requests_stand_still: assert (
+        a_leaves_off_only_when_allowed: assert (!$past(side.off && (!enable || reset || !config_ok)) || side.off);
+        a_requests_are_stable: assert (
           (!$past(ar_valid && !ar_ready) || (ar_valid && $stable(ar_offset) && $stable(ar_len))) &&
           (!$past(aw_valid && !aw_ready) || (aw_valid && $stable(aw_offset) && $stable(aw_len))));
-        a_done_is_the_bell_before_the_read: assert (!$past(done_event) || side.done == bell_at_ar_q);
+        a_done_is_the_doorbell_before_the_read: assert (!$past(done_event) || side.done == doorbell_at_ar_q);
         a_done_changes_with_its_event: assert ($past(done_event) || $stable(side.done));
-        a_bell_makes_a_copy: assert (!$past(idle && dut.pending_q && enable && !reset) || ar_valid);
-        a_failure_halts: assert (!$past(side.run && enable && !reset && ((r_valid && r_error) || (b_valid && b_error))) ||
+        a_doorbell_causes_a_copy: assert (!$past(idle && dut.pending_q && enable && !reset) || ar_valid);
+        a_failure_halts: assert (!$past(side.run && enable && !reset && ((r_valid && r_error) || (b_valid &&
+          b_error))) ||
           side.halt);
       end
-      i_away: assert (dut.away_q == (r_left_q != '0 || w_open_q) && !(r_left_q != '0 && w_open_q) &&
+      i_outstanding: assert (dut.outstanding_q == (r_left_q != '0 || w_open_q) && !(r_left_q != '0 && w_open_q) &&
         r_left_q <= 4'(Beats) && (w_left_q == '0 || w_open_q));
-      i_asked: assert (!dut.asked_q || !dut.away_q);
+      i_request: assert (!dut.request_q || !dut.outstanding_q);
       i_reading: assert ((r_left_q == '0 || !dut.writing_q) && (!w_open_q || dut.writing_q));
-      i_state: assert (dut.state_q <= 3'd6 && (!(side.off || idle) || (!dut.asked_q && !dut.away_q)) &&
-        (dut.state_q != 3'd2 || (!dut.writing_q && !dut.head_q && (dut.asked_q || (r_left_q != '0 && !line_bad_q)))) &&
-        (dut.state_q != 3'd3 || (dut.writing_q && !dut.head_q && (dut.asked_q || w_open_q) && line_good_q)) &&
-        (dut.state_q != 3'd4 || (dut.writing_q && dut.head_q && (dut.asked_q || w_open_q) && line_good_q && body_good_q)));
+      i_state: assert (dut.state_q <= 3'd6 && (!(side.off || idle) || (!dut.request_q && !dut.outstanding_q)) &&
+        (dut.state_q != 3'd2 || (!dut.writing_q && !dut.head_q && (dut.request_q || (r_left_q != '0 &&
+        !line_bad_q)))) &&
+        (dut.state_q != 3'd3 || (dut.writing_q && !dut.head_q && (dut.request_q || w_open_q) && line_good_q)) &&
+        (dut.state_q != 3'd4 || (dut.writing_q && dut.head_q && (dut.request_q || w_open_q) && line_good_q &&
+        body_good_q)));
       i_read: assert (r_left_q == '0 || (!line_good_q && !body_good_q && !dut.head_q));
       i_up: assert (!(side.off || side.drain) || !up);
-      i_head: assert (!dut.asked_q || (dut.writing_q ? line_good_q && dut.head_q == body_good_q : !dut.head_q));
+      i_head: assert (!dut.request_q || (dut.writing_q ? line_good_q && dut.head_q == body_good_q : !dut.head_q));
       i_open: assert (!w_open_q || (line_good_q && w_head_q == dut.head_q && body_good_q == w_head_q));
       i_beats: assert ((r_left_q == '0 || 4'(dut.r_beat_q) == 4'(Beats) - r_left_q) &&
-        (!(dut.asked_q && !dut.writing_q) || dut.r_beat_q == '0) &&
-        (!(dut.asked_q || w_left_q != '0 || r_left_q != '0) || 4'(dut.w_beat_q) ==
+        (!(dut.request_q && !dut.writing_q) || dut.r_beat_q == '0) &&
+        (!(dut.request_q || w_left_q != '0 || r_left_q != '0) || 4'(dut.w_beat_q) ==
           (dut.head_q ? '0 : w_left_q != '0 ? 4'(Beats) - w_left_q : 4'(BodyFirst))) &&
         (w_left_q <= (dut.head_q ? 4'd1 : 4'(Beats - BodyFirst))));
-      i_bell_fresh: assert (!(ar_valid && !ar_before_q) || dut.taken_q == bell_before_q);
-      i_bell_taken: assert (!(dut.state_q inside {3'd2, 3'd3, 3'd4}) || (ar_valid && !ar_before_q) || dut.taken_q == bell_at_ar_q);
-      i_bell_new: assert (!(dut.state_q inside {3'd2, 3'd3, 3'd4}) || dut.pending_q || bell_valid || dut.taken_q == bell);
+      i_doorbell_fresh: assert (!(ar_valid && !ar_before_q) || dut.taken_q == doorbell_before_q);
+      i_doorbell_taken: assert (!(dut.state_q inside {3'd2, 3'd3, 3'd4}) || (ar_valid && !ar_before_q) ||
+        dut.taken_q == doorbell_at_ar_q);
+      i_doorbell_new: assert (!(dut.state_q inside {3'd2, 3'd3, 3'd4}) || dut.pending_q || doorbell_valid ||
+        dut.taken_q == doorbell);
       c_copied: cover (done_event);
-      c_two_bells_one_copy: cover (done_event && dut.taken_q == 32'd7 && $past(dut.pending_q, 1));
+      c_two_doorbells_one_copy: cover (done_event && dut.taken_q == 32'd7 && $past(dut.pending_q, 1));
       c_head_fails: cover (side.halt && body_good_q && !w_open_q && dut.head_q && line_good_q);
-      c_reset_before_the_head: cover (side.drain && aw_valid && head_asked);
+      c_reset_before_the_head: cover (side.drain && aw_valid && head_requested);
       c_up_again_after_a_reset: cover (up && $past(done_event) && side.done == 32'd9);
     end
   end
@@ -185,7 +192,8 @@ module side_mover_checks #(
   for (genvar n = 0; n < Beats; n++) begin : g_line
     always_ff @(posedge clk_i) begin
       if (started_q && rst_n) begin
-        i_line: assert (dut.line_q[n][7:0] == line_q[n] || !(line_good_q || (r_left_q != '0 && 4'(n) < 4'(Beats) - r_left_q)));
+        i_line: assert (dut.line_q[n][7:0] == line_q[n] || !(line_good_q || (r_left_q != '0 &&
+          4'(n) < 4'(Beats) - r_left_q)));
       end
     end
   end

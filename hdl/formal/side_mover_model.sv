@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT
 //
-// side_mover_model: stands for vnc_side_mover in the proof of the engine: a read or a write in any cycle, and no more
-// promises than prove_side_mover proves.
+// side_mover_model: replaces vnc_side_mover in the proof of the engine: a read or a write in any cycle, and no more
+// guarantees than prove_side_mover proves.
 //
 //   Off ---- enabled, windows good, no reset ----> anything ---- nothing outstanding ----> Off
 //
-// It asks only out of Off, for one thing at a time; Off means nothing outstanding.
+// It sends requests only outside Off, one at a time; in Off nothing is outstanding.
 
 module vnc_side_mover #(
   parameter int unsigned DataW  = 64,
@@ -20,8 +20,8 @@ module vnc_side_mover #(
   input  logic [29:0]        src_window_mask_i,
   input  logic [63:0]        dst_base_i,
   input  logic [29:0]        dst_window_mask_i,
-  input  logic               bell_valid_i,
-  input  logic [31:0]        bell_i,
+  input  logic               doorbell_valid_i,
+  input  logic [31:0]        doorbell_i,
   output vnc_status_pkg::side_t side_o,
   output logic               up_o,
   output logic               done_event_o,
@@ -47,24 +47,24 @@ module vnc_side_mover #(
   input  logic               b_valid_i,
   input  logic               b_error_i
 );
-  // Nets that nobody drives: anything in any cycle (a variable would be one value for ever).
+  // Undriven nets: any value in any cycle (an undriven variable would keep one value).
   wire                                    leave_chance, rest_chance, ar_chance, aw_chance, any_up;
   wire [1:0][29:0]                        any_offset;
   wire [$bits(vnc_status_pkg::side_t)-2:0] any_state;
 
   logic       off_q;
-  logic [1:0] away_q, taken;  // read, write
+  logic [1:0] outstanding_q, taken;  // read, write
 
-  assign ar_valid_o = ar_chance && !off_q && away_q == '0;
-  assign aw_valid_o = aw_chance && !off_q && away_q == '0 && !ar_valid_o;
+  assign ar_valid_o = ar_chance && !off_q && outstanding_q == '0;
+  assign aw_valid_o = aw_chance && !off_q && outstanding_q == '0 && !ar_valid_o;
   assign taken      = {aw_valid_o && aw_ready_i, ar_valid_o && ar_ready_i};
 
   always_ff @(posedge clk_i) begin
-    if (!rst_ni) away_q <= '0;
-    else away_q <= (away_q | taken) & ~{b_valid_i, r_valid_i && r_last_i};
+    if (!rst_ni) outstanding_q <= '0;
+    else outstanding_q <= (outstanding_q | taken) & ~{b_valid_i, r_valid_i && r_last_i};
     if (!rst_ni) off_q <= 1'b1;
     else if (off_q) off_q <= !(leave_chance && enable_i && !reset_i && config_ok_i);
-    else off_q <= rest_chance && (away_q | taken) == '0;
+    else off_q <= rest_chance && (outstanding_q | taken) == '0;
   end
 
   assign side_o = {off_q, any_state};

@@ -8,7 +8,7 @@ vnc_doorbell.sv
 vnc_planner.sv
 vnc_reader.sv
 vnc_writer.sv
-vnc_goal.sv
+vnc_publisher.sv
 vnc_index_word.sv
 vnc_fault.sv
 vnc_mover.sv

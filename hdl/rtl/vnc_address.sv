@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: MIT
 //
-// vnc_address: the one place where a bus address is formed, for reads and writes, data and words alike.
+// vnc_address: forms every bus address of the engine, for reads and writes, ring data and index words.
 //
 //   offset in the window --(& window mask)--(+ base)--> address
 //
-// The mask is the promise: whatever the offset says, the address lies in [base, base + window size).  Base and
-// size are multiples of 4 KiB (the register page hard-wires the low bits), so a burst that stays in a 4 KiB page
-// of the window stays in one on the bus.
+// The mask guarantees that the address lies in [base, base + window size) for every offset.  Base and size are
+// multiples of 4 KiB (the register page hard-wires the low bits), so a burst that stays within a 4 KiB page of the
+// window stays within one on the bus.
 //
-// Timing: combinational; register the result.
+// Timing: combinational; the user registers the result.
 
 module vnc_address (
   input  logic [63:0] base_i,

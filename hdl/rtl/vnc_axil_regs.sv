@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: MIT
 //
-// vnc_axil_regs: one side's register page (docs/registers.md) behind AXI4-Lite.
+// vnc_axil_regs: the register page of one side (docs/registers.md) behind AXI4-Lite.
 //
 //   AXI4-Lite --> write --> configuration (locked while in use), doorbells, reset pulses
-//             <-- read  <-- these, and the state and statistics of both directions and of the side mover
+//             <-- read  <-- the same, and state and statistics of both directions and of the side mover
 //                           events --> vnc_irq --> irq
 //
-// Index 0 of a pair is tx, the direction that this side produces; 1 is rx.
+// Index 0 of a pair is tx, the direction that this side produces; index 1 is rx.
 //
-// Only whole 32-bit writes count.  Every access is answered OKAY: behind PCIe an error answer to a stray
-// access could bring the machine down.
+// Only full 32-bit writes take effect.  Every access is answered OKAY: behind PCIe an error response to a stray
+// access can bring the host down.
 //
-// Timing: a write takes effect two cycles after both AW and W are there; a read answers three cycles after AR.
+// Timing: a write takes effect two cycles after both AW and W are valid; a read is answered three cycles after AR.
 
 module vnc_axil_regs #(
   parameter int unsigned DataW      = 64,
@@ -62,7 +62,7 @@ module vnc_axil_regs #(
   input  vnc_status_pkg::direction_t  [1:0] direction_i,
   input  vnc_status_pkg::statistics_t [1:0] statistics_i,
   input  vnc_status_pkg::side_t             side_i,
-  input  logic              sides_off_i,    // both side movers, and they stay so
+  input  logic              sides_off_i,    // both side movers are off and stay off
   input  logic [63:0]       cycles_i,
 
   // Events: the bits of irq_status.
@@ -75,8 +75,8 @@ module vnc_axil_regs #(
   logic        take_write, write_q, locked;
   logic [11:0] at_q;
   logic [31:0] data_q;
-  logic        large_q;  // more than the five bits of a log2
-  logic [4:0]  size;     // such a size is kept as 0, which is no size
+  logic        large_q;  // the written log2 does not fit five bits
+  logic [4:0]  size;     // stored as 0, an invalid size, when it does not fit
   logic [5:0]  irq_status, irq_enable_q, irq_clear;
   logic [31:0] irq_count_q, irq_time_q;
 
@@ -176,15 +176,16 @@ module vnc_axil_regs #(
   );
 
   // --- read --------------------------------------------------------------------------------------------
-  // The page as a table of words, looked up in two steps: 8 words by the lower bits, then one of these rows.
+  // The page is a table of words, read in two steps: one word of each 8-word row by the lower address bits, then
+  // one of the rows.
 
   localparam int unsigned Rows = 9;
 
   logic [Rows*8-1:0][31:0] page;
   logic [Rows-1:0][31:0]    row_q;
   logic [11:0]              read_at_q;
-  logic                     read_q, found_q, exists_q;  // an address is there; its rows are looked up
-  logic                     lower_q;            // it is the lower half of a pair, and the upper one is `upper_q`
+  logic                     read_q, found_q, exists_q;  // AR was taken; row_q is valid
+  logic                     lower_q;            // the word is the lower half of a pair; `upper_q` is the upper half
   logic [31:0]              upper_q, held_q;
 
   function automatic logic [11:2] word(int unsigned register);
@@ -267,7 +268,7 @@ module vnc_axil_regs #(
     if (found_q) r_data_o <= exists_q ? row_q[read_at_q[8:5]] : '0;
   end
 
-  // Not shown: it is what LOCKED tells.
+  // Not on the page: LOCKED includes it.
   logic unused;
   assign unused = side_i.off;
 endmodule

@@ -1,20 +1,20 @@
 // SPDX-License-Identifier: MIT
 //
-// vnc_config_check: what both sides' configuration means together: masks, and whether it can run.
+// vnc_config_check: derives the address masks from both sides' configuration and checks whether it can run.
 //
 //   sizes as powers of two --> masks
-//   windows possible? rings of one size, inside both windows? --> windows_ok, config_ok (by direction)
+//   windows valid? rings of one size, smaller than both windows? --> windows_ok, config_ok (per direction)
 //
 // Timing: two cycles.
 
 module vnc_config_check (
   input  logic             clk_i,
-  input  logic [1:0][63:0] base_i,         // by side
+  input  logic [1:0][63:0] base_i,         // per side
   input  logic [1:0][4:0]  window_log2_i,
   input  logic [1:0][4:0]  h2c_log2_i,
   input  logic [1:0][4:0]  c2h_log2_i,
-  output logic [1:0][29:0] window_mask_o,  // by side
-  output logic [1:0][29:0] ring_mask_o,    // by direction: h2c, c2h
+  output logic [1:0][29:0] window_mask_o,  // per side
+  output logic [1:0][29:0] ring_mask_o,    // per direction: h2c, c2h
   output logic             windows_ok_o,
   output logic [1:0]       config_ok_o
 );
@@ -22,7 +22,8 @@ module vnc_config_check (
     return 30'((31'd1 << log2) - 31'd1);
   endfunction
 
-  // A window: a size that exists, and not at the very end of the address space, where base + offset wraps.
+  // A valid window has a supported size and does not lie in the last GiB of the address space, where base + offset
+  // would wrap.
   function automatic logic window_ok(logic [63:30] at, logic [4:0] log2);
     return log2 >= 5'd14 && log2 <= 5'd30 && at != '1;
   endfunction
@@ -47,7 +48,7 @@ module vnc_config_check (
     config_ok_o  <= window_ok_q == 2'b11 ? ring_ok_q : 2'b00;
   end
 
-  // The low bits of a base are anything, or 0.
+  // The low bits of a base do not matter here.
   logic unused;
   assign unused = ^{base_i[0][29:0], base_i[1][29:0]};
 endmodule

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 //
-// vnc_dma_top: the DMA engine with the names of AXI.  What is inside is vnc_engine, whose arrays have the host at
+// vnc_dma_top: the DMA engine with AXI port names.  It wires these to vnc_engine, whose arrays hold the host at
 // index 0 and the card at index 1.
 //
 //                s_axil_host    s_axil_card
@@ -10,11 +10,10 @@
 //   irq_host <----| side blocks          |----> irq_card
 //                 +----------------------+
 //
-// The masters ask for non-bufferable, non-secure, unprivileged accesses (AxCACHE 2, AxPROT 2): B then
-// comes from the memory itself and not from a buffer on the way, and publishing an index after B means what it
-// says.
+// The masters request non-bufferable, non-secure, unprivileged accesses (AxCACHE 2, AxPROT 2): B then comes from
+// the memory itself and not from a buffer in between, so that an index published after B covers visible bytes.
 //
-// Timing: see vnc_mover and the ports.  AR, AW and W come from registers.
+// Timing: see vnc_mover and the ports.  AR, AW and W are driven by registers.
 
 module vnc_dma_top #(
   parameter int unsigned DataW      = 64,
@@ -209,7 +208,7 @@ module vnc_dma_top #(
   assign m_axi_card_arcache = 4'b0010;
   assign m_axi_card_arprot  = 3'b010;
 
-  // Protection is not looked at.
+  // AxPROT is ignored.
   logic unused;
   assign unused = ^{s_axil_host_awprot, s_axil_host_arprot, s_axil_card_awprot, s_axil_card_arprot};
 endmodule

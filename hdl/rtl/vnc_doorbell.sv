@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: MIT
 //
-// vnc_doorbell: an index as its owner last rang it, once it was found possible.
+// vnc_doorbell: takes an index from its doorbell register after checking that it is valid.
 //
 //   valid, value --> pending --> value - index, limit - index --> step <= room, multiple of 64? --> index
 //                                                                         |
 //                                                                         +-- no: bad, until `clear_i`
 //
-// The value must stand still from its pulse to the next.  What is rung during a check is checked after it; of
-// several values the last one counts.  Nothing is heard before `listen_i`, nor after a bad value.
+// The value must be stable from one pulse to the next.  A doorbell that rings during a check is checked after it;
+// of several values the last one counts.  Doorbells are ignored while `enable_i` is 0 and after a bad value.
 //
 // Timing: three cycles from the pulse to the index.
 
@@ -16,11 +16,11 @@ module vnc_doorbell (
   input  logic        rst_ni,
   input  logic        clear_i,   // the index becomes `start_i`
   input  logic [31:0] start_i,
-  input  logic        listen_i,
+  input  logic        enable_i,
 
   input  logic        valid_i,
   input  logic [31:0] value_i,
-  input  logic [31:0] limit_i,   // how far the index may go; it only grows
+  input  logic [31:0] limit_i,   // largest valid index; it never decreases
 
   output logic [31:0] index_o,
   output logic        bad_o,
@@ -29,7 +29,7 @@ module vnc_doorbell (
   logic        pending_q, differ_q, judge_q, good_q, check, bad_q;
   logic [31:0] index_q, value_q, step_q, room_q;
 
-  assign check = listen_i && (valid_i || pending_q) && !differ_q && !judge_q && !bad_q;
+  assign check = enable_i && (valid_i || pending_q) && !differ_q && !judge_q && !bad_q;
 
   always_ff @(posedge clk_i) begin
     if (!rst_ni || clear_i) begin
@@ -39,7 +39,7 @@ module vnc_doorbell (
       bad_q     <= 1'b0;
       index_q   <= start_i;
     end else begin
-      pending_q <= listen_i && (valid_i || pending_q) && !check;
+      pending_q <= enable_i && (valid_i || pending_q) && !check;
       differ_q  <= check;
       judge_q   <= differ_q;
       if (judge_q && good_q) index_q <= value_q;

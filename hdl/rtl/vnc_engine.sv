@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 //
-// vnc_engine: everything inside vnc_dma_top, once for each side or direction.
+// vnc_engine: the contents of vnc_dma_top, instantiated once per side or direction.
 //
 //        side 0, the host                                                side 1, the card
 //        vnc_axil_regs  --- configuration, doorbells, state, events ---  vnc_axil_regs
@@ -11,7 +11,7 @@
 //   AW,W,B vnc_write_port <--- bursts, prod ----   vnc_mover c2h <---  vnc_read_port   AR,R
 //                         <--- the card's block -- vnc_side_mover <--
 //
-// Index n of an array is side n, or the direction that side n produces; m of a port is the master of side m.
+// Index n of an array is side n, or the direction that side n produces; index m of a port is the master of side m.
 //
 // Queues: the index words are those of queue pair 0.  With more, movers and their requests multiply, with
 // ProdLine and ConsLine at QueueOffset + q * QueueBytes.
@@ -78,14 +78,14 @@ module vnc_engine #(
 
   // --- configuration and state ---------------------------------------------------------------------------
 
-  logic [1:0]       enable, need_wakeup, prod_bell_valid, cons_bell_valid, side_doorbell_valid;
+  logic [1:0]       enable, need_wakeup, prod_doorbell_valid, cons_doorbell_valid, side_doorbell_valid;
   logic [1:0][63:0] base;
   logic [1:0][4:0]  window_log2, h2c_log2, c2h_log2;
   logic [1:0][29:0] h2c_ring, c2h_ring;
-  logic [1:0][31:0] prod_bell, cons_bell, side_doorbell, tx_start, timeout;
+  logic [1:0][31:0] prod_doorbell, cons_doorbell, side_doorbell, tx_start, timeout;
   logic [1:0][2:0]  reset;  // tx, rx, side block
   logic [63:0]      cycles_q;
-  logic             both_q;  // both sides said ENABLE in the cycle before
+  logic             both_enabled_q;  // ENABLE of both sides, one cycle later
 
   vnc_status_pkg::direction_t  [1:0] direction;
   vnc_status_pkg::statistics_t [1:0] statistics;
@@ -94,17 +94,17 @@ module vnc_engine #(
   logic [1:0] prod_wake, cons_wake, side_up, side_event, side_halt_event;
   logic       sides_off;
 
-  always_ff @(posedge clk_i) both_q <= rst_ni && enable == 2'b11;
+  always_ff @(posedge clk_i) both_enabled_q <= rst_ni && enable == 2'b11;
 
-  // While `both_q` holds a side mover may leave Off: that locks the configuration like what runs.
-  assign sides_off = side[0].off && side[1].off && !both_q;
+  // While `both_enabled_q` is set a side mover may leave Off, so the configuration is locked then as well.
+  assign sides_off = side[0].off && side[1].off && !both_enabled_q;
 
   always_ff @(posedge clk_i) begin
     if (!rst_ni) cycles_q <= '0;
     else cycles_q <= cycles_q + 64'd1;
   end
 
-  // Configuration is written before ENABLE; what it means is known in the cycle in which `both_q` can follow.
+  // Configuration is written before ENABLE: the outputs of the check are valid when `both_enabled_q` can first be set.
   logic [1:0][29:0] window_mask_q, ring_mask_q;
   logic [1:0]       config_ok_q;
   logic             windows_ok_q;
@@ -115,7 +115,8 @@ module vnc_engine #(
   );
 
   // --- requests to the ports --------------------------------------------------------------------------------
-  // Reads: 0 the mover that starts here, 1 this side's block, 2 and 3 the looks after a prod and a cons word here.
+  // Reads: 0 the mover that starts here, 1 the block of this side, 2 and 3 the reads of need_wakeup after a prod and
+  // a cons word here.
   // Writes: 0 the bursts of the mover that ends here, 1 its prod, 2 the cons of the one that starts here, 3 the
   // peer's side block.
 
@@ -144,8 +145,10 @@ module vnc_engine #(
       .enable_o(enable[n]), .need_wakeup_o(need_wakeup[n]), .timeout_o(timeout[n]),
       .window_base_o(base[n]), .window_log2_o(window_log2[n]),
       .h2c_ring_o(h2c_ring[n]), .h2c_log2_o(h2c_log2[n]), .c2h_ring_o(c2h_ring[n]), .c2h_log2_o(c2h_log2[n]),
-      .prod_valid_o(prod_bell_valid[n]), .prod_o(prod_bell[n]), .cons_valid_o(cons_bell_valid[n]), .cons_o(cons_bell[n]),
-      .tx_start_o(tx_start[n]), .reset_o(reset[n]), .side_valid_o(side_doorbell_valid[n]), .side_doorbell_o(side_doorbell[n]),
+      .prod_valid_o(prod_doorbell_valid[n]), .prod_o(prod_doorbell[n]),
+      .cons_valid_o(cons_doorbell_valid[n]), .cons_o(cons_doorbell[n]),
+      .tx_start_o(tx_start[n]), .reset_o(reset[n]),
+      .side_valid_o(side_doorbell_valid[n]), .side_doorbell_o(side_doorbell[n]),
       .direction_i({direction[Peer], direction[n]}), .statistics_i({statistics[Peer], statistics[n]}),
       .side_i(side[n]), .sides_off_i(sides_off), .cycles_i(cycles_q),
       .events_i({side_halt_event[n], side_event[Peer], events[Peer].error, events[n].error,
@@ -161,14 +164,14 @@ module vnc_engine #(
       .DataW(DataW), .BurstBeats(BurstBeats), .ReadsMax(ReadsMax), .ProdLine(Prod), .ConsLine(Cons)
     ) i_mover (
       .clk_i, .rst_ni,
-      .enable_i(both_q), .reset_i(reset[n][0] || reset[Peer][1]), .config_ok_i(config_ok_q[n]),
+      .enable_i(both_enabled_q), .reset_i(reset[n][0] || reset[Peer][1]), .config_ok_i(config_ok_q[n]),
       .side_up_i(side_up == 2'b11), .start_i(tx_start[n]), .ring_mask_i(ring_mask_q[n]),
       .src_base_i(base[n]), .src_window_mask_i(window_mask_q[n]),
-      .src_ring_i(n == Host ? h2c_ring[n] : c2h_ring[n]), .src_look_i(need_wakeup[n]),
+      .src_ring_i(n == Host ? h2c_ring[n] : c2h_ring[n]), .src_need_wakeup_i(need_wakeup[n]),
       .dst_base_i(base[Peer]), .dst_window_mask_i(window_mask_q[Peer]),
-      .dst_ring_i(n == Host ? h2c_ring[Peer] : c2h_ring[Peer]), .dst_look_i(need_wakeup[Peer]),
-      .prod_valid_i(prod_bell_valid[n]), .prod_i(prod_bell[n]),
-      .cons_valid_i(cons_bell_valid[Peer]), .cons_i(cons_bell[Peer]),
+      .dst_ring_i(n == Host ? h2c_ring[Peer] : c2h_ring[Peer]), .dst_need_wakeup_i(need_wakeup[Peer]),
+      .prod_valid_i(prod_doorbell_valid[n]), .prod_i(prod_doorbell[n]),
+      .cons_valid_i(cons_doorbell_valid[Peer]), .cons_i(cons_doorbell[Peer]),
       .direction_o(direction[n]), .events_o(events[n]), .prod_wake_o(prod_wake[n]), .cons_wake_o(cons_wake[n]),
       .src_read_stuck_i(read_stuck[n]), .src_write_stuck_i(write_stuck[n]),
       .dst_read_stuck_i(read_stuck[Peer]), .dst_write_stuck_i(write_stuck[Peer]),
@@ -184,15 +187,15 @@ module vnc_engine #(
       .cons_word_valid_o(aw_valid[n][2]), .cons_word_ready_i(aw_ready[n][2]),
       .cons_word_offset_o(aw_offset[n][2]), .cons_word_o(word[n][1]),
       .cons_word_done_i(b_valid[n][2]), .cons_word_error_i(b_error[n]),
-      .prod_look_valid_o(ar_valid[Peer][2]), .prod_look_ready_i(ar_ready[Peer][2]),
-      .prod_look_offset_o(ar_offset[Peer][2]), .prod_look_done_i(r_valid[Peer][2]),
-      .prod_look_error_i(r_error[Peer]), .prod_look_word_i(r_data[Peer][63:32]),
-      .cons_look_valid_o(ar_valid[n][3]), .cons_look_ready_i(ar_ready[n][3]),
-      .cons_look_offset_o(ar_offset[n][3]), .cons_look_done_i(r_valid[n][3]),
-      .cons_look_error_i(r_error[n]), .cons_look_word_i(r_data[n][63:32])
+      .prod_check_valid_o(ar_valid[Peer][2]), .prod_check_ready_i(ar_ready[Peer][2]),
+      .prod_check_offset_o(ar_offset[Peer][2]), .prod_check_done_i(r_valid[Peer][2]),
+      .prod_check_error_i(r_error[Peer]), .prod_check_word_i(r_data[Peer][63:32]),
+      .cons_check_valid_o(ar_valid[n][3]), .cons_check_ready_i(ar_ready[n][3]),
+      .cons_check_offset_o(ar_offset[n][3]), .cons_check_done_i(r_valid[n][3]),
+      .cons_check_error_i(r_error[n]), .cons_check_word_i(r_data[n][63:32])
     );
 
-    // Words and looks are one beat.
+    // Index words and reads of need_wakeup are one beat.
     assign aw_len[n][1] = '0;
     assign aw_len[n][2] = '0;
     assign ar_len[n][2] = '0;
@@ -202,14 +205,14 @@ module vnc_engine #(
       .clk_i, .rst_ni, .off_i(direction[n].off), .events_i(events[n]), .statistics_o(statistics[n])
     );
 
-    // --- its block ----------------------------------------------------------------------------------------------
+    // --- its side block ----------------------------------------------------------------------------------------------
 
     vnc_side_mover #(.DataW(DataW), .Offset(vnc_pkg::SideOffset + n * vnc_pkg::SideBytes)) i_side (
       .clk_i, .rst_ni,
-      .enable_i(both_q), .reset_i(reset[n][2]), .config_ok_i(windows_ok_q),
+      .enable_i(both_enabled_q), .reset_i(reset[n][2]), .config_ok_i(windows_ok_q),
       .src_base_i(base[n]), .src_window_mask_i(window_mask_q[n]),
       .dst_base_i(base[Peer]), .dst_window_mask_i(window_mask_q[Peer]),
-      .bell_valid_i(side_doorbell_valid[n]), .bell_i(side_doorbell[n]),
+      .doorbell_valid_i(side_doorbell_valid[n]), .doorbell_i(side_doorbell[n]),
       .side_o(side[n]), .up_o(side_up[n]), .done_event_o(side_event[n]), .error_event_o(side_halt_event[n]),
       .src_read_stuck_i(read_stuck[n]), .dst_write_stuck_i(write_stuck[Peer]),
       .ar_valid_o(ar_valid[n][1]), .ar_ready_i(ar_ready[n][1]), .ar_offset_o(ar_offset[n][1]), .ar_len_o(ar_len[n][1]),

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: MIT
 //
-// vnc_fault: why a direction halts, and where: the first failure, latched until `clear_i`.
+// vnc_fault: latches the first failure of a direction, its cause and its address, until `clear_i`.
 //
-//   failed, stuck (by channel), bad indices --> seen --> fault_o --> cause, offset or value --> + base --> error_addr
+//   failed, stuck (per channel), bad indices --> fault_o --> cause, offset or value --> + base --> error_addr
 //
-// The parts of the mover stop by themselves at their first failure and stay so; here it is only told.  Of failures
-// in one cycle the first of the list below counts.
+// The parts of the mover stop by themselves at their first failure and stay stopped; this module only reports it.
+// Of several failures in one cycle, the first in the list of channels below is reported.
 //
-// Timing: failure to fault_o 1 cycle, to cause 2, to error_addr 3.
+// Timing: one cycle from the failure to fault_o, two to the cause, three to error_addr.
 
 module vnc_fault #(
   parameter int unsigned ProdLine = 0,  // offsets of the index lines in both windows
@@ -16,7 +16,7 @@ module vnc_fault #(
   input  logic        clk_i,
   input  logic        rst_ni,
   input  logic        clear_i,
-  input  logic        listen_i,
+  input  logic        enable_i,
   input  logic        config_bad_i,      // a pulse
   input  logic [63:0] src_base_i,
   input  logic [29:0] src_window_mask_i,
@@ -26,21 +26,21 @@ module vnc_fault #(
   input  logic [29:0] dst_ring_i,
   input  logic [29:0] ring_mask_i,
 
-  // By channel: data read, data write, prod word, cons word, look after prod, look after cons.
-  input  logic [5:0]  failed_i,          // stay until clear
+  // Per channel: data read, data write, prod word, cons word, need_wakeup read after prod, and after cons.
+  input  logic [5:0]  failed_i,          // levels, until clear
   input  logic [5:0]  stuck_i,
-  input  logic        prod_bad_i,        // stay until clear, with their values
+  input  logic        prod_bad_i,        // levels, until clear, with their values
   input  logic [31:0] prod_value_i,
   input  logic        cons_bad_i,
   input  logic [31:0] cons_value_i,
-  input  logic [29:0] read_index_i,      // where the channels stand
+  input  logic [29:0] read_index_i,      // index of each channel's next beat or burst
   input  logic [29:0] write_index_i,
 
   output logic        fault_o,           // level, until clear
   output logic [3:0]  cause_o,
   output logic [63:0] error_addr_o
 );
-  typedef enum logic [2:0] {Read, Write, ProdWord, ConsWord, ProdLook, ConsLook} channel_e;
+  typedef enum logic [2:0] {Read, Write, ProdWord, ConsWord, ProdCheck, ConsCheck} channel_e;
 
   logic [5:0]  failed_q, stuck_q, which;
   logic        prod_bad_q, cons_bad_q, fault_q, known_q;
@@ -56,7 +56,7 @@ module vnc_fault #(
       prod_bad_q <= 1'b0;
       cons_bad_q <= 1'b0;
       fault_q    <= 1'b0;
-    end else if (listen_i && !fault_q) begin
+    end else if (enable_i && !fault_q) begin
       failed_q   <= failed_i;
       stuck_q    <= stuck_i;
       prod_bad_q <= prod_bad_i;
@@ -112,12 +112,12 @@ module vnc_fault #(
   logic [63:0] address;
 
   always_ff @(posedge clk_i) begin
-    at_dst_q <= channel_q == Write || channel_q == ProdWord || channel_q == ProdLook;
+    at_dst_q <= channel_q == Write || channel_q == ProdWord || channel_q == ProdCheck;
     unique case (channel_q)
-      Read:               offset_q <= src_ring_i + (read_index_i & ring_mask_i);
-      Write:              offset_q <= dst_ring_i + (write_index_i & ring_mask_i);
-      ProdWord, ConsLook: offset_q <= 30'(ProdLine);
-      default:            offset_q <= 30'(ConsLine);
+      Read:                offset_q <= src_ring_i + (read_index_i & ring_mask_i);
+      Write:               offset_q <= dst_ring_i + (write_index_i & ring_mask_i);
+      ProdWord, ConsCheck: offset_q <= 30'(ProdLine);
+      default:             offset_q <= 30'(ConsLine);
     endcase
     error_addr_o <= is_value_q ? {32'b0, value_q} : address;
   end

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: MIT
 //
-// vnc_fifo: a stream FIFO with a registered output, so that the memory may become block RAM.
+// vnc_fifo: a stream FIFO with a registered output, so that synthesis can map its memory to block RAM.
 //
 //   in_* ---> mem[Depth] ---> output register ---> (one more register) ---> out_*
 //
-// The memory's output register becomes part of a block RAM, and is slow there; `Registered` puts one behind it.
+// The memory's output register becomes part of a block RAM and is slow there; `Registered` adds one behind it.
 //
-// Timing: a word is at the output two cycles after it went in (Registered: three); then one word a cycle.  Holds
-// Depth words and one more in each output register.  `clear_i` empties it, also of what is pushed in that cycle.
+// Timing: a word is at the output two cycles after it was pushed (Registered: three); then one word per cycle.  Holds
+// Depth words and one more in each output register.  `clear_i` empties it, including a word pushed in that cycle.
 
 module vnc_fifo #(
   parameter int unsigned Width      = 8,
@@ -33,9 +33,9 @@ module vnc_fifo #(
   localparam int unsigned PtrW = $clog2(Depth);
 
   logic [Width-1:0] mem [Depth];
-  // One bit more than an address needs: it tells full from empty.
+  // One bit more than an address needs: it distinguishes full from empty.
   logic [PtrW:0]    wr_q, rd_q, wr_next, rd_next;
-  logic             full_q, some_q;            // what the pointers tell, kept as registers: long paths begin here
+  logic             full_q, some_q;            // derived from the pointers, in registers because long paths start here
   logic             read_valid_q, read_ready;  // the memory's output register
   logic [Width-1:0] read_q;
   logic             push, fetch;
@@ -61,7 +61,7 @@ module vnc_fifo #(
     end else begin
       if (push) wr_q <= wr_next;
       if (fetch) rd_q <= rd_next;
-      // Full: the pointers differ in the upper bit alone.  A fetch is seen a cycle later: it comes from afar.
+      // Full: the pointers differ only in the upper bit.  A fetch counts one cycle later, since it ends a long path.
       full_q <= ((push ? wr_next : wr_q) ^ rd_q) == (PtrW + 1)'(Depth);
       some_q <= push || (fetch ? wr_q != rd_next : wr_q != rd_q);
       if (fetch) read_valid_q <= 1'b1;

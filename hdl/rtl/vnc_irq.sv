@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: MIT
 //
-// vnc_irq: one side's interrupt: what happened, what of it is wanted, and moderation of the frequent ones.
+// vnc_irq: the interrupt of one side: status bits, enable mask, and moderation of the two frequent events.
 //
-//   RX_PROD, TX_CONS --> held, counted --(count reached, time over)--> status --(& enable)--> irq
-//   the others ------------------------------------------------------>
+//   RX_PROD, TX_CONS --> held, counted --(count reached or time over)--> status --(& enable)--> irq
+//   the others -------------------------------------------------------->
 //
-// An event in the cycle of its clearing stays.
+// An event in the cycle in which its bit is cleared sets the bit again.
 //
-// Timing: event to irq 5 cycles when not moderated.
+// Timing: five cycles from an event to irq when it is not moderated.
 
 module vnc_irq #(
   parameter int unsigned Bits = 6     // 0 and 1 are moderated
@@ -17,15 +17,15 @@ module vnc_irq #(
   input  logic [Bits-1:0] events_i,
   input  logic [Bits-1:0] clear_i,
   input  logic [Bits-1:0] enable_i,
-  input  logic [31:0]     count_i,    // events until the interrupt; 0 and 1: at once
-  input  logic [31:0]     time_i,     // cycles after the first of them; 0: without a limit
+  input  logic [31:0]     count_i,    // events until the interrupt; 0 and 1: immediately
+  input  logic [31:0]     time_i,     // cycles after the first of them; 0: no time limit
   output logic [Bits-1:0] status_o,
   output logic            irq_o
 );
   logic [Bits-1:0] events_q;
   logic [1:0]  held_q;
-  logic [31:0] more_q, left_q;  // events and cycles until the held ones show
-  logic [1:0]  now;             // events of this cycle
+  logic [31:0] more_q, left_q;  // events and cycles until the held ones reach status
+  logic [1:0]  now;             // number of events in this cycle
   logic        fire, due_q;
   logic        at_once_q, limited_q;  // the settings as flags
 
@@ -48,7 +48,7 @@ module vnc_irq #(
     end
     at_once_q <= count_i <= 32'd1;
     limited_q <= time_i != '0;
-    // The first event sets both; the others count.
+    // The first event loads both counters; later events count.
     if (held_q == '0 || fire) begin
       more_q <= count_i > 32'(now) ? count_i - 32'(now) : '0;
       left_q <= time_i;

@@ -1,41 +1,41 @@
 // SPDX-License-Identifier: MIT
 //
-// vnc_mover: one direction.  Told a producer's new prod, it copies [moved, prod) of the source ring to the
-// same offsets of the destination ring, waits for the write responses of all of it, and only then writes
-// prod into the destination's prod line.  The consumer's cons goes back the same way, without data.
+// vnc_mover: moves one direction.  After a doorbell with the producer's new prod, it copies [moved, prod) of the
+// source ring to the same offsets of the destination ring, waits for the write responses of all of it, and only then
+// writes prod into the destination's prod line.  The consumer's cons is written back likewise, without data.
 //
 //   tx_prod --> vnc_doorbell --> target --> vnc_planner --> bursts --> vnc_reader --> AR, R  source ring
 //                                  |                                       |
-//                                  |                              whole bursts, beats
+//                                  |                            complete bursts, beats
 //                                  v                                       v
-//                               vnc_goal <------- acked ------------- vnc_writer --> AW, W, B  destination ring
+//                            vnc_publisher <----- acked ------------- vnc_writer --> AW, W, B  destination ring
 //                                  |
-//                                  +--> due, goal --> vnc_index_word --> prod word, look, interrupt
+//                                  +--> due, value --> vnc_index_word --> prod word, need_wakeup, interrupt
 //
-//   rx_cons --> vnc_doorbell --> consumed ----------> vnc_index_word --> cons word, look, interrupt
+//   rx_cons --> vnc_doorbell --> consumed -----------> vnc_index_word --> cons word, need_wakeup, interrupt
 //
-// The indices are free-running byte counts, in this order at any time, no further apart than one ring:
+// The indices are free-running byte counts.  At any time they are in this order and span at most one ring:
 //   consumed <= published <= offered <= acked <= planned <= target
 //
-//   Off ---- enable, configuration good, ----> Start ---- both words ----> Run ---- bus error or ----> Halt
-//    |       side blocks copied                  |        acknowledged      |         bad index          |
-//    |      (configuration bad: to Halt)         +----------------- reset or not enable -----------------+
+//   Off ---- enabled, configuration valid, ---> Start ---- both words ----> Run ---- bus error or ----> Halt
+//    |       side blocks copied                  |        acknowledged      |      invalid index         |
+//    |      (configuration invalid: to Halt)     +----------------- reset or not enabled ----------------+
 //    |                                                                      v
-//    +<--------------------- nothing outstanding any more ---------------- Drain
+//    +<------------------------ nothing outstanding ---------------------- Drain
 //
 // Start writes `start_i` into both index words, the consumer's prod and the producer's cons, so that both sides
-// see the new beginning before Run.  Doorbells are heard in Run only: software rings when it has seen RUN, and
-// what is rung before belongs to nothing.
+// see the start index before Run.  Doorbells take effect only in Run: software rings after it has read RUN, and a
+// doorbell before that is ignored.
 //
-// Halt keeps the first cause and address, and starts nothing more; an index word that was on its way by then
-// still arrives, and covers acknowledged bytes only.  Leaving Off, every index is `start_i`.
+// Halt keeps the first cause and address and starts no further transfer; an index word whose request was already
+// taken is still written, and it covers only acknowledged bytes.  On leaving Off, every index is `start_i`.
 //
 // Timing: doorbell to the request for AR 6 cycles; last R beat to the request for AW 2 cycles; last B to the
 // request for the index word 3 cycles.
 
 module vnc_mover #(
   parameter int unsigned DataW      = 64,
-  parameter int unsigned BurstBeats = 64,  // longest burst in beats; 4 KiB limits it as well
+  parameter int unsigned BurstBeats = 64,  // longest burst in beats; 4 KiB is a limit as well
   parameter int unsigned ReadsMax   = 8,   // bursts between AR and AW
   parameter int unsigned ProdLine   = 0,   // offsets of the direction's index lines in both windows
   parameter int unsigned ConsLine   = 0
@@ -43,35 +43,35 @@ module vnc_mover #(
   input  logic             clk_i,
   input  logic             rst_ni,
 
-  // Control and configuration.  Configuration stands still except in Off; the register pages see to it.
+  // Control and configuration.  The register pages keep the configuration stable except in Off.
   input  logic             enable_i,
   input  logic             reset_i,         // a pulse
   input  logic             config_ok_i,
-  input  logic             side_up_i,       // both side blocks were copied since coming up
+  input  logic             side_up_i,       // both side blocks were copied since the side movers left Off
   input  logic [31:0]      start_i,         // multiple of 64
   input  logic [29:0]      ring_mask_i,
   input  logic [63:0]      src_base_i,
   input  logic [29:0]      src_window_mask_i,
   input  logic [29:0]      src_ring_i,
-  input  logic             src_look_i,      // NEED_WAKEUP of the producer
+  input  logic             src_need_wakeup_i,  // NEED_WAKEUP of the producer
   input  logic [63:0]      dst_base_i,
   input  logic [29:0]      dst_window_mask_i,
   input  logic [29:0]      dst_ring_i,
-  input  logic             dst_look_i,      // NEED_WAKEUP of the consumer
+  input  logic             dst_need_wakeup_i,  // NEED_WAKEUP of the consumer
 
-  // Doorbells: pulses; the values stand still from one to the next.
+  // Doorbells: pulses; the values are stable from one pulse to the next.
   input  logic             prod_valid_i,
   input  logic [31:0]      prod_i,
   input  logic             cons_valid_i,
   input  logic [31:0]      cons_i,
 
-  // State, pulses for statistics, and for the interrupts: there is a new index and its reader wants to know.
+  // State, pulses for statistics, and pulses for the interrupts: a new index was published and its reader sleeps.
   output vnc_status_pkg::direction_t direction_o,
   output vnc_status_pkg::events_t    events_o,
   output logic             prod_wake_o,
   output logic             cons_wake_o,
 
-  // The memories do not answer.
+  // Time-outs of the memories.
   input  logic             src_read_stuck_i,
   input  logic             src_write_stuck_i,
   input  logic             dst_read_stuck_i,
@@ -113,25 +113,25 @@ module vnc_mover #(
   input  logic             cons_word_done_i,
   input  logic             cons_word_error_i,
 
-  // Looks at need_wakeup: of the consumer in the destination window, of the producer in the source window.
-  output logic             prod_look_valid_o,
-  input  logic             prod_look_ready_i,
-  output logic [29:0]      prod_look_offset_o,
-  input  logic             prod_look_done_i,
-  input  logic             prod_look_error_i,
-  input  logic [31:0]      prod_look_word_i,
-  output logic             cons_look_valid_o,
-  input  logic             cons_look_ready_i,
-  output logic [29:0]      cons_look_offset_o,
-  input  logic             cons_look_done_i,
-  input  logic             cons_look_error_i,
-  input  logic [31:0]      cons_look_word_i
+  // Reads of need_wakeup: the consumer's in the destination window, the producer's in the source window.
+  output logic             prod_check_valid_o,
+  input  logic             prod_check_ready_i,
+  output logic [29:0]      prod_check_offset_o,
+  input  logic             prod_check_done_i,
+  input  logic             prod_check_error_i,
+  input  logic [31:0]      prod_check_word_i,
+  output logic             cons_check_valid_o,
+  input  logic             cons_check_ready_i,
+  output logic [29:0]      cons_check_offset_o,
+  input  logic             cons_check_done_i,
+  input  logic             cons_check_error_i,
+  input  logic [31:0]      cons_check_word_i
 );
   localparam int unsigned LineBeats  = vnc_pkg::Line / (DataW / 8);
   localparam int unsigned PageLines  = 4096 / vnc_pkg::Line;
   localparam int unsigned WantLines  = BurstBeats / LineBeats;
   localparam int unsigned BurstLines = WantLines < PageLines ? WantLines : PageLines;
-  localparam int unsigned WordGap    = 63;  // a word of each kind in 64 cycles leaves W to the data
+  localparam int unsigned WordGap    = 63;  // one word of each kind per 64 cycles leaves W to the data
 
   if (DataW != 64 && DataW != 128 && DataW != 256 && DataW != 512) begin : g_bad_width
     $fatal(1, "vnc_mover: DataW must be 64, 128, 256 or 512");
@@ -165,7 +165,7 @@ module vnc_mover #(
     endcase
   end
 
-  // `run` is at the beginning of long paths: a register of its own.
+  // `run` has its own register because long paths start at it.
   always_ff @(posedge clk_i) begin
     state_q <= rst_ni ? state_d : Off;
     run     <= rst_ni && state_d == Run;
@@ -179,13 +179,13 @@ module vnc_mover #(
   always_ff @(posedge clk_i) prod_limit_q <= consumed + {2'b0, ring_mask_i} + 32'd1;
 
   vnc_doorbell i_prod_doorbell (
-    .clk_i, .rst_ni, .clear_i(off), .start_i, .listen_i(run),
+    .clk_i, .rst_ni, .clear_i(off), .start_i, .enable_i(run),
     .valid_i(prod_valid_i), .value_i(prod_i), .limit_i(prod_limit_q),
     .index_o(target), .bad_o(prod_bad), .bad_value_o(prod_value)
   );
 
   vnc_doorbell i_cons_doorbell (
-    .clk_i, .rst_ni, .clear_i(off), .start_i, .listen_i(run),
+    .clk_i, .rst_ni, .clear_i(off), .start_i, .enable_i(run),
     .valid_i(cons_valid_i), .value_i(cons_i), .limit_i(offered),
     .index_o(consumed), .bad_o(cons_bad), .bad_value_o(cons_value)
   );
@@ -222,48 +222,48 @@ module vnc_mover #(
 
   // --- index words -------------------------------------------------------------------------------------
 
-  logic        goal_due, prod_free, prod_idle, cons_idle, cons_due_q, suppressed, published_event;
-  logic        prod_word_busy, prod_look_busy, prod_word_failed, prod_look_failed;
-  logic        cons_word_busy, cons_look_busy, cons_word_failed, cons_look_failed;
-  logic [31:0] goal, cons_sent;
+  logic        publish_due, prod_free, prod_idle, cons_idle, cons_due_q, suppressed, published_event;
+  logic        prod_word_busy, prod_check_busy, prod_word_failed, prod_check_failed;
+  logic        cons_word_busy, cons_check_busy, cons_word_failed, cons_check_failed;
+  logic [31:0] publish_value, cons_sent;
   logic        cons_free, cons_done, cons_suppressed;
 
-  vnc_goal i_goal (
+  vnc_publisher i_publisher (
     .clk_i, .rst_ni, .clear_i(off), .start_i, .target_i(target), .acked_i(acked), .free_i(prod_free),
-    .due_o(goal_due), .goal_o(goal)
+    .due_o(publish_due), .value_o(publish_value)
   );
 
   vnc_index_word #(.Gap(WordGap)) i_prod_word (
-    .clk_i, .rst_ni, .clear_i(off), .leave_i(leave), .run_i(run), .start_i,
-    .due_i(goal_due), .next_i(goal), .look_i(dst_look_i),
-    .idle_o(prod_idle), .free_o(prod_free), .word_busy_o(prod_word_busy), .look_busy_o(prod_look_busy),
-    .sent_o(offered), .shown_o(published), .word_failed_o(prod_word_failed), .look_failed_o(prod_look_failed),
+    .clk_i, .rst_ni, .clear_i(off), .send_start_i(leave), .run_i(run), .start_i,
+    .due_i(publish_due), .next_i(publish_value), .need_wakeup_i(dst_need_wakeup_i),
+    .idle_o(prod_idle), .free_o(prod_free), .word_busy_o(prod_word_busy), .check_busy_o(prod_check_busy),
+    .sent_o(offered), .shown_o(published), .word_failed_o(prod_word_failed), .check_failed_o(prod_check_failed),
     .done_event_o(published_event), .wake_event_o(prod_wake_o), .suppressed_event_o(suppressed),
     .word_valid_o(prod_word_valid_o), .word_ready_i(prod_word_ready_i), .word_o(prod_word_o),
     .word_done_i(prod_word_done_i), .word_error_i(prod_word_error_i),
-    .look_valid_o(prod_look_valid_o), .look_ready_i(prod_look_ready_i), .look_done_i(prod_look_done_i),
-    .look_error_i(prod_look_error_i), .look_word_i(prod_look_word_i)
+    .check_valid_o(prod_check_valid_o), .check_ready_i(prod_check_ready_i), .check_done_i(prod_check_done_i),
+    .check_error_i(prod_check_error_i), .check_word_i(prod_check_word_i)
   );
 
   always_ff @(posedge clk_i) cons_due_q <= consumed != cons_sent;
 
   vnc_index_word #(.Gap(WordGap)) i_cons_word (
-    .clk_i, .rst_ni, .clear_i(off), .leave_i(leave), .run_i(run), .start_i,
-    .due_i(cons_due_q), .next_i(consumed), .look_i(src_look_i),
-    .idle_o(cons_idle), .free_o(cons_free), .word_busy_o(cons_word_busy), .look_busy_o(cons_look_busy),
-    .sent_o(cons_sent), .shown_o(returned), .word_failed_o(cons_word_failed), .look_failed_o(cons_look_failed),
+    .clk_i, .rst_ni, .clear_i(off), .send_start_i(leave), .run_i(run), .start_i,
+    .due_i(cons_due_q), .next_i(consumed), .need_wakeup_i(src_need_wakeup_i),
+    .idle_o(cons_idle), .free_o(cons_free), .word_busy_o(cons_word_busy), .check_busy_o(cons_check_busy),
+    .sent_o(cons_sent), .shown_o(returned), .word_failed_o(cons_word_failed), .check_failed_o(cons_check_failed),
     .done_event_o(cons_done), .wake_event_o(cons_wake_o), .suppressed_event_o(cons_suppressed),
     .word_valid_o(cons_word_valid_o), .word_ready_i(cons_word_ready_i), .word_o(cons_word_o),
     .word_done_i(cons_word_done_i), .word_error_i(cons_word_error_i),
-    .look_valid_o(cons_look_valid_o), .look_ready_i(cons_look_ready_i), .look_done_i(cons_look_done_i),
-    .look_error_i(cons_look_error_i), .look_word_i(cons_look_word_i)
+    .check_valid_o(cons_check_valid_o), .check_ready_i(cons_check_ready_i), .check_done_i(cons_check_done_i),
+    .check_error_i(cons_check_error_i), .check_word_i(cons_check_word_i)
   );
 
-  // Each side's need_wakeup stands in the line of its own index.
-  assign prod_word_offset_o = 30'(ProdLine);
-  assign prod_look_offset_o = 30'(ConsLine);
-  assign cons_word_offset_o = 30'(ConsLine);
-  assign cons_look_offset_o = 30'(ProdLine);
+  // The need_wakeup of each side is in the line of the index that this side writes.
+  assign prod_word_offset_o  = 30'(ProdLine);
+  assign prod_check_offset_o = 30'(ConsLine);
+  assign cons_word_offset_o  = 30'(ConsLine);
+  assign cons_check_offset_o = 30'(ProdLine);
 
   assign started = prod_idle && cons_idle && !prod_word_failed && !cons_word_failed;
   assign quiet   = !reading && !writing && prod_idle && cons_idle;
@@ -271,10 +271,10 @@ module vnc_mover #(
   // --- faults ------------------------------------------------------------------------------------------
 
   vnc_fault #(.ProdLine(ProdLine), .ConsLine(ConsLine)) i_fault (
-    .clk_i, .rst_ni, .clear_i(off), .listen_i(run || state_q == Start), .config_bad_i(config_bad),
+    .clk_i, .rst_ni, .clear_i(off), .enable_i(run || state_q == Start), .config_bad_i(config_bad),
     .src_base_i, .src_window_mask_i, .src_ring_i, .dst_base_i, .dst_window_mask_i, .dst_ring_i, .ring_mask_i,
-    .failed_i({cons_look_failed, prod_look_failed, cons_word_failed, prod_word_failed, write_failed, read_failed}),
-    .stuck_i({cons_look_busy && src_read_stuck_i, prod_look_busy && dst_read_stuck_i,
+    .failed_i({cons_check_failed, prod_check_failed, cons_word_failed, prod_word_failed, write_failed, read_failed}),
+    .stuck_i({cons_check_busy && src_read_stuck_i, prod_check_busy && dst_read_stuck_i,
               cons_word_busy && src_write_stuck_i, prod_word_busy && dst_write_stuck_i,
               (writing || aw_valid_o) && dst_write_stuck_i, (reading || ar_valid_o) && src_read_stuck_i}),
     .prod_bad_i(prod_bad), .prod_value_i(prod_value), .cons_bad_i(cons_bad), .cons_value_i(cons_value),
@@ -282,7 +282,7 @@ module vnc_mover #(
     .fault_o(fault), .cause_o(direction_o.cause), .error_addr_o(direction_o.error_addr)
   );
 
-  // --- and out -----------------------------------------------------------------------------------------
+  // --- outputs -----------------------------------------------------------------------------------------
 
   logic w_stalls, aw_stalls;
 
@@ -308,7 +308,7 @@ module vnc_mover #(
   assign events_o.stall_write     = run && (w_stalls || aw_stalls);
   assign events_o.stall_ack       = run && writing && !sending && !aw_valid_o && !reading;
 
-  // Statistics are of prod words.
+  // Statistics count prod words only.
   logic unused;
   assign unused = cons_free ^ cons_done ^ cons_suppressed;
 endmodule

@@ -5,8 +5,8 @@
 //   target --> target - planned, lines to the next boundary --> the smaller --> burst
 //                                                                  +--> planned
 //
-// A burst ends at the next multiple of its longest size, which divides 4 KiB: so it crosses no page, and as
-// rings start at multiples of 4 KiB and have at least 4 KiB, the wrap of a ring needs nothing of its own.
+// A burst ends at the next multiple of the longest burst size, which divides 4 KiB, so it crosses no 4 KiB page.
+// Rings start at multiples of 4 KiB and hold at least 4 KiB, so no burst crosses the end of a ring either.
 //
 // Timing: two cycles from a new target to a burst; one burst every two cycles.
 
@@ -25,7 +25,7 @@ module vnc_planner #(
 );
   localparam int unsigned LowW = BurstLines > 1 ? $clog2(BurstLines) : 1;
 
-  // All in lines of 64 bytes.
+  // Units of lines of 64 bytes.
   logic [25:0]     planned_q, to_do_q;
   logic [LowW-1:0] low;
   logic [6:0]      limit_q, cut;

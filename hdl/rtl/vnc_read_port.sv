@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: MIT
 //
-// vnc_read_port: shares the read channels of one AXI master between several requesters, told apart by id.
+// vnc_read_port: shares the read channels of one AXI master between several requesters, identified by ARID.
 //
 //   request 0 (offset, len) --+                +-----------------+
 //   request 1               --+-- round robin ->| & mask, + base |--> AR   (id: the requester's number)
 //   ...                     --+                +-----------------+
 //   beats 0, 1, ... <----------- by id --------------------------------- R
 //
-// Every requester must be able to take its beats as they come: R never waits.
+// Every requester must accept its beats as they arrive: RREADY is always 1.
 //
-// Timing: two cycles from a request to AR; one request in two cycles, so that no requester waits for ARREADY in the
-// same cycle.
+// Timing: two cycles from a request to AR; one request every two cycles, so that no path runs from ARREADY to a
+// requester.
 
 module vnc_read_port #(
   parameter int unsigned DataW      = 64,
@@ -30,7 +30,7 @@ module vnc_read_port #(
   output logic [DataW-1:0]            r_data_o,
   output logic                        r_error_o,
   output logic                        r_last_o,
-  output logic                        stuck_o,      // the memory has not moved for too long
+  output logic                        stuck_o,      // time-out: no progress for timeout_i cycles
 
   // The master.
   output logic                        m_ar_valid_o,
@@ -51,17 +51,17 @@ module vnc_read_port #(
 
   // --- pick one ----------------------------------------------------------------------------------------
 
-  logic [1:0]  pick, turn_q;  // turn_q: who was served last
+  logic [1:0]  pick, last_served_q;  // requester numbers
   logic        picked_q, take, move;
   logic [1:0]  id_q;
   logic [29:0] offset_q;
   logic [7:0]  len_q;
 
-  // The next one after the last served that wants something.
+  // The next requester after the last served one that has a request.
   always_comb begin
-    pick = turn_q;
+    pick = last_served_q;
     for (int unsigned n = Requesters; n > 0; n--) begin
-      if (req_valid_i[(32'(turn_q) + n) % Requesters]) pick = 2'((32'(turn_q) + n) % Requesters);
+      if (req_valid_i[(32'(last_served_q) + n) % Requesters]) pick = 2'((32'(last_served_q) + n) % Requesters);
     end
   end
 
@@ -74,11 +74,11 @@ module vnc_read_port #(
 
   always_ff @(posedge clk_i) begin
     if (!rst_ni) begin
-      picked_q <= 1'b0;
-      turn_q   <= '0;
+      picked_q      <= 1'b0;
+      last_served_q <= '0;
     end else begin
       picked_q <= take || (picked_q && !move);
-      if (take) turn_q <= pick;
+      if (take) last_served_q <= pick;
     end
     if (take) begin
       id_q     <= pick;
@@ -115,21 +115,21 @@ module vnc_read_port #(
     for (int unsigned n = 0; n < Requesters; n++) r_valid_o[n] = m_r_valid_i && m_r_id_i == 2'(n);
   end
 
-  // --- watch -------------------------------------------------------------------------------------------
+  // --- time-out -------------------------------------------------------------------------------------------
 
-  logic [7:0] away_q;  // requests taken and not answered
+  logic [7:0] outstanding_q;  // requests taken and not answered
 
   always_ff @(posedge clk_i) begin
-    if (!rst_ni) away_q <= '0;
-    else away_q <= away_q + 8'(take) - 8'(m_r_valid_i && m_r_last_i);
+    if (!rst_ni) outstanding_q <= '0;
+    else outstanding_q <= outstanding_q + 8'(take) - 8'(m_r_valid_i && m_r_last_i);
   end
 
   vnc_watchdog i_watchdog (
-    .clk_i, .rst_ni, .limit_i(timeout_i), .busy_i(away_q != '0),
+    .clk_i, .rst_ni, .limit_i(timeout_i), .busy_i(outstanding_q != '0),
     .progress_i((m_ar_valid_o && m_ar_ready_i) || m_r_valid_i), .stuck_o
   );
 
-  // The other bit tells OKAY from EXOKAY and SLVERR from DECERR; neither matters here.
+  // Bit 0 distinguishes EXOKAY from OKAY and DECERR from SLVERR, which does not matter here.
   logic unused;
   assign unused = m_r_resp_i[0];
 endmodule

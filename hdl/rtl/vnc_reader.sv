@@ -1,16 +1,17 @@
 // SPDX-License-Identifier: MIT
 //
-// vnc_reader: reads bursts of the source ring into a FIFO, and tells when one is there completely.
+// vnc_reader: reads bursts of the source ring into a FIFO and offers each burst once it is complete.
 //
-//   burst --(space in the FIFO for all of it?)--> + ring --> request --> AR
-//     |                                                                  |
-//     +--> burst queue --> burst_o, once it is whole                     v
-//                          data_o  <--------- data FIFO <--------------- R
+//   burst --(room in the FIFO for all of it?)--> + ring --> request --> AR
+//     |                                                                 |
+//     +--> burst queue --> whole_o, once it is complete                 v
+//                          data_o  <--------- data FIFO <-------------- R
 //
-// Space is kept beforehand, so R never waits.  A burst with a failed beat never becomes whole, nor does any
-// after it: what was not read is not written.  `failed_o` stays until `clear_i`; `next_o` is then the failed beat.
+// FIFO space is reserved before the request, so R never waits.  A burst with a failed beat never becomes complete,
+// nor does any burst after it: bytes that were not read are not written.  `failed_o` is set until `clear_i`; `next_o`
+// is then the index of the failed beat.
 //
-// Timing: burst to request 1 cycle; last R beat to burst_valid_o 1 cycle.
+// Timing: one cycle from a burst to its request; one cycle from the last R beat to whole_valid_o.
 
 module vnc_reader #(
   parameter int unsigned DataW      = 64,
@@ -20,7 +21,7 @@ module vnc_reader #(
   input  logic                   clk_i,
   input  logic                   rst_ni,
   input  logic                   clear_i,
-  input  logic                   run_i,          // 0: ask for nothing more
+  input  logic                   run_i,          // 0: request nothing more
   input  logic [29:0]            start_i,
   input  logic [29:0]            ring_i,         // offset of the ring in its window
   input  logic [29:0]            ring_mask_i,
@@ -38,7 +39,7 @@ module vnc_reader #(
   input  logic                   r_error_i,
   input  logic                   r_last_i,
 
-  // Whole bursts and their beats.
+  // Complete bursts and their beats.
   output logic                   whole_valid_o,
   input  logic                   whole_ready_i,
   output vnc_status_pkg::burst_t whole_o,
@@ -46,7 +47,7 @@ module vnc_reader #(
   input  logic                   data_ready_i,
   output logic [DataW-1:0]       data_o,
 
-  output logic                   busy_o,         // something is outstanding
+  output logic                   busy_o,         // a read is outstanding
   output logic                   failed_o,
   output logic [29:0]            next_o          // index of the next beat on R
 );
@@ -62,32 +63,32 @@ module vnc_reader #(
 
   // --- AR ----------------------------------------------------------------------------------------------
 
-  logic [FreeW-1:0]  free_q;    // beats of the FIFO that nobody counts on
-  logic              roomy_q;   // enough for the longest burst; a cycle late, so not right after a burst
-  logic              took_q, take, asked_q, asked, queue_ready;
+  logic [FreeW-1:0]  free_q;       // beats of the FIFO that are not reserved
+  logic              has_room_q;   // for the longest burst; one cycle late, so not valid right after a burst
+  logic              taken_q, take, request_q, accepted, queue_ready;
   logic [CountW-1:0] reads_q;   // bursts between AR and their last R beat
   logic              beat;
 
-  assign take          = run_i && burst_valid_i && roomy_q && !took_q && queue_ready && !asked_q;
+  assign take          = run_i && burst_valid_i && has_room_q && !taken_q && queue_ready && !request_q;
   assign burst_ready_o = take;
-  assign ar_valid_o    = run_i && asked_q;
-  assign asked         = ar_valid_o && ar_ready_i;
+  assign ar_valid_o    = run_i && request_q;
+  assign accepted      = ar_valid_o && ar_ready_i;
   assign beat          = data_valid_o && data_ready_i;
 
   always_ff @(posedge clk_i) begin
     if (!rst_ni || clear_i) begin
-      free_q  <= FreeW'(FifoBeats);
-      roomy_q <= 1'b1;
-      took_q  <= 1'b0;
-      asked_q <= 1'b0;
-      reads_q <= '0;
+      free_q     <= FreeW'(FifoBeats);
+      has_room_q <= 1'b1;
+      taken_q    <= 1'b0;
+      request_q  <= 1'b0;
+      reads_q    <= '0;
     end else begin
-      free_q  <= free_q - (take ? FreeW'(beats(burst_i.lines)) : '0) + FreeW'(beat);
-      roomy_q <= 32'(free_q) >= BurstBeats;
-      took_q  <= take;
-      if (take) asked_q <= 1'b1;
-      else if (asked) asked_q <= 1'b0;
-      reads_q <= reads_q + CountW'(asked) - CountW'(r_valid_i && r_last_i);
+      free_q     <= free_q - (take ? FreeW'(beats(burst_i.lines)) : '0) + FreeW'(beat);
+      has_room_q <= 32'(free_q) >= BurstBeats;
+      taken_q    <= take;
+      if (take) request_q <= 1'b1;
+      else if (accepted) request_q <= 1'b0;
+      reads_q <= reads_q + CountW'(accepted) - CountW'(r_valid_i && r_last_i);
     end
     if (take) begin
       ar_offset_o <= ring_i + (burst_i.index & ring_mask_i);
@@ -99,7 +100,7 @@ module vnc_reader #(
 
   // --- R -----------------------------------------------------------------------------------------------
 
-  logic [CountW-1:0] whole_q;  // bursts read completely and not yet handed on
+  logic [CountW-1:0] whole_q;  // bursts read completely and not yet taken
   logic              failed_q, good, queue_valid, data_ready;
   logic [29:0]       next_q;
 
@@ -133,7 +134,7 @@ module vnc_reader #(
   assign failed_o      = failed_q;
   assign next_o        = next_q;
 
-  // The FIFO has space for every beat asked for: not looked at.
+  // The FIFO has room for every requested beat, so its readiness is not used.
   logic unused;
   assign unused = data_ready;
 endmodule

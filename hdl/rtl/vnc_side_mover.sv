@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 //
-// vnc_side_mover: takes one side's control line (64 bytes) to the same place of the peer's window.
+// vnc_side_mover: copies the control line (64 bytes) of one side to the same offset of the peer's window.
 //
 //   side_doorbell --> pending --> AR, R --> line buffer --> AW, W (bytes 8 to 63) --> B
 //                                            |                                     |
@@ -8,18 +8,19 @@
 //                                                            |
 //                                                            +--> B --> side_done, interrupt SIDE at the peer
 //
-// Bytes 0 to 7 are the epoch and the answer.  They go in one beat, and only when everything else was
-// acknowledged: whoever sees them sees what was stored before them.
+// Bytes 0 to 7 (the head) are the epoch and the answer.  They are written in one beat, and only after the rest (the
+// body) was acknowledged: a reader that sees the new head sees everything that was stored before it.
 //
-//   Off -- both enabled, windows good --> Read --> Body --> Head --> Idle -- bell --> Read ...
-//                                          |  error  |       |
-//                                          +------> Halt <---+       reset or not enable: Drain, then Off
+//   Off -- both enabled, windows valid --> Read --> Body --> Head --> Idle -- doorbell --> Read ...
+//                                           |  error  |       |
+//                                           +------> Halt <---+       reset or not enabled: Drain, then Off
 //
-// Coming up copies the line without being asked; `up_o` says that this was done, and no direction leaves Off
-// before.  A bell that rings during a copy leads to one more; interrupts in between are one.  `run_o` holds from the
-// start of that first copy: a bell rung while it does not hold is not needed, for the copy is still to come.
+// On leaving Off the line is copied without a doorbell; `up_o` reports that this copy is complete, and no direction
+// leaves Off before.  A doorbell during a copy causes one more copy; several doorbells during a copy count as one.
+// `side_o.run` is set from the start of the first copy: a doorbell before that is not needed, because the first copy
+// is still to come.
 //
-// Timing: bell to AR 3 cycles; last R beat to AW 3 cycles, B to the second AW 3 cycles.
+// Timing: doorbell to AR 3 cycles; last R beat to AW 3 cycles, B to the second AW 3 cycles.
 
 module vnc_side_mover #(
   parameter int unsigned DataW  = 64,
@@ -30,20 +31,20 @@ module vnc_side_mover #(
 
   input  logic               enable_i,      // both sides enabled
   input  logic               reset_i,       // a pulse
-  input  logic               config_ok_i,   // both windows are possible
+  input  logic               config_ok_i,   // both windows are valid
   input  logic [63:0]        src_base_i,
   input  logic [29:0]        src_window_mask_i,
   input  logic [63:0]        dst_base_i,
   input  logic [29:0]        dst_window_mask_i,
-  input  logic               bell_valid_i,
-  input  logic [31:0]        bell_i,        // last value rung
+  input  logic               doorbell_valid_i,
+  input  logic [31:0]        doorbell_i,    // last value written
 
-  output vnc_status_pkg::side_t side_o,     // `done`: the bell whose copy is complete
+  output vnc_status_pkg::side_t side_o,     // `done`: the doorbell value whose copy is complete
   output logic               up_o,
   output logic               done_event_o,
   output logic               error_event_o,
 
-  // The memories do not answer.
+  // Time-outs of the memories.
   input  logic               src_read_stuck_i,
   input  logic               dst_write_stuck_i,
 
@@ -73,7 +74,7 @@ module vnc_side_mover #(
   localparam int unsigned BeatBytes = DataW / 8;
   localparam int unsigned LineBeats = vnc_pkg::Line / BeatBytes;
   localparam int unsigned BeatW     = LineBeats > 1 ? $clog2(LineBeats) : 1;
-  // With narrow beats the first one is the head alone: the body starts at the second.
+  // At 64 bit the first beat is the head, and the body starts at the second beat.
   localparam int unsigned BodyFirst = BeatBytes == HeadBytes ? 1 : 0;
   localparam logic [BeatBytes-1:0] HeadStrb = BeatBytes'((1 << HeadBytes) - 1);
 
@@ -82,9 +83,9 @@ module vnc_side_mover #(
 
   state_e state_q;
   logic   stop, start, failed, stuck, fault, read_done, body_done, copied;
-  logic   asked_q;   // a request that the port has not taken yet
-  logic   away_q;    // taken, and not answered completely
-  logic   answered;  // the last R beat, or B
+  logic   request_q;      // a request waits for the port
+  logic   outstanding_q;  // a request was taken and its answer is incomplete
+  logic   answered;       // the last R beat, or B
   logic   pending_q, up_q;
 
   assign stop     = reset_i || !enable_i;
@@ -108,7 +109,7 @@ module vnc_side_mover #(
     end else begin
       unique case (state_q)
         Off, Idle: if (start) state_q <= Read; else if (stop) state_q <= Off;
-        Drain:     if (!asked_q && !away_q) state_q <= Off;
+        Drain:     if (!request_q && !outstanding_q) state_q <= Off;
         Halt:      if (stop) state_q <= Drain;
         default: begin  // Read, Body, Head
           if (stop) state_q <= Drain;
@@ -121,20 +122,20 @@ module vnc_side_mover #(
     end
   end
 
-  // A step's request is made as the step begins.
+  // The request of a step is made when the step begins.
   always_ff @(posedge clk_i) begin
     if (!rst_ni) begin
-      asked_q <= 1'b0;
-      away_q  <= 1'b0;
+      request_q     <= 1'b0;
+      outstanding_q <= 1'b0;
     end else begin
-      if (start || read_done || body_done) asked_q <= 1'b1;
-      else if ((ar_valid_o && ar_ready_i) || (aw_valid_o && aw_ready_i)) asked_q <= 1'b0;
-      if ((ar_valid_o && ar_ready_i) || (aw_valid_o && aw_ready_i)) away_q <= 1'b1;
-      else if (answered) away_q <= 1'b0;
+      if (start || read_done || body_done) request_q <= 1'b1;
+      else if ((ar_valid_o && ar_ready_i) || (aw_valid_o && aw_ready_i)) request_q <= 1'b0;
+      if ((ar_valid_o && ar_ready_i) || (aw_valid_o && aw_ready_i)) outstanding_q <= 1'b1;
+      else if (answered) outstanding_q <= 1'b0;
     end
   end
 
-  // --- bell --------------------------------------------------------------------------------------------
+  // --- doorbell ----------------------------------------------------------------------------------------
 
   logic [31:0] taken_q, done_q;
 
@@ -146,8 +147,8 @@ module vnc_side_mover #(
       up_q      <= 1'b0;
     end else begin
       if (start) pending_q <= 1'b0;
-      else if (bell_valid_i) pending_q <= 1'b1;
-      if (start) taken_q <= bell_i;
+      else if (doorbell_valid_i) pending_q <= 1'b1;
+      if (start) taken_q <= doorbell_i;
       if (copied) done_q <= taken_q;
       if (stop) up_q <= 1'b0;
       else if (copied) up_q <= 1'b1;
@@ -177,7 +178,7 @@ module vnc_side_mover #(
 
   assign w_data_o = line_q[w_beat_q];
   assign w_last_o = head_q || w_beat_q == beat_t'(LineBeats - 1);
-  // Of the first beat, the head or the rest.
+  // Strobes of the first beat: the head or the rest.
   assign w_strb_o = w_beat_q != '0 ? '1 : head_q ? HeadStrb : ~HeadStrb;
 
   // --- requests ----------------------------------------------------------------------------------------
@@ -189,14 +190,14 @@ module vnc_side_mover #(
     else if (answered) writing_q <= 1'b1;
   end
 
-  assign ar_valid_o  = asked_q && !writing_q;
+  assign ar_valid_o  = request_q && !writing_q;
   assign ar_offset_o = 30'(Offset);
   assign ar_len_o    = 8'(LineBeats - 1);
-  assign aw_valid_o  = asked_q && writing_q;
+  assign aw_valid_o  = request_q && writing_q;
   assign aw_offset_o = head_q ? 30'(Offset) : 30'(Offset + BodyFirst * BeatBytes);
   assign aw_len_o    = head_q ? 8'd0 : 8'(LineBeats - 1 - BodyFirst);
 
-  // --- and out -----------------------------------------------------------------------------------------
+  // --- outputs -----------------------------------------------------------------------------------------
 
   logic [3:0]  cause_q;
   logic        at_dst_q;

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: MIT
 //
-// vnc_stats: what one direction has done since the reset of the whole engine.  Counters wrap.
+// vnc_stats: the counters of one direction since the reset of the whole engine.  Counters wrap.
 //
 //   events of a mover --> counters                                    --> both register pages
 //   doorbell --> timer --> a published value that covers it --> latency -->
 //
-// One doorbell is timed at a time: the first that rings when none is.  `latency_max` begins anew with the direction.
+// One doorbell is timed at a time: the first one after the previous measurement.  `latency_max` is cleared when the
+// direction is off.
 //
 // Timing: a counter shows an event one cycle later.
 
@@ -22,7 +23,7 @@ module vnc_stats (
     return count + 32'(event_now);
   endfunction
 
-  // The events stand at the end of long paths.
+  // The events end long paths, so they are registered first.
   vnc_status_pkg::events_t events_q;
 
   always_ff @(posedge clk_i) events_q <= rst_ni ? events_i : '0;
@@ -58,7 +59,7 @@ module vnc_stats (
   logic        show_q;
 
   always_ff @(posedge clk_i) begin
-    taken_q <= timer_q - 32'd1;  // done_q came a cycle after the event
+    taken_q <= timer_q - 32'd1;  // done_q is set one cycle after the event
     if (!rst_ni) begin
       count_q <= '0;
       show_q  <= 1'b0;
@@ -80,7 +81,7 @@ module vnc_stats (
 
   assign statistics_o = count_q;
 
-  // Of a difference of indices the sign says enough.
+  // Only the sign of a difference of indices is used.
   logic unused;
   assign unused = ^step[30:0];
 endmodule

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 //
-// vnc_status_pkg: what a direction and a side mover show on the register pages, and how a burst is told.
+// vnc_status_pkg: the types of a direction's and a side mover's state on the register pages, and of a burst.
 package vnc_status_pkg;
 
   typedef struct packed {
@@ -27,9 +27,9 @@ package vnc_status_pkg;
     logic [31:0] latency_max;
   } statistics_t;
 
-  // Pulses of a mover, for its statistics.
+  // Pulses of a mover for its statistics.
   typedef struct packed {
-    logic        doorbell;       // with its value
+    logic        doorbell;       // doorbell_value is valid
     logic [31:0] doorbell_value;
     logic        published;      // acknowledged: the new prod, and how many bytes it covers
     logic [31:0] published_value;

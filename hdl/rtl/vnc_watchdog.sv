@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT
 //
-// vnc_watchdog: says that channels with something under way have not moved for `limit_i` cycles.
+// vnc_watchdog: reports that channels with an outstanding transaction have not moved for `limit_i` cycles.
 //
 //   busy and no progress --> cycles left --> 0: stuck, until there is progress
 //
-// Timing: stuck one cycle after the last of the cycles.  A limit of 0 is never reached; a new one counts from its
-// setting.
+// Timing: stuck_o is set one cycle after the last of these cycles.  A limit of 0 disables it; a new limit counts from
+// the cycle in which it is set.
 
 module vnc_watchdog (
   input  logic        clk_i,

@@ -10,15 +10,15 @@
 //   id 3  side    --+        +--> order of the bursts, two deep --> choice of the beats --> W
 //   done by id <------------------------------------------------------------------------ B
 //
-// An index word is one beat with four strobes on a line's first word.  The ids differ, so nothing here
-// orders an index behind a burst: that is the mover's task, by waiting for B.
+// An index word is one beat with four strobes on the first word of a line.  The ids differ, so this module does not
+// order an index behind a burst: the mover does, by waiting for B.
 //
-// W follows the order of AW.  The address of one burst goes out while the beats of the one before run, so there
-// is no idle cycle between them; not more than one, so that a word does not wait behind a row of bursts.  W
-// begins no earlier than its AW is valid.
+// W follows the order of AW.  The address of one burst is sent while the beats of the previous one are on W, so there
+// is no idle cycle between them; only one is sent ahead, so that an index word does not wait behind several bursts.
+// W begins no earlier than its AW is valid.
 //
-// Timing: two cycles from a request to AW and to the first beat; one request in two cycles, so that no requester
-// waits for AWREADY in the same cycle.
+// Timing: two cycles from a request to AW and to the first beat; one request every two cycles, so that no path runs
+// from AWREADY to a requester.
 
 module vnc_write_port #(
   parameter int unsigned DataW = 64
@@ -29,16 +29,16 @@ module vnc_write_port #(
   input  logic [29:0]        window_mask_i,
   input  logic [31:0]        timeout_i,
 
-  // Requests, by id.  A request stays until it is taken; done comes with its write response.
+  // Requests, by id.  A request is held until it is taken; done is set with its write response.
   input  logic [3:0]         req_valid_i,
   output logic [3:0]         req_ready_o,
   input  logic [3:0][29:0]   req_offset_i,
   input  logic [3:0][7:0]    req_len_i,
   output logic [3:0]         done_o,
   output logic               error_o,
-  output logic               stuck_o,       // the memory has not moved for too long
+  output logic               stuck_o,       // time-out: no progress for timeout_i cycles
 
-  // The beats: of the bursts, in their order; the words, with their request; of the side block.
+  // Beats: those of the bursts in order, the index words with their request, those of the side block.
   input  logic               burst_valid_i,
   output logic               burst_ready_o,
   input  logic [DataW-1:0]   burst_data_i,
@@ -70,22 +70,22 @@ module vnc_write_port #(
   typedef struct packed {
     id_e         id;
     logic [31:0] word;
-  } beats_t;  // whose beats, and the word if it is one
+  } beats_t;  // the requester of the beats, and the value of an index word
 
   // --- pick one ----------------------------------------------------------------------------------------
 
-  logic [1:0]  pick, turn_q;  // turn_q: who was served last
+  logic [1:0]  pick, last_served_q;  // requester numbers
   logic        picked_q, take, move;
   beats_t      beats_q;
   logic [29:0] offset_q;
   logic [7:0]  len_q;
   logic        first_valid_q, second_valid_q;
 
-  // The next one after the last served that wants something.
+  // The next requester after the last served one that has a request.
   always_comb begin
-    pick = turn_q;
+    pick = last_served_q;
     for (logic [2:0] n = 3'd4; n > 0; n--) begin
-      if (req_valid_i[turn_q + n[1:0]]) pick = turn_q + n[1:0];
+      if (req_valid_i[last_served_q + n[1:0]]) pick = last_served_q + n[1:0];
     end
   end
 
@@ -99,11 +99,11 @@ module vnc_write_port #(
 
   always_ff @(posedge clk_i) begin
     if (!rst_ni) begin
-      picked_q <= 1'b0;
-      turn_q   <= '0;
+      picked_q      <= 1'b0;
+      last_served_q <= '0;
     end else begin
       picked_q <= take || (picked_q && !move);
-      if (take) turn_q <= pick;
+      if (take) last_served_q <= pick;
     end
     if (take) begin
       beats_q  <= '{id: id_e'(pick), word: word_i[pick == Cons]};
@@ -129,7 +129,7 @@ module vnc_write_port #(
     end
   end
 
-  // --- W: the beats of `first`; of the second only the address is on its way, and `beats_q` keeps what it is -----
+  // --- W: the beats of `first`; of a second burst only the address was sent, and `beats_q` holds its requester -----
 
   beats_t first_q;
   logic   first_burst_q;  // first_q.id is Burst
@@ -183,23 +183,23 @@ module vnc_write_port #(
     done_o[m_b_id_i] = m_b_valid_i;
   end
 
-  // --- watch -------------------------------------------------------------------------------------------
+  // --- time-out -------------------------------------------------------------------------------------------
 
-  logic [7:0] away_q;  // requests taken and not answered
+  logic [7:0] outstanding_q;  // requests taken and not answered
   logic       progress;
 
   assign progress = (m_aw_valid_o && m_aw_ready_i) || (m_w_valid_o && m_w_ready_i) || m_b_valid_i;
 
   always_ff @(posedge clk_i) begin
-    if (!rst_ni) away_q <= '0;
-    else away_q <= away_q + 8'(take) - 8'(m_b_valid_i);
+    if (!rst_ni) outstanding_q <= '0;
+    else outstanding_q <= outstanding_q + 8'(take) - 8'(m_b_valid_i);
   end
 
   vnc_watchdog i_watchdog (
-    .clk_i, .rst_ni, .limit_i(timeout_i), .busy_i(away_q != '0), .progress_i(progress), .stuck_o
+    .clk_i, .rst_ni, .limit_i(timeout_i), .busy_i(outstanding_q != '0), .progress_i(progress), .stuck_o
   );
 
-  // The other bit tells OKAY from EXOKAY and SLVERR from DECERR; neither matters here.
+  // Bit 0 distinguishes EXOKAY from OKAY and DECERR from SLVERR, which does not matter here.
   logic unused;
   assign unused = m_b_resp_i[0];
 endmodule

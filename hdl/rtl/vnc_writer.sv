@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: MIT
 //
-// vnc_writer: writes whole bursts to the destination ring and counts what is acknowledged.
+// vnc_writer: writes complete bursts to the destination ring and counts the acknowledged bytes.
 //
-//   whole burst --> + ring --> request --> AW, taken one burst ahead of W
+//   complete burst --> + ring --> request --> AW, taken one burst ahead of W
 //                                |         W  <-- beats left of this burst, and of the next one <-- data
 //                                +--> ack queue (lines) --> B --> acked
 //
-// Responses of one id come in order, so each belongs to the oldest burst.  After a failed one nothing counts any
-// more, until `clear_i`: a later response must not stand in for it.  Beats whose AW was taken are always sent.
+// Responses of one id arrive in order, so each belongs to the oldest burst.  After a failed response no further one
+// is counted until `clear_i`, since a later response must not stand for it.  Beats whose AW was taken are always sent.
 //
-// Timing: whole burst to request 1 cycle; B to acked 1 cycle.
+// Timing: one cycle from a complete burst to its request; one cycle from B to acked.
 
 module vnc_writer #(
   parameter int unsigned DataW    = 64,
@@ -18,7 +18,7 @@ module vnc_writer #(
   input  logic                   clk_i,
   input  logic                   rst_ni,
   input  logic                   clear_i,
-  input  logic                   run_i,          // 0: begin nothing more
+  input  logic                   run_i,          // 0: start no further burst
   input  logic [31:0]            start_i,
   input  logic [29:0]            ring_i,         // offset of the ring in its window
   input  logic [29:0]            ring_mask_i,
@@ -33,16 +33,16 @@ module vnc_writer #(
   input  logic                   aw_ready_i,
   output logic [29:0]            aw_offset_o,
   output logic [7:0]             aw_len_o,
-  output logic                   w_valid_o,      // the data itself goes past this module
+  output logic                   w_valid_o,      // the data does not pass through this module
   input  logic                   w_ready_i,
   output logic                   w_last_o,
   input  logic                   b_valid_i,
   input  logic                   b_error_i,
 
-  output logic                   busy_o,         // something is outstanding
-  output logic                   sending_o,      // beats of a burst are to be sent
+  output logic                   busy_o,         // a write is outstanding
+  output logic                   sending_o,      // beats of a burst remain to be sent
   output logic                   failed_o,
-  output logic [31:0]            acked_o         // up to here written and acknowledged
+  output logic [31:0]            acked_o         // every byte before this index is acknowledged
 );
   localparam int unsigned LineBeats = vnc_pkg::Line / (DataW / 8);
   localparam int unsigned CountW    = $clog2(BurstMax + 1) + 1;
@@ -53,19 +53,19 @@ module vnc_writer #(
 
   // --- AW ----------------------------------------------------------------------------------------------
 
-  logic       take, asked_q, asked, counted_q, ack_ready, next_valid_q;
+  logic       take, request_q, accepted, counted_q, ack_ready, next_valid_q;
   logic [6:0] lines_q, counted_lines_q;
 
-  assign take          = whole_valid_i && !asked_q;  // not in the cycle of `asked`: that comes from afar
+  assign take          = whole_valid_i && !request_q;  // not in the cycle of `accepted`, which ends a long path
   assign whole_ready_o = take;
-  assign aw_valid_o    = run_i && asked_q && ack_ready && !next_valid_q;
-  assign asked         = aw_valid_o && aw_ready_i;
+  assign aw_valid_o    = run_i && request_q && ack_ready && !next_valid_q;
+  assign accepted      = aw_valid_o && aw_ready_i;
 
   always_ff @(posedge clk_i) begin
-    if (!rst_ni || clear_i) asked_q <= 1'b0;
-    else if (take) asked_q <= 1'b1;
-    else if (asked) asked_q <= 1'b0;
-    counted_q <= rst_ni && !clear_i && asked;  // `asked` comes from afar, and B is still further away
+    if (!rst_ni || clear_i) request_q <= 1'b0;
+    else if (take) request_q <= 1'b1;
+    else if (accepted) request_q <= 1'b0;
+    counted_q <= rst_ni && !clear_i && accepted;  // registered: `accepted` ends a long path, and B comes later still
     counted_lines_q <= lines_q;
     if (take) begin
       aw_offset_o <= ring_i + (whole_i.index & ring_mask_i);
@@ -91,14 +91,14 @@ module vnc_writer #(
       left_valid_q <= 1'b0;
       next_valid_q <= 1'b0;
     end else if (!left_valid_q || last_beat) begin
-      left_valid_q <= next_valid_q || asked;
+      left_valid_q <= next_valid_q || accepted;
       next_valid_q <= 1'b0;
-    end else if (asked) begin
+    end else if (accepted) begin
       next_valid_q <= 1'b1;
     end
     if (!left_valid_q || last_beat) left_q <= next_valid_q ? next_q : beats(lines_q);
     else if (beat) left_q <= left_q - 9'd1;
-    if (asked) next_q <= beats(lines_q);
+    if (accepted) next_q <= beats(lines_q);
   end
 
   // --- B -----------------------------------------------------------------------------------------------
@@ -130,7 +130,7 @@ module vnc_writer #(
   assign failed_o = failed_q;
   assign acked_o  = acked_q;
 
-  // A response always finds its burst: not looked at.
+  // The queue holds an entry for every response, so its valid is not used.
   logic unused;
   assign unused = ack_valid;
 endmodule

@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: MIT
 //
-// axi_checks: what an AXI4 master owes its slave, checked in each cycle; bound to both masters from outside.
+// axi_checks: checks in each cycle the rules that an AXI4 master must keep; bound to both masters of the engine.
 //
-//   AW, W, AR   payload and valid stand still until ready
+//   AW, W, AR   payload and valid are stable until ready
 //   AW, AR      no burst crosses 4 KiB
-//   W           WLAST on the last beat and only there; strobes of whole bursts, words and halves of a line
-//   R, B        always taken; each belongs to a transaction that is under way
-//   all         of bursts no more under way than promised, of everything else one at a time
+//   W           WLAST exactly on the last beat; strobes of whole beats, index words, and parts of a line
+//   R, B        always ready; each response belongs to an outstanding transaction
+//   all         at most ReadsMax + 1 bursts outstanding, one transaction of every other id
 //
-// Written with plain registers, so that any tool can read it.  A simulator of two states knows no X: instead,
-// registers without a reset start with random bits, and nothing is judged before the first reset.
+// Written with plain registers, so that any tool can parse it.  A two-state simulator has no X: registers without a
+// reset start with random bits instead, and nothing is checked before the first reset.
 
 module axi_checks #(
   parameter int unsigned DataW    = 64,
@@ -41,7 +41,7 @@ module axi_checks #(
   input logic               rready
 );
   localparam int unsigned AwW = 2 + 64 + 8, WW = DataW + DataW / 8 + 1, ArW = AwW;
-  // A mover's bursts have id 0: as many as its queue holds, and one that is leaving it.
+  // The bursts of a mover have id 0: as many as its queue holds, and one that leaves it.
   localparam int unsigned BurstsMax = ReadsMax + 1;
 
   function automatic logic crosses(logic [63:0] address, logic [7:0] len);
@@ -75,13 +75,12 @@ module axi_checks #(
       if (ar_held_q && !(arvalid && ar == ar_q)) $fatal(1, "AR changed while stalled");
       if (awvalid && crosses(awaddr, awlen)) $fatal(1, "a write burst crosses 4 KiB");
       if (arvalid && crosses(araddr, arlen)) $fatal(1, "a read burst crosses 4 KiB");
-      if (!rready || !bready) $fatal(1, "a response has to wait");
+      if (!rready || !bready) $fatal(1, "a response is stalled");
     end
   end
 
   // --- WLAST and strobes ---------------------------------------------------------------------------------
-  // The lengths of the bursts whose beats are still to come.  W may run ahead of AW's acceptance, but not of
-  // its being valid.
+  // The lengths of the bursts with outstanding beats.  W may precede the acceptance of AW, but not AWVALID.
 
   localparam logic [DataW/8-1:0] Word = (DataW / 8)'(4'hf), Head = (DataW / 8)'(8'hff);
 
@@ -111,7 +110,7 @@ module axi_checks #(
     end
   end
 
-  // --- under way, by id ------------------------------------------------------------------------------------
+  // --- outstanding, by id ------------------------------------------------------------------------------------
 
   int unsigned reads_q [4], writes_q [4];
 
@@ -123,10 +122,10 @@ module axi_checks #(
       end else if (live_q) begin
         reads_q[n]  <= reads_q[n] + 32'(arvalid && arready && arid == 2'(n)) - 32'(rvalid && rlast && rid == 2'(n));
         writes_q[n] <= writes_q[n] + 32'(awvalid && awready && awid == 2'(n)) - 32'(bvalid && bid == 2'(n));
-        if (reads_q[n] > (n == 0 ? BurstsMax : 1)) $fatal(1, "%0d reads of id %0d under way", reads_q[n], n);
-        if (writes_q[n] > (n == 0 ? BurstsMax : 1)) $fatal(1, "%0d writes of id %0d under way", writes_q[n], n);
-        if (rvalid && rid == 2'(n) && reads_q[n] == 0) $fatal(1, "read data that nobody asked for, id %0d", n);
-        if (bvalid && bid == 2'(n) && writes_q[n] == 0) $fatal(1, "a response to nothing, id %0d", n);
+        if (reads_q[n] > (n == 0 ? BurstsMax : 1)) $fatal(1, "%0d reads of id %0d outstanding", reads_q[n], n);
+        if (writes_q[n] > (n == 0 ? BurstsMax : 1)) $fatal(1, "%0d writes of id %0d outstanding", writes_q[n], n);
+        if (rvalid && rid == 2'(n) && reads_q[n] == 0) $fatal(1, "read data without a request, id %0d", n);
+        if (bvalid && bid == 2'(n) && writes_q[n] == 0) $fatal(1, "a response without a write, id %0d", n);
       end
     end
   end

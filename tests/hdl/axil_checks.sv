@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 //
-// axil_checks: what a register page owes its master, checked in each cycle; bound to both pages from outside.
+// axil_checks: checks in each cycle the rules that an AXI4-Lite slave must keep; bound to both register pages.
 //
-//   B, R   valid and payload stand still until ready; one answer to each access, and none without one
-//   all    every answer is OKAY
+//   B, R   valid and payload are stable until ready; exactly one response per access
+//   all    every response is OKAY
 
 module axil_checks (
   input logic        clk_i,
@@ -40,12 +40,12 @@ module axil_checks (
       addresses_q <= addresses_q + 32'(awvalid && awready) - 32'(bvalid && bready);
       words_q     <= words_q + 32'(wvalid && wready) - 32'(bvalid && bready);
       reads_q     <= reads_q + 32'(arvalid && arready) - 32'(rvalid && rready);
-      if (b_held_q && !bvalid) $fatal(1, "B taken back");
+      if (b_held_q && !bvalid) $fatal(1, "B withdrawn");
       if (r_held_q && !(rvalid && rdata == rdata_q)) $fatal(1, "R changed while stalled");
       if (bvalid && (addresses_q < 1 || words_q < 1)) $fatal(1, "B without a write");
       if (rvalid && reads_q < 1) $fatal(1, "R without a read");
-      if (addresses_q > 1 || words_q > 1 || reads_q > 1) $fatal(1, "an access is not answered");
-      if ((bvalid && bresp != 2'b00) || (rvalid && rresp != 2'b00)) $fatal(1, "an answer is not OKAY");
+      if (addresses_q > 1 || words_q > 1 || reads_q > 1) $fatal(1, "an access has no response");
+      if ((bvalid && bresp != 2'b00) || (rvalid && rresp != 2'b00)) $fatal(1, "a response is not OKAY");
     end
   end
 endmodule

@@ -6,17 +6,17 @@ from typing import Any
 
 import cocotb
 
-from tests.hdl.hdl_bench import Bench
-from tests.hdl.hdl_model import MASK
-from tests.hdl.hdl_traffic import LINE, both_ways
+from tests.hdl.bench import Bench
+from tests.hdl.model import MASK
+from tests.hdl.traffic import LINE, both_directions
 from vnetcard.engine import registers as R
 
 
 @cocotb.test()
-async def hostile_registers_stay_inside_the_window(dut: Any) -> None:
-    """One side writes anything anywhere: the other's window is the only memory of the other that is touched.
+async def hostile_register_writes_stay_inside_the_window(dut: Any) -> None:
+    """One side writes random values to all its registers: of the other side's memory only the window is accessed.
 
-    The hostile side's own memory is judged by the base and size that its page shows at that moment.
+    Accesses to the hostile side's own memory are checked against the base and size on its page in that cycle.
     """
     bench = Bench(dut)
     await bench.start()
@@ -26,8 +26,8 @@ async def hostile_registers_stay_inside_the_window(dut: Any) -> None:
         honest = 1 - hostile
         memory, page = bench.memories[hostile], bench.pages[hostile]
         regs = dut.i_engine.g_side[hostile].i_regs
-        for way in bench.directions:
-            way.hostile = True
+        for direction in bench.directions:
+            direction.hostile = True
         outside: list[str] = []
 
         async def read(address: int, count: int, regs: Any = regs, outside: list[str] = outside) -> bytes:
@@ -46,7 +46,7 @@ async def hostile_registers_stay_inside_the_window(dut: Any) -> None:
         memory.read, memory.write = read, write  # type: ignore[method-assign]
         before = bench.memories[honest].accesses
 
-        def let_in(honest: int = honest, before: int = before) -> int:
+        def caused(honest: int = honest, before: int = before) -> int:
             return bench.memories[honest].accesses - before
 
         def value(name: str) -> int:
@@ -61,13 +61,13 @@ async def hostile_registers_stay_inside_the_window(dut: Any) -> None:
             return plain
 
         n = 0
-        while n < 700 or let_in() < 300:
+        while n < 700 or caused() < 300:
             n += 1
-            assert n < 8000, "the hostile side was never let in: nothing is tested"
+            assert n < 8000, "the hostile side caused too few accesses: nothing is tested"
             name = rng.choice(names)
             await page.write(name, value(name))
             if n % 10 == 0:
-                # A configuration that can run, so that the hostile doorbells have something to do.
+                # A valid configuration, so that the hostile doorbells take effect.
                 await page.write("control", 0)
                 for _ in range(40):
                     if not await page.read("status") & R.STATUS_BITS["LOCKED"]:
@@ -76,7 +76,7 @@ async def hostile_registers_stay_inside_the_window(dut: Any) -> None:
                 for log2 in (name for name in names if name.endswith("log2")):
                     await page.write(log2, 14 if log2 == "window_log2" else 12)
                 await page.write("window_base_hi", rng.choice((0, 0x7FFF)))
-                # Rings anywhere, most of them not in the window.
+                # Random ring offsets, most of them outside the window.
                 for ring in ("h2c_ring_offset", "c2h_ring_offset"):
                     await page.write(ring, rng.choice((4096, rng.getrandbits(30), MASK)))
                 await page.write("control", 1)
@@ -90,14 +90,14 @@ async def hostile_registers_stay_inside_the_window(dut: Any) -> None:
             if rng.random() < 0.1:
                 await bench.pages[honest].write("tx_prod", LINE * rng.randint(1, 64))
 
-        # Its own page put right again, all is well.
+        # With a valid configuration again, both directions work.
         for side in (hostile, honest):
             await bench.pages[side].write("control", 0)
         await bench.wait_off()
         assert not outside, outside[:3]
         memory.read, memory.write = was  # type: ignore[method-assign]
-        for way in bench.directions:
-            way.hostile = False
+        for direction in bench.directions:
+            direction.hostile = False
         await bench.configure()
-        await both_ways(bench, 4000)
+        await both_directions(bench, 4000)
     await bench.finish()

@@ -1,4 +1,4 @@
-"""Interrupts: which event raises which, and that none is lost."""
+"""Interrupts: which event sets which bit, and that no event is lost."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from typing import Any
 import cocotb
 from cocotb.triggers import ClockCycles, RisingEdge
 
-from tests.hdl.hdl_bench import Bench
-from tests.hdl.hdl_model import MASK
-from tests.hdl.hdl_traffic import LINE
+from tests.hdl.bench import Bench
+from tests.hdl.model import MASK
+from tests.hdl.traffic import LINE
 from vnetcard.engine import registers as R
 
 
@@ -18,19 +18,19 @@ async def interrupts_follow_mask_and_clearing(dut: Any) -> None:
     bench = Bench(dut)
     await bench.start()
     host, card = bench.pages
-    way = bench.directions[0]
+    direction = bench.directions[0]
 
     async def levels() -> tuple[int, int]:
         await ClockCycles(dut.clk_i, 4)
         return int(host.irq.value), int(card.irq.value)
 
     assert await levels() == (0, 0)
-    way.put(0, bench.rng.randbytes(LINE))
+    direction.put(0, bench.rng.randbytes(LINE))
     await bench.ring_prod(0, LINE)
-    await bench.wait_until(lambda: way.published == LINE, "published")
+    await bench.wait_until(lambda: direction.published == LINE, "published")
     await ClockCycles(dut.clk_i, 100)
     assert await levels() == (0, 1)
-    assert way.sink.core.load32(way.prod_line) == LINE
+    assert direction.sink.core.load32(direction.prod_line) == LINE
     assert await card.read("irq_status") == R.IRQ_BITS["RX_PROD"]
     await card.write("irq_enable", MASK & ~R.IRQ_BITS["RX_PROD"])
     assert await levels() == (0, 0)
@@ -41,7 +41,7 @@ async def interrupts_follow_mask_and_clearing(dut: Any) -> None:
     await card.write("irq_status", R.IRQ_BITS["RX_PROD"])
     assert await levels() == (0, 0)
     await bench.ring_cons(1, LINE)
-    await bench.wait_until(lambda: way.source.core.load32(way.cons_line) == LINE, "cons returned")
+    await bench.wait_until(lambda: direction.source.core.load32(direction.cons_line) == LINE, "cons returned")
     await ClockCycles(dut.clk_i, 100)
     assert await levels() == (1, 0)
     assert await host.read("irq_status") == R.IRQ_BITS["TX_CONS"]
@@ -49,11 +49,11 @@ async def interrupts_follow_mask_and_clearing(dut: Any) -> None:
 
 
 @cocotb.test()
-async def event_in_the_cycle_of_its_clearing_stays(dut: Any) -> None:
-    """Clears irq_status again and again while it publishes, until three clearings have met an event."""
+async def event_in_the_cycle_of_its_clearing_is_kept(dut: Any) -> None:
+    """Clear irq_status repeatedly during publications, until three clearings have coincided with an event."""
     bench = Bench(dut)
     await bench.start()
-    way, card = bench.directions[0], bench.pages[1]
+    direction, card = bench.directions[0], bench.pages[1]
     irq = dut.i_engine.g_side[1].i_regs.i_irq
     met = 0
 
@@ -76,11 +76,11 @@ async def event_in_the_cycle_of_its_clearing_stays(dut: Any) -> None:
     tries = 0
     while met < 3:
         tries += 1
-        assert tries < 500, "no clearing met an event"
-        prod = way.target + LINE
-        way.put(prod - LINE, bench.rng.randbytes(LINE))
+        assert tries < 500, "no clearing coincided with an event"
+        prod = direction.target + LINE
+        direction.put(prod - LINE, bench.rng.randbytes(LINE))
         await bench.ring_prod(0, prod)
-        await bench.wait_until(lambda prod=prod: way.published == prod, "published")
+        await bench.wait_published(direction, prod)
         await bench.ring_cons(1, prod)
     for task in tasks:
         task.cancel()

@@ -1,4 +1,4 @@
-"""Bytes cross the engine: random doorbells against a model, the wrap of indices, the project's own packets."""
+"""Moving bytes: random doorbells against a model, the wrap of indices, and packets of vnetcard's FIFOs."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from typing import Any
 import cocotb
 from cocotb.triggers import ClockCycles, RisingEdge
 
-from tests.hdl.hdl_bench import Bench
-from tests.hdl.hdl_model import MASK
-from tests.hdl.hdl_traffic import LINE, NEAR_END, both_ways, check_statistics
+from tests.hdl.bench import Bench
+from tests.hdl.model import MASK
+from tests.hdl.traffic import LINE, NEAR_END, both_directions, check_statistics
 from vnetcard.engine import registers as R
 from vnetcard.ring.fifo import Fifo
 
@@ -18,8 +18,8 @@ from vnetcard.ring.fifo import Fifo
 async def random_doorbells_match_the_model(dut: Any) -> None:
     bench = Bench(dut)
     await bench.start()
-    sent = await both_ways(bench, 60_000)
-    assert sent == [way.moved for way in bench.directions]
+    sent = await both_directions(bench, 60_000)
+    assert sent == [direction.moved for direction in bench.directions]
     await check_statistics(bench)
     assert await bench.pages[0].read64("cycles") > 1000
     await bench.finish()
@@ -31,7 +31,7 @@ async def random_doorbells_match_the_model_under_stalls(dut: Any) -> None:
     await bench.start()
     for busy, slow in ((0.3, 0), (0.6, 200), (0.1, 30)):
         bench.stall(busy, slow)
-        await both_ways(bench, 20_000)
+        await both_directions(bench, 20_000)
     await check_statistics(bench)
     await bench.finish()
 
@@ -41,60 +41,64 @@ async def indices_wrap_at_2_to_the_32(dut: Any) -> None:
     bench = Bench(dut, start=NEAR_END)
     await bench.start()
     bench.stall(0.2, 40)
-    await both_ways(bench, 12_000)
-    for way in bench.directions:
-        assert way.published < NEAR_END, "the test did not get past the wrap"
+    await both_directions(bench, 12_000)
+    for direction in bench.directions:
+        assert direction.published < NEAR_END, "the test did not get past the wrap"
     await bench.finish()
 
 
 @cocotb.test()
-async def doorbells_back_to_back_all_count(dut: Any) -> None:
-    """Rung as fast as the bus takes them, one behind the other: the last one is not lost."""
+async def back_to_back_doorbells_are_all_published(dut: Any) -> None:
+    """Doorbells as fast as the bus accepts them: the last one is not lost."""
     bench = Bench(dut)
     await bench.start()
     for _ in range(40):
-        for side, way in enumerate(bench.directions):
+        for side, direction in enumerate(bench.directions):
             count = bench.rng.randint(2, 12)
-            way.put(way.target, bench.rng.randbytes(LINE * count))
+            direction.put(direction.target, bench.rng.randbytes(LINE * count))
             for _ in range(count):
-                way.target = (way.target + LINE) & MASK
-                way.doorbells.add(way.target)
-                bench.pages[side].master.init_write(R.offset("tx_prod"), way.target.to_bytes(4, "little"))
-        await bench.wait_until(lambda: all(way.published == way.target for way in bench.directions), "all published")
-        for side, way in enumerate(bench.directions):
-            await bench.ring_cons(1 - side, way.target)
-            await bench.wait_until(lambda way=way: way.source.core.load32(way.cons_line) == way.target, "cons returned")
+                direction.target = (direction.target + LINE) & MASK
+                direction.doorbells.add(direction.target)
+                bench.pages[side].master.init_write(R.offset("tx_prod"), direction.target.to_bytes(4, "little"))
+        await bench.wait_until(
+            lambda: all(direction.published == direction.target for direction in bench.directions), "all published"
+        )
+        for side, direction in enumerate(bench.directions):
+            await bench.ring_cons(1 - side, direction.target)
+            await bench.wait_returned(direction, direction.target)
     await bench.finish()
 
 
 @cocotb.test()
-async def write_side_held_back_loses_nothing(dut: Any) -> None:
-    """Reads stop when the buffer is spoken for: far more is to be moved than it holds, and nothing may leave it."""
+async def stalled_writes_lose_nothing(dut: Any) -> None:
+    """More bytes are to be moved than the data FIFO holds while W is stalled: reads stop when all of it is reserved."""
     bench = Bench(dut, ring=65536, window=262_144)
     await bench.start()
     for write in bench.writes:
         write.w_channel.pause = True
-    for side, way in enumerate(bench.directions):
-        way.put(0, bench.rng.randbytes(way.size))
-        await bench.ring_prod(side, way.size)
+    for side, direction in enumerate(bench.directions):
+        direction.put(0, bench.rng.randbytes(direction.size))
+        await bench.ring_prod(side, direction.size)
     await ClockCycles(dut.clk_i, 1500)
     for write in bench.writes:
         write.w_channel.pause = False
-    await bench.wait_until(lambda: all(way.published == way.size for way in bench.directions), "everything published")
+    await bench.wait_until(
+        lambda: all(direction.published == direction.size for direction in bench.directions), "everything published"
+    )
     await bench.finish()
 
 
 @cocotb.test()
-async def packets_of_the_project_fifo_arrive(dut: Any) -> None:
-    """vnetcard.Fifo at both ends of both rings, interrupts and doorbells between: packets in are packets out."""
+async def fifo_packets_cross_the_engine(dut: Any) -> None:
+    """vnetcard.Fifo at both ends of both rings, with interrupts and doorbells: packets arrive unchanged, in order."""
     bench = Bench(dut, start=NEAR_END)
     await bench.start()
     bench.stall(0.15, 60)
     memories = [memory.core for memory in bench.memories]
     ends = []
-    for side, way in enumerate(bench.directions):
-        tx = Fifo(memories[side], bench.geometry, way.name, role="producer")
-        rx = Fifo(memories[1 - side], bench.geometry, way.name, role="consumer")
+    for side, direction in enumerate(bench.directions):
+        tx = Fifo(memories[side], bench.geometry, direction.name, role="producer")
+        rx = Fifo(memories[1 - side], bench.geometry, direction.name, role="consumer")
         tx.reset(NEAR_END)
         rx.reset(NEAR_END)
         ends.append((tx, rx))
@@ -104,22 +108,22 @@ async def packets_of_the_project_fifo_arrive(dut: Any) -> None:
     received: list[list[bytes]] = [[], []]
 
     async def send(side: int) -> None:
-        way, (tx, _) = bench.directions[side], ends[side]
+        direction, (tx, _) = bench.directions[side], ends[side]
         for packet in packets[side]:
             while not tx.try_push(packet):
                 await ClockCycles(dut.clk_i, 30)
-            await bench.ring_prod(side, way.source.core.load32(way.prod_line))
+            await bench.ring_prod(side, direction.source.core.load32(direction.prod_line))
 
     async def receive(side: int) -> None:
-        """Looks only when the interrupt says so: one that is lost hangs the test."""
-        way, (_, rx), page = bench.directions[side], ends[side], bench.pages[1 - side]
+        """Read the ring only after an interrupt: a lost interrupt makes the test time out."""
+        direction, (_, rx), page = bench.directions[side], ends[side], bench.pages[1 - side]
         while len(received[side]) < len(packets[side]):
             if not int(page.irq.value):
                 await RisingEdge(page.irq)
             await page.write("irq_status", await page.read("irq_status"))
             while (packet := rx.try_pop()) is not None:
                 received[side].append(packet)
-                await bench.ring_cons(1 - side, way.sink.core.load32(way.cons_line))
+                await bench.ring_cons(1 - side, direction.sink.core.load32(direction.cons_line))
 
     tasks = [cocotb.start_soon(job(side)) for side in (0, 1) for job in (send, receive)]
     await bench.wait_until(lambda: all(task.done() for task in tasks), "all packets arrive", 200_000)

@@ -1,4 +1,4 @@
-"""A capture through the engine; run by replay.py, which is what ``make hdl PCAP=...`` runs, and by test_pcap.py."""
+"""Replay of a capture through the engine; run by replay.py (``make hdl PCAP=...``) and test_pcap.py."""
 
 from __future__ import annotations
 
@@ -10,21 +10,22 @@ import cocotb
 from cocotb.triggers import ClockCycles
 from cocotb.utils import get_sim_time
 
-from tests.hdl.hdl_bench import Bench
-from tests.hdl.hdl_model import Direction
+from tests.hdl.bench import Bench
+from tests.hdl.model import Direction
 from vnetcard.ring.fifo import Fifo
 from vnetcard.tap import pcap_reader
 from vnetcard.tap.pcap_reader import Packet
 
 RING, WINDOW = 128 << 10, 512 << 10
-"""A ring takes one of the largest packets and something more, so that they wrap."""
+"""A ring holds one of the largest packets and a little more, so that packets wrap."""
 
 
 @cocotb.test()
 async def capture_arrives_and_returns_unchanged(dut: Any) -> None:
-    """The host sends the packets of VNETCARD_PCAP as fast as they go, the card returns each: in order, unchanged.
+    """The host sends the packets of VNETCARD_PCAP, the card returns each, in order and unchanged.
 
-    What the card received goes to VNETCARD_PCAP_OUT, stamped with the simulated time after the first stamp.
+    The packets that the card received are written to VNETCARD_PCAP_OUT, with the simulated time added to the first
+    time stamp.
     """
     packets = pcap_reader.read(Path(os.environ["VNETCARD_PCAP"])).packets
     bench = Bench(dut, ring=RING, window=WINDOW)
@@ -32,8 +33,8 @@ async def capture_arrives_and_returns_unchanged(dut: Any) -> None:
     began = get_sim_time("ns")
     h2c, c2h = bench.directions
 
-    def fifo(side: int, way: Direction, role: Any) -> Fifo:
-        return Fifo(bench.memories[side].core, bench.geometry, way.name, role=role)
+    def fifo(side: int, direction: Direction, role: Any) -> Fifo:
+        return Fifo(bench.memories[side].core, bench.geometry, direction.name, role=role)
 
     host_tx, card_rx, card_tx, host_rx = (
         fifo(0, h2c, "producer"),
@@ -45,16 +46,16 @@ async def capture_arrives_and_returns_unchanged(dut: Any) -> None:
     returned = 0
 
     async def push(side: int, tx: Fifo, data: bytes) -> None:
-        way = bench.directions[side]
+        direction = bench.directions[side]
         while not tx.try_push(data):
             await ClockCycles(dut.clk_i, 16)
-        await bench.ring_prod(side, way.source.core.load32(way.prod_line))
+        await bench.ring_prod(side, direction.source.core.load32(direction.prod_line))
 
     async def pop(side: int, rx: Fifo) -> bytes:
-        way = bench.directions[1 - side]
+        direction = bench.directions[1 - side]
         while (data := rx.try_pop()) is None:
             await ClockCycles(dut.clk_i, 8)
-        await bench.ring_cons(side, way.sink.core.load32(way.cons_line))
+        await bench.ring_cons(side, direction.sink.core.load32(direction.cons_line))
         return data
 
     async def send() -> None:
@@ -64,7 +65,7 @@ async def capture_arrives_and_returns_unchanged(dut: Any) -> None:
     async def echo() -> None:
         for packet in packets:
             data = await pop(1, card_rx)
-            assert data == packet.data, f"packet {len(arrived) + 1} arrived changed, or in another's place"
+            assert data == packet.data, f"packet {len(arrived) + 1} arrived changed or out of order"
             arrived.append(Packet(packets[0].time + round(get_sim_time("ns") - began), data))
             await push(1, card_tx, data)
 

@@ -1,4 +1,4 @@
-"""The host side behind PCIe, by a root complex model and a modelled bridge (pcie_shim.py); run by test_pcie.py."""
+"""The host side behind PCIe: a root complex model and a bridge model (pcie_shim.py); run by test_pcie.py."""
 
 from __future__ import annotations
 
@@ -9,11 +9,12 @@ from cocotb.triggers import ClockCycles
 from cocotbext.pcie.core.caps import PciCapId
 from cocotbext.pcie.core.tlp import Tlp, TlpType
 
-from tests.hdl.hdl_model import MASK
-from tests.hdl.hdl_traffic import both_ways, check_statistics, halted, recover, two_doorbells
-from tests.hdl.link_bench import LinkWorld
+from tests.hdl.link_bench import LinkBench
+from tests.hdl.memory import never
+from tests.hdl.model import MASK
 from tests.hdl.pcie_bench import HIGH, PcieBench
 from tests.hdl.pcie_shim import DEVICE, VENDOR
+from tests.hdl.traffic import both_directions, check_statistics, halted, recover, two_doorbells
 from vnetcard.engine import registers as R
 from vnetcard.ring import layout as L
 from vnetcard.ring.fifo import Fifo
@@ -35,7 +36,7 @@ async def root_complex_finds_the_card_and_places_bar0(dut: Any) -> None:
     assert bench.root.mem_base <= bar < bench.root.mem_limit
     assert device.get_capability_offset(PciCapId.MSI) and device.get_capability_offset(PciCapId.EXP)
     assert await bench.pages[0].read("id") == R.ENGINE_ID
-    # The same words from the card's side, which has no PCIe: one engine, two pages.
+    # The card's page, which is not behind PCIe, shows the same engine.
     for name in ("id", "version"):
         assert await bench.pages[0].read(name) == await bench.pages[1].read(name) != 0
     assert (await bench.pages[0].read("caps") ^ await bench.pages[1].read("caps")) == 1 << 24
@@ -51,11 +52,11 @@ async def registers_work_as_a_bar(dut: Any) -> None:
 
     await bar.write_dword(at, 0x1234_5640)
     assert await bar.read_dword(at) == 0x1234_5640
-    for count in (1, 2):  # every smaller access that a CPU has reads its part of the register
+    for count in (1, 2):  # smaller reads return their part of the register
         for n in range(0, 4, count):
             assert await bar.read(at + n, count) == (0x1234_5640).to_bytes(4, "little")[n : n + count]
 
-    # A write of less than a register, of any of its bytes, is ignored: no register is ever half new.
+    # A write with any byte enable off is ignored: no register is updated partially.
     for enables in range(0xF):
         req = Tlp()
         req.fmt_type = TlpType.MEM_WRITE
@@ -64,17 +65,17 @@ async def registers_work_as_a_bar(dut: Any) -> None:
         await bench.root.send(req)
     assert await bar.read_dword(at) == 0x1234_5640
 
-    # One TLP over several registers is a write of each, as a 64-bit store of a CPU makes it.
+    # One TLP that spans several registers writes each of them, as with a 64-bit store of a CPU.
     values = {"window_base_lo": 0x8765_4000, "window_base_hi": 0x12, "window_log2": 20}
     await bar.write(R.offset("window_base_lo"), b"".join(n.to_bytes(4, "little") for n in values.values()))
     assert [await page.read(name) for name in values] == list(values.values())
 
-    # A read-only register and what does not exist take no write and answer all the same.
+    # Writes to a read-only or nonexistent register are ignored and answered.
     for offset, value in ((R.offset("id"), R.ENGINE_ID), (0xFFC, 0), (R.offset("reset"), 0)):
         await bar.write_dword(offset, 0)
         assert await bar.read_dword(offset) == value
 
-    # Doorbells read as last written, and before ENABLE move nothing.
+    # Doorbells read back the last value, and move nothing before ENABLE.
     seen = [memory.accesses for memory in bench.memories]
     await page.write("tx_prod", 5 * LINE)
     await page.write("rx_cons", 7 * LINE)
@@ -85,7 +86,7 @@ async def registers_work_as_a_bar(dut: Any) -> None:
 
 
 async def bytes_cross(dut: Any, *, high: bool, payload: int, request: int, every_boundary: bool) -> None:
-    """Random traffic both ways with TLPs of ``128 << payload`` data bytes and reads of ``128 << request``."""
+    """Random traffic in both directions with TLPs of ``128 << payload`` data bytes and reads of ``128 << request``."""
     bench = PcieBench(dut, high=high, ring=16384, window=65536)
     bench.root.max_payload_size = bench.root.max_payload_size_supported = payload
     bench.root.split_on_all_rcb = every_boundary
@@ -94,14 +95,14 @@ async def bytes_cross(dut: Any, *, high: bool, payload: int, request: int, every
     assert (bench.memories[0].base >= HIGH) == high
     function = bench.shim.function
     assert (function.pcie_cap.max_payload_size, function.pcie_cap.max_read_request_size) == (payload, request)
-    await both_ways(bench, 24_000)
+    await both_directions(bench, 24_000)
     bench.stall(0.3)
-    await both_ways(bench, 12_000)
-    # Bursts were longer than a TLP may be, else nothing was split; none was longer than allowed.
+    await both_directions(bench, 12_000)
+    # Bursts exceeded the maximum payload, so TLPs were split, and no TLP was too long.
     burst = min(4096, 64 * len(dut.m_axi_host_wdata) // 8)
     assert max(function.sent_tlps) == min(burst, 128 << payload)
     assert burst > 128 << payload, "choose a payload that splits"
-    # The bench counts what arrives: on the host's side more pieces than bursts.
+    # On the host's side the bench counts TLPs, of which there are more than bursts.
     bench.directions[1].sink.bursts = await bench.pages[0].read("rx_bursts")
     await check_statistics(bench)
     await bench.finish()
@@ -119,21 +120,20 @@ async def bytes_survive_32_bit_addresses_and_larger_tlps(dut: Any) -> None:
 
 @cocotb.test()
 async def packets_cross_on_msi_alone(dut: Any) -> None:
-    """The host looks at its rings only when an MSI came: one that is lost hangs the test."""
+    """The host reads its rings only after an MSI: a lost MSI makes the test time out."""
     bench = PcieBench(dut)
     await bench.start()
-    tx, rx = (
-        Fifo(bench.memories[0].core, bench.geometry, d, role=r) for d, r in (("h2c", "producer"), ("c2h", "consumer"))
-    )
-    echo_rx, echo_tx = (
-        Fifo(bench.memories[1].core, bench.geometry, d, role=r) for d, r in (("h2c", "consumer"), ("c2h", "producer"))
-    )
+    (host_memory, card_memory), geometry = (memory.core for memory in bench.memories), bench.geometry
+    tx = Fifo(host_memory, geometry, "h2c", role="producer")
+    rx = Fifo(host_memory, geometry, "c2h", role="consumer")
+    echo_rx = Fifo(card_memory, geometry, "h2c", role="consumer")
+    echo_tx = Fifo(card_memory, geometry, "c2h", role="producer")
     packets = [bench.rng.randbytes(n) for n in (1, 48, 49, 64, 1500, 1514, tx.frame_max, *range(60, 2000, 97))]
     back: list[bytes] = []
     h2c, c2h = bench.directions
 
     async def card() -> None:
-        """Returns every packet; polls, as a card's processor may that has nothing else to do."""
+        """Return every packet; the card polls its ring."""
         held = None
         while len(back) < len(packets):
             held = held or echo_rx.try_pop()
@@ -168,8 +168,8 @@ async def packets_cross_on_msi_alone(dut: Any) -> None:
 
 
 @cocotb.test()
-async def refused_read_halts_h2c_alone(dut: Any) -> None:
-    """The completion says UR, because nothing is there, or CA, because what is there failed."""
+async def refused_read_halts_only_h2c(dut: Any) -> None:
+    """A completion with status UR (no memory at the address) or CA (the memory failed) halts only h2c."""
     bench = PcieBench(dut)
     await bench.start()
     h2c, c2h = bench.directions
@@ -182,8 +182,8 @@ async def refused_read_halts_h2c_alone(dut: Any) -> None:
     start, _ = await two_doorbells(bench, 0, LINE, 3 * LINE)
     assert await halted(bench, 0, "READ") & ~4095 == h2c.source.base + good
     assert h2c.published in (start, LINE)
-    assert bench.msi.is_set(), "no MSI told of the halt"
-    h2c.source.bad_read = lambda at: False
+    assert bench.msi.is_set(), "the halt raised no MSI"
+    h2c.source.bad_read = never
     await recover(bench, 0, 0)
 
     # Unsupported request: the h2c ring lies, by the host's registers, where the root complex has no memory.
@@ -192,8 +192,8 @@ async def refused_read_halts_h2c_alone(dut: Any) -> None:
     await bench.wait_off()
     await bench.pages[0].write("window_log2", bench.window.bit_length())
     await bench.pages[0].write("h2c_ring_offset", bench.window)
-    for page, way in zip(bench.pages, bench.directions, strict=True):
-        way.start_at(0)
+    for page, direction in zip(bench.pages, bench.directions, strict=True):
+        direction.start_at(0)
         await page.write("tx_start", 0)
     for page in bench.pages:
         await page.write("control", R.CONTROL_BITS["ENABLE"])
@@ -202,7 +202,7 @@ async def refused_read_halts_h2c_alone(dut: Any) -> None:
     assert await halted(bench, 0, "READ") == h2c.source.base + bench.window
     assert h2c.published == 0
 
-    # The other direction, whose writes nobody refuses, still runs.
+    # The other direction, whose writes succeed, still runs.
     c2h.put(0, bench.rng.randbytes(LINE))
     await bench.ring_prod(1, LINE)
     await bench.wait_until(lambda: c2h.published == LINE, "c2h published")
@@ -210,8 +210,8 @@ async def refused_read_halts_h2c_alone(dut: Any) -> None:
 
 
 @cocotb.test()
-async def card_that_may_not_master_the_bus_halts(dut: Any) -> None:
-    """The operating system took bus mastering away: both directions halt and say so, nothing hangs."""
+async def disabled_bus_mastering_halts_both_directions(dut: Any) -> None:
+    """When the operating system disables bus mastering, both directions halt with a cause and nothing hangs."""
     bench = PcieBench(dut)
     await bench.start()
     for side in (0, 1):
@@ -232,17 +232,17 @@ async def card_that_may_not_master_the_bus_halts(dut: Any) -> None:
 
 @cocotb.test()
 async def agents_bring_their_link_up_behind_pcie(dut: Any) -> None:
-    """Link and driver as agents use them, the host's through BAR0; each side restarts once, nothing is unaccounted."""
+    """The agents' Link and driver, the host's through BAR0; each side restarts once and every packet is accounted."""
     bench = PcieBench(dut)
-    bench.surround()
+    bench.apply_stalls()
     await bench.reset()
-    async with LinkWorld(bench) as world:
-        await world.come_up()
-        await world.exchange(20)
-        for side in world.sides:
-            await world.order(side, side.crash)
-            await world.come_up()
-            await world.exchange(10)
-            await world.rest()
-        world.nobody_accused()
+    async with LinkBench(bench) as links:
+        await links.bring_up()
+        await links.exchange(20)
+        for side in links.sides:
+            await links.order(side, side.crash)
+            await links.bring_up()
+            await links.exchange(10)
+            await links.rest()
+        links.assert_no_violation()
     await bench.finish()

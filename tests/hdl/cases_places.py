@@ -1,4 +1,4 @@
-"""Where things lie, and how far counters go: nothing depends on both windows looking alike, or on small numbers."""
+"""Placement and range: nothing depends on equal layouts of both windows, or on small counter values."""
 
 from __future__ import annotations
 
@@ -7,30 +7,30 @@ from typing import Any
 import cocotb
 from cocotb.triggers import ClockCycles
 
-from tests.hdl.hdl_bench import Bench
-from tests.hdl.hdl_traffic import both_ways
+from tests.hdl.bench import Bench
+from tests.hdl.traffic import both_directions
 
 CARRY = (1 << 32) - 1024
 
 
 @cocotb.test()
-async def rings_may_lie_anywhere(dut: Any) -> None:
-    """Every ring at a place of its own in each window: what moves is what was meant."""
+async def rings_may_be_placed_anywhere(dut: Any) -> None:
+    """Each ring has a different offset in each window, and the right bytes move."""
     bench = Bench(dut, ring=4096, window=65536)
     places = bench.rng.sample(range(1, 16), 4)
-    for n, way in enumerate(bench.directions):
-        way.source_ring = 4096 * places[2 * n]
-        way.sink_ring = 4096 * places[2 * n + 1]
+    for n, direction in enumerate(bench.directions):
+        direction.source_ring = 4096 * places[2 * n]
+        direction.sink_ring = 4096 * places[2 * n + 1]
     await bench.start()
-    await both_ways(bench, 12_000)
+    await both_directions(bench, 12_000)
     await bench.finish()
 
 
 @cocotb.test()
 async def counters_carry_into_their_upper_halves(dut: Any) -> None:
-    """Set just below 2 ** 32 they go beyond, and both halves read together are one value of one moment.
+    """Counters pass 2 ** 32, and reading the lower half latches the upper half of the same cycle.
 
-    The registers cannot be brought there by traffic in a test's time; so they are set from outside.
+    The counters are preset from outside, since traffic would not bring them there in the time of a test.
     """
     bench = Bench(dut)
     await bench.start()
@@ -39,13 +39,13 @@ async def counters_carry_into_their_upper_halves(dut: Any) -> None:
         counters.value = (number + 1 << 32) + CARRY << len(counters) - 64
     dut.i_engine.cycles_q.value = (7 << 32) + CARRY
     await ClockCycles(dut.clk_i, 1)
-    await both_ways(bench, 4000)
+    await both_directions(bench, 4000)
     await ClockCycles(dut.clk_i, 20)
-    for side, way in enumerate(bench.directions):
-        assert way.moved > 1024
+    for side, direction in enumerate(bench.directions):
+        assert direction.moved > 1024
         for page, prefix in ((bench.pages[side], "tx"), (bench.pages[1 - side], "rx")):
-            assert await page.read64(f"{prefix}_bytes") == (side + 1 << 32) + CARRY + way.moved
-    # The upper half is that of the moment in which the lower one was read.
+            assert await page.read64(f"{prefix}_bytes") == (side + 1 << 32) + CARRY + direction.moved
+    # The upper half is that of the cycle in which the lower half was read.
     for page in bench.pages:
         dut.i_engine.cycles_q.value = (8 << 32) - 1
         low = await page.read("cycles_lo")

@@ -1,4 +1,4 @@
-"""The register page: what is written reads back in the bits that exist, is locked in use, and must make sense."""
+"""The register page: implemented bits read back, configuration is locked while in use, and is validated."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from typing import Any
 import cocotb
 from cocotb.triggers import ClockCycles, RisingEdge
 
-from tests.hdl.hdl_bench import Bench
-from tests.hdl.hdl_model import MASK
-from tests.hdl.hdl_traffic import LINE, both_ways, hold
+from tests.hdl.bench import Bench
+from tests.hdl.model import MASK
+from tests.hdl.traffic import LINE, both_directions, hold
 from vnetcard.engine import registers as R
 from vnetcard.ring import layout as L
 
@@ -35,24 +35,24 @@ BITS = {
     "tx_start": MASK & -64,
     "side_doorbell": MASK,
 }
-"""The bits of each register that keep what is written."""
+"""The implemented bits of each writable register."""
 
 
 def kept(name: str, value: int) -> int:
-    """What ``name`` reads after ``value``: a size beyond its bits is kept as 0, which is no size."""
+    """Return what ``name`` reads after writing ``value``: a size that does not fit is stored as 0, an invalid size."""
     if name.endswith("log2") and value > LOG2:
         return 0
     return value & BITS[name]
 
 
 @cocotb.test()
-async def registers_keep_the_bits_that_exist(dut: Any) -> None:
+async def registers_keep_only_implemented_bits(dut: Any) -> None:
     bench = Bench(dut)
-    bench.surround()
+    bench.apply_stalls()
     await bench.reset()
     rng = bench.rng
     for page in bench.pages:
-        # ENABLE last: it locks the others.
+        # ENABLE last, because it locks the others.
         for name in (*(name for name in BITS if name != "control"), "control"):
             for value in (MASK, 0, rng.getrandbits(32), rng.randrange(LOG2 + 1), LOG2 + 1):
                 await page.write(name, value)
@@ -60,8 +60,8 @@ async def registers_keep_the_bits_that_exist(dut: Any) -> None:
 
 
 @cocotb.test()
-async def only_whole_writes_to_real_registers_count(dut: Any) -> None:
-    """Half a register, one that does not exist, one that is read-only: nothing on the page changes."""
+async def only_full_writes_to_existing_registers_take_effect(dut: Any) -> None:
+    """A partial write, or one to a nonexistent or read-only register, changes nothing on the page."""
     bench = Bench(dut)
     await bench.start()
     rng = bench.rng
@@ -79,13 +79,13 @@ async def only_whole_writes_to_real_registers_count(dut: Any) -> None:
             width = rng.choice((1, 2, 3))
             await page.master.write(at + rng.randrange(4 - width + 1), rng.randbytes(width))
         for at in rng.sample(holes, 40):
-            assert await page.master.read_dword(at) == 0, f"{at:#x} reads something"
+            assert await page.master.read_dword(at) == 0, f"{at:#x} does not read 0"
         assert [await page.master.read_dword(at) for at in quiet] == before
     await bench.finish()
 
 
 async def settled(bench: Bench) -> int:
-    """Accesses to rings and index words so far, once no more come."""
+    """Wait until there are no more accesses to rings and index words; return their number."""
     before, now = -1, 0
     while before != now:
         await ClockCycles(bench.dut.clk_i, 400)
@@ -110,10 +110,10 @@ async def configuration_is_checked_and_locked(dut: Any) -> None:
         before = await host.read(name)
         await host.write(name, before ^ 0x0000_F00F)
         assert await host.read(name) == before, f"{name} changed while in use"
-    await host.master.write(R.offset("tx_start"), b"\xff\xff")  # half a register
+    await host.master.write(R.offset("tx_start"), b"\xff\xff")  # a partial write
     assert await host.read("tx_start") == 0
 
-    # Each of these cannot run, and says so; put right, it runs.
+    # Each of these configurations is reported as invalid; after its correction the direction runs.
     for page, name, value in (
         (host, "h2c_ring_log2", 13),
         (card, "c2h_ring_log2", 11),
@@ -129,30 +129,30 @@ async def configuration_is_checked_and_locked(dut: Any) -> None:
         if name == "window_base_hi":
             await page.write("window_base_lo", MASK)
         await page.write(name, value)
-        for way in bench.directions:
-            way.start_at(0)
+        for direction in bench.directions:
+            direction.start_at(0)
         await page.write("control", 1)
         side = 1 if name.startswith("c2h") else 0
         await bench.wait_status(side, "TX_HALT")
         assert await bench.pages[side].read("tx_cause") == R.CAUSES["CONFIG"], name
-        seen = await settled(bench)  # the other direction may start
+        seen = await settled(bench)  # the other direction may start as well
         await bench.pages[side].write("tx_prod", LINE)
         assert await settled(bench) == seen
         await page.write("control", 0)
         await bench.wait_off()
         await page.write(name, good)
         await page.write("window_base_lo", low)
-        for way in bench.directions:
-            way.start_at(0)
+        for direction in bench.directions:
+            direction.start_at(0)
         await page.write("control", 1)
         await bench.running()
-        await both_ways(bench, 1000)
+        await both_directions(bench, 1000)
     await bench.finish()
 
 
 @cocotb.test()
-async def configuration_stands_still_while_the_engine_comes_up(dut: Any) -> None:
-    """ENABLE set and cleared, the base rewritten, in cycles in a row: a copy that begins is of one configuration."""
+async def configuration_is_stable_while_the_engine_starts(dut: Any) -> None:
+    """ENABLE set and cleared and the base rewritten in consecutive cycles: each copy uses one configuration."""
     bench = Bench(dut)
     await bench.start()
     regs = [dut.i_engine.g_side[side].i_regs for side in (0, 1)]
@@ -167,11 +167,11 @@ async def configuration_stands_still_while_the_engine_comes_up(dut: Any) -> None
             was_off, off = off, not any(int(mover.state_q.value) for mover in movers)
             begun += was_off and not off
             now = [int(page.window_base_o.value) for page in regs]
-            assert off or now == before, "a base changed under a copy"
+            assert off or now == before, "a base changed during a copy"
             before = now
 
     for side, page in enumerate(bench.pages):
-        for channel in page.channels():  # nothing between the writes
+        for channel in page.channels():  # no idle cycles between the writes
             hold(channel, False)
         await page.write("control", 0)
         await bench.wait_off()
@@ -186,9 +186,9 @@ async def configuration_stands_still_while_the_engine_comes_up(dut: Any) -> None
             await page.write("window_base_lo", base)
             assert await page.read("window_base_lo") == base & MASK
         watching.cancel()
-        for way in bench.directions:
-            way.start_at(0)
+        for direction in bench.directions:
+            direction.start_at(0)
         await page.write("control", 1)
         await bench.running()
-    assert begun >= 2, "no copy ever began: nothing is tested"
+    assert begun >= 2, "no copy began: nothing is tested"
     await bench.finish()

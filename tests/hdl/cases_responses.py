@@ -1,4 +1,4 @@
-"""SLVERR and DECERR at every place in turn: each beat of a read burst, each of a row of write bursts."""
+"""SLVERR and DECERR at every position: each beat of a read burst, each of several outstanding write bursts."""
 
 from __future__ import annotations
 
@@ -6,68 +6,71 @@ from typing import Any
 
 import cocotb
 
-from tests.hdl.hdl_bench import Bench
-from tests.hdl.hdl_traffic import LINE, both_ways
+from tests.hdl.bench import Bench
+from tests.hdl.memory import at_offset, never
+from tests.hdl.traffic import LINE, both_directions
 from vnetcard.engine import registers as R
 
 
-async def again(bench: Bench, side: int) -> None:
-    """The direction that ``side`` produces starts anew at 0."""
-    way = bench.directions[side]
-    way.start_at(0)
+async def restart_at_zero(bench: Bench, side: int) -> None:
+    """Reset the direction that ``side`` produces, and start it at index 0."""
+    direction = bench.directions[side]
+    direction.start_at(0)
     await bench.pages[side].write("tx_start", 0)
     await bench.pages[side].write("reset", R.RESET_BITS["TX"])
     await bench.wait_status(side, "TX_RUN")
-    way.restart()
+    direction.restart()
 
 
-async def fails(bench: Bench, side: int, cause: str, count: int) -> int:
-    """Move ``count`` bytes, which must end in a halt with this cause; the latched address."""
-    way, page = bench.directions[side], bench.pages[side]
-    way.put(0, bench.rng.randbytes(count))
+async def move_and_halt(bench: Bench, side: int, cause: str, count: int) -> int:
+    """Move ``count`` bytes, which must halt with ``cause``; return the latched address."""
+    direction, page = bench.directions[side], bench.pages[side]
+    direction.put(0, bench.rng.randbytes(count))
     await bench.ring_prod(side, count)
     await bench.wait_status(side, "TX_HALT")
     assert await page.read("tx_cause") == R.CAUSES[cause]
-    assert way.published == 0
+    assert direction.published == 0
     return await page.read64("tx_error_addr")
 
 
 @cocotb.test()
-async def every_beat_of_a_read_burst_may_fail(dut: Any) -> None:
-    """The first beat, the last, and each between: its address is latched, and nothing is published."""
+async def error_on_any_read_beat_is_latched(dut: Any) -> None:
+    """An error on any beat latches the address of that beat, and nothing is published."""
     bench = Bench(dut)
     await bench.start()
     beat = len(dut.m_axi_host_rdata) // 8
     burst = min(64 * beat, 4096)
     for at in range(0, burst, beat):
         side = at // beat % 2
-        way = bench.directions[side]
-        bad = way.source_ring + at
-        way.source.bad_read = lambda address, bad=bad: address == bad
-        assert await fails(bench, side, "READ", burst) == way.source.base + bad
-        way.source.bad_read = lambda address: False
-        await again(bench, side)
-    await both_ways(bench, 2000)
+        direction = bench.directions[side]
+        bad = direction.source_ring + at
+        direction.source.bad_read = at_offset(bad)
+        assert await move_and_halt(bench, side, "READ", burst) == direction.source.base + bad
+        direction.source.bad_read = never
+        await restart_at_zero(bench, side)
+    await both_directions(bench, 2000)
     await bench.finish()
 
 
 @cocotb.test()
-async def every_burst_of_a_row_may_be_refused(dut: Any) -> None:
-    """Whichever of many writes under way is refused: its address is latched, nothing published, no more counted."""
+async def error_on_any_outstanding_write_is_latched(dut: Any) -> None:
+    """An error on any of several outstanding writes latches its address; no later write is counted or published."""
     bench = Bench(dut, ring=8192, window=32768)
     await bench.start()
     beat = len(dut.m_axi_host_rdata) // 8
     burst = min(64 * beat, 4096)
-    count = bench.directions[0].size - LINE  # the last burst is a shorter one
+    count = bench.directions[0].size - LINE  # the last burst is shorter
     for n, at in enumerate(range(0, count, burst)):
         side = n % 2
-        way = bench.directions[side]
-        bad = way.sink_ring + at
-        way.sink.bad_write = lambda address, bad=bad: address == bad
+        direction = bench.directions[side]
+        bad = direction.sink_ring + at
+        direction.sink.bad_write = at_offset(bad)
         before = await bench.pages[side].read("tx_bursts")
-        assert await fails(bench, side, "WRITE", count) == way.sink.base + bad
-        assert await bench.pages[side].read("tx_bursts") == before + n, "those before it were acknowledged"
-        way.sink.bad_write = lambda address: False
-        await again(bench, side)
-    await both_ways(bench, 2000)
+        assert await move_and_halt(bench, side, "WRITE", count) == direction.sink.base + bad
+        assert await bench.pages[side].read("tx_bursts") == before + n, (
+            "the writes before the failed one were acknowledged"
+        )
+        direction.sink.bad_write = never
+        await restart_at_zero(bench, side)
+    await both_directions(bench, 2000)
     await bench.finish()

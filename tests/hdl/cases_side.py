@@ -1,4 +1,4 @@
-"""The side blocks cross by themselves: whole, in order, when asked, and once before anything else."""
+"""The engine copies the side blocks: complete, in order, after a doorbell, and once before anything else."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from typing import Any
 import cocotb
 from cocotb.triggers import ClockCycles
 
-from tests.hdl.hdl_bench import Bench
-from tests.hdl.hdl_memory import Memory
-from tests.hdl.hdl_traffic import both_ways, hold
+from tests.hdl.bench import Bench
+from tests.hdl.memory import Memory, at_offset, never
+from tests.hdl.traffic import both_directions, hold
 from vnetcard.engine import registers as R
 from vnetcard.ring import layout as L
 
@@ -19,17 +19,17 @@ HEAD = 8
 
 
 def line(memory: Memory, side: int) -> tuple[int, ...]:
-    """The control line of ``side`` as ``memory`` has it."""
+    """Return the control line of ``side`` in ``memory``."""
     return WORDS.unpack_from(memory.bytes, L.side_offset(side))
 
 
 def store(bench: Bench, side: int, version: int) -> None:
-    """``side`` stores a line of which every word says its version."""
+    """Store a control line of ``side`` in which every word is ``version``."""
     WORDS.pack_into(bench.memories[side].bytes, L.side_offset(side), *(16 * [version]))
 
 
-async def rung(bench: Bench, side: int, value: int) -> None:
-    """Ring ``side``'s bell and wait until the engine says that the block is there."""
+async def copy(bench: Bench, side: int, value: int) -> None:
+    """Ring the side doorbell of ``side`` and wait until side_done confirms the copy."""
     await bench.pages[side].write("side_doorbell", value)
     await done(bench, side, value)
 
@@ -38,12 +38,12 @@ async def done(bench: Bench, side: int, value: int) -> None:
     for _ in range(2000):
         if await bench.pages[side].read("side_done") == value:
             return
-    raise AssertionError(f"{L.SIDES[side]}: side_done never says {value}")
+    raise AssertionError(f"{L.SIDES[side]}: side_done does not become {value}")
 
 
 @cocotb.test()
-async def coming_up_copies_both_blocks_first(dut: Any) -> None:
-    """Before the first index word of a generation is written, each side has the other's block."""
+async def start_copies_both_side_blocks_first(dut: Any) -> None:
+    """Each side has the other's block before the first index word of a generation is written."""
     bench = Bench(dut)
     arrived: list[str] = []
 
@@ -71,8 +71,8 @@ async def coming_up_copies_both_blocks_first(dut: Any) -> None:
 
 
 @cocotb.test()
-async def bell_during_a_copy_leads_to_one_more(dut: Any) -> None:
-    """However fast the interrupts ring, the last line arrives, and side_done never promises more than has arrived."""
+async def doorbell_during_a_copy_causes_another_copy(dut: Any) -> None:
+    """At any rate of doorbells the last line arrives, and side_done never confirms more than has arrived."""
     bench = Bench(dut)
     await bench.start()
     rng = bench.rng
@@ -85,8 +85,8 @@ async def bell_during_a_copy_leads_to_one_more(dut: Any) -> None:
             await ClockCycles(dut.clk_i, rng.choice((0, 0, rng.randrange(40))))
             promised = await page.read("side_done")
             there = line(peer, side)
-            assert there[0] >= promised, f"side_done says {promised}, the peer sees {there[0]}"
-            assert min(there[HEAD // 4 :]) >= there[0], f"the epoch came before the rest: {there}"
+            assert there[0] >= promised, f"side_done is {promised}, the peer sees {there[0]}"
+            assert min(there[HEAD // 4 :]) >= there[0], f"the epoch was written before the rest: {there}"
         await done(bench, side, version)
         assert line(peer, side) == line(bench.memories[side], side)
         other = bench.pages[1 - side]
@@ -99,8 +99,8 @@ async def bell_during_a_copy_leads_to_one_more(dut: Any) -> None:
 
 
 @cocotb.test()
-async def side_block_error_halts_its_side_alone(dut: Any) -> None:
-    """An error on any beat of the read, on the body or on the head: named, not completed, and nobody else halts."""
+async def side_block_error_halts_only_that_side_mover(dut: Any) -> None:
+    """An error on any beat of the read, on the body or on the head is reported, and only this side mover halts."""
     bench = Bench(dut)
     await bench.start()
     beat = len(dut.m_axi_host_rdata) // 8
@@ -113,10 +113,10 @@ async def side_block_error_halts_its_side_alone(dut: Any) -> None:
             version += 1
             store(bench, side, version)
             if cause == "READ":
-                mine.bad_read = lambda at, bad=bad, offset=offset: at == offset + bad
+                mine.bad_read = at_offset(offset + bad)
             else:
-                peer.bad_write = lambda at, bad=bad, offset=offset: at == offset + bad
-            traffic = cocotb.start_soon(both_ways(bench, 500))
+                peer.bad_write = at_offset(offset + bad)
+            traffic = cocotb.start_soon(both_directions(bench, 500))
             before = line(peer, side)
             await page.write("side_doorbell", version)
             await bench.wait_status(side, "SIDE_HALT")
@@ -125,10 +125,10 @@ async def side_block_error_halts_its_side_alone(dut: Any) -> None:
             assert await page.read64("side_error_addr") == (mine if cause == "READ" else peer).failed_at[0] & -beat
             assert await page.read("irq_status") & R.IRQ_BITS["SIDE_HALT"]
             assert await page.read("side_done") == last
-            assert line(peer, side)[: HEAD // 4] == before[: HEAD // 4], "the head of a block that failed was written"
-            await page.write("side_doorbell", version)  # not heard
+            assert line(peer, side)[: HEAD // 4] == before[: HEAD // 4], "the head of a failed copy was written"
+            await page.write("side_doorbell", version)  # ignored
             await traffic
-            mine.bad_read = peer.bad_write = lambda at: False
+            mine.bad_read = peer.bad_write = never
             for memory in (mine, peer):
                 memory.failed_at.clear()
             await page.write("irq_status", R.IRQ_BITS["SIDE_HALT"])
@@ -147,7 +147,7 @@ async def side_copy_may_be_reset_at_any_cycle(dut: Any) -> None:
     for version in range(1, 40):
         side = version % 2
         page = bench.pages[side]
-        traffic = cocotb.start_soon(both_ways(bench, 300))
+        traffic = cocotb.start_soon(both_directions(bench, 300))
         store(bench, side, version)
         await page.write("side_doorbell", version)
         await ClockCycles(dut.clk_i, bench.rng.randrange(60))
@@ -159,8 +159,8 @@ async def side_copy_may_be_reset_at_any_cycle(dut: Any) -> None:
 
 
 @cocotb.test()
-async def a_copy_after_a_reset_is_of_what_stands_there_then(dut: Any) -> None:
-    """The answer to the read before the reset comes late, and with another line: it is not taken for the new one's."""
+async def copy_after_reset_is_of_the_current_line(dut: Any) -> None:
+    """The late answer to a read from before the reset is not used for the copy after it."""
     bench = Bench(dut)
     await bench.start()
     for version in range(1, 17, 2):
@@ -170,7 +170,7 @@ async def a_copy_after_a_reset_is_of_what_stands_there_then(dut: Any) -> None:
         hold(channel, True)
         store(bench, side, version)
         await page.write("side_doorbell", version)
-        await bench.wait_until(lambda mover=mover: bool(mover.away_q.value), "the read was taken")
+        await bench.wait_signal(mover.outstanding_q, "the read was taken")
         await ClockCycles(dut.clk_i, bench.rng.randrange(40))
         await page.write("reset", R.RESET_BITS["SIDE"])
         store(bench, side, version + 1)

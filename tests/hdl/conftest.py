@@ -1,4 +1,4 @@
-"""Fixtures of simulations, proofs and yardstick: the tools, the builds of a session, the queue of runs."""
+"""Fixtures of the simulations, proofs and the yardstick: tools, builds of a session, and jobs."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ import pytest
 
 from tests.harness.build_cache import TEST_BUILDS, build_cache  # noqa: F401 - build_cache for this folder
 from tests.harness.needs import skip_or_fail
-from tests.hdl import hdl_build
-from tests.hdl.hdl_jobs import Builds, Jobs
-from tests.hdl.hdl_suite import COVERED_WIDTH, Run
+from tests.hdl import build
+from tests.hdl.jobs import Builds, Jobs
+from tests.hdl.suite import COVERED_WIDTH, Run
 from vnetcard.hdl.formal import flow
 from vnetcard.sim.build_cache import digest
 
 
 @pytest.fixture(scope="session")
 def yosys() -> Iterator[None]:
-    """Yosys is there, as machine code; it comes as WebAssembly, and each process that needs it first compiles it.
+    """Provide Yosys as machine code: it is distributed as WebAssembly, which its first process compiles.
 
-    Two at once would do so twice, and write into a file that the other one runs.
+    Two processes at once would both compile it, and one would overwrite the file that the other executes.
     """
     if missing := flow.missing_tools():
         skip_or_fail(f"{', '.join(missing)} missing: scripts/venv.sh test")
@@ -41,16 +41,16 @@ def yosys() -> Iterator[None]:
 
 @pytest.fixture
 def verilator(monkeypatch: pytest.MonkeyPatch) -> str:
-    """The path of Verilator, which is first on PATH for the length of the test."""
-    return hdl_build.use_verilator(monkeypatch)
+    """The path of Verilator, which is first on PATH during the test."""
+    return build.use_verilator(monkeypatch)
 
 
 @pytest.fixture(scope="session")
 def builds(tmp_path_factory: pytest.TempPathFactory) -> Builds:
-    """The engine at each data width, once a session."""
+    """The engine at each data width, built once per session."""
     return Builds(
         tmp_path_factory.mktemp("hdl"),
-        lambda width: (*hdl_build.FAST, *(hdl_build.COVERAGE if width == COVERED_WIDTH else ())),
+        lambda width: (*build.FAST, *(build.COVERAGE if width == COVERED_WIDTH else ())),
     )
 
 
@@ -63,18 +63,17 @@ def simulator(request: pytest.FixtureRequest, verilator: str, builds: Builds) ->
 
 @pytest.fixture(scope="module")
 def jobs(request: pytest.FixtureRequest, builds: Builds) -> Iterator[Jobs]:
-    """Every selected test of this module that has a parameter ``run`` is under way, two at a time."""
+    """The runs of every selected test of this module with a parameter ``run``, several at a time."""
     with pytest.MonkeyPatch.context() as patch:
-        hdl_build.use_verilator(patch)
+        build.use_verilator(patch)
         module = request.node
-        wanted = [
-            item.callspec.params["run"]
+        params = [
+            item.callspec.params.get("run")
             for item in request.session.items
             if item.getparent(pytest.Module) is module
             and isinstance(item, pytest.Function)
             and hasattr(item, "callspec")
-            and isinstance(item.callspec.params.get("run"), Run)
         ]
-        jobs = Jobs(builds, wanted)
+        jobs = Jobs(builds, [param for param in params if isinstance(param, Run)])
         yield jobs
         jobs.close()

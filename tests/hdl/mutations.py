@@ -1,7 +1,7 @@
 """The bugs that ``test_mutations.py`` seeds into the RTL, one at a time.
 
-Each is a text that is in the RTL exactly once, what becomes of it, what breaks, and the cases that are expected
-to see it first.  A text that is gone is an error: the mutation must follow the RTL.
+Each names a text that occurs in the RTL exactly once, its replacement, the consequence, and the cases that are
+expected to detect it.  A text that no longer occurs is an error: change the mutation with the RTL.
 """
 
 from __future__ import annotations

@@ -2,27 +2,27 @@
 
 from __future__ import annotations
 
-from tests.hdl.hdl_mutants import Mutation
+from tests.hdl.mutants import Mutation
 
 ANY = "random_doorbells_match_the_model"
-RESET = "reset_in_mid_burst_drains_and_starts_anew"
+RESET = "reset_in_mid_burst_drains_and_restarts"
 READ = "read_error_halts_one_direction"
 WRITE = "write_error_halts_one_direction"
-HOSTILE = "hostile_registers_stay_inside_the_window"
+HOSTILE = "hostile_register_writes_stay_inside_the_window"
 LOCK = "configuration_is_checked_and_locked"
-BITS = "registers_keep_the_bits_that_exist"
+BITS = "registers_keep_only_implemented_bits"
 IRQ = "interrupts_follow_mask_and_clearing"
 CARRY = "counters_carry_into_their_upper_halves"
-SILENT = "silent_memory_halts_and_a_late_answer_heals"
+SILENT = "unresponsive_memory_halts_and_a_late_answer_recovers"
 
 CONTROL = (
     Mutation(
         "drain ignores writes", "!reading && !writing && prod_idle", "!reading && prod_idle",
-        "a reset ends while bursts are under way", (RESET,),
+        "a reset ends while bursts are outstanding", (RESET,),
     ),
     Mutation(
         "drain ignores reads", "!reading && !writing && prod_idle", "!writing && prod_idle",
-        "beats of before the reset arrive after it", (RESET,),
+        "beats from before the reset arrive after it", (RESET,),
     ),
     Mutation(
         "reset of tx resets rx", "reset[n][0] || reset[Peer][1]", "reset[n][1] || reset[Peer][0]",
@@ -31,31 +31,32 @@ CONTROL = (
     Mutation(
         "runs without the start words",
         "else if (started) state_d = Run;", "else state_d = Run;",
-        "RUN shows before both sides have the start", (ANY, RESET),
+        "RUN is set before both sides have the start index", (ANY, RESET),
     ),
     Mutation(
         "start word is a publication", "= good && !first_q;", "= good;",
-        "an interrupt and a count for nothing", (ANY, IRQ),
+        "a start raises an interrupt and counts as a publication", (ANY, IRQ),
     ),
     Mutation(
         "a direction does not wait for the side blocks", "config_ok_i && side_up_i;", "config_ok_i;",
-        "an index reaches a peer that has not seen the epoch", ("coming_up_copies_both_blocks_first",),
+        "an index reaches a peer before the epoch", ("start_copies_both_side_blocks_first",),
     ),
     Mutation(
         "configuration not locked", "if (write_q && !locked)", "if (write_q)",
         "a base moves under a running direction", (LOCK,),
     ),
     Mutation(
-        "configuration not locked while coming up", "side[1].off && !both_q;", "side[1].off;",
-        "a copy begins with one configuration and goes on with another",
-        ("configuration_stands_still_while_the_engine_comes_up",),
+        "configuration not locked while starting", "side[1].off && !both_enabled_q;", "side[1].off;",
+        "a copy starts with one configuration and continues with another",
+        ("configuration_is_stable_while_the_engine_starts",),
     ),
     Mutation(
-        "half a register counts", "w_strb_i == 4'hf", "w_strb_i != 4'h0",
-        "a stray byte write changes a register", ("only_whole_writes_to_real_registers_count", LOCK),
+        "partial write takes effect", "w_strb_i == 4'hf", "w_strb_i != 4'h0",
+        "a stray byte write changes a register", ("only_full_writes_to_existing_registers_take_effect", LOCK),
     ),
     Mutation(
-        "ring sizes need not agree", "return log2[0] == log2[1] && ", "return ", "two sizes of one ring run", (LOCK,),
+        "ring sizes need not agree", "return log2[0] == log2[1] && ", "return ",
+        "a direction runs with two ring sizes", (LOCK,),
     ),
     Mutation(
         "window mask missing", " & window_mask_i", "", "a hostile ring offset leaves the window", (HOSTILE,),
@@ -72,29 +73,29 @@ CONTROL = (
     Mutation(
         "event lost when cleared", "(status_o & ~clear_i) | {events_q[Bits-1:2], fire ? held_q : 2'b00};",
         "(status_o | {events_q[Bits-1:2], fire ? held_q : 2'b00}) & ~clear_i;", "an interrupt is lost",
-        ("event_in_the_cycle_of_its_clearing_stays",),
+        ("event_in_the_cycle_of_its_clearing_is_kept",),
     ),
     Mutation(
         "mask ignored", "irq_o    <= (status_o & enable_i) != '0;", "irq_o    <= status_o != '0;",
-        "an interrupt that was switched off", (IRQ,),
+        "a disabled interrupt is raised", (IRQ,),
     ),
     Mutation(
         "upper half of bytes not held",
         "read_at_q == 12'(vnc_pkg::RegTxBytesLo) || read_at_q == 12'(vnc_pkg::RegRxBytesLo) ||",
-        "read_at_q == 12'(vnc_pkg::RegTxBytesLo) ||", "rx_bytes_hi is that of another counter", (CARRY,),
+        "read_at_q == 12'(vnc_pkg::RegTxBytesLo) ||", "rx_bytes_hi belongs to another counter", (CARRY,),
     ),
     Mutation(
         "upper half of cycles not held", "read_at_q[8] ? cycles_i[63:32] : statistics_i[read_at_q[6]].bytes[63:32];",
         "statistics_i[read_at_q[6]].bytes[63:32];",
-        "cycles_hi is that of another counter", (CARRY,),
+        "cycles_hi belongs to another counter", (CARRY,),
     ),
     Mutation(
         "refused bursts counted", "run && b_valid_i && !b_error_i && !write_failed;", "run && b_valid_i;",
-        "bursts counts what was not acknowledged", ("every_burst_of_a_row_may_be_refused",),
+        "bursts counts writes that were not acknowledged", ("error_on_any_outstanding_write_is_latched",),
     ),
     Mutation(
         "publications counted as bursts", "plus(count_q.publications, events_q.published);",
-        "plus(count_q.publications, events_q.burst);", "statistics differ from the memories'", (ANY,),
+        "plus(count_q.publications, events_q.burst);", "statistics differ from what the memories saw", (ANY,),
     ),
     Mutation(
         "bytes lose their carry", "count_q.bytes + 64'(events_q.published_bytes);",
@@ -110,34 +111,34 @@ CONTROL = (
 SIDE = (
     Mutation(
         "head before the body is acknowledged", "assign body_done = state_q == Body && !stop && !fault && b_valid_i;",
-        "assign body_done = state_q == Body && !stop && !fault && !asked_q;",
-        "an epoch is visible before what was stored before it", (ANY,),
+        "assign body_done = state_q == Body && !stop && !fault && !request_q;",
+        "an epoch is visible before the rest of the line", (ANY,),
     ),
     Mutation(
         "whole line with the head", "head_q ? HeadStrb : ~HeadStrb;", "'1;",
-        "the epoch goes with the body", (ANY,), width=128,  # at 64 bit the first 8 bytes are a beat of their own
+        "the epoch is written with the body", (ANY,), width=128,  # at 64 bit the first 8 bytes are a separate beat
     ),
     Mutation(
-        "bell during a copy lost", "else if (bell_valid_i) pending_q <= 1'b1;",
-        "else if (bell_valid_i && state_q == Idle) pending_q <= 1'b1;", "the last block never arrives",
-        ("bell_during_a_copy_leads_to_one_more",),
+        "side doorbell during a copy lost", "else if (doorbell_valid_i) pending_q <= 1'b1;",
+        "else if (doorbell_valid_i && state_q == Idle) pending_q <= 1'b1;", "the last block never arrives",
+        ("doorbell_during_a_copy_causes_another_copy",),
     ),
     Mutation(
-        "done shows the newest bell", "if (copied) done_q <= taken_q;", "if (copied) done_q <= bell_i;",
-        "side_done promises a copy that was not made", ("bell_during_a_copy_leads_to_one_more",),
+        "done shows the newest doorbell", "if (copied) done_q <= taken_q;", "if (copied) done_q <= doorbell_i;",
+        "side_done confirms a copy that was not made", ("doorbell_during_a_copy_causes_another_copy",),
     ),
     Mutation(
         "side write error ignored", "((state_q == Body || state_q == Head) && b_valid_i && b_error_i)", "1'b0",
-        "side_done for a block that did not arrive", ("side_block_error_halts_its_side_alone",),
+        "side_done for a block that did not arrive", ("side_block_error_halts_only_that_side_mover",),
     ),
     Mutation(
         "side read error ignored", "(state_q == Read && r_valid_i && r_error_i)", "1'b0",
-        "a block that was not read is written", ("side_block_error_halts_its_side_alone",),
+        "a block that was not read is written", ("side_block_error_halts_only_that_side_mover",),
     ),
     Mutation(
-        "side drain ends early", "Drain:     if (!asked_q && !away_q) state_q <= Off;",
-        "Drain:     state_q <= Off;", "a beat of before the reset is taken for the new copy's",
-        ("a_copy_after_a_reset_is_of_what_stands_there_then",),
+        "side drain ends early", "Drain:     if (!request_q && !outstanding_q) state_q <= Off;",
+        "Drain:     state_q <= Off;", "a beat from before the reset is used for the new copy",
+        ("copy_after_reset_is_of_the_current_line",),
     ),
 )  # fmt: skip
 """The side blocks."""
@@ -145,74 +146,74 @@ SIDE = (
 TIMELY = (
     Mutation(
         "time-out never", "stuck_o <= waiting && left_q == '0;", "stuck_o <= 1'b0;",
-        "a silent memory is never told", (SILENT,),
+        "an unresponsive memory is never reported", (SILENT,),
     ),
     Mutation(
         "time-out without a limit", "&& limit_q != '0 && limit_q == limit_i;", "&& limit_q == limit_i;",
-        "a limit of 0 is one", ("without_a_limit_it_waits_for_ever", SILENT),
+        "a limit of 0 takes effect", ("zero_timeout_waits_indefinitely", SILENT),
     ),
     Mutation(
-        "time-out sees no progress", ".progress_i((m_ar_valid_o && m_ar_ready_i) || m_r_valid_i)", ".progress_i(1'b0)",
-        "a slow memory is taken for a silent one", (SILENT, "without_a_limit_it_waits_for_ever"),
+        "time-out ignores progress", ".progress_i((m_ar_valid_o && m_ar_ready_i) || m_r_valid_i)", ".progress_i(1'b0)",
+        "a slow memory is reported as unresponsive", (SILENT, "zero_timeout_waits_indefinitely"),
     ),
     Mutation(
         "time-out of a word is a bus error", "bus_cause : 4'(vnc_pkg::CauseTimeout)",
-        "bus_cause : bus_cause", "the cause is another", (SILENT,),
+        "bus_cause : bus_cause", "the cause is wrong", (SILENT,),
     ),
     Mutation(
-        "side block waits for ever", "assign fault    = failed || stuck;", "assign fault    = failed;",
-        "a side that waits for its block is never told", ("silence_at_an_index_word_or_a_side_block_is_told_too",),
+        "side mover without a time-out", "assign fault    = failed || stuck;", "assign fault    = failed;",
+        "a side that waits for its block gets no report", ("timeout_of_index_word_or_side_block_is_reported",),
     ),
     Mutation(
-        "never looks at need_wakeup", "good && look_i && run_i && !first_q ? LookAsk : Idle;", "Idle;",
-        "a sleeping receiver is never woken", ("a_receiver_that_goes_to_sleep_is_woken",),
+        "need_wakeup never read", "good && need_wakeup_i && run_i && !first_q ? CheckAsk : Idle;", "Idle;",
+        "a sleeping receiver is never woken", ("receiver_that_goes_to_sleep_is_woken",),
     ),
     Mutation(
-        "wakes who is awake", "(looked && (sleeps || look_error_i))", "looked",
-        "need_wakeup suppresses nothing", ("nobody_who_is_awake_is_interrupted",),
+        "awake receiver is interrupted", "(checked && (sleeps || check_error_i))", "looked",
+        "need_wakeup suppresses nothing", ("awake_receiver_is_not_interrupted",),
     ),
     Mutation(
-        "need_wakeup looked at the wrong way",
-        "assign sleeps = look_word_i != '0;", "assign sleeps = look_word_i == '0;",
-        "sleepers sleep on, the awake are woken", ("nobody_who_is_awake_is_interrupted",),
+        "need_wakeup inverted",
+        "assign sleeps  = check_word_i != '0;", "assign sleeps  = check_word_i == '0;",
+        "sleeping receivers are not woken, awake ones are", ("awake_receiver_is_not_interrupted",),
     ),
     Mutation(
-        "looks at the other one's need_wakeup", "assign prod_look_offset_o = 30'(ConsLine);",
-        "assign prod_look_offset_o = 30'(ProdLine);", "the producer's sleep wakes the consumer",
-        ("a_receiver_that_goes_to_sleep_is_woken", "nobody_who_is_awake_is_interrupted"),
+        "need_wakeup of the other line read", "assign prod_check_offset_o = 30'(ConsLine);",
+        "assign prod_check_offset_o = 30'(ProdLine);", "the producer's sleep wakes the consumer",
+        ("receiver_that_goes_to_sleep_is_woken", "awake_receiver_is_not_interrupted"),
     ),
     Mutation(
-        "failed look ignored", "if (looked && look_error_i) look_failed_q <= 1'b1;", "",
-        "a need_wakeup that was not read counts", ("failed_look_halts_the_direction",),
+        "failed need_wakeup read ignored", "if (checked && check_error_i) check_failed_q <= 1'b1;", "",
+        "an invalid need_wakeup is used", ("failed_need_wakeup_read_halts_the_direction",),
     ),
     Mutation(
-        "suppressions not counted", "suppressed_event_o = looked && !look_error_i && !sleeps;",
-        "suppressed_event_o = 1'b0;", "suppressed says 0", ("nobody_who_is_awake_is_interrupted",),
+        "suppressions not counted", "suppressed_event_o = checked && !check_error_i && !sleeps;",
+        "suppressed_event_o = 1'b0;", "suppressed reads 0", ("awake_receiver_is_not_interrupted",),
     ),
     Mutation(
         "moderation by count missing", "(at_once_q || more_q == '0 ||", "(1'b1 ||",
-        "an interrupt for each event", ("interrupts_come_after_so_many_events",),
+        "every event raises an interrupt", ("interrupt_is_raised_after_irq_count_events",),
     ),
     Mutation(
         "moderation by count one late", "count_i > 32'(now) ? count_i - 32'(now) : '0;", "count_i;",
-        "an event too many is waited for", ("interrupts_come_after_so_many_events",),
+        "the interrupt needs one event too many", ("interrupt_is_raised_after_irq_count_events",),
     ),
     Mutation(
         "moderation by time missing", "|| (limited_q && left_q == '0));", ");",
-        "the last event of a row is never told", ("interrupts_come_after_so_long",),
+        "the last of several events raises no interrupt", ("interrupt_is_raised_after_irq_time_cycles",),
     ),
     Mutation(
         "event of the firing cycle lost", "(fire ? 2'b00 : held_q) | events_q[1:0];",
         "fire ? 2'b00 : held_q | events_q[1:0];",
-        "an interrupt is lost", ("no_event_is_lost_while_others_fire", "packets_of_the_project_fifo_arrive"),
+        "an interrupt is lost", ("no_event_is_lost_while_another_interrupts", "fifo_packets_cross_the_engine"),
     ),
     Mutation(
         "longest latency is the last", "show_q && taken_q > count_q.latency_max", "show_q",
-        "latency_max forgets", ("latency_is_counted_from_doorbell_to_acknowledgement",),
+        "latency_max decreases", ("latency_is_counted_from_doorbell_to_acknowledgement",),
     ),
     Mutation(
         "latency of the start word", "if (!timing_q) timing_q <= events_q.doorbell;",
-        "if (!timing_q) timing_q <= events_q.published;", "latency counts from the wrong moment",
+        "if (!timing_q) timing_q <= events_q.published;", "latency counts from the wrong event",
         ("latency_is_counted_from_doorbell_to_acknowledgement",),
     ),
 )  # fmt: skip

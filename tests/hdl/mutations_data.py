@@ -1,32 +1,32 @@
-"""Bugs on the way of the bytes: moving them, the ports of the masters, bus errors."""
+"""Bugs in the data path: moving bytes, the ports of the masters, bus errors."""
 
 from __future__ import annotations
 
-from tests.hdl.hdl_mutants import Mutation
+from tests.hdl.mutants import Mutation
 
 ANY = "random_doorbells_match_the_model"
 STALLED = "random_doorbells_match_the_model_under_stalls"
-RESET = "reset_in_mid_burst_drains_and_starts_anew"
+RESET = "reset_in_mid_burst_drains_and_restarts"
 READ = "read_error_halts_one_direction"
 WRITE = "write_error_halts_one_direction"
 WORD = "index_word_error_halts_one_direction"
-BAD = "impossible_index_halts_the_direction"
+BAD = "invalid_index_halts_the_direction"
 WRAP = "indices_wrap_at_2_to_the_32"
-HELD = "write_side_held_back_loses_nothing"
+HELD = "stalled_writes_lose_nothing"
 
 MOVING = (
     Mutation(
         "B wait missing", "if (b_valid_i && !b_error_i && !failed_q) acked_q <= acked_q + {19'b0, ack_lines, 6'b0};",
-        "if (asked) acked_q <= acked_q + {19'b0, lines_q, 6'b0};",
-        "an index is published when its bytes are only on their way", (ANY,),
+        "if (accepted) acked_q <= acked_q + {19'b0, lines_q, 6'b0};",
+        "an index is published while its bytes are outstanding", (ANY,),
     ),
     Mutation(
         "publishes at the first B", "covered_q <= head_valid && !covered_q && !ahead[25];",
-        "covered_q <= head_valid && !covered_q && acked_i[31:6] != goal_q;",
+        "covered_q <= head_valid && !covered_q && acked_i[31:6] != next_q;",
         "an index covers bytes that are not acknowledged", (ANY,),
     ),
     Mutation(
-        "publishes the target", "assign goal_o = {goal_q, 6'b0};", "assign goal_o = {told_q, 6'b0};",
+        "publishes the target", "assign value_o = {next_q, 6'b0};", "assign value_o = {queued_q, 6'b0};",
         "the index of a later doorbell is published with the bytes of an earlier one", (ANY,),
     ),
     Mutation(
@@ -34,7 +34,7 @@ MOVING = (
         "off by one at the wrap: a burst crosses its boundary", (ANY,),
     ),
     Mutation(
-        "burst starts anywhere", "7'(BurstLines) - 7'(low);", "7'(BurstLines) - 7'(low) + 7'(low);",
+        "burst starts at any line", "7'(BurstLines) - 7'(low);", "7'(BurstLines) - 7'(low) + 7'(low);",
         "a burst crosses 4 KiB and the ring's end", (ANY,),
     ),
     Mutation(
@@ -48,7 +48,7 @@ MOVING = (
     Mutation(
         "destination ring of the other side", ".dst_ring_i(n == Host ? h2c_ring[Peer] : c2h_ring[Peer])",
         ".dst_ring_i(n == Host ? h2c_ring[n] : c2h_ring[n])", "data goes where the source's ring would be",
-        ("rings_may_lie_anywhere",),
+        ("rings_may_be_placed_anywhere",),
     ),
     Mutation(
         "directions swapped", ".src_ring_i(n == Host ? h2c_ring[n] : c2h_ring[n])",
@@ -56,29 +56,30 @@ MOVING = (
     ),
     Mutation(
         "doorbell during a check lost", "(valid_i || pending_q) && !check;", "valid_i && !check;",
-        "a doorbell in the wrong cycle is lost", ("doorbells_back_to_back_all_count",),
+        "a doorbell in the wrong cycle is lost", ("back_to_back_doorbells_are_all_published",),
     ),
     Mutation(
-        "doorbells of the sides swapped", ".prod_valid_i(prod_bell_valid[n])", ".prod_valid_i(prod_bell_valid[Peer])",
+        "doorbells of the sides swapped",
+        ".prod_valid_i(prod_doorbell_valid[n])", ".prod_valid_i(prod_doorbell_valid[Peer])",
         "a doorbell moves the wrong direction", (ANY,),
     ),
     Mutation(
-        "goal forgets a doorbell", "if (ready) told_q <= target_i[31:6];", "told_q <= target_i[31:6];",
+        "publisher drops a doorbell", "if (ready) queued_q <= target_i[31:6];", "queued_q <= target_i[31:6];",
         "the last index is never published when doorbells come fast", (HELD, ANY),
     ),
     Mutation(
-        "no space kept in the FIFO", "roomy_q <= 32'(free_q) >= BurstBeats;", "roomy_q <= 1'b1;",
-        "R beats fall out of a full FIFO", (HELD,),
+        "no room reserved in the FIFO", "has_room_q <= 32'(free_q) >= BurstBeats;", "has_room_q <= 1'b1;",
+        "R beats are lost at a full FIFO", (HELD,),
     ),
     Mutation(
-        "room looked at too early", "&& roomy_q && !took_q && queue_ready", "&& roomy_q && queue_ready",
-        "a burst too many is asked for", (HELD,),
-        survives="in the cycle after a burst was taken its request stands, and nothing else is taken: took_q decides "
-        "nothing (proof mover, i_took)",
+        "room used one cycle early", "&& has_room_q && !taken_q && queue_ready", "&& has_room_q && queue_ready",
+        "one burst too many is requested", (HELD,),
+        survives="in the cycle after a burst was taken its request is pending, so no other is taken: taken_q changes "
+        "nothing (proof mover, i_taken)",
     ),
     Mutation(
-        "space given back twice", "+ FreeW'(beat);", "+ FreeW'(beat) + FreeW'(beat);",
-        "the FIFO is promised more than it holds", (WRAP,),
+        "room returned twice", "+ FreeW'(beat);", "+ FreeW'(beat) + FreeW'(beat);",
+        "more beats are requested than the FIFO holds", (WRAP,),
     ),
     Mutation(
         "AW before its burst is read", "assign whole_valid_o = whole_q != '0 && queue_valid;",
@@ -89,18 +90,18 @@ MOVING = (
         "after a start elsewhere than 0 the wrong bytes move", (WRAP,),
     ),
     Mutation(
-        "WLAST one beat early", "left_q == 9'd1", "left_q == 9'd2", "WLAST in the wrong place", (ANY,),
+        "WLAST one beat early", "left_q == 9'd1", "left_q == 9'd2", "WLAST on the wrong beat", (ANY,),
     ),
     Mutation(
         "WLAST dropped from the port", "m_w_last_o  = burst_last_i;", "m_w_last_o  = 1'b0;", "no WLAST at all", (ANY,),
     ),
     Mutation(
         "index compared with too few bits", "!ahead[25]", "!ahead[10]", "the wrap at 2 ** 32, or a large ring",
-        ("large_records_wrap_where_they_must",),
+        ("large_records_wrap_at_ring_end_and_index_end",),
     ),
     Mutation(
         "FIFO not emptied by a reset", "if (!rst_ni || clear_i) begin", "if (!rst_ni) begin",
-        "beats of before the reset are written after it", (RESET, READ), file="vnc_fifo.sv",
+        "beats from before the reset are written after it", (RESET, READ), file="vnc_fifo.sv",
     ),
     Mutation(
         "cons word of the wrong value",
@@ -109,18 +110,18 @@ MOVING = (
     ),
     Mutation(
         "cons never sent twice", "cons_due_q <= consumed != cons_sent;", "cons_due_q <= cons_sent == start_i;",
-        "space is given back once only", (ANY,),
+        "cons is returned only once", (ANY,),
     ),
 )  # fmt: skip
 """Bytes, bursts and indices."""
 
 PORTS = (
     Mutation(
-        "AW taken back", "else if (m_aw_ready_i) m_aw_valid_o <= 1'b0;", "else m_aw_valid_o <= 1'b0;",
+        "AW withdrawn", "else if (m_aw_ready_i) m_aw_valid_o <= 1'b0;", "else m_aw_valid_o <= 1'b0;",
         "AWVALID falls before AWREADY", (STALLED,),
     ),
     Mutation(
-        "AR taken back", "else if (m_ar_ready_i) m_ar_valid_o <= 1'b0;", "else m_ar_valid_o <= 1'b0;",
+        "AR withdrawn", "else if (m_ar_ready_i) m_ar_valid_o <= 1'b0;", "else m_ar_valid_o <= 1'b0;",
         "ARVALID falls before ARREADY", (STALLED,),
     ),
     Mutation(
@@ -133,25 +134,25 @@ PORTS = (
     ),
     Mutation(
         "prod and cons words swapped", "word: word_i[pick == Cons]", "word: word_i[pick == Prod]",
-        "each index goes to the other's place", (ANY,),
+        "each index is written to the other's line", (ANY,),
     ),
     Mutation(
         "beats out of order", "&& !second_valid_q && !picked_q;", "&& !picked_q;",
         "W does not follow AW", (STALLED, ANY),
     ),
     Mutation(
-        "third address goes out", "assign move = picked_q && !second_valid_q && ", "assign move = picked_q && ",
-        "a burst's beats are forgotten", (STALLED, HELD),
-        survives="a request is picked only when no second one waits for W, and none comes to wait while it is picked "
+        "third address is sent", "assign move = picked_q && !second_valid_q && ", "assign move = picked_q && ",
+        "the beats of a burst are lost", (STALLED, HELD),
+        survives="a request is picked only while no second one waits for W, and none starts to wait while it is picked "
         "(proof write_port, i_one_at_most_waits)",
     ),
     Mutation(
-        "write port overlooks one", "for (logic [2:0] n = 3'd4; n > 0; n--) begin",
-        "for (logic [2:0] n = 3'd2; n > 0; n--) begin", "a request is taken from who made none", (ANY,),
+        "write port ignores a requester", "for (logic [2:0] n = 3'd4; n > 0; n--) begin",
+        "for (logic [2:0] n = 3'd2; n > 0; n--) begin", "a request is taken from a requester that has none", (ANY,),
     ),
     Mutation(
-        "read answers to everybody", "= m_r_valid_i && m_r_id_i == 2'(n);", "= m_r_valid_i;",
-        "the side block's beats enter the ring", ("side_block_error_halts_its_side_alone",),
+        "read data to all requesters", "= m_r_valid_i && m_r_id_i == 2'(n);", "= m_r_valid_i;",
+        "beats of the side block enter the ring", ("side_block_error_halts_only_that_side_mover",),
     ),
 )  # fmt: skip
 """The ports of the masters."""
@@ -175,11 +176,11 @@ ERRORS = (
     ),
     Mutation(
         "only DECERR is an error", "assign error_o     = m_b_resp_i[1];", "assign error_o     = &m_b_resp_i;",
-        "SLVERR on B is taken for good", (WRITE,),
+        "SLVERR on B is taken for OKAY", (WRITE,),
     ),
     Mutation(
         "only SLVERR is a read error", "assign r_error_o   = m_r_resp_i[1];",
-        "assign r_error_o   = m_r_resp_i == 2'b10;", "DECERR on R is taken for good", (READ,),
+        "assign r_error_o   = m_r_resp_i == 2'b10;", "DECERR on R is taken for OKAY", (READ,),
     ),
     Mutation(
         "read error seen on the last beat only", "if (r_valid_i && r_error_i) failed_q <= 1'b1;",
@@ -190,27 +191,27 @@ ERRORS = (
         "the address of a read error is not that of its beat", (READ,),
     ),
     Mutation(
-        "failed word counts as shown", "assign good   = state_q == Wait && word_done_i && !word_error_i;",
-        "assign good   = state_q == Wait && word_done_i;", "tx_published says what nobody can see", (WORD,),
+        "failed word counts as shown", "assign good    = state_q == Wait && word_done_i && !word_error_i;",
+        "assign good    = state_q == Wait && word_done_i;", "tx_published shows an index that is not visible", (WORD,),
     ),
     Mutation(
-        "failed word goes unnoticed", "word_done_i && word_error_i) word_failed_q <= 1'b1;",
-        "word_done_i && word_error_i) word_failed_q <= 1'b0;", "the consumer waits for an index for ever", (WORD,),
+        "failed word does not halt", "word_done_i && word_error_i) word_failed_q <= 1'b1;",
+        "word_done_i && word_error_i) word_failed_q <= 1'b0;", "the consumer waits for the index indefinitely", (WORD,),
     ),
     Mutation(
         "RUN after a failed start word", "&& !prod_word_failed && !cons_word_failed;", ";",
-        "RUN shows though a side was not told the start", ("start_word_error_halts_before_running",),
+        "RUN is set although a side has no start index", ("start_word_error_halts_before_running",),
     ),
     Mutation(
         "prod limit one line too wide", "+ {2'b0, ring_mask_i} + 32'd1;", "+ {2'b0, ring_mask_i} + 32'd65;",
         "unread bytes are overwritten", (BAD,),
     ),
     Mutation(
-        "low bits of a doorbell ignored", "value_q[5:0] == '0 && ", "", "an index inside a line is taken", (BAD,),
+        "low bits of a doorbell ignored", "value_q[5:0] == '0 && ", "", "an index inside a line is accepted", (BAD,),
     ),
     Mutation(
         "cons limit is the target", ".limit_i(offered)", ".limit_i(target + 32'd64)",
-        "a consumer frees what it has not seen", (BAD,),
+        "a consumer frees bytes that were not published", (BAD,),
     ),
     Mutation(
         "causes of bad indices swapped", "prod_bad_q ? vnc_pkg::CauseBadProd : vnc_pkg::CauseBadCons",
@@ -218,7 +219,7 @@ ERRORS = (
     ),
     Mutation(
         "fault address of the wrong memory", "channel_q == Write || channel_q == ProdWord ||",
-        "channel_q == ProdWord ||", "the latched address is nobody's", (WRITE,),
+        "channel_q == ProdWord ||", "the latched address is of neither memory", (WRITE,),
     ),
 )  # fmt: skip
 """Bus errors and impossible indices."""

@@ -1,4 +1,4 @@
-"""The bench of hdl_bench.py with the host behind PCIe: its memory in a root complex, its registers in BAR0."""
+"""The bench with the host behind PCIe: its memory in a root complex, its registers in BAR0."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ from cocotbext.axi import Region
 from cocotbext.pcie.core import RootComplex
 from cocotbext.pcie.core.caps import PciCapId
 
-from tests.hdl.hdl_bench import Bench, Page
-from tests.hdl.hdl_memory import Memory
-from tests.hdl.hdl_model import MASK
+from tests.hdl.bench import Bench, Page
+from tests.hdl.memory import Memory
+from tests.hdl.model import MASK
 from tests.hdl.pcie_shim import PcieShim
 from vnetcard.engine import registers as R
 
 HIGH = 0x1_0000_0000
-"""Host memory from here on needs 64-bit addresses, that is, TLPs with a longer header."""
+"""Host memory from this address on needs 64-bit addresses, that is, TLPs with a longer header."""
 
 CARD_BASE = 0x0000_7FFF_FF20_3000
-"""Where the card's window lies on the card's bus."""
+"""Base of the card's window on the card's bus."""
 
 
 class HostRegion(Region):
-    """A piece of the root complex's address space that is a ``Memory``: every access is checked by the bench."""
+    """A region of the root complex's address space backed by a ``Memory``, so that the bench checks every access."""
 
     def __init__(self, size: int) -> None:
         super().__init__(size)
@@ -42,7 +42,7 @@ class HostRegion(Region):
 
 
 class BarPage(Page):
-    """The host's registers, by memory reads and writes of the root complex."""
+    """The host's registers, accessed by memory reads and writes of the root complex."""
 
     def __init__(self, dut: Any, bench: PcieBench) -> None:
         self.irq = dut.irq_host_o
@@ -57,7 +57,7 @@ class BarPage(Page):
 
 
 class PcieBench(Bench):
-    """As ``Bench``; ``device`` is the card as the operating system of the host knows it."""
+    """As ``Bench``; ``device`` is the card as the host's operating system sees it."""
 
     def __init__(self, dut: Any, *, high: bool = True, window: int = 16384, **others: Any) -> None:
         self.root = RootComplex()
@@ -66,7 +66,7 @@ class PcieBench(Bench):
         self.shim = PcieShim(dut)
         self.root.make_port().connect(self.shim)
         for model in (self.root, self.root.upstream_bridge, *self.root.endpoints):
-            model.log.setLevel(logging.ERROR)  # they log each TLP
+            model.log.setLevel(logging.ERROR)  # these log each TLP
         self.msi = Event()
         super().__init__(dut, window=window, bases=(region.get_absolute_address(0), CARD_BASE), **others)
         region.memory = self.memories[0]
@@ -82,7 +82,7 @@ class PcieBench(Bench):
             super().attach(memory)
 
     async def reset(self) -> None:
-        """As a host starts: reset, enumeration, the driver takes the device."""
+        """Reset, enumerate, and enable the device, as a host does when it boots."""
         await super().reset()
         await self.root.enumerate()
         self.device = self.root.find_device(self.shim.function.pcie_id)
@@ -98,7 +98,7 @@ class PcieBench(Bench):
         self.device.request_irq(0, interrupt)
 
     async def handle_interrupt(self) -> None:
-        """Wait for an MSI, and clear irq_status until it stays clear: only then does the next event bring another."""
+        """Wait for an MSI and clear irq_status until it reads 0: only then does the next event raise another MSI."""
         await self.msi.wait()
         self.msi.clear()
         page = self.pages[0]

@@ -1,19 +1,19 @@
-"""What stands between a PCIe link and the engine on a board, as a model: one endpoint with BAR0, DMA and MSI.
+"""A model of the bridge between a PCIe link and the engine: one endpoint with BAR0, DMA and MSI.
 
-On a board this is a bridge that somebody else made and tested (XDMA in its AXI bridge mode, LitePCIe, ...); nothing
-here is synthesizable, and no figure taken with it says anything about a board.
+On a board this is an existing bridge core (XDMA in AXI bridge mode, LitePCIe, ...); this model is not synthesizable,
+and figures measured with it do not apply to a board.
 
     root complex model <== TLPs ==> PcieShim ---> s_axil_host    BAR0: memory reads and writes of 4 bytes
                                              <--- m_axi_host     bursts become memory TLPs, split as PCIe demands
                                              <--- irq_host_o     its rising edge becomes an MSI
 
-Three things hold for any such bridge, and software and RTL must live with them:
+Three properties hold for any such bridge, and software and RTL must allow for them:
 
-- A PCIe write is *posted*: nobody acknowledges it.  B says here that the TLP is on its way, and "the index after its
-  bytes" then rests on posted writes that do not overtake each other; so the shim never sets Relaxed Ordering.  A
-  write that the root complex refuses is lost without an error; reads report theirs.
-- The interrupt line is a level, an MSI an edge.  A handler that has cleared irq_status must look at it once more
-  before it returns: an event in between leaves the line up, and no second edge comes.
+- A PCIe write is *posted*: it is not acknowledged.  B means that the TLP was sent, and "the index after its bytes"
+  relies on posted writes that do not overtake each other, so the shim never sets Relaxed Ordering.  A write that
+  the root complex rejects is lost without an error; a failed read is reported.
+- The interrupt line is a level, an MSI an edge.  A handler that has cleared irq_status must read it once more
+  before it returns: an event in between keeps the line high, and no second edge follows.
 - A burst of up to 4 KiB becomes several TLPs, and its read data comes back in several completions.
 """
 
@@ -33,7 +33,7 @@ from cocotbext.pcie.core.caps import MsiCapability
 from vnetcard.engine import registers as R
 
 VENDOR, DEVICE = 0x1234, 0x4E43
-"""No registered ids: a vendor id that nobody has, and ``NC``."""
+"""Unregistered ids: a vendor id that is not assigned, and ``NC``."""
 
 
 class Function(MemoryEndpoint):
@@ -45,7 +45,7 @@ class Function(MemoryEndpoint):
         self.msi = MsiCapability()
         self.msi.msi_64bit_address_capable = 1
         self.register_capability(self.msi)
-        self.sent_tlps: list[int] = []  # data bytes of each memory write TLP
+        self.sent_tlps: list[int] = []  # data bytes of each memory write TLP sent
 
         async def read(offset: int, count: int) -> bytes:
             return bytes((await page.read(offset, count)).data)
@@ -54,10 +54,10 @@ class Function(MemoryEndpoint):
         self.add_mem_region(R.PAGE_BYTES, read)
 
     async def handle_mem_write_tlp(self, tlp: Any) -> None:
-        """Each dword is one write, and the byte enables, whatever they are, its strobes."""
+        """Forward each dword as one write whose strobes are the byte enables."""
         bar = self.match_bar(tlp.address)
         if not bar:
-            return  # posted: nobody is told
+            return  # posted: no error can be reported
         _, at = bar
         for n in range(tlp.length):
             aw, w = (channel._transaction_obj() for channel in (self._writes.aw_channel, self._writes.w_channel))
@@ -69,19 +69,19 @@ class Function(MemoryEndpoint):
             await self._writes.b_channel.recv()
 
     async def perform_posted_operation(self, req: Any) -> None:
-        assert not req.attr, "a write that may be overtaken"
+        assert not req.attr, "a write with relaxed ordering"
         self.sent_tlps.append(4 * req.length)
         await super().perform_posted_operation(req)
 
 
 class DmaRead(AxiSlaveRead):
-    """AR becomes memory read TLPs, several bursts at a time; R beats follow in the order of the ARs."""
+    """Converts AR to memory read TLPs, several bursts at a time; R beats follow in the order of AR."""
 
     OUTSTANDING = 8
 
     def __init__(self, bus: Any, clock: Any, reset: Any, function: Function) -> None:
         self.function = function
-        self.under_way: Queue[tuple[Any, Any]] = Queue(self.OUTSTANDING)
+        self.outstanding: Queue[tuple[Any, Any]] = Queue(self.OUTSTANDING)
         super().__init__(bus, clock, reset, reset_active_level=False)
         cocotb.start_soon(self._answer())
 
@@ -92,10 +92,10 @@ class DmaRead(AxiSlaveRead):
             address = int(ar.araddr)
             assert int(ar.arburst) == 1 and 1 << int(ar.arsize) == self.byte_lanes
             assert address % 4096 + count <= 4096, "a burst across 4 KiB"
-            await self.under_way.put((ar, cocotb.start_soon(self._fetch(address, count))))
+            await self.outstanding.put((ar, cocotb.start_soon(self._fetch(address, count))))
 
     async def _fetch(self, address: int, count: int) -> bytes | None:
-        """The bytes; None when a completion said that there are none (UR, CA), or mastering is off."""
+        """Return the bytes; None when a completion has the status UR or CA, or bus mastering is off."""
         try:
             return bytes(await self.function.mem_read(address, count))
         except Exception as error:  # cocotbext-pcie raises nothing more specific
@@ -105,7 +105,7 @@ class DmaRead(AxiSlaveRead):
 
     async def _answer(self) -> None:
         while True:
-            ar, fetching = await self.under_way.get()
+            ar, fetching = await self.outstanding.get()
             data = await fetching
             for n in range(int(ar.arlen) + 1):
                 r = self.r_channel._transaction_obj()
@@ -117,7 +117,7 @@ class DmaRead(AxiSlaveRead):
 
 
 class DmaWrite(AxiSlaveWrite):
-    """A write burst becomes memory write TLPs, one for each run of enabled bytes, split at the maximum payload."""
+    """Converts a burst to memory write TLPs, one per run of enabled bytes, split at the maximum payload size."""
 
     def __init__(self, bus: Any, clock: Any, reset: Any, function: Function) -> None:
         self.function = function
@@ -145,7 +145,7 @@ class DmaWrite(AxiSlaveWrite):
 
 
 def runs(enabled: bytes | bytearray) -> Iterator[tuple[int, int]]:
-    """First and stop of each run of ones."""
+    """Yield first and stop of each run of ones."""
     at = 0
     while (first := enabled.find(1, at)) >= 0:
         stop = enabled.find(0, first)
@@ -154,7 +154,7 @@ def runs(enabled: bytes | bytearray) -> Iterator[tuple[int, int]]:
 
 
 class PcieShim(Device):
-    """The device to plug into a root complex; ``dut`` is the engine."""
+    """The device to connect to a root complex; ``dut`` is the engine."""
 
     def __init__(self, dut: Any) -> None:
         super().__init__()
@@ -168,7 +168,7 @@ class PcieShim(Device):
         self.write = DmaWrite(bus.write, *clock, self.function)
         self.interrupts = 0
         for model in (self.upstream_port, self.function):
-            model.log.setLevel(logging.ERROR)  # they log each TLP
+            model.log.setLevel(logging.ERROR)  # these log each TLP
         cocotb.start_soon(self._interrupt(dut.irq_host_o))
 
     async def _interrupt(self, line: Any) -> None:

@@ -1,4 +1,4 @@
-"""Capture files are read as tcpdump reads them, and what cannot be replayed is refused in one line."""
+"""Capture files are read as tcpdump reads them, and files that cannot be replayed are refused in one line."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def tcpdump(*arguments: str | Path) -> str:
 
 
 def as_tcpdump_sees(path: Path) -> list[tuple[int, bytes]]:
-    """(stamp in nanoseconds, IP packet) by tcpdump's own listing."""
+    """Return (time stamp in nanoseconds, IP packet) of each packet that tcpdump lists."""
     listed = tcpdump("--time-stamp-precision=nano", "-tt", "-x", "-r", path)
     found: list[tuple[int, bytes]] = []
     for line in listed.splitlines():
@@ -43,7 +43,7 @@ def as_tcpdump_sees(path: Path) -> list[tuple[int, bytes]]:
 def file_of(
     *frames: bytes, link: int = RAW, order: str = "<", magic: int = 0xA1B2C3D4, kept: int | None = None
 ) -> bytes:
-    """A capture file made here, one frame a second."""
+    """Return a capture file with one frame per second."""
     out = struct.pack(f"{order}IHHiIII", magic, 2, 4, 0, 0, 65535, link)
     for n, frame in enumerate(frames):
         out += struct.pack(f"{order}IIII", 100 + n, 7, len(frame) if kept is None else kept, len(frame)) + frame[:kept]
@@ -91,13 +91,15 @@ def test_both_byte_orders_and_units_are_read(tmp_path: Path, order: str, magic: 
     ],
     ids=["ethernet", "vlan", "two vlans", "cooked", "cooked v2", "raw IPv4"],
 )
-def test_link_header_is_taken_off(tmp_path: Path, link: int, header: bytes) -> None:
+def test_link_header_is_removed(tmp_path: Path, link: int, header: bytes) -> None:
     (tmp_path / "in.pcap").write_bytes(file_of(header + IP4, link=link))
     assert [packet.data for packet in pcap_reader.read(tmp_path / "in.pcap").packets] == [IP4]
-    assert [data[-len(IP4) :] for _, data in as_tcpdump_sees(tmp_path / "in.pcap")] == [IP4], "the file made here"
+    assert [data[-len(IP4) :] for _, data in as_tcpdump_sees(tmp_path / "in.pcap")] == [IP4], (
+        "tcpdump reads the test file differently"
+    )
 
 
-def test_frames_that_are_not_ip_are_left_out_and_counted(tmp_path: Path) -> None:
+def test_frames_that_are_not_ip_are_skipped_and_counted(tmp_path: Path) -> None:
     arp = bytes(12) + b"\x08\x06" + bytes(28)
     (tmp_path / "in.pcap").write_bytes(file_of(arp, bytes(12) + b"\x08\x00" + IP4, arp, link=1))
     capture = pcap_reader.read(tmp_path / "in.pcap")
@@ -123,7 +125,7 @@ def block(order: str, kind: int, body: bytes) -> bytes:
 
 
 def pcapng_of(order: str = "<", *, interfaces: tuple[bytes, ...] = (b"a", b"b"), stamp: int = 7) -> bytes:
-    """A packet an interface, with its name and stamps of 2^-10 s after 1000 s; the first as seen going out."""
+    """Return a pcapng file with one packet per interface, units of 2^-10 s, offset 1000 s; the first is outbound."""
     out = block(order, 0x0A0D0D0A, struct.pack(f"{order}IHHq", 0x1A2B3C4D, 1, 0, -1))
     for name in interfaces:
         options = struct.pack(f"{order}HH", 2, len(name)) + name + bytes(-len(name) % 4)
@@ -136,7 +138,7 @@ def pcapng_of(order: str = "<", *, interfaces: tuple[bytes, ...] = (b"a", b"b"),
 
 
 @pytest.mark.parametrize("order", ["<", ">"], ids=["little", "big"])
-def test_interface_and_way_of_a_pcapng_file_are_chosen(tmp_path: Path, order: str) -> None:
+def test_interface_and_direction_of_a_pcapng_file_are_selected(tmp_path: Path, order: str) -> None:
     (tmp_path / "in.pcapng").write_bytes(pcapng_of(order))
     for name in ("a", "b"):
         found = pcap_reader.read(tmp_path / "in.pcapng", interface=name)
@@ -198,7 +200,7 @@ def test_missing_file_and_impossible_target_are_refused_in_one_line(
         ((tmp_path,), "cannot be read (Is a directory)"),
         ((SAMPLE, "--out", tmp_path / "no/out.pcap"), "no/out.pcap cannot be written: name a file in a folder that"),
         ((SAMPLE, "--out", tmp_path), "cannot be written"),
-        ((SAMPLE, "--out", SAMPLE), "is the capture itself: write what arrives to another file"),
+        ((SAMPLE, "--out", SAMPLE), "is the capture itself: name another file for the output"),
     ):
         assert replay.main([str(argument) for argument in arguments]) == 1
         out, err = capsys.readouterr()
@@ -207,7 +209,7 @@ def test_missing_file_and_impossible_target_are_refused_in_one_line(
 
 
 def test_make_passes_the_file_on_and_fails_with_it(tmp_path: Path) -> None:
-    """By way of `make hdl`, with a space in the name."""
+    """Run `make hdl` with a file name that contains a space."""
     (tmp_path / "a capture.txt").write_text("hello")
     root = Path(__file__).resolve().parents[2]
     command = [need("make"), "-s", "-C", str(root), "hdl", f"VENV={sys.prefix}", f"PCAP={tmp_path}/a capture.txt"]

@@ -1,4 +1,4 @@
-"""Bugs seeded into the RTL, one at a time: the suite must see each (``mutations.py``; ``make hdl-mutations``)."""
+"""Bugs seeded into the RTL, one at a time: the suite must detect each (``mutations.py``; ``make hdl-mutations``)."""
 
 from __future__ import annotations
 
@@ -7,12 +7,13 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
+from typing import cast
 
 import pytest
 
-from tests.hdl import hdl_build, hdl_suite
-from tests.hdl.hdl_jobs import WORKERS
-from tests.hdl.hdl_mutants import Mutation, Verdict, order, try_mutant
+from tests.hdl import build, suite
+from tests.hdl.jobs import WORKERS
+from tests.hdl.mutants import Mutation, Verdict, order, try_mutant
 from tests.hdl.mutations import MUTATIONS
 
 pytestmark = pytest.mark.hdl
@@ -20,38 +21,38 @@ pytestmark = pytest.mark.hdl
 Verdicts = dict[str, Future[Verdict]]
 
 NOTHING = Mutation("no bug", "module vnc_dma_top #(", "module vnc_dma_top #(", "nothing")
-"""The control: what the suite says of the RTL as it is."""
+"""The control: the suite must pass on the unchanged RTL."""
 
 
-def test_there_are_forty_mutations_with_names_of_their_own() -> None:
+def test_there_are_forty_mutations_with_unique_names() -> None:
     names = [mutation.name for mutation in MUTATIONS]
     assert len(set(names)) == len(names) >= 40
 
 
 @pytest.mark.parametrize("mutation", MUTATIONS, ids=lambda mutation: mutation.name)
-def test_mutation_fits_the_rtl(mutation: Mutation) -> None:
-    """Its text is there, exactly once, and its killers exist."""
-    mutation.place(hdl_build.RTL)
+def test_mutation_applies_to_the_rtl(mutation: Mutation) -> None:
+    """The text of the mutation occurs exactly once, and its killers exist."""
+    mutation.place(build.RTL)
     assert mutation.old != mutation.new
     assert order(mutation)
 
 
 @pytest.fixture(scope="module")
 def verdicts(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Verdicts]:
-    """Every selected mutation is under way, as many at a time as there are processors; a table at the end.
+    """The verdicts of all selected mutations, run in parallel; prints a table at the end.
 
     VNETCARD_MUTATIONS names a file for the table.
     """
     folder = tmp_path_factory.mktemp("mutants")
     with pytest.MonkeyPatch.context() as patch, ThreadPoolExecutor(WORKERS) as pool:
-        hdl_build.use_verilator(patch)
+        build.use_verilator(patch)
         began = time.monotonic()
         wanted: list[Mutation] = [
-            item.callspec.params["mutant"]
+            cast("Mutation", item.callspec.params["mutant"])
             for item in request.session.items
             if isinstance(item, pytest.Function) and hasattr(item, "callspec") and "mutant" in item.callspec.params
         ]
-        parent = hdl_build.build(folder / "as_it_is", hdl_suite.COVERED_WIDTH, hdl_build.QUICK)
+        parent = build.build(folder / "as_it_is", suite.COVERED_WIDTH, build.QUICK)
         started = {
             mutation.name: pool.submit(try_mutant, mutation, _made(folder / str(n)), parent)
             for n, mutation in enumerate(wanted)
@@ -70,7 +71,7 @@ def _made(folder: Path) -> Path:
 
 
 def table(wanted: list[Mutation], verdicts: Verdicts) -> str:
-    """Name, seconds and killer of each in the order of the list; how many were killed."""
+    """Return a table of name, seconds and killer of each mutation, and the number of killed ones."""
     bugs = [mutation for mutation in wanted if mutation is not NOTHING]
     width = max(len(mutation.name) for mutation in wanted)
     rows, killed = [], 0
@@ -92,8 +93,8 @@ def table(wanted: list[Mutation], verdicts: Verdicts) -> str:
 def test_suite_kills_the_mutant(verdicts: Verdicts, mutant: Mutation) -> None:
     verdict = verdicts[mutant.name].result()
     if mutant is NOTHING:
-        assert not verdict.killer, f"the RTL as it is fails {verdict.killer}: no verdict on a mutant counts"
+        assert not verdict.killer, f"the unchanged RTL fails {verdict.killer}: the verdicts on the mutants are void"
     elif mutant.survives:
-        assert not verdict.killer, f"listed as a survivor, but {verdict.killer} kills it: take that out of the list"
+        assert not verdict.killer, f"listed as a survivor, but {verdict.killer} kills it: remove its reason to survive"
     else:
-        assert verdict.killer, f"nothing sees it after {verdict.runs} runs: {mutant.breaks}"
+        assert verdict.killer, f"not detected in {verdict.runs} runs: {mutant.breaks}"

@@ -1,6 +1,6 @@
-"""Captures through the engine: what was recorded on an interface goes in, and comes out packet by packet.
+"""Captures through the engine: packets recorded on an interface cross it and arrive unchanged.
 
-``make hdl PCAP=file`` does the same with a file of yours.
+``make hdl PCAP=file`` does the same with a given file.
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.hdl import hdl_build, replay
-from tests.hdl.hdl_jobs import Builds
+from tests.hdl import build, replay
+from tests.hdl.jobs import Builds
 from vnetcard.tap import pcap_reader, pcapng
 from vnetcard.tap.pcap_reader import Packet
 
@@ -27,7 +27,7 @@ def test_recorded_pings_and_tcp_cross_the_engine(builds: Builds, tmp_path: Path)
 
 
 def test_largest_packets_cross_the_engine(builds: Builds, tmp_path: Path) -> None:
-    """Jumbo frames, super-packets of 64 KB, and the smallest between them; together more than a ring holds."""
+    """Jumbo frames, super-packets of 64 KB and very small packets; together more than a ring holds."""
     sizes = [9000, 1, 65_535, 20, 65_600, 64, 65_535, 40]
     packets = [Packet(n, random.randbytes(size)) for n, size in enumerate(sizes)]
     pcap_reader.write(tmp_path / "large.pcap", packets)
@@ -35,11 +35,11 @@ def test_largest_packets_cross_the_engine(builds: Builds, tmp_path: Path) -> Non
     assert [packet.data for packet in arrived] == [packet.data for packet in packets]
 
 
-def test_command_replays_and_writes_what_arrived(
+def test_command_replays_and_writes_the_arrived_packets(
     builds: Builds, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     built = builds.get(64)
-    monkeypatch.setattr(hdl_build, "build", lambda folder, width: built)
+    monkeypatch.setattr(build, "build", lambda folder, width: built)
     given, out = tmp_path / "own.pcapng", tmp_path / "out.pcap"
     sent = pcap_reader.read(SAMPLE).packets
     given.write_bytes(of_two_interfaces(sent))
@@ -51,7 +51,7 @@ def test_command_replays_and_writes_what_arrived(
 
 
 def of_two_interfaces(packets: tuple[Packet, ...]) -> bytes:
-    """``packets`` at the host's port, and at the card's what is not to be replayed, as ``vnetcard capture`` writes."""
+    """Return a pcapng file like that of ``vnetcard capture``: ``packets`` at the host's port, others at the card's."""
     out = pcapng.section() + pcapng.interface("host-port", "", 65600) + pcapng.interface("card-port", "", 65600)
     for packet in packets:
         length = len(packet.data)
@@ -60,16 +60,14 @@ def of_two_interfaces(packets: tuple[Packet, ...]) -> bytes:
     return out
 
 
-def test_failing_simulation_is_told_and_writes_nothing(
+def test_failing_simulation_is_reported_and_writes_nothing(
     builds: Builds, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     built = builds.get(64)
-    monkeypatch.setattr(hdl_build, "build", lambda folder, width: built)
+    monkeypatch.setattr(build, "build", lambda folder, width: built)
     monkeypatch.setenv("VNETCARD_SEED", "7")
-    real = hdl_build.simulate
-    monkeypatch.setattr(
-        hdl_build, "simulate", lambda *a, **k: real(*a, **{**k, "extra_env": {"VNETCARD_PCAP": "/none"}})
-    )
+    real = build.simulate
+    monkeypatch.setattr(build, "simulate", lambda *a, **k: real(*a, **{**k, "extra_env": {"VNETCARD_PCAP": "/none"}}))
     out = tmp_path / "out.pcap"
     assert replay.main([str(SAMPLE), "--out", str(out)]) == 1
     assert "VNETCARD_SEED=7" in capsys.readouterr().err

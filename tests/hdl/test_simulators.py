@@ -1,4 +1,4 @@
-"""The live simulators build, once; made here, where nobody waits, for the tests that have agents talk through them."""
+"""The live simulators build and are cached; building them here spares the tests that use them the wait."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ pytestmark = [pytest.mark.hdl, pytest.mark.slow, pytest.mark.timeout(900), pytes
 
 
 @pytest.mark.parametrize(("width", "trace"), [(64, False), (64, True), (512, False)])
-def test_simulator_is_built_once_and_kept(width: int, trace: bool) -> None:
+def test_simulator_is_built_once_and_cached(width: int, trace: bool) -> None:
     library = build.library(width, trace=trace, progress=lambda text: print(text, end=""))
     said: list[str] = []
     assert build.library(width, trace=trace, progress=said.append) == library
     assert library.exists()
-    assert said == [], "it was built again"
+    assert said == [], "the simulator was built again"

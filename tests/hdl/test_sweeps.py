@@ -1,4 +1,4 @@
-"""The campaign's part of the simulations: 10^5 doorbells, and records of every size at every width."""
+"""The simulations of the campaign: 10^5 doorbells, and records of every size at every width."""
 
 from __future__ import annotations
 
@@ -6,27 +6,27 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.hdl import hdl_build, hdl_suite
-from tests.hdl.hdl_jobs import Jobs
+from tests.hdl import build, suite
+from tests.hdl.jobs import Jobs
 
 pytestmark = [pytest.mark.hdl, pytest.mark.campaign, pytest.mark.timeout(7200)]
 
 
 @pytest.fixture(scope="module", autouse=True)
 def everything() -> Iterator[None]:
-    """The simulators inherit it: every size, not a choice."""
+    """Run every record size; the simulators inherit the variable."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("VNETCARD_SWEEP", "1")
         yield
 
 
-@pytest.mark.parametrize("run", hdl_suite.runs(("sweep_cases",), stalls=("stalled",)), ids=lambda run: run.name)
-def test_sweep(jobs: Jobs, run: hdl_suite.Run) -> None:
+@pytest.mark.parametrize("run", suite.runs(("sweep_cases",), stalls=("stalled",)), ids=lambda run: run.name)
+def test_sweep(jobs: Jobs, run: suite.Run) -> None:
     outcome = jobs.result(run)
-    hdl_build.show(outcome)
+    build.show(outcome)
     print(*(line for line in outcome.output.splitlines() if "FIGURES" in line), sep="\n")
 
 
-@pytest.mark.parametrize("run", hdl_suite.runs(("cases_sizes",)), ids=lambda run: run.name)
-def test_every_size(jobs: Jobs, run: hdl_suite.Run) -> None:
-    hdl_build.show(jobs.result(run))
+@pytest.mark.parametrize("run", suite.runs(("cases_sizes",)), ids=lambda run: run.name)
+def test_every_size(jobs: Jobs, run: suite.Run) -> None:
+    build.show(jobs.result(run))

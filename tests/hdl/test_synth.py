@@ -1,4 +1,4 @@
-"""The engine's size and speed on an ECP5, by open tools: a yardstick, no evidence for other families."""
+"""Size and speed of the engine on an ECP5 by open tools: a yardstick, not evidence for other families."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from vnetcard.hdl.synth import flow, yardstick
 pytestmark = [pytest.mark.hdl, pytest.mark.slow, pytest.mark.timeout(900)]
 
 README = Path(__file__).parents[2] / "hdl" / "README.md"
-BLOCK_RAM_BITS = 36  # wide, when it is 512 deep, as a data FIFO is
+BLOCK_RAM_BITS = 36  # width of a block RAM at a depth of 512, that of a data FIFO
 
 
 @pytest.fixture(
@@ -24,7 +24,7 @@ BLOCK_RAM_BITS = 36  # wide, when it is 512 deep, as a data FIFO is
 def synthesized(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, yosys: None
 ) -> Iterator[tuple[int, Path, flow.Size]]:
-    """Width, folder and size of one synthesis."""
+    """Data width, folder and size of one synthesis."""
     if missing := flow.missing_tools():
         skip_or_fail(f"{', '.join(missing)} missing: scripts/venv.sh test")
     folder = tmp_path_factory.mktemp("synth")

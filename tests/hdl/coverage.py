@@ -1,7 +1,7 @@
-"""Reads Verilator's coverage files: which lines, branches and bits of the RTL the simulations have reached.
+"""Read Verilator's coverage files: which lines, branches and bits of the RTL the simulations have reached.
 
-A file has one line a point, ``C '<key>' <count>``; the key is a list of named fields.  Points of one place in
-several instances, widths and runs are one point here.
+A file has one line per point, ``C '<key>' <count>``; the key is a list of named fields.  Points of one source
+location in several instances, widths and runs are merged into one.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from pathlib import Path
 
 @dataclass(frozen=True, slots=True, order=True)
 class Point:
-    """One thing that can be covered: a block of lines, a branch (an ``else`` that is not written too), a bit."""
+    """A coverage point: a block of lines, a branch (including an implicit ``else``), or the toggle of a bit."""
 
     file: str
     line: int
     column: int
     kind: str  # line, branch or toggle
-    what: str  # block, if, else, case item; for a bit its name and direction
+    what: str  # block, if, else or case item; for a toggle the bit and its direction
 
 
 Points = dict[Point, int]
@@ -32,13 +32,13 @@ def _point(key: str) -> Point:
 
 
 def read(files: Iterable[Path], rtl: Path) -> Points:
-    """The points of the RTL with the sum of their counts; what lies outside ``rtl`` (the benches) is left out."""
+    """Return the points of the RTL with the sum of their counts; files outside ``rtl`` (the benches) are ignored."""
     sums: Counter[str] = Counter()
     for file in files:
         for line in file.read_text().splitlines():
             if line.startswith("C "):
-                key, _, count = line[3:].rpartition("' ")
-                sums[key] += int(count)
+                key, _, number = line[3:].rpartition("' ")
+                sums[key] += int(number)
     names = {path.name for path in rtl.glob("*.sv")}
     points: Counter[Point] = Counter()
     for key, count in sums.items():
@@ -50,7 +50,7 @@ def read(files: Iterable[Path], rtl: Path) -> Points:
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """So many of so many."""
+    """The number of points reached, and of all points."""
 
     hit: int
     total: int
@@ -64,7 +64,7 @@ class Share:
 
 
 def share(points: Points, *, toggles: bool, file: str = "") -> Share:
-    """Lines and branches, or toggles, of one file or of all."""
+    """Return the share of lines and branches, or of toggles, in ``file`` or in all files."""
     counts = [
         count
         for point, count in points.items()
@@ -75,7 +75,7 @@ def share(points: Points, *, toggles: bool, file: str = "") -> Share:
 
 @dataclass(frozen=True, slots=True)
 class Missed:
-    """An uncovered line or branch, named by its text, which moves less often than its number."""
+    """An uncovered line or branch, identified by its text, which is more stable than its number."""
 
     file: str
     line: int
@@ -87,7 +87,7 @@ class Missed:
 
 
 def missed(points: Points, rtl: Path) -> list[Missed]:
-    """Every line or branch that was never reached."""
+    """Return every line or branch that was never reached."""
     texts = {path.name: path.read_text().splitlines() for path in rtl.glob("*.sv")}
     return [
         Missed(point.file, point.line, texts[point.file][point.line - 1].strip(), point.what)
@@ -97,7 +97,7 @@ def missed(points: Points, rtl: Path) -> list[Missed]:
 
 
 def report(points: Points, rtl: Path) -> str:
-    """The table of all files, and what was missed."""
+    """Return the table of all files and the list of uncovered lines."""
     files = sorted({point.file for point in points})
     width = max(len(file) for file in files)
     rows = [f"{'':{width}}  lines and branches      toggles"]

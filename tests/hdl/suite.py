@@ -1,4 +1,4 @@
-"""Which cases there are and how each is run; found by reading the files, so none can be forgotten."""
+"""List the cases and how each is run; the cases are found by parsing the files, so that none is omitted."""
 
 from __future__ import annotations
 
@@ -23,18 +23,18 @@ MODULES = (
     "cases_wakeup",
     "cases_timeout",
 )
-"""Files of cases that ``test_engine.py`` runs at every width, calm and stalled."""
+"""Modules of cases that ``test_engine.py`` runs at every width, calm and stalled."""
 
 WIDTHS = (64, 128, 256, 512)
 COVERED_WIDTH = 64
-"""Its runs count which lines and bits of the RTL they reach."""
+"""The width whose runs record coverage of the RTL."""
 STALLS = ("calm", "stalled")
-"""calm: every channel answers at once; stalled: idle cycles and back-pressure on each, drawn from the seed."""
+"""calm: every channel is ready at once; stalled: random idle cycles and back-pressure on every channel."""
 
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One case at one data width with one kind of surroundings."""
+    """One case at one data width, calm or stalled."""
 
     module: str
     case: str
@@ -48,7 +48,7 @@ class Run:
 
 @functools.cache
 def cases(module: str) -> tuple[str, ...]:
-    """The names of the functions of ``module`` that are ``@cocotb.test(...)``."""
+    """Return the names of the functions of ``module`` that are decorated with ``@cocotb.test(...)``."""
     tree = ast.parse((HERE / f"{module}.py").read_text())
     found = tuple(
         node.name
@@ -63,7 +63,7 @@ def cases(module: str) -> tuple[str, ...]:
 def runs(
     modules: tuple[str, ...] = MODULES, widths: tuple[int, ...] = WIDTHS, stalls: tuple[str, ...] = STALLS
 ) -> list[Run]:
-    """Every case of ``modules`` at every width, calm and stalled; width by width, because each is a build."""
+    """Return every case of ``modules`` at every width, calm and stalled; ordered by width, as each width is a build."""
     return [
         Run(module, case, width, stall)
         for width in widths
@@ -74,9 +74,9 @@ def runs(
 
 
 def always(run: Run) -> bool:
-    """Is ``run`` part of every test run?  The campaign has them all.
+    """Return whether ``run`` is part of `make test`; the campaign has all runs.
 
-    Each case runs calm and stalled at 64 bit, and stalled at one of the three wider ones.
+    Each case runs calm and stalled at 64 bit, and stalled at one of the three larger widths.
     """
     if run.width == COVERED_WIDTH:
         return True

