@@ -131,6 +131,7 @@ lint: ## style, types, C warnings (also for ARM64), and whether generated files 
 	$(BIN)/ruff format --check
 	@rm -rf $(TYPES) && mkdir -p $(TYPES)/vnetcard
 	@ln -s $(CURDIR)/vnetcard/* $(addprefix $(CURDIR)/,x86_side fpga_side sim hdl) $(TYPES)/vnetcard/
+	@ln -s $(CURDIR)/tests $(TYPES)/
 	cd $(TYPES) && $(abspath $(BIN))/mypy --config-file $(CURDIR)/pyproject.toml --cache-dir $(CURDIR)/.mypy_cache
 	cd $(TYPES) && MYPYPATH=$(CURDIR)/benchmarks $(abspath $(BIN))/mypy --config-file $(CURDIR)/pyproject.toml \
 		--cache-dir $(CURDIR)/.mypy_cache $(CURDIR)/benchmarks/*.py

@@ -54,7 +54,7 @@ def run(
     program: Path, *args: object, emulator: str | None = None, seconds: float = 120
 ) -> subprocess.CompletedProcess[str]:
     """Run ``program``, under ``emulator`` if it is for another machine; its output is printed."""
-    command = [*([need(emulator)] if emulator else []), program, *map(str, args)]
+    command = [*([need(emulator)] if emulator else []), str(program), *map(str, args)]
     done = subprocess.run(
         command, capture_output=True, text=True, timeout=seconds, check=False, env=os.environ | SANITIZER_ENV
     )
