@@ -155,7 +155,7 @@
 
 /* written by: creator; magic last, with release; nothing else changes afterwards */
 struct vnc_superblock {
-	uint64_t magic;                 /* 0x00 `VNETCRD1`; absent while the window is being made */
+	uint64_t magic;                 /* 0x00 `VNETCRD1`; 0 until the window is complete */
 	uint32_t version_min;           /* 0x08 oldest wire format that may use this window */
 	uint32_t version_max;           /* 0x0c newest wire format that may use this window */
 	uint64_t window_bytes;          /* 0x10 size of the window, 16 KiB to 1 GiB */
@@ -163,7 +163,7 @@ struct vnc_superblock {
 	uint32_t rings_offset;          /* 0x1c where the first ring may start; multiple of 4 KiB */
 	uint32_t instance;              /* 0x20 random id of this creation; never 0 */
 	uint32_t checksum;              /* 0x24 CRC-32 (zlib) of the superblock with magic and checksum as 0, and of the Q descriptors */
-	uint32_t removable;             /* 0x28 1: the agents made the file; the last to leave removes it */
+	uint32_t removable;             /* 0x28 1: the agents created the file; the last one to close it removes it */
 	uint8_t pad[20];
 };
 _Static_assert(sizeof(struct vnc_superblock) == 64, "superblock");
@@ -177,7 +177,7 @@ _Static_assert(offsetof(struct vnc_superblock, instance) == 32, "superblock.inst
 _Static_assert(offsetof(struct vnc_superblock, checksum) == 36, "superblock.checksum");
 _Static_assert(offsetof(struct vnc_superblock, removable) == 40, "superblock.removable");
 
-/* written by: creator; as the superblock; descriptor q stands at 0x40 * (1 + q) */
+/* written by: creator; as the superblock; descriptor q is at 0x40 * (1 + q) */
 struct vnc_queue_descriptor {
 	uint32_t h2c_offset;            /* 0x00 start of the h2c ring in the window; multiple of 4 KiB */
 	uint32_t h2c_bytes;             /* 0x04 size of the h2c ring; a power of two, 4 KiB to 512 MiB */
@@ -195,16 +195,16 @@ _Static_assert(offsetof(struct vnc_queue_descriptor, c2h_bytes) == 12, "queue_de
 struct vnc_side_control {
 	uint32_t epoch;                 /* 0x00 random, new at each start; 0: stopped cleanly */
 	uint32_t answered;              /* 0x04 the peer's epoch that this side has answered; 0: none */
-	uint32_t state;                 /* 0x08 DOWN, INIT, READY, RUN, REFUSED; for people, the handshake reads the epochs */
-	uint32_t heartbeat;             /* 0x0c counts up while the agent lives */
+	uint32_t state;                 /* 0x08 DOWN, INIT, READY, RUN, REFUSED; for diagnosis only, the handshake reads the epochs */
+	uint32_t heartbeat;             /* 0x0c counter that increases while the agent is alive */
 	uint32_t features;              /* 0x10 features offered, a bit mask */
-	uint32_t mtu;                   /* 0x14 largest IP packet in bytes that this side takes */
-	uint32_t version;               /* 0x18 wire format that this side speaks */
-	uint32_t queue_mask;            /* 0x1c queue pairs that this side serves, a bit mask without gaps; bit 0 is always meant */
-	uint32_t final_own_epoch;       /* 0x20 the last generation that this side received in: its own epoch */
-	uint32_t final_peer_epoch;      /* 0x24 ... and the peer's */
-	uint64_t final_records;         /* 0x28 records that it received in that generation, over all queues */
-	uint32_t irq_number;            /* 0x30 with IRQ: 1 + the number under which the window's device interrupts this side; 0: none */
+	uint32_t mtu;                   /* 0x14 largest IP packet in bytes that this side accepts */
+	uint32_t version;               /* 0x18 wire format version of this side */
+	uint32_t queue_mask;            /* 0x1c queue pairs that this side serves, a bit mask without gaps; bit 0 is implied */
+	uint32_t final_own_epoch;       /* 0x20 last generation in which this side received: its own epoch */
+	uint32_t final_peer_epoch;      /* 0x24 last generation in which this side received: the peer's epoch */
+	uint64_t final_records;         /* 0x28 records received in that generation, over all queues */
+	uint32_t irq_number;            /* 0x30 with IRQ: 1 + the interrupt number of this side at the window's device; 0: none */
 	uint8_t pad[12];
 };
 _Static_assert(sizeof(struct vnc_side_control) == 64, "side_control");
@@ -225,7 +225,7 @@ _Static_assert(offsetof(struct vnc_side_control, irq_number) == 48, "side_contro
 struct vnc_side_identity {
 	uint32_t pid;                   /* 0x00 process id of the agent in its own PID namespace */
 	uint32_t reserved;              /* 0x04 0 */
-	uint64_t started_ns;            /* 0x08 CLOCK_REALTIME at the start, nanoseconds */
+	uint64_t started_ns;            /* 0x08 CLOCK_REALTIME at the start of the agent, nanoseconds */
 	uint8_t software[24];           /* 0x10 version of the software, ASCII, padded with 0 */
 	uint8_t machine[24];            /* 0x28 name of the machine, ASCII, padded with 0 */
 };

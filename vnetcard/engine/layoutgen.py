@@ -1,7 +1,7 @@
-"""Writes what ``layout.py``, ``registers.py`` and ``tap/format.py`` say as C, SystemVerilog and tables for people.
+"""Generate C, SystemVerilog and Markdown tables from ``layout.py``, ``registers.py`` and ``tap_layout.py``.
 
 ``python -m vnetcard.engine.layoutgen`` rewrites the files; with ``--check`` it exits 1 when one differs.
-Works from a checkout only (the files live beside the sources).
+It works only in a checkout, where the files are beside the sources.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import argparse
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from textwrap import wrap
 
 from vnetcard.engine import registers as R
 from vnetcard.ring import layout as L
@@ -159,7 +160,7 @@ def doc_table() -> str:
     lines = [f"<!-- {NOTE} -->", ""]
     for block in L.BLOCKS:
         lines += [f"### {block.name} ({block.size} bytes)", ""]
-        lines += [f"Writer: {block.writer}. Reader: {block.reader}. Ordering: {block.ordering}.", ""]
+        lines += [*wrap(f"Writer: {block.writer}. Reader: {block.reader}. Ordering: {block.ordering}.", 120), ""]
         lines += ["| offset | size | field | meaning |", "|---|---|---|---|"]
         lines += [f"| {f.offset:#04x} | {f.size} | `{f.name}` | {f.meaning} |" for f in block.fields]
         lines.append("")
@@ -199,12 +200,14 @@ _PAGE_HEAD = f"""\
 
 <!-- Generated from vnetcard/engine/registers.py by `python -m vnetcard.engine.layoutgen`; do not edit. -->
 
-Each side has one page of {R.PAGE_BYTES} bytes (the host's is BAR0), and the pages are alike: *tx* is the direction that
-this side produces, *rx* the one that it consumes.  Registers are 32 bits, little-endian; a write that is not a
-whole register, to a register that does not exist, or to a locked one is ignored, and what does not exist reads 0.
+Each side has one page of {R.PAGE_BYTES} bytes; the host's page is BAR0. Both pages have the same layout: *tx* is the
+direction that this side produces, *rx* the direction that it consumes. Registers are 32 bits wide and little-endian.
+A write of less than a full register, to a nonexistent register, or to a locked register is ignored. A nonexistent
+register reads 0.
 
-Configuration ("locked") takes writes only while this side's ENABLE is 0 and both directions are off.  A side can
-place the engine only in its own memory.  How to start: write the configuration, then ENABLE, on both sides.
+A register marked "locked" accepts writes only while `status.LOCKED` is 0: ENABLE of this side is 0, both directions and
+both side movers are off. A side configures only the engine's access to its own memory. To start the engine, software
+on both sides writes the configuration and then sets ENABLE.
 """
 
 
@@ -222,7 +225,8 @@ def registers_page() -> str:
         lines += ["", f"## {title}", "", "| value | name |", "|---|---|"]
         lines += [f"| {value:#x} | `{name}` |" for name, value in table.items()]
     lines += ["", "## Words that the engine writes", ""]
-    lines += ["Besides ring data, in queue block 0 of a window:", "", "| offset | window | what |", "|---|---|---|"]
+    lines += ["Besides ring data and the control lines of the side blocks, in queue block 0 of a window:", ""]
+    lines += ["| offset | window | what |", "|---|---|---|"]
     for direction, (source, sink) in zip(L.DIRECTIONS, (L.SIDES, L.SIDES[::-1]), strict=True):
         for line, window in (("prod", sink), ("cons", source)):
             at = L.queue_offset(0) + L.QUEUE_LINES[f"{direction}_{line}"]

@@ -2,19 +2,19 @@
 
 This table is the single source.  From it come the C header (``_c/vnc_layout.h``), the SystemVerilog
 package (``hdl/rtl/vnc_pkg.sv``) and the table in ``docs/wire-format.md``; ``python -m vnetcard.engine.layoutgen``
-writes them, ``--check`` says whether they still agree (a test does).  Generation lives in
-``layoutgen.py``; this file holds only the facts.
+generates them, ``--check`` compares them (a test does).  The generator is ``layoutgen.py``; this file holds only
+the facts.
 
 All values are little-endian and naturally aligned.  A *line* is 64 bytes and has exactly one writer.
 
 ::
 
-    0x0000  superblock            geometry; written once by whoever creates the window
+    0x0000  superblock            geometry; written once by the creator of the window
     0x0400  side block, host      control line, identity line, link counters
     0x0600  side block, card      likewise
     0x0800  queue block 0         index lines and ledgers of one h2c and one c2h FIFO
-    0x1000  queue block 1 ...     0x800 a queue pair
-    then    rings                 each a power of two, at the offsets the superblock names
+    0x1000  queue block 1 ...     0x800 per queue pair
+    then    rings                 each a power of two, at the offsets in the descriptors
 """
 
 from __future__ import annotations
@@ -79,13 +79,13 @@ FEATURES: Final[dict[str, int]] = {
     "TSO6": 1 << 2,
     "USO4": 1 << 3,
     "USO6": 1 << 4,
-    "WAKE": 1 << 8,  # this side wakes, and is woken, by futexes on the words of the window
-    "IRQ": 1 << 9,  # this side wakes, and is woken, by interrupts: see irq_number in its block
+    "WAKE": 1 << 8,  # wake-ups by futexes on the index words of the window
+    "IRQ": 1 << 9,  # wake-ups by interrupts: see irq_number in the side block
     "CRC32C": 1 << 16,  # reserved: records carry a CRC; no agent offers it yet
 }
 
 OFFLOADS: Final = ("CSUM", "TSO4", "TSO6", "USO4", "USO6")
-"""The features that a port has to know; CSUM is the condition of the others."""
+"""The features that a port must support; the others require CSUM."""
 
 RECORD_FLAGS: Final[dict[str, int]] = {"VNET": 1 << 0}
 """VNET: the payload starts with ``hdr_len`` = 10 bytes of virtio_net_hdr."""
@@ -93,7 +93,7 @@ RECORD_FLAGS: Final[dict[str, int]] = {"VNET": 1 << 0}
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """One field of a block: offset and size in bytes, from the block's start."""
+    """One field of a block: offset from the block's start, and size, in bytes."""
 
     name: str
     offset: int
@@ -105,7 +105,7 @@ class Field:
 class Block:
     """A run of fields with one writer.
 
-    ``writer`` and ``reader`` name who; ``ordering`` says what must be visible before what.
+    ``writer`` and ``reader`` name the roles; ``ordering`` states which store must be visible before which.
     """
 
     name: str
@@ -116,7 +116,7 @@ class Block:
     fields: tuple[Field, ...]
 
     def offset(self, field: str) -> int:
-        """Offset of ``field`` in bytes from the block's start; KeyError when there is none."""
+        """Return the offset of ``field`` in bytes from the block's start; raises KeyError when there is none."""
         for candidate in self.fields:
             if candidate.name == field:
                 return candidate.offset
@@ -124,7 +124,7 @@ class Block:
 
 
 def lay_out(*rows: tuple[str, int, str]) -> tuple[Field, ...]:
-    """Lay ``(name, size, meaning)`` rows one after the other, refusing a misaligned one."""
+    """Place ``(name, size, meaning)`` rows one after the other; raises ValueError for a misaligned one."""
     out: list[Field] = []
     at = 0
     for name, size, meaning in rows:
@@ -143,7 +143,7 @@ SUPERBLOCK: Final = Block(
     "both",
     "magic last, with release; nothing else changes afterwards",
     lay_out(
-        ("magic", 8, "`VNETCRD1`; absent while the window is being made"),
+        ("magic", 8, "`VNETCRD1`; 0 until the window is complete"),
         ("version_min", 4, "oldest wire format that may use this window"),
         ("version_max", 4, "newest wire format that may use this window"),
         ("window_bytes", 8, "size of the window, 16 KiB to 1 GiB"),
@@ -151,7 +151,7 @@ SUPERBLOCK: Final = Block(
         ("rings_offset", 4, "where the first ring may start; multiple of 4 KiB"),
         ("instance", 4, "random id of this creation; never 0"),
         ("checksum", 4, "CRC-32 (zlib) of the superblock with magic and checksum as 0, and of the Q descriptors"),
-        ("removable", 4, "1: the agents made the file; the last to leave removes it"),
+        ("removable", 4, "1: the agents created the file; the last one to close it removes it"),
     ),
 )
 
@@ -160,7 +160,7 @@ QUEUE_DESCRIPTOR: Final = Block(
     LINE,
     "creator",
     "both",
-    "as the superblock; descriptor q stands at 0x40 * (1 + q)",
+    "as the superblock; descriptor q is at 0x40 * (1 + q)",
     lay_out(
         ("h2c_offset", 4, "start of the h2c ring in the window; multiple of 4 KiB"),
         ("h2c_bytes", 4, "size of the h2c ring; a power of two, 4 KiB to 512 MiB"),
@@ -178,16 +178,16 @@ SIDE_CONTROL: Final = Block(
     lay_out(
         ("epoch", 4, "random, new at each start; 0: stopped cleanly"),
         ("answered", 4, "the peer's epoch that this side has answered; 0: none"),
-        ("state", 4, "DOWN, INIT, READY, RUN, REFUSED; for people, the handshake reads the epochs"),
-        ("heartbeat", 4, "counts up while the agent lives"),
+        ("state", 4, "DOWN, INIT, READY, RUN, REFUSED; for diagnosis only, the handshake reads the epochs"),
+        ("heartbeat", 4, "counter that increases while the agent is alive"),
         ("features", 4, "features offered, a bit mask"),
-        ("mtu", 4, "largest IP packet in bytes that this side takes"),
-        ("version", 4, "wire format that this side speaks"),
-        ("queue_mask", 4, "queue pairs that this side serves, a bit mask without gaps; bit 0 is always meant"),
-        ("final_own_epoch", 4, "the last generation that this side received in: its own epoch"),
-        ("final_peer_epoch", 4, "... and the peer's"),
-        ("final_records", 8, "records that it received in that generation, over all queues"),
-        ("irq_number", 4, "with IRQ: 1 + the number under which the window's device interrupts this side; 0: none"),
+        ("mtu", 4, "largest IP packet in bytes that this side accepts"),
+        ("version", 4, "wire format version of this side"),
+        ("queue_mask", 4, "queue pairs that this side serves, a bit mask without gaps; bit 0 is implied"),
+        ("final_own_epoch", 4, "last generation in which this side received: its own epoch"),
+        ("final_peer_epoch", 4, "last generation in which this side received: the peer's epoch"),
+        ("final_records", 8, "records received in that generation, over all queues"),
+        ("irq_number", 4, "with IRQ: 1 + the interrupt number of this side at the window's device; 0: none"),
     ),
 )
 
@@ -195,12 +195,12 @@ SIDE_IDENTITY: Final = Block(
     "side_identity",
     LINE,
     "this side",
-    "people",
+    "diagnosis",
     "none",
     lay_out(
         ("pid", 4, "process id of the agent in its own PID namespace"),
         ("reserved", 4, "0"),
-        ("started_ns", 8, "CLOCK_REALTIME at the start, nanoseconds"),
+        ("started_ns", 8, "CLOCK_REALTIME at the start of the agent, nanoseconds"),
         ("software", 24, "version of the software, ASCII, padded with 0"),
         ("machine", 24, "name of the machine, ASCII, padded with 0"),
     ),
@@ -246,11 +246,11 @@ RECORD: Final = Block(
 )
 
 # --- the ledger --------------------------------------------------------------------------------------
-# A slot is sixteen u64.  Each end has two; the newer stamp is the valid one, so a writer killed between
-# two stores always leaves one consistent slot (see _c/vnc_ledger.h).
+# A slot is sixteen u64.  Each end has two, and the one with the higher stamp is valid, so a writer that is killed
+# between two stores always leaves one consistent slot (see _c/vnc_ledger.h).
 
 LEDGER_COMMON: Final = ("stamp", "generation", "gen_records", "index")
-"""stamp: counts up; generation: own epoch << 32 | peer epoch; index: prod or cons at that moment."""
+"""stamp: increases with each write; generation: own epoch << 32 | peer epoch; index: prod or cons at that time."""
 
 TX_LEDGER: Final = (
     *LEDGER_COMMON,
@@ -280,7 +280,7 @@ RX_LEDGER: Final = (
 )
 """FIFO to port: ``rx_received = rx_delivered + drops``.
 
-gen_serial counts generations, as epochs have no order: the queues with the largest one were last received in.
+gen_serial numbers the generations, since epochs have no order: the queues with the largest one received last.
 """
 
 TX_STATS: Final = (
@@ -315,13 +315,14 @@ RX_STATS: Final = (
 )
 """Diagnostics beside the ledger, sixteen u64; ``viol_*`` count a hostile or broken peer's violations.
 
-late_wakeups: sleeps that ended by time-out although the peer had moved; busy_ns: from the end of a wait to the next,
-by one batch in eight; moved_at_ns: CLOCK_REALTIME when the last batch ended; high_water: most bytes that the
-consumer found waiting; wakeups_heard: sleeps that the peer's irq_number ended (a futex does not say who ended one).
+late_wakeups: sleeps that ended by time-out although the peer had moved its index; busy_ns: time between two waits,
+measured in one batch of eight; moved_at_ns: CLOCK_REALTIME at the end of the last batch; high_water: largest number of
+unread bytes that the consumer found; wakeups_heard: sleeps ended by an interrupt of the peer (the cause of a futex
+wake-up is unknown).
 """
 
 BATCHES: Final = tuple(f"batch_{1 << n}" for n in range(8))
-"""Batches, which is what a pump moves between two waits, by size: 1, 2-3, 4-7 records ... 128 and more; u64 each."""
+"""Batches (the records moved between two waits) by size: 1, 2-3, 4-7 records ... 128 and more; u64 each."""
 
 LINK_COUNTERS: Final = (
     "link_up",
@@ -344,8 +345,8 @@ LEDGER_SLOT_BYTES: Final = LEDGER_WORDS * 8
 STATS_BYTES: Final = 128
 LINK_COUNTERS_OFFSET: Final = 2 * LINE
 
-# Offsets inside a queue block.  Index lines stand 128 bytes apart: the adjacent-line prefetcher of x86
-# would otherwise make the two sides share them after all.
+# Offsets inside a queue block.  Index lines are 128 bytes apart, because the adjacent-line prefetcher of x86
+# fetches lines in pairs and would otherwise cause false sharing.
 QUEUE_LINES: Final[dict[str, int]] = {
     "h2c_prod": 0x000,
     "h2c_cons": 0x080,
@@ -358,46 +359,46 @@ QUEUE_LEDGERS: Final[dict[str, int]] = {
     "c2h_tx": 0x500,
     "c2h_rx": 0x680,
 }
-"""Each is two ledger slots (2 x 128 bytes) and one stats area (128 bytes), written by that end's owner."""
+"""Two ledger slots (2 x 128 bytes) and one stats area (128 bytes) per end, written by the owner of that end."""
 QUEUE_BATCHES: Final[dict[str, int]] = {
     "h2c_tx": 0x040,
     "h2c_rx": 0x0C0,
     "c2h_tx": 0x140,
     "c2h_rx": 0x1C0,
 }
-"""The line behind each index line: its writer's batches by size."""
+"""The line after each index line: its writer's batches by size."""
 
 BLOCKS: Final = (SUPERBLOCK, QUEUE_DESCRIPTOR, SIDE_CONTROL, SIDE_IDENTITY, PROD_LINE, CONS_LINE, RECORD)
 
 
 def align_record(length: int) -> int:
-    """Bytes that a record with ``length`` payload bytes takes in a ring: a multiple of 64."""
+    """Return the bytes that a record with ``length`` payload bytes occupies in a ring: a multiple of 64."""
     return (RECORD_HEADER + length + LINE - 1) & ~(LINE - 1)
 
 
 def side_offset(side: int) -> int:
-    """Offset of the side block of ``side`` (HOST or CARD)."""
+    """Return the offset of the side block of ``side`` (HOST or CARD)."""
     return SIDE_OFFSET + side * SIDE_BYTES
 
 
 def queue_offset(queue: int) -> int:
-    """Offset of queue block ``queue``, 0 to 14."""
+    """Return the offset of queue block ``queue``, 0 to 14."""
     return QUEUE_OFFSET + queue * QUEUE_BYTES
 
 
 def descriptor_offset(queue: int) -> int:
-    """Offset of the descriptor of queue pair ``queue`` in the superblock."""
+    """Return the offset of the descriptor of queue pair ``queue``."""
     return SUPERBLOCK_OFFSET + LINE * (1 + queue)
 
 
 def rings_offset(queues: int) -> int:
-    """Where the rings may start behind ``queues`` queue blocks; a multiple of 4 KiB."""
+    """Return the lowest offset of a ring after ``queues`` queue blocks; a multiple of 4 KiB."""
     end = queue_offset(queues)
     return (end + RING_ALIGN - 1) & ~(RING_ALIGN - 1)
 
 
 def feature_names(mask: int) -> list[str]:
-    """The names of the bits of ``mask``; unknown bits as ``bit17``."""
+    """Return the names of the bits of ``mask``; an unknown bit is named like ``bit17``."""
     known = {bit: name for name, bit in FEATURES.items()}
     bits = (1 << n for n in range(32) if mask >> n & 1)
     return [known.get(bit, f"bit{bit.bit_length() - 1}") for bit in bits]
