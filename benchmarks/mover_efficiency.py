@@ -1,13 +1,12 @@
-"""How well the engine fills the bus, and how long a doorbell takes: ``make bench-hdl``.
+"""Measure the bus efficiency and the doorbell latency of the engine: ``make bench-hdl``.
 
-Efficiency is data beats on W divided by the cycles from the first to the last of them, both directions at
-once, the worse direction; memories are ideal (``mover/axi_memory.h``).  A doorbell either follows each
-record, as fast as the register page takes them, or each batch of 64 KiB.
+Efficiency is the number of data beats on W divided by the cycles from the first to the last of them, with both
+directions busy; the figure is that of the worse direction.  Memories are ideal (``mover/axi_memory.h``).  A doorbell
+follows either each record, as fast as the register page accepts it, or each batch of 64 KiB.
 
-Latency is counted from the edge at which the doorbell's register write is accepted to the edge at which the
-index word is acknowledged, for one 64-byte record in an idle engine.  From that is taken what the memory
-needs, one read and two writes (data, then index): what remains is the engine's own, the record's beats on R
-and W included.
+Latency is counted from the edge at which the register write of the doorbell is accepted to the edge at which the
+index word is acknowledged, for one 64-byte record in an idle engine.  The latencies of the memory, one read and two
+writes (data, then index), are subtracted: the rest is that of the engine, including the record's beats on R and W.
 """
 
 from __future__ import annotations
@@ -30,7 +29,7 @@ RECORDS = (64, 256, 512, 1536, 4096, 9000, 65536)
 BATCH_BYTES = 65536
 BEATS = 100_000
 RING_BYTES = 1 << 18
-"""As in ``mover/main.cpp``."""
+"""Size of each ring in bytes, as in ``mover/main.cpp``."""
 LIMIT_S = 300
 
 IDEAL_TARGET, IDEAL_FROM = 0.95, 1536
@@ -40,7 +39,7 @@ LATENCY_TARGET = 40
 
 @dataclass(frozen=True, slots=True)
 class Memory:
-    """Cycles from AR to the first beat of R, and from the last W to B; 1 is the least."""
+    """Cycles from AR to the first beat of R, and from the last W to B; at least 1."""
 
     read: int
     write: int
@@ -52,7 +51,7 @@ MEMORIES = (IDEAL, Memory(20, 20), Memory(FAR_READ, 1), Memory(FAR_READ, 100))
 
 @dataclass(frozen=True, slots=True)
 class Efficiency:
-    """One run: ``efficiency`` of the worse direction; ``largest``: bytes published at once, at most."""
+    """One run: ``efficiency`` of the worse direction; ``largest``: most bytes published at once."""
 
     width: int
     read: int
@@ -65,7 +64,7 @@ class Efficiency:
 
     @property
     def target(self) -> float | None:
-        """What is to be reached, if anything is."""
+        """The target of this run; None when it has none."""
         if self.record < IDEAL_FROM or self.write != 1:
             return None
         return {IDEAL.read: IDEAL_TARGET, FAR_READ: FAR_TARGET}.get(self.read)
@@ -77,7 +76,7 @@ class Efficiency:
 
 @dataclass(frozen=True, slots=True)
 class Latency:
-    """Cycles from doorbell to publication; ``engine``: without the memory's."""
+    """Cycles from doorbell to publication; ``engine``: without those of the memory."""
 
     width: int
     read: int
@@ -91,7 +90,7 @@ class Latency:
 
 
 def run(program: Path, *arguments: object) -> dict[str, dict[str, int]]:
-    """One run of the bench; a run that is not valid has no figures, and ends this program."""
+    """Run the bench once and return its figures; an invalid run ends this program."""
     command = [str(program), *map(str, arguments)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=LIMIT_S, check=False)
     if done.returncode != 0:
@@ -101,9 +100,12 @@ def run(program: Path, *arguments: object) -> dict[str, dict[str, int]]:
 
 
 def efficiency(program: Path, width: int, memory: Memory, record: int, batch: int) -> Efficiency:
-    ways = run(program, record, batch, BEATS, memory.read, memory.write).values()
-    worse = min(way["beats"] / way["cycles"] for way in ways)
-    publications, largest = min(way["publications"] for way in ways), max(way["largest"] for way in ways)
+    directions = run(program, record, batch, BEATS, memory.read, memory.write).values()
+    worse = min(direction["beats"] / direction["cycles"] for direction in directions)
+    publications, largest = (
+        min(direction["publications"] for direction in directions),
+        max(direction["largest"] for direction in directions),
+    )
     return Efficiency(width, memory.read, memory.write, record, batch, round(worse, 4), publications, largest)
 
 
@@ -151,11 +153,11 @@ def measure(widths: list[int], records: tuple[int, ...]) -> tuple[list[Efficienc
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--widths", type=int, nargs="+", choices=WIDTHS, default=list(WIDTHS))
-    parser.add_argument("--records", type=int, nargs="+", default=list(RECORDS), help="bytes in the ring")
-    parser.add_argument("--output", type=Path, help="write the figures to this file as well")
+    parser.add_argument("--records", type=int, nargs="+", default=list(RECORDS), help="record sizes in bytes")
+    parser.add_argument("--output", type=Path, help="also write the figures to this file")
     given = parser.parse_args()
     if bad := [record for record in given.records if not 1 <= record <= BATCH_BYTES]:
-        parser.error(f"--records {bad[0]}: a record has 1 to {BATCH_BYTES} bytes")
+        parser.error(f"--records {bad[0]} is out of range (1 to {BATCH_BYTES} bytes)")
     rows, latencies = measure(given.widths, tuple(given.records))
     missed = sum(row.missed for row in rows) + sum(found.missed for found in latencies)
     if given.output:

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 //
-// axi_lite.h: a master for one register page of a Verilated engine: writes in a queue, one at a time.
+// axi_lite.h: an AXI4-Lite master for one register page of a Verilated engine; writes are queued, one at a time.
 
 #pragma once
 
@@ -29,7 +29,7 @@ class AxiLite {
 
     void write(uint16_t at, uint32_t value) { writes_.push_back({at, value}); }
 
-    // Ask for a register; `read_done` says when `value` is its answer.
+    // Start a read; `read_done` is set when `value` holds the result.
     void read(uint16_t at) {
         *pins_.ar_addr = at;
         *pins_.ar_valid = 1;
@@ -42,7 +42,7 @@ class AxiLite {
     uint32_t value = 0;
     uint64_t taken = 0;  // the edge at which the last write was accepted: the later of AW and W
 
-    // Before the edge.
+    // Call before the edge.
     void sample() {
         aw_ = *pins_.aw_valid && *pins_.aw_ready;
         w_ = *pins_.w_valid && *pins_.w_ready;
@@ -51,7 +51,7 @@ class AxiLite {
         if (r_) value = *pins_.r_data;
     }
 
-    // After edge `now`.
+    // Call after edge `now`.
     void step(uint64_t now) {
         if (aw_) *pins_.aw_valid = 0;
         if (w_) *pins_.w_valid = 0;

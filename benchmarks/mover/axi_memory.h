@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
 //
-// axi_memory.h: an ideal AXI4 memory for a Verilated master, one step a clock edge.
+// axi_memory.h: an ideal AXI4 memory for a Verilated master, stepped once per clock edge.
 //
-// Ready is always 1.  The first beat of a read is handed over `read_latency` edges after its AR at the
-// earliest, then one beat an edge, reads in the order of their AR; a write is applied and answered
-// `write_latency` edges after its last W, writes in the order of their AW.  1 is the least a memory can do.
+// Ready is always 1.  The first beat of a read is transferred at least `read_latency` edges after its AR, then one
+// beat per edge, reads in the order of AR.  A write is applied and answered `write_latency` edges after its last W,
+// writes in the order of AW.  The smallest latency is 1.
 
 #pragma once
 
@@ -16,7 +16,7 @@
 #include <functional>
 #include <vector>
 
-// The signals of one master; wide data as bytes, least significant first, as Verilator keeps it.
+// The signals of one master; wide data as bytes, least significant first, as Verilator stores it.
 struct AxiPins {
     uint8_t *aw_id;
     uint64_t *aw_addr;
@@ -40,7 +40,7 @@ struct AxiPins {
 
 class AxiMemory {
   public:
-    // Writes from offset `data_from` on are data; what lies before that is index words and the like.
+    // Writes from offset `data_from` on are ring data; lower offsets hold index words and side blocks.
     AxiMemory(AxiPins pins, uint64_t base, size_t size, size_t data_from, unsigned beat_bytes, unsigned read_latency,
               unsigned write_latency)
         : bytes(size), pins_(pins), base_(base), data_from_(data_from), beat_(beat_bytes), read_latency_(read_latency),
@@ -50,11 +50,11 @@ class AxiMemory {
     }
 
     std::vector<uint8_t> bytes;
-    std::function<void(size_t at, uint64_t edge)> on_word;  // a write of one beat was applied and is answered
+    std::function<void(size_t at, uint64_t edge)> on_word;  // called when a write of one beat is applied and answered
     uint64_t data_beats = 0;                 // W beats of data
-    uint64_t first_beat = 0, last_beat = 0;  // their edges
+    uint64_t first_beat = 0, last_beat = 0;  // the edges of the first and last of them
 
-    // Before the edge: what the master drives now is what it will see taken.
+    // Call before the edge: the values that the master drives now are taken at the edge.
     void sample() {
         ar_ = *pins_.ar_valid;
         aw_ = *pins_.aw_valid;
@@ -71,7 +71,7 @@ class AxiMemory {
         }
     }
 
-    // After edge `now`: take what was sampled, drive what belongs to edge `now + 1`.
+    // Call after edge `now`: take the sampled values and drive those for edge `now + 1`.
     void step(uint64_t now) {
         if (b_) answers_.pop_front();
         if (r_) next_beat();
@@ -114,7 +114,7 @@ class AxiMemory {
         if (--burst.beats == 0) reads_.pop_front();
     }
 
-    // At most one burst becomes whole at an edge: by its last W, or by an AW that comes after that.
+    // At most one burst becomes complete at an edge: by its last W, or by an AW that follows it.
     void take_burst(uint64_t now) {
         if (writes_.empty() || gathered_.size() < writes_.front().beats) return;
         const Burst burst = writes_.front();

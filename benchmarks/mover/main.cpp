@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MIT
 //
-// The engine between two ideal memories, both directions busy; see ../mover_efficiency.py, which runs it.
+// The engine between two ideal memories with both directions busy; run by ../mover_efficiency.py.
 //
 //   mover RECORD BATCH BEATS READ_LATENCY WRITE_LATENCY     both directions for BEATS beats; one JSON line
 //   mover latency READ_LATENCY WRITE_LATENCY                one 64-byte record at a time
 //
-// A producer rings after every BATCH records, as soon as the ring has room for them; a consumer checks what was
-// published, byte for byte, and frees it at once.  Any difference ends the run without figures.
+// A producer rings its doorbell after every BATCH records, as soon as the ring has room for them; a consumer compares
+// every published byte and frees it at once.  A difference ends the run without figures.
 
 #include <algorithm>
 #include <memory>
@@ -26,14 +26,14 @@ constexpr unsigned BeatBytes = VNC_BENCH_DATA_W / 8;
 constexpr uint64_t Bases[2] = {0x123450000, 0x7fff00003000};
 constexpr unsigned WindowLog2 = 20, RingLog2 = 18;
 constexpr uint32_t Ring = 1u << RingLog2;
-constexpr uint32_t RingOffset[2] = {1u << 18, 1u << 19};  // by direction, the same in both windows
+constexpr uint32_t RingOffset[2] = {1u << 18, 1u << 19};  // per direction, the same in both windows
 constexpr uint32_t ProdLine[2] = {VNC_QUEUE_OFFSET + VNC_Q_H2C_PROD, VNC_QUEUE_OFFSET + VNC_Q_C2H_PROD};
 constexpr uint32_t ConsLine[2] = {VNC_QUEUE_OFFSET + VNC_Q_H2C_CONS, VNC_QUEUE_OFFSET + VNC_Q_C2H_CONS};
 constexpr uint64_t StuckEdges = 200000;
 
-// What lies at byte `at`, a multiple of 8, of direction `way`'s stream: different in every lap of the ring.
-uint64_t pattern(unsigned way, uint64_t at) {
-    uint64_t x = (at + 1) * 0x9e3779b97f4a7c15u + way;
+// The stream of direction `index` at byte `at`, a multiple of 8; it differs in every lap of the ring.
+uint64_t pattern(unsigned index, uint64_t at) {
+    uint64_t x = (at + 1) * 0x9e3779b97f4a7c15u + index;
     x ^= x >> 29;
     return x * 0xbf58476d1ce4e5b9u;
 }
@@ -44,18 +44,18 @@ uint32_t load32(const AxiMemory &memory, size_t at) {
     return value;
 }
 
-// One direction's producer and consumer.
+// Producer and consumer of one direction.
 struct Direction {
-    unsigned way;
+    unsigned index;
     AxiMemory &source, &sink;
     AxiLite &source_page, &sink_page;
     uint64_t produced = 0, published = 0, freed = 0, published_edge = 0, publications = 0;
-    uint32_t largest = 0;  // bytes published at once
+    uint32_t largest = 0;  // most bytes published at once
 
     void produce(uint32_t bytes) {
         for (uint64_t at = produced; at < produced + bytes; at += 8) {
-            const uint64_t word = pattern(way, at);
-            std::memcpy(&source.bytes[RingOffset[way] + at % Ring], &word, 8);
+            const uint64_t word = pattern(index, at);
+            std::memcpy(&source.bytes[RingOffset[index] + at % Ring], &word, 8);
         }
         produced += bytes;
         source_page.write(VNC_REG_TX_PROD, static_cast<uint32_t>(produced));
@@ -64,11 +64,11 @@ struct Direction {
     bool room(uint32_t bytes) const { return produced + bytes - freed <= Ring && source_page.idle(); }
 
     void on_prod(uint64_t edge) {
-        const uint32_t step = load32(sink, ProdLine[way]) - static_cast<uint32_t>(published);
+        const uint32_t step = load32(sink, ProdLine[index]) - static_cast<uint32_t>(published);
         if (step > produced - published) invalid("published more than was produced");
         for (uint64_t at = published; at < published + step; at += 8) {
-            const uint64_t word = pattern(way, at);
-            if (std::memcmp(&word, &sink.bytes[RingOffset[way] + at % Ring], 8)) invalid("bytes differ");
+            const uint64_t word = pattern(index, at);
+            if (std::memcmp(&word, &sink.bytes[RingOffset[index] + at % Ring], 8)) invalid("bytes differ");
         }
         published += step;
         published_edge = edge;
@@ -78,7 +78,7 @@ struct Direction {
     }
 
     void on_cons() {
-        const uint32_t step = load32(source, ConsLine[way]) - static_cast<uint32_t>(freed);
+        const uint32_t step = load32(source, ConsLine[index]) - static_cast<uint32_t>(freed);
         if (step > published - freed) invalid("freed more than was consumed");
         freed += step;
     }
@@ -111,8 +111,8 @@ class Bench {
         : top(top_),
           host(AXI_PINS(host), Bases[0], 1u << WindowLog2, RingOffset[0], BeatBytes, read_latency, write_latency),
           card(AXI_PINS(card), Bases[1], 1u << WindowLog2, RingOffset[0], BeatBytes, read_latency, write_latency),
-          host_page(LITE_PINS(host)), card_page(LITE_PINS(card)), ways{{0, host, card, host_page, card_page},
-                                                                       {1, card, host, card_page, host_page}} {
+          host_page(LITE_PINS(host)), card_page(LITE_PINS(card)), 
+          directions{{0, host, card, host_page, card_page}, {1, card, host, card_page, host_page}} {
         host.on_word = [this](size_t at, uint64_t edge) { word(0, at, edge); };
         card.on_word = [this](size_t at, uint64_t edge) { word(1, at, edge); };
         start();
@@ -128,22 +128,24 @@ class Bench {
         edge++;
     }
 
-    // Until nothing is under way any more.
+    // Run until nothing is outstanding.
     void settle() {
         uint64_t before = progress(), since = edge;
-        while (ways[0].freed < ways[0].produced || ways[1].freed < ways[1].produced) {
+        while (directions[0].freed < directions[0].produced || directions[1].freed < directions[1].produced) {
             tick();
             if (progress() != before) before = progress(), since = edge;
             if (edge - since > StuckEdges) invalid("the engine makes no progress");
         }
     }
 
-    uint64_t progress() const { return ways[0].published + ways[1].published + ways[0].freed + ways[1].freed; }
+    uint64_t progress() const {
+        return directions[0].published + directions[1].published + directions[0].freed + directions[1].freed;
+    }
 
     Vvnc_dma_top &top;
     AxiMemory host, card;
     AxiLite host_page, card_page;
-    Direction ways[2];
+    Direction directions[2];
     uint64_t edge = 0;
 
   private:
@@ -165,28 +167,28 @@ class Bench {
         }
         const uint32_t both = VNC_STATUS_TX_RUN | VNC_STATUS_RX_RUN;
         while ((host_page.value & both) != both) {
-            if (edge > StuckEdges) invalid("the engine does not come up");
+            if (edge > StuckEdges) invalid("the engine does not start");
             if (host_page.idle() && card_page.idle() && host_page.read_done) host_page.read(VNC_REG_STATUS);
             tick();
         }
     }
 
     void word(unsigned side, size_t at, uint64_t when) {
-        if (at == ProdLine[1 - side]) ways[1 - side].on_prod(when);
-        if (at == ConsLine[side]) ways[side].on_cons();
+        if (at == ProdLine[1 - side]) directions[1 - side].on_prod(when);
+        if (at == ConsLine[side]) directions[side].on_cons();
     }
 };
 
 uint32_t padded(uint32_t record) { return (record + 63) / 64 * 64; }
 
 void efficiency(Bench &bench, uint32_t record, uint32_t batch, uint64_t beats) {
-    const uint32_t bell = padded(record) * batch;
-    if (bell > Ring) invalid("a batch does not fit the ring");
-    const uint64_t bytes = (beats * BeatBytes + bell - 1) / bell * bell;
+    const uint32_t doorbell_bytes = padded(record) * batch;
+    if (doorbell_bytes > Ring) invalid("a batch does not fit the ring");
+    const uint64_t bytes = (beats * BeatBytes + doorbell_bytes - 1) / doorbell_bytes * doorbell_bytes;
     uint64_t before = 0, since = bench.edge;
-    while (bench.ways[0].produced < bytes || bench.ways[1].produced < bytes) {
-        for (Direction &way : bench.ways)
-            if (way.produced < bytes && way.room(bell)) way.produce(bell);
+    while (bench.directions[0].produced < bytes || bench.directions[1].produced < bytes) {
+        for (Direction &direction : bench.directions)
+            if (direction.produced < bytes && direction.room(doorbell_bytes)) direction.produce(doorbell_bytes);
         bench.tick();
         if (bench.progress() != before) before = bench.progress(), since = bench.edge;
         if (bench.edge - since > StuckEdges) invalid("the engine makes no progress");
@@ -194,13 +196,13 @@ void efficiency(Bench &bench, uint32_t record, uint32_t batch, uint64_t beats) {
     bench.settle();
     const AxiMemory *sinks[2] = {&bench.card, &bench.host};
     for (const AxiMemory *sink : sinks)
-        if (sink->data_beats != bytes / BeatBytes) invalid("more or fewer data beats than data");
+        if (sink->data_beats != bytes / BeatBytes) invalid("the number of data beats differs from the data");
     std::printf("{");
-    for (unsigned way = 0; way < 2; way++) {
-        const AxiMemory &sink = *sinks[way];
-        std::printf("%s\"%s\": {\"beats\": %lu, \"cycles\": %lu, \"publications\": %lu, \"largest\": %u}", way ? ", " : "",
-                    way ? "c2h" : "h2c", sink.data_beats, sink.last_beat - sink.first_beat + 1,
-                    bench.ways[way].publications, bench.ways[way].largest);
+    for (unsigned index = 0; index < 2; index++) {
+        const AxiMemory &sink = *sinks[index];
+        std::printf("%s\"%s\": {\"beats\": %lu, \"cycles\": %lu, \"publications\": %lu, \"largest\": %u}",
+                    index ? ", " : "", index ? "c2h" : "h2c", sink.data_beats, sink.last_beat - sink.first_beat + 1,
+                    bench.directions[index].publications, bench.directions[index].largest);
     }
     std::printf("}\n");
 }
@@ -208,24 +210,24 @@ void efficiency(Bench &bench, uint32_t record, uint32_t batch, uint64_t beats) {
 void latency(Bench &bench) {
     uint64_t least = ~uint64_t{0}, most = 0;
     for (int n = 0; n < 64; n++) {
-        Direction &way = bench.ways[n & 1];
-        // Edge 0 is the one at which the doorbell is accepted.
-        way.produce(64);
-        while (!way.source_page.idle()) bench.tick();
-        const uint64_t rung = way.source_page.taken;
+        Direction &direction = bench.directions[n & 1];
+        // Latency counts from the edge at which the doorbell is accepted.
+        direction.produce(64);
+        while (!direction.source_page.idle()) bench.tick();
+        const uint64_t rung = direction.source_page.taken;
         bench.settle();
-        least = std::min(least, way.published_edge - rung);
-        most = std::max(most, way.published_edge - rung);
+        least = std::min(least, direction.published_edge - rung);
+        most = std::max(most, direction.published_edge - rung);
         for (int pause = 0; pause < 50 + n; pause++) bench.tick();
     }
     std::printf("{\"doorbell\": {\"least\": %lu, \"most\": %lu}}\n", least, most);
 }
 
-unsigned number(const char *text) {
+unsigned argument(const char *text) {
     char *end;
     const unsigned long value = std::strtoul(text, &end, 10);
     if (*end || end == text || value < 1 || value > 100'000'000) {
-        std::fprintf(stderr, "mover: %s is no number of 1 or more\n", text);
+        std::fprintf(stderr, "mover: %s is out of range (1 to 100000000)\n", text);
         std::exit(2);
     }
     return static_cast<unsigned>(value);
@@ -236,16 +238,18 @@ unsigned number(const char *text) {
 int main(int argc, char **argv) {
     const bool one = argc == 4 && std::string(argv[1]) == "latency";
     if (!one && argc != 6) {
-        std::fputs("usage: mover RECORD BATCH BEATS READ_LATENCY WRITE_LATENCY | latency READ_LATENCY WRITE_LATENCY\n", stderr);
+        std::fputs("usage: mover RECORD BATCH BEATS READ_LATENCY WRITE_LATENCY\n"
+                   "       mover latency READ_LATENCY WRITE_LATENCY\n",
+                   stderr);
         return 2;
     }
     VerilatedContext context;
     Vvnc_dma_top top{&context};
-    Bench bench{top, number(argv[argc - 2]), number(argv[argc - 1])};
+    Bench bench{top, argument(argv[argc - 2]), argument(argv[argc - 1])};
     if (one)
         latency(bench);
     else
-        efficiency(bench, number(argv[1]), number(argv[2]), number(argv[3]));
+        efficiency(bench, argument(argv[1]), argument(argv[2]), argument(argv[3]));
     top.final();
     return 0;
 }

@@ -1,4 +1,4 @@
-"""``python -m vnetcard.hdl.formal``: prove everything, print a table; exit 1 when something is not as it should be."""
+"""``python -m vnetcard.hdl.formal``: prove everything and print a table; exit 1 when a result is not as expected."""
 
 from __future__ import annotations
 
@@ -27,29 +27,29 @@ class Row:
 
 
 def property_rows(built: flow.Model) -> Iterator[Row]:
-    """Base and induction of every property."""
+    """Yield a row per property: base and induction."""
     for base, induction in zip(*flow.prove(built), strict=True):
         result = "FALSE" if not base.good else "proved" if induction.good else "NOT INDUCTIVE"
         yield Row(base.name, built.proof.depth, result, base.good and induction.good, base.seconds + induction.seconds)
 
 
 def cover_rows(built: flow.Model) -> Iterator[Row]:
-    """What must be possible."""
+    """Yield a row per cover."""
     for answer in flow.cover(built):
         result = "reached" if answer.good else "NOT REACHED"
         yield Row(answer.name, built.proof.reach, result, answer.good, answer.seconds)
 
 
 def bug_rows(proof: flow.Proof) -> Iterator[Row]:
-    """The negative controls: planted bugs that one property must notice."""
+    """Yield a row per negative control: a planted bug that must make one property false."""
     for number, bug in enumerate(proof.bugs, 1):
         answer = flow.control(proof, bug)
         name = f"bug {number}: {bug.fails}"
-        yield Row(name, proof.reach, "MISSED" if answer.good else "noticed", not answer.good, answer.seconds)
+        yield Row(name, proof.reach, "MISSED" if answer.good else "detected", not answer.good, answer.seconds)
 
 
 def show(proof: flow.Proof) -> bool:
-    """Print the lines of one proof; whether all of them are good."""
+    """Print the rows of one proof; return whether all of them are good."""
     good = True
     with flow.model(proof) as built:
         for row in itertools.chain(property_rows(built), cover_rows(built), bug_rows(proof)):
@@ -59,7 +59,7 @@ def show(proof: flow.Proof) -> bool:
 
 
 def end(_signal: int, _frame: FrameType | None) -> None:
-    """Leave by an exception, so that solvers and folders go as well."""
+    """Exit by an exception, so that solvers are ended and folders removed."""
     sys.exit(128 + signal.SIGTERM)
 
 
@@ -69,7 +69,7 @@ def main() -> int:
     wanted = parser.parse_args().name
     unknown = set(wanted) - {proof.name for proof in PROOFS}
     if unknown:
-        parser.error(f"there is no proof {', '.join(sorted(unknown))}")
+        parser.error(f"no proof {', '.join(sorted(unknown))} (found: {', '.join(proof.name for proof in PROOFS)})")
     signal.signal(signal.SIGTERM, end)
     print(f"{'proof':11} {'property':50} {'depth':>5}  {'result':13} {'seconds':>7}")
     started = time.monotonic()

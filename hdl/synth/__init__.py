@@ -1,1 +1,1 @@
-"""A yardstick for the engine's size and speed: an ECP5, by open tools.  No evidence for any other family."""
+"""A yardstick for the size and speed of the engine on an ECP5 by open tools; not evidence for other families."""

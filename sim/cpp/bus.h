@@ -2,7 +2,7 @@
 /**
  * DOC: the objects shared with the agents, and the atomics and futexes on them.
  *
- * vnc_simbus.h is generated from vnetcard/window/sim_bus.py when the simulator is built; the protocol stands there.
+ * vnc_simbus.h is generated from vnetcard/window/sim_bus.py, which documents the protocol, when the simulator is built.
  */
 #pragma once
 #include "vnc_simbus.h"
@@ -15,7 +15,7 @@
 
 namespace vnc {
 
-constexpr uint32_t AllOnes = 0xffffffffu; /* what a bus reads where nothing answers */
+constexpr uint32_t AllOnes = 0xffffffffu; /* the value of a read that no device answers */
 
 inline uint32_t load(const uint32_t *word)
 {
@@ -32,7 +32,7 @@ inline void futex_wake(const uint32_t *word)
 	syscall(SYS_futex, word, FUTEX_WAKE, 0x7fffffff, nullptr, nullptr, 0);
 }
 
-/** futex_wait() - Return: true when somebody woke us, or had done so before we slept. */
+/** futex_wait() - Return: true when a wake-up ended the wait, or *@word differed from @seen before it. */
 inline bool futex_wait(const uint32_t *word, uint32_t seen, long ns)
 {
 	timespec limit{0, ns};
@@ -45,7 +45,7 @@ struct Bus {
 	uint8_t *bytes;
 
 	uint32_t *word(unsigned offset) const { return reinterpret_cast<uint32_t *>(bytes + offset); }
-	uint32_t *bell() const { return word(VNC_SIMBUS_BELL); }
+	uint32_t *doorbell() const { return word(VNC_SIMBUS_BELL); }
 	uint32_t *asleep() const { return word(VNC_SIMBUS_ASLEEP); }
 	uint32_t *removed() const { return word(VNC_SIMBUS_REMOVED); }
 	uint32_t *instance() const { return word(VNC_SIMBUS_INSTANCE); }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/** DOC: bus errors on purpose: which access of one kind fails, and how. */
+/** DOC: injected bus errors: which accesses of one kind fail, and how. */
 #pragma once
 #include <cstdint>
 #include <random>
@@ -7,21 +7,21 @@
 
 namespace vnc {
 
-/** enum Answer - how a burst ends. OKAY, SLVERR and DECERR are AXI's codes; HANG is no answer at all, LATE a late OKAY. */
+/** enum Answer - the response to a burst: AXI's OKAY, SLVERR and DECERR; HANG: none; LATE: a delayed OKAY. */
 enum Answer : uint8_t { OKAY = 0, SLVERR = 2, DECERR = 3, HANG = 4, LATE = 5 };
 
-/** class Faults - the rules for the reads, or the writes, of one side. */
+/** class Faults - the rules for the reads or the writes of one side. */
 class Faults {
       public:
 	void seed(uint64_t value) { chance_.seed(value); }
 
-	/** at() - burst number @number, counted from 1, ends with @answer. */
+	/** at() - burst @number, counted from 1, gets @answer. */
 	void at(uint64_t number, Answer answer) { rules_.push_back({number, 0.0, answer}); }
 
-	/** often() - each burst ends with @answer with probability @share. */
+	/** often() - each burst gets @answer with probability @share. */
 	void often(double share, Answer answer) { rules_.push_back({0, share, answer}); }
 
-	/** next() - Return: how the burst that comes now is to end. */
+	/** next() - Return: the answer for the next burst. */
 	Answer next()
 	{
 		if (rules_.empty())

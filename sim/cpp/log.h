@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/** DOC: what the engine did to both memories, burst by burst, for vnetcard trace; vnetcard/window/sim_bus.py says how to read it. */
+/** DOC: the log of the engine's bursts in both memories, for vnetcard trace; vnetcard/window/sim_bus.py documents it. */
 #pragma once
 #include "bus.h"
 #include <ctime>
@@ -8,7 +8,7 @@ namespace vnc {
 
 struct LogEntry {
 	uint64_t time, cycle, offset;
-	uint32_t bytes; /* of an index word: its value */
+	uint32_t bytes; /* for an index word: its value */
 	uint16_t kind, side;
 };
 static_assert(sizeof(LogEntry) == 32, "sim_bus.LOG_ENTRY");

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /**
- * DOC: one side's memory as an AXI4 slave: the shared memory object itself, with a bus in front.
+ * DOC: the memory of one side as an AXI4 slave: the shared memory object with a modelled bus in front.
  *
  *   AR --> queue --(latency, bandwidth)--> R      read from the object when the beat is answered
  *   AW --> queue
  *   W  --------------(bandwidth)---------> object, then --(latency)--> B
  *
- * Bursts are answered in order.  Other processes look at the object while this writes it: 8 bytes at a time
- * become visible together, as do the 4 of an index word, and a burst becomes visible after all that was acknowledged
- * before it (barrier S1).  Its reader's acquire is the partner of S1: vnc_barrier.h, barriers A and B.
+ * Bursts are answered in order.  Other processes read the object while this writes it: 8 bytes become visible
+ * together, as do the 4 bytes of an index word, and a burst becomes visible after everything that was acknowledged
+ * before it (barrier S1).  The partner of S1 is the acquire of the reader: vnc_barrier.h, barriers A and B.
  */
 #pragma once
 #include "faults.h"
@@ -21,7 +21,7 @@
 
 namespace vnc {
 
-/* Where the bytes of a port lie: Verilator makes 64 bits a number and more an array of 32-bit words. */
+/* The bytes of a port: Verilator represents up to 64 bits as a number and more as an array of 32-bit words. */
 inline uint8_t *raw(QData &port) { return reinterpret_cast<uint8_t *>(&port); }
 template <std::size_t Words> uint8_t *raw(VlWide<Words> &port) { return reinterpret_cast<uint8_t *>(port.data()); }
 inline uint8_t *raw(IData &port) { return reinterpret_cast<uint8_t *>(&port); }
@@ -46,24 +46,24 @@ struct MasterPins {
 	CData &rresp, &rlast, &rvalid, &rready;
 };
 
-/** struct Timing - of the bus before a memory, in cycles; 0: none, and as fast as the ports. */
+/** struct Timing - timing of the modelled bus in cycles; 0: no latency, and one beat per cycle. */
 struct Timing {
 	uint64_t latency;
-	double beat; /* cycles that one beat takes, each way */
+	double beat; /* cycles per beat, in each direction */
 };
 
-/** class Queue - at most Depth things in order. */
-template <class Thing, unsigned Depth> class Queue {
+/** class Queue - a FIFO of at most Depth items. */
+template <class Item, unsigned Depth> class Queue {
       public:
 	bool empty() const { return in_ == out_; }
 	bool full() const { return in_ - out_ == Depth; }
-	Thing &front() { return things_[out_ % Depth]; }
-	void push(const Thing &thing) { things_[in_++ % Depth] = thing; }
+	Item &front() { return items_[out_ % Depth]; }
+	void push(const Item &item) { items_[in_++ % Depth] = item; }
 	void pop() { out_++; }
 	void clear() { out_ = in_; }
 
       private:
-	Thing things_[Depth];
+	Item items_[Depth];
 	unsigned in_ = 0, out_ = 0;
 };
 
@@ -80,7 +80,7 @@ class AxiMemory {
 	Faults &read_faults() { return read_faults_; }
 	Faults &write_faults() { return write_faults_; }
 
-	/** drive() - set what the slave says in cycle @now. */
+	/** drive() - set the outputs of the slave for cycle @now. */
 	void drive(uint64_t now)
 	{
 		pins_.arready = !reads_.full();
@@ -92,7 +92,7 @@ class AxiMemory {
 			drive_ack(now);
 	}
 
-	/** sample() - the ports have settled: note what is handed over at the end of cycle @now. */
+	/** sample() - record the handshakes at the end of cycle @now, after the ports have settled. */
 	void sample(uint64_t now)
 	{
 		r_taken_ = pins_.rvalid && pins_.rready;
@@ -105,7 +105,7 @@ class AxiMemory {
 			take_beat(now);
 	}
 
-	/** settle() - the clock edge is over. */
+	/** settle() - complete the handshakes after the clock edge. */
 	void settle()
 	{
 		if (r_taken_) {
@@ -119,7 +119,7 @@ class AxiMemory {
 		}
 	}
 
-	/** busy() - Return: true while something moves, or will without being asked; a hang never will. */
+	/** busy() - Return: true while a transfer is in progress or will continue by itself; a HANG does not. */
 	bool busy()
 	{
 		return pins_.arvalid || pins_.awvalid || pins_.wvalid || pins_.rvalid || pins_.bvalid ||
@@ -127,14 +127,14 @@ class AxiMemory {
 		       (!acks_.empty() && acks_.front().answer != HANG);
 	}
 
-	/** hangs() - Return: true while a burst waits for an answer that never comes. */
+	/** hangs() - Return: true while a burst has the answer HANG. */
 	bool hangs()
 	{
 		return (!reads_.empty() && reads_.front().answer == HANG) ||
 		       (!acks_.empty() && acks_.front().answer == HANG);
 	}
 
-	/** reset() - forget every burst. */
+	/** reset() - discard every burst. */
 	void reset()
 	{
 		reads_.clear();
@@ -156,10 +156,10 @@ class AxiMemory {
 		uint32_t done = 0; /* bytes */
 	};
 
-	/* More than the engine has outstanding: it is never held back for this. */
+	/* More than the engine can have outstanding, so that a full queue never stalls it. */
 	static constexpr unsigned Depth = 64;
 
-	/* 0.1 s of simulated time: later than the agents' time-out. */
+	/* 0.1 s of simulated time: more than the time-out that the agents set. */
 	static constexpr uint64_t LateCycles = 25000000;
 
 	Answer judge(uint64_t address, unsigned beats, Faults &faults)
@@ -175,7 +175,7 @@ class AxiMemory {
 		return answer;
 	}
 
-	/* Cycles by which an answer is late; it is OKAY then. */
+	/* Return the delay of @answer in cycles; a LATE answer becomes OKAY. */
 	static uint64_t late(Answer &answer)
 	{
 		if (answer != LATE)
@@ -223,7 +223,7 @@ class AxiMemory {
 	{
 		const uint64_t *from = reinterpret_cast<const uint64_t *>(bytes_ + (address - base_));
 
-		/* The doorbell that led here was read with acquire: what it covers is visible. */
+		/* The doorbell that caused this read was loaded with acquire: the bytes it covers are visible. */
 		for (unsigned n = 0; n < BeatBytes / 8; n++) {
 			uint64_t value = __atomic_load_n(from + n, __ATOMIC_RELAXED);
 

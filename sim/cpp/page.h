@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /**
- * DOC: one side's register page: doorbells, mailbox and interrupt of the bus object, as AXI4-Lite accesses.
+ * DOC: the register page of one side: doorbells, mailbox and interrupt of the bus object as AXI4-Lite accesses.
  *
  *   doorbell counts --+
  *   mailbox ----------+--> one access at a time --> s_axil_*
  *   interrupt --------+        (read irq_status, write it back, wake the pumps)
- *   questions of our own --+
+ *   queries of the simulator --+
  *
- * A pass looks at the mailbox first and answers it last: a doorbell rung before the request is carried before it,
- * and neither doorbells nor interrupts that never rest can keep anything waiting.
+ * A pass reads the mailbox first and serves it last: a doorbell that rang before the request is forwarded before it,
+ * and a continuous stream of doorbells or interrupts cannot delay other accesses indefinitely.
  */
 #pragma once
 #include "bus.h"
@@ -39,15 +39,15 @@ class RegisterPage {
 	RegisterPage(PagePins pins, Bus bus, unsigned side, uint8_t *memory, SideStats &stats)
 	    : pins_(pins), bus_(bus), side_(side), memory_(memory), stats_(stats)
 	{
-		for (unsigned n = 0; n < Interrupts; n++)
+		for (unsigned n = 0; n < Doorbells; n++)
 			rung_[n] = load(rung(n));
-		served_ = load(mail(VNC_SIMBUS_REQUEST)) - 1; /* one that waits is answered with all ones */
+		served_ = load(mail(VNC_SIMBUS_REQUEST)) - 1; /* a request that waits is answered with all ones */
 		answer_mail(AllOnes);
 		pins_.bready = pins_.rready = 1;
 		pins_.wstrb = 0xf;
 	}
 
-	/** poll() - start the next access, if there is something to do; cheap when not. */
+	/** poll() - start the next access if one is due; cheap otherwise. */
 	void poll()
 	{
 		if (task_ != Task::None)
@@ -56,26 +56,26 @@ class RegisterPage {
 			request_ = load(mail(VNC_SIMBUS_REQUEST));
 			cursor_ = 1;
 			if (pins_.irq) {
-				start_read(Task::IrqLook, VNC_REG_IRQ_STATUS);
+				start_read(Task::IrqRead, VNC_REG_IRQ_STATUS);
 				return;
 			}
 		}
-		while (cursor_ <= Interrupts)
+		while (cursor_ <= Doorbells)
 			if (rang(cursor_++ - 1))
 				return;
 		cursor_ = 0;
 		if (request_ != served_)
 			start_mail();
-		else if (asked_.load(std::memory_order_acquire) != told_.load(std::memory_order_relaxed))
-			start_read(Task::Question, question_);
+		else if (queries_.load(std::memory_order_acquire) != answers_.load(std::memory_order_relaxed))
+			start_read(Task::Query, query_offset_);
 	}
 
-	/** waiting() - Return: true when poll() would find something; called before sleeping, after a full fence. */
+	/** waiting() - Return: true when poll() would start an access; called before sleeping, after a full fence. */
 	bool waiting() const
 	{
-		if (task_ != Task::None || pins_.irq || load(mail(VNC_SIMBUS_REQUEST)) != served_ || asked_ != told_)
+		if (task_ != Task::None || pins_.irq || load(mail(VNC_SIMBUS_REQUEST)) != served_ || queries_ != answers_)
 			return true;
-		for (unsigned n = 0; n < Interrupts; n++)
+		for (unsigned n = 0; n < Doorbells; n++)
 			if (load(rung(n)) != rung_[n])
 				return true;
 		return false;
@@ -83,7 +83,7 @@ class RegisterPage {
 
 	bool busy() const { return task_ != Task::None || pins_.irq; }
 
-	/** sample() - the ports have settled: note what is handed over at the end of this cycle. */
+	/** sample() - record the handshakes at the end of this cycle, after the ports have settled. */
 	void sample()
 	{
 		if (task_ == Task::None)
@@ -95,7 +95,7 @@ class RegisterPage {
 		value_ = pins_.rdata;
 	}
 
-	/** settle() - the clock edge is over. */
+	/** settle() - complete the handshakes after the clock edge. */
 	void settle()
 	{
 		if (task_ == Task::None)
@@ -110,19 +110,19 @@ class RegisterPage {
 			finish();
 	}
 
-	/** unplugged() - answer as a bus does where no card is. */
+	/** unplugged() - answer as a bus does without a card. */
 	void unplugged()
 	{
-		for (unsigned n = 0; n < Interrupts; n++)
+		for (unsigned n = 0; n < Doorbells; n++)
 			rung_[n] = load(rung(n));
 		request_ = load(mail(VNC_SIMBUS_REQUEST));
 		if (request_ != served_)
 			answer_mail(AllOnes);
 		value_ = AllOnes;
-		answer_question();
+		answer_query();
 	}
 
-	/** reset() - forget the access under way; what it was for is answered with all ones. */
+	/** reset() - discard the access in progress; its request is answered with all ones. */
 	void reset()
 	{
 		pins_.awvalid = pins_.wvalid = pins_.arvalid = 0;
@@ -132,27 +132,27 @@ class RegisterPage {
 		timer_ = timeout_ = 0;
 	}
 
-	/** timer() - cycles after which the engine itself may act without being asked (interrupt moderation). */
+	/** timer() - cycles after which the engine may act by itself because of interrupt moderation. */
 	uint32_t timer() const { return timer_; }
-	/** timeout() - ... and when a memory does not answer. */
+	/** timeout() - cycles after which the engine may act by itself because a memory does not answer. */
 	uint32_t timeout() const { return timeout_; }
 
-	/** ask() - from another thread: have register @offset read. told() is true when answer() holds it. */
-	void ask(uint32_t offset)
+	/** query() - request a read of register @offset from another thread; answered() is true when answer() is valid. */
+	void query(uint32_t offset)
 	{
-		question_ = offset;
-		asked_.fetch_add(1, std::memory_order_seq_cst);
+		query_offset_ = offset;
+		queries_.fetch_add(1, std::memory_order_seq_cst);
 	}
-	bool told() const { return told_.load(std::memory_order_acquire) == asked_.load(std::memory_order_relaxed); }
+	bool answered() const { return answers_.load(std::memory_order_acquire) == queries_.load(std::memory_order_relaxed); }
 	uint32_t answer() const { return answer_; }
 
       private:
-	enum class Task { None, IrqTrigger, Mail, IrqLook, IrqClear, Question };
+	enum class Task { None, Doorbell, Mail, IrqRead, IrqClear, Query };
 
-	static constexpr unsigned Interrupts = 3;
-	static constexpr unsigned BellAt[Interrupts] = {VNC_REG_TX_PROD, VNC_REG_RX_CONS, VNC_REG_SIDE_DOORBELL};
+	static constexpr unsigned Doorbells = 3;
+	static constexpr unsigned DoorbellAt[Doorbells] = {VNC_REG_TX_PROD, VNC_REG_RX_CONS, VNC_REG_SIDE_DOORBELL};
 
-	uint32_t *rung(unsigned n) const { return bus_.side(side_, VNC_SIMBUS_RUNG + BellAt[n]); }
+	uint32_t *rung(unsigned n) const { return bus_.side(side_, VNC_SIMBUS_RUNG + DoorbellAt[n]); }
 	uint32_t *mail(unsigned offset) const { return bus_.side(side_, offset); }
 
 	bool rang(unsigned n)
@@ -163,7 +163,7 @@ class RegisterPage {
 			return false;
 		rung_[n] = count;
 		stats_.doorbells++;
-		start_write(Task::IrqTrigger, BellAt[n], load(bus_.side(side_, VNC_SIMBUS_REGS + BellAt[n])));
+		start_write(Task::Doorbell, DoorbellAt[n], load(bus_.side(side_, VNC_SIMBUS_REGS + DoorbellAt[n])));
 		return true;
 	}
 
@@ -207,10 +207,10 @@ class RegisterPage {
 		case Task::Mail:
 			answer_mail(value_);
 			break;
-		case Task::Question:
-			answer_question();
+		case Task::Query:
+			answer_query();
 			break;
-		case Task::IrqLook:
+		case Task::IrqRead:
 			irq_ = value_;
 			start_write(Task::IrqClear, VNC_REG_IRQ_STATUS, irq_);
 			break;
@@ -231,13 +231,13 @@ class RegisterPage {
 		futex_wake(mail(VNC_SIMBUS_REPLY));
 	}
 
-	void answer_question()
+	void answer_query()
 	{
 		answer_ = value_;
-		told_.store(asked_.load(std::memory_order_acquire), std::memory_order_release);
+		answers_.store(queries_.load(std::memory_order_acquire), std::memory_order_release);
 	}
 
-	/* The words on which the pumps of this side sleep; other bits than these two concern both. */
+	/* Wake the pumps of this side, which sleep on index words; other bits than these two concern both. */
 	void wake_pumps() const
 	{
 		bool other = irq_ & ~(VNC_IRQ_RX_PROD | VNC_IRQ_TX_CONS);
@@ -259,14 +259,14 @@ class RegisterPage {
 	uint8_t *memory_;
 	SideStats &stats_;
 	Task task_ = Task::None;
-	uint32_t rung_[Interrupts];
+	uint32_t rung_[Doorbells];
 	uint32_t request_ = 0, served_ = 0;
 	uint32_t irq_ = 0, value_ = 0;
 	uint32_t timer_ = 0, timeout_ = 0;
 	unsigned cursor_ = 0;
 	bool aw_taken_ = false, w_taken_ = false, ar_taken_ = false, done_ = false;
-	std::atomic<uint32_t> asked_{0}, told_{0};
-	uint32_t question_ = 0, answer_ = 0;
+	std::atomic<uint32_t> queries_{0}, answers_{0};
+	uint32_t query_offset_ = 0, answer_ = 0;
 };
 
 } // namespace vnc

@@ -8,9 +8,9 @@
  *            |                   |                    |                   |
  *            +-- m_axi_host -- [ s_axil_host  Vtop  s_axil_card ] -- m_axi_card
  *
- * One thread runs everything.  It sleeps when nothing has moved for a while: it stores asleep, fences, and looks
- * once more at every count (barrier S2); whoever rings increments a count, fences, and looks at asleep (vnetcard/window/sim_bus.py).
- * One of the two sees the other.  Simulated time stands still meanwhile.
+ * One thread runs everything.  It sleeps after a period without activity: it stores asleep, fences, and reads every
+ * count once more (barrier S2); an agent that rings increments a count, fences, and reads asleep
+ * (vnetcard/window/sim_bus.py).  At least one of the two sees the other's store.  Simulated time stops meanwhile.
  */
 #include "Vtop.h"
 #include "bus.h"
@@ -25,11 +25,11 @@ using namespace vnc;
 
 namespace {
 
-constexpr unsigned CyclesAPoll = 8;
-constexpr uint64_t IdleCycles = 1024; /* without any movement, before it sleeps */
-constexpr long SleepNs = 50000000;    /* at most: a ring that got lost would cost this much, and no more */
+constexpr unsigned CyclesPerPoll = 8;
+constexpr uint64_t IdleCycles = 1024; /* without activity, before it sleeps */
+constexpr long SleepNs = 50000000;    /* at most: bounds the delay of a lost wake-up */
 constexpr unsigned ResetCycles = 8;
-constexpr long PauseNs = 50000; /* between two looks of another thread that waits for this one */
+constexpr long PauseNs = 50000; /* polling interval of another thread that waits for this one */
 
 uint64_t now_ns()
 {
@@ -74,13 +74,13 @@ struct vncsim_config {
 	uint64_t memory_bytes, base_host, base_card;
 	uint64_t pcie_latency; /* cycles */
 	double pcie_beat;      /* cycles that a beat takes on the host's side */
-	double ns_a_cycle;
+	double ns_per_cycle;
 	uint64_t seed;
-	TraceWish trace;
+	TraceRequest trace;
 };
 }
 
-/** class vncsim - a simulator; vncsim_run() is called by one thread, the rest by any other. */
+/** class vncsim - a simulator; one thread calls vncsim_run(), any other thread the other functions. */
 class vncsim {
       public:
 	explicit vncsim(const vncsim_config &config)
@@ -92,7 +92,7 @@ class vncsim {
 	      pages_{{VNC_PAGE(top_, host), bus_, 0, config.host, stats_.side[0]},
 		     {VNC_PAGE(top_, card), bus_, 1, config.card, stats_.side[1]}}
 	{
-		trace_.attach(top_, config.trace, config.ns_a_cycle);
+		trace_.attach(top_, config.trace, config.ns_per_cycle);
 		for (unsigned side = 0; side < 2; side++) {
 			faults(side, 0).seed(config.seed + 2 * side);
 			faults(side, 1).seed(config.seed + 2 * side + 1);
@@ -123,13 +123,13 @@ class vncsim {
 				sleep();
 				continue;
 			}
-			for (unsigned n = 0; n < CyclesAPoll; n++)
+			for (unsigned n = 0; n < CyclesPerPoll; n++)
 				cycle();
 			for (RegisterPage &page : pages_)
 				page.poll();
 			if (moving())
 				moved_ = stats_.cycles;
-			else if (stats_.cycles - moved_ > patience())
+			else if (stats_.cycles - moved_ > idle_limit())
 				sleep();
 		}
 	}
@@ -140,7 +140,7 @@ class vncsim {
 		ring();
 	}
 
-	/** remove() - pull the card out (@instance 0), or put it back as @instance; returns when it is done. */
+	/** remove() - remove the card (@instance 0), or insert it again as @instance; returns when it is done. */
 	void remove(uint32_t instance)
 	{
 		timespec pause{0, PauseNs};
@@ -158,8 +158,8 @@ class vncsim {
 	/** ring() - from another thread: wake the simulator as an agent does. */
 	void ring()
 	{
-		__atomic_add_fetch(bus_.bell(), 1, __ATOMIC_SEQ_CST);
-		futex_wake(bus_.bell());
+		__atomic_add_fetch(bus_.doorbell(), 1, __ATOMIC_SEQ_CST);
+		futex_wake(bus_.doorbell());
 	}
 
       private:
@@ -170,7 +170,7 @@ class vncsim {
 		trace_.edge(stats_.cycles, level);
 	}
 
-	/* The model has a register before each input (sim/wrapper.py): what is driven now counts from the edge on. */
+	/* The model registers each input (sim/wrapper.py): a value driven now takes effect from the edge on. */
 	void cycle()
 	{
 		const uint64_t now = stats_.cycles;
@@ -194,7 +194,7 @@ class vncsim {
 		}
 	}
 
-	/* Nobody looks at the masters meanwhile, so what they still ask for in the first cycle goes nowhere. */
+	/* The memories do not sample during a reset, so requests in its first cycle are discarded. */
 	void reset()
 	{
 		host_.reset();
@@ -210,7 +210,7 @@ class vncsim {
 		top_.rst_ni = 1;
 	}
 
-	/* Pull the card out or put it back, when somebody asked for it. */
+	/* Remove or insert the card when remove() requested it. */
 	void plug()
 	{
 		if (remove_.load(std::memory_order_acquire) == unplugged_)
@@ -218,7 +218,7 @@ class vncsim {
 		if (remove_) {
 			store(bus_.removed(), 1);
 			stats_.removals++;
-			reset(); /* at once: nothing reaches a memory any more */
+			reset(); /* at once: no access reaches a memory any more */
 		} else {
 			store(bus_.instance(), wanted_instance_.load());
 			store(bus_.removed(), 0);
@@ -231,8 +231,8 @@ class vncsim {
 		return host_.busy() || card_.busy() || pages_[0].busy() || pages_[1].busy();
 	}
 
-	/* Cycles without movement in which the engine may still come to act by itself. */
-	uint64_t patience()
+	/* Cycles without activity after which the engine can no longer act by itself. */
+	uint64_t idle_limit()
 	{
 		uint64_t most = IdleCycles;
 
@@ -246,7 +246,7 @@ class vncsim {
 
 	void sleep()
 	{
-		uint32_t seen = load(bus_.bell());
+		uint32_t seen = load(bus_.doorbell());
 
 		store(bus_.asleep(), 1);
 		__atomic_thread_fence(__ATOMIC_SEQ_CST); /* barrier S2 */
@@ -255,7 +255,7 @@ class vncsim {
 		if (!work) {
 			uint64_t began = now_ns();
 
-			stats_.woken += futex_wait(bus_.bell(), seen, SleepNs);
+			stats_.woken += futex_wait(bus_.doorbell(), seen, SleepNs);
 			stats_.sleeps++;
 			stats_.asleep_ns += now_ns() - began;
 		}
@@ -290,7 +290,7 @@ void vncsim_stop(vncsim *sim) { sim->stop(); }
 void vncsim_remove(vncsim *sim, uint32_t instance) { sim->remove(instance); }
 const Stats *vncsim_stats(vncsim *sim) { return &sim->stats(); }
 
-/** vncsim_fault() - burst @number (0: each with probability @share) of @side's reads or writes ends with @answer. */
+/** vncsim_fault() - burst @number (0: each with probability @share) of @side's reads or writes gets @answer. */
 void vncsim_fault(vncsim *sim, unsigned side, int write, uint64_t number, double share, unsigned answer)
 {
 	Faults &faults = sim->faults(side, write);
@@ -301,16 +301,16 @@ void vncsim_fault(vncsim *sim, unsigned side, int write, uint64_t number, double
 		faults.often(share, Answer(answer));
 }
 
-/** vncsim_read() - register @offset of @side into @value; Return: 0 when it was not answered within @limit_ns. */
+/** vncsim_read() - read register @offset of @side into @value; Return: 0 without an answer within @limit_ns. */
 int vncsim_read(vncsim *sim, unsigned side, uint32_t offset, uint64_t limit_ns, uint32_t *value)
 {
 	RegisterPage &page = sim->page(side);
 	uint64_t deadline = now_ns() + limit_ns;
 	timespec pause{0, PauseNs};
 
-	page.ask(offset);
+	page.query(offset);
 	sim->ring();
-	while (!page.told()) {
+	while (!page.answered()) {
 		if (now_ns() > deadline)
 			return 0;
 		nanosleep(&pause, nullptr);

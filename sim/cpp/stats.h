@@ -5,13 +5,13 @@
 
 namespace vnc {
 
-/** struct SideStats - what one side's memory and registers saw; index words are not in the bytes written. */
+/** struct SideStats - accesses to the memory and registers of one side; write_bytes excludes index words. */
 struct SideStats {
 	uint64_t read_bursts, read_bytes;
 	uint64_t write_bursts, write_bytes;
 	uint64_t index_words;
-	uint64_t errors;  /* bursts that ended with an error or not at all */
-	uint64_t outside; /* ... because their address is not in the memory */
+	uint64_t errors;  /* bursts with an error or without an answer */
+	uint64_t outside; /* bursts with an address outside the memory */
 	uint64_t doorbells;
 	uint64_t mailbox;
 	uint64_t interrupts;
@@ -19,7 +19,7 @@ struct SideStats {
 
 struct Stats {
 	uint64_t cycles;
-	uint64_t sleeps, woken; /* woken: sleeps that a bell ended before their time */
+	uint64_t sleeps, woken; /* woken: sleeps that a doorbell ended before the time-out */
 	uint64_t asleep_ns;
 	uint64_t removals;
 	SideStats side[2];

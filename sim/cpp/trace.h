@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /**
- * DOC: the waveform file: a span of cycles, or what was before and after the first error.
+ * DOC: the waveform file: a span of cycles, or the cycles around the first error.
  *
- * Waiting for an error, cycles go to two files in turn, each half of what is asked for; after the error they go on
- * for as many again.  So at least half of them show what led to it.  Without VM_TRACE_FST this is empty.
+ * Until an error, cycles are written to two files in turn, each for half of the requested number; after the error
+ * the same number follows.  So at least half of the cycles precede the error.  Without VM_TRACE_FST this is empty.
  */
 #pragma once
 #include "Vtop.h"
@@ -17,43 +17,43 @@
 
 namespace vnc {
 
-/** struct TraceWish - what to trace: cycles [from, to), or @around cycles about the first error when not 0. */
-struct TraceWish {
+/** struct TraceRequest - trace cycles [from, to), or, if @around is not 0, @around cycles around the first error. */
+struct TraceRequest {
 	const char *path;
-	const char *path_before; /* for the cycles before those in @path, of a trace around an error */
+	const char *path_before; /* the cycles before those in @path, for a trace around an error */
 	uint64_t from, to, around;
 };
 
 #if VM_TRACE_FST
 class Trace {
       public:
-	void attach(Vtop &top, const TraceWish &wish, double ns_a_cycle)
+	void attach(Vtop &top, const TraceRequest &request, double ns_per_cycle)
 	{
 		top_ = &top;
-		wish_ = wish;
-		tick_ = uint64_t(ns_a_cycle * 1000 / 2);
-		done_ = !wish.path;
+		request_ = request;
+		tick_ = uint64_t(ns_per_cycle * 1000 / 2);
+		done_ = !request.path;
 	}
 
-	/** edge() - the ports and signals as they stand in the first (0) or second (1) half of @cycle. */
+	/** edge() - dump the signals in the first (0) or second (1) half of @cycle. */
 	void edge(uint64_t cycle, unsigned half)
 	{
-		if (done_ || cycle < wish_.from)
+		if (done_ || cycle < request_.from)
 			return;
 		if (!file_)
 			open(cycle);
 		if (half == 0)
-			turn(cycle);
+			rotate(cycle);
 		if (done_)
 			return;
 		file_->dump((2 * cycle + half) * tick_);
 	}
 
-	/** error() - a burst failed in @cycle. */
+	/** error() - record that a burst failed in @cycle. */
 	void error(uint64_t cycle)
 	{
-		if (wish_.around && wish_.to == UINT64_MAX)
-			wish_.to = cycle + wish_.around / 2;
+		if (request_.around && request_.to == UINT64_MAX)
+			request_.to = cycle + request_.around / 2;
 	}
 
 	void close()
@@ -65,22 +65,22 @@ class Trace {
 	}
 
       private:
-	/* A new one each time: Verilator cannot open one twice when there are enums in the design. */
+	/* A new object each time: Verilator cannot reopen one for a design with enums. */
 	void open(uint64_t cycle)
 	{
 		file_ = std::make_unique<VerilatedFstC>();
 		top_->trace(file_.get(), Levels);
-		file_->open(wish_.path);
+		file_->open(request_.path);
 		began_ = cycle;
 	}
 
-	void turn(uint64_t cycle)
+	void rotate(uint64_t cycle)
 	{
-		if (cycle >= wish_.to) {
+		if (cycle >= request_.to) {
 			close();
-		} else if (wish_.around && wish_.to == UINT64_MAX && cycle - began_ >= wish_.around / 2) {
+		} else if (request_.around && request_.to == UINT64_MAX && cycle - began_ >= request_.around / 2) {
 			file_->close();
-			std::rename(wish_.path, wish_.path_before);
+			std::rename(request_.path, request_.path_before);
 			open(cycle);
 		}
 	}
@@ -88,7 +88,7 @@ class Trace {
 	static constexpr int Levels = 99; /* of hierarchy: all */
 
 	Vtop *top_ = nullptr;
-	TraceWish wish_{};
+	TraceRequest request_{};
 	std::unique_ptr<VerilatedFstC> file_;
 	uint64_t tick_ = 1, began_ = 0;
 	bool done_ = true;
@@ -96,7 +96,7 @@ class Trace {
 #else
 class Trace {
       public:
-	void attach(Vtop &, const TraceWish &, double) {}
+	void attach(Vtop &, const TraceRequest &, double) {}
 	void edge(uint64_t, unsigned) {}
 	void error(uint64_t) {}
 	void close() {}
