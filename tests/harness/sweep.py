@@ -36,7 +36,8 @@ def payload(size: int, number: int) -> bytes:
 def checksum(data: bytes) -> int:
     """The Internet checksum (RFC 1071)."""
     data += bytes(len(data) % 2)
-    return ~(sum(struct.unpack(f"!{len(data) // 2}H", data)) % 0xFFFF) & 0xFFFF
+    words: tuple[int, ...] = struct.unpack(f"!{len(data) // 2}H", data)
+    return ~(sum(words) % 0xFFFF) & 0xFFFF
 
 
 def passing(kind: int, kinds: int) -> bytes:
@@ -89,7 +90,8 @@ class Sweep:
 
     def overflowed(self) -> int:
         """Packets that this socket had no room for: lost here, not on the way."""
-        return struct.unpack("9I", self.socket.getsockopt(socket.SOL_SOCKET, SO_MEMINFO, 36))[MEMINFO_DROPS]
+        counts: tuple[int, ...] = struct.unpack("9I", self.socket.getsockopt(socket.SOL_SOCKET, SO_MEMINFO, 36))
+        return counts[MEMINFO_DROPS]
 
     def _take(self, icmp: bytes, size: int, waiting: dict[int, int]) -> bool:
         kind, code, _, me, sequence = ECHO.unpack_from(icmp)

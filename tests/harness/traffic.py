@@ -111,6 +111,6 @@ def _python(lab: Lab, side: int, *words: str) -> subprocess.Popen[str]:
 
 def _answer(run: subprocess.Popen[str]) -> dict[str, Any]:
     out, _ = run.communicate(timeout=LIMIT_S)
-    assert run.returncode == 0, f"{run.args} ended with status {run.returncode}"
+    assert run.returncode == 0, f"{run.args!r} ended with status {run.returncode}"
     answer: dict[str, Any] = json.loads(out)
     return answer

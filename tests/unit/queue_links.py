@@ -77,7 +77,9 @@ class QueueSide(Side):
         self.mortal = MortalMemory(self.memory)
         served = range(self.offer.queues)
         self.pairs = [MortalPair(self.mortal, self.memory, self.number, n, self.kept[n]) for n in served]
-        self.queue_ends = QueueEndpoints(self.pairs, [self._idle(n) for n in range(len(served), PAIRS)])
+        self.queue_ends = QueueEndpoints[FifoEndpoints](
+            list(self.pairs), [self._idle(n) for n in range(len(served), PAIRS)]
+        )
         self.link = Link(
             self.mortal,  # type: ignore[arg-type]
             self.number,

@@ -132,7 +132,7 @@ def test_contender_that_fails_does_not_end_the_bench(monkeypatch: pytest.MonkeyP
     def fail() -> NoReturn:
         raise ConfigError("splice.c cannot be compiled")
 
-    monkeypatch.setitem(CONTENDERS, "splice", replace(CONTENDERS["splice"], make=fail))  # type: ignore[misc]
+    monkeypatch.setitem(CONTENDERS, "splice", replace(CONTENDERS["splice"], make=fail))
     monkeypatch.setattr(proc, "busy_elsewhere", lambda: 0.0)
     monkeypatch.setattr(proc, "load_elsewhere", lambda: (0.0, []))
     plan = Plan(["splice"], ["tcp"], rounds=1, seconds=1.0)

@@ -170,7 +170,7 @@ def test_simulator_is_built_in_the_cache_where_its_path_is_plain(tmp_path: Path)
 
 
 def test_no_plain_path_to_build_in_is_one_line(cache_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(build.os, "access", lambda *_: False)
+    monkeypatch.setattr(os, "access", lambda *_: False)
     with (
         pytest.raises(ConfigError, match="holds a space or a special character: set XDG_CACHE_HOME or TMPDIR"),
         build._work_folder(cache_home),

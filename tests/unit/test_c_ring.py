@@ -103,7 +103,7 @@ def test_ring_compiles_for_firmware(tmp_path: Path, compiler: str, standard: str
         "int use(struct vnc_producer *p, struct vnc_consumer *c, struct vnc_view *v, struct vnc_span *s)\n"
         "{ return (int)vnc_ring_reserve(p, 64, s) + vnc_producer_publish(p) + (int)vnc_ring_peek(c, v); }\n"
     )
-    command = [need(compiler), f"-std={standard}", "-O2", "-ffreestanding", *WARNINGS, f"-I{CORE}", "-c", source]
+    command = [need(compiler), f"-std={standard}", "-O2", "-ffreestanding", *WARNINGS, f"-I{CORE}", "-c", str(source)]
     done = subprocess.run([*command, "-o", tmp_path / "firmware.o"], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     names = subprocess.run([need("nm"), "-u", tmp_path / "firmware.o"], capture_output=True, text=True, check=True)

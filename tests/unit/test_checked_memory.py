@@ -178,7 +178,16 @@ def release(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The compiled core as ``pip install .`` and ``make wheels`` build it."""
     out = tmp_path_factory.mktemp("release")
     environment = {name: value for name, value in os.environ.items() if not name.startswith("VNETCARD_")}
-    command = [sys.executable, "setup.py", "-q", "build_ext", "--build-lib", out, "--build-temp", out / "temp"]
+    command: list[str | Path] = [
+        sys.executable,
+        "setup.py",
+        "-q",
+        "build_ext",
+        "--build-lib",
+        out,
+        "--build-temp",
+        out / "temp",
+    ]
     subprocess.run(command, cwd=ROOT, env=environment, check=True)
     (core,) = (out / "vnetcard").glob("_core.*")
     return core

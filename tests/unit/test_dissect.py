@@ -76,7 +76,7 @@ def test_violation_is_described_by_the_index_or_the_record_header() -> None:
 
 def test_flow_of_cut_packets_is_unknown_or_right() -> None:
     tcp6 = ipv6(6, TCP[20:])
-    assert flow_of(tcp6) == {("fd00::1", 50550), ("fd00::5", 22)}
+    assert flow_of(tcp6) == frozenset({("fd00::1", 50550), ("fd00::5", 22)})
     for packet in (tcp6, TCP):
         for length in range(len(packet)):
             assert flow_of(packet[:length]) in (None, flow_of(packet))

@@ -111,10 +111,19 @@ def test_indices_go_back_in_the_card_before_the_answer_is_seen(world: MoverWorld
 
 def test_card_that_restarts_between_two_transfers_is_never_taken_for_its_predecessor() -> None:
     """Whatever the transfer before which it happens; likewise for a side that only begins a new epoch."""
+
+    def restart_after_crash(world: MoverWorld) -> None:
+        world.card.crash()
+        world.card.start()
+
+    def restart_after_stop(world: MoverWorld) -> None:
+        world.card.stop()
+        world.card.start()
+
     kinds: dict[str, Callable[[MoverWorld], object]] = {
-        "card restarts": lambda world: (world.card.crash(), world.card.start()),
+        "card restarts": restart_after_crash,
         "card begins anew": lambda world: world.card.alive.withdraw(CSUM, "the test wants it"),
-        "card stops": lambda world: (world.card.stop(), world.card.start()),
+        "card stops": restart_after_stop,
     }
     for kind, happens in kinds.items():
         for when in range(40):

@@ -38,7 +38,18 @@ class Page(HTMLParser):
 
 def build(source: Path, out: Path) -> subprocess.CompletedProcess[str]:
     """Build the site of the tree ``source`` into ``out`` as ``make docs`` does."""
-    command = [sys.executable, "-m", "sphinx", "-q", "-W", "--keep-going", "-c", str(source / "docs"), str(source), out]
+    command = [
+        sys.executable,
+        "-m",
+        "sphinx",
+        "-q",
+        "-W",
+        "--keep-going",
+        "-c",
+        str(source / "docs"),
+        str(source),
+        str(out),
+    ]
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
 

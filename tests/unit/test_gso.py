@@ -17,7 +17,7 @@ UDP = struct.pack("!HHHH", 1234, 53, 0, 0)
 def total(data: bytes) -> int:
     """The ones' complement sum; 0xffff where a checksum in it is right."""
     padded = data + b"\0" * (len(data) % 2)
-    value = sum(struct.unpack(f"!{len(padded) // 2}H", padded))
+    value: int = sum(struct.unpack(f"!{len(padded) // 2}H", padded))
     while value >> 16:
         value = (value & 0xFFFF) + (value >> 16)
     return value

@@ -19,7 +19,8 @@ class Entry:
 
 def read(archive: bytes) -> list[Entry]:
     """All entries up to the trailer, which must be the last thing."""
-    entries, at = [], 0
+    entries: list[Entry] = []
+    at = 0
     while True:
         assert at % 4 == 0
         assert archive[at : at + 6] == b"070701"

@@ -251,8 +251,9 @@ def test_doctor_says_what_the_agent_does(machine: FakeMachine, row: Machine) -> 
             device = locate(parsed, machine.system)
             assert device is not None
             assert str(device.file) == str(machine.root / row.opens) == finding.file
+            offset = device.offset
         with (machine.root / row.opens).open("rb") as file:
-            assert os.pread(file.fileno(), 8, device.offset) == L.MAGIC.to_bytes(8, "little"), "laid out elsewhere"
+            assert os.pread(file.fileno(), 8, offset) == L.MAGIC.to_bytes(8, "little"), "laid out elsewhere"
         assert (finding.verdict, finding.code) == (Verdict.OK, FindingCode.OK)
         return
     with pytest.raises(VnetcardError) as caught:

@@ -11,6 +11,7 @@ import pytest
 
 from tests.harness.needs import need
 from vnetcard.cli import main, manuals
+from vnetcard.errors import ConfigError
 from vnetcard.ring.sideblock import SOFTWARE
 
 PROGRAMS = manuals.programs()
@@ -90,5 +91,5 @@ def test_completion_in_bash_offers_commands_and_choices(tmp_path: Path, words: l
 
 def test_a_missing_library_is_named_with_its_package(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(__import__("sys").modules, "shtab", None)
-    with pytest.raises(manuals.ConfigError, match=r"needs the package shtab: pip install 'vnetcard\[tools\]'"):
+    with pytest.raises(ConfigError, match=r"needs the package shtab: pip install 'vnetcard\[tools\]'"):
         manuals.completion(main.build_parser(), "bash")

@@ -29,8 +29,8 @@ NOW = 1_800_000_000.0
 def counters(pump: str) -> dict[str, int]:
     """Every counter of a pump, all 0."""
     ledger, stats = (L.TX_LEDGER, L.TX_STATS) if pump == "tx" else (L.RX_LEDGER, L.RX_STATS)
-    ledger = ledger[len(L.LEDGER_COMMON) :]
-    end = EndCounters(pump == "tx", dict.fromkeys(ledger, 0), dict.fromkeys(stats, 0), dict.fromkeys(L.BATCHES, 0))
+    words = ledger[len(L.LEDGER_COMMON) :]
+    end = EndCounters(pump == "tx", dict.fromkeys(words, 0), dict.fromkeys(stats, 0), dict.fromkeys(L.BATCHES, 0))
     return end.flat()
 
 

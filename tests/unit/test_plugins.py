@@ -126,10 +126,19 @@ def example(tmp_path_factory: pytest.TempPathFactory) -> Path:
     tmp = tmp_path_factory.mktemp("acme")
     subprocess.run(["cp", "-r", EXAMPLE, tmp / "tree"], check=True)
     pip = [sys.executable, "-m", "pip", "-q", "--disable-pip-version-check"]
-    build = [*pip, "wheel", "--no-deps", "--no-index", "--no-build-isolation", "-w", tmp, tmp / "tree"]
+    build: list[str | Path] = [
+        *pip,
+        "wheel",
+        "--no-deps",
+        "--no-index",
+        "--no-build-isolation",
+        "-w",
+        tmp,
+        tmp / "tree",
+    ]
     subprocess.run(build, check=True, capture_output=True)
     (wheel,) = tmp.glob("*.whl")
-    install = [*pip, "install", "--no-deps", "--no-index", "--target", tmp / "site", wheel]
+    install: list[str | Path] = [*pip, "install", "--no-deps", "--no-index", "--target", tmp / "site", wheel]
     subprocess.run(install, check=True, capture_output=True)
     return tmp / "site"
 

@@ -38,7 +38,8 @@ def packet(kind: str) -> bytes:
 
 def internet_checksum(data: bytes) -> int:
     """0 when the checksum inside ``data`` is right (RFC 1071)."""
-    return ~(sum(struct.unpack(f"!{len(data) // 2}H", data)) % 0xFFFF) & 0xFFFF
+    words: tuple[int, ...] = struct.unpack(f"!{len(data) // 2}H", data)
+    return ~(sum(words) % 0xFFFF) & 0xFFFF
 
 
 def test_every_offload_of_a_tun_is_probed() -> None:
