@@ -43,6 +43,7 @@ zsh                                     zsh                    zsh
 groff                                   groff-base             groff-base
 chromium                                chromium               chromium
 ethtool                                 ethtool                ethtool
+dtc                                     device-tree-compiler   dtc
 sshd                                    openssh-server         openssh-server
 ssh                                     openssh-client         openssh-clients
 spin                                    spin                   -

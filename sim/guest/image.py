@@ -45,7 +45,7 @@ _PCI = ("virtio_pci_legacy_dev", "virtio_pci_modern_dev", "virtio_pci")
 LOADED = ("tun", "virtio_ring", "virtio", "virtio_mmio", *_PCI, "virtio_console")
 """At the start; the others wait in /lib/modules for who wants them."""
 
-APPLETS = "basename cat dmesg env hostname insmod ip ls mkdir mount ps readlink sh sleep true"
+APPLETS = "basename cat dmesg env grep hostname insmod ip ls mkdir mount ps readlink sh sleep true"
 """Of busybox; commands that the guest has beside Python, ping and our own."""
 
 PORT = "/dev/vport0p1"
