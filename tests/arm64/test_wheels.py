@@ -59,7 +59,7 @@ def use(python: list[str], tmp_path: Path, environment: dict[str, str]) -> str:
 
 
 @pytest.mark.parametrize("machine", ELF_MACHINE)
-def test_wheel_says_what_it_is_for(wheels: dict[str, Path], machine: str) -> None:
+def test_wheel_names_its_platform(wheels: dict[str, Path], machine: str) -> None:
     assert wheels[machine].name.endswith(f"-{PYTHON}-{PYTHON}-linux_{machine}.whl")
     with zipfile.ZipFile(wheels[machine]) as archive:
         names = archive.namelist()

@@ -77,7 +77,7 @@ def details(view: dict[str, Any], area: str) -> dict[str, str]:
     return {one["subject"]: f"{one['verdict']}: {one['detail']}" for one in view["findings"] if one["area"] == area}
 
 
-def test_doctor_leaves_a_card_alone_that_is_in_use_and_else_judges_and_measures_it(lab: CardLab) -> None:
+def test_doctor_measures_a_card_unless_it_is_in_use(lab: CardLab) -> None:
     epochs = [side["epoch"] for side in lab.lab.status(L.HOST)["sides"]]
     view = doctor(lab, "--no-measure")
     assert "in use by vnetcard-fpga" in details(view, "window")["pci:auto"]
@@ -112,7 +112,7 @@ def test_card_that_loses_its_power_under_load_comes_back(lab: CardLab) -> None:
     assert_books_balance(lab.lab, allow=OUTAGE)
 
 
-def test_what_a_dead_link_left_in_the_bar_does_not_hurt_a_new_one(lab: CardLab) -> None:
+def test_contents_of_the_bar_of_a_dead_link_do_not_hurt_a_new_one(lab: CardLab) -> None:
     with stream(lab, L.CARD, 1024 * MIB):
         wait_for_load(lab, L.CARD)
         lab.kill_guest()
@@ -149,7 +149,7 @@ def test_killed_agent_of_the_card_comes_back(lab: CardLab) -> None:
     assert_books_balance(lab.lab, allow=OUTAGE)
 
 
-def test_card_that_is_there_first_waits_for_the_host(lab: CardLab) -> None:
+def test_card_that_starts_first_waits_for_the_host(lab: CardLab) -> None:
     stop_both(lab)
     with lab.memory.open("r+b") as file:
         file.write(bytes(L.rings_offset(1)))  # as memory is after power-on

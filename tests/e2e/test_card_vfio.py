@@ -33,7 +33,7 @@ pytestmark = [pytest.mark.e2e, pytest.mark.arm64, pytest.mark.root, pytest.mark.
 MIB = 1 << 20
 BAR = "vfio:auto/2"
 ASLEEP = ("--wait", "sleep")
-"""A pump that sleeps at once; if nobody rings, it looks by itself after 100 ms."""
+"""A pump that sleeps immediately; without a wake-up it polls after 100 ms."""
 SLEEP_MS = 100.0
 TAKE = """
 for module in irqbypass vfio vfio_virqfd vfio_iommu_type1 vfio-pci-core vfio-pci; do
@@ -156,11 +156,11 @@ def test_either_side_wakes_the_other_by_interrupt_at_every_size(linked: CardLab)
     assert all(count > rung for count in counts), f"pumps found {pings} pings by themselves, but for {counts}"
     small = [result for result in results if result.size <= 9000]  # what is larger the emulation itself takes long for
     slow = [result for result in small if result.rtt_min is None or result.rtt_min > SLEEP_MS / 2]
-    assert small and not slow, f"so slow are pumps that nobody wakes: {slow}"
+    assert small and not slow, f"round trips of pumps that were not woken: {slow}"
 
 
 def heard(lab: CardLab) -> list[int]:
-    """How often the pump that receives was woken by the peer's bell, on the host and in the guest."""
+    """How often the pump that receives was woken by the peer's interrupt, on the host and in the guest."""
     return [side["rx"]["rx_wakeups_heard"] for side in lab.lab.status(L.HOST)["sides"]]
 
 
@@ -178,7 +178,7 @@ def test_a_stream_arrives_with_the_same_hash(linked: CardLab, sender: int) -> No
     assert_books_balance(linked.lab)
 
 
-def test_function_that_another_has_or_no_driver_is_one_line(linked: CardLab) -> None:
+def test_function_in_use_or_without_driver_is_refused_in_one_line(linked: CardLab) -> None:
     guest = linked.running_guest()
     for url, words in (
         (BAR, "cannot open /dev/vfio/"),
@@ -189,7 +189,7 @@ def test_function_that_another_has_or_no_driver_is_one_line(linked: CardLab) -> 
         assert words in done.stderr
 
 
-def test_killed_agent_of_the_host_has_new_bells_that_the_card_finds(linked: CardLab) -> None:
+def test_card_finds_the_new_interrupts_of_a_restarted_host_agent(linked: CardLab) -> None:
     with stream(linked, L.CARD, 16 * MIB) as running:
         wait_for_load(linked, L.CARD)
         linked.lab.stop(L.HOST, signal.SIGKILL)
@@ -200,7 +200,7 @@ def test_killed_agent_of_the_host_has_new_bells_that_the_card_finds(linked: Card
     assert_books_balance(linked.lab, allow=OUTAGE)
 
 
-def test_card_that_loses_its_power_under_load_comes_back_with_bells(linked: CardLab) -> None:
+def test_card_that_loses_its_power_under_load_comes_back_with_interrupts(linked: CardLab) -> None:
     with stream(linked, L.HOST, 1024 * MIB):
         wait_for_load(linked, L.HOST)
         linked.kill_guest()

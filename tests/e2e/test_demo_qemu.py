@@ -99,7 +99,7 @@ def test_killed_demo_takes_its_guest_along_and_the_rest_is_swept(image: Image) -
         (["--data-width", "64"], "--data-width applies to the simulated engine: add --sim"),
     ],
 )
-def test_options_that_do_not_go_together_are_refused(words: list[str], message: str) -> None:
+def test_options_that_exclude_each_other_are_refused(words: list[str], message: str) -> None:
     assert_refused(run([*DEMO, *words]), "vnetcard", message)
 
 

@@ -1,4 +1,4 @@
-"""The guest by itself: it boots, has the BAR, runs what it is told to, and says how it died."""
+"""The guest by itself: it boots, has the BAR, runs commands, and reports why it does not boot."""
 
 from __future__ import annotations
 

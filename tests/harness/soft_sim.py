@@ -1,6 +1,6 @@
 """A simulation whose engine is ``soft_engine.py``: real agents reach it as ``sim:NAME``, without Verilator.
 
-A thread of the test polls the bus objects, as the simulator does; it never sleeps on the bell, so it wants none.
+A thread of the test polls the bus objects, as the simulator does; it never sleeps, so it needs no wake-up.
 """
 
 from __future__ import annotations
@@ -24,15 +24,15 @@ from vnetcard.window import sim_bus as B
 
 _FUTEX = {"x86_64": 202, "aarch64": 98}[platform.machine()]
 _FUTEX_WAKE = 1
-_BELLS = ("tx_prod", "rx_cons", "side_doorbell")
+_DOORBELLS = ("tx_prod", "rx_cons", "side_doorbell")
 IDLE = 0.0002
-"""Seconds between two looks at an idle bus."""
+"""Seconds between two polls of an idle bus."""
 MEMORY = 1 << 20
 _numbers = itertools.count()
 
 
 class SoftSimulation:
-    """``vnetcard-sim`` in a thread; ``engine`` is there to be broken."""
+    """``vnetcard-sim`` in a thread; tests may change ``engine``."""
 
     def __init__(self, name: str, memory_bytes: int = MEMORY) -> None:
         self.name = name
@@ -40,9 +40,11 @@ class SoftSimulation:
         self.bus = Memory(self.objects.bus)
         self.engine = SoftEngine((Memory(self.objects.memories[0]), Memory(self.objects.memories[1])))
         self.engine.interrupt = self._interrupt
-        self._heard = [[self.bus.load32(self._word(side, B.RUNG, bell)) for bell in _BELLS] for side in (0, 1)]
+        self._seen = [
+            [self.bus.load32(self._word(side, B.RUNG, register)) for register in _DOORBELLS] for side in (0, 1)
+        ]
         for side in (0, 1):
-            self._answer(side, GONE)  # whoever asked a predecessor
+            self._answer(side, GONE)  # an agent that waits for the answer of a killed predecessor
         self._end = threading.Event()
         self.paused = threading.Event()
         self._thread = threading.Thread(target=self._run, name="softsim")
@@ -57,18 +59,20 @@ class SoftSimulation:
 
     def _run(self) -> None:
         while not self._end.is_set():
-            busy = not self.paused.is_set() and (self._look(0) | self._look(1) | self.engine.step())
+            busy = not self.paused.is_set() and (self._poll(0) | self._poll(1) | self.engine.step())
             if not busy:
                 time.sleep(IDLE)
 
-    def _look(self, side: int) -> bool:
-        request = self.bus.load32(self._box(side, "request"))  # before the interrupts: those rung before it come first
+    def _poll(self, side: int) -> bool:
+        request = self.bus.load32(
+            self._box(side, "request")
+        )  # read before the doorbells: those rung before the request come first
         busy = False
-        for n, bell in enumerate(_BELLS):
-            count = self.bus.load32(self._word(side, B.RUNG, bell))
-            if count != self._heard[side][n]:
-                self._heard[side][n] = count
-                self.engine.write(side, R.offset(bell), self.bus.load32(self._word(side, B.REGS, bell)))
+        for n, register in enumerate(_DOORBELLS):
+            count = self.bus.load32(self._word(side, B.RUNG, register))
+            if count != self._seen[side][n]:
+                self._seen[side][n] = count
+                self.engine.write(side, R.offset(register), self.bus.load32(self._word(side, B.REGS, register)))
                 busy = True
         if request == self.bus.load32(self._box(side, "reply")):
             return busy
@@ -92,12 +96,12 @@ class SoftSimulation:
             _wake(self.objects.memories[side], L.queue_offset(0) + L.QUEUE_LINES[line])
 
     def pull_out(self) -> None:
-        """The card is gone."""
+        """Remove the card."""
         self.engine.removed = True
         self.bus.store32(B.HEADER["removed"], 1)
 
     def put_back(self) -> None:
-        """The card is there again, as after power-up."""
+        """Put the card back, as after power-up."""
         self.engine.power_up()
         self.engine.removed = False
         self.bus.store32(B.HEADER["instance"], new_instance())
@@ -119,13 +123,13 @@ def _wake(mapped: mmap.mmap, offset: int) -> None:
 
 
 def new_name() -> str:
-    """A name that no other simulation has."""
+    """A unique name of a simulation."""
     return f"soft-{os.getpid()}-{next(_numbers)}"
 
 
 @contextlib.contextmanager
 def soft_simulation(name: str | None = None, memory_bytes: int = MEMORY) -> Iterator[SoftSimulation]:
-    """A running simulation, gone afterwards."""
+    """Run a simulation during the block."""
     simulation = SoftSimulation(name or new_name(), memory_bytes)
     try:
         yield simulation

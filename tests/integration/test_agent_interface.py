@@ -92,7 +92,7 @@ def test_signal_ends_it_with_status_0_and_everything_is_gone(lab: Lab, number: s
 
 @pytest.mark.parametrize("abstract", [False, True], ids=["path", "abstract"])
 @pytest.mark.parametrize("inside", [False, True], ids=["own namespace", "--netns"])
-def test_systemd_is_told_ready_and_stopping(
+def test_systemd_is_notified_of_ready_and_stopping(
     netns_pair: tuple[str, str], tmp_path: Path, abstract: bool, inside: bool
 ) -> None:
     name = f"@vnc-notify-{os.getpid()}" if abstract else str(tmp_path / "notify")

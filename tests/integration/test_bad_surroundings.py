@@ -1,4 +1,4 @@
-"""What the machine does not allow is one line as well: no permission, no room, no device, names and windows in use."""
+"""What the machine does not allow is reported in one line: permission, space, devices, names and windows in use."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def host_agent(traces: Traces, window: str) -> Iterator[int]:
 # --- windows that others use -------------------------------------------------------------------------
 
 
-def test_second_agent_on_a_side_is_told_the_first_ones_pid(traces: Traces, there: list[str]) -> None:
+def test_second_agent_on_a_side_names_the_pid_of_the_first(traces: Traces, there: list[str]) -> None:
     with host_agent(traces, f"shm:{traces.shm}") as pid:
         outcome = run([*X86, *there])
         assert_refused(outcome, "vnetcard-x86", "the host side of", f"taken by process {pid}", "another --window")
@@ -64,7 +64,7 @@ def test_second_agent_on_a_side_is_told_the_first_ones_pid(traces: Traces, there
     ],
     ids=["other size", "other queues", "other MTU"],
 )
-def test_other_geometry_than_the_running_peers(
+def test_geometry_that_differs_from_the_running_peers_is_refused(
     traces: Traces, netns_pair: tuple[str, str], options: list[str], words: tuple[str, ...]
 ) -> None:
     window = f"shm:{traces.shm}"
@@ -74,8 +74,8 @@ def test_other_geometry_than_the_running_peers(
         assert Path("/dev/shm", traces.shm).stat().st_size == 64 << 10
 
 
-@pytest.mark.parametrize("held", [True, False], ids=["of a live peer", "of nobody"])
-def test_window_of_another_wire_version(traces: Traces, there: list[str], held: bool, tmp_path: Path) -> None:
+@pytest.mark.parametrize("held", [True, False], ids=["of a live peer", "unused"])
+def test_other_wire_version_is_refused(traces: Traces, there: list[str], held: bool, tmp_path: Path) -> None:
     path, window = tmp_path / "window", f"file:{tmp_path / 'window'}"
     with host_agent(traces, window):
         content = path.read_bytes()
@@ -92,7 +92,7 @@ def test_window_of_another_wire_version(traces: Traces, there: list[str], held: 
     assert_refused(outcome, "vnetcard-fpga", "wire format 7", "speaks 1", f"remove, if nothing uses it, {path}"[-20:])
 
 
-def test_damaged_window_of_a_live_peer(traces: Traces, there: list[str]) -> None:
+def test_damaged_window_of_a_live_peer_is_refused(traces: Traces, there: list[str]) -> None:
     path = Path("/dev/shm", traces.shm)
     with host_agent(traces, f"shm:{traces.shm}"):
         with path.open("r+b") as file:
@@ -129,7 +129,7 @@ def leaving_a_list(command: list[str], folder: str, into: Path) -> list[str]:
     ],
     ids=["full disk", "full shared memory", "read-only disk", "read-only shared memory"],
 )
-def test_file_system_without_room(
+def test_full_file_system_is_one_line(
     there: list[str], tmp_path: Path, options: str, window: str, words: tuple[str, ...]
 ) -> None:
     name = there[-1].removeprefix("shm:")
@@ -141,7 +141,7 @@ def test_file_system_without_room(
     assert (tmp_path / "list").read_text() == ""
 
 
-def test_files_that_are_not_ours(traces: Traces, nobodys: Path) -> None:
+def test_files_of_another_user_are_refused(traces: Traces, nobodys: Path) -> None:
     closed, roots = nobodys / "closed", nobodys / "roots"
     closed.mkdir(mode=0o755)
     roots.write_bytes(bytes(1 << 16))
@@ -155,7 +155,7 @@ def test_files_that_are_not_ours(traces: Traces, nobodys: Path) -> None:
     assert roots.read_bytes() == bytes(1 << 16)
 
 
-def test_shared_memory_of_another_user(traces: Traces, there: list[str], nobodys: Path) -> None:
+def test_shared_memory_of_another_user_is_refused(traces: Traces, there: list[str], nobodys: Path) -> None:
     with host_agent(traces, f"shm:{traces.shm}"):
         outcome = run(as_nobody([*FPGA, *there]), env={"VNETCARD_RUN_DIR": str(nobodys / "run")})
         assert_refused(outcome, "vnetcard-fpga", f"/dev/shm/{traces.shm}", "belongs to another user", "--window")
@@ -168,13 +168,13 @@ def test_shared_memory_of_another_user(traces: Traces, there: list[str], nobodys
 # --- the control socket ------------------------------------------------------------------------------
 
 
-def test_control_folder_of_another_user(there: list[str], nobodys: Path) -> None:
+def test_control_folder_of_another_user_is_refused(there: list[str], nobodys: Path) -> None:
     outcome = run([*X86, *there], env={"VNETCARD_RUN_DIR": str(nobodys)})
     assert_refused(outcome, "vnetcard-x86", f"{nobodys} belongs to another user", "set VNETCARD_RUN_DIR")
     assert list(nobodys.iterdir()) == []
 
 
-def test_control_folder_that_cannot_be_written(there: list[str], tmp_path: Path) -> None:
+def test_unwritable_control_folder_is_one_line(there: list[str], tmp_path: Path) -> None:
     for folder, why in (("/mnt", "Read-only file system"), ("/mnt/run", "Read-only file system")):
         command = privately("mount -t tmpfs -o ro tmpfs /mnt", [*X86, *there])
         outcome = run(command, env={"VNETCARD_RUN_DIR": folder})
@@ -188,7 +188,7 @@ def test_control_folder_that_cannot_be_written(there: list[str], tmp_path: Path)
 
 
 @pytest.mark.parametrize("kind", ["veth", "tap"])
-def test_name_of_an_interface_of_another_kind(netns_pair: tuple[str, str], traces: Traces, kind: str) -> None:
+def test_interface_of_another_kind_is_refused(netns_pair: tuple[str, str], traces: Traces, kind: str) -> None:
     netns = netns_pair[1]
     if kind == "tap":
         ip("-n", netns, "tuntap", "add", "net0", "mode", "tap")
@@ -199,13 +199,13 @@ def test_name_of_an_interface_of_another_kind(netns_pair: tuple[str, str], trace
     assert "net0" in ip("-n", netns, "link", "show", "net0"), "an interface that was not ours is gone"
 
 
-def test_name_of_a_tun_that_another_process_holds(traces: Traces, there: list[str]) -> None:
+def test_tun_that_another_process_holds_is_refused(traces: Traces, there: list[str]) -> None:
     with host_agent(traces, f"shm:{traces.shm}-other"):
         outcome = run([*FPGA, *there, "--name", "tun9"])
         assert_refused(outcome, "vnetcard-fpga", "tun:tun9", "another process holds", "another --name")
 
 
-def test_no_permission_for_the_tun_device(traces: Traces, nobodys: Path) -> None:
+def test_missing_permission_for_the_tun_device_is_one_line(traces: Traces, nobodys: Path) -> None:
     env = {"VNETCARD_RUN_DIR": str(nobodys / "run")}
     outcome = run(as_nobody([*X86, "--window", f"shm:{traces.shm}"]), env=env)
     assert_refused(
@@ -215,7 +215,7 @@ def test_no_permission_for_the_tun_device(traces: Traces, nobodys: Path) -> None
     assert_refused(outcome, "vnetcard-x86", f"namespace '{traces.netns}'", "cannot enter it", "not permitted")
 
 
-def test_no_tun_device(there: list[str]) -> None:
+def test_missing_tun_device_is_one_line(there: list[str]) -> None:
     hide = "mount -t tmpfs tmpfs /dev/net"
     outcome = run(privately(hide, [*X86, *there]))
     assert_refused(outcome, "vnetcard-x86", "there is no /dev/net/tun", "modprobe tun")
@@ -223,7 +223,7 @@ def test_no_tun_device(there: list[str]) -> None:
     assert_refused(outcome, "vnetcard", "the demo needs /dev/net/tun", "modprobe tun")
 
 
-def test_demo_without_its_tools(tmp_path: Path) -> None:
+def test_demo_names_a_missing_tool(tmp_path: Path) -> None:
     outcome = run([*VNETCARD, "demo"], env={"PATH": str(tmp_path)})
     assert_refused(outcome, "vnetcard", "`ip` is not installed", "iproute2")
 
@@ -241,6 +241,6 @@ def test_refused_agents_leave_no_lock_and_the_window_to_its_owner(traces: Traces
             pass
 
 
-def test_notification_socket_that_is_missing_stops_nobody(there: list[str]) -> None:
+def test_missing_notification_socket_does_not_stop_the_agent(there: list[str]) -> None:
     with agent([*X86, *there], env={"NOTIFY_SOCKET": "/nowhere/notify"}):
         pass

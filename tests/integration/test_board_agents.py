@@ -66,7 +66,7 @@ def assert_all_crosses(lab: Lab, board: SoftBoard) -> None:
     assert host.read(ring, L.LINE) == card.read(ring, L.LINE) != bytes(L.LINE), "the engine carried it"
 
 
-def test_every_size_crosses_both_ways_and_the_books_balance(lab: Lab, board: SoftBoard) -> None:
+def test_every_size_crosses_in_both_directions_and_the_ledgers_balance(lab: Lab, board: SoftBoard) -> None:
     start_both(lab)
     assert_all_crosses(lab, board)
 

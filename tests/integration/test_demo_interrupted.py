@@ -73,7 +73,7 @@ def test_an_interrupted_demo_leaves_nothing_behind(tmp_path: Path, tries: int, n
     spread("an interrupted demo ends", times)
 
 
-def test_what_a_killed_demo_leaves_the_next_one_removes_and_nothing_else(tmp_path: Path) -> None:
+def test_next_demo_removes_what_a_killed_one_left_and_nothing_else(tmp_path: Path) -> None:
     killed, other = start_demo(tmp_path / "killed"), Path(f"/dev/shm/vnetcard-demo-{os.getpid()}")
     try:
         other.touch()  # a demo's that lives

@@ -1,4 +1,4 @@
-"""Agents that are told to end: soon, with status 0, and without a trace, also while they are still starting."""
+"""Signals end agents soon, with status 0, and leave nothing behind, also during their start."""
 
 from __future__ import annotations
 
@@ -113,7 +113,7 @@ def assert_silent_end(agent: subprocess.Popen[str], number: int, stderr: Path, w
     "tries", [pytest.param(40, id="normal"), pytest.param(400, id="campaign", marks=pytest.mark.campaign)]
 )
 @pytest.mark.parametrize("peer", [False, True], ids=["alone", "with a peer"])
-def test_a_signal_while_it_starts_leaves_nothing_behind(lab: Lab, tmp_path: Path, tries: int, peer: bool) -> None:
+def test_signal_during_the_start_leaves_nothing_behind(lab: Lab, tmp_path: Path, tries: int, peer: bool) -> None:
     """At any of the first 400 ms: no traceback, no window, no socket, no interface."""
     rng, times = chance(), []
     tries = tries // 2
@@ -134,7 +134,7 @@ def test_a_signal_while_it_starts_leaves_nothing_behind(lab: Lab, tmp_path: Path
     spread("an agent that starts ends", times)
 
 
-def test_a_signal_at_every_step_of_its_start_is_heeded(lab: Lab, tmp_path: Path) -> None:
+def test_signal_at_every_step_of_the_start_ends_the_agent(lab: Lab, tmp_path: Path) -> None:
     """As above, but as soon as a thing exists: the window, the interface, the socket, the link's epoch."""
     rng = chance()
     lab.start(L.HOST)
@@ -162,7 +162,7 @@ def test_a_signal_at_every_step_of_its_start_is_heeded(lab: Lab, tmp_path: Path)
             lab.wait_for(L.HOST, "waiting")
 
 
-def test_a_burst_of_signals_ends_it_as_one_does(lab: Lab) -> None:
+def test_burst_of_signals_ends_an_agent_as_one_does(lab: Lab) -> None:
     """Whoever presses Ctrl-C again and again still gets a clean end."""
     rng = random.Random(1)
     for _ in range(4):

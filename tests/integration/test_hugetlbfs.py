@@ -42,7 +42,7 @@ def on_hugetlbfs(tmp_path: Path, *command: str) -> Outcome:
     return run(privately(mount, command), cwd=ROOT)
 
 
-def test_window_keeps_every_promise(tmp_path: Path) -> None:
+def test_window_passes_the_contract(tmp_path: Path) -> None:
     done = on_hugetlbfs(tmp_path, sys.executable, "-c", CHECK, f"file:{tmp_path}/window+{PAGES * HUGE}")
     assert done.status == 0, done.stderr
 
@@ -51,7 +51,7 @@ def test_window_keeps_every_promise(tmp_path: Path) -> None:
     ("size", "message"),
     [("64K", "huge pages of 2 MiB: ask for a multiple"), ("16M", "no room for 16 MiB")],
 )
-def test_impossible_size_is_said(tmp_path: Path, size: str, message: str) -> None:
+def test_impossible_size_is_refused(tmp_path: Path, size: str, message: str) -> None:
     options = ["--netns", "vnc-no-such", "--window", f"file:{tmp_path}/window+{size}"]
     done = on_hugetlbfs(tmp_path, *X86, *options)
     assert done.status == 2

@@ -1,4 +1,4 @@
-"""An agent of an ordinary user: without any capability, on a TUN that root has made, or as its service runs it."""
+"""An agent of an ordinary user: without capabilities on a TUN that root created, or with those of its service."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def env(home: Path) -> dict[str, str]:
 
 
 def prepare(netns: str, *addresses: str, mtu: int = 1500, kind: tuple[str, ...] = ("vnet_hdr",)) -> None:
-    """What root does once for nobody's agent."""
+    """Create, as root, the TUN for the agent of user nobody."""
     ip("-n", netns, "tuntap", "add", "tun0", "mode", "tun", *kind, "user", "nobody")
     for address in addresses:
         ip("-n", netns, "address", "add", address, "dev", "tun0")
@@ -112,7 +112,7 @@ def test_users_agents_run_over_several_queues_where_root_has_prepared_for_them(
     ],
     ids=["no address", "other prefix", "smaller MTU", "one queue", "no route"],
 )
-def test_user_is_told_what_root_has_to_do(
+def test_refused_user_gets_the_command_for_root(
     netns_pair: tuple[str, str], home: Path, prepared: list[str], options: list[str], words: tuple[str, ...]
 ) -> None:
     prepare(netns_pair[0], *prepared)
@@ -122,7 +122,7 @@ def test_user_is_told_what_root_has_to_do(
     assert list(home.iterdir()) == []
 
 
-def test_tun_that_was_made_for_somebody_else_is_refused(netns_pair: tuple[str, str], home: Path, shm: str) -> None:
+def test_tun_of_another_user_is_refused(netns_pair: tuple[str, str], home: Path, shm: str) -> None:
     ip("-n", netns_pair[0], "tuntap", "add", "tun0", "mode", "tun", "vnet_hdr", "user", "1")
     outcome = run(nobodys(netns_pair[0], X86, shm), env=env(home))
     assert_refused(

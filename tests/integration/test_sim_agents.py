@@ -1,4 +1,4 @@
-"""Real agents on either side of an engine: ``sim:`` windows of a simulation that ``soft_sim.py`` stands in for."""
+"""Real agents on both sides of an engine: ``sim:`` windows of a simulation in Python (``soft_sim.py``)."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def events(lab: Lab, side: int) -> dict[str, int]:
 # --- the way of a packet -----------------------------------------------------------------------------------
 
 
-def test_every_size_crosses_both_ways_and_the_books_balance(lab: Lab) -> None:
+def test_every_size_crosses_in_both_directions_and_the_ledgers_balance(lab: Lab) -> None:
     start_both(lab)
     ping_suite(lab)
     for view in assert_books_balance(lab):
@@ -94,7 +94,7 @@ def test_tcp_survives_killed_agents(lab: Lab, tmp_path: Path) -> None:
     survive_kills(lab, tmp_path, ((L.HOST,), (L.CARD,), (L.HOST, L.CARD), (L.CARD, L.HOST), (L.HOST,), (L.CARD,)))
 
 
-def test_agent_that_stops_is_missed_at_once_and_its_memory_left_alone(lab: Lab, simulation: SoftSimulation) -> None:
+def test_stopped_agent_is_noticed_at_once_and_its_memory_is_not_touched(lab: Lab, simulation: SoftSimulation) -> None:
     start_both(lab)
     assert lab.stop(L.CARD) == 0
     view = lab.wait_for(L.HOST, "waiting")
@@ -120,7 +120,7 @@ def test_agent_that_stops_is_missed_at_once_and_its_memory_left_alone(lab: Lab, 
     ],
     ids=["data", "index", "block"],
 )
-def test_halted_engine_is_named_counted_and_mended(
+def test_halted_engine_is_named_counted_and_restarted(
     lab: Lab, simulation: SoftSimulation, breaks: tuple[str, int, int], said: str
 ) -> None:
     """Not by a busy loop: while the fault lasts, the tries become fewer."""
@@ -139,7 +139,7 @@ def test_halted_engine_is_named_counted_and_mended(
     assert_books_balance(lab, allow=OUTAGE)
 
 
-def test_card_that_is_pulled_out_is_said_so_and_the_link_returns_with_it(lab: Lab, simulation: SoftSimulation) -> None:
+def test_removed_card_is_named_and_the_link_returns_with_it(lab: Lab, simulation: SoftSimulation) -> None:
     start_both(lab, *KEEP)
     ping(lab, L.HOST)
     for _ in range(2):
@@ -168,7 +168,7 @@ def test_agents_outlive_the_simulation_and_return_with_the_next_one() -> None:
             assert [lab.stop(side) for side in (L.HOST, L.CARD)] == [0, 0]
 
 
-def test_simulation_that_stands_still_is_named_and_forgiven(lab: Lab, simulation: SoftSimulation) -> None:
+def test_stalled_simulation_is_named_and_the_link_returns_with_it(lab: Lab, simulation: SoftSimulation) -> None:
     start_both(lab)
     simulation.paused.set()
     view = lab.wait_for(L.HOST, "gone")
@@ -195,7 +195,7 @@ def test_taken_side_names_the_process_that_has_it(lab: Lab) -> None:
     assert said.count("\n") == 1 and f"is taken by process {lab.agent(L.HOST).pid}" in said
 
 
-def test_size_is_the_simulators_to_choose(simulation: SoftSimulation) -> None:
+def test_simulator_chooses_the_size(simulation: SoftSimulation) -> None:
     with Lab("sim", window=f"sim:{simulation.name}+64K") as lab:
         status, said = start_fails(lab, L.HOST)
     assert status == 2

@@ -1,4 +1,4 @@
-"""Whatever stands in a window that nobody uses does not hurt: the link comes up and every ping is answered."""
+"""The contents of an unused window do not hurt: the link comes up and every ping is answered."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Agents that start at the same instant, too many of them, and things taken away from under them."""
+"""Agents that start at the same instant, too many agents, and windows and interfaces that are deleted in use."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def test_both_started_at_the_same_instant(lab: Lab, times: int) -> None:
     spread("from the start of both to a link that runs", took)
 
 
-def test_a_third_agent_is_told_who_has_its_side(lab: Lab, tmp_path: Path) -> None:
+def test_third_agent_names_the_process_that_has_its_side(lab: Lab, tmp_path: Path) -> None:
     for side in (L.HOST, L.CARD):
         lab.start(side)
     lab.wait_up()
@@ -91,7 +91,7 @@ def test_a_third_agent_is_told_who_has_its_side(lab: Lab, tmp_path: Path) -> Non
 
 
 def test_of_three_started_at_once_one_is_refused(lab: Lab, tmp_path: Path) -> None:
-    """Two for the host's side: whoever is later is told the pid of the other, and the link comes up."""
+    """Two agents for the host's side: the later one is refused with the pid of the other, and the link comes up."""
     for _ in range(10):
         hosts = [spawn(lab, L.HOST, tmp_path / name) for name in ("a", "b")]
         everybody = [*hosts, spawn(lab, L.CARD)]
@@ -111,7 +111,7 @@ def test_of_three_started_at_once_one_is_refused(lab: Lab, tmp_path: Path) -> No
     assert left_behind(lab) == []
 
 
-def test_both_find_each_other_again_when_the_window_is_deleted(lab: Lab) -> None:
+def test_link_returns_when_the_window_is_deleted(lab: Lab) -> None:
     for side in (L.HOST, L.CARD):
         lab.start(side)
     lab.wait_up()
@@ -129,7 +129,7 @@ def test_both_find_each_other_again_when_the_window_is_deleted(lab: Lab) -> None
     assert left_behind(lab) == []
 
 
-def test_the_peer_finds_back_when_one_restarts_over_a_deleted_window(lab: Lab) -> None:
+def test_link_returns_when_one_side_restarts_over_a_deleted_window(lab: Lab) -> None:
     """Deleted, and one side restarted before the other has noticed."""
     for side in (L.HOST, L.CARD):
         lab.start(side)

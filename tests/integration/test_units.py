@@ -1,4 +1,4 @@
-"""The system's files for the agents: put in place, taken away, and as systemd wants them."""
+"""The agents' files for systemd, udev and sysusers: installed, removed, and accepted by those programs."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def tree(prefix: Path) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("side", SIDES)
-def test_units_are_installed_below_the_prefix_and_gone_again(tmp_path: Path, side: str) -> None:
+def test_units_are_installed_below_the_prefix_and_removed(tmp_path: Path, side: str) -> None:
     done = install(tmp_path, "--side", side)
     assert (done.status, done.stderr) == (0, "")
     assert set(tree(tmp_path)) == {
@@ -79,7 +79,7 @@ def test_configuration_that_was_edited_survives_a_new_installation_and_the_remov
     assert tree(tmp_path) == {"etc/vnetcard/x86.toml": 'window = "pci:auto"\n'}
 
 
-def test_what_both_sides_need_stays_until_the_last_one_goes(tmp_path: Path) -> None:
+def test_shared_files_stay_until_the_last_side_is_uninstalled(tmp_path: Path) -> None:
     install(tmp_path, "--side", "x86")
     install(tmp_path, "--side", "fpga")
     assert "vnetcard-fpga.service needs it" in install(tmp_path, "--side", "x86", "--uninstall").stdout
@@ -88,7 +88,7 @@ def test_what_both_sides_need_stays_until_the_last_one_goes(tmp_path: Path) -> N
     assert tree(tmp_path) == {}
 
 
-def test_file_of_somebody_else_is_neither_replaced_nor_removed(tmp_path: Path) -> None:
+def test_foreign_file_is_neither_replaced_nor_removed(tmp_path: Path) -> None:
     rule = tmp_path / "etc/udev/rules.d/60-vnetcard.rules"
     rule.parent.mkdir(parents=True)
     rule.write_text("# mine\n")
@@ -101,7 +101,7 @@ def test_file_of_somebody_else_is_neither_replaced_nor_removed(tmp_path: Path) -
 
 
 @pytest.mark.root
-def test_user_who_may_not_write_there_is_told_so() -> None:
+def test_missing_permission_to_write_is_one_line() -> None:
     with home_of_nobody() as home:
         done = run(as_nobody([*INSTALL, "--side", "x86"]), env={"HOME": str(home)})
     assert (done.status, len(done.stderr.splitlines())) == (2, 1)
@@ -129,21 +129,21 @@ def analyze(*words: str) -> str:
     return done.stdout + done.stderr
 
 
-def test_service_is_as_systemd_wants_it(service: Path) -> None:
+def test_systemd_accepts_the_service(service: Path) -> None:
     assert analyze("verify", "--man=no", str(service)) == ""
 
 
-def test_service_is_locked_away_as_far_as_its_work_allows(service: Path) -> None:
+def test_service_is_hardened_as_far_as_its_work_allows(service: Path) -> None:
     assert LOCKED - set(service.read_text().splitlines()) == set()
     analyze("security", "--offline=true", f"--threshold={EXPOSURE_MAX}", str(service))
 
 
-def test_verification_notices_a_mistake(service: Path) -> None:
+def test_verification_finds_a_mistake(service: Path) -> None:
     service.write_text(service.read_text().replace("WatchdogSec=30", "WatchdogSecs=30"))
     assert "WatchdogSecs" in analyze("verify", "--man=no", str(service))
 
 
-def test_service_starts_a_program_and_a_configuration_that_are_there(service: Path) -> None:
+def test_program_and_configuration_of_the_service_exist(service: Path) -> None:
     (command,) = re.findall(r"^ExecStart=(.*)$", service.read_text(), re.MULTILINE)
     program, option, configuration = command.split()
     assert os.access(program, os.X_OK)
@@ -152,7 +152,7 @@ def test_service_starts_a_program_and_a_configuration_that_are_there(service: Pa
     assert (prefix / configuration.removeprefix("/")).exists()
 
 
-def test_user_of_the_service_is_one_that_sysusers_makes(service: Path) -> None:
+def test_sysusers_creates_the_user_of_the_service(service: Path) -> None:
     prefix = service.parents[3]
     (prefix / "etc/passwd").touch()
     (prefix / "etc/group").touch()
@@ -182,7 +182,7 @@ def test_udev_rule_jumps_only_to_labels_that_come_later() -> None:
         assert RULES.find(f'LABEL="{jump[1]}"') > jump.start()
 
 
-def test_udev_rule_is_made_of_what_udev_knows() -> None:
+def test_udev_knows_every_key_of_the_rule() -> None:
     """The grammar of udev(7), as far as we use it; Debian 12 has no `udevadm verify` yet."""
     term = r"(?:(?:ACTION|SUBSYSTEM|DRIVER|KERNEL|ATTR\{\w+\}|ENV\{\w+\})(?:==|!=)|"
     term += r'(?:ENV\{\w+\}|ATTR\{\w+\}|GROUP|MODE|GOTO|LABEL)=|RUN\+=)"[^"]*"'

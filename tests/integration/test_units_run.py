@@ -1,4 +1,4 @@
-"""The services as systemd runs them: locked away, linked, watched, started again, and gone without a trace."""
+"""The services under a real systemd: hardened, linked, watched, restarted, and removed without remains."""
 
 from __future__ import annotations
 

@@ -38,7 +38,7 @@ def lab(board: FakeBoard) -> Iterator[XdmaLab]:
         raise AssertionError(f"{path} was left behind")
 
 
-def test_every_size_crosses_both_ways_and_the_books_balance(lab: XdmaLab) -> None:
+def test_every_size_crosses_in_both_directions_and_the_ledgers_balance(lab: XdmaLab) -> None:
     start_both(lab)
     ping_suite(lab)
     host, card = assert_books_balance(lab)

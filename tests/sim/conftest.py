@@ -1,4 +1,4 @@
-"""What the tests of the simulator share with those of the agents, and where they keep what they build."""
+"""Where the tests of the simulator keep their builds."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 @pytest.fixture(autouse=True)
 def build_cache(monkeypatch: pytest.MonkeyPatch) -> Path:
-    """In the checkout instead of the user's home; kept from run to run, as a user's is."""
+    """Put the user's cache into the checkout, where it is kept from run to run."""
     cache = ROOT / ".cache"
     monkeypatch.setenv("XDG_CACHE_HOME", str(cache))
     return cache

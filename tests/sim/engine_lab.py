@@ -81,7 +81,7 @@ def _unbalanced(views: Sequence[View]) -> Iterator[str]:
         moved, seen = (views[side]["engine"]["tx"]["bytes"], views[1 - side]["engine"]["rx"]["bytes"])
         if moved != seen:
             yield f"{direction}: the engine has moved {moved} bytes on one page and {seen} on the other"
-        # An index begins anew with each generation, the engine's counter does not.
+        # An index starts at 0 in each generation, the engine's counter does not.
         if all(own(view)["link"]["link_up"] == 1 for view in views) and moved % (1 << 32) != here["prod"]:
             yield f"{direction}: the engine has moved {moved} bytes, the producer's index says {here['prod']}"
 

@@ -99,7 +99,7 @@ def test_a_doorbell_is_carried_before_the_mailbox_access_that_follows_it() -> No
 
 
 def test_a_sleeping_simulator_is_woken_by_a_doorbell() -> None:
-    """Not by its own look every 50 ms, which would hide it if the bell did nothing."""
+    """By the wake-up, not by its own poll every 50 ms, which would hide a wake-up without effect."""
     rounds = 40
     with engine() as (simulation, cards):
         for n in range(rounds):
@@ -123,7 +123,7 @@ def test_an_idle_simulator_uses_next_to_no_processor_time() -> None:
 
 
 def sleep_on(card: Card, name: str) -> tuple[threading.Thread, list[int]]:
-    """A thread that sleeps, as a pump does, until somebody wakes index word ``name``; what its futex returned."""
+    """A thread that sleeps, as a pump does, until a wake-up of index word ``name``; returns what its futex returned."""
     at = L.queue_offset(0) + L.QUEUE_LINES[name]
     result: list[int] = []
     seen = card.line(name)
@@ -173,7 +173,7 @@ def halted(cards: Pair) -> bool:
 @pytest.mark.parametrize(
     "what", ["host-read-slverr@40", "host-read-decerr@40", "card-write-slverr@40", "card-write-decerr@41"]
 )
-def test_an_injected_error_halts_the_direction_and_a_reset_heals_it(what: str) -> None:
+def test_injected_error_halts_the_direction_and_a_reset_restarts_it(what: str) -> None:
     with engine("--inject", what) as (simulation, cards):
         host, card = cards
         prod = 0
@@ -214,7 +214,7 @@ def settle(cards: Pair) -> None:
     wait_until("it sleeps", lambda: cards[0].bus.load32(sim_bus.HEADER["asleep"]) == 1)
 
 
-def test_a_burst_that_hangs_is_never_answered_and_a_card_put_back_has_forgotten_it() -> None:
+def test_hanging_burst_is_never_answered_and_is_gone_when_the_card_is_put_back() -> None:
     with engine("--inject", "card-write-hang@60") as (simulation, cards):
         host, card = cards
         prod = 0
@@ -244,7 +244,7 @@ def test_bandwidth_of_the_hosts_bus_takes_simulated_time() -> None:
     assert cycles_for("--pcie-gbps", "0.25", lines=512) >= 262_144
 
 
-def test_a_card_pulled_out_reads_all_ones_and_comes_back_with_fresh_registers() -> None:
+def test_removed_card_reads_all_ones_and_comes_back_with_reset_registers() -> None:
     with engine() as (simulation, cards):
         host, card = cards
         instance = host.bus.load32(sim_bus.HEADER["instance"])
@@ -266,7 +266,7 @@ def test_a_card_pulled_out_reads_all_ones_and_comes_back_with_fresh_registers() 
         assert simulation.stop()["removals"] == 1
 
 
-def test_a_card_can_be_told_beforehand_when_it_is_pulled_out() -> None:
+def test_card_is_removed_after_the_given_time() -> None:
     with simulated("--remove-after", "0.1") as simulation, opened(simulation.name) as (host, _):
         simulation.event("removed")
         wait_until("it is gone", lambda: host.read("id") == 0xFFFF_FFFF)
@@ -289,7 +289,7 @@ def test_a_killed_simulator_is_taken_over_with_its_memories() -> None:
         assert host.bus.load32(sim_bus.HEADER["instance"]) == 0, "ended: said so to those who look"
 
 
-def test_memories_of_another_size_are_made_anew() -> None:
+def test_memories_of_another_size_are_created_again() -> None:
     with simulated("--memory", "1M") as simulation:
         simulation.kill()
         with simulated("--memory", "64K", name=simulation.name), opened(simulation.name) as (host, _):

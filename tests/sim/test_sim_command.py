@@ -138,7 +138,7 @@ def compilers(cache: Path) -> list[str]:
 
 @hdl
 @slow
-def test_the_run_that_the_compiler_watches_takes_its_shared_memory_along() -> None:
+def test_interrupted_profiling_run_removes_its_shared_memory() -> None:
     need_simulator()
     library = build.library(64, trace=False, progress=lambda _: None)
     with started([sys.executable, "-m", "vnetcard.sim.pgo_workload", str(library), "64"]) as process:
@@ -152,9 +152,11 @@ def test_the_run_that_the_compiler_watches_takes_its_shared_memory_along() -> No
 @hdl
 @slow
 @pytest.mark.campaign
-def test_two_that_start_at_once_build_once(tmp_path: Path) -> None:
+def test_two_simulators_that_start_at_once_build_once(tmp_path: Path) -> None:
+    """In a folder with a space in its name, and whatever the shell exports."""
     need_simulator()
-    env = {"XDG_CACHE_HOME": str(tmp_path)}
+    nonsense = ("CFLAGS", "CXXFLAGS", "CPPFLAGS", "LDFLAGS", "CPATH", "MAKEFLAGS", "VERILATOR_ROOT")
+    env = {"XDG_CACHE_HOME": str(tmp_path / "Jane Doe")} | dict.fromkeys(nonsense, "-nonsense")
     names = [new_name(), new_name()]
     with started([*COMMAND, names[0]], env=env) as one, started([*COMMAND, names[1]], env=env) as two:
         for process in (one, two):
@@ -168,7 +170,7 @@ def test_two_that_start_at_once_build_once(tmp_path: Path) -> None:
 
 
 @hdl
-def test_a_second_simulation_of_a_name_is_refused_and_told_the_pid() -> None:
+def test_second_simulation_of_a_name_is_refused_with_the_pid() -> None:
     with simulated() as simulation:
         said = refused(simulation.name)
         assert f"simulation {simulation.name} is run by process {simulation.process.pid}" in said
@@ -185,7 +187,7 @@ def test_a_signal_ends_it_and_its_objects_are_gone(number: int) -> None:
 
 
 @hdl
-def test_systemd_is_told_ready_and_stopping(tmp_path: Path) -> None:
+def test_systemd_is_notified_of_ready_and_stopping(tmp_path: Path) -> None:
     need_simulator()
     path = str(tmp_path / "notify")
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
@@ -199,7 +201,7 @@ def test_systemd_is_told_ready_and_stopping(tmp_path: Path) -> None:
 
 
 @hdl
-def test_stats_are_a_line_a_second_and_a_table_for_people() -> None:
+def test_stats_are_a_line_per_second_and_a_table() -> None:
     need_simulator()
     name = new_name()
     with started([*COMMAND, name, "--stats"]) as process:
@@ -291,7 +293,7 @@ def test_a_trace_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
 
 
 @hdl
-def test_the_objects_of_a_killed_simulation_can_be_read_by_nobody_else() -> None:
+def test_objects_of_a_killed_simulation_are_readable_by_their_owner_only() -> None:
     with simulated() as simulation, opened(simulation.name):
         for name in objects(simulation.name):
             assert Path("/dev/shm", name).stat().st_mode & 0o777 == 0o600

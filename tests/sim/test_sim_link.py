@@ -52,7 +52,7 @@ def test_pings_of_every_size_cross_the_engine_without_loss(width: str) -> None:
 
 @pytest.mark.campaign
 @pytest.mark.parametrize("width", ["128", "256"])
-def test_the_other_widths_too(width: str) -> None:
+def test_pings_cross_engines_of_other_widths(width: str) -> None:
     with joined("--data-width", width) as (_, lab):
         assert_suite_loses_nothing(lab)
         assert_books_balance(lab)
@@ -168,7 +168,7 @@ def test_after_a_bus_error_the_link_comes_back(what: str) -> None:
         assert_suite_loses_nothing(lab, count=1)
 
 
-def test_a_card_pulled_out_takes_the_link_down_and_put_back_brings_it_up() -> None:
+def test_removed_card_takes_the_link_down_and_brings_it_up_when_put_back() -> None:
     with joined() as (simulator, lab):
 
         def pull_and_return() -> None:
@@ -217,7 +217,7 @@ def test_the_demo_as_an_ordinary_user_needs_no_root(build_cache: Path) -> None:
     need_simulator()
     if run(as_nobody([need("unshare"), "--user", "--map-root-user", "--net", "--mount", "true"])).status:
         skip_or_fail("users may not make namespaces here")
-    with SimProcess(new_name()):  # so that it is built, in a cache that nobody may read
+    with SimProcess(new_name()):  # so that it is built, in a cache that user nobody may read
         pass
     with home_of_nobody() as home:
         shutil.copytree(build_cache, home / ".cache", ignore=shutil.ignore_patterns("types", "hdl*", "guest"))
@@ -244,7 +244,7 @@ def test_an_interrupted_demo_leaves_nothing(number: int) -> None:
     assert demo_traces(demo.pid) == []
 
 
-def test_ctrl_c_at_the_terminal_reaches_everybody_and_leaves_nothing() -> None:
+def test_ctrl_c_at_the_terminal_reaches_all_processes_and_leaves_nothing() -> None:
     need_simulator()
     demo = subprocess.Popen(
         [*VNETCARD, "demo", "--sim"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
