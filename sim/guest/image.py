@@ -43,17 +43,17 @@ MODULES = (
 """Of the kernel, in the order in which they need one another; some kernels have one or the other built in."""
 _PCI = ("virtio_pci_legacy_dev", "virtio_pci_modern_dev", "virtio_pci")
 LOADED = ("tun", "virtio_ring", "virtio", "virtio_mmio", *_PCI, "virtio_console")
-"""At the start; the others wait in /lib/modules for who wants them."""
+"""Loaded at the start; the others are in /lib/modules for programs that need them."""
 
 APPLETS = "basename cat dmesg env grep hostname insmod ip ls mkdir mount ps readlink sh sleep true"
-"""Of busybox; commands that the guest has beside Python, ping and our own."""
+"""The commands of busybox that the guest has besides Python, ping and our programs."""
 
 PORT = "/dev/vport0p1"
 HOSTNAMES = {"aarch64": "card", "x86_64": "host"}
 
 INIT = f"""\
 #!/bin/sh
-# The guest's first program; when the last line ends, so does the guest.
+# The guest's first program; the guest ends with its last line.
 export PATH=/usr/bin:/bin PYTHONDONTWRITEBYTECODE=1 PYTHONSAFEPATH=1
 mount -t devtmpfs dev /dev
 mount -t proc proc /proc
@@ -78,7 +78,7 @@ sys.exit({function}())
 """
 
 _NOT_NEEDED = ("config-", "curses", "distutils", "pydoc_data", "test", "venv", "wsgiref", "xmlrpc")
-"""Folders of Python's library, by how they begin."""
+"""The first letters of folders of Python's library that the guest does not need."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +91,7 @@ class Image:
 
 
 def image(progress: Progress, machine: Machine = ARM64) -> Image:
-    """The image of the sources as they are, made if it is not there; ConfigError says what is missing for that."""
+    """The image of the current sources, built if it is not in the cache; raises ConfigError when a tool is missing."""
     system, wheel = sysroot(progress, machine), guest_wheel(progress, machine)
     recipe = b"".join(Path(__file__).with_name(f"{name}.py").read_bytes() for name in ("image", "initramfs", "inside"))
     version = importlib.metadata.version("pyroute2")
@@ -111,7 +111,7 @@ def image(progress: Progress, machine: Machine = ARM64) -> Image:
 
 
 def _base(system: Sysroot) -> Initramfs:
-    """Everything but this project."""
+    """The part of the RAM disk that comes from Debian."""
     root, python, machine = system.root, system.python, system.machine
     disk = Initramfs()
     disk.add("init", INIT.replace("{name}", HOSTNAMES[machine.name]).encode(), executable=True)
@@ -142,7 +142,7 @@ def _base(system: Sysroot) -> Initramfs:
 
 
 def _ours(wheel: Path, system: Sysroot) -> Initramfs:
-    """The wheel, installed as pip would, but compiled."""
+    """The wheel, installed as pip would, with compiled modules only."""
     disk = Initramfs()
     with tempfile.TemporaryDirectory() as folder, zipfile.ZipFile(wheel) as archive:
         archive.extractall(folder)
@@ -156,7 +156,7 @@ def _ours(wheel: Path, system: Sysroot) -> Initramfs:
 
 
 def _add_python(disk: Initramfs, name: str, folder: Path, *, unwanted: tuple[str, ...] = ()) -> None:
-    """A folder of modules, each compiled and without its source, which saves the guest's slow processor the work."""
+    """Add a folder of modules, compiled and without sources: compiling would be slow in the guest."""
     for path in _files(folder, unwanted):
         place = f"{name}/{path.relative_to(folder)}"
         if path.suffix == ".py":
@@ -176,7 +176,7 @@ def _files(folder: Path, unwanted: tuple[str, ...]) -> Iterator[Path]:
 
 
 def _compiled(path: Path, shown: str) -> bytes:
-    """Bytecode of our own Python, which is the guest's version too: see ``wheel.py``."""
+    """The bytecode by this Python, whose version is that of the guest: see ``wheel.py``."""
     with tempfile.NamedTemporaryFile(suffix=".pyc") as out:
         mode = py_compile.PycInvalidationMode.UNCHECKED_HASH
         py_compile.compile(str(path), out.name, dfile=f"/{shown}", doraise=True, invalidation_mode=mode)

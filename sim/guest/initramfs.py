@@ -13,32 +13,32 @@ _MAGIC = "070701"
 
 
 class Initramfs:
-    """Collects files and folders; ``encode`` is the archive.  All belongs to root; folders come by themselves."""
+    """Collects files and folders for the archive.  Everything belongs to root; parent folders are added as needed."""
 
     def __init__(self) -> None:
         self._entries: dict[str, tuple[int, bytes]] = {}
 
     def add(self, name: str, data: bytes, *, executable: bool = False) -> None:
-        """A regular file."""
+        """Add a regular file."""
         self._put(name, stat.S_IFREG | (0o755 if executable else 0o644), data)
 
     def folder(self, name: str) -> None:
-        """An empty folder."""
+        """Add an empty folder."""
         self._put(name, stat.S_IFDIR | 0o755, b"")
 
     def link(self, name: str, target: str) -> None:
-        """A symbolic link."""
+        """Add a symbolic link."""
         self._put(name, stat.S_IFLNK | 0o777, target.encode())
 
     def copy(self, name: str, path: Path) -> None:
-        """The file, or the symbolic link, at ``path``."""
+        """Add the file, or the symbolic link, at ``path``."""
         if path.is_symlink():
             self.link(name, str(path.readlink()))
         else:
             self.add(name, path.read_bytes(), executable=bool(path.stat().st_mode & 0o100))
 
     def encode(self) -> bytes:
-        """The archive, in an order in which a folder comes before what is in it."""
+        """The archive; each folder precedes its contents."""
         pieces: list[bytes] = []
         for number, (name, (mode, data)) in enumerate(sorted(self._entries.items()), start=1):
             pieces += _entry(name, mode, data, number)
@@ -51,7 +51,7 @@ class Initramfs:
 
 
 def _entry(name: str, mode: int, data: bytes, number: int) -> Iterator[bytes]:
-    """Thirteen numbers in hex, the name, the contents; name and contents end on multiples of 4."""
+    """One entry: thirteen hexadecimal numbers, the name, the contents; name and contents are padded to 4 bytes."""
     path = name.encode() + b"\0"
     links = 2 if stat.S_ISDIR(mode) else 1
     fields = (number, mode, 0, 0, links, 0, len(data), 0, 0, 0, 0, len(path), 0)

@@ -1,8 +1,8 @@
-"""What runs in the guest from its start: a program that runs commands for the host, over a virtio serial port.
+"""The guest's main program: runs commands for the host, over a virtio serial port.
 
-Lines of JSON.  From the host ``{"start": ID, "argv": [...]}``, ``{"input": ID, "text": "..."}`` and ``{"signal": ID,
-"number": N}``; to the host ``{"ready": "..."}`` once, and for each command ``{"id": ID, "out": "..."}`` and ``"err"``
-as it speaks, and ``{"id": ID, "exit": STATUS}`` when it has ended.  Uses nothing but Python's standard library.
+The protocol is lines of JSON.  From the host: ``{"start": ID, "argv": [...]}``, ``{"input": ID, "text": "..."}`` and
+``{"signal": ID, "number": N}``.  To the host: ``{"ready": "..."}`` once; for each command ``{"id": ID, "out": "..."}``
+and ``"err"`` with its output, and ``{"id": ID, "exit": STATUS}`` at its end.  It uses Python's standard library only.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ PIECE = 32768
 
 
 class Server:
-    """The commands that run, and the port to the host."""
+    """The running commands, and the port to the host."""
 
     def __init__(self, port: int) -> None:
         self._port = port
@@ -30,38 +30,38 @@ class Server:
         self._line = b""
 
     def serve(self) -> None:
-        """Serve for ever."""
-        self._tell(ready=f"{os.uname().release} {os.uname().machine}, Python {sys.version.split()[0]}")
+        """Serve indefinitely."""
+        self._send(ready=f"{os.uname().release} {os.uname().machine}, Python {sys.version.split()[0]}")
         while True:
             for key, _ in self._selector.select():
                 if key.data is None:
-                    self._hear()
+                    self._receive()
                 else:
-                    self._pass_on(key.fd, *key.data)
+                    self._forward(key.fd, *key.data)
 
-    def _tell(self, **what: Any) -> None:
+    def _send(self, **what: Any) -> None:
         data = json.dumps(what).encode() + b"\n"
         while data:
             data = data[os.write(self._port, data) :]
 
-    def _hear(self) -> None:
+    def _receive(self) -> None:
         *lines, self._line = (self._line + os.read(self._port, PIECE)).split(b"\n")
         for line in lines:
-            question = json.loads(line)
-            if "start" in question:
-                self._start(question["start"], question["argv"])
-            elif "input" in question:
-                self._input(question["input"], question["text"])
+            request = json.loads(line)
+            if "start" in request:
+                self._start(request["start"], request["argv"])
+            elif "input" in request:
+                self._input(request["input"], request["text"])
             else:
-                self._signal(question["signal"], question["number"])
+                self._signal(request["signal"], request["number"])
 
     def _start(self, number: int, argv: list[str]) -> None:
         pipe = subprocess.PIPE
         try:
             command = subprocess.Popen(argv, stdin=pipe, stdout=pipe, stderr=pipe, start_new_session=True)
         except OSError as error:
-            self._tell(id=number, err=f"{argv[0]}: {error.strerror}\n")
-            self._tell(id=number, exit=127)
+            self._send(id=number, err=f"{argv[0]}: {error.strerror}\n")
+            self._send(id=number, exit=127)
             return
         self._commands[number] = command
         self._open[number] = 2
@@ -70,21 +70,22 @@ class Server:
             self._selector.register(stream.fileno(), selectors.EVENT_READ, (number, name))
 
     def _input(self, number: int, text: str) -> None:
-        """All that the command ever gets to read."""
+        """Write all of a command's input, and close it."""
         command = self._commands.get(number)
         if command is not None and command.stdin is not None:
             command.stdin.write(text.encode())
             command.stdin.close()
 
     def _signal(self, number: int, what: int) -> None:
-        """To the command and all that it has started."""
+        """Send a signal to the command and all that it has started."""
         command = self._commands.get(number)
         if command is not None:
             os.killpg(command.pid, what)
 
-    def _pass_on(self, fd: int, number: int, name: str) -> None:
+    def _forward(self, fd: int, number: int, name: str) -> None:
+        """Forward output of a command, or at its end the exit status."""
         if data := os.read(fd, PIECE):
-            self._tell(id=number, **{name: data.decode(errors="backslashreplace")})
+            self._send(id=number, **{name: data.decode(errors="backslashreplace")})
             return
         self._selector.unregister(fd)
         self._open[number] -= 1
@@ -94,11 +95,11 @@ class Server:
             for stream in (command.stdin, command.stdout, command.stderr):
                 assert stream is not None
                 stream.close()
-            self._tell(id=number, exit=status)
+            self._send(id=number, exit=status)
 
 
 def main() -> None:
-    """Serve on the port that is named; the guest ends with us."""
+    """Serve on the port in the argument; the guest ends with this process."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     Server(os.open(sys.argv[1], os.O_RDWR)).serve()
 

@@ -1,4 +1,4 @@
-"""Two computers that are two: the host's agent in a namespace of this machine, and the guest; a PCI BAR joins them."""
+"""The host's agent in a namespace of this machine and a guest as the card, joined by a PCI BAR."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ class CardLab:
     def start_card(self, *options: str) -> None:
         """Start the card's agent in the guest and return once it is ready."""
         self.agent = self.running_guest().start(AGENT, "--window", self.joint.card, *options)
-        self.running_guest().wait_said(self.agent, " ready: ", limit=CARD_LIMIT)
+        self.running_guest().wait_for_output(self.agent, " ready: ", limit=CARD_LIMIT)
 
     def running_guest(self) -> Guest:
         """The guest that was booted."""
@@ -84,18 +84,18 @@ class CardLab:
         return self.guest
 
     def kill_guest(self) -> None:
-        """As if the card lost its power."""
+        """End the guest at once, as a power failure of the card would."""
         self.running_guest().close()
         self.guest = self.agent = None
 
     def wait_up(self) -> None:
-        """Return once the link runs, and both kernels let packets through."""
+        """Return once the link runs and the interfaces are up in both kernels."""
         self.lab.wait_up()
         guest, command = self.running_guest(), "until ip link show tun0 | grep -q LOWER_UP; do sleep 0.05; done"
         guest.run("sh", "-c", command)
 
     def ping_from_card(self, sizes: Sequence[int] = DEFAULT_SIZES, *, count: int, target: Target) -> list[PingResult]:
-        """The suite, run by the guest itself; the results carry ``target``, which says who that is."""
+        """Run the ping-size suite in the guest; ``target`` is the target in the results."""
         words = ["--json", "--count", str(count), "--sizes", *map(str, sizes)]
         limit = len(sizes) * (30.0 + count)
         done = self.running_guest().run("vnetcard", "ping", ADDRESSES[L.HOST], *words, limit=limit)
@@ -105,7 +105,7 @@ class CardLab:
         return pingreport.from_json(report, target)
 
     def close(self) -> None:
-        """End guest and agent; everything that was made is gone."""
+        """End guest and agent; removes everything that was created."""
         with uninterrupted():
             if self.guest is not None:
                 self.kill_guest()

@@ -63,7 +63,7 @@ class GuestPair:
             guest = self.guests[side]
             self.agents[side] = guest.start(guest.machine.agent, "--window", self._window)
         for side in wanted:
-            self.guests[side].wait_said(self.agents[side], " ready: ", limit=READY_LIMIT)
+            self.guests[side].wait_for_output(self.agents[side], " ready: ", limit=READY_LIMIT)
 
     def kill(self, side: int) -> None:
         """End the guest of ``side`` as if its power failed."""

@@ -1,4 +1,4 @@
-"""The guest as a process: QEMU's ``virt`` machine with ivshmem, and the port over which it is told what to run."""
+"""The guest as a process: QEMU with an ivshmem device, and the serial port by which the guest runs commands."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from vnetcard.sim.guest.image import Image
 from vnetcard.sim.guest.machines import ARM64, Machine
 
 BOOT_LIMIT = 180.0
-"""Seconds; it takes four on a machine with nothing else to do."""
+"""Seconds for a guest to boot; it takes four on an idle machine."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +59,7 @@ class _Port:
         self.socket.sendall(json.dumps(what).encode() + b"\n")
 
     def receive(self, seconds: float) -> list[dict[str, Any]] | None:
-        """What has come within ``seconds``, perhaps nothing; None when the guest is gone."""
+        """The messages that arrive within ``seconds``, perhaps none; None when the guest has ended."""
         if not select.select([self.socket], [], [], max(0.0, seconds))[0]:
             return []
         try:
@@ -73,7 +73,7 @@ class _Port:
 
 
 def find_qemu(machine: Machine = ARM64) -> str:
-    """QEMU's program for ``machine``; ConfigError when it is missing."""
+    """QEMU's program for ``machine``; raises ConfigError when it is missing."""
     program = shutil.which(machine.qemu)
     if program is None:
         raise ConfigError(
@@ -86,7 +86,7 @@ def find_qemu(machine: Machine = ARM64) -> str:
 def plain_bar(memory: Path) -> tuple[str, ...]:
     """QEMU's options for an ivshmem device whose BAR 2 is the file ``memory``."""
     size = memory.stat().st_size
-    backend = f"memory-backend-file,id=bar,share=on,mem-path={memory},size={size}"
+    backend = f"memory-backend-file,id=bar,share=on,mem-path={_value(memory)},size={size}"
     return ("-object", backend, "-device", "ivshmem-plain,memdev=bar")
 
 
@@ -98,11 +98,17 @@ def shared_ram(path: Path, mib: int) -> tuple[str, ...]:
 
 def doorbell_bar(server: Path, vectors: int) -> tuple[str, ...]:
     """QEMU's options for an ivshmem device with interrupts, whose memory is that of the server at the socket."""
-    return ("-chardev", f"socket,id=bell,path={server}", "-device", f"ivshmem-doorbell,chardev=bell,vectors={vectors}")
+    socket = f"socket,id=server,path={_value(server)}"
+    return ("-chardev", socket, "-device", f"ivshmem-doorbell,chardev=server,vectors={vectors}")
+
+
+def _value(path: Path) -> str:
+    """``path`` in an option of QEMU, where a comma is written twice."""
+    return str(path).replace(",", ",,")
 
 
 IOMMU = ("-machine", "iommu=smmuv3,gic-version=3")
-"""With these the guest's user space gets interrupts of a device, by VFIO."""
+"""QEMU's options with which the guest's user space gets a device's interrupts by VFIO."""
 
 
 class Guest:
@@ -151,11 +157,11 @@ class Guest:
 
     @property
     def pid(self) -> int:
-        """Of QEMU."""
+        """The pid of QEMU."""
         return self._process.pid
 
     def start(self, *argv: str, text: str | None = None) -> Command:
-        """Start a command, with ``text`` to read, and do not wait for it."""
+        """Start a command with ``text`` as its input, and return at once."""
         command = Command(next(self._numbers), argv)
         self._commands[command.number] = command
         self._port.send(start=command.number, argv=list(argv))
@@ -164,25 +170,25 @@ class Guest:
         return command
 
     def run(self, *argv: str, text: str | None = None, limit: float = 60.0) -> Outcome:
-        """Run a command, with ``text`` to read, to its end; LabError when that takes longer than ``limit`` seconds."""
+        """Run a command with ``text`` as its input; raises LabError when it takes more than ``limit`` seconds."""
         return self.wait(self.start(*argv, text=text), limit=limit)
 
     def wait(self, command: Command, *, limit: float = 60.0) -> Outcome:
-        """The end of a command."""
+        """Wait for the end of a command."""
         self._listen(lambda: command.status is not None, limit, f"`{' '.join(command.argv)}` has not ended")
         assert command.status is not None
         return Outcome(command.status, command.out, command.err)
 
-    def wait_said(self, command: Command, words: str, *, limit: float = 60.0) -> str:
-        """The line of its standard output in which a command says ``words``; LabError when it ends before."""
+    def wait_for_output(self, command: Command, words: str, *, limit: float = 60.0) -> str:
+        """Wait for a line with ``words`` on a command's stdout and return it; raises LabError when it ends before."""
 
         def lines() -> list[str]:
             return [line for line in command.out.splitlines(keepends=True) if words in line and line.endswith("\n")]
 
-        self._listen(lambda: bool(lines()) or command.status is not None, limit, f"it has not said {words!r}")
+        self._listen(lambda: bool(lines()) or command.status is not None, limit, f"it has not printed {words!r}")
         if not lines():
-            said = f"{command.out}{command.err}".strip()
-            raise LabError(f"in the guest `{' '.join(command.argv)}` ended with status {command.status}: {said}")
+            output = f"{command.out}{command.err}".strip()
+            raise LabError(f"in the guest `{' '.join(command.argv)}` ended with status {command.status}: {output}")
         return lines()[0].rstrip("\n")
 
     def signal(self, command: Command, number: int = signal.SIGTERM) -> None:
@@ -190,17 +196,17 @@ class Guest:
         self._port.send(signal=command.number, number=number)
 
     def kill(self) -> None:
-        """As if its power failed."""
+        """End the guest at once, as a power failure would."""
         self._process.kill()
         self._process.wait()
 
     def console(self) -> str:
-        """What the guest's kernel, and QEMU, have said."""
+        """The output of the guest's kernel and of QEMU."""
         with Path(f"/proc/self/fd/{self._console.fileno()}").open(errors="replace") as file:
             return file.read()
 
     def close(self) -> None:
-        """End it; a RAM disk loses nothing."""
+        """End the guest, which has no disk that could be damaged."""
         with uninterrupted():
             self.kill()
             self._port.socket.close()

@@ -1,4 +1,4 @@
-"""``vnetcard demo --qemu``: this machine and an ARM64 guest answer each other's pings over a PCI BAR."""
+"""``vnetcard demo --qemu``: this machine and an ARM64 guest ping each other over a PCI BAR."""
 
 from __future__ import annotations
 
@@ -19,23 +19,23 @@ from vnetcard.sim.guest.qemu import find_qemu
 MACHINES = (X86_64, ARM64)
 """Of the two guests: the host, the card."""
 REST_LIMIT = 5.0
-"""Seconds for what is still on its way after the last ping."""
+"""Seconds for the packets that are in flight after the last ping."""
 
 
 def prepare(*, both: bool = False) -> None:
     """Make what the guest boots from, or both guests; this needs a network once; progress goes to stderr."""
     for machine in MACHINES if both else (ARM64,):
         find_qemu(machine)
-        image(_tell)
+        image(_progress)
 
 
-def _tell(text: str) -> None:
+def _progress(text: str) -> None:
     print(text, end="", file=sys.stderr, flush=True)
 
 
 def show(count: int, log: IO[str], started: float) -> Sequence[suite.PingResult]:
-    """Boot, ping both ways, print what is seen; ``log`` takes what the host's agent says."""
-    with CardLab(image(_tell), log=log) as lab:
+    """Boot, ping in both directions and print the results; ``log`` gets the log of the host's agent."""
+    with CardLab(image(_progress), log=log) as lab:
         lab.lab.start(L.HOST)
         guest = lab.boot()
         namespace = lab.lab.namespaces[L.HOST]
@@ -52,7 +52,7 @@ def show(count: int, log: IO[str], started: float) -> Sequence[suite.PingResult]
 
 
 def _ping(lab: CardLab, count: int) -> list[suite.PingResult]:
-    """Both directions, each pinged by the system that has the interface."""
+    """Ping in both directions, each from the system that has the interface."""
     targets = [
         suite.Target(ADDRESSES[L.CARD], netns=lab.lab.namespaces[L.HOST], label="host to card"),
         suite.Target(ADDRESSES[L.HOST], label="card to host"),
@@ -70,7 +70,7 @@ def _ping(lab: CardLab, count: int) -> list[suite.PingResult]:
 
 def show_pair(count: int, started: float) -> Sequence[suite.PingResult]:
     """As ``show``, between two guests: each agent finds its own PCI function."""
-    with GuestPair([image(_tell, machine) for machine in MACHINES]) as pair:
+    with GuestPair([image(_progress, machine) for machine in MACHINES]) as pair:
         pair.boot()
         for side, guest in sorted(pair.guests.items()):
             print(f"{L.SIDES[side]}: {guest.machine.title} guest, Linux {guest.ready}")

@@ -31,7 +31,7 @@ class Stream:
         self._there: Command
         if sender == L.HOST:
             self._there = self._in_guest(*words)
-            lab.running_guest().wait_said(self._there, "listening")
+            lab.running_guest().wait_for_output(self._there, "listening")
             self._here = self._on_host("tcp", "send", *words[2:])
         else:
             self._here = self._on_host(*words)

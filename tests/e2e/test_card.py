@@ -158,7 +158,7 @@ def test_card_that_starts_first_waits_for_the_host(lab: CardLab) -> None:
     waiting = "waiting for the host's agent to lay the window out"
     until(lambda: guest.run("true").status == 0 and waiting in agent.err, "the card waits")
     lab.lab.start(L.HOST, "--persist")
-    guest.wait_said(agent, " ready: ")
+    guest.wait_for_output(agent, " ready: ")
     lab.wait_up()
     assert_pings_cross(lab, count=3, sizes=[56])
     assert_books_balance(lab.lab, allow=OUTAGE)

@@ -30,7 +30,7 @@ def test_every_ping_crosses_a_map_that_does_not_combine_writes(image: Image) -> 
         guest = lab.boot()
         assert guest.run("sh", "-c", TREE).status == 0
         lab.agent = guest.start("env", "VNETCARD_SYSROOT=/tmp/root", AGENT, "--window", "pci:auto")
-        guest.wait_said(lab.agent, " ready: ", limit=CARD_LIMIT)
+        guest.wait_for_output(lab.agent, " ready: ", limit=CARD_LIMIT)
         lab.wait_up()
         maps = guest.run("sh", "-c", "cat /proc/[0-9]*/maps").stdout
         assert "/resource2\n" in maps

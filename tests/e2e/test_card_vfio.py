@@ -129,7 +129,7 @@ def test_engine_behind_the_iommu_is_given_memory_and_driven(lab: CardLab, server
         for name, value in page.items():
             os.pwrite(board.memory, value.to_bytes(4, "little"), R.offset(name))
         agent = guest.start("vnetcard-fpga", "--window", f"{url}+1M", "--name", "tun8", "--address", "none")
-        guest.wait_said(agent, " ready: ", limit=CARD_LIMIT)
+        guest.wait_for_output(agent, " ready: ", limit=CARD_LIMIT)
         until(lambda: CONFIGURED.items() <= registers(board).items(), "the engine is configured and enabled")
         locked = guest.run("sh", "-c", "grep -h VmLck /proc/[0-9]*/status").stdout.split()
         assert str(MIB >> 10) in locked, "the kernel has locked no memory for the function"

@@ -46,7 +46,7 @@ def test_guest_shares_a_bar_and_runs_commands(image: Image, memory: Path) -> Non
         assert guest.run("sh", "-c", "echo trouble >&2; exit 3").stderr == "trouble\n"
         assert guest.run("no-such-program").status == 127
         sleeper = guest.start("sh", "-c", "echo now; sleep 1000")
-        assert guest.wait_said(sleeper, "now") == "now"
+        assert guest.wait_for_output(sleeper, "now") == "now"
         with pytest.raises(LabError, match=r"`sh .* has not ended after 0 s"):
             guest.wait(sleeper, limit=0.1)
         guest.signal(sleeper, signal.SIGTERM)

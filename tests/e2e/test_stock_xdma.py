@@ -52,7 +52,7 @@ class Bench:
 
     def start_host(self) -> None:
         self.agent = self.guest.start("vnetcard-x86", "--window", WINDOW)
-        self.guest.wait_said(self.agent, " ready: ", limit=180)
+        self.guest.wait_for_output(self.agent, " ready: ", limit=180)
 
     def assert_pings_cross(self, sizes: list[int], count: int) -> None:
         card = Target(ADDRESSES[L.HOST], netns=self.lab.namespaces[L.CARD], label="card to host")

@@ -64,9 +64,7 @@ class SoftSimulation:
                 time.sleep(IDLE)
 
     def _poll(self, side: int) -> bool:
-        request = self.bus.load32(
-            self._box(side, "request")
-        )  # read before the doorbells: those rung before the request come first
+        request = self.bus.load32(self._box(side, "request"))  # before the doorbells that precede it
         busy = False
         for n, register in enumerate(_DOORBELLS):
             count = self.bus.load32(self._word(side, B.RUNG, register))
