@@ -7,6 +7,7 @@ import struct
 import threading
 import time
 
+from vnetcard.codes.link import LinkReason
 from vnetcard.link.fifo_endpoints import FifoEndpoints
 from vnetcard.link.link import Link
 from vnetcard.link.types import Agreement, Offer
@@ -77,7 +78,7 @@ class FaultyPeer:
     def carrier(self, up: bool, reason: str) -> None:
         """Does nothing."""
 
-    def report(self, message: str) -> None:
+    def report(self, message: str, code: LinkReason) -> None:
         """Drops the message."""
 
     def _run(self) -> None:

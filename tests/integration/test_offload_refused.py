@@ -15,6 +15,7 @@ import pytest
 
 from tests.harness.ledger import assert_books_balance
 from tests.harness.needs import need
+from vnetcard.codes.link import LinkReason
 from vnetcard.lab.lab import Lab
 from vnetcard.link.endpoints import PumpEndpoints
 from vnetcard.link.link import Link
@@ -63,7 +64,7 @@ class Peer:
     def carrier(self, up: bool, reason: str) -> None:
         """Nobody looks."""
 
-    def report(self, message: str) -> None:
+    def report(self, message: str, code: LinkReason) -> None:
         """Nobody reads."""
 
     def _run(self) -> None:

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 import pytest
 
 from vnetcard._core import Memory
+from vnetcard.codes.link import LinkReason
 from vnetcard.link.endpoints import PumpEndpoints
 from vnetcard.link.link import Link
 from vnetcard.link.types import Agreement, LinkState, Offer
@@ -35,7 +36,7 @@ class Side:
 
     def carrier(self, up: bool, reason: str) -> None: ...
 
-    def report(self, message: str) -> None: ...
+    def report(self, message: str, code: LinkReason) -> None: ...
 
     @property
     def runs(self) -> bool:

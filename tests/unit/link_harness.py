@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from tests.harness.soft_engine import SoftEngine, SoftRegisters
 from tests.unit.memories import new_memory
 from vnetcard._core import Memory
+from vnetcard.codes.link import LinkReason
 from vnetcard.engine.dma import Engine
 from vnetcard.link.endpoints import Generation
 from vnetcard.link.fifo_endpoints import FifoEndpoints
@@ -41,10 +42,11 @@ class Clock:
 
 
 class Journal:
-    """A Listener that keeps what it was told."""
+    """A Listener that records its calls."""
 
     def __init__(self) -> None:
         self.lines: list[str] = []
+        self.codes: list[LinkReason] = []
         self.up = False
 
     def link_up(self, agreement: Agreement) -> None:
@@ -53,8 +55,9 @@ class Journal:
     def carrier(self, up: bool, reason: str) -> None:
         self.up = up
 
-    def report(self, message: str) -> None:
+    def report(self, message: str, code: LinkReason) -> None:
         self.lines.append(message)
+        self.codes.append(code)
 
 
 class MortalMemory:

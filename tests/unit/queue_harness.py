@@ -7,6 +7,7 @@ import os
 import time
 
 from vnetcard._core import Memory
+from vnetcard.codes.link import LinkReason
 from vnetcard.link.link import Link
 from vnetcard.link.queues import open_pumps
 from vnetcard.link.types import Agreement, LinkState, Offer
@@ -63,7 +64,7 @@ class Side:
 
     def carrier(self, up: bool, reason: str) -> None: ...
 
-    def report(self, message: str) -> None: ...
+    def report(self, message: str, code: LinkReason) -> None: ...
 
     @property
     def runs(self) -> bool:

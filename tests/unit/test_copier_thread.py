@@ -117,7 +117,7 @@ def test_slow_channel_only_costs_time(bench: Bench) -> None:
     bench.publish(640)
     ring(640)
     until(lambda: bench.crossed(640))
-    bench.mover.tell()
+    bench.mover.publish()
     del ring
 
 
@@ -128,8 +128,8 @@ def test_transfer_that_hangs_is_said_so_and_does_not_hang_the_agent(monkeypatch:
     bench.come_up()
     bench.transfers.before = lambda: held.wait(LIMIT)
     with pytest.raises(WindowUnavailable, match="the software mover has not answered within 0 s: a transfer hangs"):
-        bench.mover.tell()
-    bench.mover.tell(wait=False)
+        bench.mover.publish()
+    bench.mover.publish(wait=False)
     assert not bench.mover.close(), "it still writes where it was told: that memory must stay"
     held.set()
     until(bench.mover.close)
@@ -139,7 +139,7 @@ def test_gone_device_is_raised_by_each_call(bench: Bench) -> None:
     bench.come_up()
     bench.card_map[:] = b"\xff" * WINDOW
     until(lambda: bench.mover._mover.gone is not None)
-    for call in (bench.mover.attach, bench.mover.announce, bench.mover.tell, bench.mover.reset_directions):
+    for call in (bench.mover.attach, bench.mover.announce, bench.mover.publish, bench.mover.reset_directions):
         with pytest.raises(WindowUnavailable, match="reads as all ones"):
             call()
     with pytest.raises(WindowUnavailable):

@@ -166,7 +166,7 @@ def test_nothing_crosses_before_the_first_announcement(bench: Bench) -> None:
     bench.card.announce()
     bench.host.attach()
     bench.say(L.HOST, "epoch", 0xDEAD)
-    bench.host.tell()
+    bench.host.publish()
     bench.work()
     assert bench.word(L.CARD, L.HOST, "epoch") == 0
     bench.say(L.HOST, "epoch", 5)
@@ -180,7 +180,7 @@ def test_detached_side_is_touched_no_more(bench: Bench) -> None:
     bench.host.detach()
     assert not bench.register(L.HOST, "status") & LOCKED_BITS
     bench.say(L.CARD, "epoch", 9)
-    bench.card.tell()
+    bench.card.publish()
     bench.work()
     assert bench.word(L.HOST, L.CARD, "epoch") == 0
 
@@ -192,14 +192,14 @@ def test_told_block_stands_in_the_peers_memory_on_return(bench: Bench) -> None:
     bench.start()
     for value in (7, 8, 9):
         bench.say(L.HOST, "answered", value)
-        bench.host.tell()
+        bench.host.publish()
         assert bench.word(L.CARD, L.HOST, "answered") == value
 
 
 def test_tell_without_waiting_only_rings(bench: Bench) -> None:
     bench.start()
     bench.say(L.HOST, "heartbeat", 3)
-    bench.host.tell(wait=False)
+    bench.host.publish(wait=False)
     assert bench.word(L.CARD, L.HOST, "heartbeat") == 0
     bench.work()
     assert bench.word(L.CARD, L.HOST, "heartbeat") == 3
@@ -220,7 +220,7 @@ def test_without_a_peer_nobody_waits(bench: Bench) -> None:
     bench.works = False
     bench.host.attach()
     bench.host.announce()
-    bench.host.tell()
+    bench.host.publish()
     bench.host.reset_directions()
     assert bench.now == 0
 
@@ -229,7 +229,7 @@ def test_engine_that_does_nothing_is_said_so(bench: Bench) -> None:
     bench.start()
     bench.works = False
     with pytest.raises(WindowUnavailable, match="this side's block has to get across, not within 2 s"):
-        bench.host.tell()
+        bench.host.publish()
 
 
 def test_reset_forgets_what_was_rung_and_returns_when_both_run(bench: Bench) -> None:
@@ -304,7 +304,7 @@ def test_rings_of_two_sizes_are_told_with_the_remedy(bench: Bench) -> None:
 def test_block_that_cannot_cross_ends_the_wait_and_is_told(bench: Bench) -> None:
     bench.start()
     bench.model.broken = lambda what, side, offset: what == "write" and offset == L.side_offset(L.HOST)
-    bench.host.tell()
+    bench.host.publish()
     assert "the host's block halted: WRITE" in (bench.host.fault() or "")
     assert bench.card.fault() is None
     bench.model.broken = lambda *what: False
@@ -314,7 +314,7 @@ def test_block_that_cannot_cross_ends_the_wait_and_is_told(bench: Bench) -> None
     assert bench.host.fault() is None
 
 
-@pytest.mark.parametrize("call", ["attach", "announce", "tell", "reset_directions", "fault", "detach", "statistics"])
+@pytest.mark.parametrize("call", ["attach", "announce", "publish", "reset_directions", "fault", "detach", "statistics"])
 def test_device_that_goes_is_said_so(bench: Bench, call: str) -> None:
     bench.start()
     bench.model.removed = True

@@ -12,6 +12,7 @@ import pytest
 
 from tests.unit.copier_harness import BASE, MoverWorld
 from tests.unit.link_harness import GEOMETRY, MTU, WINDOW, Side
+from vnetcard.codes.link import LinkReason
 from vnetcard.errors import WindowUnavailable
 from vnetcard.link.types import LinkState, Offer
 from vnetcard.ring import layout as L
@@ -276,7 +277,7 @@ def test_impossible_index_of_the_card_halts_by_name_and_the_link_returns(
     world.card_map[LINE[line] : LINE[line] + 4] = value.to_bytes(4, "little")
     world.carry()
     assert world.host.memory.load32(LINE[line]) == before, "it was handed on to the pump"
-    world.host.mover.tell()
+    world.host.mover.publish()
     assert "write" not in {what for what, _, _ in world.transfers.log}, "after a halt something crossed"
     world.go_on(0.15)
     assert f"link halted: the software mover halted: {words}" in log(world.host)
@@ -350,10 +351,11 @@ def test_device_that_goes_is_said_so_and_asked_no_more(world: MoverWorld) -> Non
     world.go_on(0.5)
     assert len(world.transfers.log) == asked
     with pytest.raises(WindowUnavailable):
-        world.host.mover.tell()
+        world.host.mover.publish()
 
 
 def test_memory_that_reads_as_all_ones_is_a_card_that_is_gone(world: MoverWorld) -> None:
     world.card_map[:] = b"\xff" * WINDOW
     world.go_on(0.5)
-    assert world.host.alive.state is LinkState.GONE and "reads as all ones" in world.host.alive.reason
+    assert world.host.alive.state is LinkState.GONE and world.host.alive.reason_code is LinkReason.DEVICE_GONE
+    assert "all ones" in world.host.alive.reason

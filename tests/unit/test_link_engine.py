@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.unit.link_harness import BASES, MTU, Side, World
+from vnetcard.codes.link import LinkReason
 from vnetcard.engine.transport import BackOff
 from vnetcard.link.types import LinkState, Offer
 from vnetcard.ring import layout as L
@@ -144,9 +145,14 @@ def test_halt_is_told_counted_and_mended_on_both_sides(world: World) -> None:
     assert world.engine is not None
     break_h2c(world)
     assert world.host.send()
-    world.go_on(0.15)
+    until = world.clock.now + 0.15
+    while world.host.alive.state is not LinkState.HALTED:
+        world.go_on(0.01)
+    assert (world.host.alive.reason_code, world.host.alive.fault_code) == (LinkReason.ENGINE_HALTED, "READ")
+    world.go_on(until - world.clock.now)
     for side in world.sides:
         assert "link halted: h2c halted: READ, a read failed at bus address 0x1000" in log(side)
+        assert LinkReason.ENGINE_HALTED in side.journal.codes
         assert side.counters()["engine_halt"] == 1 and not side.journal.up
     world.engine.broken = lambda *_: False
     world.go_on(1.0)
@@ -207,7 +213,7 @@ def test_link_waits_for_a_direction_that_drains_for_long(world: World, n: int) -
     world.go_on(3.0)
     for each in world.sides:
         assert each.alive.state is LinkState.HANDSHAKE, "up over a direction that will start anew"
-        assert "the engine has not started" in each.alive.reason
+        assert each.alive.reason_code is LinkReason.ENGINE_STARTING
     world.engine.stuck = set()
     world.go_on()
     assert side.running and peer.running
@@ -239,7 +245,7 @@ def test_device_that_goes_is_said_so_and_found_again(world: World) -> None:
     world.engine.removed = True
     world.go_on(3.0)
     for side in world.sides:
-        assert side.alive.state is LinkState.GONE and "the device is gone" in side.alive.reason
+        assert side.alive.state is LinkState.GONE and side.alive.reason_code is LinkReason.DEVICE_GONE
         assert not side.journal.up and not side.send()
         assert log(side).count("link gone") == 1, "said once"
     world.engine.power_up()

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from tests.unit.link_harness import MTU, TICK, Side, World
+from tests.unit.link_harness import MTU, TICK, World
 from vnetcard import _core
+from vnetcard.codes.link import LinkReason
 from vnetcard.link.types import LinkState, Offer
 from vnetcard.ring import layout as L
 from vnetcard.ring.sideblock import SideBlock
@@ -39,10 +40,6 @@ class Puppet:
         self.say(answered=self.host.alive.epoch)
         self.tick()
         assert self.host.running
-
-
-def lines(side: Side) -> str:
-    return "\n".join(side.journal.lines)
 
 
 # --- up, down and the agreement --------------------------------------------------------------------------
@@ -115,7 +112,7 @@ def test_clean_stop_is_seen_at_once() -> None:
     world.card.stop()
     world.host.tick()
     assert world.host.alive.state is LinkState.WAITING and not world.host.journal.up
-    assert "the peer has stopped" in lines(world.host)
+    assert world.host.alive.reason_code is LinkReason.PEER_STOPPED
     assert not world.host.send()
     world.card.start()
     world.go_on()
@@ -142,6 +139,7 @@ def test_withdrawn_feature_leads_to_a_link_without_it() -> None:
     for side in world.sides:
         agreement = side.alive.agreement
         assert agreement is not None and agreement.features == CSUM
+    assert LinkReason.OFFLOAD_WITHDRAWN in world.host.journal.codes
     assert world.host.counters()["offload_refused"] == 1
 
 
@@ -157,8 +155,9 @@ def test_other_version_is_refused_in_words_once_and_recovers(version: int, epoch
     puppet.tick(1.0)
     link = world.host.alive
     assert link.state is LinkState.REFUSED
-    assert f"wire format {version}, this side {L.VERSION}" in link.reason
-    assert lines(world.host).count("link refused: the peer speaks") <= 2
+    assert link.reason_code is LinkReason.VERSION_MISMATCH
+    assert f"{version}, this side {L.VERSION}" in link.reason
+    assert world.host.journal.codes.count(LinkReason.VERSION_MISMATCH) == 1
     assert world.host.counters()["refused"] == 1
     assert (link.own.load("state"), link.own.load("answered")) == (L.STATES["REFUSED"], 0)
     puppet.say(version=L.VERSION, epoch=epoch)
@@ -173,7 +172,8 @@ def test_impossible_mtu_is_refused_counted_once_and_recovers(mtu: int) -> None:
     puppet.say(answered=world.host.alive.epoch)
     puppet.tick(1.0)
     assert world.host.alive.state is LinkState.REFUSED
-    assert f"an MTU of {mtu}; {L.MTU_MIN} to {L.MTU_MAX} is possible" in world.host.alive.reason
+    assert world.host.alive.reason_code is LinkReason.MTU_OUT_OF_RANGE
+    assert str(mtu) in world.host.alive.reason and f"{L.MTU_MIN} to {L.MTU_MAX}" in world.host.alive.reason
     assert world.host.counters()["refused"] == 1
     puppet.say(mtu=MTU)
     puppet.come_up()
@@ -186,7 +186,7 @@ def test_mtu_that_turns_bad_after_it_was_answered_is_a_violation() -> None:
     puppet.tick()
     puppet.say(mtu=0, answered=world.host.alive.epoch)
     puppet.tick()
-    assert world.host.alive.state is LinkState.REFUSED
+    assert world.host.alive.reason_code is LinkReason.MTU_OUT_OF_RANGE
     assert world.host.counters()["viol_side_block"] == 1
     puppet.say(mtu=MTU)
     puppet.come_up()
@@ -206,6 +206,7 @@ def test_epoch_that_flickers_is_a_violation_and_the_link_comes_back() -> None:
     assert world.host.alive.epoch != before
     count = world.host.counters()
     assert (count["viol_side_block"], count["own_restart"]) == (1, 1)
+    assert LinkReason.EPOCH_CHANGED_BACK in world.host.journal.codes
 
 
 @pytest.mark.parametrize("event", [_core.EVENT_EPOCH, _core.EVENT_VIOLATION])
@@ -244,6 +245,7 @@ def test_impossible_index_leads_to_a_new_epoch_and_back(line: str) -> None:
     assert world.host.running and world.card.running
     assert world.host.counters()["own_restart"] == 1
     assert world.card.counters()["own_restart"] == 0
+    assert LinkReason.FORMAT_VIOLATION in world.host.journal.codes
     world.drain()
     world.check_books()
 
@@ -260,6 +262,7 @@ def test_final_count_above_what_was_sent_is_clamped_and_counted(claimed: int) ->
     puppet.block.store64("final_records", claimed)
     puppet.come_up()
     assert world.host.counters()["viol_final_count"] == 1
+    assert LinkReason.FINAL_COUNT_IMPOSSIBLE in world.host.journal.codes
     assert world.host.books.lost == 0
 
 
@@ -286,11 +289,12 @@ def test_silent_peer_is_dead_after_a_second_and_comes_back_without_loss() -> Non
     assert world.host.running
     world.go_on(0.25)
     assert world.host.alive.state is LinkState.PEER_DEAD and not world.host.journal.up
-    assert "no heartbeat for 1 s" in lines(world.host)
+    assert world.host.alive.reason_code is LinkReason.HEARTBEAT_LOST
     assert not world.host.send()
     world.card.stalled = False
     world.go_on()
     assert world.host.running and world.host.journal.up
+    assert world.host.alive.reason_code is LinkReason.PEER_BACK
     count = world.host.counters()
     assert (count["peer_dead"], count["peer_back"], count["own_restart"], count["link_up"]) == (1, 1, 0, 1)
     assert world.host.receive()
@@ -316,7 +320,7 @@ def test_window_of_all_ones_is_a_device_that_is_gone_until_it_is_back() -> None:
     world.host.mortal.device_gone = True  # reads give all ones, writes go nowhere
     world.host.tick()
     assert world.host.alive.state is LinkState.GONE and not world.host.journal.up
-    assert "the device is gone" in world.host.alive.reason
+    assert world.host.alive.reason_code is LinkReason.DEVICE_GONE
     assert not world.host.send()
     world.host.mortal.device_gone = False
     world.go_on()
@@ -332,3 +336,4 @@ def test_scribbles_in_our_own_block_are_noticed_and_undone(word: str, value: int
     world.go_on()
     assert world.host.running and world.card.running
     assert world.host.counters()["viol_side_block"] == 1
+    assert LinkReason.SIDE_BLOCK_OVERWRITTEN in world.host.journal.codes

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from vnetcard import CARD, HOST, ConfigError, FrameTooLarge, LinkSession, LinkState, PeerGone, open_window
+from vnetcard.codes.link import LinkReason
 from vnetcard.link.types import Agreement, Offer
 from vnetcard.port.memory_pair import PairPort
 
@@ -124,7 +125,7 @@ def test_listener_is_called_after_the_port_was_set_up(url: str) -> None:
         def carrier(self, up: bool, reason: str) -> None:
             calls.append((up, port.carrier))
 
-        def report(self, message: str) -> None:
+        def report(self, message: str, code: LinkReason) -> None:
             pass
 
     with (

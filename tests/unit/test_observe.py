@@ -12,6 +12,7 @@ import pytest
 from vnetcard.agent.history import KEPT, History
 from vnetcard.codes.cause import CauseCode
 from vnetcard.codes.drop import DropCode
+from vnetcard.codes.link import LinkReason
 from vnetcard.engine.register_text import decode
 from vnetcard.engine.registers import REGISTERS, STATUS_BITS
 from vnetcard.observe import metrics, tables
@@ -69,10 +70,12 @@ def view(side: int) -> dict[str, Any]:
             "state": "run",
             "up": True,
             "reason": "both sides have answered",
+            "reason_code": "up",
+            "fault_code": "",
             "since": 10.0,
             "mtu": 1500,
             "features": {},
-            "history": [{"at": NOW - 10, "state": "run", "reason": "both sides have answered"}],
+            "history": [{"at": NOW - 10, "state": "run", "reason": "both sides have answered", "fault_code": ""}],
         },
         "rings": [ring(direction) for direction in L.DIRECTIONS],
         "registers": [],
@@ -140,8 +143,8 @@ def test_history_keeps_the_last_changes_and_when_a_counter_moved() -> None:
     times = iter(range(10_000))
     history = History(clock=lambda: float(next(times)))
     for n in range(KEPT + 5):
-        history.changed("run", str(n))
-        history.changed("run", str(n))  # idempotent
+        history.changed("run", str(n), LinkReason.UP)
+        history.changed("run", str(n), LinkReason.UP)  # idempotent
     assert [change.reason for change in history.changes()] == [str(n) for n in range(5, KEPT + 5)]
     history.look({"a": 5, "b": 1})
     assert history.moved() == {}, "the first values are no movement"

@@ -21,6 +21,7 @@ from vnetcard.agent.control import ControlServer, Lease, socket_path
 from vnetcard.agent.history import History
 from vnetcard.agent.negotiation import make_offer, port_for
 from vnetcard.agent.tap_registry import TapRegistry
+from vnetcard.codes.link import LinkReason
 from vnetcard.errors import ConfigError, PortUnavailable, VnetcardError, WindowNotReady, WindowUnavailable
 from vnetcard.link.endpoints import PumpEndpoints
 from vnetcard.link.link import Link
@@ -153,7 +154,7 @@ class Agent:
             session.close()
             self.taps.unsettle()
         if self.lost:
-            self.history.changed("gone", self.lost)
+            self.history.changed("gone", self.lost, LinkReason.DEVICE_GONE)
             self.log.warning("window lost: %s; opening it again", self.lost)
             self.window.close()
             if self._open_patiently(VnetcardError):
@@ -219,10 +220,10 @@ class Agent:
         self.since = time.monotonic()
         service.notify(f"STATUS=link {'up' if up else 'down'}: {reason}")
 
-    def report(self, message: str) -> None:
-        self.log.info("%s", message)
-        if self.link is not None:
-            self.history.changed(self.link.state.value, self.link.reason)
+    def report(self, message: str, code: LinkReason) -> None:
+        self.log.info("%s", message, extra={"code": code.value})
+        if (link := self.link) is not None:
+            self.history.changed(link.state.value, link.reason, link.reason_code, link.fault_code)
 
     # --- what the control socket asks ----------------------------------------------------------------
 

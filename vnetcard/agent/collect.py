@@ -91,7 +91,7 @@ def collect(
     """
     view = status.collect(config, window, link, since=since)
     engine, side, moved = window.engine, config.side, history.moved()
-    both = engine is None or engine.mirrors_ledger
+    both = engine is None or engine.has_peer_ledger
     peers = {L.SIDES[1 - side]: figures(window.memory, window.geometry, 1 - side)} if both else {}
     return {
         **{name: view[name] for name in ("program", "side", "pid", "port", "window", "engine", "balance")},

@@ -15,11 +15,16 @@ KEPT: Final = 200
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """The link became ``state`` at ``at``, seconds since 1970."""
+    """The link became ``state`` at ``at``, in seconds since 1970.
+
+    ``reason_code`` is a ``LinkReason``; ``fault_code`` names the engine's cause of a halt, else it is ''.
+    """
 
     at: float
     state: str
     reason: str
+    reason_code: str
+    fault_code: str = ""
 
 
 class History:
@@ -33,12 +38,12 @@ class History:
         self._moved: dict[str, float] = {}
         self._cleared: dict[str, dict[str, Any]] = {}
 
-    def changed(self, state: str, reason: str) -> None:
-        """The link is in ``state`` now; saying it twice is saying it once."""
+    def changed(self, state: str, reason: str, reason_code: str, fault_code: str = "") -> None:
+        """Remember that the link is in ``state``; a repetition of the last change is ignored."""
         with self._guard:
             if self._changes and (self._changes[-1].state, self._changes[-1].reason) == (state, reason):
                 return
-            self._changes.append(Change(self._clock(), state, reason))
+            self._changes.append(Change(self._clock(), state, reason, str(reason_code), fault_code))
 
     def look(self, counts: Mapping[str, int]) -> None:
         """These counters stand there now; what they were at the first look is not of our time."""

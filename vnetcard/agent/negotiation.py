@@ -57,6 +57,6 @@ def _no_wake(window: Window) -> str:
     """Why this side does not offer to wake the peer, and to be woken, or ''."""
     if not window.futex_wake:
         return "this window's memory cannot be slept on"
-    if window.engine and window.engine.mirrors_ledger:
+    if window.engine and window.engine.has_peer_ledger:
         return "the mover cannot wake the card"
     return ""

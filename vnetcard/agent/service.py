@@ -26,6 +26,8 @@ class _JsonFormatter(logging.Formatter):
             "pid": record.process,
             "message": record.getMessage(),
         }
+        if code := getattr(record, "code", None):
+            line["code"] = code
         return json.dumps(line)
 
 

@@ -7,6 +7,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from vnetcard.agent.config import Config
+from vnetcard.codes.link import LinkReason
 from vnetcard.errors import WindowUnavailable
 from vnetcard.link.link import Link
 from vnetcard.link.types import LinkState
@@ -26,7 +27,7 @@ def collect(config: Config, window: Window, link: Link | None, *, since: float) 
     peer's counters are in the peer's memory: ``sides`` has this side alone and ``balance`` nothing, see ``complete``.
     """
     memory, geometry, engine = window.memory, window.geometry, window.engine
-    both = engine is None or engine.mirrors_ledger
+    both = engine is None or engine.has_peer_ledger
     rings = view_rings(memory, geometry)
     queues = len(geometry.rings)
     return {
@@ -35,7 +36,13 @@ def collect(config: Config, window: Window, link: Link | None, *, since: float) 
         "engine": view_engine(engine, link) if engine else None,
         "link": _view_link(link, since)
         if link
-        else {"state": LinkState.DOWN.value, "reason": "no window", "up": False},
+        else {
+            "state": LinkState.DOWN.value,
+            "reason": "no window",
+            "reason_code": LinkReason.NOT_STARTED.value,
+            "fault_code": "",
+            "up": False,
+        },
         "rings": [asdict(ring) for ring in rings],
         "sides": [view_side(memory, side, queues) for side in ((L.HOST, L.CARD) if both else (config.side,))],
         "balance": view_balance(memory, rings) if both else [],
@@ -48,7 +55,13 @@ def collect_lost(config: Config, url: str, reason: str) -> dict[str, Any]:
         **_view_agent(config),
         "window": {"url": url, "geometry": "gone", "doorbell": False},
         "engine": None,
-        "link": {"state": LinkState.GONE.value, "reason": reason, "up": False},
+        "link": {
+            "state": LinkState.GONE.value,
+            "reason": reason,
+            "reason_code": LinkReason.DEVICE_GONE.value,
+            "fault_code": "",
+            "up": False,
+        },
         "rings": [],
         "sides": [],
         "balance": [],
@@ -100,6 +113,8 @@ def _view_link(link: Link, since: float) -> dict[str, Any]:
         "state": link.state.value,
         "up": link.state is LinkState.RUN,
         "reason": link.reason,
+        "reason_code": link.reason_code.value,
+        "fault_code": link.fault_code,
         "since": round(since, 3),
         "epoch": link.epoch,
         "peer_epoch": link.answered,

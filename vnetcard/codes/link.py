@@ -18,10 +18,10 @@ class LinkReason(Code):
     PEER_RESTARTED = "peer-restarted", "The peer has published a new epoch."
     HEARTBEAT_LOST = (
         "heartbeat-lost",
-        "The peer's heartbeat has not moved for a second.",
-        "Look whether its agent runs, is stopped, or its machine hangs.",
+        "The peer's heartbeat has not changed for one second.",
+        "Check whether the peer's agent runs or is stopped, and whether its machine hangs.",
     )
-    PEER_BACK = "peer-back", "The peer's heartbeat moves again."
+    PEER_BACK = "peer-back", "The peer's heartbeat changes again."
     VERSION_MISMATCH = (
         "version-mismatch",
         "The two sides speak different wire formats.",
@@ -35,16 +35,26 @@ class LinkReason(Code):
     )
     EPOCH_CHANGED_BACK = (
         "epoch-changed-back",
-        "The peer's epoch changed and changed back, which no honest peer does.",
-        "Look for another program that writes into the window.",
+        "The peer's epoch changed and changed back, which a correct peer never does.",
+        "Find the other program that writes into the window.",
     )
     SIDE_BLOCK_OVERWRITTEN = (
         "side-block-overwritten",
         "Another writer changed this side's block.",
-        "Look for another program that writes into the window.",
+        "Find the other program that writes into the window.",
+    )
+    FINAL_COUNT_IMPOSSIBLE = (
+        "final-count-impossible",
+        "The peer claims to have received more records than this side sent.",
+        "Find the other program that writes into the window.",
+    )
+    IRQ_NUMBER_UNKNOWN = (
+        "irq-number-unknown",
+        "No peer has the interrupt number that the peer's side block names; the peer is not interrupted and polls.",
+        "Restart both agents.",
     )
     OFFLOAD_WITHDRAWN = "offload-withdrawn", "This side no longer offers an offload that its kernel refused."
     ENGINE_HALTED = "engine-halted", "The DMA engine halted.", "See `vnetcard show registers`."
-    RECOVERING = "recovering", "This side starts again after a halt or a loss."
+    RECOVERING = "recovering", "This side starts again after the engine halted or the device was gone."
     DEVICE_GONE = "device-gone", "The window's device or memory is gone.", "Rescan the bus, or restart the agents."
     STOPPED = "stopped", "This side has stopped."

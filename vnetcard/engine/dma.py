@@ -16,7 +16,7 @@ from vnetcard import _core
 from vnetcard.codes.error import ErrorCode
 from vnetcard.engine import registers as R
 from vnetcard.engine.irq import IrqListener
-from vnetcard.engine.transport import Doorbells
+from vnetcard.engine.transport import Doorbells, Fault
 from vnetcard.errors import ConfigError, LayoutMismatch, WindowUnavailable
 from vnetcard.ring import layout as L
 from vnetcard.ring.geometry import Geometry
@@ -122,7 +122,7 @@ class Engine:
     ``statistics`` may be another, if the registers allow that.
     """
 
-    mirrors_ledger = False
+    has_peer_ledger = False
 
     def __init__(
         self,
@@ -237,13 +237,13 @@ class Engine:
         )
 
     def announce(self) -> None:
-        """As ``tell``, for a new epoch; the first one after ``attach`` is what starts the engine."""
+        """As ``publish``, for a new epoch; the first one after ``attach`` is what starts the engine."""
         if not self._enabled:
             self._enabled = True
             self._write("control", R.CONTROL_BITS["ENABLE"] | R.CONTROL_BITS["NEED_WAKEUP"])
-        self.tell()
+        self.publish()
 
-    def tell(self, *, wait: bool = True) -> None:
+    def publish(self, *, wait: bool = True) -> None:
         """Take this side's block across; with ``wait``, return once the peer's memory holds it.
 
         While the peer has not enabled the engine, or once the block has halted (see ``fault``), it returns at once.
@@ -278,26 +278,32 @@ class Engine:
         off = [L.DIRECTIONS[n] for prefix, n in ways if not status & _STATUS[f"{prefix}_RUN"]]
         return f"the engine has not started {' and '.join(off)}" if off else None
 
-    def fault(self) -> str | None:
+    def fault(self) -> Fault | None:
         """What halted, and why, in words; None while all is well or the peer is not there."""
         status = self._status()
         if self._enabled and not status & _STATUS["LOCKED"]:
-            return f"{self.name} is no longer enabled: it was reset"
+            return Fault(f"{self.name} is no longer enabled: it was reset", "RESET")
         halted: dict[str, list[str]] = {}  # by cause: both directions often have the same
+        codes = []
         for prefix, what in (
             ("tx", L.DIRECTIONS[self._side]),
             ("rx", L.DIRECTIONS[1 - self._side]),
             ("side", f"the {L.SIDES[self._side]}'s block"),
         ):
             if status & _STATUS[f"{prefix.upper()}_HALT"]:
-                halted.setdefault(self._cause(prefix), []).append(what)
-        return "; ".join(f"{' and '.join(who)} halted: {why}" for why, who in halted.items()) or None
+                code, text = self._cause(prefix)
+                codes.append(code)
+                halted.setdefault(text, []).append(what)
+        if not halted:
+            return None
+        return Fault("; ".join(f"{' and '.join(parts)} halted: {why}" for why, parts in halted.items()), codes[0])
 
-    def _cause(self, prefix: str) -> str:
+    def _cause(self, prefix: str) -> tuple[str, str]:
+        """The name of the cause, and the same in words."""
         number = self._read(f"{prefix}_cause")
         address = self._read(f"{prefix}_error_addr_lo") | self._read(f"{prefix}_error_addr_hi") << 32
         name = _CAUSE.get(number, f"cause {number}")
-        return f"{name}, {_IN_WORDS.get(name, 'at {:#x}').format(address)}"
+        return name, f"{name}, {_IN_WORDS.get(name, 'at {:#x}').format(address)}"
 
     def detach(self) -> None:
         """Leave: afterwards the engine touches this side's memory no more."""

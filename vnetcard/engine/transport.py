@@ -17,6 +17,19 @@ Doorbells = tuple[Callable[[int], None], Callable[[int], None]]
 """Of a DMA engine: called with each new prod, and with each new cons.  Pumps take ``_core.Doorbell`` only."""
 
 
+class Fault(str):
+    """What has halted and why, in words; ``code`` is the engine's cause (``engine.registers.CAUSES``), or RESET."""
+
+    __slots__ = ("code",)
+
+    code: str
+
+    def __new__(cls, text: str, code: str) -> Fault:
+        fault = str.__new__(cls, text)
+        fault.code = code
+        return fault
+
+
 class Transport(Protocol):
     """What carries this side's block and indices.  Each method raises WindowUnavailable when the device is gone."""
 
@@ -26,7 +39,7 @@ class Transport(Protocol):
     def announce(self) -> None:
         """This side's block has a new epoch: return once the peer can see it, or will as soon as it is there."""
 
-    def tell(self, *, wait: bool = True) -> None:
+    def publish(self, *, wait: bool = True) -> None:
         """This side's block has changed; with ``wait``, return once the peer can see it, as for ``announce``."""
 
     def reset_directions(self) -> None:
@@ -38,7 +51,7 @@ class Transport(Protocol):
     def not_ready(self) -> str | None:
         """Why packets cannot move yet, in words; None: they can."""
 
-    def fault(self) -> str | None:
+    def fault(self) -> Fault | None:
         """What has stopped by itself, in words; None while all is well."""
 
     def detach(self) -> None:
@@ -49,7 +62,7 @@ class EngineTransport(Transport, Protocol):
     """A ``Transport`` that a window brings along: an engine, or a mover in software."""
 
     @property
-    def mirrors_ledger(self) -> bool:
+    def has_peer_ledger(self) -> bool:
         """True: this side's memory also has the peer's counters, a moment old.  False: only the peer can tell."""
 
     @property
@@ -96,7 +109,7 @@ class SharedMemory:
     def announce(self) -> None:
         pass
 
-    def tell(self, *, wait: bool = True) -> None:
+    def publish(self, *, wait: bool = True) -> None:
         pass
 
     def reset_directions(self) -> None:
@@ -105,7 +118,7 @@ class SharedMemory:
     def not_ready(self) -> str | None:
         return None
 
-    def fault(self) -> str | None:
+    def fault(self) -> Fault | None:
         return None
 
     def detach(self) -> None:

@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterator
 from types import TracebackType
 
+from vnetcard.codes.link import LinkReason
 from vnetcard.errors import ConfigError, FrameTooLarge, PeerGone
 from vnetcard.link.endpoints import PumpEndpoints
 from vnetcard.link.fifo_endpoints import FifoEndpoints
@@ -238,7 +239,9 @@ class _Relay:
             # Interrupts exist for the first queue pair only, see pairs_of.
             irq = agreement.features & L.FEATURES["IRQ"] and window.interrupts
             if irq and not self._session.pumps.pairs[0].use_interrupts(irq, agreement.peer_irq):
-                self.report(f"no peer has the irq_number {agreement.peer_irq}: the peer will poll")
+                self.report(
+                    f"no peer has the irq_number {agreement.peer_irq}: the peer polls", LinkReason.IRQ_NUMBER_UNKNOWN
+                )
             port.use_queues(agreement.queues)
             port.set_offload(agreement.features)
         if self._listener is not None:
@@ -250,6 +253,6 @@ class _Relay:
         if self._listener is not None:
             self._listener.carrier(up, reason)
 
-    def report(self, message: str) -> None:
+    def report(self, message: str, code: LinkReason) -> None:
         if self._listener is not None:
-            self._listener.report(message)
+            self._listener.report(message, code)

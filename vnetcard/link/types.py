@@ -1,4 +1,4 @@
-"""What two sides of a link agree on, what a side can be in, and who is told."""
+"""The states of a link, what its sides offer and agree on, and the interface of its owner."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import enum
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from vnetcard.codes.link import LinkReason
 from vnetcard.ring import layout as L
 from vnetcard.ring.sideblock import served_queues
 
@@ -13,23 +14,24 @@ OFFLOADS = sum(L.FEATURES[name] for name in L.OFFLOADS)
 
 
 class LinkState(enum.Enum):
-    """What ``status`` shows."""
+    """The state of one side of a link; ``status`` shows its value."""
 
     DOWN = "down"
-    WAITING = "waiting"  # no peer
+    WAITING = "waiting"  # for a peer
     HANDSHAKE = "handshake"
     RUN = "run"
     PEER_DEAD = "peer-dead"
     REFUSED = "refused"
-    HALTED = "halted"  # the engine stopped by itself
-    GONE = "gone"
+    HALTED = "halted"  # the DMA engine has stopped with a fault
+    GONE = "gone"  # the memory or its device
 
 
 @dataclass(frozen=True, slots=True)
 class Agreement:
-    """What both sides have agreed on; ``packet_max`` and ``mtu`` in bytes; ``peer_irq`` as in its side block.
+    """What both sides have agreed on: ``features`` as bits of layout.FEATURES; ``mtu`` and ``packet_max`` in bytes.
 
-    ``queues``: over how many queue pairs, the first ones of the window.
+    ``packet_max`` is the largest packet, which segmentation offload makes larger than the MTU.  ``peer_irq`` is the
+    ``irq_number`` of the peer's side block, ``queues`` the number of queue pairs in use, from the first on.
     """
 
     features: int
@@ -41,9 +43,10 @@ class Agreement:
 
 @dataclass(slots=True)
 class Offer:
-    """What this side offers; ``refusals`` says for each feature that is not offered, why.  ``irq_number``: its number.
+    """What this side offers: ``features`` as bits of layout.FEATURES, ``mtu`` in bytes.
 
-    ``queues``: how many queue pairs it serves.
+    ``refusals`` maps each feature that is not offered to the reason.  ``irq_number`` is the number to which the peer
+    sends interrupts, ``queues`` the number of queue pairs that this side serves.
     """
 
     features: int
@@ -54,14 +57,14 @@ class Offer:
 
     @property
     def queue_mask(self) -> int:
-        """The queue pairs that this side serves, as its side block has them."""
+        """The queue pairs that this side serves, one bit per pair, as in its side block."""
         return (1 << self.queues) - 1
 
     def agree(self, features: int, mtu: int, irq_number: int = 0, queue_mask: int = 1) -> Agreement:
-        """What both sides can, with a peer that offers this."""
+        """What both sides support, given what the peer offers."""
         common = self.features & features
         if not common & L.FEATURES["CSUM"]:
-            common &= ~OFFLOADS  # none makes sense without
+            common &= ~OFFLOADS  # the others need it
         agreed = min(self.mtu, mtu)
         super_packets = common & OFFLOADS & ~L.FEATURES["CSUM"]
         packet_max = L.FRAME_MAX - L.VNET_HDR if super_packets else agreed
@@ -69,22 +72,32 @@ class Offer:
 
 
 class Listener(Protocol):
-    """Who is told, in the thread that calls ``tick``."""
+    """The owner of a ``Link``, called in the thread that calls ``tick``."""
 
     def link_up(self, agreement: Agreement) -> None:
-        """Packets are about to move: prepare the port; carrier up comes with ``carrier``."""
+        """Prepare the port: packets are about to move; ``carrier(True)`` follows."""
 
     def carrier(self, up: bool, reason: str) -> None:
-        """Show ``up`` to the world; with ``up``, packets move when it returns."""
+        """Set the carrier; packets move once ``carrier(True)`` has returned."""
 
-    def report(self, message: str) -> None:
-        """A line for the log; if it is about the link's state, that is the new one already."""
+    def report(self, message: str, code: LinkReason) -> None:
+        """A line for the log, and its code; about a change of state it comes after the change."""
 
 
-def objection(version: int, mtu: int) -> str | None:
-    """Why this side cannot work with a peer of wire format ``version`` that takes ``mtu`` bytes, or None."""
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why this side refuses to work with the peer: ``code`` for programs, ``text`` for people."""
+
+    code: LinkReason
+    text: str
+
+
+def objection(version: int, mtu: int) -> Refusal | None:
+    """Why this side cannot work with a peer of wire format ``version`` that accepts ``mtu`` bytes, or None."""
     if version != L.VERSION:
-        return f"the peer speaks wire format {version}, this side {L.VERSION}: update the older one"
+        text = f"the peer speaks wire format {version}, this side {L.VERSION}: update the older one"
+        return Refusal(LinkReason.VERSION_MISMATCH, text)
     if not L.MTU_MIN <= mtu <= L.MTU_MAX:
-        return f"the peer offers an MTU of {mtu}; {L.MTU_MIN} to {L.MTU_MAX} is possible"
+        text = f"the peer offers an MTU of {mtu}, out of range ({L.MTU_MIN} to {L.MTU_MAX})"
+        return Refusal(LinkReason.MTU_OUT_OF_RANGE, text)
     return None

@@ -25,8 +25,7 @@ def device_gone(snapshot: Snapshot) -> Iterator[Cause]:
 def refused(snapshot: Snapshot) -> Iterator[Cause]:
     for view in snapshot.views:
         if view["link"]["state"] == "refused":
-            reason = view["link"].get("reason_code")
-            version = reason == LinkReason.VERSION_MISMATCH if reason else "wire format" in view["link"]["reason"]
+            version = view["link"]["reason_code"] == LinkReason.VERSION_MISMATCH
             code = CauseCode.VERSION_MISMATCH if version else CauseCode.MTU_MISMATCH
             yield Cause(code, other(view["side"]), view["link"]["reason"])
 
@@ -38,7 +37,7 @@ def engine_halted(snapshot: Snapshot) -> Iterator[Cause]:
         if not halts or not counted.get(view["side"], {}).get("engine_halt"):
             continue
         reason = halts[-1]["reason"]
-        timeout = "TIMEOUT" in reason  # the name of the engine's cause, see engine/registers.py
+        timeout = halts[-1]["fault_code"] == "TIMEOUT"  # an engine's cause, see engine/registers.py
         yield Cause(
             CauseCode.ENGINE_STALLED if timeout else CauseCode.ENGINE_BUS_ERROR,
             view["side"],

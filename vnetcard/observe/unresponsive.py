@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from vnetcard._core import Memory
 from vnetcard.agent.collect import figures
+from vnetcard.codes.error import ErrorCode
 from vnetcard.errors import VnetcardError
 from vnetcard.ring import layout as L
 from vnetcard.ring.geometry import HEADER_BYTES, Geometry
@@ -15,6 +16,7 @@ from vnetcard.ring.sideblock import SideBlock
 from vnetcard.ring.window_dump import aligned, view_rings
 from vnetcard.window import read_window, seen_side, url_of_side
 
+CODE: Final = ErrorCode.PEER_UNRESPONSIVE.value
 STATE: Final = "unresponsive"
 """The link state of an agent that does not answer: only the agent knows the real one."""
 
@@ -29,7 +31,7 @@ def view(url: str, side: int, why: str) -> dict[str, Any]:
         "engine": None,
         "at": time.time(),
         "mtu": 0,
-        "link": {"state": STATE, "up": False, "reason": why, "history": []},
+        "link": {"state": STATE, "up": False, "reason": why, "reason_code": CODE, "fault_code": "", "history": []},
         "rings": [],
         "registers": [],
         "sides": {},

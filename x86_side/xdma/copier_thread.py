@@ -15,7 +15,7 @@ from typing import Final
 
 from vnetcard._core import Doorbell, Memory
 from vnetcard.engine.irq import IrqListener
-from vnetcard.engine.transport import Doorbells
+from vnetcard.engine.transport import Doorbells, Fault
 from vnetcard.errors import WindowUnavailable
 from vnetcard.x86_side.xdma.copier_stats import CopierStats
 from vnetcard.x86_side.xdma.dma_copier import DmaCopier
@@ -45,7 +45,7 @@ class _Call:
 class CopierThread:
     """``mover``, running: a ``transport.EngineTransport``.  ``events``: a device to read that answers when to look."""
 
-    mirrors_ledger = True
+    has_peer_ledger = True
 
     def __init__(self, mover: DmaCopier, what: str, *, events: Path | None = None) -> None:
         """``what`` describes the mover.  Raises OSError for an ``events`` that cannot be opened."""
@@ -115,8 +115,8 @@ class CopierThread:
     def announce(self) -> None:
         self._ask(self._mover.announce)
 
-    def tell(self, *, wait: bool = True) -> None:
-        self._ask(self._mover.tell, wait=wait)
+    def publish(self, *, wait: bool = True) -> None:
+        self._ask(self._mover.publish, wait=wait)
 
     def reset_directions(self) -> None:
         self._ask(self._mover.reset_directions)
@@ -124,7 +124,7 @@ class CopierThread:
     def not_ready(self) -> str | None:
         return self._mover.not_ready()
 
-    def fault(self) -> str | None:
+    def fault(self) -> Fault | None:
         return self._mover.fault()
 
     def detach(self) -> None:

@@ -29,6 +29,7 @@ from collections.abc import Callable
 from typing import Final
 
 from vnetcard._core import Memory
+from vnetcard.engine.transport import Fault
 from vnetcard.errors import LayoutMismatch, WindowUnavailable
 from vnetcard.ring import layout as L
 from vnetcard.ring.fifo import locate
@@ -50,7 +51,11 @@ _NO_HEAD: Final = bytes(HEAD_BYTES)
 
 
 class _Halt(Exception):
-    """What is there makes no sense, in words."""
+    """An impossible value in memory; ``cause`` is a name of ``engine.registers.CAUSES``."""
+
+    def __init__(self, cause: str, why: str) -> None:
+        super().__init__(f"{cause}, {why}")
+        self.cause = cause
 
 
 class DmaCopier:
@@ -83,7 +88,7 @@ class DmaCopier:
         self._lines_bytes = max(theirs) + L.LINE - self._lines_at
         self.figures = CopierStats(RingProgress(tx), RingProgress(rx))
         self.gone: str | None = None
-        self._fault: str | None = None
+        self._fault: Fault | None = None
         self._layout = RemoteWindow(card, geometry, clock=clock, format_any=format_any)
         self._books = LedgerMirror(memory, card, side)
         self._enabled = False
@@ -101,12 +106,12 @@ class DmaCopier:
         self._lose_card()
 
     def announce(self) -> None:
-        """As ``tell``; from the first one after ``attach`` on, everything moves."""
+        """As ``publish``; from the first one after ``attach`` on, everything moves."""
         self._enabled = True
         self._guarded(self._come_up)
-        self.tell()
+        self.publish()
 
-    def tell(self, *, wait: bool = True) -> None:
+    def publish(self, *, wait: bool = True) -> None:
         """Take this side's block across; without a window there, its coming up will."""
         del wait
         self._check_gone()
@@ -122,7 +127,7 @@ class DmaCopier:
             return "there is no window in the card's memory yet"
         return None if self._live else "the two sides have not answered each other in the card's memory"
 
-    def fault(self) -> str | None:
+    def fault(self) -> Fault | None:
         self._check_gone()
         return self._fault
 
@@ -158,14 +163,14 @@ class DmaCopier:
         try:
             act()
         except (TransferFailed, _Halt) as error:
-            self._halt(str(error))
+            self._halt(error.cause, str(error))
         except DeviceGone as error:
             self.gone = str(error)
             self._set_live(False)
         self.figures.retries = self._card.retries
 
-    def _halt(self, why: str) -> None:
-        self._fault = f"{self.name} halted: {why}"
+    def _halt(self, cause: str, why: str) -> None:
+        self._fault = Fault(f"{self.name} halted: {why}", cause)
         self.figures.halts += 1
         self._set_live(False)
         self.figures.state = "halt"
@@ -181,7 +186,7 @@ class DmaCopier:
             if not self._layout.ready():
                 return
         except LayoutMismatch as error:
-            raise _Halt(f"CONFIG, in the card's memory at {self._card.base:#x}: {error}") from None
+            raise _Halt("CONFIG", f"in the card's memory at {self._card.base:#x}: {error}") from None
         self._there = True
         self._told = self._card.read(self._own_block, L.LINE)[:HEAD_BYTES]
         self._put_block()
@@ -261,7 +266,7 @@ class DmaCopier:
         prod = self._memory.load32(self._tx_end.own)
         if length := (prod - tx.moved) & MASK:
             if prod % L.LINE or length > size - ((tx.moved - tx.freed) & MASK):
-                raise _Halt(f"BAD_PROD, prod {prod:#x} is impossible")
+                raise _Halt("BAD_PROD", f"prod {prod:#x} is impossible")
             length = min(length, BURST)
             for at, piece in pieces(tx.moved, length, size):
                 here = self._tx_end.ring.offset + at
@@ -274,7 +279,7 @@ class DmaCopier:
         cons = self._memory.load32(self._rx_end.own)
         if cons != rx.freed:
             if cons % L.LINE or (cons - rx.freed) & MASK > (rx.moved - rx.freed) & MASK:
-                raise _Halt(f"BAD_CONS, cons {cons:#x} is impossible")
+                raise _Halt("BAD_CONS", f"cons {cons:#x} is impossible")
             rx.freed = cons
             self._put_index(self._rx_end.own, cons)
 
@@ -301,9 +306,9 @@ class DmaCopier:
         if not self._look():
             return
         if not good_prod:
-            raise _Halt(f"BAD_PROD, prod {prod:#x} is impossible")
+            raise _Halt("BAD_PROD", f"prod {prod:#x} is impossible")
         if not good_cons:
-            raise _Halt(f"BAD_CONS, cons {cons:#x} is impossible")
+            raise _Halt("BAD_CONS", f"cons {cons:#x} is impossible")
         if length:
             rx.moved = (rx.moved + length) & MASK
             rx.bytes += length
