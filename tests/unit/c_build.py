@@ -1,4 +1,4 @@
-"""Compiles a C harness of tests/unit/c with a compiler and flags of the test's choice, and runs it."""
+"""Compiles a C harness of tests/unit/c with the compiler and flags that the test names, and runs it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ TSAN = ("-fsanitize=thread", "-Wno-tsan", "-O1")  # -Wno-tsan: "fences are not f
 ARM64 = ("-static", "-D_FORTIFY_SOURCE=0")
 
 PUMP = ("vnc_pump_core.c", "vnc_pump_thread.c", "vnc_inline.c", "vnc_tx.c", "vnc_rx.c", "vnc_tap.c")
-"""What a harness with a pump needs of the core."""
+"""The sources of the core that a harness with a pump needs."""
 
 SANITIZER_ENV = {
     "ASAN_OPTIONS": "detect_leaks=1:exitcode=99",
@@ -29,18 +29,18 @@ SANITIZER_ENV = {
 }
 ASAN_EXIT, TSAN_EXIT = 99, 98
 WATCHDOG_EXIT = 97
-"""What a harness exits with when its own watchdog found that nothing moves any more."""
+"""The exit status of a harness whose own watchdog found that it makes no progress."""
 
 
 def seed() -> int:
-    """The seed of this run: VNETCARD_SEED, or a random one; printed, so that a failure shows it."""
+    """Return the seed of this run: VNETCARD_SEED, or a random one.  It is printed, so that a failure shows it."""
     chosen = int(os.environ.get("VNETCARD_SEED") or secrets.randbits(32))
     print(f"VNETCARD_SEED={chosen}")
     return chosen
 
 
 def build(out: Path, *sources: str, flags: tuple[str, ...] = (), compiler: str = "gcc", core: Path = CORE) -> Path:
-    """The program made of ``sources`` (names in tests/unit/c, or in ``core``); it is written into ``out``."""
+    """Compile ``sources`` (names in tests/unit/c or in ``core``) into a program in ``out``; returns its path."""
     paths = [HARNESSES / name if (HARNESSES / name).exists() else core / name for name in sources]
     program = out / Path(sources[0]).stem
     include = [f"-I{core}", f"-I{HARNESSES}"]
@@ -53,7 +53,7 @@ def build(out: Path, *sources: str, flags: tuple[str, ...] = (), compiler: str =
 def run(
     program: Path, *args: object, emulator: str | None = None, seconds: float = 120
 ) -> subprocess.CompletedProcess[str]:
-    """Run ``program``, under ``emulator`` if it is for another machine; its output is printed."""
+    """Run ``program``, under ``emulator`` if it is for another machine.  Its output is printed."""
     command = [*([need(emulator)] if emulator else []), str(program), *map(str, args)]
     done = subprocess.run(
         command, capture_output=True, text=True, timeout=seconds, check=False, env=os.environ | SANITIZER_ENV
@@ -63,7 +63,7 @@ def run(
 
 
 def must_pass(program: Path, *args: object, emulator: str | None = None, seconds: float = 120) -> str:
-    """Run ``program`` and expect exit status 0; what it printed."""
+    """Run ``program`` and expect exit status 0; returns its output."""
     done = run(program, *args, emulator=emulator, seconds=seconds)
     assert done.returncode == 0, f"exit {done.returncode}\n{done.stdout}\n{done.stderr}"
     return done.stdout

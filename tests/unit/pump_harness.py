@@ -1,4 +1,4 @@
-"""A host's pumps on a window in this process, and the bare FIFOs of a card beside them."""
+"""The pumps of a host over a window in this process, and the FIFOs of a card without pumps."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ LEDGERS = [L.queue_offset(0) + L.QUEUE_LEDGERS[name] for name in ("h2c_tx", "c2h
 
 
 class Host:
-    """The pumps of a host, and the bare FIFOs of a card beside them."""
+    """The pumps of a host, and the FIFOs of a card; ``kind`` of memory as in ``memories.KINDS``."""
 
     def __init__(self, wait: str = "sleep", *, kind: str = "coherent") -> None:
         window = mmap.mmap(-1, WINDOW)

@@ -43,7 +43,7 @@ def test_ring_behaves_as_a_list_on_arm64(tmp_path: Path) -> None:
 
 
 def slept(output: str) -> bool:
-    """Did both sides have to wait for one another?  Else the run has shown nothing about wake-ups."""
+    """Whether both sides slept at all; else the run shows nothing about wake-ups."""
     return "producer 0" not in output and "consumer 0" not in output and output.endswith("ok\n")
 
 
@@ -77,16 +77,16 @@ def test_lost_wake_up_is_found(tmp_path: Path, broken: str) -> None:
 
 
 @pytest.mark.parametrize("domain", [0, 1], ids=["coherent", "device"])
-def test_of_index_and_need_wakeup_one_side_sees_the_other(tmp_path: Path, domain: int) -> None:
+def test_one_of_index_and_need_wakeup_is_seen(tmp_path: Path, domain: int) -> None:
     program = build(tmp_path, "barrier_litmus.c")
     assert must_pass(program, ROUNDS, domain).startswith("0 of")
 
 
 def test_missing_fence_is_found(tmp_path: Path) -> None:
     if len(os.sched_getaffinity(0)) < 2:
-        skip_or_fail("one core alone never reorders its own loads and stores")
+        skip_or_fail("one core never sees its own loads and stores reordered")
     program = build(tmp_path, "barrier_litmus.c", flags=("-DBREAK_FENCE",))
-    # The two threads must run at the same moment, which a busy machine seldom lets them.
+    # The two threads must run at the same moment, which is rare on a busy machine.
     assert any(not must_pass(program, ROUNDS, 0).startswith("0 of") for _ in range(TRIES))
 
 

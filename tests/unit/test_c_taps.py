@@ -1,4 +1,4 @@
-"""The ring of a tap between a writer that never waits and a reader that may be anybody; and bugs that this finds."""
+"""The ring of a tap between a writer that never waits and a reader that is not trusted; and bugs that this finds."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ EVENTS = 100_000
 SOURCES = ("tap_stress.c", "vnc_tap.c")
 
 
-def test_events_come_whole_and_in_order_and_what_is_missing_is_counted(tmp_path: Path) -> None:
+def test_events_arrive_whole_and_in_order_and_missed_ones_are_counted(tmp_path: Path) -> None:
     assert must_pass(build(tmp_path, *SOURCES), seed(), EVENTS).endswith("ok\n")
 
 
@@ -21,12 +21,12 @@ def test_writer_and_reader_do_not_race(tmp_path: Path) -> None:
     assert must_pass(build(tmp_path, *SOURCES, flags=TSAN), seed(), EVENTS // 10).endswith("ok\n")
 
 
-def test_reader_that_writes_anything_anywhere_harms_itself_alone(tmp_path: Path) -> None:
+def test_hostile_reader_cannot_make_the_writer_leave_the_ring(tmp_path: Path) -> None:
     assert must_pass(build(tmp_path, *SOURCES, flags=ASAN), seed(), EVENTS // 4, "hostile").endswith("ok\n")
 
 
 @pytest.mark.arm64
-def test_events_come_whole_on_arm64(tmp_path: Path) -> None:
+def test_events_arrive_whole_on_arm64(tmp_path: Path) -> None:
     program = build(tmp_path, *SOURCES, flags=ARM64, compiler="aarch64-linux-gnu-gcc")
     assert must_pass(program, seed(), EVENTS // 20, emulator="qemu-aarch64-static").endswith("ok\n")
 
@@ -45,7 +45,7 @@ BUGS = {
         "",
     ),
 }
-"""Name: what stands in vnc_tap.c, what is put in its place, and which reader finds it."""
+"""Name: a text of vnc_tap.c, its replacement, and the reader that finds the bug."""
 
 
 @pytest.mark.slow

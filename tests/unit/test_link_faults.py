@@ -14,7 +14,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from tests.unit.c_build import seed
 from tests.unit.copier_harness import MoverWorld
 from tests.unit.link_harness import MTU, Side, World
-from tests.unit.queue_links import QueueWorld
+from tests.unit.queue_harness import QueueWorld
 from vnetcard.link.types import Offer
 from vnetcard.ring import layout as L
 

@@ -1,4 +1,4 @@
-"""Pumps beside a DMA engine ring its doorbells with each index that they publish, and leave the waking to it."""
+"""Pumps with a DMA engine write each index that they publish into its doorbells, and leave wake-ups to the engine."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ from vnetcard.link.fifo_endpoints import FifoEndpoints
 from vnetcard.port.memory_pair import PairPort
 from vnetcard.ring import layout as L
 
-PROD, CONS, PROD_RUNG, CONS_RUNG, BELL, ASLEEP = range(0, 24, 4)
+PROD, CONS, PROD_COUNT, CONS_COUNT, WAKE, SLEEPS = range(0, 24, 4)
 RECORD = L.align_record(len(b"E packet"))
 
 
 class Host(pump_harness.Host):
-    """... whose pumps have doorbells on a page of their own."""
+    """A ``pump_harness.Host`` whose pumps have doorbells, on a page of their own."""
 
     def __init__(self) -> None:
         super().__init__()
         self.endpoints.close()
         self.page = Memory(mmap.mmap(-1, 4096))
-        self.interrupts = tuple(
-            Doorbell(self.page, at, count_word=rung, wake_word=BELL, sleep_word=ASLEEP)
-            for at, rung in ((PROD, PROD_RUNG), (CONS, CONS_RUNG))
+        self.doorbells = tuple(
+            Doorbell(self.page, at, count_word=count, wake_word=WAKE, sleep_word=SLEEPS)
+            for at, count in ((PROD, PROD_COUNT), (CONS, CONS_COUNT))
         )
         self.endpoints = PumpEndpoints(
             self.memory,
@@ -40,12 +40,12 @@ class Host(pump_harness.Host):
             attention_fd=self.attention,
             wait="sleep",
             futex=True,
-            doorbells=self.interrupts,  # type: ignore[arg-type]
+            doorbells=self.doorbells,  # type: ignore[arg-type]
         )
 
     def page_reads(self, **expected: int) -> bool:
-        """Does the page come to read so?  A pump rings a moment after it has published."""
-        places = {"prod": PROD, "cons": CONS, "prod_rung": PROD_RUNG, "cons_rung": CONS_RUNG, "bell": BELL}
+        """Wait until the page has these values; a pump writes a doorbell after it has published.  False: it has not."""
+        places = {"prod": PROD, "cons": CONS, "prod_count": PROD_COUNT, "cons_count": CONS_COUNT, "wake": WAKE}
         deadline = time.monotonic() + 10
         while {name: self.page.load32(places[name]) for name in expected} != expected:
             if time.monotonic() > deadline:
@@ -62,39 +62,39 @@ def host() -> Iterator[Host]:
     host.close()
 
 
-def test_pumps_ring_each_index_that_they_publish(host: Host) -> None:
+def test_each_published_index_is_written_into_the_doorbell(host: Host) -> None:
     host.take(3)
-    assert host.page_reads(prod=3 * RECORD, prod_rung=3, cons_rung=0)
+    assert host.page_reads(prod=3 * RECORD, prod_count=3, cons_count=0)
     host.deliver(2)
-    assert host.page_reads(cons=2 * RECORD, cons_rung=2, prod_rung=3)
+    assert host.page_reads(cons=2 * RECORD, cons_count=2, prod_count=3)
 
 
-def test_only_a_simulation_that_sleeps_is_woken(host: Host) -> None:
+def test_only_a_simulator_that_sleeps_is_woken(host: Host) -> None:
     host.take(1)
-    assert host.page_reads(prod_rung=1, bell=0)
-    host.page.store32(ASLEEP, 1)
+    assert host.page_reads(prod_count=1, wake=0)
+    host.page.store32(SLEEPS, 1)
     host.take(1)
-    assert host.page_reads(prod_rung=2, bell=1)
+    assert host.page_reads(prod_count=2, wake=1)
 
 
-def test_peer_is_neither_asked_nor_woken(host: Host) -> None:
+def test_pump_with_a_doorbell_does_not_wake_the_peer(host: Host) -> None:
     consumer = L.queue_offset(0) + L.QUEUE_LINES["h2c_cons"]
     host.memory.store32(consumer + L.CONS_LINE.offset("need_wakeup"), 1)
     host.take(5)
     sent, suppressed = (L.TX_STATS.index(f"wakeups_{name}") for name in ("sent", "suppressed"))
-    assert host.page_reads(prod_rung=5)
+    assert host.page_reads(prod_count=5)
     assert (host.endpoints.tx.stats[sent], host.endpoints.tx.stats[suppressed]) == (0, 0)
 
 
-def test_page_stays_mapped_until_the_pumps_have_ended(host: Host) -> None:
-    host.interrupts = ()
+def test_page_of_the_doorbells_stays_mapped_until_the_pumps_are_closed(host: Host) -> None:
+    host.doorbells = ()
     with pytest.raises(BufferError):
         host.page.close()
     host.endpoints.close()
     host.page.close()
 
 
-def test_pump_takes_no_other_doorbell() -> None:
+def test_pump_refuses_another_doorbell() -> None:
     port = PairPort("host")
     memory = Memory(mmap.mmap(-1, GEOMETRY.window_bytes))
     with pytest.raises(TypeError, match=r"_core\.Doorbell or None"):
@@ -111,7 +111,7 @@ def test_pump_takes_no_other_doorbell() -> None:
     port.close()
 
 
-def test_fifo_ends_ring_as_pumps_do() -> None:
+def test_fifo_endpoints_write_doorbells_as_pumps_do() -> None:
     memory = Memory(mmap.mmap(-1, GEOMETRY.window_bytes))
     rung: list[tuple[str, int]] = []
     host = FifoEndpoints(
@@ -130,19 +130,19 @@ def test_fifo_ends_ring_as_pumps_do() -> None:
     assert rung == [("prod", RECORD), ("prod", 2 * RECORD), ("cons", RECORD)]
     while host.send(bytes(1000)):
         pass
-    assert rung[-1][1] == memory.load32(L.queue_offset(0) + L.QUEUE_LINES["h2c_prod"]), "a full ring is not rung"
+    assert rung[-1][1] == memory.load32(L.queue_offset(0) + L.QUEUE_LINES["h2c_prod"]), "a full ring writes no doorbell"
     assert len({value for what, value in rung if what == "prod"}) == sum(what == "prod" for what, _ in rung)
 
 
 @pytest.mark.parametrize("places", [{"count_word": 4096}, {"wake_word": 2, "sleep_word": 0}, {"wake_word": 8}])
-def test_impossible_doorbell_is_refused(places: dict[str, int]) -> None:
+def test_doorbell_with_words_outside_the_page_is_refused(places: dict[str, int]) -> None:
     page = Memory(mmap.mmap(-1, 4096))
     with pytest.raises((IndexError, ValueError)):
         _core.Doorbell(page, 0, **places)
     page.close()
 
 
-def test_wait_for_a_word_ends_when_it_has_changed_already() -> None:
+def test_wait_for_a_word_that_has_changed_returns_at_once() -> None:
     page = Memory(mmap.mmap(-1, 4096))
     began = time.monotonic()
     page.wait32(0, 1, 60)

@@ -1,4 +1,4 @@
-"""What the pumps tell the handshake: generations, events, and books that a peer cannot change."""
+"""What pumps report to the handshake: generations, events, and a ledger that a peer cannot change."""
 
 from __future__ import annotations
 
@@ -24,19 +24,19 @@ def host(request: pytest.FixtureRequest) -> Iterator[Host]:
     host.close()
 
 
-def test_generation_received_in_is_the_last_one_that_brought_a_record(host: Host) -> None:
+def test_last_generation_received_is_the_last_one_with_a_record(host: Host) -> None:
     host.begin(1, 2)
     host.deliver(3)
     host.begin(3, 4)
     host.endpoints.hold()
-    assert host.endpoints.received() == Generation(1, 2, 3)  # a peer that has not settled it yet will ask
+    assert host.endpoints.received() == Generation(1, 2, 3)  # a peer that has not settled it yet asks for it
     host.begin(3, 4)
     host.deliver(1)
     host.endpoints.hold()
     assert host.endpoints.received() == Generation(3, 4, 1)
 
 
-def test_generation_sent_in_begins_at_once(host: Host) -> None:
+def test_generation_sent_begins_without_a_record(host: Host) -> None:
     host.begin(1, 2)
     host.take(3)
     host.endpoints.hold()
@@ -58,7 +58,7 @@ def test_events_of_a_generation_end_with_it(host: Host) -> None:
     assert host.endpoints.take_events() == _core.EVENT_VIOLATION
 
 
-def test_books_of_the_handshake_are_out_of_the_peers_reach(host: Host) -> None:
+def test_peer_cannot_change_the_ledger_that_the_handshake_uses(host: Host) -> None:
     host.begin(1, 2)
     host.deliver(2)
     host.take(2)
@@ -82,7 +82,7 @@ def test_inline_moves_take_each_packet_once_and_none_in_hold(
     must_pass(program, 20000)
 
 
-def test_of_a_pair_the_tx_pump_is_closed_last(host: Host) -> None:
+def test_tx_pump_of_a_pair_cannot_be_closed_first(host: Host) -> None:
     tx, rx = host.endpoints.tx, host.endpoints.rx
     with pytest.raises(ValueError, match="close the rx pump first"):
         tx.close()
@@ -94,8 +94,8 @@ def test_of_a_pair_the_tx_pump_is_closed_last(host: Host) -> None:
         rx.pair_with(None)  # type: ignore[arg-type]
 
 
-def test_an_answer_that_comes_within_the_write_is_in_the_ring(host: Host) -> None:
-    """What the port holds when a record has been delivered leaves, whichever of the two threads takes it."""
+def test_packet_that_waits_when_a_record_is_delivered_is_sent(host: Host) -> None:
+    """Whichever of the two threads takes it."""
     host.begin(1, 2)
     for _ in range(100):
         host.deliver(1)
@@ -104,19 +104,19 @@ def test_an_answer_that_comes_within_the_write_is_in_the_ring(host: Host) -> Non
     assert host.endpoints.sent().records == host.endpoints.received().records == 100
 
 
-def test_stray_kick_does_not_keep_an_idle_pump_awake(tmp_path: Path) -> None:
+def test_late_kick_does_not_keep_an_idle_pump_awake(tmp_path: Path) -> None:
     program = build(tmp_path, "pump_kick.c", *PUMP)
     assert int(must_pass(program)) <= 5
 
 
-def test_pump_that_stops_by_itself_is_not_kept_going_by_the_same_command_again(tmp_path: Path) -> None:
+def test_pump_holds_itself_although_its_command_is_given_again(tmp_path: Path) -> None:
     assert must_pass(build(tmp_path, "pump_hold.c", *PUMP)) == "ok\n"
 
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("wait", ["adaptive", "poll", "sleep"])
 def test_record_under_a_new_epoch_is_never_delivered(wait: str, kind: str) -> None:
-    """The index and the record are perfect; only the epoch says that they are another generation's."""
+    """Index and record are valid; only the epoch shows that they are of another generation."""
     host = Host(wait, kind=kind)
     try:
         host.begin(1, 2)

@@ -1,4 +1,4 @@
-"""Pumps that wake one another by interrupts: they sleep on an eventfd, and ring the peer's bell if it sleeps."""
+"""Pumps that wake one another by interrupts: they sleep on an eventfd, and interrupt the peer if it sleeps."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ from vnetcard.window.interrupts import IrqTrigger
 
 SLEEPS = {line: L.queue_offset(0) + at + L.PROD_LINE.offset("need_wakeup") for line, at in L.QUEUE_LINES.items()}
 PACKETS, SLEEP = 60, 0.1
-"""A pump that nobody wakes looks by itself after 0.1 s; a median stands a machine that now and then stalls."""
+"""Without a wake-up a pump polls after 0.1 s.  Medians are compared, because a busy machine stalls at times."""
 
 
 class Interrupts:
-    """``Interrupts`` of a window whose peer is the test; its interrupts are eventfds or a file of registers."""
+    """``Interrupts`` of a window whose peer is the test; the peer's are eventfds, or registers in a file."""
 
     number = 1
 
     def __init__(self, registers: int = -1) -> None:
         self.eventfds = (os.eventfd(0, os.EFD_NONBLOCK), os.eventfd(0, os.EFD_NONBLOCK))
-        self.rung = (os.eventfd(0, os.EFD_NONBLOCK), os.eventfd(0, os.EFD_NONBLOCK))
+        self.raised = (os.eventfd(0, os.EFD_NONBLOCK), os.eventfd(0, os.EFD_NONBLOCK))
         self._registers = registers
 
     def of_peer(self, number: int) -> tuple[IrqTrigger, IrqTrigger] | None:
@@ -38,15 +38,15 @@ class Interrupts:
             return None
         if self._registers >= 0:
             return IrqTrigger(self._registers, 12, 0x10000), IrqTrigger(self._registers, 12, 0x10001)
-        return IrqTrigger(fd=self.rung[0]), IrqTrigger(fd=self.rung[1])
+        return IrqTrigger(fd=self.raised[0]), IrqTrigger(fd=self.raised[1])
 
     def close(self) -> None:
-        for fd in (*self.eventfds, *self.rung):
+        for fd in (*self.eventfds, *self.raised):
             os.close(fd)
 
 
 class Host(pump_harness.Host):
-    """... in a window whose words nobody can sleep on."""
+    """A ``pump_harness.Host`` in a window without futexes."""
 
     def __init__(self, interrupts: Interrupts, peer: int = 2) -> None:
         super().__init__()
@@ -65,7 +65,7 @@ class Host(pump_harness.Host):
     def until_asleep(self, line: str) -> None:
         deadline = time.monotonic() + 10
         while not self.memory.load32(SLEEPS[line]):
-            assert time.monotonic() < deadline, "the pump does not say that it sleeps"
+            assert time.monotonic() < deadline, "the pump does not set need_wakeup"
             time.sleep(0.0005)
 
 
@@ -83,7 +83,7 @@ def host(interrupts: Interrupts) -> Iterator[Host]:
     host.close()
 
 
-def test_sleeping_pump_is_woken_by_its_ear_and_not_by_its_clock(host: Host) -> None:
+def test_interrupt_ends_the_sleep_of_a_pump(host: Host) -> None:
     took = []
     for _ in range(PACKETS):
         host.until_asleep("c2h_cons")
@@ -93,12 +93,12 @@ def test_sleeping_pump_is_woken_by_its_ear_and_not_by_its_clock(host: Host) -> N
         assert select.select([host.port.far], [], [], 5)[0]
         host.port.far.recv(100)
         took.append(time.monotonic() - began)
-    assert median(took) < SLEEP / 2, "most were found by looking, after the whole sleep"
-    heard = read_end(host.memory, "c2h", tx=False).stats["wakeups_heard"]
-    assert PACKETS / 2 < heard <= PACKETS, "the pump does not count what woke it"
+    assert median(took) < SLEEP / 2, "most records were found by polling, after the whole sleep"
+    wakeups = read_end(host.memory, "c2h", tx=False).stats["wakeups_heard"]
+    assert PACKETS / 2 < wakeups <= PACKETS, "the pump does not count the interrupts that woke it"
 
 
-def test_command_ends_the_sleep_by_ear(host: Host) -> None:
+def test_command_ends_the_sleep_on_interrupts(host: Host) -> None:
     took = []
     for _ in range(20):
         host.until_asleep("c2h_cons")
@@ -106,21 +106,21 @@ def test_command_ends_the_sleep_by_ear(host: Host) -> None:
         host.endpoints.hold()
         took.append(time.monotonic() - began)
         host.endpoints.run()
-    assert median(took) < SLEEP / 2, "most waited for the end of the sleep"
+    assert median(took) < SLEEP / 2, "most commands waited for the end of the sleep"
 
 
-def test_peer_that_sleeps_is_rung_and_one_that_is_awake_is_not(host: Host) -> None:
-    prod, cons = host.interrupts.rung
+def test_only_a_peer_that_sleeps_is_interrupted(host: Host) -> None:
+    prod, cons = host.interrupts.raised
     host.port.far.send(b"E packet")
     assert _next(host) == b"E packet"
-    assert not select.select([prod], [], [], 0.05)[0], "rung although it is awake"
+    assert not select.select([prod], [], [], 0.05)[0], "interrupted although it is awake"
     host.memory.store32(SLEEPS["h2c_cons"], 1)
     host.port.far.send(b"E packet")
     assert select.select([prod], [], [], 5)[0]
     host.memory.store32(SLEEPS["c2h_prod"], 1)
     assert host.to_host.try_push(b"E packet")
     os.eventfd_write(host.interrupts.eventfds[0], 1)
-    assert select.select([cons], [], [], 5)[0], "a producer that waits for room is not rung"
+    assert select.select([cons], [], [], 5)[0], "a producer that waits for room is not interrupted"
 
 
 def _next(host: Host) -> bytes:
@@ -131,7 +131,7 @@ def _next(host: Host) -> bytes:
     return packet
 
 
-def test_bell_that_is_a_register_gets_its_value(tmp_path: Path) -> None:
+def test_register_that_interrupts_gets_its_value(tmp_path: Path) -> None:
     with (tmp_path / "registers").open("w+b", buffering=0) as registers:
         interrupts = Interrupts(registers.fileno())
         host = Host(interrupts)
@@ -145,12 +145,12 @@ def test_bell_that_is_a_register_gets_its_value(tmp_path: Path) -> None:
         interrupts.close()
 
 
-def test_peer_whom_nobody_knows_is_looked_for_as_without_bells(interrupts: Interrupts) -> None:
+def test_pump_polls_for_a_peer_with_an_unknown_number(interrupts: Interrupts) -> None:
     host = Host(interrupts, peer=9)
     assert not host.reached
     for _ in range(5):
         assert host.to_host.try_push(b"E packet")
         assert select.select([host.port.far], [], [], 5)[0]
         host.port.far.recv(100)
-    assert not host.memory.load32(SLEEPS["c2h_cons"]), "it says that it sleeps, and nobody can wake it"
+    assert not host.memory.load32(SLEEPS["c2h_cons"]), "it set need_wakeup, but the peer cannot wake it"
     host.close()

@@ -1,4 +1,4 @@
-"""Several queue pairs: one pump pair each, commanded as one, and books that stay exact whoever dies when."""
+"""Several queue pairs: one pair of pumps each, commanded as one; ledgers stay exact whenever a side is killed."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.unit.queue_harness import PACKET, PAIRS, Two
+from tests.unit.queue_harness import PACKET, PAIRS, PumpSides
 from vnetcard.agent.control import Lease
 from vnetcard.agent.tap_registry import TapRegistry
 from vnetcard.link import queues
@@ -25,18 +25,18 @@ OLD, NEW = (1, 2), (3, 4)
 
 
 def sent(*rows: tuple[tuple[int, int], int]) -> Generation:
-    """The total over queues whose tx ledgers say so."""
+    """The total over queues with these tx ledgers."""
     return total_sent([Books(Generation(*epochs, records), NOTHING, 0) for epochs, records in rows])
 
 
 def received(*rows: tuple[tuple[int, int], int, int]) -> Generation:
-    """The total over queues whose rx ledgers say so; serial last."""
+    """The total over queues with these rx ledgers; the serial is last."""
     return total_received([Books(NOTHING, Generation(*epochs, records), serial) for epochs, records, serial in rows])
 
 
 @pytest.fixture
-def two() -> Iterator[Two]:
-    both = Two()
+def two() -> Iterator[PumpSides]:
+    both = PumpSides()
     for side in (L.HOST, L.CARD):
         both.start(side)
     both.settle()
@@ -44,49 +44,49 @@ def two() -> Iterator[Two]:
     both.close()
 
 
-# --- hand-made ledgers -----------------------------------------------------------------------------------
+# --- constructed ledgers -----------------------------------------------------------------------------------
 
 
-def test_what_was_sent_is_the_sum_over_the_queues_of_one_generation() -> None:
+def test_records_sent_are_summed_over_queues_of_one_generation() -> None:
     assert sent((OLD, 5), (OLD, 7), (OLD, 0)) == Generation(*OLD, 12)
 
 
-def test_killed_while_settling_it_has_settled_once_queue_0_has() -> None:
+def test_generation_is_settled_once_queue_0_has_settled() -> None:
     assert sent(((0, 0), 0), (OLD, 7), (OLD, 9)) == NOTHING
     assert sent(((0, 0), 0), ((0, 0), 0), (OLD, 9)) == NOTHING
 
 
-def test_killed_while_beginning_the_new_generation_counts_once_queue_0_has_it() -> None:
+def test_generation_has_begun_once_queue_0_has_begun_it() -> None:
     assert sent(((0, 0), 0), (OLD, 7), (NEW, 0)) == NOTHING
     assert sent((NEW, 0), (NEW, 0), (NEW, 0)) == Generation(*NEW, 0)
 
 
-def test_queue_left_out_of_the_new_generation_does_not_count() -> None:
+def test_queue_of_an_older_generation_does_not_count() -> None:
     assert sent((NEW, 4), (NEW, 1), (OLD, 100)) == Generation(*NEW, 5)
 
 
-def test_what_was_received_is_the_sum_over_the_queues_of_the_last_generation() -> None:
+def test_records_received_are_summed_over_queues_of_the_last_generation() -> None:
     assert received((OLD, 5, 3), (OLD, 7, 3), ((0, 0), 0, 0)) == Generation(*OLD, 12)
 
 
 @pytest.mark.parametrize("queue", range(PAIRS))
-def test_first_record_on_any_queue_ends_the_generation_before(queue: int) -> None:
+def test_first_record_on_any_queue_begins_the_generation(queue: int) -> None:
     rows = [(OLD, 5, 3)] * PAIRS
     rows[queue] = (NEW, 1, 4)
     assert received(*rows) == Generation(*NEW, 1)
 
 
-def test_ledgers_of_software_that_knew_no_serial_count() -> None:
+def test_ledgers_without_serials_count() -> None:
     assert received((OLD, 5, 0), ((0, 0), 0, 0)) == Generation(*OLD, 5)
-    assert received((NEW, 5, 7), (OLD, 9, 7)) == Generation(*NEW, 5), "such software wrote to queue 0 alone"
+    assert received((NEW, 5, 7), (OLD, 9, 7)) == Generation(*NEW, 5), "software without serials wrote to queue 0 alone"
 
 
 @settings(deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 3), st.integers(1, 9)), min_size=1, max_size=12), st.randoms())
-def test_whatever_order_records_come_in_the_last_generation_has_its_records(
+def test_records_of_the_last_generation_are_counted_in_any_order_of_queues(
     bursts: list[tuple[int, int]], chance: random.Random
 ) -> None:
-    """A model of the rule of vnc_rx.c: records of one generation after the other, on queues in any order."""
+    """Models count_record() of vnc_rx.c: generations follow one another, queues are used in any order."""
     ledgers = [((0, 0), 0, 0)] * PAIRS
     generation, count = 0, 0
     for new, records in bursts:
@@ -104,7 +104,7 @@ def test_whatever_order_records_come_in_the_last_generation_has_its_records(
 # --- pumps -----------------------------------------------------------------------------------------------
 
 
-def test_each_queue_carries_its_own(two: Two) -> None:
+def test_each_queue_carries_its_own_packets(two: PumpSides) -> None:
     two.send(L.HOST, 3, 4)
     two.send(L.CARD, 5, 0)
     two.settle()
@@ -113,7 +113,7 @@ def test_each_queue_carries_its_own(two: Two) -> None:
 
 
 @pytest.mark.parametrize("victim", [L.HOST, L.CARD])
-def test_nothing_is_lost_by_a_restart_at_rest(two: Two, victim: int) -> None:
+def test_restart_with_empty_rings_loses_nothing(two: PumpSides, victim: int) -> None:
     two.send(victim, 20, 7)
     two.send(1 - victim, 30, 1)
     two.settle()
@@ -125,8 +125,8 @@ def test_nothing_is_lost_by_a_restart_at_rest(two: Two, victim: int) -> None:
 
 @pytest.mark.parametrize("first", [L.HOST, L.CARD])
 @pytest.mark.parametrize("counts", [(50, 20), (0, 20), (50, 0)])
-def test_side_killed_before_it_settled_finds_the_count_of_the_older_generation(
-    two: Two, first: int, counts: tuple[int, int]
+def test_side_killed_before_it_settled_still_finds_the_older_generation(
+    two: PumpSides, first: int, counts: tuple[int, int]
 ) -> None:
     """The side that restarted first runs already; the other is killed between its answer and its own run."""
     second = 1 - first
@@ -137,19 +137,19 @@ def test_side_killed_before_it_settled_finds_the_count_of_the_older_generation(
     late.link.tick()  # answers the new epoch
     while not runner.runs:
         runner.link.tick()
-    assert not late.runs, "it has not looked again, so it has not settled"
+    assert not late.runs, "it must not have settled yet"
     two.crash(second)
     two.start(second)
     two.settle()
-    assert two.lost(second) == 0, "all had arrived"
+    assert two.lost(second) == 0, "all packets had arrived"
     two.send(second, 0, 7)
     two.send(first, 7, 0)
     two.settle()
     assert (two.lost(L.HOST), two.lost(L.CARD)) == (0, 0)
 
 
-def test_generations_on_other_queues_than_queue_0_are_in_order(two: Two) -> None:
-    """What arrived on queue 1 in one generation, and on queue 2 in the next, while queue 0 was idle."""
+def test_generations_on_other_queues_than_queue_0_are_in_order(two: PumpSides) -> None:
+    """Records arrive on queue 1 in one generation and on queue 2 in the next; queue 0 is idle."""
     for side in (L.HOST, L.CARD):
         two.crash(side)
         two.start(side, 3)
@@ -160,11 +160,11 @@ def test_generations_on_other_queues_than_queue_0_are_in_order(two: Two) -> None
         two.crash(L.CARD)
         two.start(L.CARD, 3)
         two.settle()
-    assert two.lost(L.HOST) == 0, "all had arrived"
+    assert two.lost(L.HOST) == 0, "all packets had arrived"
 
 
 @pytest.mark.parametrize("first", [L.HOST, L.CARD])
-def test_what_a_side_sent_that_runs_already_is_lost_when_the_other_dies_before_it_runs(two: Two, first: int) -> None:
+def test_packets_sent_to_a_side_that_dies_before_it_runs_are_lost(two: PumpSides, first: int) -> None:
     second = 1 - first
     two.send(first, 50, 50)
     two.settle()
@@ -182,7 +182,7 @@ def test_what_a_side_sent_that_runs_already_is_lost_when_the_other_dies_before_i
 
 @pytest.mark.parametrize("again", [1, 2, 3])
 @pytest.mark.parametrize("victim", [L.HOST, L.CARD])
-def test_restart_with_another_number_of_queues_knows_the_books_of_all(two: Two, victim: int, again: int) -> None:
+def test_restart_with_another_number_of_queues_reads_all_ledgers(two: PumpSides, victim: int, again: int) -> None:
     two.send(victim, 20, 7)
     two.send(1 - victim, 3, 11)
     two.settle()
@@ -201,8 +201,8 @@ def test_restart_with_another_number_of_queues_knows_the_books_of_all(two: Two, 
 
 @pytest.mark.parametrize("again", [1, 2])
 @pytest.mark.parametrize("queue", [0, 1])
-def test_packet_that_died_inside_its_read_is_counted(two: Two, queue: int, again: int) -> None:
-    """Also by an agent that serves that queue no more."""
+def test_packet_that_died_inside_its_read_is_counted(two: PumpSides, queue: int, again: int) -> None:
+    """Also by an agent that does not serve that queue any more."""
     two.send(L.HOST, 5, 5)
     two.settle()
     before = two.tx(L.HOST).ledger["tx_taken"]
@@ -218,7 +218,7 @@ def test_packet_that_died_inside_its_read_is_counted(two: Two, queue: int, again
     two.start(L.HOST)
 
 
-def test_queue_that_is_not_served_has_no_pump(two: Two, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_queue_that_is_not_served_has_no_pump(two: PumpSides, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its ledgers are read, and its indices reset, without a thread."""
     two.send(L.HOST, 5, 5)
     two.settle()
@@ -237,7 +237,7 @@ def test_queue_that_is_not_served_has_no_pump(two: Two, monkeypatch: pytest.Monk
     assert two.lost(L.HOST) == 0, "the ledger of queue 1 was not read"
 
 
-def test_packets_that_come_out_of_a_queue_that_is_not_agreed_are_dropped_and_counted(two: Two) -> None:
+def test_packets_from_a_queue_that_is_not_agreed_are_counted_as_dropped(two: PumpSides) -> None:
     two.crash(L.CARD)
     two.start(L.CARD, 1)
     two.settle()
@@ -247,7 +247,7 @@ def test_packets_that_come_out_of_a_queue_that_is_not_agreed_are_dropped_and_cou
     assert (ledger["tx_sent"], ledger["drop_link_down"]) == (2, 3)
 
 
-def test_queues_are_drained_and_counted_while_the_peer_is_dead(two: Two) -> None:
+def test_packets_from_all_queues_are_counted_as_dropped_while_the_peer_is_dead(two: PumpSides) -> None:
     two.crash(L.CARD)
     host = two.side(L.HOST)
     host.endpoints.drop(peer_dead=True)
@@ -257,7 +257,7 @@ def test_queues_are_drained_and_counted_while_the_peer_is_dead(two: Two) -> None
     two.settle()
 
 
-def test_violation_on_any_queue_makes_a_new_epoch(two: Two) -> None:
+def test_violation_on_any_queue_leads_to_a_new_epoch(two: PumpSides) -> None:
     host = two.side(L.HOST)
     before = host.link.epoch
     two.memory.store32(L.queue_offset(1) + L.QUEUE_LINES["c2h_prod"], 1)
@@ -269,12 +269,12 @@ def test_violation_on_any_queue_makes_a_new_epoch(two: Two) -> None:
     two.settle()
 
 
-def test_reader_of_taps_sees_the_packets_of_every_queue_under_its_number(two: Two) -> None:
-    board = TapRegistry(L.HOST, lambda: None)
-    board.queues = 2
-    lease = board.lend(TapRequest(T.mask(("COMMIT", "PEEK"))).as_question())
+def test_tap_has_the_packets_of_every_queue_with_its_number(two: PumpSides) -> None:
+    registry = TapRegistry(L.HOST, lambda: None)
+    registry.queues = 2
+    lease = registry.lend(TapRequest(T.mask(("COMMIT", "PEEK"))).as_question())
     assert isinstance(lease, Lease)
-    board.settle(two.side(L.HOST).endpoints.pairs)
+    registry.settle(two.side(L.HOST).endpoints.pairs)
     reader = Reader(lease.fd)
     two.send(L.HOST, 2, 3)
     two.send(L.CARD, 0, 1)
@@ -288,13 +288,13 @@ def test_reader_of_taps_sees_the_packets_of_every_queue_under_its_number(two: Tw
     assert (reader.noted, reader.missed) == (6, 0)
     reader.close()
     lease.end()
-    board.settle(two.side(L.HOST).endpoints.pairs)
-    board.close()
+    registry.settle(two.side(L.HOST).endpoints.pairs)
+    registry.close()
 
 
 @pytest.mark.parametrize("victims", [(L.HOST,), (L.CARD,), (L.HOST, L.CARD)])
-def test_books_balance_after_kills_under_load(two: Two, victims: tuple[int, ...]) -> None:
-    """Packets that wait in the rings, and in the ports, when an agent dies."""
+def test_ledgers_balance_after_kills_under_load(two: PumpSides, victims: tuple[int, ...]) -> None:
+    """Packets wait in rings and ports when a side dies."""
     for round_ in range(6):
         for side in (L.HOST, L.CARD):
             for far in two.side(side).port.far:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Final
 
 THREADS: Final = {"vnc-tx": "tx", "vnc-rx": "rx"}
-"""The pumps' threads by the names that they give themselves (_c/vnc_pump.c)."""
+"""The pumps' threads by the names that they give themselves (_c/vnc_pump_core.c)."""
 
 
 def of_pumps(tasks: Path = Path("/proc/self/task")) -> dict[str, dict[str, int]]:

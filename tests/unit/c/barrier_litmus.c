@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Barriers E and F (vnc_barrier.h) by themselves: barrier_litmus ROUNDS DOMAIN.
+ * barrier_litmus ROUNDS DOMAIN: barriers E and F (vnc_barrier.h) without a ring.
  *
- * In each round one thread stores the index and then looks at need_wakeup, the other stores need_wakeup and
- * then looks at the index.  Both seeing the old value is a lost wake-up; prints in how many rounds.
+ * In each round one thread stores the index and then loads need_wakeup, the other stores need_wakeup and then loads the
+ * index.  If both load the old value, a wake-up is lost.  Prints in how many rounds.
  *
- * -DBREAK_FENCE    leaves E out: even x86 lets a load pass an earlier store
+ * -DBREAK_FENCE    omits E: even x86 lets a load pass an earlier store
  */
 #include "harness.h"
 #include "vnc_barrier.h"

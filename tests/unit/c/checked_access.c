@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* One access to checked memory, by name: checked_access NAME; what is against the rules must not end well. */
+/* checked_access NAME: one access to checked memory; the process must not survive one that breaks the rules. */
 #include "harness.h"
 #include "vnc_barrier.h"
 #include <errno.h>
@@ -17,7 +17,7 @@ static uint64_t at_back(uint32_t offset)
 	return __atomic_load_n((uint64_t *)(void *)(back + offset), __ATOMIC_RELAXED);
 }
 
-/* How many of TRIES stores were in the memory @barrier (none, or WMB) afterwards, without anything else happening. */
+/* How many of TRIES stores were in the memory after @barrier (none, or WMB), with nothing else in between. */
 static uint32_t arrived(int barrier)
 {
 	uint32_t n, seen = 0;
@@ -32,7 +32,7 @@ static uint32_t arrived(int barrier)
 	return seen;
 }
 
-/* How often of two stores the second one was there and the first not. */
+/* How often, of two stores, the second one was in the memory and the first was not. */
 static uint32_t overtook(int barrier)
 {
 	uint32_t n, seen = 0;

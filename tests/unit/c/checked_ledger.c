@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A ledger in checked memory, one thread that counts and one that reads: checked_ledger SEED COUNT.
+ * checked_ledger SEED COUNT: a ledger in checked memory, with one thread that counts and one that reads.
  *
- * Says "ok" when every reading was one update, whole, and none was older than the one before.
+ * Prints "ok" when the reader got whole updates only, each at least as new as the one before.
  */
 #include "harness.h"
 #include "vnc_ledger.h"
@@ -24,7 +24,7 @@ static void *write_on(void *unused)
 		for (uint32_t word = 1; word < VNC_LEDGER_WORDS; word++)
 			l.now[word] = (l.now[0] + 1) * 100 + word;
 		vnc_ledger_flip(&l);
-		if (below(&seed, 4) == 0) /* a reader is to meet two updates in a row, and to have its turn */
+		if (below(&seed, 4) == 0) /* so that a reader meets two updates in a row, and gets the processor */
 			usleep(below(&seed, 60));
 	}
 	__atomic_store_n(&done, 1, __ATOMIC_RELEASE);

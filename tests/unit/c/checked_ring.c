@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Two threads, one ring in checked memory, each thread a side with a front of its own: checked_ring SEED COUNT LOCKSTEP.
+ * checked_ring SEED COUNT LOCKSTEP: two threads, one ring in checked memory; each thread is a side with its own front.
  *
- * Says "ok" when COUNT records arrived whole and in order.  A store that leaves before those that it covers shows
- * as a wrong record; one that never leaves is found by the watchdog.  With LOCKSTEP 1 each record waits until the one
- * before has arrived, so that no later store pushes an index out.
+ * Prints "ok" when COUNT records arrived whole and in order.  A store that leaves before those that it covers shows as
+ * a wrong record; the watchdog finds one that never leaves.  With LOCKSTEP 1 each record waits until the one before has
+ * arrived, so that no later store forces an index out.
  */
 #include "harness.h"
 #include "vnc_ring.h"
@@ -59,7 +59,7 @@ static void *produce(void *unused)
 			usleep(20);
 	}
 	while (__atomic_load_n(&arrived, __ATOMIC_ACQUIRE) < count)
-		usleep(1000); /* what this thread has pending would leave with it */
+		usleep(1000); /* its pending stores would leave when this thread ends */
 	return unused;
 }
 

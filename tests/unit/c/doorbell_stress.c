@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Two threads ring three doorbells of a simulation that sleeps whenever it may: doorbell_stress SEED COUNT.
+ * doorbell_stress SEED COUNT: two threads ring three doorbells of a simulator that sleeps whenever it may.
  *
- * Says "ok" when the simulation has seen the last value of each.  It sleeps without a limit, and a ringer
- * waits for its own value now and then, so a lost ring is found by the watchdog.
+ * Prints "ok" when the simulator has taken the last value of each.  It sleeps without a time limit, and a ringing
+ * thread waits at times until its own value was taken, so the watchdog finds a lost ring.
  *
  * -DBREAK_COUNT       does not count the ring: must hang
- * -DBREAK_KNOCK       never wakes: must hang
- * -DBREAK_RECHECK     the simulation sleeps without the last look: must hang
+ * -DBREAK_WAKE        never wakes: must hang
+ * -DBREAK_RECHECK     the simulator sleeps without the last load of the counts: must hang
  */
 #include "harness.h"
 #include "vnc_doorbell.h"
@@ -15,28 +15,29 @@
 #include <sched.h>
 #include <stdbool.h>
 
-#define BELLS 3u
+#define DOORBELLS 3u
 #define WATCH_S 5
 
-static uint32_t words[BELLS], rung[BELLS], bell, asleep;
-static uint32_t seen[BELLS]; /* what the simulation took from each */
+static uint32_t registers[DOORBELLS], counts[DOORBELLS], wake_word, sleep_word;
+static uint32_t taken[DOORBELLS]; /* the last value that the simulator took from each */
 static uint32_t count;
 static uint64_t sleeps;
-static uint64_t seed_of[3]; /* of both ringers and the simulation */
+static uint64_t seed_of[3]; /* of both ringing threads and the simulator */
 
 static void ring(uint32_t which, uint32_t value)
 {
-	struct vnc_doorbell d = {.reg = &words[which], .count_word = &rung[which], .wake_word = &bell, .sleep_word = &asleep};
+	struct vnc_doorbell d = {.reg = &registers[which], .count_word = &counts[which], .wake_word = &wake_word,
+				 .sleep_word = &sleep_word};
 
 #if defined(BREAK_COUNT)
 	d.count_word = NULL;
-#elif defined(BREAK_KNOCK)
+#elif defined(BREAK_WAKE)
 	d.wake_word = NULL;
 #endif
 	vnc_ring_doorbell(&d, value);
 }
 
-/* Ringer 0 has interrupts 0 and 1, ringer 1 has bell 2; a bell is rung by one thread, as a register is. */
+/* Thread 0 rings doorbells 0 and 1, thread 1 rings doorbell 2; each is rung by one thread alone, as registers are. */
 static void *ringer(void *arg)
 {
 	uint64_t *random = arg;
@@ -46,52 +47,52 @@ static void *ringer(void *arg)
 	for (n = 1; n <= count; n++) {
 		which = two ? below(random, 2) : 2;
 		ring(which, n);
-		if (n < count && below(random, 8)) /* else as one whose packet must be answered */
+		if (n < count && below(random, 8)) /* else wait, as a side whose packet must be answered */
 			continue;
-		while (__atomic_load_n(&seen[which], __ATOMIC_ACQUIRE) != n)
+		while (__atomic_load_n(&taken[which], __ATOMIC_ACQUIRE) != n)
 			sched_yield();
 	}
 	return NULL;
 }
 
-static bool look(uint32_t heard[BELLS])
+static bool take_values(uint32_t known[DOORBELLS])
 {
 	bool moved = false;
 	uint32_t n, now;
 
-	for (n = 0; n < BELLS; n++) {
-		now = __atomic_load_n(&rung[n], __ATOMIC_ACQUIRE);
-		if (now == heard[n])
+	for (n = 0; n < DOORBELLS; n++) {
+		now = __atomic_load_n(&counts[n], __ATOMIC_ACQUIRE);
+		if (now == known[n])
 			continue;
-		heard[n] = now;
-		__atomic_store_n(&seen[n], vnc_load32(VNC_COHERENT, &words[n]), __ATOMIC_RELEASE);
+		known[n] = now;
+		__atomic_store_n(&taken[n], vnc_load32(VNC_COHERENT, &registers[n]), __ATOMIC_RELEASE);
 		moved = true;
 	}
 	return moved;
 }
 
-static void *simulate(void *unused)
+static void *simulator(void *unused)
 {
-	uint32_t heard[BELLS] = {0}, was;
+	uint32_t known[DOORBELLS] = {0}, was;
 
 	for (;;) {
-		if (look(heard))
+		if (take_values(known))
 			continue;
-		was = __atomic_load_n(&bell, __ATOMIC_ACQUIRE);
-		__atomic_store_n(&asleep, 1, __ATOMIC_RELEASE);
+		was = __atomic_load_n(&wake_word, __ATOMIC_ACQUIRE);
+		__atomic_store_n(&sleep_word, 1, __ATOMIC_RELEASE);
 #ifndef BREAK_RECHECK
 		vnc_full_fence(VNC_COHERENT); /* (K) pairs with (J) */
-		if (!look(heard))
+		if (!take_values(known))
 #else
 		for (uint32_t n = below(&seed_of[2], 300); n; n--)
 			vnc_cpu_relax();
-		was = __atomic_load_n(&bell, __ATOMIC_ACQUIRE);
+		was = __atomic_load_n(&wake_word, __ATOMIC_ACQUIRE);
 #endif
 		{
 			__atomic_fetch_add(&sleeps, 1, __ATOMIC_RELAXED);
-			syscall(SYS_futex, &bell, FUTEX_WAIT, was, NULL, NULL, 0);
+			syscall(SYS_futex, &wake_word, FUTEX_WAIT, was, NULL, NULL, 0);
 		}
-		__atomic_store_n(&asleep, 0, __ATOMIC_RELEASE);
+		__atomic_store_n(&sleep_word, 0, __ATOMIC_RELEASE);
 	}
 	return unused;
 }
@@ -103,8 +104,8 @@ static void *watch(void *unused)
 
 	while (still++ < WATCH_S * 10) {
 		usleep(100000);
-		for (now = 0, n = 0; n < BELLS; n++)
-			now += __atomic_load_n(&seen[n], __ATOMIC_RELAXED);
+		for (now = 0, n = 0; n < DOORBELLS; n++)
+			now += __atomic_load_n(&taken[n], __ATOMIC_RELAXED);
 		still = now == before ? still : 0;
 		before = now;
 	}
@@ -122,7 +123,7 @@ int main(int argc, char **argv)
 	count = argc > 2 ? (uint32_t)atoi(argv[2]) : 100000;
 	pthread_create(&other, NULL, watch, NULL);
 	pthread_detach(other);
-	pthread_create(&other, NULL, simulate, NULL);
+	pthread_create(&other, NULL, simulator, NULL);
 	pthread_detach(other);
 	for (n = 0; n < 2; n++)
 		pthread_create(&threads[n], NULL, ringer, &seed_of[n]);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The real pumps against a hostile peer: hostile SEED MUTATIONS MODE WAIT DEVICE.
+ * hostile SEED MUTATIONS MODE WAIT DEVICE: the real pumps against a hostile peer.
  *
  *   MODE    0 plain port, 1 port and link with virtio_net_hdr and super-packets, 2 port with, link without
  *   WAIT    enum vnc_wait_mode;  DEVICE  1: the barriers and copies of memory behind PCIe
@@ -89,7 +89,7 @@ ssize_t __wrap_writev(int fd, const struct iovec *iov, int n)
 	return __real_writev(fd, iov, n);
 }
 
-/* ---- what the agent does ------------------------------------------------------------------------ */
+/* ---- what an agent does ------------------------------------------------------------------------- */
 
 static void command(struct vnc_pump *p, enum vnc_command what)
 {
@@ -156,7 +156,7 @@ static void supervise(void)
 		CHECK(!(events & VNC_EVENT_PORT_GONE));
 		if (events & (VNC_EVENT_EPOCH | VNC_EVENT_VIOLATION)) {
 			new_generation(false);
-		} else if (below(&own_random, 50) == 0) { /* a peer that seems dead, and comes back */
+		} else if (below(&own_random, 50) == 0) { /* as with a peer that seems dead, and returns */
 			command(&w.tx, VNC_DROP_PEER_DEAD);
 			command(&w.tx, VNC_RUN);
 		}
@@ -171,7 +171,7 @@ static void *attacker(void *arg)
 		before = peek32(&w.generations);
 		attack(&w);
 		__atomic_fetch_add(&w.moves, 1, __ATOMIC_RELAXED);
-		/* Leave a generation time to live, and to be begun. */
+		/* Give a generation time to begin and to run. */
 		for (uint32_t n = below(&w.random, 100); n && peek32(&w.generations) == before; n--)
 			for (uint32_t m = 0; m < 10; m++)
 				vnc_cpu_relax();
@@ -260,7 +260,7 @@ int main(int argc, char **argv)
 	pthread_join(thread[0], NULL);
 	pthread_join(thread[1], NULL);
 
-	command(&w.tx, VNC_DROP_LINK_DOWN); /* empty the port of what was fed */
+	command(&w.tx, VNC_DROP_LINK_DOWN); /* empty the port */
 	command(&w.rx, VNC_HOLD);
 	usleep(200000);
 	while (recv(w.port[1], (char[1]){0}, 1, 0) >= 0)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* What a hostile peer does, one mutation after the other. */
+/* What a hostile peer writes, one mutation after the other. */
 #include "hostile.h"
 
-/* A number as an attacker would choose it, around @good and the ring's @size. */
+/* A number that an attacker may choose, around @good and the ring's @size. */
 static uint32_t evil(struct setup *w, uint32_t good, uint32_t size)
 {
 	switch (below(&w->random, 14)) {
@@ -28,7 +28,7 @@ static uint64_t head_of(uint32_t len, uint32_t flags, uint32_t hdr_len)
 	return len | (uint64_t)(flags & 0xffff) << 32 | (uint64_t)(hdr_len & 0xffff) << 48;
 }
 
-/* A record at the place that the rx pump reads next; @wrong says what is wrong with it, 0: nothing. */
+/* Write a record at the place that the rx pump reads next; @wrong: the kind of its error, 0: none. */
 static void record(struct setup *w, uint32_t wrong)
 {
 	uint32_t cons = peek32(&w->shared->rx_own.cons), seq = peek32(&w->rx.consumer.seq);
@@ -41,7 +41,7 @@ static void record(struct setup *w, uint32_t wrong)
 	case 1:
 		len = evil(w, len, w->ring);
 		break;
-	case 2: /* looks right, but runs beyond prod */
+	case 2: /* valid, but it extends beyond prod */
 		len = span - VNC_RECORD_HEADER + 1 + below(&w->random, w->packet_max);
 		break;
 	case 3:
@@ -62,7 +62,7 @@ static void record(struct setup *w, uint32_t wrong)
 	poke64(&place[0], head_of(len, vnet, hdr_len));
 	__atomic_store_n(&w->shared->rx_peer.prod, cons + span, __ATOMIC_RELEASE);
 	vnc_futex_wake(&w->shared->rx_peer.prod);
-	/* Change it while it is read. */
+	/* Change the record while it is read. */
 	for (uint32_t n = wrong ? 0 : below(&w->random, 3) * 500; n && peek32(&w->shared->rx_own.cons) == cons; n--) {
 		poke64(&place[0], head_of(n % 2 ? len : evil(w, len, w->ring), vnet, hdr_len));
 		poke64(&place[2], rnd(&w->random) & rnd(&w->random) & rnd(&w->random));
@@ -87,7 +87,7 @@ static void index_line(struct setup *w)
 	case 3:
 		poke32(&s->rx_peer.need_wakeup, evil(w, 1, w->ring));
 		break;
-	default: /* be a consumer, so that packets flow */
+	default: /* consume, so that packets flow */
 		poke32(&s->tx_peer.cons, prod);
 	}
 	vnc_futex_wake(&s->tx_peer.cons);
@@ -102,11 +102,11 @@ static void side_block(struct setup *w)
 	} else {
 		poke32(&words[0], evil(w, epoch, w->ring));
 		if (below(&w->random, 2))
-			poke32(&words[0], epoch); /* flickers */
+			poke32(&words[0], epoch); /* for a moment only */
 	}
 }
 
-/* Any word of anything. */
+/* Overwrite any word of anything. */
 static void anywhere(struct setup *w)
 {
 	uint32_t at = below(&w->random, w->ring / 4);
@@ -118,13 +118,13 @@ static void anywhere(struct setup *w)
 	case 1:
 		poke32((uint32_t *)(void *)w->tx_ring + at, (uint32_t)rnd(&w->random));
 		break;
-	default: /* statistics are for people, and the harness reads them at the end */
+	default: /* not the statistics: the harness reads them at the end */
 		at %= (uint32_t)((uint8_t *)w->shared->tx_stats - (uint8_t *)w->shared) / 4;
 		poke32((uint32_t *)(void *)w->shared + at, evil(w, 64, w->ring));
 	}
 }
 
-/** attack() - one mutation. */
+/** attack() - make one mutation. */
 void attack(struct setup *w)
 {
 	uint32_t kind = below(&w->random, 100);

@@ -5,9 +5,9 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#define PATIENCE_MS 2000
+#define LIMIT_MS 2000
 
-/** feed() - a thread: packets of all sizes, good and bad, into the port. */
+/** feed() - a thread that sends packets of all sizes, good and bad, into the port. */
 void *feed(void *seed)
 {
 	uint8_t *packet = calloc(1, VNC_FRAME_MAX + 64);
@@ -26,7 +26,7 @@ void *feed(void *seed)
 	return NULL;
 }
 
-/** drain() - a thread: take out what comes, and check that no peer can make it harmful. */
+/** drain() - a thread that receives from the port, and checks that the peer could make no packet harmful. */
 void *drain(void *unused)
 {
 	uint8_t *packet = malloc(VNC_FRAME_MAX + 1);
@@ -37,7 +37,7 @@ void *drain(void *unused)
 
 	while (__atomic_load_n(&w.feeding, __ATOMIC_ACQUIRE)) {
 		poll(&fd, 1, 20);
-		usleep(++lazy % 8 ? 0 : 5000); /* so that the port is full now and then */
+		usleep(++lazy % 8 ? 0 : 5000); /* so that the port is full at times */
 		while ((got = recv(w.port[1], packet, VNC_FRAME_MAX + 1, MSG_DONTWAIT)) >= 0) {
 			got -= w.vnet_port ? VNC_VNET_HDR : 0;
 			CHECK(got >= 1 && (uint32_t)got <= w.packet_max);
@@ -53,12 +53,12 @@ void *drain(void *unused)
 static void wait_while_empty(struct vnc_consumer *c)
 {
 	for (uint32_t ms = 0; vnc_consumer_refresh(c) != VNC_OK; ms++) {
-		CHECK(ms < PATIENCE_MS);
+		CHECK(ms < LIMIT_MS);
 		usleep(1000);
 	}
 }
 
-/** exchange() - a peer that behaves: what enters the port leaves the ring, what enters the ring leaves the port. */
+/** exchange() - with a peer that follows the rules: packets from port to ring, and from ring to port. */
 void exchange(void)
 {
 	uint32_t head = w.features & VNC_F_CSUM ? VNC_VNET_HDR : 0, port_head = w.vnet_port ? VNC_VNET_HDR : 0, len;
@@ -90,7 +90,7 @@ void exchange(void)
 		vnc_ring_commit(&p, view.len, head ? VNC_REC_VNET : 0, (uint16_t)head);
 		if (vnc_producer_publish(&p) && vnc_consumer_sleeps(&p))
 			vnc_futex_wake(&p.own->prod);
-		CHECK(poll(&fd, 1, PATIENCE_MS) == 1);
+		CHECK(poll(&fd, 1, LIMIT_MS) == 1);
 		CHECK(recv(w.port[1], back, sizeof(back), 0) == (ssize_t)(port_head + len));
 		CHECK(!memcmp(back, packet, port_head + len));
 		__atomic_fetch_add(&w.moves, 1, __ATOMIC_RELAXED);

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * vnc_ledger.h: what a reader sees is always one update, whole.
+ * Of vnc_ledger.h: a reader always gets one whole update.
  *
  *   ledger_stress threads SEED COUNT    a writer thread, two readers
  *   ledger_stress kill SEED COUNT       a writer process, killed COUNT times at random moments and succeeded
- *   ledger_stress steps SEED COUNT      a writer process, looked at after every instruction of COUNT updates
+ *   ledger_stress steps SEED COUNT      a writer process, whose ledger is read after every instruction of COUNT updates
  *
- * -DBREAK_FLIP publishes the stamp before the words: all three must notice.
+ * -DBREAK_FLIP publishes the stamp before the words: all three must find it.
  */
 #define _GNU_SOURCE
 #include "harness.h"
@@ -26,7 +26,7 @@ static uint64_t *shared;
 static uint64_t random_state;
 static uint32_t done, reads;
 
-/* Every word of an update follows from its stamp. */
+/* Word @n of the update with @stamp. */
 static uint64_t word_of(uint64_t stamp, unsigned int n)
 {
 	return stamp * FACTOR + n;
@@ -77,7 +77,7 @@ static void threads(uint32_t count)
 		pthread_create(&reader[n], NULL, read_on, NULL);
 	while (count--) {
 		flip(&l);
-		for (uint32_t n = below(&random_state, 300); n; n--) /* a pump does something in between, too */
+		for (uint32_t n = below(&random_state, 300); n; n--) /* as a pump does other things between updates */
 			vnc_cpu_relax();
 	}
 	__atomic_store_n(&done, 1, __ATOMIC_RELEASE);
@@ -113,10 +113,10 @@ static void kills(uint32_t count)
 	CHECK(before > 1000);
 }
 
-/* Step a child through COUNT updates, one machine instruction at a time, and look after each. */
+/* Step a child through COUNT updates, one machine instruction at a time, and read the ledger after each. */
 static void steps(uint32_t count)
 {
-	uint64_t out[VNC_LEDGER_WORDS], last = 0, looks = 0;
+	uint64_t out[VNC_LEDGER_WORDS], last = 0, readings = 0;
 	pid_t child = fork();
 	int status;
 
@@ -132,7 +132,7 @@ static void steps(uint32_t count)
 		_exit(0);
 	}
 	CHECK(waitpid(child, &status, 0) == child && WIFSTOPPED(status));
-	for (;; looks++) {
+	for (;; readings++) {
 		CHECK(ptrace(PTRACE_SINGLESTEP, child, NULL, NULL) == 0);
 		CHECK(waitpid(child, &status, 0) == child);
 		if (!WIFSTOPPED(status))
@@ -142,7 +142,7 @@ static void steps(uint32_t count)
 		CHECK(out[0] == last || out[0] == last + 1);
 		last = out[0];
 	}
-	CHECK(WIFEXITED(status) && last == count && looks > 2 * VNC_LEDGER_WORDS * count);
+	CHECK(WIFEXITED(status) && last == count && readings > 2 * VNC_LEDGER_WORDS * count);
 }
 
 int main(int argc, char **argv)

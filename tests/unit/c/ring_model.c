@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The ring against a list of what was put into it: ring_model SEED STEPS. One thread; says "ok" at the end. */
+/* ring_model SEED STEPS: the ring against a list of what was put into it, in one thread. Prints "ok" at the end. */
 #include "harness.h"
 #include "vnc_ring.h"
 #include <string.h>
@@ -11,11 +11,11 @@ struct world {
 	struct vnc_cons_line cons_line;
 	struct vnc_producer p;
 	struct vnc_consumer c;
-	/* the model: records committed and not released, oldest first; which of them the peer may see */
+	/* the model: records committed and not released, oldest first; how many of them are published */
 	struct { uint32_t len, tag; } record[MOST];
 	uint32_t first, count, visible;
-	uint32_t kept; /* bytes released but not given back */
-	uint32_t used; /* bytes of the records and of what is kept */
+	uint32_t kept; /* bytes released but not published */
+	uint32_t used; /* bytes of the records, and @kept */
 	uint32_t tag;
 	uint64_t random;
 };
@@ -59,7 +59,7 @@ static void push(struct world *w)
 	struct vnc_span span[2], again[2];
 	uint8_t *scratch;
 
-	len = below(&w->random, 2) ? most : len; /* the pump reserves the most and commits what came */
+	len = below(&w->random, 2) ? most : len; /* a pump reserves the maximum and commits less */
 	if (w->used + vnc_record_bytes(most) > w->p.size) {
 		CHECK(vnc_ring_reserve(&w->p, most, span) == VNC_FULL);
 		return;
@@ -70,7 +70,7 @@ static void push(struct world *w)
 	CHECK(span[0].len + span[1].len == most && span[0].len >= (most < 48 ? most : 48));
 	CHECK(span[0].base >= w->p.ring && span[0].base + span[0].len <= w->p.ring + w->p.size);
 	CHECK(span[1].len == 0 || (span[1].base == w->p.ring && span[0].base + span[0].len == w->p.ring + w->p.size));
-	scratch = malloc(len); /* of just that size: a sanitizer sees a byte too many */
+	scratch = malloc(len); /* of exactly this size, so that a sanitizer finds one byte too many */
 	fill(span, len, ++w->tag, scratch, w);
 	free(scratch);
 	vnc_ring_commit(&w->p, len, len > VNC_VNET_HDR && w->tag % 2 ? VNC_REC_VNET : 0,
@@ -159,7 +159,7 @@ static void play(enum vnc_domain domain, uint32_t size, uint32_t start, uint32_t
 	free(w);
 }
 
-/* Every alignment of the ordinary memory, every length; nothing beyond the rounded-up tail is touched. */
+/* Every alignment of the ordinary memory, every length; nothing after the rounded-up end is written. */
 static void copies(enum vnc_domain domain)
 {
 	uint32_t room, touched;

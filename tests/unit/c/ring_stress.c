@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Two threads, one ring, sleeping on each other as the pumps do: ring_stress SEED COUNT [SIZE].
+ * ring_stress SEED COUNT [SIZE]: two threads at one ring, which sleep and wake each other as pumps do.
  *
- * Says "ok" when COUNT records arrived whole and in order.  A side that sleeps although it need not, and
- * that nobody wakes, is found by the watchdog: sleeps have no time limit here.
+ * Prints "ok" when COUNT records arrived whole and in order.  A lost wake-up is found by the watchdog: sleeps have no
+ * time limit here.
  *
  * -DBREAK_RELEASE     publishes indices by plain stores: TSan must report it
- * -DBREAK_RECHECK     sleeps without the last look at the index: must hang
+ * -DBREAK_RECHECK     sleeps without the last load of the index: must hang
  * -DBREAK_WAKEUP      never wakes: must hang
  */
 #include "harness.h"
@@ -38,10 +38,10 @@ static uint8_t byte_of(uint32_t n, uint32_t at)
 
 static void sleep_on(const uint32_t *word, uint32_t seen)
 {
-	syscall(SYS_futex, word, FUTEX_WAIT, seen, NULL, NULL, 0); /* for ever */
+	syscall(SYS_futex, word, FUTEX_WAIT, seen, NULL, NULL, 0); /* without a time limit */
 }
 
-static void dawdle(uint64_t *random)
+static void delay(uint64_t *random)
 {
 	for (uint32_t n = below(random, 64) ? 0 : below(random, 2000); n; n--)
 		vnc_cpu_relax();
@@ -71,7 +71,7 @@ static void wait_for_room(uint32_t len)
 	vnc_full_fence(producer.domain);
 	if (vnc_ring_reserve(&producer, len, span) == VNC_FULL)
 #else
-	dawdle(&random_p); /* the peer moves on meanwhile, and we read its new index as "seen" */
+	delay(&random_p); /* the peer moves on meanwhile, and we read its new index as "seen" */
 	(void)len, (void)span;
 	producer.cons = vnc_load32(producer.domain, &cons_line.cons);
 #endif
@@ -99,7 +99,7 @@ static void *produce(void *unused)
 		vnc_ring_write(&producer, span, packet, len);
 		vnc_ring_commit(&producer, len, 0, 0);
 		publish_prod();
-		dawdle(&random_p);
+		delay(&random_p);
 	}
 	return unused;
 }
@@ -111,7 +111,7 @@ static void wait_for_record(void)
 	vnc_full_fence(consumer.domain);
 	if (vnc_consumer_refresh(&consumer) == VNC_EMPTY)
 #else
-	dawdle(&random_c);
+	delay(&random_c);
 	consumer.prod = vnc_load32(consumer.domain, &prod_line.prod);
 #endif
 	{
@@ -143,7 +143,7 @@ static void *consume(void *unused)
 		if (vnc_consumer_publish(&consumer) && vnc_producer_sleeps(&consumer))
 			vnc_futex_wake(&cons_line.cons);
 		__atomic_store_n(&arrived, ++n, __ATOMIC_RELAXED);
-		dawdle(&random_c);
+		delay(&random_c);
 	}
 	return unused;
 }
@@ -159,7 +159,7 @@ static void *watch(void *unused)
 		before = now;
 	}
 	fprintf(stderr, "%u of %u arrived\n", before, count);
-	hung("nobody moves");
+	hung("nothing moves");
 	return unused;
 }
 
@@ -175,7 +175,7 @@ int main(int argc, char **argv)
 					 .own = &prod_line, .peer = &cons_line};
 	consumer = (struct vnc_consumer){.ring = producer.ring, .size = size, .frame_max = FRAME_MAX,
 					 .own = &cons_line, .peer = &prod_line};
-	vnc_producer_reset(&producer, 0u - 64 * size); /* 2^32 is passed on the way */
+	vnc_producer_reset(&producer, 0u - 64 * size); /* so that the indices pass 2^32 */
 	vnc_consumer_reset(&consumer, 0u - 64 * size);
 	pthread_create(&dog, NULL, watch, NULL);
 	pthread_detach(dog);

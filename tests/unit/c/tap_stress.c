@@ -35,7 +35,7 @@ static void *writer(void *arg)
 
 	for (n = 0; n < count; n++) {
 		len = 1 + below(random, MOST);
-		cut = below(random, len + 1); /* where the ring of the packet ends */
+		cut = below(random, len + 1); /* the length of the packet's first piece */
 		for (at = 0; at < len; at++)
 			packet[at] = (uint8_t)(7 * n + at);
 		vnc_tap_begin(&taps, n);
@@ -64,7 +64,7 @@ static uint32_t take(uint32_t at, uint32_t before)
 	return event.size;
 }
 
-/* It rests now and then, longer than the writer needs to fill the ring: the writer must miss events on any machine. */
+/* It pauses at times, longer than the writer needs to fill the ring: the writer must miss events on any machine. */
 static uint32_t honest(void)
 {
 	const struct timespec rest = {0, REST_NS};
@@ -95,7 +95,7 @@ static uint32_t hostile(uint64_t *random)
 	uint32_t n, end;
 
 	while (!__atomic_load_n(&done, __ATOMIC_ACQUIRE)) {
-		end = __atomic_load_n(&tap.prod, __ATOMIC_RELAXED); /* often it leaves some room, so that something is written */
+		end = __atomic_load_n(&tap.prod, __ATOMIC_RELAXED); /* often this leaves some room, so that events are written */
 		__atomic_store_n(&cons.cons, below(random, 2) ? end - below(random, RING) : (uint32_t)rnd(random),
 				 __ATOMIC_RELAXED);
 		__atomic_store_n(&prod.prod, (uint32_t)rnd(random), __ATOMIC_RELAXED);
