@@ -16,6 +16,7 @@ from tests.harness.engine_restarts import KEEP, start_both
 from tests.harness.fake_board import FakeBoard
 from tests.harness.fuse_device import fuse_devices
 from tests.harness.ledger import assert_books_balance
+from tests.harness.programs import VNETCARD, run
 from tests.harness.restarts import OUTAGE, ping, ping_suite
 from tests.harness.xdma_lab import XdmaLab
 from vnetcard.engine import registers as R
@@ -171,6 +172,43 @@ def test_link_lives_with_unsteady_channels_and_comes_back_from_failing_ones(tree
                 ping(lab, L.CARD)
                 if state == "halted":  # who is gone takes its books along: the host's memory is made anew
                     assert_books_balance(lab, allow=OUTAGE)
+
+
+def test_agent_answers_while_a_transfer_hangs_and_notices_the_removal_within_a_second(
+    tree: FakeBoard, tmp_path: Path
+) -> None:
+    """A wrong card address: the stock driver holds the call for 10 s, then fails it with ETIMEDOUT."""
+
+    def hangs(move: int, count: int) -> int:
+        time.sleep(3)
+        raise OSError(errno.ETIMEDOUT, "")
+
+    with XdmaLab(tree, options="?format") as lab:
+        memory, mount = Memory(lab.memory), tmp_path / "devices"
+        mount.mkdir()
+        names = [f"xdma0_{way}_0" for way in ("h2c", "c2h")]
+        with contextlib.closing(memory), fuse_devices(mount, dict.fromkeys(names, memory)):
+            for name in names:
+                (lab.memory.parent / name).unlink()
+                (lab.memory.parent / name).symlink_to(mount / name)
+            start_both(lab, *KEEP)
+            shown = run([*VNETCARD, "status", "--window", lab.url.partition("?")[0]])
+            assert shown.status == 0, "status finds the agent without its options"
+            memory.act = hangs
+            time.sleep(0.3)
+            start = time.monotonic()
+            lab.status(L.HOST)
+            assert time.monotonic() - start < 1, "the agent answers during the transfer"
+            assert "timed out at card address" in lab.wait_for(L.HOST, "halted")["link"]["reason"]
+            time.sleep(0.3)
+            (lab.memory.parent / names[1]).rename(lab.memory.parent / "removed")
+            start = time.monotonic()
+            assert names[1] in lab.wait_for(L.HOST, "gone")["link"]["reason"]
+            assert time.monotonic() - start < 1.5, "the removal is noticed within a second, and a margin"
+            memory.act = lambda move, count: count
+            (lab.memory.parent / "removed").rename(lab.memory.parent / names[1])
+            lab.wait_up()
+            ping(lab, L.CARD)
 
 
 # --- registers ---------------------------------------------------------------------------------------

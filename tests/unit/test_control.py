@@ -265,3 +265,10 @@ def test_two_urls_that_look_alike_have_sockets_of_their_own(tmp_path: Path, monk
     long = "file:/" + "very-long/" * 10
     urls = ["shm:a b", "shm:a-b", "shm:a--b", f"{long}one/window", f"{long}two/window", "file:/a/b", "file:/a-b"]
     assert len({socket_path(url, HOST) for url in urls}) == len(urls)
+
+
+def test_options_of_a_device_do_not_make_another_socket() -> None:
+    """``status --window xdma:0@0x1000`` finds an agent that was started with options."""
+    assert socket_path("xdma:0@0x1000?events=3&format", HOST) == socket_path("xdma:0@0x1000", HOST)
+    assert socket_path("udmabuf:own?engine=xdma:0", HOST) == socket_path("udmabuf:own", HOST)
+    assert socket_path("file:/tmp/a?b", HOST) != socket_path("file:/tmp/a", HOST), "a file's name may have a ?"

@@ -100,6 +100,18 @@ def uio_with_maps(*sizes: int) -> Make:
     return make
 
 
+def noiommu(machine: FakeMachine) -> None:
+    machine.card(CARD, driver="vfio-pci")
+    machine.write("dev/vfio/vfio", "")
+    machine.write("dev/vfio/noiommu-14", "")
+
+
+def iommufd(machine: FakeMachine) -> None:
+    machine.card(CARD, driver="vfio-pci")
+    machine.write("dev/vfio/devices/vfio0", "")
+    machine.write("dev/iommu", "")
+
+
 def vfio_group(machine: FakeMachine) -> None:
     machine.card(CARD, driver="vfio-pci")
     machine.write("dev/vfio/vfio", "")
@@ -190,6 +202,8 @@ MACHINES = {
     ),
     "no u-dma-buf": Machine(lambda machine: None, "udmabuf:udmabuf0", code=ErrorCode.WINDOW_MISSING),
     "vfio without its driver": Machine(card(), "vfio:auto", code=ErrorCode.DRIVER_BOUND, says="vfio-pci"),
+    "vfio that was told to do without an IOMMU": Machine(noiommu, "vfio:auto", code=ErrorCode.IOMMU, says="noiommu-14"),
+    "vfio by iommufd alone": Machine(iommufd, "vfio:auto", code=ErrorCode.IOMMU, says="iommufd"),
     "vfio without an IOMMU": Machine(
         lambda machine: machine.card(CARD, driver="vfio-pci", iommu=False), "vfio:auto", code=ErrorCode.IOMMU
     ),

@@ -61,6 +61,41 @@ def test_eventfds_follow_the_structure_that_says_how_many() -> None:
     assert struct.unpack("=IIIII", vfio.pack_irq_set(vfio.MSIX, [])) == (20, 1 | 32, 2, 0, 0)
 
 
+class FakeFunction(vfio.Function):
+    """A function whose ioctls are answered here: ``has`` is the number of interrupts by kind."""
+
+    def __init__(self, has: dict[int, int], monkeypatch: pytest.MonkeyPatch) -> None:
+        self._fds = []
+        self.fd = -1
+        self.set: bytes = b""
+
+        def answer(fd: int, number: int, packed: bytes) -> bytes:
+            if number == vfio.DEVICE_GET_IRQ_INFO:
+                size, flags, kind, _ = vfio.IRQ_INFO.unpack(packed)
+                return vfio.IRQ_INFO.pack(size, flags, kind, has.get(kind, 0))
+            if number == vfio.DEVICE_SET_IRQS:
+                self.set = packed
+            return packed
+
+        monkeypatch.setattr(vfio, "_ioctl", answer)
+        monkeypatch.setattr(vfio, "set_bus_master", lambda fd, start: None)
+
+
+@pytest.mark.parametrize(
+    ("has", "vectors", "kind"),
+    [({1: 1, 2: 4}, 4, 2), ({1: 8, 2: 0}, 8, 1), ({0: 1, 1: 0, 2: 0}, 0, 1)],
+    ids=["MSI-X", "MSI", "INTx alone"],
+)
+def test_function_signals_by_msi_x_or_else_by_msi(
+    has: dict[int, int], vectors: int, kind: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    function = FakeFunction(has, monkeypatch)
+    assert function.vectors() == vectors
+    if vectors:
+        function.listen([7])
+        assert function.set == vfio.pack_irq_set(kind, [7])
+
+
 # --- what is said --------------------------------------------------------------------------------------------
 
 

@@ -24,6 +24,7 @@ from typing import Any
 from vnetcard.agent.client_wait import ANSWER_LIMIT, NoAnswer, await_answer
 from vnetcard.errors import ConfigError, PeerGone
 from vnetcard.ring import layout as L
+from vnetcard.window import without_options
 
 LINE_MAX = 1 << 20
 TRIES = 10
@@ -42,7 +43,8 @@ def folder() -> Path:
 
 
 def socket_path(window: str, side: int) -> Path:
-    """The socket of the agent on ``side`` of ``window`` (its URL without a size)."""
+    """The socket of the agent on ``side`` of ``window`` (its URL without a size; options do not count)."""
+    window = without_options(window)
     slug = re.sub(r"[^A-Za-z0-9._-]+", "-", window)
     if not re.fullmatch(r"[a-z]+:[A-Za-z0-9._-]{1,48}", window):  # the slug alone could be another window's too
         slug = f"{slug[-40:]}~{hashlib.sha256(window.encode()).hexdigest()[:8]}"

@@ -7,6 +7,8 @@ import json
 from typing import Any
 
 from vnetcard.agent import status
+from vnetcard.codes.error import ErrorCode
+from vnetcard.errors import ConfigError
 from vnetcard.ring.window_dump import ATTEMPTS, view_window
 from vnetcard.terminal.arguments import Subparsers, add_command
 from vnetcard.terminal.sizes import human
@@ -39,10 +41,17 @@ def add_parser(subparsers: Subparsers) -> None:
         help="the window, as for an agent's --window; of a simulation sim:NAME.host or sim:NAME.card",
     )
     parser.add_argument("--json", action="store_true", help="print JSON")
+    parser.add_argument("--yes", action="store_true", help="open a vfio: window although that resets its function")
 
 
 def run(args: argparse.Namespace) -> int:
     """Show the window; 1 when something about it is impossible."""
+    if args.url.startswith("vfio:") and not args.yes:
+        raise ConfigError(
+            f"{args.url}: opening it resets the function, and without FLR its whole bus: add --yes, or ask the agent "
+            "that has it with `vnetcard status`",
+            code=ErrorCode.CONFIRMATION_NEEDED,
+        )
     side = seen_side(args.url)
     view = view_window(args.url, read_window(args.url), side=side)
     for _ in range(ATTEMPTS):

@@ -16,6 +16,7 @@ class ErrorCode(Code):
         "A plug-in that registers a window or port kind cannot be used.",
         "Reinstall or uninstall the package that the message names.",
     )
+    CONFIRMATION_NEEDED = "confirmation-needed", "The command would disturb a device.", "Add --yes."
     AMBIGUOUS_DEVICE = "ambiguous-device", "Several devices match the URL.", "Name one of those in the message."
     WINDOW_SIZE = (
         "window-size",

@@ -13,6 +13,7 @@ from vnetcard.codes.cause import CauseCode
 from vnetcard.codes.code import Code
 from vnetcard.codes.drop import DropCode
 from vnetcard.codes.error import ErrorCode
+from vnetcard.codes.finding import FindingCode
 from vnetcard.codes.link import LinkReason
 
 PAGE: Final = Path(__file__).resolve().parents[2] / "docs/codes.md"
@@ -30,6 +31,7 @@ def page() -> str:
     lines = [_HEAD.rstrip()]
     lines += _section("Errors", "`VnetcardError.code`, and `code` in `--json` and `--json-log`.", ErrorCode)
     lines += _section("Link reasons", "Why a link is in its state.", LinkReason)
+    lines += _section("Findings", "What `vnetcard doctor` finds besides errors.", FindingCode)
     lines += _section(
         "Causes", "What `vnetcard show errors`, `top` and `report` conclude from the counters.", CauseCode
     )

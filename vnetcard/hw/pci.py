@@ -24,6 +24,7 @@ COMMAND: Final = 0x04
 IO_MEM, IO_PREFETCH, IO_MEM_64 = 0x200, 0x2000, 0x10_0000
 """Flags in sysfs's ``resource`` (Linux include/linux/ioport.h)."""
 BARS: Final = range(6)
+LOCKDOWN_HINT: Final = "does kernel lockdown forbid it?"
 
 _BDF = re.compile(r"(?:([0-9a-f]{4,8}):)?([0-9a-f]{2}:[0-9a-f]{2}\.[0-7])")
 _IDS = re.compile(r"([0-9a-f]{4}):([0-9a-f]{4})")
@@ -209,6 +210,7 @@ def find_bar(system: System, place: str, url: str, *, least: int, force: bool = 
         file=function.resource(bar),
         size=bar.size,
         lock=function.path / f"resource{bar.index}",
+        hint=f"the kernel driver {function.driver} has claimed it: unbind that" if function.driver else LOCKDOWN_HINT,
         lost=function.lost,
     )
 

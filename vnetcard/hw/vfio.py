@@ -36,8 +36,9 @@ TYPE1_IOMMUS: Final = (3, 1)
 GROUP_VIABLE: Final = 1
 REGION_MMAP: Final = 4
 CONFIG_REGION: Final = 7
+MSI: Final = 1
 MSIX: Final = 2
-"""Index among a PCI function's interrupts."""
+"""Indices of a PCI function's kinds of interrupts."""
 IRQ_DATA_NONE: Final = 1 << 0
 IRQ_DATA_EVENTFD: Final = 1 << 2
 IRQ_ACTION_TRIGGER: Final = 1 << 5
@@ -59,15 +60,15 @@ class Region:
     can_map: bool
 
 
-def _ask(fd: int, number: int, packed: bytes) -> bytes:
-    """An ioctl on a structure; the structure as the kernel leaves it."""
+def _ioctl(fd: int, number: int, packed: bytes) -> bytes:
+    """An ioctl on a structure; returns the structure as the kernel leaves it."""
     buffer = bytearray(packed)
     fcntl.ioctl(fd, number, buffer, True)
     return bytes(buffer)
 
 
 def pack_irq_set(index: int, eventfds: list[int]) -> bytes:
-    """``struct vfio_irq_set`` that lets the vectors from 0 on signal ``eventfds``; none: all are switched off."""
+    """``struct vfio_irq_set`` that lets the vectors from 0 on signal ``eventfds``; none: switches all off."""
     if not eventfds:
         return IRQ_SET.pack(IRQ_SET.size, IRQ_DATA_NONE | IRQ_ACTION_TRIGGER, index, 0, 0)
     data = array.array("i", eventfds).tobytes()
@@ -95,11 +96,14 @@ def groups(system: System) -> list[Group]:
 
 
 class NotViable(Exception):
-    """Another device of the group has a kernel driver, so the kernel lets nobody have this one."""
+    """Raised when another device of the group has a kernel driver, so the kernel refuses this one."""
 
 
 class Function:
-    """A PCI function, opened through its group, which one process has at a time."""
+    """A PCI function, opened through its group, which one process at a time can open.
+
+    The kernel resets the function when it is opened (without FLR possibly its whole bus), and again when it is closed.
+    """
 
     def __init__(self, group: Path, container: Path, name: str) -> None:
         """``name`` as in sysfs.  Raises OSError (EBUSY: another process has the group), NotViable."""
@@ -113,7 +117,7 @@ class Function:
     def _open(self, group: Path, container: Path, name: str) -> None:
         group_fd = os.open(group, os.O_RDWR | os.O_CLOEXEC)
         self._fds.append(group_fd)
-        status = _ask(group_fd, GROUP_GET_STATUS, GROUP_STATUS.pack(GROUP_STATUS.size, 0))
+        status = _ioctl(group_fd, GROUP_GET_STATUS, GROUP_STATUS.pack(GROUP_STATUS.size, 0))
         if not GROUP_STATUS.unpack(status)[1] & GROUP_VIABLE:
             raise NotViable
         container_fd = os.open(container, os.O_RDWR | os.O_CLOEXEC)
@@ -131,21 +135,27 @@ class Function:
         self._fds.append(self.fd)
 
     def region(self, index: int) -> Region:
-        """A BAR, 0 to 5, or CONFIG_REGION; of size 0 when there is none."""
-        asked = REGION_INFO.pack(REGION_INFO.size, 0, index, 0, 0, 0)
-        _, flags, _, _, size, offset = REGION_INFO.unpack(_ask(self.fd, DEVICE_GET_REGION_INFO, asked))
+        """A BAR, 0 to 5, or CONFIG_REGION; its size is 0 if the function has none."""
+        packed = REGION_INFO.pack(REGION_INFO.size, 0, index, 0, 0, 0)
+        _, flags, _, _, size, offset = REGION_INFO.unpack(_ioctl(self.fd, DEVICE_GET_REGION_INFO, packed))
         return Region(size, offset, bool(flags & REGION_MMAP))
 
-    def vectors(self, index: int = MSIX) -> int:
-        """How many interrupts of that kind it has."""
-        asked = IRQ_INFO.pack(IRQ_INFO.size, 0, index, 0)
-        count: int = IRQ_INFO.unpack(_ask(self.fd, DEVICE_GET_IRQ_INFO, asked))[3]
+    def vectors(self) -> int:
+        """The number of its message-signalled interrupts: MSI-X, or MSI where it has no MSI-X."""
+        return self._vectors(self._kind())
+
+    def _kind(self) -> int:
+        return MSIX if self._vectors(MSIX) else MSI
+
+    def _vectors(self, kind: int) -> int:
+        packed = IRQ_INFO.pack(IRQ_INFO.size, 0, kind, 0)
+        count: int = IRQ_INFO.unpack(_ioctl(self.fd, DEVICE_GET_IRQ_INFO, packed))[3]
         return count
 
     def listen(self, eventfds: list[int]) -> None:
-        """Let the MSI-X vectors from 0 on signal ``eventfds``."""
-        self._become_master()  # an MSI-X is a write of the function's own
-        _ask(self.fd, DEVICE_SET_IRQS, pack_irq_set(MSIX, eventfds))
+        """Let its vectors from 0 on signal ``eventfds``."""
+        self._become_master()  # a message-signalled interrupt is a write by the function
+        _ioctl(self.fd, DEVICE_SET_IRQS, pack_irq_set(self._kind(), eventfds))
 
     def _become_master(self) -> None:
         set_bus_master(self.fd, self.region(CONFIG_REGION).offset)
@@ -156,11 +166,11 @@ class Function:
         pin = ctypes.c_char.from_buffer(memory)
         try:
             address = ctypes.addressof(pin)
-            _ask(self._container, IOMMU_MAP_DMA, DMA_MAP.pack(DMA_MAP.size, DMA_READ_WRITE, address, at, len(memory)))
+            _ioctl(self._container, IOMMU_MAP_DMA, DMA_MAP.pack(DMA_MAP.size, DMA_READ_WRITE, address, at, len(memory)))
         finally:
             del pin
 
     def close(self) -> None:
-        """Give everything back; the kernel switches the interrupts off.  Twice is once."""
+        """Close everything; the kernel switches the interrupts off.  Idempotent."""
         while self._fds:
             os.close(self._fds.pop())

@@ -27,6 +27,7 @@ __all__ = [
     "read_window",
     "seen_side",
     "url_of_side",
+    "without_options",
 ]
 
 KINDS = Kinds(
@@ -117,6 +118,15 @@ def locate(url: WindowUrl, system: System) -> Device | None:
     find = getattr(KINDS.load(url.kind), "locate", None)
     device: Device | None = find(url.place, url.size, system) if find else None
     return device
+
+
+_WITH_OPTIONS = frozenset({"ivshmem", "mem", "pci", "udmabuf", "uio", "vfio", "xdma"})
+
+
+def without_options(url: str) -> str:
+    """``url`` up to its options (``?engine=...``): two URLs that differ in options alone name the same memory."""
+    kind, _, _ = url.partition(":")
+    return url.partition("?")[0] if kind in _WITH_OPTIONS else url
 
 
 def url_of_side(url: str, side: int) -> str:

@@ -255,7 +255,20 @@ def _group(function: pci.Function, url: str, system: System) -> Path:
             "intel_iommu=on on the kernel's command line), or use pci:",
             code=ErrorCode.IOMMU,
         )
-    return system.dev / "vfio" / link.resolve().name
+    name = link.resolve().name
+    if any(group.noiommu and group.name == f"noiommu-{name}" for group in vfio.groups(system)):
+        raise WindowUnavailable(
+            f"{url}: /dev/vfio/noiommu-{name}: VFIO was told to do without an IOMMU, so the function could reach all "
+            "memory: switch the IOMMU on, or use pci:",
+            code=ErrorCode.IOMMU,
+        )
+    if not (system.dev / "vfio" / name).exists() and (system.dev / "vfio/devices").exists():
+        raise WindowUnavailable(
+            f"{url}: the kernel offers devices by iommufd only (/dev/vfio/devices); vnetcard needs groups "
+            "(CONFIG_VFIO_GROUP): use a kernel with them, or pci:",
+            code=ErrorCode.IOMMU,
+        )
+    return system.dev / "vfio" / name
 
 
 def _open(function: pci.Function, group: Path, url: str, system: System) -> vfio.Function:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from vnetcard._core import Doorbell, Memory
+from vnetcard.codes.error import ErrorCode
 from vnetcard.engine.irq import IrqListener
 from vnetcard.engine.transport import Doorbells, Fault
 from vnetcard.errors import WindowUnavailable
@@ -22,6 +23,8 @@ from vnetcard.x86_side.xdma.dma_copier import DmaCopier
 
 CALL_LIMIT: Final = 10.0
 """Seconds for one call: the XDMA driver gives a transfer up after as many."""
+LOST_EVERY: Final = 0.25
+"""Seconds between two checks during a call of whether the devices are still there."""
 STOP_LIMIT: Final = 2.0
 """Seconds to wait for the thread at the end; one that hangs in a driver is left behind."""
 IDLE_SHARE: Final = 8
@@ -47,9 +50,19 @@ class CopierThread:
 
     has_peer_ledger = True
 
-    def __init__(self, mover: DmaCopier, what: str, *, events: Path | None = None) -> None:
-        """``what`` describes the mover.  Raises OSError for an ``events`` that cannot be opened."""
-        self._mover, self._what = mover, what
+    def __init__(
+        self,
+        mover: DmaCopier,
+        what: str,
+        *,
+        events: Path | None = None,
+        lost: Callable[[], str | None] = lambda: None,
+    ) -> None:
+        """``what`` describes the mover; ``lost`` returns why its devices are gone, which ends a call that hangs.
+
+        Raises OSError for an ``events`` that cannot be opened.
+        """
+        self._mover, self._what, self._lost = mover, what, lost
         self._map = mmap.mmap(-1, mmap.PAGESIZE)
         self._page = Memory(self._map)
         self._page.store32(_ALWAYS, 1)
@@ -102,7 +115,12 @@ class CopierThread:
         self._ring()
         if not wait:
             return
-        if not call.done.wait(CALL_LIMIT):
+        deadline = time.monotonic() + CALL_LIMIT
+        while not call.done.wait(LOST_EVERY):
+            if why := self._lost():
+                raise WindowUnavailable(why, code=ErrorCode.DEVICE_GONE)
+            if time.monotonic() < deadline:
+                continue
             raise WindowUnavailable(f"{self._mover.name} has not answered within {CALL_LIMIT:.0f} s: a transfer hangs")
         if call.error is not None:
             raise call.error

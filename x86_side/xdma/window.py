@@ -100,14 +100,16 @@ class XdmaWindow:
         what = f"software mover over {place.device(f'*_{place.channel}')}, {human(size)} at {place.base:#x}"
         events = place.device(f"events_{place.events}") if place.events is not None else None
         try:
-            self.engine = CopierThread(self._mover, what, events=events)
+            self.engine = CopierThread(self._mover, what, events=events, lost=self._lost)
         except OSError as error:
             self._spans.release()
             raise unavailable(place.url, events or place.prefix, error) from error
 
+    def _lost(self) -> str | None:
+        return next(filter(None, (channel.vanished() for channel in self._channels)), None)
+
     def vanished(self) -> str | None:
-        gone = self._mover.gone or self._window.vanished()
-        return gone or next(filter(None, (channel.vanished() for channel in self._channels)), None)
+        return self._mover.gone or self._window.vanished() or self._lost()
 
     def close(self) -> None:
         if not self._open:
