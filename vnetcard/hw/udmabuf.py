@@ -12,6 +12,8 @@ from vnetcard.hw.mapping import Device
 from vnetcard.hw.pci import Function
 from vnetcard.hw.sysfs import System, entries, number, text
 
+CLASSES: Final = ("u-dma-buf", "udmabuf")
+"""Device classes of the driver: since its version 2, and before."""
 CACHED: Final = ("0", "4")
 """Values of the driver's ``sync_mode`` that map the memory cached, whatever ``open`` asks for."""
 
@@ -48,7 +50,7 @@ class Buffer:
 
 def buffers(system: System) -> list[Buffer]:
     """Every buffer of the machine, by name."""
-    return [_buffer(system, path) for path in entries(system.sys / "class/u-dma-buf")]
+    return [_buffer(system, path) for name in CLASSES for path in entries(system.sys / "class" / name)]
 
 
 def _buffer(system: System, path: Path) -> Buffer:
