@@ -77,8 +77,7 @@ static PyObject *memory_new(PyTypeObject *type, PyObject *args, PyObject *kwargs
 	}
 	if (check == Py_None) {
 		m->base = m->view.buf;
-		if (device)
-			vnc_sigbus_add(m->base, (size_t)m->view.len);
+		vnc_sigbus_add(m->base, (size_t)m->view.len); /* a device may be removed, a file cut short */
 		return (PyObject *)m;
 	}
 	m->domain = VNC_CHECKED;
@@ -97,7 +96,7 @@ static void memory_release(MemoryObject *m)
 	m->open = false;
 	if (VNC_IS_CHECKED(m->domain))
 		vnc_checked_close(m->base);
-	else if (m->domain == VNC_DEVICE)
+	else
 		vnc_sigbus_remove(m->base);
 	PyBuffer_Release(&m->view);
 }

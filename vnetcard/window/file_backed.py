@@ -55,6 +55,7 @@ class BackedWindow:
         self._fd = fd
         self._side = side
         self._map = mmap.mmap(fd, geometry.window_bytes)
+        self._superblock = os.pread(fd, L.LINE, 0)
         self.url = opener.url
         self.memory = Memory(self._map, check=secrets.randbits(64) if opener.checked else None)
         SideBlock(self.memory, side).write_identity()  # so that a second opener is told who has the side
@@ -74,6 +75,8 @@ class BackedWindow:
             return f"{self.url} was deleted"
         if state.st_size < self.geometry.window_bytes:
             return f"{self.url} was cut to {state.st_size} bytes"
+        if os.pread(self._fd, L.LINE, 0) != self._superblock:  # cut, and laid out again by the peer's agent
+            return f"{self.url} was laid out again under this agent"
         return None
 
     def close(self) -> None:
