@@ -108,7 +108,11 @@ class PumpEndpoints:
             )
 
         self.tx = pump(L.DIRECTIONS[side], "producer")
-        self.rx = pump(L.DIRECTIONS[1 - side], "consumer")
+        try:
+            self.rx = pump(L.DIRECTIONS[1 - side], "consumer")
+        except BaseException:
+            self.tx.close()
+            raise
         self.rx.pair_with(self.tx)
 
     def use_interrupts(self, interrupts: Interrupts, number: int) -> bool:

@@ -193,7 +193,11 @@ def open_pumps(
         books = Books(generation_of(sent), generation_of(received), serial_of(received))
         return Idle(books, lambda: _reset(memory, geometry, side, queue))
 
-    return QueueEndpoints([pair(n) for n in range(queues)], [idle(n) for n in range(queues, len(geometry.rings))])
+    with contextlib.ExitStack() as opened:  # where one cannot start, the others end
+        pairs = [opened.enter_context(contextlib.closing(pair(n))) for n in range(queues)]
+        endpoints = QueueEndpoints(pairs, [idle(n) for n in range(queues, len(geometry.rings))])
+        opened.pop_all()
+        return endpoints
 
 
 def _reset(memory: Memory, geometry: Geometry, side: int, queue: int) -> None:
