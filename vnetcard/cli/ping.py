@@ -10,11 +10,15 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
 
+from vnetcard.agent.control import ask_all
+from vnetcard.agent.status import port_problems
 from vnetcard.errors import ConfigError
 from vnetcard.ping import report
+from vnetcard.ping.link_counts import LinkCounts
 from vnetcard.ping.suite import DEFAULT_SIZES, SIZE_MAX, PingResult, Target, run_suite
 from vnetcard.ping.target import default_targets
-from vnetcard.terminal.arguments import DEFAULT_WINDOW, Subparsers, add_command
+from vnetcard.terminal.arguments import DEFAULT_WINDOW, Subparsers, add_command, complain
+from vnetcard.window import WindowUrl
 
 EPILOG = """\
 examples:
@@ -71,8 +75,16 @@ def run(args: argparse.Namespace) -> int:
     if args.junit and not args.junit.absolute().parent.is_dir():
         raise ConfigError(f"--junit {args.junit}: there is no folder {args.junit.absolute().parent}")
     results = run_suite(
-        targets, sizes, count=args.count, interval=args.interval, on_result=_progress(targets, as_json=args.json)
+        targets,
+        sizes,
+        count=args.count,
+        interval=args.interval,
+        on_result=_progress(targets, as_json=args.json),
+        link=LinkCounts(args.window),
     )
+    if any(result.error for result in results):
+        for problem in _port_problems(args.window):
+            complain("vnetcard ping", problem)
     if args.junit:
         try:
             args.junit.write_text(report.junit(results), encoding="utf-8")
@@ -80,6 +92,15 @@ def run(args: argparse.Namespace) -> int:
             raise ConfigError(f"--junit {args.junit} cannot be written: {error.strerror}") from error
     print(json.dumps(report.as_json(results), indent=2) if args.json else report.summary(results))
     return 0 if all(result.ok for result in results) else 1
+
+
+def _port_problems(window: str) -> list[str]:
+    """What the agents of the window report about their interfaces."""
+    try:
+        views = ask_all(str(WindowUrl.parse(window)), "status").said
+    except ConfigError:
+        return []
+    return [problem["message"] for problem in port_problems(views)]
 
 
 def parse_sizes(words: Iterable[str]) -> tuple[int, ...]:

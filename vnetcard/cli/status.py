@@ -44,9 +44,13 @@ def run(args: argparse.Namespace) -> int:
     while True:
         answers = ask_all(url, "status")
         views = status.complete(answers.said)
+        problems = status.port_problems(views)
         if args.json:
             print(
-                json.dumps({"agents": views, "unresponsive": answers.unresponsive}, indent=None if args.watch else 2),
+                json.dumps(
+                    {"agents": views, "unresponsive": answers.unresponsive, "problems": problems},
+                    indent=None if args.watch else 2,
+                ),
                 flush=True,
             )
         else:
@@ -55,7 +59,12 @@ def run(args: argparse.Namespace) -> int:
                 f"{why}\n  what its window says: vnetcard info {url_of_side(url, L.SIDES.index(side))}"
                 for side, why in answers.unresponsive.items()
             ]
-            print(home + "\n\n".join([*map(status.text, views), *silent]), flush=True)
+            shared = [
+                f"PROBLEM   {one['message']}"
+                for one in problems
+                if not any(one in v["port"]["problems"] for v in views)
+            ]
+            print(home + "\n\n".join([*map(status.text, views), *shared, *silent]), flush=True)
         if not args.watch:
             return 1 if answers.unresponsive or not all(view["link"]["up"] for view in views) else 0
         time.sleep(1)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from vnetcard.doctor import cards, devices, memory, software, wanted
+from vnetcard.doctor import cards, devices, interfaces, memory, software, wanted
 from vnetcard.doctor.verdict import Finding
 from vnetcard.hw.sysfs import System
 from vnetcard.window import WindowUrl
@@ -16,6 +16,7 @@ def survey(system: System, url: WindowUrl | None, *, everything: bool = False) -
     return [
         *software.inspect(system),
         *wanted.inspect(system, url),
+        *interfaces.inspect(url),
         *cards.inspect(system, wanted.Wanted.of(url), everything=everything),
         *devices.inspect(system, url.kind if url else None),
         *memory.inspect(system),

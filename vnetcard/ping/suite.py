@@ -28,7 +28,7 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Final
+from typing import IO, Final, Protocol
 
 from vnetcard.errors import ConfigError
 
@@ -169,6 +169,16 @@ class Transcript:
         return PingResult(target, size, *counted, *times, "; ".join(problems) or None)
 
 
+class LinkCounter(Protocol):
+    """Counts the packets of a link (``vnetcard.ping.link_counts.LinkCounts``)."""
+
+    def sent(self, target: Target) -> int | None:
+        """Packets that have entered the link so far; None where that cannot be known for ``target``."""
+
+    def crossed(self, target: Target, before: int | None, wanted: int) -> int | None:
+        """Packets that entered the link since ``before``; it waits a moment for ``wanted`` of them."""
+
+
 def percentile(values: Sequence[float], percent: float) -> float:
     """The nearest-rank percentile, 0 < ``percent`` <= 100: the smallest of ``values`` (one or more) that covers it."""
     return sorted(values)[math.ceil(percent * len(values) / 100) - 1]
@@ -188,13 +198,15 @@ def run_suite(
     interval: float = 0.01,
     timeout: float = 2.0,
     on_result: Callable[[PingResult], None] | None = None,
+    link: LinkCounter | None = None,
 ) -> list[PingResult]:
     """Ping every target at every size, one after the other; ``on_result`` sees each result as it comes.
 
     ``count``: 1 to 30000 pings of each size.  ``interval``: 0.001 to 60 seconds between two, whole
     milliseconds, from 0.002 for ordinary users.  ``timeout``: 0.1 to 30 seconds to wait for late replies.
     One size takes at most ``count * (interval + 0.02) + timeout + 5`` seconds.  A ping that cannot run is a
-    result with an ``error``.  ConfigError, before the first ping, for bad input and missing programs.
+    result with an ``error``, and so are pings that were answered while ``link`` counted fewer packets than replies.
+    ConfigError, before the first ping, for bad input and missing programs.
     """
     targets, sizes = list(targets), list(sizes)
     _check(targets, sizes, count=count, interval=interval, timeout=timeout)
@@ -205,7 +217,12 @@ def run_suite(
     for target, size in itertools.product(targets, sizes):
         argv = [*prefixes[target], *options, "-s", str(size), "-p", fill_pattern(size), target.address]
         transcript = Transcript(count)
+        before = link.sent(target) if link else None
         problem = _ping(argv, transcript, count * (interval + PACE_SLACK) + timeout)
+        if link and (answered := len(transcript.answered)):
+            crossed = link.crossed(target, before, answered)
+            if crossed is not None and crossed < answered:
+                problem = f"only {crossed} packets crossed the link for {answered} replies: see `vnetcard status`"
         results.append(transcript.result(target, size, problem=problem))
         if on_result:
             on_result(results[-1])

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Final
 
+from vnetcard.agent.status import port_problems
 from vnetcard.bench import iperf
 from vnetcard.bench.programs import missing
 from vnetcard.bench.validity import Invalid
@@ -23,6 +24,7 @@ from vnetcard.observe.cause import Cause
 from vnetcard.observe.causes import LIMITS, causes
 from vnetcard.observe.tables import NO_ERRORS
 from vnetcard.observe.views import Snapshot, gather
+from vnetcard.ping.link_counts import LinkCounts
 from vnetcard.ping.suite import PingResult, Target, run_suite
 from vnetcard.ping.target import default_targets
 from vnetcard.ring import layout as L
@@ -95,8 +97,11 @@ class Report:
         counters = tuple(dict.fromkeys(name.split()[-1] for name in self.errors))
         faults = tuple(one.code.value for one in self.causes if one.code not in LIMITS)
         failed = [f"{one.subject}: {one.detail}" for one in self.findings if one.verdict is Verdict.FAIL]
+        problems = {problem["message"]: problem["code"] for problem in port_problems(self.views)}
+        codes = tuple(dict.fromkeys(problems.values()))
         checks = [
             Check("link", bool(self.views) and not down, links or "no agent", down),
+            Check("interfaces", not problems, "; ".join(problems) or "addresses and routes are as asked for", codes),
             Check("ping", bool(sent) and not lost, "; ".join(lost) or f"{sent} pings, none lost or damaged"),
             Check("counters", not grown, grown or NO_ERRORS, counters),
             Check("causes", not faults, "; ".join(one.words for one in self.causes) or "no cause found", faults),
@@ -141,7 +146,9 @@ def examine(
             steps.begin(f"ping {result.target.name}, {result.size} bytes: {result.lost} of {result.sent} lost")
             steps.end()
 
-        report.pings = run_suite(targets, sizes, count=count, on_result=pinged) if targets else []
+        report.pings = (
+            run_suite(targets, sizes, count=count, on_result=pinged, link=LinkCounts(window)) if targets else []
+        )
         steps.begin("tracing packets through the stages")
         _follow(report, targets)
         steps.end()
