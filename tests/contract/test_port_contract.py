@@ -234,8 +234,9 @@ def test_persistent_tun_is_taken_over_with_as_many_queues_as_it_can_have(netns: 
         with contextlib.closing(open_port("tun:several", netns=netns, queues=queues)) as port:
             assert len(port.fds) == queues
     open_port("tun:single", netns=netns, persist=True).close()
-    with pytest.raises(PortUnavailable, match="a TUN that was made for one queue"):
+    with pytest.raises(PortUnavailable, match="a TUN with a single queue") as caught:
         open_port("tun:single", netns=netns, queues=2)
+    assert caught.value.code is ErrorCode.PORT_BUSY
 
 
 def test_pair_has_one_queue() -> None:

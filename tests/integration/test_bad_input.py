@@ -61,7 +61,7 @@ AGENT = {
     "MTU too large for the window": ("--window {shm}+16K --mtu 9000", "--mtu 9000", "at most 1974", "larger window"),
     "route that is none": ("--route 10.9.0.0/33", "route '10.9.0.0/33'", "10.9.0.0/33"),
     "route with host bits": ("--route 10.9.0.1/16", "route '10.9.0.1/16'", "host bits"),
-    "route of nonsense": ("--route 'here be dragons'", "route", "write 'NETWORK/BITS [via GATEWAY]'"),
+    "route of nonsense": ("--route 'here be dragons'", "route", "write 'NETWORK/BITS [via GATEWAY] [metric N]'"),
     "route of two families": ("--route '10.9.0.0/16 via fd00::5'", "10.9.0.0/16", "fd00::5", "IPv4", "IPv6"),
     "gateway that is out of reach": ("--route '10.9.0.0/16 via 172.31.9.9'", "10.9.0.0/16", "172.31.9.9", "gateway"),
     "unknown option": ("--windwo shm:x", "--windwo", "try {program} --help"),

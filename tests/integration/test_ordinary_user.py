@@ -107,7 +107,7 @@ def test_users_agents_run_over_several_queues_where_root_has_prepared_for_them(
         ([], [], ("cannot set address 10.10.10.1/24", "`ip address add 10.10.10.1/24 dev tun0`")),
         (["10.10.10.1/16"], [], ("cannot set address 10.10.10.1/24", "only root may")),
         (["10.10.10.1/24"], ["--mtu", "1400"], ("cannot bring it up", "`ip link set tun0 up mtu 1400`")),
-        (["10.10.10.1/24"], ["--queues", "2"], ("taken by", "a TUN that was made for one queue", "another --name")),
+        (["10.10.10.1/24"], ["--queues", "2"], ("taken by", "a TUN with a single queue", "another --name")),
         (["10.10.10.1/24"], ["--route", "10.7.0.0/16"], ("route 10.7.0.0/16", "`ip route add 10.7.0.0/16 dev tun0`")),
     ],
     ids=["no address", "other prefix", "smaller MTU", "one queue", "no route"],

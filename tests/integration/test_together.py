@@ -158,7 +158,7 @@ def test_a_deleted_interface_ends_its_agent_with_one_clear_line(lab: Lab, tmp_pa
     said = log.read_text()
     assert "Traceback" not in said
     assert [line for line in said.splitlines() if "error" in line.lower()] == [
-        f"{PROGRAMS[side]}: error: interface tun0 is gone: somebody deleted it"
+        f"{PROGRAMS[side]}: error: interface tun0 was deleted while the agent used it"
     ]
     lab.wait_for(1 - side, "waiting")
     lab.start(side)

@@ -146,9 +146,9 @@ def test_history_keeps_the_last_changes_and_when_a_counter_moved() -> None:
         history.changed("run", str(n), LinkReason.UP)
         history.changed("run", str(n), LinkReason.UP)  # idempotent
     assert [change.reason for change in history.changes()] == [str(n) for n in range(5, KEPT + 5)]
-    history.look({"a": 5, "b": 1})
+    history.sample({"a": 5, "b": 1})
     assert history.moved() == {}, "the first values are no movement"
-    history.look({"a": 6, "b": 1})
+    history.sample({"a": 6, "b": 1})
     assert set(history.moved()) == {"a"}
 
 

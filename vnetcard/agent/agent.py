@@ -1,6 +1,6 @@
 """One side's process: opens window and port, runs the link, answers on the control socket.
 
-``vnetcard-x86`` and ``vnetcard-fpga`` are this with another side.
+``vnetcard-x86`` and ``vnetcard-fpga`` are this program for the two sides.
 """
 
 from __future__ import annotations
@@ -19,8 +19,10 @@ from vnetcard.agent import collect, service, status
 from vnetcard.agent.config import PROGRAMS, Config, load
 from vnetcard.agent.control import ControlServer, Lease, socket_path
 from vnetcard.agent.history import History
+from vnetcard.agent.managed_interface import ManagedInterface
 from vnetcard.agent.negotiation import make_offer, port_for
 from vnetcard.agent.tap_registry import TapRegistry
+from vnetcard.codes.error import ErrorCode
 from vnetcard.codes.link import LinkReason
 from vnetcard.errors import ConfigError, PortUnavailable, VnetcardError, WindowNotReady, WindowUnavailable
 from vnetcard.link.endpoints import PumpEndpoints
@@ -28,16 +30,20 @@ from vnetcard.link.link import Link
 from vnetcard.link.queues import QueueEndpoints
 from vnetcard.link.session import LinkSession, pairs_of
 from vnetcard.link.types import Agreement
+from vnetcard.port import limits
 from vnetcard.port.interface import Interface
+from vnetcard.port.tun import TunPort
 from vnetcard.ring import layout as L
-from vnetcard.terminal.arguments import complain
+from vnetcard.terminal.stdio import open_missing_descriptors
 from vnetcard.window import Window, open_window
 
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-WINDOW_LOOK_EVERY = 0.5
-"""Seconds between two looks whether the window's memory is still the peer's too."""
-REMEMBER_EVERY = 1.0
-"""Seconds between two looks at which counters have moved: for people, so that an idle agent may be idle."""
+WINDOW_CHECK_INTERVAL = 0.5
+"""Seconds between two checks that the window's memory is still shared with the peer."""
+HISTORY_INTERVAL = 1.0
+"""Seconds between two samples of the counters for the history: rare, so that an idle agent uses no CPU."""
+LIMIT_PAUSE = 0.5
+"""Seconds until a running agent that has reached a limit of the system tries again."""
 
 
 class Agent:
@@ -47,6 +53,8 @@ class Agent:
         self.config = config
         self.log = service.logger(config)
         self.window: Window
+        self._window_open = False
+        self.interface: ManagedInterface | None = None
         self.link: Link | None = None
         self.endpoints: QueueEndpoints[PumpEndpoints] | None = None
         self.lost: str | None = None
@@ -64,35 +72,46 @@ class Agent:
 
     def run(self) -> None:
         """Serve until SIGINT, SIGTERM or SIGHUP.  Whatever happens, everything that was made is gone afterwards."""
-        for number in STOP_SIGNALS:
-            signal.signal(number, self._on_signal)
+        for number in STOP_SIGNALS:  # nohup(1) and shells ignore some for a process in the background: that stays
+            if number == signal.SIGTERM or signal.getsignal(number) is not signal.SIG_IGN:
+                signal.signal(number, self._on_signal)
         signal.set_wakeup_fd(self._wake_write, warn_on_full_buffer=False)
         try:
-            for step in (self._open_window, self._open_port, self._open_doors):
+            for step in (self._open_window, self._open_port):
                 if not self._stop:
                     step()
             while not self._stop:
                 self._serve()
-        finally:
-            self._stack.close()
-            with contextlib.suppress(AttributeError):
-                self.window.close()
-            service.notify("STOPPING=1")
+        except BaseException:
+            with contextlib.suppress(Exception):  # the first cause is the one to report
+                self._close()
+            raise
+        else:
+            self._close()
+
+    def _close(self) -> None:
+        """Undo everything, each part also where another one fails."""
+        with contextlib.ExitStack() as last:
+            last.callback(service.notify, "STOPPING=1")
+            if self._window_open:
+                last.callback(self.window.close)
+            last.callback(self._stack.close)
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
         del number, frame
-        self._stop = True  # and no exception: it could fall between making a thing and remembering it
+        self._stop = True  # no exception: it could come between the creation of an object and its registration
 
     def _open_window(self) -> None:
-        """First of all: it says whether somebody else runs this side."""
+        """The first step: it fails when another process runs this side."""
         config = self.config
-        if not self._open_patiently(WindowNotReady):
+        if not self._wait_for_window(WindowNotReady):
             return
         most = self.window.geometry.mtu_max
         if config.mtu > most:
             raise ConfigError(
                 f"--mtu {config.mtu} does not fit the window's rings of {self.window.geometry.ring_bytes} bytes: "
-                f"at most {most}; take a larger window or --queue-bytes"
+                f"at most {most}; take a larger window or --queue-bytes",
+                code=ErrorCode.OUT_OF_RANGE,
             )
 
     def _open_port(self) -> None:
@@ -103,40 +122,32 @@ class Agent:
         self.interface = self._configure_interface()
         self.offer = make_offer(config, self.port, self.window)
 
-    def _open_doors(self) -> None:
-        """Tell the world that we are here."""
+    def _announce(self) -> None:
+        """Open the control socket and report readiness, once the pumps run."""
         self._stack.callback(self.taps.close)
         control = ControlServer(socket_path(self.window.url, self.config.side), self.answer)
         self._stack.callback(control.close)
-        service.announce(self.config, self.window.url)
+        service.announce(self.config, self.port.name, self.window.url)
         self.announced = True
 
-    def _configure_interface(self) -> Interface | None:
-        if not self.config.port.startswith("tun:"):
+    def _configure_interface(self) -> ManagedInterface | None:
+        if not isinstance(self.port, TunPort):
             return None
-        interface = Interface(self.port.name, netns=self.config.netns)
+        interface = Interface(self.port.name, netns=self.config.netns, locate=self.port.locate)
         self._stack.callback(interface.close)
         self.port.set_carrier(False)
-        interface.up(mtu=self.config.mtu)
-        for address in self.config.addresses:
-            interface.add_address(address)
-        for route in self.config.routes:
-            interface.add_route(route)
-        return interface
+        managed = ManagedInterface(interface, self.config, self.log)
+        self._stack.callback(managed.close)
+        managed.configure()
+        return managed
 
     # --- the loop ------------------------------------------------------------------------------------
 
     def _serve(self) -> None:
-        """Run the link over the present window until a signal comes or the window is lost, which brings a new one."""
-        session = LinkSession(
-            self.window,
-            self.config.side,
-            port=self.port,
-            offer=self.offer,
-            listener=self,
-            attention_fd=self._attention,
-            wait=self.config.wait,
-        )
+        """Run the link over the present window until a signal comes or the window is lost; then open it again."""
+        session = self._open_session()
+        if session is None:
+            return
         if self.config.side == L.CARD and self.config.queues is None and self.offer.queues < pairs_of(self.window):
             self.log.warning("%d of %d queue pairs: %s", self.offer.queues, pairs_of(self.window), self._fewer)
         self.endpoints = session.pumps
@@ -144,6 +155,8 @@ class Agent:
         try:
             self.link = session.link
             session.start()
+            if not self.announced:
+                self._announce()
             self.lost = self._loop(self.link, self.endpoints)
         except WindowUnavailable as error:
             self.lost = str(error)
@@ -156,37 +169,80 @@ class Agent:
         if self.lost:
             self.history.changed("gone", self.lost, LinkReason.DEVICE_GONE)
             self.log.warning("window lost: %s; opening it again", self.lost)
+            self._window_open = False
             self.window.close()
-            if self._open_patiently(VnetcardError):
+            if self._wait_for_window(VnetcardError):
                 self.lost = None
+
+    def _open_session(self) -> LinkSession | None:
+        """The pumps and the link; None to try again, where a running agent has reached a limit of the system."""
+        try:
+            return LinkSession(
+                self.window,
+                self.config.side,
+                port=self.port,
+                offer=self.offer,
+                listener=self,
+                attention_fd=self._attention,
+                wait=self.config.wait,
+            )
+        except OSError as error:
+            limit = limits.name_of(error)
+            if limit is None:
+                raise
+            if not self.announced:
+                raise PortUnavailable(f"cannot start the pumps: {limit}", code=ErrorCode.RESOURCE_LIMIT) from error
+            self.log.error("cannot start the pumps: %s; trying again", limit, extra={"code": ErrorCode.RESOURCE_LIMIT})
+            select.select([self._wake_read], [], [], LIMIT_PAUSE)
+            return None
 
     def _loop(self, link: Link, endpoints: QueueEndpoints[PumpEndpoints]) -> str | None:
         poll = select.poll()
         poll.register(self._wake_read, select.POLLIN)
         poll.register(self._attention, select.POLLIN)
-        look_at = remember_at = 0.0
+        watched = -1
+        check_at = sample_at = 0.0
         while not self._stop:
             pause = link.tick()
+            if self.interface is not None:
+                again = self.interface.check()
+                pause = pause if again is None else min(pause, again)
+                if watched != self.interface.fileno():
+                    watched = self._watch(poll, watched, self.interface.fileno())
             self.taps.settle(endpoints.pairs)
             self._watchdog.beat()
             if link.port_gone:
-                raise PortUnavailable(f"interface {self.port.name} is gone: somebody deleted it")
+                raise PortUnavailable(
+                    f"interface {self.port.name} was deleted while the agent used it", code=ErrorCode.PORT_GONE
+                )
             now = time.monotonic()
-            if now >= look_at:
-                look_at = now + WINDOW_LOOK_EVERY
+            if now >= check_at:
+                check_at = now + WINDOW_CHECK_INTERVAL
                 if lost := self.window.vanished():
                     return lost
-            if now >= remember_at:
-                remember_at = now + REMEMBER_EVERY
-                self.history.look(collect.watched(self.window, self.config.side))
+            if now >= sample_at:
+                sample_at = now + HISTORY_INTERVAL
+                self.history.sample(collect.watched(self.window, self.config.side))
             for fd, _ in poll.poll(pause * 1000):
-                with contextlib.suppress(BlockingIOError):
-                    os.read(fd, 64)
+                if fd != watched:
+                    with contextlib.suppress(BlockingIOError):
+                        os.read(fd, 64)
         return None
 
-    def _open_patiently(self, patience: type[VnetcardError]) -> bool:
-        """Open the window; until it can be, say why not whenever the reason changes.  False: stopped before."""
-        said = ""
+    @staticmethod
+    def _watch(poll: select.poll, before: int, now: int) -> int:
+        """Replace the descriptor of the kernel's notifications; the present one."""
+        with contextlib.suppress(KeyError, ValueError):
+            poll.unregister(before)
+        poll.register(now, select.POLLIN)
+        return now
+
+    def _wait_for_window(self, retried: type[VnetcardError]) -> bool:
+        """Open the window; after an error of class ``retried`` try again.  False: the agent was stopped before.
+
+        The error is logged whenever its message changes.
+        """
+        logged = ""
         while not self._stop:
             self._watchdog.beat()
             try:
@@ -196,19 +252,20 @@ class Agent:
                     queue_bytes=self.config.queue_bytes,
                     queues=self.config.queues,
                 )
-            except patience as error:
-                if str(error) != said:
-                    self.log.error("%s; trying again", error)
-                    said = str(error)
+            except retried as error:
+                if str(error) != logged:
+                    self.log.error("%s; trying again", error, extra={"code": error.code})
+                    logged = str(error)
                 service.notify(f"STATUS={error}\nEXTEND_TIMEOUT_USEC=30000000")
                 select.select([self._wake_read], [], [], 0.2)
             else:
+                self._window_open = True
                 for note in self.window.notes:
                     self.log.warning("%s", note)
                 return True
         return False
 
-    # --- what the link tells (vnetcard.link.types.Listener) ------------------------------------------------
+    # --- calls of the link (vnetcard.link.types.Listener) --------------------------------------------------
 
     def link_up(self, agreement: Agreement) -> None:
         if self.interface is not None:
@@ -216,7 +273,7 @@ class Agent:
 
     def carrier(self, up: bool, reason: str) -> None:
         if up and self.interface is not None:
-            self.interface.wait_open()
+            self.interface.interface.wait_open()
         self.since = time.monotonic()
         service.notify(f"STATUS=link {'up' if up else 'down'}: {reason}")
 
@@ -225,10 +282,10 @@ class Agent:
         if (link := self.link) is not None:
             self.history.changed(link.state.value, link.reason, link.reason_code, link.fault_code)
 
-    # --- what the control socket asks ----------------------------------------------------------------
+    # --- requests of the control socket ------------------------------------------------------------------
 
     def answer(self, question: dict[str, Any]) -> dict[str, Any] | Lease:
-        """``{"ask": "status"}``, and what else stands in the table; ``tap`` has a wish (``vnetcard.ring.tap_shm``)."""
+        """``{"ask": NAME}`` with a name of the table; ``tap`` takes what ``vnetcard.ring.tap_shm.TapRequest`` reads."""
         answers: dict[str, Callable[[dict[str, Any]], dict[str, Any] | Lease]] = {
             "status": self._answer_status,
             "show": self._answer_show,
@@ -237,24 +294,31 @@ class Agent:
         }
         answer = answers.get(str(question.get("ask")))
         if answer is None:
-            return {"error": f"unknown question {question.get('ask')!r}: known are {', '.join(answers)}"}
+            return {"error": f"unknown question {question.get('ask')!r} (known: {', '.join(answers)})"}
         return answer(question)
+
+    def _view_port(self) -> dict[str, Any]:
+        """The interface as the kernel has it; of another kind of port as it was configured."""
+        return status.view_port(self.config) | (self.interface.view() if self.interface else {})
 
     def _answer_status(self, question: dict[str, Any]) -> dict[str, Any]:
         del question
         if self.lost:
-            return status.collect_lost(self.config, self.window.url, self.lost)
-        return status.collect(self.config, self.window, self.link, since=time.monotonic() - self.since)
+            return status.collect_lost(self.config, self.window.url, self.lost, port=self._view_port())
+        since = time.monotonic() - self.since
+        return status.collect(self.config, self.window, self.link, port=self._view_port(), since=since)
 
     def _answer_show(self, question: dict[str, Any]) -> dict[str, Any]:
         del question
         if self.lost:
-            return collect.collect_lost(self.config, self.window.url, self.lost, self.history)
+            return collect.collect_lost(self.config, self.window.url, self.lost, self.history, port=self._view_port())
         since = time.monotonic() - self.since
-        return collect.collect(self.config, self.window, self.link, self.endpoints, self.history, since=since)
+        return collect.collect(
+            self.config, self.window, self.link, self.endpoints, self.history, port=self._view_port(), since=since
+        )
 
     def _answer_clear(self, question: dict[str, Any]) -> dict[str, Any]:
-        """Readers count from now on; in the window only a pump's own high-water mark begins anew."""
+        """Readers count from now on; in the window only a pump's high-water mark is reset."""
         if not self.lost:
             what = str(question.get("what"))
             self.history.clear(what, collect.baseline(self.window, self.config.side, what))
@@ -269,19 +333,24 @@ def main(side: int, argv: list[str] | None = None) -> int:
 
     Once there was an agent this ends the process instead of returning.
     """
+    open_missing_descriptors()
     agent: Agent | None = None
     status = 0
     try:
         agent = Agent(load(side, argv))
         agent.run()
-    except VnetcardError as error:
-        complain(PROGRAMS[side], error)
+    except (VnetcardError, OSError, RuntimeError, MemoryError) as error:
+        failure = service.explained(error)
+        if failure is None:
+            raise
+        service.report_failure(PROGRAMS[side], failure, as_json=agent is not None and agent.config.json_log)
         status = 1 if agent is not None and agent.announced else 2
     finally:
-        for number in STOP_SIGNALS:  # Python, on its way out, would let the next one kill us
+        for number in STOP_SIGNALS:  # Python restores the default action while it ends: the next one would kill us
             signal.signal(number, signal.SIG_IGN)
     if agent is not None:
-        sys.stdout.flush()
-        sys.stderr.flush()
+        for stream in (sys.stdout, sys.stderr):
+            with contextlib.suppress(AttributeError, OSError, ValueError):  # closed, or on a full disk
+                stream.flush()
         os._exit(status)  # all is undone; Python's own teardown takes half a second on a busy machine
     return status

@@ -83,13 +83,14 @@ def collect(
     endpoints: Pumps | None,
     history: History,
     *,
+    port: dict[str, Any],
     since: float,
 ) -> dict[str, Any]:
     """Everything, in bytes, seconds and nanoseconds; ``since`` is how long the carrier is as it is.
 
     ``sides`` has the peer's counters too where the window holds them.
     """
-    view = status.collect(config, window, link, since=since)
+    view = status.collect(config, window, link, port=port, since=since)
     engine, side, moved = window.engine, config.side, history.moved()
     both = engine is None or engine.has_peer_ledger
     peers = {L.SIDES[1 - side]: figures(window.memory, window.geometry, 1 - side)} if both else {}
@@ -110,9 +111,9 @@ def collect(
     }
 
 
-def collect_lost(config: Config, url: str, reason: str, history: History) -> dict[str, Any]:
+def collect_lost(config: Config, url: str, reason: str, history: History, *, port: dict[str, Any]) -> dict[str, Any]:
     """The same between two windows."""
-    view = status.collect_lost(config, url, reason)
+    view = status.collect_lost(config, url, reason, port=port)
     return {
         **{name: view[name] for name in ("program", "side", "pid", "port", "window", "engine", "balance", "rings")},
         "at": time.time(),

@@ -6,14 +6,16 @@ One table of options serves both, so a file knows exactly the long options by th
 from __future__ import annotations
 
 import argparse
+import codecs
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from vnetcard.codes.error import ErrorCode
 from vnetcard.errors import ConfigError
 from vnetcard.link.endpoints import WAITS
-from vnetcard.port.interface import Address, Route, parse_address
+from vnetcard.port.address import Address, Route, parse_address
 from vnetcard.port.tun import check_name
 from vnetcard.ring import layout as L
 from vnetcard.ring.sideblock import SOFTWARE
@@ -131,13 +133,20 @@ _TYPES: dict[str, type] = {"mtu": int, "queues": int, "persist": bool, "json_log
 """Of the keys that are not strings."""
 
 
+def _text(data: bytes) -> str:
+    """UTF-8, also with a byte order mark; UTF-16, which some editors write, where its byte order mark says so."""
+    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return data.decode("utf-16")
+    return data.decode("utf-8-sig")
+
+
 def _read_file(path: Path, known: set[str]) -> dict[str, Any]:
     try:
-        table = tomllib.loads(path.read_text(encoding="utf-8"))
+        table = tomllib.loads(_text(path.read_bytes()))
     except OSError as error:
-        raise ConfigError(f"--config {path}: cannot read it ({error.strerror})") from error
+        raise ConfigError(f"--config {path}: cannot read it ({error.strerror})", code=ErrorCode.CONFIG_FILE) from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(f"--config {path}: not TOML: {error}") from error
+        raise ConfigError(f"--config {path}: not TOML: {error}", code=ErrorCode.CONFIG_FILE) from error
     values = {key.replace("-", "_"): value for key, value in table.items()}
     if unknown := sorted(set(values) - known):
         names = ", ".join(name.replace("_", "-") for name in sorted(known))

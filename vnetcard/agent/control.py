@@ -9,6 +9,7 @@ and side, so that a second window's agents have theirs beside it.
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import json
 import os
@@ -86,7 +87,11 @@ class ControlServer:
                 raise
             raise ConfigError(f"control socket {path}: {error.strerror or error}; set VNETCARD_RUN_DIR") from error
         self._thread = threading.Thread(target=self._serve, name="control", daemon=True)
-        self._thread.start()
+        try:
+            self._thread.start()
+        except RuntimeError as error:  # out of tasks
+            self.close()
+            raise OSError(errno.EAGAIN, os.strerror(errno.EAGAIN)) from error
 
     def _bind(self, path: Path) -> None:
         for _ in range(TRIES):

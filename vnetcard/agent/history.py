@@ -1,4 +1,4 @@
-"""What an agent remembers for people: the states of its link, and when a counter last moved."""
+"""History of an agent for people: the states of its link, and when each counter last changed."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Change:
 
 
 class History:
-    """``changed`` and ``look`` are called by the agent's loop, the rest by its control threads."""
+    """``changed`` and ``sample`` are called by the agent's loop, the other methods by its control threads."""
 
     def __init__(self, clock: Callable[[], float] = time.time) -> None:
         self._clock = clock
@@ -45,8 +45,8 @@ class History:
                 return
             self._changes.append(Change(self._clock(), state, reason, str(reason_code), fault_code))
 
-    def look(self, counts: Mapping[str, int]) -> None:
-        """These counters stand there now; what they were at the first look is not of our time."""
+    def sample(self, counts: Mapping[str, int]) -> None:
+        """Note which counters have changed since the last sample; the first one is the baseline."""
         now = self._clock()
         with self._guard:
             for name, count in counts.items():
@@ -60,12 +60,12 @@ class History:
             return list(self._changes)
 
     def moved(self) -> dict[str, float]:
-        """When each counter was seen to move last, by name, in seconds since 1970."""
+        """When each counter last changed, by name, in seconds since 1970."""
         with self._guard:
             return dict(self._moved)
 
     def clear(self, what: str, figures: dict[str, Any]) -> None:
-        """From now on readers of ``what`` count from ``figures``; the counters themselves go on."""
+        """From now on readers of ``what`` count from ``figures``; the counters themselves are not reset."""
         with self._guard:
             self._cleared[what] = {"at": self._clock(), "figures": figures}
 

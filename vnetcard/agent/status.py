@@ -1,12 +1,14 @@
-"""What an agent says about itself, and how it is shown."""
+"""An agent's status: the data, and its text for people."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from vnetcard.agent.config import Config
+from vnetcard.codes.error import ErrorCode
 from vnetcard.codes.link import LinkReason
 from vnetcard.errors import WindowUnavailable
 from vnetcard.link.link import Link
@@ -20,18 +22,19 @@ if TYPE_CHECKING:
     from vnetcard.engine.transport import EngineTransport
 
 
-def collect(config: Config, window: Window, link: Link | None, *, since: float) -> dict[str, Any]:
-    """The agent's view of everything, as the control socket sends it; sizes in bytes, times in seconds.
+def collect(config: Config, window: Window, link: Link | None, *, port: dict[str, Any], since: float) -> dict[str, Any]:
+    """The agent's whole state, as the control socket sends it; sizes in bytes, times in seconds.
 
-    ``link`` is None between two windows; ``since`` is how long the carrier is as it is.  Beyond an engine the
-    peer's counters are in the peer's memory: ``sides`` has this side alone and ``balance`` nothing, see ``complete``.
+    ``port`` is the interface's part (``view_port``).  ``link`` is None between two windows; ``since`` is the time since
+    the last change of the carrier.  With an engine the peer's counters are in the peer's memory: ``sides`` then has
+    this side alone and ``balance`` is empty, see ``complete``.
     """
     memory, geometry, engine = window.memory, window.geometry, window.engine
     both = engine is None or engine.has_peer_ledger
     rings = view_rings(memory, geometry)
     queues = len(geometry.rings)
     return {
-        **_view_agent(config),
+        **_view_agent(config, port),
         "window": {"url": window.url, "geometry": geometry.describe(), "futex_wake": window.futex_wake},
         "engine": view_engine(engine, link) if engine else None,
         "link": _view_link(link, since)
@@ -49,11 +52,11 @@ def collect(config: Config, window: Window, link: Link | None, *, since: float) 
     }
 
 
-def collect_lost(config: Config, url: str, reason: str) -> dict[str, Any]:
-    """The view of an agent whose window is gone, for the reason ``reason``; it waits for the next one."""
+def collect_lost(config: Config, url: str, reason: str, *, port: dict[str, Any]) -> dict[str, Any]:
+    """The state of an agent whose window is lost, for the reason ``reason``, and which waits for the next one."""
     return {
-        **_view_agent(config),
-        "window": {"url": url, "geometry": "gone", "doorbell": False},
+        **_view_agent(config, port),
+        "window": {"url": url, "geometry": "gone", "futex_wake": False},
         "engine": None,
         "link": {
             "state": LinkState.GONE.value,
@@ -66,6 +69,25 @@ def collect_lost(config: Config, url: str, reason: str) -> dict[str, Any]:
         "sides": [],
         "balance": [],
     }
+
+
+def port_problems(views: Sequence[Mapping[str, Any]]) -> list[dict[str, str]]:
+    """What is wrong with the interfaces of a link's agents, each and together: ``code`` and ``message``."""
+    ports = [view["port"] for view in views if "addresses" in view.get("port", {})]
+    problems = [problem for port in ports for problem in port.get("problems", [])]
+    if len(ports) == 2:
+        one, other = ports
+        both = {text.partition("/")[0] for text in one["addresses"]} & {
+            text.partition("/")[0] for text in other["addresses"]
+        }
+        if both:
+            words = f"both ends have the address {', '.join(sorted(both))}: give each its own --address"
+            problems.append({"code": ErrorCode.ADDRESS_CONFLICT.value, "message": words})
+        if one.get("netns_id") and one.get("netns_id") == other.get("netns_id"):
+            words = "both agents' interfaces are in one network namespace: the kernel delivers packets between their "
+            words += "addresses itself and none crosses the link; give one agent another --netns"
+            problems.append({"code": ErrorCode.SAME_NAMESPACE.value, "message": words})
+    return problems
 
 
 def complete(views: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -93,17 +115,18 @@ def view_engine(engine: EngineTransport, link: Link | None) -> dict[str, Any]:
     return view
 
 
-def _view_agent(config: Config) -> dict[str, Any]:
+def _view_agent(config: Config, port: dict[str, Any]) -> dict[str, Any]:
+    return {"program": config.program, "side": L.SIDES[config.side], "pid": os.getpid(), "port": port}
+
+
+def view_port(config: Config) -> dict[str, Any]:
+    """The port as it was configured; of an interface the kernel's state replaces these values."""
     return {
-        "program": config.program,
-        "side": L.SIDES[config.side],
-        "pid": os.getpid(),
-        "port": {
-            "url": config.port,
-            "name": config.name,
-            "netns": config.netns,
-            "addresses": [str(address) for address in config.addresses],
-        },
+        "url": config.port,
+        "name": config.name,
+        "netns": config.netns,
+        "addresses": [str(address) for address in config.addresses],
+        "problems": [],
     }
 
 
@@ -146,6 +169,7 @@ def text(view: dict[str, Any]) -> str:
     place = f" in {port['netns']}" if port["netns"] else ""
     lines = [
         f"{view['program']} (pid {view['pid']}): {port['name']} {' '.join(port['addresses'])}{place}",
+        *(f"  PROBLEM   {problem['message']}" for problem in port.get("problems", [])),
         f"  window    {window['url']}: {window['geometry']}",
         f"  link      {'UP' if link['up'] else 'DOWN'} ({link['state']}: {link['reason']})",
     ]

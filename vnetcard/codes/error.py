@@ -23,6 +23,15 @@ class ErrorCode(Code):
         "The memory is too small for a window, is not a power of two, or differs from the size asked for.",
         "Name another BAR or memory, or add +SIZE.",
     )
+    BAD_ADDRESS = "bad-address", "An address is not IP/BITS of a unicast address.", "Write it as 10.10.10.1/24."
+    BAD_ROUTE = "bad-route", "A route is not 'NETWORK/BITS [via GATEWAY] [metric N]'.", "Correct the --route."
+    BAD_NAME = "bad-name", "The kernel does not accept the name of an interface.", "Choose another --name."
+    OUT_OF_RANGE = "out-of-range", "A number is outside its range.", "Choose one in the range that the message names."
+    CONFIG_FILE = "config-file", "The file of --config cannot be read or is not TOML.", "Correct the file."
+    CONFIG_KEY = "config-key", "The file of --config has an unknown key or a value of a wrong type.", "Correct it."
+    NAMESPACE_MISSING = "namespace-missing", "There is no such network namespace.", "Create it with `ip netns add`."
+    CONTROL_SOCKET = "control-socket", "The control socket cannot be created or asked.", "Set VNETCARD_RUN_DIR."
+    NO_AGENT = "no-agent", "No agent of this window answers on this machine.", "Start one, or name its --window."
     TOOL_MISSING = "tool-missing", "A program or a Python package is not installed.", "Install what the message names."
     CACHE_UNUSABLE = "cache-unusable", "The user's cache cannot be written.", "Set XDG_CACHE_HOME to a writable folder."
     NOT_ROOT = "not-root", "The command needs root.", "Run it as root."
@@ -79,6 +88,43 @@ class ErrorCode(Code):
     )
     # PortUnavailable
     PORT_UNAVAILABLE = "port-unavailable", "The network interface cannot be opened or created.", "See the message."
+    PORT_BUSY = "port-busy", "The interface's name is taken.", "Choose another --name, or stop its owner."
+    PORT_PERMISSION = "port-permission", "Only root may do this to an interface.", "Run the command of the message."
+    PORT_DRIVER = "port-driver", "The kernel has no TUN driver.", "Load it: `modprobe tun`."
+    PORT_GONE = "port-gone", "The interface was deleted while the agent used it.", "Start the agent again."
+    NAMESPACE_PERMISSION = "namespace-permission", "The network namespace may not be entered.", "Run as root."
+    ADDRESS_CONFLICT = (
+        "address-conflict",
+        "Another interface of the namespace has the address or network of the link.",
+        "Give the link another network, or put the agent into a namespace of its own with --netns.",
+    )
+    SAME_NAMESPACE = (
+        "same-namespace",
+        "Both ends of the link are in one network namespace, where the kernel bypasses the link.",
+        "Start one agent with another --netns.",
+    )
+    ADDRESS_MISSING = "address-missing", "A configured address is not on the interface.", "See its cause."
+    ROUTE_CONFLICT = (
+        "route-conflict",
+        "Another interface has a route to the same destination, which is never replaced.",
+        "Give the --route a metric: 'NETWORK via GATEWAY metric N'.",
+    )
+    ROUTE_MISSING = "route-missing", "A configured route is not in the kernel's table.", "See its cause."
+    ROUTE_UNREACHABLE = (
+        "route-unreachable",
+        "The gateway of a route is in no network of the interface.",
+        "Add a --route or an --address that contains the gateway.",
+    )
+    IPV6_OFF = (
+        "ipv6-off",
+        "IPv6 is switched off for the interface.",
+        "Set the sysctl net.ipv6.conf.*.disable_ipv6 to 0, or boot without ipv6.disable=1.",
+    )
+    RESOURCE_LIMIT = (
+        "resource-limit",
+        "A limit on threads, file descriptors or memory was reached.",
+        "Raise the limit that the message names.",
+    )
     # LayoutMismatch
     LAYOUT_MISMATCH = (
         "layout-mismatch",

@@ -51,7 +51,8 @@ def measure() -> tuple[list[Stage], dict[str, str], str]:
 
 
 def _child() -> dict[str, Any]:
-    from vnetcard.port.interface import Interface, parse_address
+    from vnetcard.port.address import parse_address
+    from vnetcard.port.interface import Interface
 
     _enter_own_namespace()
     port = open_port("tun0")

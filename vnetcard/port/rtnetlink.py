@@ -1,27 +1,47 @@
-"""What every start of an agent asks of the kernel about its interface, in netlink's own words.
+"""Requests to the kernel about interfaces, addresses and routes, and its notifications of their changes.
 
-pyroute2 knows all of it and more, but its import takes longer than the rest of a start.
-Source: rtnetlink(7), Linux include/uapi/linux/{netlink,rtnetlink,if_link,if_addr}.h; IFLA_TUN_* since Linux 4.16.
+pyroute2 offers all of it, but its import takes longer than the rest of an agent's start.
+Source: rtnetlink(7), Linux include/uapi/linux/{netlink,rtnetlink,if_link,if_addr,ipv6}.h; IFLA_TUN_* since Linux 4.16,
+IFA_PROTO since Linux 5.18 (older kernels ignore it).
 """
 
 from __future__ import annotations
 
+import contextlib
 import errno
+import ipaddress
 import os
 import socket
 import struct
+from collections.abc import Iterator
 from dataclasses import dataclass
-from ipaddress import IPv4Interface, IPv6Interface
+from typing import Final
 
-NLMSG_ERROR = 2
-NLM_F_REQUEST, NLM_F_ACK, NLM_F_REPLACE, NLM_F_CREATE = 0x1, 0x4, 0x100, 0x400
-RTM_NEWLINK, RTM_GETLINK, RTM_NEWADDR = 16, 18, 20
-IFLA_MTU, IFLA_TXQLEN, IFLA_OPERSTATE, IFLA_LINKINFO = 4, 13, 16, 18
+from vnetcard.port.address import Address, Gateway, Network
+
+NLMSG_ERROR, NLMSG_DONE = 2, 3
+NLM_F_REQUEST, NLM_F_ACK, NLM_F_REPLACE, NLM_F_DUMP, NLM_F_CREATE = 0x1, 0x4, 0x100, 0x300, 0x400
+RTM_NEWLINK, RTM_DELLINK, RTM_GETLINK = 16, 17, 18
+RTM_NEWADDR, RTM_DELADDR, RTM_GETADDR = 20, 21, 22
+RTM_GETROUTE = 26
+IFLA_IFNAME, IFLA_MTU, IFLA_TXQLEN, IFLA_OPERSTATE, IFLA_LINKINFO, IFLA_AF_SPEC = 3, 4, 13, 16, 18, 26
 IFLA_INFO_DATA = 2
+IFLA_INET6_CONF = 2
+DEVCONF_DISABLE_IPV6 = 26
 IFLA_TUN_MULTI_QUEUE, IFLA_TUN_NUM_QUEUES, IFLA_TUN_NUM_DISABLED_QUEUES = 7, 8, 9
-IFA_ADDRESS, IFA_LOCAL = 1, 2
+IFA_ADDRESS, IFA_LOCAL, IFA_PROTO = 1, 2, 11
+RTA_DST, RTA_OIF, RTA_GATEWAY, RTA_PRIORITY, RTA_TABLE = 1, 4, 5, 6, 15
+RT_TABLE_MAIN = 254
+RTN_UNICAST = 1
 IFF_UP = 0x1
 IF_OPER_UP = 6
+SOL_NETLINK, NETLINK_GET_STRICT_CHK = 270, 12
+RTMGRP_LINK, RTMGRP_ADDRESSES, RTMGRP_ROUTES = 0x1, 0x110, 0x440
+"""The last two: of IPv4 and IPv6."""
+OUR_PROTOCOL: Final = 118
+"""Marks addresses (IFA_PROTO) and routes (rtm_protocol) that an agent has set; unassigned in rt_protos."""
+IPV6_MTU_MIN: Final = 1280
+"""RFC 8200, section 5: the kernel takes IPv6 away from an interface whose MTU is smaller."""
 
 _HEADER = struct.Struct("=IHHII")
 """nlmsghdr: length, type, flags, sequence, port."""
@@ -29,6 +49,8 @@ _LINK = struct.Struct("=BxHiII")
 """ifinfomsg: family, type, index, flags, which flags to change."""
 _ADDRESS = struct.Struct("=BBBBI")
 """ifaddrmsg: family, prefix length, flags, scope, index."""
+_ROUTE = struct.Struct("=BBBBBBBBI")
+"""rtmsg: family, destination bits, source bits, tos, table, protocol, scope, type, flags."""
 _ATTRIBUTE = struct.Struct("=HH")
 """rtattr: length, type."""
 ANSWER_MAX = 65536
@@ -36,11 +58,38 @@ ANSWER_MAX = 65536
 
 @dataclass(frozen=True, slots=True)
 class LinkView:
-    """An interface as the kernel has it now."""
+    """An interface as the kernel has it now; ``ipv6_off``: the sysctl disable_ipv6; None: no IPv6 on it at all."""
 
+    name: str
     up: bool
     operational: bool
     mtu: int
+    ipv6_off: bool | None
+
+
+@dataclass(frozen=True, slots=True)
+class AddressView:
+    """An address of the interface ``index``; ``ours``: an agent has set it."""
+
+    index: int
+    address: Address
+    ours: bool
+
+
+@dataclass(frozen=True, slots=True)
+class RouteView:
+    """A unicast route of the main table; ``index`` is 0 for one over several interfaces."""
+
+    index: int
+    destination: Network
+    gateway: Gateway | None
+    metric: int
+    protocol: int
+
+    @property
+    def ours(self) -> bool:
+        """Has an agent set it?"""
+        return self.protocol == OUR_PROTOCOL
 
 
 class Rtnetlink:
@@ -49,6 +98,8 @@ class Rtnetlink:
     def __init__(self) -> None:
         self._socket = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, socket.NETLINK_ROUTE)
         self._socket.bind((0, 0))
+        with contextlib.suppress(OSError):  # before Linux 5.0 the filter of a dump is ours alone
+            self._socket.setsockopt(SOL_NETLINK, NETLINK_GET_STRICT_CHK, 1)
         self._number = 0
 
     def set_link(self, index: int, *, mtu: int, txqlen: int | None = None, up: bool = False) -> None:
@@ -59,54 +110,194 @@ class Rtnetlink:
             attributes += _attribute(IFLA_TXQLEN, struct.pack("=I", txqlen))
         self._ask(RTM_NEWLINK, NLM_F_ACK, _LINK.pack(0, 0, index, flags, flags) + attributes)
 
-    def replace_address(self, index: int, address: IPv4Interface | IPv6Interface) -> None:
-        """Add an address; that it is there already is fine."""
-        packed = address.ip.packed
-        attributes = _attribute(IFA_LOCAL, packed) + _attribute(IFA_ADDRESS, packed)
-        family = socket.AF_INET if address.version == 4 else socket.AF_INET6
-        body = _ADDRESS.pack(family, address.network.prefixlen, 0, 0, index) + attributes
+    def replace_address(self, index: int, address: Address) -> None:
+        """Add an address and mark it as ours; an address that is there already is no error."""
+        body = _address_request(index, address) + _attribute(IFA_PROTO, bytes([OUR_PROTOCOL]))
         self._ask(RTM_NEWADDR, NLM_F_ACK | NLM_F_CREATE | NLM_F_REPLACE, body)
 
+    def delete_address(self, index: int, address: Address) -> None:
+        """Remove an address; EADDRNOTAVAIL where it is not there."""
+        self._ask(RTM_DELADDR, NLM_F_ACK, _address_request(index, address))
+
     def link(self, index: int) -> LinkView:
-        """What the interface is now."""
-        flags, found = self._look(index)
-        mtu = int.from_bytes(found[IFLA_MTU], "little")
-        return LinkView(bool(flags & IFF_UP), found[IFLA_OPERSTATE][0] == IF_OPER_UP, mtu)
+        """The interface as it is now; ENODEV when this namespace has none of this index."""
+        flags, found = self._get_link(index)
+        return _link_view(flags, found)
+
+    def links(self) -> dict[int, LinkView]:
+        """All interfaces of the namespace, by index."""
+        found = {}
+        for body in self._dump(RTM_GETLINK, _LINK.pack(0, 0, 0, 0, 0)):
+            _, _, index, flags, _ = _LINK.unpack_from(body)
+            found[index] = _link_view(flags, dict(_attributes(body[_LINK.size :])))
+        return found
+
+    def addresses(self) -> list[AddressView]:
+        """All addresses of the namespace."""
+        found = []
+        for body in self._dump(RTM_GETADDR, _ADDRESS.pack(0, 0, 0, 0, 0)):
+            family, bits, _, _, index = _ADDRESS.unpack_from(body)
+            values = dict(_attributes(body[_ADDRESS.size :]))
+            packed = values.get(IFA_LOCAL) or values.get(IFA_ADDRESS)
+            if packed and family in (socket.AF_INET, socket.AF_INET6):
+                address = ipaddress.ip_interface((packed, bits))
+                found.append(AddressView(index, address, values.get(IFA_PROTO) == bytes([OUR_PROTOCOL])))
+        return found
+
+    def routes(self, version: int, index: int = 0) -> list[RouteView]:
+        """Unicast routes of the main table, of IPv4 or IPv6; over interface ``index`` alone where it is named."""
+        family = socket.AF_INET if version == 4 else socket.AF_INET6
+        head = _ROUTE.pack(family, 0, 0, 0, RT_TABLE_MAIN, 0, 0, 0, 0)
+        if index:
+            head += _attribute(RTA_OIF, struct.pack("=I", index))
+        views = (_route_view(body) for body in self._dump(RTM_GETROUTE, head))
+        return [view for view in views if view is not None and index in (0, view.index)]
 
     def queues_held(self, index: int) -> int | None:
         """How many queues of a TUN are open; None for one that has but one, and for any other interface."""
-        _, found = self._look(index)
+        _, found = self._get_link(index)
         data = dict(_attributes(dict(_attributes(found.get(IFLA_LINKINFO, b""))).get(IFLA_INFO_DATA, b"")))
         if not any(data.get(IFLA_TUN_MULTI_QUEUE, b"")):
             return None
         counts = (IFLA_TUN_NUM_QUEUES, IFLA_TUN_NUM_DISABLED_QUEUES)
         return sum(int.from_bytes(data.get(kind, b""), "little") for kind in counts)
 
-    def _look(self, index: int) -> tuple[int, dict[int, bytes]]:
+    def _get_link(self, index: int) -> tuple[int, dict[int, bytes]]:
         """The flags and the attributes of an interface."""
         body = self._ask(RTM_GETLINK, 0, _LINK.pack(0, 0, index, 0, 0))
         _, _, _, flags, _ = _LINK.unpack_from(body)
         return flags, dict(_attributes(body[_LINK.size :]))
 
     def close(self) -> None:
-        """Close the socket."""
+        """Close the socket.  Idempotent."""
         self._socket.close()
 
-    def _ask(self, kind: int, flags: int, body: bytes) -> bytes:
-        """Send one request; what follows the header of its answer."""
+    def _send(self, kind: int, flags: int, body: bytes) -> None:
         self._number += 1
         header = _HEADER.pack(_HEADER.size + len(body), kind, NLM_F_REQUEST | flags, self._number, 0)
         self._socket.send(header + body)
+
+    def _answers(self) -> Iterator[tuple[int, bytes]]:
+        """Type and body of each message that answers the last request."""
         while True:
-            answer = self._socket.recv(ANSWER_MAX)
-            length, kind, _, number, _ = _HEADER.unpack_from(answer)
-            if number == self._number:
+            for kind, number, body in _messages(self._socket.recv(ANSWER_MAX)):
+                if number == self._number:
+                    yield kind, body
+
+    def _ask(self, kind: int, flags: int, body: bytes) -> bytes:
+        """Send one request; what follows the header of its answer."""
+        self._send(kind, flags, body)
+        answered, answer = next(self._answers())
+        if answered == NLMSG_ERROR:
+            _raise_error(answer)
+        return answer
+
+    def _dump(self, kind: int, body: bytes) -> list[bytes]:
+        """Send a request for all objects of a kind; what follows the header of each."""
+        self._send(kind, NLM_F_DUMP, body)
+        found: list[bytes] = []
+        for answered, answer in self._answers():
+            if answered == NLMSG_DONE:
                 break
-        if kind == NLMSG_ERROR:
-            (code,) = struct.unpack_from("=i", answer, _HEADER.size)
-            if code:
-                raise OSError(-code, os.strerror(-code), errno.errorcode.get(-code, ""))
-        return answer[_HEADER.size : length]
+            if answered == NLMSG_ERROR:
+                _raise_error(answer)
+            found.append(answer)
+        return found
+
+
+class RtnetlinkEvents:
+    """The kernel's notifications of changed interfaces, addresses and, where asked for, routes of a namespace."""
+
+    def __init__(self, *, routes: bool) -> None:
+        self._socket = socket.socket(
+            socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC | socket.SOCK_NONBLOCK, socket.NETLINK_ROUTE
+        )
+        self._socket.bind((0, RTMGRP_LINK | RTMGRP_ADDRESSES | (RTMGRP_ROUTES if routes else 0)))
+
+    def fileno(self) -> int:
+        """Readable when there is a notification."""
+        return self._socket.fileno()
+
+    def read(self, index: int) -> tuple[bool, bool]:
+        """Take all notifications: was there any, and did one say that interface ``index`` was down, lost IPv6, or left?
+
+        After an overflow of the socket both are True.
+        """
+        changed = disturbed = False
+        while True:
+            try:
+                data = self._socket.recv(ANSWER_MAX)
+            except BlockingIOError:
+                return changed, disturbed
+            except OSError as error:
+                if error.errno != errno.ENOBUFS:
+                    raise
+                changed = disturbed = True
+                continue
+            changed = True
+            for kind, _, body in _messages(data):
+                if kind in (RTM_NEWLINK, RTM_DELLINK):
+                    _, _, about, flags, _ = _LINK.unpack_from(body)
+                    mtu = int.from_bytes(dict(_attributes(body[_LINK.size :])).get(IFLA_MTU, b"\xff\xff"), "little")
+                    left = kind == RTM_DELLINK or not flags & IFF_UP or mtu < IPV6_MTU_MIN
+                    disturbed |= about == index and left
+
+    def close(self) -> None:
+        """Close the socket.  Idempotent."""
+        self._socket.close()
+
+
+def _link_view(flags: int, found: dict[int, bytes]) -> LinkView:
+    families = dict(_attributes(found.get(IFLA_AF_SPEC, b"")))
+    inet6 = dict(_attributes(families.get(socket.AF_INET6, b"")))
+    switch = inet6.get(IFLA_INET6_CONF, b"")[DEVCONF_DISABLE_IPV6 * 4 :][:4]
+    return LinkView(
+        name=found[IFLA_IFNAME].rstrip(b"\0").decode(errors="surrogateescape"),
+        up=bool(flags & IFF_UP),
+        operational=found[IFLA_OPERSTATE][0] == IF_OPER_UP,
+        mtu=int.from_bytes(found[IFLA_MTU], "little"),
+        ipv6_off=any(switch) if switch else None,
+    )
+
+
+def _address_request(index: int, address: Address) -> bytes:
+    packed = address.ip.packed
+    family = socket.AF_INET if address.version == 4 else socket.AF_INET6
+    head = _ADDRESS.pack(family, address.network.prefixlen, 0, 0, index)
+    return head + _attribute(IFA_LOCAL, packed) + _attribute(IFA_ADDRESS, packed)
+
+
+def _route_view(body: bytes) -> RouteView | None:
+    family, bits, _, _, table, protocol, _, kind, _ = _ROUTE.unpack_from(body)
+    values = dict(_attributes(body[_ROUTE.size :]))
+    if int.from_bytes(values.get(RTA_TABLE, bytes([table])), "little") != RT_TABLE_MAIN or kind != RTN_UNICAST:
+        return None
+    size = 4 if family == socket.AF_INET else 16
+    gateway = values.get(RTA_GATEWAY)
+    return RouteView(
+        index=int.from_bytes(values.get(RTA_OIF, b""), "little"),
+        destination=ipaddress.ip_network((values.get(RTA_DST, bytes(size)), bits)),
+        gateway=ipaddress.ip_address(gateway) if gateway else None,
+        metric=int.from_bytes(values.get(RTA_PRIORITY, b""), "little"),
+        protocol=protocol,
+    )
+
+
+def _raise_error(body: bytes) -> None:
+    (code,) = struct.unpack_from("=i", body)
+    if code:
+        raise OSError(-code, os.strerror(-code), errno.errorcode.get(-code, ""))
+
+
+def _messages(data: bytes) -> Iterator[tuple[int, int, bytes]]:
+    """Type, sequence number and body of each message in a datagram."""
+    at = 0
+    while at + _HEADER.size <= len(data):
+        length, kind, _, number, _ = _HEADER.unpack_from(data, at)
+        if length < _HEADER.size:
+            return
+        yield kind, number, data[at + _HEADER.size : at + length]
+        at += (length + 3) & ~3
 
 
 def _attribute(kind: int, value: bytes) -> bytes:
@@ -115,12 +306,12 @@ def _attribute(kind: int, value: bytes) -> bytes:
 
 
 def _attributes(body: bytes) -> list[tuple[int, bytes]]:
-    """All attributes of an answer."""
+    """All attributes of an answer; the flags in the upper bits of their types are dropped."""
     found, at = [], 0
     while at + _ATTRIBUTE.size <= len(body):
         length, kind = _ATTRIBUTE.unpack_from(body, at)
         if length < _ATTRIBUTE.size:
             break
-        found.append((kind, body[at + _ATTRIBUTE.size : at + length]))
+        found.append((kind & 0x3FFF, body[at + _ATTRIBUTE.size : at + length]))
         at += (length + 3) & ~3
     return found

@@ -1,7 +1,7 @@
 """``tun:NAME``: a TUN device, with virtio_net_hdr, opened without carrier, once for each of its queues.
 
-Opened through python-pytun where that is installed, else by the same ioctl; what pytun does not know
-(offloads, carrier, queues, persistence of our choosing) is done on its file descriptor.
+It is opened through python-pytun where that is installed, else by the same ioctl; what pytun lacks
+(offloads, carrier, queues, an optional persistence) is done on its file descriptor.
 Source of the constants: Linux include/uapi/linux/if_tun.h (USO since 6.2, not in older headers).
 """
 
@@ -16,7 +16,9 @@ import struct
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from vnetcard.codes.error import ErrorCode
 from vnetcard.errors import ConfigError, PortUnavailable
+from vnetcard.port import limits
 from vnetcard.port import netns as ns
 from vnetcard.port.offload_probe import PROBES, probe_packet
 from vnetcard.port.rtnetlink import Rtnetlink
@@ -29,6 +31,9 @@ TUNSETPERSIST = 0x4004_54CB
 TUNSETOFFLOAD = 0x4004_54D0
 TUNSETQUEUE = 0x4004_54D9
 TUNSETCARRIER = 0x4004_54E2
+TUNGETIFF = 0x8004_54D2
+TUNGETDEVNETNS = 0x54E3
+"""Since Linux 5.2; it takes CAP_NET_ADMIN in the namespace of the device."""
 
 IFF_TUN = 0x0001
 IFF_NO_CARRIER = 0x0040
@@ -40,32 +45,52 @@ IFF_VNET_HDR = 0x4000
 FLAGS = IFF_TUN | IFF_NO_PI | IFF_VNET_HDR | IFF_NO_CARRIER
 
 TUN_F = {"CSUM": 0x01, "TSO4": 0x02, "TSO6": 0x04, "USO4": 0x20, "USO6": 0x40}
-"""The kernel wants USO4 and USO6 together, and CSUM with any of the others."""
+"""The kernel accepts USO4 and USO6 only together, and any of the others only with CSUM."""
 
 NAME_MAX = 15
 """IFNAMSIZ - 1, Linux include/uapi/linux/if.h"""
+IFREQ_BYTES = 40
+"""Size of struct ifreq."""
 
 
 def check_name(name: str) -> str:
-    """``name`` if the kernel would take it for an interface; ConfigError otherwise."""
+    """``name`` if the kernel accepts it as the name of an interface; ConfigError otherwise."""
     bad = any(c.isspace() or not c.isprintable() or c in "/:%" for c in name) or name in (".", "..")
     if bad or not 1 <= len(name.encode()) <= NAME_MAX:
-        raise ConfigError(f"interface name {name!r} is not possible: 1 to {NAME_MAX} bytes, no space, '/', ':' or '%'")
+        raise ConfigError(
+            f"invalid interface name {name!r}: 1 to {NAME_MAX} bytes, without space, '/', ':' and '%'",
+            code=ErrorCode.BAD_NAME,
+        )
     return name
 
 
 class TunPort:
-    """A TUN device, opened once a queue; see ``vnetcard.port.Port`` for the contract."""
+    """A TUN device, opened once per queue; see ``vnetcard.port.Port`` for the contract."""
 
     def __init__(self, name: str, opened: contextlib.ExitStack, fds: tuple[int, ...]) -> None:
-        self.name = name
+        self._name = name
         self.fds = fds
         self.vnet = True
         self._opened = opened
         self._attached = len(fds)
 
+    @property
+    def name(self) -> str:
+        """Its name of now, which a rename changes; the last one of an interface that was deleted."""
+        with contextlib.suppress(OSError):
+            request = fcntl.ioctl(self.fds[0], TUNGETIFF, bytes(IFREQ_BYTES))
+            self._name = request[: NAME_MAX + 1].partition(b"\0")[0].decode(errors="surrogateescape")
+        return self._name
+
+    def locate(self) -> tuple[str, int] | None:
+        """Its name and a new descriptor of its namespace; None without permission, or when it was deleted."""
+        try:
+            return self.name, fcntl.ioctl(self.fds[0], TUNGETDEVNETNS)
+        except OSError:
+            return None
+
     def probe_offload(self) -> dict[str, str]:
-        """Ask the kernel for each kind, then write one packet of it that the IP stack throws away."""
+        """Request each kind from the kernel, then write one packet of it, which the IP stack discards."""
         verdicts: dict[str, str] = {}
         for kind, needs in PROBES.items():
             mask = sum(TUN_F[name] for name in needs)
@@ -88,9 +113,9 @@ class TunPort:
             raise PortUnavailable(f"port tun:{self.name}: cannot set its offloads ({error.strerror})") from error
 
     def use_queues(self, count: int) -> None:
-        """The kernel sends a flow's packets to the queue on which the other direction came, if that is attached."""
+        """The kernel sends a flow's packets to the queue from which its other direction came, if that is attached."""
         try:
-            while self._attached > count:  # from the end: the kernel fills a gap with its last one
+            while self._attached > count:  # from the end: the kernel moves its last queue into a gap
                 self._set_queue(self.fds[self._attached - 1], IFF_DETACH_QUEUE)
                 self._attached -= 1
             while self._attached < min(count, len(self.fds)):
@@ -103,7 +128,7 @@ class TunPort:
         fcntl.ioctl(fd, TUNSETQUEUE, struct.pack("16sH22x", b"", flags))
 
     def set_carrier(self, up: bool) -> None:
-        # EINVAL: the interface is down; it gets its carrier when the link comes up again
+        # EINVAL: the interface is down; its carrier is set again once the link comes up
         with contextlib.suppress(OSError):
             fcntl.ioctl(self.fds[0], TUNSETCARRIER, struct.pack("i", int(up)))
 
@@ -112,14 +137,14 @@ class TunPort:
 
 
 def open_port(name: str, *, netns: str | None = None, persist: bool = False, queues: int = 1) -> TunPort:
-    """Make, or take over, TUN ``name`` in namespace ``netns``; PortUnavailable says why it cannot be."""
+    """Create TUN ``name`` in namespace ``netns``, or take over a persistent one; PortUnavailable names the cause."""
     check_name(name)
     with contextlib.ExitStack() as opened:
         with ns.inside(netns):
             try:
                 fds = tuple(_open_queues(name, queues, opened))
             except OSError as error:
-                raise PortUnavailable(_explain(name, netns, queues, error)) from error
+                raise _unavailable(name, netns, queues, error) from error
         try:
             for fd in fds:
                 os.set_blocking(fd, False)
@@ -132,9 +157,9 @@ def open_port(name: str, *, netns: str | None = None, persist: bool = False, que
 
 
 def _open_queues(name: str, count: int, opened: contextlib.ExitStack) -> Iterator[int]:
-    """A descriptor a queue, in their order, closed with ``opened``.  OSError; EBUSY where somebody else holds any.
+    """A descriptor per queue, in their order, closed with ``opened``.  OSError; EBUSY where another process holds any.
 
-    The kernel keeps a second one out of a TUN with one queue; into one with several it lets everybody.
+    The kernel lets one process open a TUN with one queue, but any number of them a TUN with several.
     """
     held = _queues_held(name)
     if held:
@@ -144,12 +169,12 @@ def _open_queues(name: str, count: int, opened: contextlib.ExitStack) -> Iterato
         fd, close = _open(name, FLAGS | (IFF_MULTI_QUEUE if several else 0))
         opened.callback(close)
         yield fd
-    if several and _queues_held(name) != count:  # somebody came at the same instant
+    if several and _queues_held(name) != count:  # another process opened it at the same instant
         raise OSError(errno.EBUSY, os.strerror(errno.EBUSY))
 
 
 def _queues_held(name: str) -> int | None:
-    """How many queues of the TUN are open; None where it is not there, or was made for one."""
+    """How many queues of the TUN are open; None where it does not exist or has a single queue."""
     try:
         index = socket.if_nametoindex(name)
         with contextlib.closing(Rtnetlink()) as netlink:
@@ -176,18 +201,25 @@ def _open(name: str, flags: int) -> tuple[int, Callable[[], None]]:
     return device.fileno(), device.close
 
 
-def _explain(name: str, netns: str | None, queues: int, error: OSError) -> str:
+def _unavailable(name: str, netns: str | None, queues: int, error: OSError) -> PortUnavailable:
     place = f"port tun:{name}" + (f" in namespace {netns}" if netns else "")
     if error.errno == errno.EBUSY:
-        return f"{place}: the name is taken by a TUN that another process holds; choose another --name"
-    if error.errno == errno.EINVAL:
-        kind = "of another kind" if queues == 1 else "of another kind, or by a TUN that was made for one queue"
-        return f"{place}: the name is taken by an interface {kind}; choose another --name"
-    if not Path(CLONE_DEVICE).exists():
-        return f"{place}: there is no {CLONE_DEVICE}; load the kernel's module with `modprobe tun`"
-    if error.errno in (errno.EPERM, errno.EACCES):
-        return (
-            f"{place}: no permission for {CLONE_DEVICE}; run as root, or let root make one for you: "
-            f"`ip tuntap add {name} mode tun vnet_hdr {'multi_queue ' if queues > 1 else ''}user $USER`"
+        words, code = (
+            "the name is taken by a TUN that another process holds; choose another --name",
+            ErrorCode.PORT_BUSY,
         )
-    return f"{place}: {error.strerror or error}"
+    elif error.errno == errno.EINVAL:
+        kind = "of another kind" if queues == 1 else "of another kind, or by a TUN with a single queue"
+        words, code = f"the name is taken by an interface {kind}; choose another --name", ErrorCode.PORT_BUSY
+    elif limit := limits.name_of(error):
+        words, code = limit, ErrorCode.RESOURCE_LIMIT
+    elif not Path(CLONE_DEVICE).exists():
+        words, code = f"no {CLONE_DEVICE}; load the kernel's module with `modprobe tun`", ErrorCode.PORT_DRIVER
+    elif error.errno in (errno.EPERM, errno.EACCES):
+        several = "multi_queue " if queues > 1 else ""
+        words = f"no permission for {CLONE_DEVICE}; run as root, or let root create a TUN for this user: "
+        words += f"`ip tuntap add {name} mode tun vnet_hdr {several}user $USER`"
+        code = ErrorCode.PORT_PERMISSION
+    else:
+        words, code = error.strerror or str(error), ErrorCode.PORT_UNAVAILABLE
+    return PortUnavailable(f"{place}: {words}", code=code)

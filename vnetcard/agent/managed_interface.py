@@ -1,0 +1,329 @@
+"""The agent's interface: configured at the start, compared with the kernel's state on each change, restored.
+
+What the kernel took away (MTU below 1280, interface down, IPv6 switched off, a move into another namespace) is set
+again as soon as the kernel accepts it.  What another program removed is reported as missing and left alone.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Final
+
+from vnetcard.agent.config import Config
+from vnetcard.codes.error import ErrorCode
+from vnetcard.errors import PortUnavailable, VnetcardError
+from vnetcard.port import netns as ns
+from vnetcard.port.address import Address, Route
+from vnetcard.port.interface import Interface, State, is_route
+from vnetcard.port.rtnetlink import IPV6_MTU_MIN, LinkView, RtnetlinkEvents
+
+MOVE_PAUSE: Final = 0.5
+"""Seconds after a move in which the program that moved the interface may configure it, before the agent does."""
+CHECK_PAUSE: Final = 0.1
+"""Least seconds between two checks, however many notifications the kernel sends."""
+KERNEL_PROTOCOL: Final = 2
+"""rtm_protocol of the routes that the kernel derives from addresses (RTPROT_KERNEL)."""
+
+Item = Address | Route
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """What is wrong with the interface; ``message`` is one sentence."""
+
+    code: ErrorCode
+    message: str
+
+
+class ManagedInterface:
+    """``check`` and ``set_mtu`` belong to the agent's thread; ``view`` may be called by any."""
+
+    def __init__(self, interface: Interface, config: Config, log: logging.Logger) -> None:
+        self.interface = interface
+        self._config = config
+        self._log = log
+        self._wanted: tuple[Item, ...] = (*config.addresses, *_in_order(config.routes))
+        self._mtu = config.mtu
+        self._lock = threading.Lock()
+        self._taken: set[Item] = set()
+        """Missing because of the kernel: to be set again."""
+        self._reported: dict[object, str] = {}
+        self._name = interface.name
+        self._check_at = 0.0
+        self._moved_at: float | None = None
+        self._events = self._listen()
+
+    def _listen(self) -> RtnetlinkEvents:
+        with ns.inside(self.interface.place):
+            return RtnetlinkEvents(routes=bool(self._config.routes))
+
+    def fileno(self) -> int:
+        """Readable once the kernel has something to report; changes when the interface is moved."""
+        return self._events.fileno()
+
+    # --- the start ---------------------------------------------------------------------------------------
+
+    def configure(self) -> None:
+        """Bring the interface up, remove what an earlier agent has set and set what is asked for.
+
+        PortUnavailable when the kernel refuses any of it; IPv6 alone may be missing beside IPv4.
+        """
+        self.interface.up(mtu=self._mtu)
+        self._remove_outdated(self.interface.state(routes=True))
+        link = self.interface.link()
+        addresses = self._config.addresses
+        if addresses and all(_cause(address, link) for address in addresses):
+            raise PortUnavailable(f"interface {self._name}: {_cause(addresses[0], link)}", code=ErrorCode.IPV6_OFF)
+        for item in self._wanted:
+            if cause := _cause(item, link):
+                self._taken.add(item)
+                self._report(item, f"{item} is not set: {cause}")
+        self._set([item for item in self._wanted if item not in self._taken])
+        self._report_conflicts(self.interface.state(routes=False))
+
+    def _remove_outdated(self, state: State) -> None:
+        for one in state.addresses:
+            if one.ours and one.address not in self._config.addresses:
+                self.interface.remove_address(one.address)
+                self._log.info("%s: removed %s, which is no longer asked for", self._name, one.address)
+        for route in state.routes:
+            if route.ours and not any(is_route(route, wanted) for wanted in self._config.routes):
+                self.interface.remove_route(route)
+                self._log.info("%s: removed the route %s, which is no longer asked for", self._name, route.destination)
+
+    def _set(self, items: list[Item]) -> None:
+        """Set addresses, then routes; a route whose gateway is not reachable yet is tried again after the others."""
+        while items:
+            refused: dict[Item, PortUnavailable] = {}
+            for item in items:
+                try:
+                    self._set_one(item)
+                except PortUnavailable as error:
+                    if error.code is not ErrorCode.ROUTE_UNREACHABLE:
+                        raise
+                    refused[item] = error
+            if len(refused) == len(items):
+                raise next(iter(refused.values()))
+            items = list(refused)
+
+    def _set_one(self, item: Item) -> None:
+        if isinstance(item, Route):
+            self.interface.add_route(item)
+        else:
+            self.interface.add_address(item)
+
+    # --- while it runs -----------------------------------------------------------------------------------
+
+    def set_mtu(self, mtu: int) -> None:
+        """Set the MTU that both sides have agreed on, and what the kernel gives back or takes away with it."""
+        self._mtu = mtu
+        with self._lock:
+            try:
+                if self.interface.link().mtu != mtu:
+                    self.interface.set_mtu(mtu)
+            except OSError:  # it was moved a moment ago: the check finds it
+                self._check_at = 0.0
+        self.check(force=True)
+
+    def check(self, *, force: bool = False) -> float | None:
+        """Compare with the kernel where it has reported a change; seconds until this is to be called again, if so."""
+        now = time.monotonic()
+        changed, disturbed = self._events.read(self.interface.index)
+        if changed:
+            self._check_at = min(self._check_at or now, now) if disturbed else self._check_at or now + CHECK_PAUSE
+        if not force and not self._check_at and self._moved_at is None:
+            return None
+        with self._lock:
+            if force or (self._check_at and now >= self._check_at):
+                self._check_at = 0.0
+                self._compare(disturbed=disturbed)
+            if self._moved_at is not None and now >= self._moved_at + MOVE_PAUSE:
+                self._moved_at = None
+                self._configure_again()
+        waits = [at for at in (self._check_at, (self._moved_at or -MOVE_PAUSE) + MOVE_PAUSE) if at]
+        return max(0.0, min(waits) - now) if waits else None
+
+    def _compare(self, *, disturbed: bool) -> None:
+        try:
+            state = self.interface.state(routes=bool(self._config.routes))
+        except OSError:
+            return self._follow()
+        if state.link.name != self._name:
+            self._log.info("interface %s is named %s now", self._name, state.link.name)
+            self._name = state.link.name
+        self._restore(state, disturbed=disturbed)
+        self._report_conflicts(state)
+        return None
+
+    def _restore(self, state: State, *, disturbed: bool) -> None:
+        missing = list(self._missing(state))
+        for item in set(self._reported) & set(self._wanted):
+            if item not in missing:
+                self._taken.discard(item)
+                del self._reported[item]
+        for item in missing:
+            if cause := _cause(item, state.link):
+                self._taken.add(item)
+                self._report(item, f"{item} is gone: {cause}")
+            elif disturbed or item in self._taken or _depends(item, missing):
+                self._taken.add(item)
+                self._set_again(item)
+            else:
+                self._report(item, f"{item} is gone: another program removed it")
+
+    def _set_again(self, item: Item) -> None:
+        try:
+            self._set_one(item)
+        except VnetcardError as error:
+            self._report(item, f"{item} is gone and cannot be set again: {error}")
+        else:
+            self._taken.discard(item)
+            self._reported.pop(item, None)
+            self._log.info("%s: %s is set again", self._name, item)
+
+    def _follow(self) -> None:
+        """The interface has left its namespace: go on with it where it is."""
+        if not self.interface.find():
+            self._report(self._follow, "it was moved into a namespace where this process has no permission, or deleted")
+            return
+        self._events.close()
+        self._events = self._listen()
+        place = self.interface.place
+        where = ns.name_of(place) if isinstance(place, int) else place
+        self._log.info("interface %s was moved into the namespace %s", self._name, where or "of this process")
+        self._taken |= set(self._wanted)
+        self._moved_at = time.monotonic()
+
+    def _configure_again(self) -> None:
+        try:
+            link = self.interface.link()
+            if not link.up or link.mtu != self._mtu:
+                self.interface.up(mtu=self._mtu)
+            self._compare(disturbed=True)
+        except (OSError, VnetcardError) as error:
+            self._log.warning("interface %s cannot be configured where it is now: %s", self._name, error)
+
+    def _report(self, key: object, message: str) -> None:
+        """A warning, once until it changes."""
+        if self._reported.get(key) != message:
+            self._reported[key] = message
+            self._log.warning("interface %s: %s", self._name, message)
+
+    def _report_conflicts(self, state: State) -> None:
+        messages = {problem.message: problem for problem in _conflicts(state)}
+        for key in [key for key in self._reported if isinstance(key, str) and key not in messages]:
+            del self._reported[key]
+        for message, problem in messages.items():
+            if message not in self._reported:
+                self._reported[message] = message
+                self._log.warning("%s", message, extra={"code": problem.code})
+
+    # --- what is shown -----------------------------------------------------------------------------------
+
+    def view(self) -> dict[str, Any]:
+        """The interface as the kernel has it now, for ``status``; without its state where it cannot be asked."""
+        with self._lock:
+            try:
+                state = self.interface.state(routes=True)
+            except OSError:
+                message = f"interface {self._name} is not in its namespace any more"
+                return {"name": self._name, "problems": [{"code": ErrorCode.PORT_GONE.value, "message": message}]}
+        problems = [*self._missing_problems(state), *_conflicts(state)]
+        return {
+            "name": state.link.name,
+            "index": state.index,
+            "netns": state.netns,
+            "netns_id": state.netns_id,
+            "up": state.link.up,
+            "mtu": state.link.mtu,
+            "addresses": self._shown_addresses(state),
+            "routes": [
+                str(Route(one.destination, one.gateway, one.metric or None))
+                for one in state.routes
+                if one.protocol != KERNEL_PROTOCOL
+            ],
+            "problems": [{"code": one.code.value, "message": one.message} for one in problems],
+        }
+
+    def _shown_addresses(self, state: State) -> list[str]:
+        """Those asked for first, in their order; without link-local ones that nobody asked for."""
+        there = [one.address for one in state.addresses]
+        asked = [address for address in self._config.addresses if address in there]
+        return [str(one) for one in (*asked, *(one for one in there if one not in asked and not one.is_link_local))]
+
+    def _missing(self, state: State) -> Iterator[Item]:
+        there = {one.address for one in state.addresses}
+        for item in self._wanted:
+            if isinstance(item, Route):
+                if not any(is_route(one, item) for one in state.routes):
+                    yield item
+            elif item not in there:
+                yield item
+
+    def _missing_problems(self, state: State) -> Iterator[Problem]:
+        for item in self._missing(state):
+            code = ErrorCode.ROUTE_MISSING if isinstance(item, Route) else ErrorCode.ADDRESS_MISSING
+            kind = "route" if isinstance(item, Route) else "address"
+            default = "the kernel removed it" if item in self._taken else "another program removed it"
+            cause = _cause(item, state.link) or default
+            yield Problem(code, f"the {kind} {item} is missing on {state.link.name}: {cause}")
+
+    def close(self) -> None:
+        """Close the sockets; the interface stays as it is."""
+        self._events.close()
+        self.interface.close()
+
+
+def _in_order(routes: tuple[Route, ...]) -> list[Route]:
+    """Routes without a gateway first: a gateway may be behind them."""
+    return sorted(routes, key=lambda route: route.gateway is not None)
+
+
+def _version(item: Item) -> int:
+    return item.destination.version if isinstance(item, Route) else item.version
+
+
+def _cause(item: Item, link: LinkView) -> str:
+    """Why the kernel does not let the interface have ``item`` now; '' when it does."""
+    six = _version(item) == 6
+    if not link.up and (six or isinstance(item, Route)):
+        return "the interface is down"
+    if six and link.mtu < IPV6_MTU_MIN:
+        return f"the MTU of {link.mtu} is below {IPV6_MTU_MIN}, which IPv6 needs; it is set again with a larger MTU"
+    if six and link.ipv6_off:
+        return f"IPv6 is switched off here: sysctl net.ipv6.conf.{link.name}.disable_ipv6 is 1"
+    if six and link.ipv6_off is None:
+        return "this kernel runs without IPv6 (ipv6.disable=1, or no module ipv6)"
+    return ""
+
+
+def _depends(item: Item, missing: list[Item]) -> bool:
+    """Did the kernel remove ``item`` together with an address that another program removed?
+
+    With a primary address go the secondary ones of its network, and with an address the routes through it.
+    """
+    before = missing[: missing.index(item)]
+    addresses = [one for one in before if not isinstance(one, Route)]
+    if isinstance(item, Route):
+        return any(one.version == _version(item) for one in addresses)
+    return any(one.version == 4 and one.network == item.network for one in addresses)
+
+
+def _conflicts(state: State) -> Iterator[Problem]:
+    """Other interfaces of the namespace with an address or network inside the link's own."""
+    for own in (one.address for one in state.addresses if not one.address.is_link_local):
+        for name, other in state.others:
+            if other.version != own.version:
+                continue
+            if other.ip == own.ip:
+                words = f"{name} has the address {own.ip} of {state.link.name} too: the kernel answers for both"
+            elif other.ip in own.network or other.network.subnet_of(own.network):  # type: ignore[arg-type]
+                words = f"{name} has {other}, inside the network of {state.link.name} ({own}): packets for the peer "
+                words += f"may take {name} or never leave this machine"
+            else:
+                continue
+            yield Problem(ErrorCode.ADDRESS_CONFLICT, words)
