@@ -341,9 +341,10 @@ def main(side: int, argv: list[str] | None = None) -> int:
         agent.run()
     except (VnetcardError, OSError, RuntimeError, MemoryError) as error:
         failure = service.explained(error)
+        as_json = agent.config.json_log if agent else "--json-log" in (sys.argv if argv is None else argv)
         if failure is None:
             raise
-        service.report_failure(PROGRAMS[side], failure, as_json=agent is not None and agent.config.json_log)
+        service.report_failure(PROGRAMS[side], failure, as_json=as_json)
         status = 1 if agent is not None and agent.announced else 2
     finally:
         for number in STOP_SIGNALS:  # Python restores the default action while it ends: the next one would kill us

@@ -77,7 +77,7 @@ class ManagedInterface:
         link = self.interface.link()
         addresses = self._config.addresses
         if addresses and all(_cause(address, link) for address in addresses):
-            raise PortUnavailable(f"interface {self._name}: {_cause(addresses[0], link)}", code=ErrorCode.IPV6_OFF)
+            raise PortUnavailable(f"interface {self._name}: {_cause(addresses[0], link)}", code=ErrorCode.FAMILY_OFF)
         for item in self._wanted:
             if cause := _cause(item, link):
                 self._taken.add(item)

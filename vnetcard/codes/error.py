@@ -115,8 +115,8 @@ class ErrorCode(Code):
         "The gateway of a route is in no network of the interface.",
         "Add a --route or an --address that contains the gateway.",
     )
-    IPV6_OFF = (
-        "ipv6-off",
+    FAMILY_OFF = (
+        "family-off",
         "IPv6 is switched off for the interface.",
         "Set the sysctl net.ipv6.conf.*.disable_ipv6 to 0, or boot without ipv6.disable=1.",
     )
