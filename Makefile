@@ -109,7 +109,7 @@ bench-sim: ## pings and TCP through the live simulation, into benchmarks/results
 
 waveform: ## draw docs/images/record-crossing.svg from a new trace of the simulator
 	@scripts/venv.sh test
-	$(BIN)/python -m tests.sim.draw_waveform
+	$(BIN)/python -m tests.sim.record_trace
 
 hdl-mutations: ## seed bugs into the RTL, each of which the simulations must find; prints a table
 	@scripts/system-packages.sh test

@@ -48,7 +48,7 @@ class Session:
     def __init__(self, options: Options, simulator: Simulator) -> None:
         self._options = options
         self._simulator = simulator
-        self._out = False
+        self._removed = False
         self._began = time.monotonic()
         self._remove_at = None if options.remove_after is None else self._began + options.remove_after
         self._last = (self._began, simulator.stats())
@@ -64,7 +64,7 @@ class Session:
             now = time.monotonic()
             if self._remove_at is not None and now >= self._remove_at:
                 self._remove_at = None
-                if not self._out:
+                if not self._removed:
                     self._toggle()
             if self._options.stats and now >= self._last[0] + STATS_EVERY:
                 self._line(now)
@@ -75,12 +75,12 @@ class Session:
         return max(0.0, min(until, default=time.monotonic() + 3600) - time.monotonic())
 
     def _toggle(self) -> None:
-        self._out = not self._out
-        if self._out:
-            self._simulator.pull_out()
+        self._removed = not self._removed
+        if self._removed:
+            self._simulator.remove_card()
         else:
-            self._simulator.put_back(new_instance())
-        self._say("removed" if self._out else "returned", "the card is " + ("removed" if self._out else "back"))
+            self._simulator.put_card_back(new_instance())
+        self._say("removed" if self._removed else "returned", "the card is " + ("removed" if self._removed else "back"))
 
     def _line(self, now: float) -> None:
         then, old = self._last

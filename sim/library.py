@@ -1,6 +1,6 @@
-"""The built simulator as an object: ctypes over ``cpp/simulator.cpp``, whose structures these are.
+"""The simulator library as a Python object: ctypes over ``cpp/simulator.cpp``, with the structures of that file.
 
-``run`` holds a thread without the interpreter's lock; the rest may be called from any other thread.
+``run`` blocks its thread without the interpreter's lock; the other methods may be called from any other thread.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from typing import Final
 from vnetcard.sim.inject import Injection
 
 CLOCK_HZ: Final = 250_000_000
-"""The clock that is simulated: 4 ns a cycle."""
-NS_A_CYCLE: Final = 1e9 / CLOCK_HZ
+"""The simulated clock: 4 ns per cycle."""
+NS_PER_CYCLE: Final = 1e9 / CLOCK_HZ
 BASES: Final = (0x1_0000_0000, 0x2_0000_0000)
 """Bus addresses of the host's and the card's memory."""
 _FOREVER: Final = (1 << 64) - 1
@@ -24,7 +24,7 @@ _READ_LIMIT_NS: Final = 2_000_000_000
 
 @dataclass(frozen=True, slots=True)
 class Trace:
-    """What to write as a waveform: cycles ``first`` to ``end`` (None: the last), or ``around`` the first error."""
+    """The cycles of a waveform: ``first`` to ``end`` (None: the last), or ``around`` cycles around the first error."""
 
     path: Path
     first: int = 0
@@ -33,13 +33,13 @@ class Trace:
 
     @property
     def before(self) -> Path:
-        """Where the cycles before those in ``path`` are kept, of a trace around an error."""
+        """The file of the cycles before those in ``path``, for a trace around an error."""
         return self.path.with_name(f"{self.path.stem}-before{self.path.suffix}")
 
 
 @dataclass(frozen=True, slots=True)
 class Bus:
-    """How the bus on the host's side behaves: read latency in ns, bandwidth of each way in Gbit/s (None: no limit)."""
+    """The bus on the host's side: read latency in ns, bandwidth per direction in Gbit/s (None: no limit)."""
 
     latency_ns: float = 0.0
     gbps: float | None = None
@@ -74,7 +74,7 @@ class Stats(ctypes.Structure):
     )
 
 
-class _TraceWish(ctypes.Structure):
+class _TraceRequest(ctypes.Structure):
     _fields_ = (
         ("path", ctypes.c_char_p),
         ("path_before", ctypes.c_char_p),
@@ -89,9 +89,9 @@ class _Config(ctypes.Structure):
         *((name, ctypes.c_void_p) for name in ("bus", "host", "card")),
         *((name, ctypes.c_uint64) for name in ("memory_bytes", "base_host", "base_card", "pcie_latency")),
         ("pcie_beat", ctypes.c_double),
-        ("ns_a_cycle", ctypes.c_double),
+        ("ns_per_cycle", ctypes.c_double),
         ("seed", ctypes.c_uint64),
-        ("trace", _TraceWish),
+        ("trace", _TraceRequest),
     )
 
 
@@ -108,7 +108,7 @@ class Simulator:
         trace: Trace | None,
         seed: int,
     ) -> None:
-        """``objects`` are bus, host's memory and card's memory; they stay mapped until ``close``."""
+        """``objects`` are the bus, the host's memory and the card's memory; they must stay mapped until ``close``."""
         self._library = ctypes.CDLL(str(library))
         self._objects = [ctypes.c_char.from_buffer(found) for found in objects]
         _declare(self._library)
@@ -117,17 +117,17 @@ class Simulator:
             *(ctypes.addressof(found) for found in self._objects),
             len(objects[1]),
             *BASES,
-            round(bus.latency_ns / NS_A_CYCLE),
+            round(bus.latency_ns / NS_PER_CYCLE),
             beat,
-            NS_A_CYCLE,
+            NS_PER_CYCLE,
             seed,
-            _wish(trace),
+            _trace_request(trace),
         )
         self._handle = ctypes.c_void_p(self._library.vncsim_new(ctypes.byref(config)))
         self._config = config  # the simulator keeps pointers to its strings
 
     def inject(self, injection: Injection) -> None:
-        """Add a rule for bus errors; before ``run``."""
+        """Add a rule for bus errors; to be called before ``run``."""
         self._library.vncsim_fault(
             self._handle,
             injection.side,
@@ -142,38 +142,38 @@ class Simulator:
         self._library.vncsim_run(self._handle)
 
     def stop(self) -> None:
-        """Have ``run`` return."""
+        """Make ``run`` return."""
         self._library.vncsim_stop(self._handle)
 
-    def pull_out(self) -> None:
-        """The card is gone when this returns: registers read all ones, memories are not touched."""
+    def remove_card(self) -> None:
+        """Remove the card: when this returns, registers read all ones, and memories are no longer accessed."""
         self._library.vncsim_remove(self._handle, 0)
 
-    def put_back(self, instance: int) -> None:
-        """The card is there again, as after power-up, under a new ``instance``."""
+    def put_card_back(self, instance: int) -> None:
+        """Put the card back, as after power-up, with a new ``instance``."""
         self._library.vncsim_remove(self._handle, instance)
 
     def stats(self) -> Stats:
-        """A copy of the counters as they stand."""
+        """A copy of the current counters."""
         return Stats.from_buffer_copy(self._library.vncsim_stats(self._handle).contents)
 
     def read(self, side: int, offset: int) -> int | None:
-        """Register ``offset`` of ``side``; None when the simulator does not run."""
+        """The value of register ``offset`` of ``side``; None when the simulator does not run."""
         value = ctypes.c_uint32()
         done = self._library.vncsim_read(self._handle, side, offset, _READ_LIMIT_NS, ctypes.byref(value))
         return value.value if done else None
 
     def close(self) -> None:
-        """Write what is left of a trace, and let go of the objects."""
+        """Write the rest of a trace and release the objects."""
         self._library.vncsim_free(self._handle)
         self._objects.clear()
 
 
-def _wish(trace: Trace | None) -> _TraceWish:
+def _trace_request(trace: Trace | None) -> _TraceRequest:
     if trace is None:
-        return _TraceWish()
+        return _TraceRequest()
     end = _FOREVER if trace.end is None else trace.end
-    return _TraceWish(str(trace.path).encode(), str(trace.before).encode(), trace.first, end, trace.around)
+    return _TraceRequest(str(trace.path).encode(), str(trace.before).encode(), trace.first, end, trace.around)
 
 
 def _declare(library: ctypes.CDLL) -> None:

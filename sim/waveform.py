@@ -1,6 +1,6 @@
-"""Draws how one record crosses the engine, from a trace of the simulator: an SVG with the steps named.
+"""Draws the path of one record through the engine, from a trace of the simulator, as an SVG with named steps.
 
-``python -m vnetcard.sim.waveform TRACE.fst PICTURE.svg`` takes the last doorbell of the host's tx_prod in the trace.
+``python -m vnetcard.sim.waveform TRACE.fst PICTURE.svg`` takes the record of the last doorbell of the host's tx_prod.
 """
 
 from __future__ import annotations
@@ -12,22 +12,23 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
-from xml.sax.saxutils import escape
 
+from vnetcard.codes.error import ErrorCode
 from vnetcard.engine import registers as R
 from vnetcard.errors import ConfigError, VnetcardError
 from vnetcard.ring import layout as L
-from vnetcard.sim.library import NS_A_CYCLE
+from vnetcard.sim.library import NS_PER_CYCLE
 from vnetcard.sim.wrapper import SCOPE
+from vnetcard.terminal import svg
 from vnetcard.terminal.arguments import complain
 
-PS_A_CYCLE: Final = round(NS_A_CYCLE * 1000)
+PS_PER_CYCLE: Final = round(NS_PER_CYCLE * 1000)
 LONGEST: Final = 400
-"""Cycles in which a record must have crossed to be drawn."""
+"""Cycles within which the record must reach the card."""
 _BEFORE, _AFTER = 2, 6
-"""Cycles drawn around it."""
+"""Cycles drawn before the first and after the last step."""
 _LEFT, _TOP, _STEP, _ROW, _HIGH = 178, 64, 17, 30, 18
-"""Pixels: names, heading, a cycle, a row, a signal."""
+"""Pixels: widths of the names and of a cycle, heights of the heading, a row and a signal."""
 
 ROWS: Final = (
     ("doorbell, host", "s_axil_host_awvalid", "s_axil_host_wdata"),
@@ -38,58 +39,60 @@ ROWS: Final = (
     ("B, card's memory", "m_axi_card_bvalid", "m_axi_card_bid"),
     ("interrupt, card", "irq_card_o", None),
 )
-"""Name, the signal that says valid, and the one whose value is written while it does (R and W: is it the last?)."""
+"""(name, valid signal, signal whose value is drawn while valid is 1); for R and W the latter is `last`."""
 
 
 class Trace:
     """The signals of an FST at the end of each cycle, just before the next rising edge."""
 
     def __init__(self, path: Path) -> None:
-        """ConfigError when there is no such file, or nothing that reads it."""
+        """Read the file at ``path``; raises ConfigError when it is unreadable, or pywellen is missing."""
         try:
             import pywellen
         except ImportError as error:
-            raise ConfigError("traces are read with pywellen: pip install 'vnetcard[hdl]'") from error
+            raise ConfigError(
+                "pywellen, which reads traces, is missing: pip install 'vnetcard[hdl]'", code=ErrorCode.TOOL_MISSING
+            ) from error
         try:
             found = pywellen.Waveform(path=str(path)).all_vars()
-        except Exception as error:  # what a compiled reader raises is its own affair
-            raise ConfigError(f"{path}: this is no trace that can be read ({error})") from error
+        except Exception as error:  # the compiled reader documents no exceptions
+            raise ConfigError(f"{path}: not a readable trace ({error})") from error
         self._signals = {var.full_name: var for var in found}
         self._changes: dict[str, tuple[list[int], list[int]]] = {}
 
     def changes(self, name: str) -> tuple[list[int], list[int]]:
-        """Times in ps, and values from then on, of the engine's port ``name``."""
+        """The times in ps at which the engine's port ``name`` changes, and its values from then on."""
         if name not in self._changes:
             if f"{SCOPE}.{name}" not in self._signals:
-                raise ConfigError(f"the trace has no signal {name}: it is of another design")
+                raise ConfigError(f"the trace has no signal {name}: it was made with another design")
             pairs = self._signals[f"{SCOPE}.{name}"].tv
             self._changes[name] = [at for at, _ in pairs], [int(value) for _, value in pairs]
         return self._changes[name]
 
     def value(self, name: str, cycle: int) -> int:
-        """The port in the second half of the low phase of ``cycle``, when everything has settled."""
+        """The value of a port at the end of ``cycle``, when all signals have settled."""
         times, values = self.changes(name)
-        place = bisect.bisect_right(times, cycle * PS_A_CYCLE + PS_A_CYCLE // 4) - 1
+        place = bisect.bisect_right(times, cycle * PS_PER_CYCLE + PS_PER_CYCLE // 4) - 1
         return values[place] if place >= 0 else 0
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """A thing that happened, and in which cycle."""
+    """A named event and its cycle."""
 
     name: str
     cycle: int
 
 
-def crossing(trace: Trace) -> list[Step]:
-    """The steps of the last record from host to card, in the order of time; ConfigError when there is none whole."""
+def record_steps(trace: Trace) -> list[Step]:
+    """The steps of the last record from host to card, in time order; raises ConfigError without a complete one."""
     times, values = trace.changes("s_axil_host_awvalid")
     address = R.offset("tx_prod")
-    interrupts = [at // PS_A_CYCLE for at, value in zip(times, values, strict=True) if value]
-    interrupts = [cycle for cycle in interrupts if trace.value("s_axil_host_awaddr", cycle + 1) == address]
-    if not interrupts:
+    doorbells = [at // PS_PER_CYCLE for at, value in zip(times, values, strict=True) if value]
+    doorbells = [cycle for cycle in doorbells if trace.value("s_axil_host_awaddr", cycle + 1) == address]
+    if not doorbells:
         raise ConfigError("the trace has no doorbell of tx_prod on the host's side")
-    start = _next(interrupts[-1], lambda at: trace.value("s_axil_host_awvalid", at) == 1, "doorbell")
+    start = _next(doorbells[-1], lambda at: trace.value("s_axil_host_awvalid", at) == 1, "doorbell")
     steps = [Step("doorbell", start)]
     prod_line = (L.queue_offset(0) + L.QUEUE_LINES["h2c_prod"]) & 0xFFF
 
@@ -116,7 +119,7 @@ def _next(start: int, now: Callable[[int], bool], name: str) -> int:
     for cycle in range(start, start + LONGEST):
         if now(cycle):
             return cycle
-    raise ConfigError(f"the trace does not show the whole crossing: no {name} within {LONGEST} cycles")
+    raise ConfigError(f"the trace does not show the whole path of the record: no {name} within {LONGEST} cycles")
 
 
 def draw(trace: Trace, steps: Sequence[Step]) -> str:
@@ -124,46 +127,39 @@ def draw(trace: Trace, steps: Sequence[Step]) -> str:
     first, last = steps[0].cycle - _BEFORE, steps[-1].cycle + _AFTER
     width, height = _LEFT + (last - first) * _STEP + 16, _TOP + len(ROWS) * _ROW + 40
     bottom = _TOP + len(ROWS) * _ROW
-    size = f'viewBox="0 0 {width} {height}" width="{width}" height="{height}"'
-    out = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" {size} font-family="sans-serif" font-size="12">',
-        f'<rect width="{width}" height="{height}" fill="#ffffff"/>',
-    ]
+    out = [svg.rect(0, 0, width, height, fill="#ffffff")]
     for number, step in enumerate(steps):
         x = _LEFT + (step.cycle - first) * _STEP
         y = 14 + 15 * (number % 3)
-        out.append(f'<path d="M{x} {y + 4}V{bottom}" stroke="#c05020" stroke-dasharray="2 3"/>')
-        out.append(f'<text x="{x + 2}" y="{y}" fill="#c05020">{escape(step.name)}</text>')
+        out.append(svg.path((x, y + 4), (x, bottom), stroke="#c05020", stroke_dasharray="2 3"))
+        out.append(svg.text(x + 2, y, step.name, fill="#c05020"))
     for number, (name, valid, value) in enumerate(ROWS):
         y = _TOP + number * _ROW
-        out.append(f'<text x="{_LEFT - 10}" y="{y + 14}" text-anchor="end" fill="#202020">{escape(name)}</text>')
+        out.append(svg.text(_LEFT - 10, y + 14, name, text_anchor="end", fill="#202020"))
         out.append(_line(trace, valid, first, last, y))
         if value is not None:
             out += _values(trace, (valid, value), range(first, last), y)
     for cycle in range(steps[0].cycle, last + 1, 5):
         x = _LEFT + (cycle - first) * _STEP
-        label = f"{(cycle - steps[0].cycle) * NS_A_CYCLE:.0f} ns"
-        out.append(f'<path d="M{x} {bottom}v5" stroke="#808080"/>')
-        out.append(f'<text x="{x}" y="{bottom + 18}" text-anchor="middle" fill="#606060" font-size="10">{label}</text>')
-    return "\n".join([*out, "</svg>", ""])
+        label = f"{(cycle - steps[0].cycle) * NS_PER_CYCLE:.0f} ns"
+        out.append(svg.path((x, bottom), (x, bottom + 5), stroke="#808080"))
+        out.append(svg.text(x, bottom + 18, label, text_anchor="middle", fill="#606060", font_size=10))
+    page = {"xmlns": "http://www.w3.org/2000/svg", "font_family": "sans-serif"}
+    return svg.document(width, height, *out, width=width, height=height, font_size=12, **page) + "\n"
 
 
 def _line(trace: Trace, name: str, first: int, last: int, y: int) -> str:
-    """A signal of one bit."""
-    path, level = "", -1
+    """The line of a signal of one bit."""
+    points: list[tuple[float, float]] = []
     for cycle in range(first, last):
-        x, now = _LEFT + (cycle - first) * _STEP, trace.value(name, cycle)
-        if now != level:
-            path += f"{'M' if level < 0 else 'L'}{x} {y + (0 if now else _HIGH)}"
-            level = now
-        path += f"H{x + _STEP}"
-        if cycle + 1 < last and trace.value(name, cycle + 1) != now:
-            path += f"V{y + (_HIGH if now else 0)}"
-    return f'<path d="{path}" fill="none" stroke="#1050a0" stroke-width="1.5"/>'
+        x = _LEFT + (cycle - first) * _STEP
+        height = y + (0 if trace.value(name, cycle) else _HIGH)
+        points += [(x, height), (x + _STEP, height)]
+    return svg.path(*points, fill="none", stroke="#1050a0", stroke_width="1.5")
 
 
 def _values(trace: Trace, names: tuple[str, str], cycles: range, y: int) -> list[str]:
-    """A box for each cycle in which the first of ``names`` is valid, with the value of the second."""
+    """A box for each cycle in which the first of ``names`` is 1, with the value of the second."""
     valid, name = names
     first, last = cycles.start, cycles.stop
     out, cycle = [], first
@@ -173,21 +169,24 @@ def _values(trace: Trace, names: tuple[str, str], cycles: range, y: int) -> list
         if not trace.value(valid, begun):
             continue
         x, text = _LEFT + (begun - first) * _STEP, f"{trace.value(name, begun):x}"
-        out.append(f'<rect x="{x}" y="{y}" width="{_STEP}" height="{_HIGH}" fill="#d8e6f8" stroke="#1050a0"/>')
-        place = f'x="{x + _STEP // 2}" text-anchor="middle"' if len(text) == 1 else f'x="{x + _STEP + 4}"'
-        out.append(f'<text {place} y="{y + 13}" font-size="10" fill="#202020">{text}</text>')
+        out.append(svg.rect(x, y, _STEP, _HIGH, fill="#d8e6f8", stroke="#1050a0"))
+        style: dict[str, str | int] = {"font_size": 10, "fill": "#202020"}
+        if len(text) == 1:
+            out.append(svg.text(x + _STEP // 2, y + 13, text, text_anchor="middle", **style))
+        else:
+            out.append(svg.text(x + _STEP + 4, y + 13, text, **style))
     return out
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """0, or 2 for bad input."""
+    """Draw the picture; 0, or 2 for bad input."""
     parser = argparse.ArgumentParser(prog="vnetcard.sim.waveform", description=__doc__.partition("\n")[0])
     parser.add_argument("trace", type=Path, metavar="TRACE.fst")
     parser.add_argument("picture", type=Path, metavar="PICTURE.svg")
     args = parser.parse_args(argv)
     try:
         trace = Trace(args.trace)
-        args.picture.write_text(draw(trace, crossing(trace)))
+        args.picture.write_text(draw(trace, record_steps(trace)))
     except OSError as error:
         complain(parser.prog, f"{args.picture}: cannot write it ({error.strerror})")
         return 2

@@ -1,4 +1,4 @@
-"""Traces a 64-byte record that crosses the simulated engine; as a program, draws docs/images/record-crossing.svg."""
+"""Traces one record through the simulated engine; as a program, it draws docs/images/record-crossing.svg."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parents[2]
 PICTURE = ROOT / "docs/images/record-crossing.svg"
 
 
-def trace_crossing(path: Path) -> None:
+def trace_record(path: Path) -> None:
     """Write a trace to ``path`` whose last doorbell is that of one record of 64 bytes from host to card."""
     with simulated("--trace", str(path)) as simulation, opened(simulation.name) as cards:
         bring_up(cards)
@@ -24,6 +24,6 @@ def trace_crossing(path: Path) -> None:
 
 if __name__ == "__main__":
     with tempfile.TemporaryDirectory() as folder:
-        trace_crossing(Path(folder, "crossing.fst"))
+        trace_record(Path(folder, "record.fst"))
         PICTURE.parent.mkdir(exist_ok=True)
-        sys.exit(waveform.main([str(Path(folder, "crossing.fst")), str(PICTURE)]))
+        sys.exit(waveform.main([str(Path(folder, "record.fst")), str(PICTURE)]))
