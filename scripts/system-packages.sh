@@ -3,9 +3,9 @@
 #
 #   scripts/system-packages.sh run|sim|qemu|test|bench [--check]
 #
-# `run`: what a demo needs; `sim`: `run` and what the simulator is built with; `qemu`: `run` and what the guests and
-# the ARM64 wheel are built with; `test`: all that and what the tests need; `bench`: `run`, iperf3 and, where they can be
-# installed, the programs that vnetcard is compared with.
+# `run`: what a demo needs; `sim`: `run` and what the simulator is built with; `qemu`: `run` and what the guests
+# and the ARM64 wheel are built with; `test`: all that and what the tests need; `bench`: `run`, iperf3 and, where
+# they can be installed, the programs that vnetcard is compared with.
 # Checks for the commands and files themselves, whatever package they came from, and does nothing when all exist.
 # Installs with apt-get as root or by passwordless sudo; otherwise, and with --check, prints what to install and fails.
 set -euo pipefail

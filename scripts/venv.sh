@@ -100,7 +100,8 @@ usable() { [[ $old_made == "$made_for" ]] && "$venv/bin/python" -c '' 2>/dev/nul
 
 if usable; then
     # What the tests need includes what the others need, and all include what a demo needs.
-    if [[ $old_key == "$(inputs "$old_mode")" && ($old_mode == "$mode" || $old_mode == test || $mode == demo) ]] && core_loads; then
+    if [[ $old_key == "$(inputs "$old_mode")" && ($old_mode == "$mode" || $old_mode == test || $mode == demo) ]] &&
+        core_loads; then
         exit 0
     fi
 else

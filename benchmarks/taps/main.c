@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * main ROUNDS BATCH SAMPLE: prints the nanoseconds that both pumps together spend on a record, the records delivered and
+ * main ROUNDS BATCH SAMPLE: prints the nanoseconds that both pumps together spend on a record, the records delivered
+ * and
  * the events written.  SAMPLE 0: no tap; else one tap per pump that wants every stage of one record in SAMPLE.  It is
  * built with readv and writev wrapped, so that no system call hides the rest.
  */
@@ -79,7 +80,8 @@ static void open_pumps(void)
 
 	prepare(&tx);
 	prepare(&rx);
-	if (vnc_tx_open(&tx, &producer, lines(LEDGER), batches[0]) || vnc_rx_open(&rx, &consumer, lines(LEDGER), batches[1]))
+	if (vnc_tx_open(&tx, &producer, lines(LEDGER), batches[0]) ||
+	    vnc_rx_open(&rx, &consumer, lines(LEDGER), batches[1]))
 		exit(1);
 	vnc_tx_begin(&tx, &with);
 	vnc_rx_begin(&rx, &with);

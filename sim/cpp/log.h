@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/** DOC: the log of the engine's bursts in both memories, for vnetcard trace; vnetcard/window/sim_bus.py documents it. */
+/** DOC: the log of the engine's bursts in both memories, for vnetcard trace.  vnetcard/window/sim_bus.py describes
+ * its layout. */
 #pragma once
 #include "bus.h"
 #include <ctime>
@@ -20,7 +21,8 @@ class Log {
 	void put(uint64_t cycle, unsigned side, unsigned kind, uint64_t offset, uint32_t bytes)
 	{
 		uint64_t *count = reinterpret_cast<uint64_t *>(bus_.bytes + VNC_SIMBUS_LOG_COUNT);
-		LogEntry *entry = reinterpret_cast<LogEntry *>(bus_.bytes + VNC_SIMBUS_LOG_ENTRIES) + *count % VNC_SIMBUS_LOG_SIZE;
+		LogEntry *entries = reinterpret_cast<LogEntry *>(bus_.bytes + VNC_SIMBUS_LOG_ENTRIES);
+		LogEntry *entry = entries + *count % VNC_SIMBUS_LOG_SIZE;
 		timespec t;
 
 		clock_gettime(CLOCK_MONOTONIC, &t);

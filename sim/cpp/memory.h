@@ -71,9 +71,10 @@ class AxiMemory {
       public:
 	static constexpr unsigned BeatBytes = VNC_DATA_W / 8;
 
-	AxiMemory(MasterPins pins, uint8_t *bytes, uint64_t base, uint64_t size, Timing timing, SideStats &stats, Log &log,
-		  unsigned side)
-	    : pins_(pins), bytes_(bytes), base_(base), size_(size), timing_(timing), stats_(stats), log_(log), side_(side)
+	AxiMemory(MasterPins pins, uint8_t *bytes, uint64_t base, uint64_t size, Timing timing, SideStats &stats,
+		  Log &log, unsigned side)
+	    : pins_(pins), bytes_(bytes), base_(base), size_(size), timing_(timing), stats_(stats), log_(log),
+	      side_(side)
 	{
 	}
 
@@ -262,7 +263,8 @@ class AxiMemory {
 		if (pins_.wlast) {
 			burst.ready += now + 1 + timing_.latency;
 			if (burst.answer == OKAY)
-				log_.put(now, side_, VNC_SIMBUS_LOG_WRITE, burst.address - burst.done - base_, burst.done);
+				log_.put(now, side_, VNC_SIMBUS_LOG_WRITE, burst.address - burst.done - base_,
+					 burst.done);
 			acks_.push(burst);
 			writes_.pop();
 		}

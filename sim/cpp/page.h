@@ -73,7 +73,8 @@ class RegisterPage {
 	/** waiting() - Return: true when poll() would start an access; called before sleeping, after a full fence. */
 	bool waiting() const
 	{
-		if (task_ != Task::None || pins_.irq || load(mail(VNC_SIMBUS_REQUEST)) != served_ || queries_ != answers_)
+		if (task_ != Task::None || pins_.irq || load(mail(VNC_SIMBUS_REQUEST)) != served_ ||
+		    queries_ != answers_)
 			return true;
 		for (unsigned n = 0; n < Doorbells; n++)
 			if (load(rung(n)) != rung_[n])
@@ -137,13 +138,17 @@ class RegisterPage {
 	/** timeout() - cycles after which the engine may act by itself because a memory does not answer. */
 	uint32_t timeout() const { return timeout_; }
 
-	/** query() - request a read of register @offset from another thread; answered() is true when answer() is valid. */
+	/** query() - request a read of register @offset from another thread; answered() is true when answer() is
+	 * valid. */
 	void query(uint32_t offset)
 	{
 		query_offset_ = offset;
 		queries_.fetch_add(1, std::memory_order_seq_cst);
 	}
-	bool answered() const { return answers_.load(std::memory_order_acquire) == queries_.load(std::memory_order_relaxed); }
+	bool answered() const
+	{
+		return answers_.load(std::memory_order_acquire) == queries_.load(std::memory_order_relaxed);
+	}
 	uint32_t answer() const { return answer_; }
 
       private:

@@ -33,8 +33,8 @@ static PyObject *doorbell_new(PyTypeObject *type, PyObject *args, PyObject *kwar
 		return NULL;
 	d.domain = memory->domain;
 	d.reg = core_at(memory, reg, 4, 4);
-	if (!d.reg || optional_word(memory, count, &d.count_word) < 0 || optional_word(memory, wake, &d.wake_word) < 0 ||
-	    optional_word(memory, sleep, &sleep_word) < 0)
+	if (!d.reg || optional_word(memory, count, &d.count_word) < 0 ||
+	    optional_word(memory, wake, &d.wake_word) < 0 || optional_word(memory, sleep, &sleep_word) < 0)
 		return NULL;
 	d.sleep_word = sleep_word;
 	if (!d.wake_word != !d.sleep_word) {

@@ -32,8 +32,8 @@ int core_check_ring(unsigned long long size)
 {
 	if (size >= VNC_RING_MIN && size <= VNC_RING_MAX && !(size & (size - 1)))
 		return 0;
-	PyErr_Format(PyExc_ValueError, "ring of %llu bytes: it must be a power of two from %u to %u", size, VNC_RING_MIN,
-		     VNC_RING_MAX);
+	PyErr_Format(PyExc_ValueError, "ring of %llu bytes: it must be a power of two from %u to %u", size,
+		     VNC_RING_MIN, VNC_RING_MAX);
 	return -1;
 }
 

@@ -14,14 +14,13 @@ struct pump_args {
 
 static int parse(PyObject *args, PyObject *kwargs, struct pump_args *a)
 {
-	static char *names[] = {"memory", "tx",     "ring",       "size",         "own",  "peer",  "frame_max", "ledger",
-				"fd",     "vnet",   "peer_epoch", "attention_fd", "wait", "futex", "doorbell",
-				NULL};
+	static char *names[] = {"memory", "tx", "ring", "size", "own", "peer", "frame_max", "ledger", "fd",
+				"vnet", "peer_epoch", "attention_fd", "wait", "futex", "doorbell", NULL};
 
-	if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O!$pKKKKIKipKiipO:Pump", names, &Memory_Type, &a->memory, &a->tx,
-					 &a->end.ring, &a->end.size, &a->end.own, &a->end.peer, &a->end.frame_max,
-					 &a->ledger, &a->fd, &a->vnet, &a->peer_epoch, &a->attention_fd, &a->wait,
-					 &a->futex, &a->doorbell))
+	if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O!$pKKKKIKipKiipO:Pump", names, &Memory_Type, &a->memory,
+					 &a->tx, &a->end.ring, &a->end.size, &a->end.own, &a->end.peer,
+					 &a->end.frame_max, &a->ledger, &a->fd, &a->vnet, &a->peer_epoch,
+					 &a->attention_fd, &a->wait, &a->futex, &a->doorbell))
 		return -1;
 	if (a->doorbell == Py_None || PyObject_TypeCheck(a->doorbell, &Doorbell_Type))
 		return 0;
@@ -137,8 +136,8 @@ PyObject *core_recover_ledger(PyObject *module, PyObject *args, PyObject *kwargs
 	uint8_t *at;
 
 	(void)module;
-	if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O!$KKK:recover_ledger", names, &Memory_Type, &memory, &ring, &size,
-					 &ledger))
+	if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O!$KKK:recover_ledger", names, &Memory_Type, &memory, &ring,
+					 &size, &ledger))
 		return NULL;
 	if (core_check_ring(size) < 0 || !(at = core_at(memory, ring, size, VNC_LINE)) ||
 	    !(shared = core_at(memory, ledger, 2 * VNC_LEDGER_SLOT_BYTES, VNC_LINE)))

@@ -25,8 +25,8 @@ static PyObject *tap_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 	if (!self)
 		return NULL;
 	t = &self->tap;
-	if (!PyArg_ParseTupleAndKeywords(args, kwargs, "w*$KKKKIIIII:Tap", names, &self->view, &ring, &size, &own, &reader,
-					 &stages, &bytes_of, &snap, &sample, &queue))
+	if (!PyArg_ParseTupleAndKeywords(args, kwargs, "w*$KKKKIIIII:Tap", names, &self->view, &ring, &size, &own,
+					 &reader, &stages, &bytes_of, &snap, &sample, &queue))
 		goto failed;
 	if (size < VNC_LINE || size & (size - 1) || size > UINT32_MAX || !sample) {
 		PyErr_SetString(PyExc_ValueError, "size must be a power of two, and sample at least 1");

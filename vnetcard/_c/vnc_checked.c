@@ -197,8 +197,8 @@ static uint8_t *reach(const void *at, unsigned int bytes, uint32_t **loads)
 	pthread_rwlock_unlock(&facades_lock);
 	offset = f ? (size_t)((const uint8_t *)at - f->front) : 0;
 	if (!f || offset % bytes || offset + bytes > f->size) {
-		fprintf(stderr, "vnetcard: an access of %u bytes at offset %#zx of a checked window: %s\n", bytes, offset,
-			f ? "device memory faults on that" : "it is not mapped");
+		fprintf(stderr, "vnetcard: an access of %u bytes at offset %#zx of a checked window: %s\n", bytes,
+			offset, f ? "device memory faults on that" : "it is not mapped");
 		abort();
 	}
 	prepare_thread();
@@ -228,7 +228,8 @@ uint64_t vnc_checked_load(const void *at, unsigned int bytes)
 			leave(n);
 			break;
 		}
-	return bytes == 8 ? __atomic_load_n(word, __ATOMIC_ACQUIRE) : __atomic_load_n((uint32_t *)back, __ATOMIC_ACQUIRE);
+	return bytes == 8 ? __atomic_load_n(word, __ATOMIC_ACQUIRE)
+			  : __atomic_load_n((uint32_t *)back, __ATOMIC_ACQUIRE);
 }
 
 /** vnc_checked_store() - store 4 or 8 bytes at the front address @at; visible to others after a barrier, or earlier. */

@@ -118,7 +118,8 @@ struct vnc_pump {
 	int last_errno;        /* of the port's last refusal */
 	int kick_fd;           /* eventfd that ends the pump's poll() */
 	int attention_fd;      /* eventfd that ends the agent's poll() */
-	struct vnc_pump *partner; /* the other pump of this side, whose packets this one's thread may move; NULL: none */
+	/* the other pump of this side, whose packets this one's thread may move; NULL: none */
+	struct vnc_pump *partner;
 	uint32_t locked;       /* 1 while a thread, its own or its partner's, moves packets of this pump */
 	uint32_t asked;        /* tx: prod when the port was last empty */
 	struct vnc_busypoll busypoll; /* tx: whether to wait awake for an answer */
@@ -127,7 +128,8 @@ struct vnc_pump {
 	long pause_ns;         /* of the next timed wait */
 	struct vnc_taps taps;
 	struct vnc_taps taps_wanted; /* from the next command on */
-	uint8_t scratch[VNC_FRAME_MAX + VNC_LINE]; /* for packets that are dropped, or copied from or to device memory */
+	/* for packets that are dropped, or copied from or to device memory */
+	uint8_t scratch[VNC_FRAME_MAX + VNC_LINE];
 };
 
 static inline bool vnc_pump_is_tx(const struct vnc_pump *p)

@@ -79,8 +79,8 @@ static void publish(struct vnc_pump *p)
 	visible = vnc_tap_clock(p->taps.batch);
 	notice = notify(p);
 	if (visible)
-		vnc_pump_tap_batch(p, &(struct vnc_tap_entry){.stage = VNC_TAP_RELEASE, .before = visible, .index = r->cons,
-							      .seq = r->seq, .value = notice});
+		vnc_pump_tap_batch(p, &(struct vnc_tap_entry){.stage = VNC_TAP_RELEASE, .before = visible,
+							      .index = r->cons, .seq = r->seq, .value = notice});
 }
 
 /* ---- violations -------------------------------------------------------------------------------- */
@@ -295,8 +295,8 @@ static enum vnc_stop move_next(struct vnc_pump *p)
 	peeked = vnc_tap_begin(&p->taps, p->consumer.seq);
 	from = readable(p, &view);
 	if (vnc_tapped(&p->taps, VNC_TAP_PEEK, 0))
-		tap_record(p, &from, (struct vnc_tap_entry){.stage = VNC_TAP_PEEK, .time = peeked, .before = p->taps.woken,
-							    .value = p->taps.slept_us});
+		tap_record(p, &from, (struct vnc_tap_entry){.stage = VNC_TAP_PEEK, .time = peeked,
+							    .before = p->taps.woken, .value = p->taps.slept_us});
 	return move_one(p, &from);
 }
 

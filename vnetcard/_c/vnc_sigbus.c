@@ -37,7 +37,8 @@ static void on_bus_error(int number, siginfo_t *info, void *context)
 	uint8_t *at = info->si_addr, *start = (uint8_t *)((uintptr_t)at & ~(uintptr_t)(page - 1));
 
 	(void)context;
-	if (is_added(at) && mmap(start, page, PROT_READ | PROT_WRITE, MAP_FIXED | MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) == start)
+	if (is_added(at) &&
+	    mmap(start, page, PROT_READ | PROT_WRITE, MAP_FIXED | MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) == start)
 		memset(start, 0xff, page);
 	else
 		sigaction(number, &earlier, NULL); /* the access faults again, and the earlier handler gets it */

@@ -123,8 +123,8 @@ static void publish(struct vnc_pump *p)
 	visible = vnc_tap_clock(p->taps.batch);
 	notice = notify(p);
 	if (visible)
-		vnc_pump_tap_batch(p, &(struct vnc_tap_entry){.stage = VNC_TAP_PUBLISH, .before = visible, .index = r->prod,
-							      .seq = r->seq, .value = notice});
+		vnc_pump_tap_batch(p, &(struct vnc_tap_entry){.stage = VNC_TAP_PUBLISH, .before = visible,
+							      .index = r->prod, .seq = r->seq, .value = notice});
 }
 
 /* ---- moving ------------------------------------------------------------------------------------ */

@@ -217,7 +217,8 @@ static void set_up(int mode, enum vnc_wait_mode wait, enum vnc_domain domain)
 	w.shared = (struct shared *)(void *)(region + PAGE);
 	w.tx_ring = region + 3 * PAGE;
 	w.rx_ring = w.tx_ring + w.ring + PAGE;
-	CHECK(!mprotect(w.shared, PAGE, PROT_READ | PROT_WRITE) && !mprotect(w.tx_ring, w.ring, PROT_READ | PROT_WRITE) &&
+	CHECK(!mprotect(w.shared, PAGE, PROT_READ | PROT_WRITE) &&
+	      !mprotect(w.tx_ring, w.ring, PROT_READ | PROT_WRITE) &&
 	      !mprotect(w.rx_ring, w.ring, PROT_READ | PROT_WRITE));
 	CHECK(!socketpair(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK, 0, w.port));
 	attention = eventfd(0, EFD_NONBLOCK);

@@ -43,7 +43,8 @@ void *drain(void *unused)
 			CHECK(got >= 1 && (uint32_t)got <= w.packet_max);
 			memcpy(&hdr, packet, sizeof(hdr)); /* whatever the peer did, the kernel gets sane ones */
 			CHECK(!w.vnet_port || (vnc_vnet_sane(&hdr, (uint32_t)got) &&
-					     !(vnc_needed_feature(&hdr, packet[VNC_VNET_HDR]) & 0x80000000u & ~w.features)));
+					     !(vnc_needed_feature(&hdr, packet[VNC_VNET_HDR]) & 0x80000000u &
+					       ~w.features)));
 		}
 	}
 	free(packet);

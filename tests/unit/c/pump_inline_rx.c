@@ -103,7 +103,8 @@ static void new_epoch(void)
 	CHECK(vnc_rx_move(&p, UINT32_MAX, VNC_RUN) == VNC_STOP_EPOCH && rig_receive(port) == -1);
 	p.consumer.prod = p.consumer.cons;
 	poll_once(); /* an inline move notices it too */
-	CHECK(vnc_pump_take_events(&p) == VNC_EVENT_EPOCH && p.command == VNC_HOLD && rig_receive(port) == -1 && kicked());
+	CHECK(vnc_pump_take_events(&p) == VNC_EVENT_EPOCH && p.command == VNC_HOLD && rig_receive(port) == -1 &&
+	    kicked());
 	rig.epoch = 0;
 	p.command = p.done = VNC_RUN;
 	poll_once();

@@ -146,7 +146,8 @@ static void play(enum vnc_domain domain, uint32_t size, uint32_t start, uint32_t
 	memset(w, 0, sizeof(*w));
 	w->random = seed;
 	w->p = (struct vnc_producer){.ring = aligned_alloc(64, size), .size = size, .domain = domain,
-				     .frame_max = size - VNC_RECORD_HEADER, .own = &w->prod_line, .peer = &w->cons_line};
+				     .frame_max = size - VNC_RECORD_HEADER, .own = &w->prod_line,
+				     .peer = &w->cons_line};
 	w->c = (struct vnc_consumer){.ring = w->p.ring, .size = size, .domain = domain,
 				     .frame_max = w->p.frame_max, .own = &w->cons_line, .peer = &w->prod_line};
 	memset(w->p.ring, 0xa5, size);
