@@ -95,7 +95,8 @@ static uint32_t hostile(uint64_t *random)
 	uint32_t n, end;
 
 	while (!__atomic_load_n(&done, __ATOMIC_ACQUIRE)) {
-		end = __atomic_load_n(&tap.prod, __ATOMIC_RELAXED); /* often this leaves some room, so that events are written */
+		/* often this leaves some room, so that events are written */
+		end = __atomic_load_n(&tap.prod, __ATOMIC_RELAXED);
 		__atomic_store_n(&cons.cons, below(random, 2) ? end - below(random, RING) : (uint32_t)rnd(random),
 				 __ATOMIC_RELAXED);
 		__atomic_store_n(&prod.prod, (uint32_t)rnd(random), __ATOMIC_RELAXED);
