@@ -32,6 +32,13 @@ class ErrorCode(Code):
     NAMESPACE_MISSING = "namespace-missing", "There is no such network namespace.", "Create it with `ip netns add`."
     CONTROL_SOCKET = "control-socket", "The control socket cannot be created or asked.", "Set VNETCARD_RUN_DIR."
     NO_AGENT = "no-agent", "No agent of this window answers on this machine.", "Start one, or name its --window."
+    FILE_UNWRITABLE = (
+        "file-unwritable",
+        "A file cannot be created or written: no permission, no such folder, or the disk is full.",
+        "Name another file, or make room.",
+    )
+    BAD_CAPTURE = "bad-capture", "A file is no capture, or cannot be replayed.", "See the message."
+    BAD_FILTER = "bad-filter", "libpcap rejects the filter.", "See pcap-filter(7)."
     TOOL_MISSING = "tool-missing", "A program or a Python package is not installed.", "Install what the message names."
     CACHE_UNUSABLE = "cache-unusable", "The user's cache cannot be written.", "Set XDG_CACHE_HOME to a writable folder."
     NOT_ROOT = "not-root", "The command needs root.", "Run it as root."

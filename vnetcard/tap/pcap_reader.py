@@ -24,8 +24,10 @@ MAGICS = {
 """First four bytes: byte order, and nanoseconds per unit of the stamp's second half."""
 
 RAW = 101
+DLT_RAW = 12
 LINKS: dict[int, tuple[str, int, int | None]] = {
     1: ("Ethernet", 14, 12),
+    DLT_RAW: ("raw IP", 0, None),
     RAW: ("raw IP", 0, None),
     113: ("Linux cooked", 16, 14),
     228: ("raw IPv4", 0, None),

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, Final
+from typing import Final
 
 from vnetcard.errors import ConfigError
 from vnetcard.ring import layout as L
@@ -16,6 +17,7 @@ from vnetcard.ring import tap_layout as T
 from vnetcard.ring.dissect import describe_offload
 from vnetcard.ring.tap_shm import Event
 from vnetcard.tap import engine_tap, pcapng
+from vnetcard.tap.block_file import BlockFile
 from vnetcard.tap.gso import segments
 
 POINTS: Final[dict[str, tuple[str, ...]]] = {
@@ -77,7 +79,7 @@ def realtime_offset() -> int:
 class Section:
     """The single section of a pcapng file or stream."""
 
-    def __init__(self, out: BinaryIO, snap: int, chosen: str) -> None:
+    def __init__(self, out: BlockFile, snap: int, chosen: str) -> None:
         self._out = out
         self._snap = snap
         self._chosen = chosen
@@ -134,7 +136,7 @@ class Section:
 class StreamSink:
     """A capture to standard output."""
 
-    def __init__(self, out: BinaryIO, snap: int, chosen: str) -> None:
+    def __init__(self, out: BlockFile, snap: int, chosen: str) -> None:
         self._out = out
         self._section = Section(out, snap, chosen)
         self.declare, self.write, self.miss = self._section.declare, self._section.write, self._section.miss
@@ -143,6 +145,7 @@ class StreamSink:
     def close(self) -> None:
         """Write the statistics; the end of the capture."""
         self._section.finish()
+        self._out.close()
 
 
 class FileSink:
@@ -156,7 +159,7 @@ class FileSink:
         self._most_files = most_files
         self._kept: deque[Path] = deque()
         self._number = 0
-        self._out: BinaryIO
+        self._out: BlockFile
         self._section: Section
         self._open()
 
@@ -166,10 +169,7 @@ class FileSink:
             self._number += 1
             stamp = time.strftime("%Y%m%d%H%M%S")
             path = path.with_name(f"{path.stem}_{self._number:05}_{stamp}{path.suffix or '.pcapng'}")
-        try:
-            self._out = path.open("wb")
-        except OSError as error:
-            raise ConfigError(f"-w {path} cannot be written: {error.strerror}") from error
+        self._out = BlockFile.create(path)
         self._kept.append(path)
         if self._most_files and len(self._kept) > self._most_files:
             self._kept.popleft().unlink(missing_ok=True)
@@ -206,4 +206,4 @@ def open_sink(name: str, snap: int, chosen: str, most_bytes: int, most_files: in
         return FileSink(Path(name), snap, chosen, most_bytes=most_bytes, most_files=most_files)
     if sys.stdout.isatty():
         raise ConfigError("-w -: standard output is a terminal; pipe the capture, as in ... -w - | wireshark -k -i -")
-    return StreamSink(sys.stdout.buffer, snap, chosen)
+    return StreamSink(BlockFile(os.dup(sys.stdout.fileno()), "standard output"), snap, chosen)

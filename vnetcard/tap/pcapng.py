@@ -11,7 +11,10 @@ from vnetcard.ring.sideblock import SOFTWARE
 
 SECTION, INTERFACE, STATISTICS, PACKET = 0x0A0D0D0A, 1, 5, 6
 BYTE_ORDER: Final = 0x1A2B3C4D
-LINKTYPE_RAW: Final = 101
+DLT_RAW: Final = 12
+"""Packets that start with their IP header.  The official number in files is 101 (LINKTYPE_RAW), but libpcap (1.10) maps
+only the first interface of a file from 101 to 12, and then refuses the others as of another type; 12 is read by all.
+"""
 INBOUND, OUTBOUND = 1, 2
 """Values of the lowest two bits of epb_flags."""
 
@@ -47,7 +50,7 @@ def interface(name: str, description: str, snap: int, chosen: str = "") -> bytes
     options = _option(_NAME, name) + _option(_DESCRIPTION, description) + _option(_RESOLUTION, _NANOSECONDS)
     if chosen:
         options += _option(_FILTER, b"\0" + chosen.encode(errors="surrogateescape"))
-    return _block(INTERFACE, struct.pack("<HHI", LINKTYPE_RAW, 0, snap), options)
+    return _block(INTERFACE, struct.pack("<HHI", DLT_RAW, 0, snap), options)
 
 
 def packet(
