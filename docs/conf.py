@@ -20,7 +20,6 @@ extensions = ["myst_parser", "sphinx.ext.autodoc"]
 root_doc = "docs/index"
 include_patterns = ["*.md", "docs/**.md", "hdl/**.md", "tests/**.md"]
 exclude_patterns = [".*", "build", "dist", "docs/examples", "**/__pycache__", "**/node_modules"]
-suppress_warnings = ["toc.not_included"]
 
 myst_heading_anchors = 4
 myst_enable_extensions = ["deflist"]
