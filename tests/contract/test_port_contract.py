@@ -119,7 +119,9 @@ def test_every_kind_of_port_is_under_contract() -> None:
 
 @pytest.mark.parametrize("check", PORT_CHECKS, ids=lambda check: check.__name__)
 @pytest.mark.parametrize("kind", KINDS.names())
-def test_port_keeps_its_promise(request: pytest.FixtureRequest, kind: str, check: Callable[[OpenPort], None]) -> None:
+def test_port_fulfils_its_contract(
+    request: pytest.FixtureRequest, kind: str, check: Callable[[OpenPort], None]
+) -> None:
     check(request.getfixturevalue(OPENERS[kind]))
 
 
@@ -127,7 +129,7 @@ def test_port_keeps_its_promise(request: pytest.FixtureRequest, kind: str, check
 
 
 @pytest.mark.root
-def test_tun_is_made_in_the_namespace_named_and_this_thread_stays(netns: str) -> None:
+def test_tun_is_created_in_the_named_namespace_and_the_thread_stays(netns: str) -> None:
     own = Path("/proc/thread-self/ns/net")
     home = own.readlink()
     for name in (netns, f"/run/netns/{netns}"):
@@ -140,7 +142,7 @@ def test_tun_is_made_in_the_namespace_named_and_this_thread_stays(netns: str) ->
 
 
 @pytest.mark.root
-def test_tun_has_no_carrier_before_it_is_given(netns: str) -> None:
+def test_tun_has_no_carrier_before_it_is_set(netns: str) -> None:
     with contextlib.closing(open_port("tun:tun0", netns=netns)) as port:
         ip("-n", netns, "link", "set", "tun0", "up")
         assert "NO-CARRIER" in link(netns, "tun0")["flags"]
@@ -220,7 +222,7 @@ def _heard(port: Port, flow: socket.socket) -> set[int]:
 
 
 @pytest.mark.root
-def test_nobody_else_gets_into_a_tun_of_several_queues(netns: str) -> None:
+def test_held_tun_of_several_queues_refuses_another_process(netns: str) -> None:
     with contextlib.closing(open_port("tun:tun0", netns=netns, queues=2)):
         for queues in (1, 2):
             with pytest.raises(PortUnavailable, match="another process holds; choose another --name"):
@@ -253,7 +255,7 @@ def test_tun_that_is_held_is_refused_and_stays(netns: str) -> None:
 
 
 @pytest.mark.root
-def test_missing_namespace_is_bad_input() -> None:
+def test_missing_namespace_is_a_configuration_error() -> None:
     with pytest.raises(ConfigError, match=r"'vnc-no-such'.*ip netns add vnc-no-such"):
         open_port("tun:tun0", netns="vnc-no-such")
 
@@ -266,7 +268,7 @@ def test_namespace_that_is_no_namespace_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("url", ["", "tun", "tun:", "taper:x", ":x", "TUN:x"])
-def test_url_that_names_no_port_is_bad_input_and_says_what_is_known(url: str) -> None:
+def test_invalid_port_url_is_a_configuration_error_that_names_the_kinds(url: str) -> None:
     with pytest.raises(ConfigError, match="pair, tun") as caught:
         open_port(url)
     assert caught.value.code is ErrorCode.BAD_URL
@@ -274,6 +276,6 @@ def test_url_that_names_no_port_is_bad_input_and_says_what_is_known(url: str) ->
 
 @pytest.mark.root
 @pytest.mark.parametrize("name", ["sixteen-bytes-xx", "a b", "a/b", "a:b", "tun%d", ".", "..", "a\tb", "a\0b"])
-def test_name_that_the_kernel_would_not_take_is_bad_input(netns: str, name: str) -> None:
+def test_name_that_the_kernel_refuses_is_a_configuration_error(netns: str, name: str) -> None:
     with pytest.raises(ConfigError, match="not possible"):
         open_port(f"tun:{name}", netns=netns)

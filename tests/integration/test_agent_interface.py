@@ -81,7 +81,7 @@ def test_ready_line_is_the_only_line_on_stdout(netns_pair: tuple[str, str]) -> N
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_signal_ends_it_with_status_0_and_everything_is_gone(lab: Lab, number: signal.Signals) -> None:
+def test_signal_ends_the_agent_with_status_0_and_leaves_nothing(lab: Lab, number: signal.Signals) -> None:
     lab.start(HOST)
     assert link(lab.namespaces[HOST])
     assert lab.stop(HOST, number) == 0
@@ -109,7 +109,7 @@ def test_systemd_is_notified_of_ready_and_stopping(
         assert all("\n" not in text or "READY" not in text for text in told)
 
 
-def test_watchdog_hears_from_an_agent_that_waits_and_no_more_from_one_that_is_stopped(tmp_path: Path) -> None:
+def test_watchdog_is_notified_by_a_waiting_agent_but_not_by_a_stopped_one(tmp_path: Path) -> None:
     with Lab("watchdog") as lab, socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
         manager.bind(str(tmp_path / "notify"))
         manager.settimeout(20)
@@ -158,7 +158,7 @@ def test_both_families_cross(lab: Lab) -> None:
         ping(lab.namespaces[HOST], address)
 
 
-def test_smaller_mtu_of_both_is_the_interfaces(lab: Lab) -> None:
+def test_interface_has_the_smaller_mtu_of_both(lab: Lab) -> None:
     lab.start(HOST, "--mtu", "9000")
     lab.start(CARD, "--mtu", "4000")
     lab.wait_up()
@@ -192,7 +192,7 @@ def log_of(netns: str, *options: str) -> str:
         return process.communicate(timeout=20)[1]
 
 
-def test_json_log_is_an_object_a_line(netns_pair: tuple[str, str]) -> None:
+def test_json_log_has_one_object_per_line_with_codes(netns_pair: tuple[str, str]) -> None:
     lines = [json.loads(line) for line in log_of(netns_pair[0], "--json-log").splitlines()]
     assert lines
     for line in lines:
@@ -235,13 +235,13 @@ def test_tun_is_opened_without_pytun(lab: Lab, tmp_path: Path, monkeypatch: pyte
     ping(lab.namespaces[CARD], "10.10.10.1")
 
 
-def test_socket_and_window_are_their_owners_alone(lab: Lab) -> None:
+def test_only_the_owner_may_open_socket_and_window(lab: Lab) -> None:
     lab.start(HOST)
     for path in (socket_path(lab.url, HOST), Path("/dev/shm", lab.url.removeprefix("shm:"))):
         assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
 
-def test_deleted_interface_ends_the_agent_with_status_1_and_a_word(lab: Lab, tmp_path: Path) -> None:
+def test_deleted_interface_ends_the_agent_with_status_1_and_a_message(lab: Lab, tmp_path: Path) -> None:
     with (tmp_path / "log").open("w+") as log, contextlib.ExitStack() as stack:
         lab._log = log
         stack.callback(setattr, lab, "_log", None)

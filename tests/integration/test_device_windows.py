@@ -64,7 +64,7 @@ def test_every_size_crosses_and_the_books_balance(any_lab: Lab) -> None:
     lab.wait_up()
     ping_both_ways(lab)
     assert_books_balance(lab)
-    assert lab.status(L.HOST)["link"]["wake"] == "this window's memory cannot be slept on"
+    assert lab.status(L.HOST)["link"]["wake"] == "this window's memory allows no futex"
 
 
 def test_killed_agents_find_their_window_again(any_lab: Lab) -> None:

@@ -100,7 +100,7 @@ def test_one_side_without_offload_means_plain_packets_with_right_checksums(one_s
         (L.CARD, "csum,tso4,uso4,uso6"),
     ],
 )
-def test_kinds_can_be_left_on_singly(side: int, kinds: str, tmp_path: Path) -> None:
+def test_each_kind_can_be_enabled_alone(side: int, kinds: str, tmp_path: Path) -> None:
     on = set(kinds.upper().split(","))
     with limited(side, kinds) as lab:
         assert verdicts(lab, side) == {name: "on" if name in on else OFF for name in NAMES}
@@ -111,7 +111,7 @@ def test_kinds_can_be_left_on_singly(side: int, kinds: str, tmp_path: Path) -> N
 @pytest.mark.parametrize(
     ("kinds", "reasons"),
     [
-        ("tso4,tso6", {"CSUM": OFF, "TSO4": "it needs CSUM", "TSO6": "it needs CSUM", "USO4": OFF, "USO6": OFF}),
+        ("tso4,tso6", {"CSUM": OFF, "TSO4": "needs CSUM", "TSO6": "needs CSUM", "USO4": OFF, "USO6": OFF}),
         (
             "csum,uso4",
             {"CSUM": "on", "TSO4": OFF, "TSO6": OFF, "USO4": ONLY_TOGETHER, "USO6": OFF},
@@ -119,7 +119,7 @@ def test_kinds_can_be_left_on_singly(side: int, kinds: str, tmp_path: Path) -> N
     ],
     ids=["without CSUM", "half of USO"],
 )
-def test_kinds_that_need_another_say_so(kinds: str, reasons: dict[str, str], tmp_path: Path) -> None:
+def test_kind_that_needs_another_one_reports_it(kinds: str, reasons: dict[str, str], tmp_path: Path) -> None:
     with limited(L.HOST, kinds) as lab:
         assert verdicts(lab, L.HOST) == reasons
         bad = check_all_transfers(lab, tmp_path, large=set())

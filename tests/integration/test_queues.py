@@ -63,7 +63,7 @@ def flows(lab: Lab, side: int, count: int) -> None:
     subprocess.run(run_in(lab.namespaces[side], command), check=True)
 
 
-def test_flows_spread_over_the_queues_and_every_packet_is_in_the_books(lab: Lab) -> None:
+def test_flows_spread_over_the_queues_and_every_packet_is_in_the_ledger(lab: Lab) -> None:
     start_both(lab, ("--queues", "3"), ())
     for side in (L.HOST, L.CARD):
         flows(lab, side, 60)
@@ -76,7 +76,7 @@ def test_flows_spread_over_the_queues_and_every_packet_is_in_the_books(lab: Lab)
     assert_kernel_agrees(lab)
 
 
-def test_what_looks_inside_shows_each_queue_and_their_sum(lab: Lab, tmp_path: Path) -> None:
+def test_tools_show_each_queue_and_their_sum(lab: Lab, tmp_path: Path) -> None:
     def vnetcard(*words: str) -> str:
         done = subprocess.run([*VNETCARD, *words, "--window", lab.url], capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr
@@ -124,7 +124,7 @@ def test_link_runs_over_as_many_queues_as_both_serve(lab: Lab, host: str, card: 
         assert [bool(n) for n in sent] == [queue < agreed for queue in range(int(host))]
 
 
-def test_card_that_makes_the_window_makes_as_many_pairs_as_it_is_told(lab: Lab) -> None:
+def test_card_that_creates_the_window_creates_the_configured_pairs(lab: Lab) -> None:
     lab.start(L.CARD, "--queues", "2")
     lab.start(L.HOST)
     lab.wait_up()
@@ -140,7 +140,7 @@ def test_card_that_makes_the_window_makes_as_many_pairs_as_it_is_told(lab: Lab) 
     assert lab.status(L.HOST)["link"]["queues"] == 2
 
 
-def test_persistent_interface_of_one_queue_serves_the_card_with_a_word_in_the_log(lab: Lab, tmp_path: Path) -> None:
+def test_persistent_interface_of_one_queue_serves_the_card_with_a_warning(lab: Lab, tmp_path: Path) -> None:
     lab.start(L.CARD, *KEEP)
     lab.stop(L.CARD)
     lab.start(L.HOST, "--queues", "2")
@@ -160,7 +160,7 @@ def test_persistent_interface_of_one_queue_serves_the_card_with_a_word_in_the_lo
         pytest.param(80, GENEROUS, id="campaign", marks=(pytest.mark.campaign, pytest.mark.timeout(1800))),
     ],
 )
-def test_books_are_exact_after_kills_under_load(lab: Lab, tmp_path: Path, kills: int, limit: float) -> None:
+def test_ledger_is_exact_after_kills_under_load(lab: Lab, tmp_path: Path, kills: int, limit: float) -> None:
     """Verified TCP connections both ways on two queues live through all kills; after each the books balance."""
     rng = chance()
     options = (("--queues", "2", *KEEP), KEEP)

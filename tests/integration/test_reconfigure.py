@@ -76,7 +76,7 @@ def test_another_size_is_refused_while_the_peer_runs(
     [("+64K", (), "rings of 16 KiB"), ("", ("--queue-bytes", "64K"), "rings of 64 KiB")],
     ids=["window", "queue"],
 )
-def test_another_size_makes_the_window_anew_when_nobody_runs(
+def test_another_size_lays_the_window_out_again_when_no_agent_runs(
     lab: Lab, size: str, options: tuple[str, ...], rings: str
 ) -> None:
     start_both(lab)
@@ -111,7 +111,7 @@ def fits(lab: Lab, side: int, mtu: int) -> None:
 
 
 @pytest.mark.parametrize("persist", [(), ("--persist",)], ids=["", "persist"])
-def test_the_smaller_mtu_counts_and_the_larger_comes_back(lab: Lab, persist: tuple[str, ...]) -> None:
+def test_smaller_mtu_is_used_and_the_larger_one_restored(lab: Lab, persist: tuple[str, ...]) -> None:
     lab.start(L.HOST, "--mtu", "9000", *persist)
     for card, agreed in ((1401, 1401), (9000, 9000), (577, 577), (65000, 9000)):
         lab.start(L.CARD, "--mtu", str(card), *persist)
@@ -126,7 +126,7 @@ def test_the_smaller_mtu_counts_and_the_larger_comes_back(lab: Lab, persist: tup
 # --- ways of waiting ---------------------------------------------------------------------------------
 
 
-def test_every_way_of_waiting_gets_on_with_every_other(lab: Lab) -> None:
+def test_each_wait_mode_works_with_each_other_one(lab: Lab) -> None:
     for host in WAITS:
         lab.start(L.HOST, "--wait", host)
         for card in WAITS:
@@ -156,7 +156,7 @@ def test_a_window_of_another_wire_format_is_refused(lab: Lab) -> None:
 
 
 @pytest.mark.parametrize("side", [L.HOST, L.CARD])
-def test_a_peer_of_another_wire_format_is_refused_until_it_is_right(lab: Lab, side: int) -> None:
+def test_peer_of_another_wire_format_is_refused_until_it_is_valid(lab: Lab, side: int) -> None:
     lab.start(side)
     peer = Handshake(lab)
     for version, epoch in ((2, 0x1234), (77, 0x1234), (77, 0x5678)):
@@ -175,7 +175,7 @@ def test_a_peer_of_another_wire_format_is_refused_until_it_is_right(lab: Lab, si
 
 
 @pytest.mark.parametrize(("word", "values"), [("mtu", (0, 67, 65536, 0xFFFFFFFF))])
-def test_a_peer_that_says_nonsense_is_refused_until_it_is_right(lab: Lab, word: str, values: tuple[int, ...]) -> None:
+def test_peer_with_invalid_values_is_refused_until_they_are_valid(lab: Lab, word: str, values: tuple[int, ...]) -> None:
     lab.start(L.HOST)
     peer = Handshake(lab)
     for value, epoch in zip(values, itertools.count(100), strict=False):

@@ -119,7 +119,7 @@ def test_killed_agents_without_a_lasting_interface_come_back(lab: Lab, tmp_path:
         pytest.param(150, id="campaign", marks=(pytest.mark.campaign, pytest.mark.timeout(1800))),
     ],
 )
-def test_killed_again_before_the_link_is_back(lab: Lab, tmp_path: Path, rounds: int) -> None:
+def test_agents_killed_again_before_the_link_is_up_come_back(lab: Lab, tmp_path: Path, rounds: int) -> None:
     """Kills fall on every step of the handshake, under load; the link forgives and the books balance."""
     rng = chance()
     start_both(lab, *KEEP)

@@ -49,7 +49,7 @@ def from_file(path: Path, text: str, *argv: str, side: int = L.HOST) -> Config:
 
 
 @pytest.mark.parametrize("side", [L.HOST, L.CARD])
-def test_defaults_are_the_missions(side: int) -> None:
+def test_defaults_are_those_of_the_documentation(side: int) -> None:
     config = load(side, [])
     assert config.program == PROGRAMS[side] == ("vnetcard-x86", "vnetcard-fpga")[side]
     assert config.window == "shm:vnetcard0"
@@ -61,12 +61,12 @@ def test_defaults_are_the_missions(side: int) -> None:
     assert config.offload == {"CSUM", "TSO4", "TSO6", "USO4", "USO6"}
 
 
-def test_both_sides_have_the_same_options_and_each_is_tried_here() -> None:
+def test_both_sides_have_the_same_options_and_each_is_tested_here() -> None:
     assert long_options(L.HOST) == long_options(L.CARD) == set(VALUES) | {"version"}
 
 
 @pytest.mark.parametrize("option", VALUES)
-def test_file_and_command_line_say_the_same(option: str, tmp_path: Path) -> None:
+def test_file_and_command_line_are_equivalent(option: str, tmp_path: Path) -> None:
     line = f"{option} = {json.dumps(VALUES[option][1])}\n"
     same = load(L.HOST, words(option))
     assert from_file(tmp_path / "a.toml", line) == same
@@ -75,7 +75,7 @@ def test_file_and_command_line_say_the_same(option: str, tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize("option", VALUES)
-def test_command_line_goes_before_the_file(option: str, tmp_path: Path) -> None:
+def test_command_line_overrides_the_file(option: str, tmp_path: Path) -> None:
     others: dict[str, Any] = {"mtu": 1400, "address": "10.1.1.1/8", "route": "10.2.0.0/16", "window": "shm:other"}
     others |= {"port": "tun:tun5", "offload": "off", "queue-bytes": "4K", "wait": "poll", "log-level": "error"}
     others |= {"queues": 3}
@@ -96,7 +96,7 @@ def test_single_address_and_number_of_bytes_need_no_quotes_or_brackets(tmp_path:
     assert config.queue_bytes == 65536
 
 
-def test_no_address_at_all_is_possible(tmp_path: Path) -> None:
+def test_interface_may_have_no_address(tmp_path: Path) -> None:
     assert load(L.HOST, ["--address", "none"]).addresses == ()
     assert from_file(tmp_path / "a.toml", "address = []\n").addresses == ()
 
@@ -107,7 +107,7 @@ def test_error_in_a_file_names_the_file(tmp_path: Path) -> None:
             from_file(tmp_path / "a.toml", text)
 
 
-def test_impossible_together_though_each_is_possible(tmp_path: Path) -> None:
+def test_values_that_exclude_one_another_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="1280 at least"):
         from_file(tmp_path / "a.toml", "mtu = 1000\n", "--address", "fd00::1/64")
     with pytest.raises(ConfigError, match="give one of them"):
@@ -144,7 +144,9 @@ def test_bad_command_line_is_one_line(capsys: pytest.CaptureFixture[str]) -> Non
         max_leaves=4,
     ),
 )
-def test_any_value_is_taken_or_refused_in_words(key: str, value: Any, tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_any_value_is_accepted_or_a_configuration_error(
+    key: str, value: Any, tmp_path_factory: pytest.TempPathFactory
+) -> None:
     path = tmp_path_factory.getbasetemp() / "any.toml"
     try:
         from_file(path, f"{key} = {json.dumps(value)}\n")

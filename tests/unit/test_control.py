@@ -63,12 +63,12 @@ def exchange(line: bytes) -> dict[str, Any]:
     return reply
 
 
-def test_question_is_answered(serve: Serve) -> None:
+def test_request_is_answered(serve: Serve) -> None:
     serve(echo)
     assert ask(WINDOW, HOST, "status") == {"asked": "status"}
 
 
-def test_socket_is_its_owners_alone(serve: Serve) -> None:
+def test_only_the_owner_may_open_the_socket(serve: Serve) -> None:
     serve(echo)
     path = socket_path(WINDOW, HOST)
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
@@ -78,9 +78,9 @@ def test_socket_is_its_owners_alone(serve: Serve) -> None:
 @pytest.mark.parametrize(
     "line", [b"nonsense\n", b"\n", b"", b"\xff\xfe\n", b'["ask"]\n', b"7\n", b"[" * 100_000 + b"\n", b"no end of line"]
 )
-def test_nonsense_is_answered_by_an_error_and_the_next_question_is_heard(serve: Serve, line: bytes) -> None:
+def test_invalid_request_is_answered_by_an_error_and_the_next_one_is_served(serve: Serve, line: bytes) -> None:
     serve(echo)
-    assert "not understood" in exchange(line)["error"]
+    assert "invalid request" in exchange(line)["error"]
     assert ask(WINDOW, HOST, "status") == {"asked": "status"}
 
 
@@ -90,7 +90,7 @@ def test_error_of_the_agent_is_peer_gone_with_its_words(serve: Serve) -> None:
         ask(WINDOW, HOST, "status")
 
 
-def test_lost_window_is_said_and_ends_nothing(serve: Serve) -> None:
+def test_lost_window_is_reported_and_the_server_goes_on(serve: Serve) -> None:
     def lost(question: dict[str, Any]) -> dict[str, Any]:
         raise ValueError("the window is closed")
 
@@ -100,7 +100,7 @@ def test_lost_window_is_said_and_ends_nothing(serve: Serve) -> None:
             ask(WINDOW, HOST, "status")
 
 
-def test_twenty_silent_clients_keep_nobody_waiting(serve: Serve) -> None:
+def test_twenty_silent_clients_do_not_delay_another_one(serve: Serve) -> None:
     serve(echo)
     silent = [connect() for _ in range(20)]
     started = time.monotonic()
@@ -110,7 +110,7 @@ def test_twenty_silent_clients_keep_nobody_waiting(serve: Serve) -> None:
         client.close()
 
 
-def test_client_that_dribbles_is_cut_off(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_client_that_sends_too_slowly_is_disconnected(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(control, "ANSWER_LIMIT", 0.3)
     serve(echo)
     started = time.monotonic()
@@ -153,12 +153,12 @@ def test_stopped_agent_is_named_within_a_second(stopped_agent: int) -> None:
     assert STOPPED_LIMIT <= time.monotonic() - began < 4.5, "an agent that runs is given 5 s"
 
 
-def test_agent_whom_too_many_have_asked_already_is_silent_too(stopped_agent: int) -> None:
-    """As after some minutes of a monitoring system's questions."""
+def test_agent_with_a_full_backlog_is_unresponsive(stopped_agent: int) -> None:
+    """As after some minutes of a monitoring system's requests."""
     del stopped_agent
     with (
         contextlib.ExitStack() as stack,
-        pytest.raises(PeerGone, match="takes no more questions") as caught,
+        pytest.raises(PeerGone, match="accepts no more requests") as caught,
     ):
         with pytest.raises(BlockingIOError):
             for _ in range(10_000):
@@ -169,7 +169,7 @@ def test_agent_whom_too_many_have_asked_already_is_silent_too(stopped_agent: int
     assert caught.value.unresponsive
 
 
-def test_silent_agent_does_not_hide_the_other(serve: Serve, stopped_agent: int) -> None:
+def test_unresponsive_agent_does_not_hide_the_other(serve: Serve, stopped_agent: int) -> None:
     serve(echo)
     answers = ask_all(WINDOW, "status")
     assert answers.said == [{"asked": "status"}]
@@ -177,7 +177,7 @@ def test_silent_agent_does_not_hide_the_other(serve: Serve, stopped_agent: int) 
     assert f"(pid {stopped_agent}) is stopped" in answers.unresponsive["card"]
 
 
-def test_agent_that_hangs_is_named_after_a_while(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_agent_that_hangs_is_reported_after_the_limit(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(client_wait, "ANSWER_LIMIT", 0.2)
     go_on = threading.Event()
     serve(lambda question: {"late": go_on.wait(10)})
@@ -187,7 +187,7 @@ def test_agent_that_hangs_is_named_after_a_while(serve: Serve, monkeypatch: pyte
     assert caught.value.unresponsive
 
 
-def test_no_answer_begins_after_close(serve: Serve) -> None:
+def test_no_request_is_served_after_close(serve: Serve) -> None:
     entered, go_on, answers = threading.Event(), threading.Event(), []
 
     def slow(question: dict[str, Any]) -> dict[str, Any]:
@@ -213,7 +213,7 @@ def test_no_answer_begins_after_close(serve: Serve) -> None:
         assert len(answers) == count
 
 
-def test_folder_that_another_agent_takes_along_is_made_again(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_folder_that_another_agent_removes_is_created_again(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
     """The last agent of others leaves between this one's look at the folder and its socket in there."""
     real, leaving = os.umask, [1, 2, 3]
 
@@ -229,7 +229,7 @@ def test_folder_that_another_agent_takes_along_is_made_again(serve: Serve, monke
     assert ask(WINDOW, HOST, "status") == {"asked": "status"}
 
 
-def test_close_removes_socket_and_empty_folder_and_twice_is_once(serve: Serve) -> None:
+def test_close_removes_socket_and_empty_folder_and_is_idempotent(serve: Serve) -> None:
     server = serve(echo)
     server.close()
     server.close()
@@ -254,20 +254,20 @@ def test_socket_left_by_a_killed_agent_is_replaced(serve: Serve) -> None:
     assert ask(WINDOW, HOST, "status") == {"asked": "status"}
 
 
-def test_path_too_long_for_a_socket_is_bad_input(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_path_too_long_for_a_socket_is_a_configuration_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("VNETCARD_RUN_DIR", str(tmp_path / ("x" * 120)))
     with pytest.raises(ConfigError, match=r"too long.*VNETCARD_RUN_DIR"):
         ControlServer(socket_path(WINDOW, HOST), echo)
 
 
-def test_two_urls_that_look_alike_have_sockets_of_their_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_similar_urls_have_different_sockets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("VNETCARD_RUN_DIR", str(tmp_path))
     long = "file:/" + "very-long/" * 10
     urls = ["shm:a b", "shm:a-b", "shm:a--b", f"{long}one/window", f"{long}two/window", "file:/a/b", "file:/a-b"]
     assert len({socket_path(url, HOST) for url in urls}) == len(urls)
 
 
-def test_options_of_a_device_do_not_make_another_socket() -> None:
+def test_options_of_a_device_do_not_change_the_socket() -> None:
     """``status --window xdma:0@0x1000`` finds an agent that was started with options."""
     assert socket_path("xdma:0@0x1000?events=3&format", HOST) == socket_path("xdma:0@0x1000", HOST)
     assert socket_path("udmabuf:own?engine=xdma:0", HOST) == socket_path("udmabuf:own", HOST)

@@ -1,4 +1,4 @@
-"""Waiting for an agent's answer: long where it is busy, not long where it is stopped."""
+"""Waiting for an agent's answer: longer for a busy agent than for one that is stopped."""
 
 from __future__ import annotations
 
@@ -12,32 +12,32 @@ from typing import Final
 ANSWER_LIMIT: Final = 5.0
 """Seconds that a client waits for an agent that runs."""
 STOPPED_LIMIT: Final = 0.5
-"""Seconds that it waits for one that is stopped: long enough for one that is only stopped now and then."""
-LOOK_EVERY: Final = 0.05
-"""Seconds between two looks whether it is stopped."""
+"""Seconds that a client waits for a stopped agent: long enough for one that is stopped for moments only."""
+STOPPED_CHECK_INTERVAL: Final = 0.05
+"""Seconds between two checks whether the agent is stopped."""
 _UCRED: Final = struct.Struct("iII")
 
 
 class NoAnswer(TimeoutError):
-    """Somebody listens, and does not answer; the message says who, and why."""
+    """A process listens and does not answer; the message names its pid and the cause."""
 
 
 def await_answer(client: socket.socket) -> None:
-    """Return once there is something to read from an agent that was asked; NoAnswer when there will not be."""
+    """Return once the agent at the other end of ``client`` has sent something; NoAnswer after the limits above."""
     pid, _, _ = _UCRED.unpack(client.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _UCRED.size))
     poll = select.poll()
     poll.register(client, select.POLLIN)
     began = time.monotonic()
-    while not poll.poll(LOOK_EVERY * 1000):
+    while not poll.poll(STOPPED_CHECK_INTERVAL * 1000):
         waited = time.monotonic() - began
         if waited > STOPPED_LIMIT and stopped(pid):
-            raise NoAnswer(f"(pid {pid}) is stopped: kill -CONT {pid} lets it go on")
+            raise NoAnswer(f"(pid {pid}) is stopped: kill -CONT {pid} continues it")
         if waited > ANSWER_LIMIT:
             raise NoAnswer(f"(pid {pid}) does not answer within {ANSWER_LIMIT:.0f} s: it hangs")
 
 
 def stopped(pid: int) -> bool:
-    """Is it stopped by a signal, or by a debugger?"""
+    """Whether the process is stopped by a signal or by a debugger."""
     try:
         status = Path(f"/proc/{pid}/stat").read_text()
     except OSError:

@@ -1,4 +1,4 @@
-"""What an agent answers to ``show``: every figure that it can see, raw, and what it remembers."""
+"""An agent's answer to ``show``: all its counters and registers, raw, and its history."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ In a window of several queue pairs ``tx`` and ``rx`` are the sums, and ``tx queu
 
 
 def figures(memory: Memory, geometry: Geometry, side: int) -> Figures:
-    """The counters of ``side`` over all queues, as they stand in a window."""
+    """The counters of ``side`` over all queues, read from a window."""
     found: Figures = {}
     for pump, direction in (("tx", L.DIRECTIONS[side]), ("rx", L.DIRECTIONS[1 - side])):
         endpoints = [read_end(memory, direction, tx=pump == "tx", queue=queue) for queue in range(len(geometry.rings))]
@@ -45,7 +45,7 @@ def figures(memory: Memory, geometry: Geometry, side: int) -> Figures:
 
 
 def own(window: Window, side: int) -> Figures:
-    """The counters of this process's side, and what the kernel counts of its pumps."""
+    """The counters of this process's side, and the kernel's CPU times of its pumps."""
     found = figures(window.memory, window.geometry, side)
     for pump, threads in thread_cpu.of_pumps().items():
         found[pump] |= {f"{pump}_{name}": n for name, n in threads.items()}
@@ -53,14 +53,14 @@ def own(window: Window, side: int) -> Figures:
 
 
 def baseline(window: Window, side: int, what: str) -> dict[str, dict[str, int]]:
-    """What readers of ``what`` count from once it is cleared."""
+    """The values from which readers of ``what`` count once it is cleared."""
     if what != "registers":
         return own(window, side)
     return {"registers": {row["name"]: row["value"] for row in _registers(window)}}
 
 
 def watched(window: Window, side: int) -> dict[str, int]:
-    """What ``History.look`` looks at: what tells of a loss or of trouble, and how far the consumers are."""
+    """The input of ``History.sample``: counters of loss and trouble, and the consumers' indices."""
     found = figures(window.memory, window.geometry, side)
     counts = {name: n for name, n in (found["tx"] | found["rx"] | found["link"]).items() if is_error_counter(name)}
     queues = range(len(window.geometry.rings))
@@ -86,7 +86,7 @@ def collect(
     port: dict[str, Any],
     since: float,
 ) -> dict[str, Any]:
-    """Everything, in bytes, seconds and nanoseconds; ``since`` is how long the carrier is as it is.
+    """The whole answer, in bytes, seconds and nanoseconds; ``since`` is the time since the last change of the carrier.
 
     ``sides`` has the peer's counters too where the window holds them.
     """
@@ -112,7 +112,7 @@ def collect(
 
 
 def collect_lost(config: Config, url: str, reason: str, history: History, *, port: dict[str, Any]) -> dict[str, Any]:
-    """The same between two windows."""
+    """The answer while the window is lost."""
     view = status.collect_lost(config, url, reason, port=port)
     return {
         **{name: view[name] for name in ("program", "side", "pid", "port", "window", "engine", "balance", "rings")},
@@ -135,7 +135,7 @@ def _registers(window: Window) -> list[dict[str, Any]]:
 
 
 def _notes(history: History, endpoints: Pumps | None) -> dict[str, dict[str, Any]]:
-    """When each counter of trouble moved last, and the packet of that moment where a pump kept it."""
+    """When each counter of trouble last changed, and the packet of that moment where a pump kept it."""
     notes = {name: {"at": at, "sample": ""} for name, at in history.moved().items()}
     for name, (at, length, start) in sorted(_samples(endpoints), key=lambda sample: sample[1]) if endpoints else ():
         drop = name in TX_DROPS or name in RX_DROPS
@@ -145,7 +145,7 @@ def _notes(history: History, endpoints: Pumps | None) -> dict[str, dict[str, Any
 
 
 def _samples(endpoints: Pumps) -> Iterator[tuple[str, tuple[int, int, bytes]]]:
-    """By counter: when, how long, and the first bytes."""
+    """By counter: time, length and first bytes of the packet."""
     for pair in endpoints.pairs:
         for pump, drops, stats in ((pair.tx, TX_DROPS, L.TX_STATS), (pair.rx, RX_DROPS, L.RX_STATS)):
             names = [*drops, *(name for name in stats if name.startswith("viol_"))]

@@ -1,6 +1,6 @@
-"""What an agent is told to do: from the command line, and from a TOML file under it.
+"""An agent's configuration: from the command line and from a TOML file, which the command line overrides.
 
-One table of options serves both, so a file knows exactly the long options by their names.
+One table of options serves both: the keys of a file are the names of the long options.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ The command line goes before the file.  Exit status: 0 stopped, 1 failed while r
 
 
 def parser(side: int) -> argparse.ArgumentParser:
-    """The agent's command line; every option defaults to None, so that a file can stand below it."""
+    """The agent's command line; every option defaults to None, which leaves it to the configuration file."""
     program = PROGRAMS[side]
     p = Parser(
         prog=program,
@@ -96,27 +96,34 @@ def parser(side: int) -> argparse.ArgumentParser:
         "--address",
         metavar="IP/BITS",
         action="append",
-        help=f"again for more; ({DEFAULT_ADDRESS[side]}); 'none': no one",
+        help=f"address of the interface, may be repeated; 'none' for no address ({DEFAULT_ADDRESS[side]})",
     )
-    p.add_argument("--route", metavar="'NET/BITS [via IP]'", action="append", help="a route over the interface")
-    p.add_argument("--mtu", metavar="BYTES", type=int, help="largest packet; both sides' minimum counts (1500)")
+    p.add_argument(
+        "--route",
+        metavar="'NET/BITS [via IP] [metric N]'",
+        action="append",
+        help="a route over the interface, may be repeated; the route of another interface is never replaced",
+    )
+    p.add_argument(
+        "--mtu", metavar="BYTES", type=int, help="largest packet; the smaller one of both sides is used (1500)"
+    )
     p.add_argument("--netns", metavar="NAME", help="network namespace of the interface")
     p.add_argument("--queue-bytes", metavar="SIZE", help="size of each ring, a power of two (the largest that fits)")
     p.add_argument("--queues", metavar="N", type=int, help=QUEUES_HELP[side])
     p.add_argument("--wait", choices=sorted(WAITS), help="how pumps wait: spin then sleep, spin, or sleep (adaptive)")
     p.add_argument("--offload", metavar="KINDS", help=f"auto, off, or a list of {','.join(OFFLOADS)} (auto)")
-    p.add_argument("--persist", action="store_const", const=True, help="leave the interface when the agent ends")
+    p.add_argument("--persist", action="store_const", const=True, help="keep the interface when the agent ends")
     p.add_argument("--config", metavar="FILE", help="a TOML file with these options")
     p.add_argument("--log-level", choices=LOG_LEVELS, help="(info)")
-    p.add_argument("--json-log", action="store_const", const=True, help="log lines as JSON objects")
+    p.add_argument("--json-log", action="store_const", const=True, help="log one JSON object per line")
     p.add_argument("--version", action="version", version=SOFTWARE)
     return p
 
 
 def load(side: int, argv: list[str] | None = None) -> Config:
-    """The configuration for ``side`` from ``argv`` (default: the process's); ConfigError for anything not possible.
+    """The configuration for ``side`` from ``argv`` (default: the process's); ConfigError for an invalid value.
 
-    argparse itself ends the process, with exit status 2, for what it does not understand.
+    argparse itself ends the process, with exit status 2, for unknown options.
     """
     arguments = vars(parser(side).parse_args(argv))
     file = arguments.pop("config")
@@ -124,13 +131,13 @@ def load(side: int, argv: list[str] | None = None) -> Config:
     try:
         _check(side, values)
     except ConfigError as error:
-        raise ConfigError(f"--config {file}: {error}") from error
+        raise ConfigError(f"--config {file}: {error}", code=error.code) from error
     values |= {name: value for name, value in arguments.items() if value is not None}
     return _check(side, values)
 
 
 _TYPES: dict[str, type] = {"mtu": int, "queues": int, "persist": bool, "json_log": bool, "address": list, "route": list}
-"""Of the keys that are not strings."""
+"""Types of the keys that are not strings."""
 
 
 def _text(data: bytes) -> str:
@@ -150,18 +157,23 @@ def _read_file(path: Path, known: set[str]) -> dict[str, Any]:
     values = {key.replace("-", "_"): value for key, value in table.items()}
     if unknown := sorted(set(values) - known):
         names = ", ".join(name.replace("_", "-") for name in sorted(known))
-        raise ConfigError(f"--config {path}: unknown key {unknown[0]!r}; known are {names}")
+        raise ConfigError(f"--config {path}: unknown key {unknown[0]!r} (known: {names})", code=ErrorCode.CONFIG_KEY)
     for key in ("address", "route"):
         if isinstance(values.get(key), str):
             values[key] = [values[key]]
     for key, value in values.items():
         if "\0" in (value if isinstance(value, str) else "".join(map(str, value)) if isinstance(value, list) else ""):
-            raise ConfigError(f"--config {path}: {key.replace('_', '-')} holds a NUL character")
+            raise ConfigError(
+                f"--config {path}: {key.replace('_', '-')} contains a NUL character", code=ErrorCode.CONFIG_KEY
+            )
         want = _TYPES.get(key, str)
         if key == "queue_bytes" and type(value) is int:
             values[key] = str(value)
         elif type(value) is not want or (isinstance(value, list) and not all(isinstance(item, str) for item in value)):
-            raise ConfigError(f"--config {path}: {key.replace('_', '-')} takes a {want.__name__}, not {value!r}")
+            raise ConfigError(
+                f"--config {path}: {key.replace('_', '-')} takes a {want.__name__}, not {value!r}",
+                code=ErrorCode.CONFIG_KEY,
+            )
     return values
 
 
@@ -171,7 +183,7 @@ def _check(side: int, values: dict[str, Any]) -> Config:
     port, name = _port_and_name(values.get("port", "tun"), values.get("name"))
     mtu = values.get("mtu", L.MTU_DEFAULT)
     if not L.MTU_MIN <= mtu <= L.MTU_MAX:
-        raise ConfigError(f"--mtu {mtu} is not possible: {L.MTU_MIN} to {L.MTU_MAX}")
+        raise ConfigError(f"--mtu {mtu} is out of range ({L.MTU_MIN} to {L.MTU_MAX})", code=ErrorCode.OUT_OF_RANGE)
     for option, allowed in (("wait", sorted(WAITS)), ("log_level", LOG_LEVELS)):
         if option in values and values[option] not in allowed:
             raise ConfigError(f"{option.replace('_', '-')} {values[option]!r} is not one of {', '.join(allowed)}")
@@ -179,12 +191,15 @@ def _check(side: int, values: dict[str, Any]) -> Config:
     try:
         queue_bytes = parse_size(values["queue_bytes"]) if "queue_bytes" in values else None
     except ConfigError as error:
-        raise ConfigError(f"--queue-bytes: {error}") from error
+        raise ConfigError(f"--queue-bytes: {error}", code=error.code) from error
     if queue_bytes is not None and (queue_bytes & (queue_bytes - 1) or not L.RING_MIN <= queue_bytes <= L.RING_MAX):
-        raise ConfigError(f"--queue-bytes {values['queue_bytes']} is not possible: a power of two from 4K to 512M")
+        raise ConfigError(
+            f"--queue-bytes {values['queue_bytes']} is out of range: a power of two from 4K to 512M",
+            code=ErrorCode.OUT_OF_RANGE,
+        )
     queues = values.get("queues")
     if queues is not None and not 1 <= queues <= L.QUEUES_MAX:
-        raise ConfigError(f"--queues {queues} is not possible: 1 to {L.QUEUES_MAX}")
+        raise ConfigError(f"--queues {queues} is out of range (1 to {L.QUEUES_MAX})", code=ErrorCode.OUT_OF_RANGE)
     config = Config(
         side=side,
         window=window,
@@ -203,7 +218,9 @@ def _check(side: int, values: dict[str, Any]) -> Config:
         json_log=values.get("json_log", False),
     )
     if mtu < 1280 and any(address.version == 6 for address in config.addresses):
-        raise ConfigError(f"--mtu {mtu} is too small for an IPv6 address: 1280 at least (RFC 8200)")
+        raise ConfigError(
+            f"--mtu {mtu} is too small for an IPv6 address: 1280 at least (RFC 8200)", code=ErrorCode.OUT_OF_RANGE
+        )
     return config
 
 

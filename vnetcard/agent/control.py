@@ -1,7 +1,7 @@
-"""The control socket: an agent answers questions about itself on a UNIX socket, mode 0600.
+"""The control socket: an agent answers requests on a UNIX socket, mode 0600.
 
-One line in, one line out, both JSON: ``{"ask": "status"}``.  With some answers a descriptor is lent, for as long as
-the client stays connected (``borrow``).  The socket's folder is $VNETCARD_RUN_DIR, or
+Request and answer are one line of JSON each: ``{"ask": "status"}``.  With some answers a descriptor is lent for as long
+as the client stays connected (``borrow``).  The socket's folder is $VNETCARD_RUN_DIR, or
 /run/vnetcard for root, or $XDG_RUNTIME_DIR/vnetcard, or /tmp/vnetcard-UID; the file is named after window
 and side, so that a second window's agents have theirs beside it.
 """
@@ -23,17 +23,18 @@ from pathlib import Path
 from typing import Any
 
 from vnetcard.agent.client_wait import ANSWER_LIMIT, NoAnswer, await_answer
+from vnetcard.codes.error import ErrorCode
 from vnetcard.errors import ConfigError, PeerGone
 from vnetcard.ring import layout as L
 from vnetcard.window import without_options
 
 LINE_MAX = 1 << 20
 TRIES = 10
-"""How often the folder may vanish before the socket is in it."""
+"""Attempts to bind while another agent, which ends, removes the folder."""
 
 
 def folder() -> Path:
-    """Where the sockets of this user's agents are."""
+    """The folder of the sockets of this user's agents."""
     if named := os.environ.get("VNETCARD_RUN_DIR"):
         return Path(named)
     if os.geteuid() == 0:
@@ -54,7 +55,7 @@ def socket_path(window: str, side: int) -> Path:
 
 @dataclass(frozen=True, slots=True)
 class Lease:
-    """An answer that comes with the descriptor ``fd``; ``end`` is called, in some thread, once the client is gone."""
+    """An answer with the descriptor ``fd``; ``end`` is called, in any thread, once the client has disconnected."""
 
     answer: dict[str, Any]
     fd: int
@@ -62,13 +63,16 @@ class Lease:
 
 
 class ControlServer:
-    """Answers in threads of its own, one a client, so that a silent client keeps nobody waiting.
+    """Answers in threads of its own, one per client, so that a silent client does not delay the others.
 
-    ``answer`` is called there with the question's dict: one call at a time, and none after ``close``.
+    ``answer`` is called there with the request's dict: one call at a time, and none after ``close``.
     """
 
     def __init__(self, path: Path, answer: Callable[[dict[str, Any]], dict[str, Any] | Lease]) -> None:
-        """Listen at ``path``; the window's lock is held, so what stands there is left from a killed agent."""
+        """Listen at ``path``; the caller holds the window's lock, so a socket found there was left by a killed agent.
+
+        Raises ConfigError when the socket cannot be created.
+        """
         self._path = path
         self._answer = answer
         self._answering = threading.Lock()
@@ -85,7 +89,9 @@ class ControlServer:
                 _remove_if_empty(path.parent)
             if isinstance(error, ConfigError):
                 raise
-            raise ConfigError(f"control socket {path}: {error.strerror or error}; set VNETCARD_RUN_DIR") from error
+            raise ConfigError(
+                f"control socket {path}: {error.strerror or error}; set VNETCARD_RUN_DIR", code=ErrorCode.CONTROL_SOCKET
+            ) from error
         self._thread = threading.Thread(target=self._serve, name="control", daemon=True)
         try:
             self._thread.start()
@@ -95,14 +101,17 @@ class ControlServer:
 
     def _bind(self, path: Path) -> None:
         for _ in range(TRIES):
-            with contextlib.suppress(FileNotFoundError):  # an agent that left was the last one there and took it along
+            with contextlib.suppress(FileNotFoundError):  # the last agent in the folder has ended and removed it
                 return self._try_to_bind(path)
         return self._try_to_bind(path)
 
     def _try_to_bind(self, path: Path) -> None:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         if path.parent.stat().st_uid != os.geteuid():
-            raise ConfigError(f"control socket: {path.parent} belongs to another user; set VNETCARD_RUN_DIR")
+            raise ConfigError(
+                f"control socket: {path.parent} belongs to another user; set VNETCARD_RUN_DIR",
+                code=ErrorCode.CONTROL_SOCKET,
+            )
         path.unlink(missing_ok=True)
         before = os.umask(0o177)
         try:
@@ -117,9 +126,9 @@ class ControlServer:
             except OSError:
                 if self._closed:
                     return
-                time.sleep(0.1)  # out of file descriptors, say
+                time.sleep(0.1)  # such as EMFILE: out of file descriptors
                 continue
-            with contextlib.suppress(RuntimeError):  # no thread to be had: hang up
+            with contextlib.suppress(RuntimeError):  # out of threads: close the connection
                 threading.Thread(target=self._talk, args=(client,), name="control-client", daemon=True).start()
                 continue
             client.close()
@@ -130,15 +139,17 @@ class ControlServer:
                 question = json.loads(_read_line(client))
             except (ValueError, RecursionError):
                 question = None
-            reply: dict[str, Any] | Lease = {"error": 'not understood: a line of JSON such as {"ask": "status"}'}
+            reply: dict[str, Any] | Lease = {
+                "error": 'invalid request: expected a line of JSON such as {"ask": "status"}'
+            }
             if isinstance(question, dict):
                 with self._answering:
                     if self._closed:
                         return
                     try:
                         reply = self._answer(question)
-                    except ValueError:  # closed under it
-                        reply = {"error": "the window is lost; the agent is about to open it again"}
+                    except ValueError:  # the window was closed meanwhile
+                        reply = {"error": "the window is lost; the agent opens it again"}
                     if isinstance(reply, Lease):
                         self._borrowers.add(client)
             client.settimeout(ANSWER_LIMIT)
@@ -148,7 +159,7 @@ class ControlServer:
                 client.sendall(json.dumps(reply).encode() + b"\n")
 
     def _lend(self, client: socket.socket, lease: Lease) -> None:
-        """Hand out the descriptor, and wait until the client hangs up, or is hung up on by ``close``."""
+        """Send the descriptor, and wait until the client or ``close`` ends the connection."""
         try:
             socket.send_fds(client, [json.dumps(lease.answer).encode() + b"\n"], [lease.fd])
             client.settimeout(None)
@@ -172,7 +183,7 @@ class ControlServer:
 
 
 def _remove_if_empty(path: Path) -> None:
-    with contextlib.suppress(OSError):  # not empty: other agents live there
+    with contextlib.suppress(OSError):  # not empty: other agents use it
         path.rmdir()
 
 
@@ -190,14 +201,14 @@ def _read_line(stream: socket.socket) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class Answers:
-    """What the local agents of a window said, host first; ``unresponsive``: by side, why one that is there did not."""
+    """Answers of the local agents of a window, host first; ``unresponsive``: by side, why an agent did not answer."""
 
     said: list[dict[str, Any]]
     unresponsive: dict[str, str]
 
 
 def ask_all(window: str, question: str) -> Answers:
-    """The same question to the local agents of ``window``; ConfigError when there is none."""
+    """The same request to the local agents of ``window``; ConfigError when there is none."""
     answers = Answers([], {})
     for side in (L.HOST, L.CARD):
         try:
@@ -207,14 +218,15 @@ def ask_all(window: str, question: str) -> Answers:
                 answers.unresponsive[L.SIDES[side]] = str(error)
     if not answers.said and not answers.unresponsive:
         raise ConfigError(
-            f"no agent for {window} answers in {folder()}: start vnetcard-x86 or vnetcard-fpga, or name its --window"
+            f"no agent for {window} answers in {folder()}: start vnetcard-x86 or vnetcard-fpga, or name its --window",
+            code=ErrorCode.NO_AGENT,
         )
     return answers
 
 
 @dataclass(frozen=True, slots=True)
 class _Agent:
-    """Whom a question goes to; ``name`` and ``window`` for people."""
+    """The agent that a request goes to; ``name`` and ``window`` for messages."""
 
     path: Path
     name: str
@@ -226,16 +238,18 @@ class _Agent:
 
     @contextlib.contextmanager
     def talking(self) -> Iterator[None]:
-        """What goes wrong inside becomes an error of ours."""
+        """Errors of the connection become PeerGone or ConfigError."""
         who = f"the {self.name}{self.window}"
         try:
             yield
         except PermissionError as error:
-            raise ConfigError(f"no permission for {self.path}: ask as the user who runs the agent") from error
+            raise ConfigError(
+                f"no permission for {self.path}: run this as the user of the agent", code=ErrorCode.CONTROL_SOCKET
+            ) from error
         except NoAnswer as error:
             raise PeerGone(f"{who} {error}", unresponsive=True) from error
-        except BlockingIOError as error:  # so many have asked before, and gone without an answer
-            raise PeerGone(f"{who} takes no more questions: it is stopped, or hangs", unresponsive=True) from error
+        except BlockingIOError as error:  # the backlog is full of clients that gave up
+            raise PeerGone(f"{who} accepts no more requests: it is stopped or hangs", unresponsive=True) from error
         except (OSError, ValueError) as error:
             raise PeerGone(f"no {self.name} answers{self.window} at {self.path}") from error
 
@@ -247,7 +261,7 @@ class _Agent:
 
     def checked(self, reply: object) -> dict[str, Any]:
         if not isinstance(reply, dict):
-            raise PeerGone(f"the {self.name}{self.window} answered nonsense")
+            raise PeerGone(f"the {self.name}{self.window} answered something else than a JSON object")
         if "error" in reply:
             raise PeerGone(f"the {self.name}{self.window} cannot answer: {reply['error']}")
         return reply
@@ -260,12 +274,12 @@ class _Agent:
 
 
 def ask(window: str, side: int, question: str, **more: str) -> dict[str, Any]:
-    """One question to an agent; PeerGone when none answers there, ConfigError when it may not be asked."""
+    """The answer of an agent to a request; PeerGone when none answers, ConfigError without permission."""
     return _Agent.of(window, side).ask({"ask": question, **more})
 
 
-def ask_everybody(question: str) -> list[dict[str, Any]]:
-    """The same question to all agents of this user, whatever their windows; the answers of those that answer."""
+def ask_all_agents(question: str) -> list[dict[str, Any]]:
+    """The same request to all agents of this user, whatever their windows; the answers of those that answer."""
     answers = []
     for path in sorted(folder().glob("*.sock")):
         with contextlib.suppress(PeerGone, ConfigError):
@@ -275,7 +289,7 @@ def ask_everybody(question: str) -> list[dict[str, Any]]:
 
 @contextlib.contextmanager
 def borrow(window: str, side: int, question: dict[str, Any]) -> Iterator[tuple[dict[str, Any], int]]:
-    """The answer to ``question`` and the descriptor lent with it, until the block ends; errors as for ``ask``."""
+    """The answer to ``question`` and the descriptor lent with it until the block ends; raises as ``ask``."""
     agent = _Agent.of(window, side)
     with contextlib.ExitStack() as stack:
         with agent.talking():
@@ -287,5 +301,5 @@ def borrow(window: str, side: int, question: dict[str, Any]) -> Iterator[tuple[d
             reply = json.loads(line)
         answer = agent.checked(reply)
         if len(fds) != 1:
-            raise PeerGone(f"the {agent.name}{agent.window} lends nothing: is it of another version?")
+            raise PeerGone(f"the {agent.name}{agent.window} sent no descriptor: it may be of another version")
         yield answer, fds[0]

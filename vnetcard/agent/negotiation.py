@@ -1,4 +1,4 @@
-"""What an agent offers to its peer: what its port and its window can, less what the configuration switches off."""
+"""An agent's offer to its peer: the features of its port and window, less those that are switched off."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def port_for(config: Config, window: Window) -> tuple[Port, str]:
     def opened(queues: int) -> Port:
         return open_port(config.port, netns=config.netns, persist=config.persist, queues=queues)
 
-    later = "the interface was made for fewer; start this agent anew"
+    later = "the interface was made for fewer; restart this agent"
     if config.queues is not None or config.side == L.HOST:
         return opened(config.queues or 1), later
     try:
@@ -32,7 +32,7 @@ def port_for(config: Config, window: Window) -> tuple[Port, str]:
 
 
 def make_offer(config: Config, port: Port, window: Window) -> Offer:
-    """What the port really takes, less what was switched off or does not fit."""
+    """The features that the port accepts, less those that are switched off or do not fit the rings."""
     verdicts = port.probe_offload()
     small = window.geometry.ring_bytes < L.OFFLOAD_RING_MIN
     for kind in verdicts:
@@ -42,11 +42,11 @@ def make_offer(config: Config, port: Port, window: Window) -> Offer:
             verdicts[kind] = f"the rings are smaller than {L.OFFLOAD_RING_MIN >> 10} KiB"
     if verdicts.get("CSUM"):
         for kind in verdicts:
-            verdicts[kind] = verdicts[kind] or "it needs CSUM"
+            verdicts[kind] = verdicts[kind] or "needs CSUM"
     if verdicts.get("USO4") or verdicts.get("USO6"):
         for kind in ("USO4", "USO6"):
             if kind in verdicts:
-                verdicts[kind] = verdicts[kind] or "the kernel knows USO4 and USO6 only together"
+                verdicts[kind] = verdicts[kind] or "the kernel accepts USO4 and USO6 only together"
     verdicts["WAKE"] = _no_wake(window)
     verdicts["IRQ"] = "" if window.interrupts else "this window has no interrupts"
     features = sum(L.FEATURES[kind] for kind, why in verdicts.items() if not why)
@@ -54,9 +54,9 @@ def make_offer(config: Config, port: Port, window: Window) -> Offer:
 
 
 def _no_wake(window: Window) -> str:
-    """Why this side does not offer to wake the peer, and to be woken, or ''."""
+    """Why this side offers no wake-ups, or ''."""
     if not window.futex_wake:
-        return "this window's memory cannot be slept on"
+        return "this window's memory allows no futex"
     if window.engine and window.engine.has_peer_ledger:
         return "the mover cannot wake the card"
     return ""

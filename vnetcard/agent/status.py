@@ -91,7 +91,7 @@ def port_problems(views: Sequence[Mapping[str, Any]]) -> list[dict[str, str]]:
 
 
 def complete(views: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Views of both agents beyond an engine, each made whole with what only the other can see; others unchanged."""
+    """Status of both agents of an engine, each completed with what only the other one has; others unchanged."""
     if len(views) < 2 or any(len(view["sides"]) != 1 for view in views):
         return views
     sides = [view["sides"][0] for view in views]
@@ -103,8 +103,8 @@ def complete(views: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def view_engine(engine: EngineTransport, link: Link | None) -> dict[str, Any]:
-    """What the engine says of itself; ``error`` in words when it says nothing."""
-    if link is not None and link.state is LinkState.GONE:  # asking costs a time-out
+    """The engine's state; ``error`` where it cannot be read."""
+    if link is not None and link.state is LinkState.GONE:  # a read would take a time-out
         return {"engine": engine.describe(), "error": link.reason}
     try:
         view = {"engine": engine.describe(), "fault": engine.fault(), **asdict(engine.statistics())}
@@ -151,11 +151,11 @@ def _view_link(link: Link, since: float) -> dict[str, Any]:
 
 
 def _verdict(link: Link, name: str) -> str:
-    """``on``, or why a feature is not."""
+    """``on``, or why a feature is off."""
     if name in link.offer.refusals:
         return link.offer.refusals[name]
     if not link.offer.features & L.FEATURES[name]:
-        return "the port does not know it"
+        return "the port does not support it"
     if link.agreement is None:
         return "the link is not up"
     if link.agreement.features & L.FEATURES[name]:
@@ -164,7 +164,7 @@ def _verdict(link: Link, name: str) -> str:
 
 
 def text(view: dict[str, Any]) -> str:
-    """The view as lines for people."""
+    """The status as lines for people."""
     link, window, port = view["link"], view["window"], view["port"]
     place = f" in {port['netns']}" if port["netns"] else ""
     lines = [
@@ -188,7 +188,7 @@ def text(view: dict[str, Any]) -> str:
 
 
 def queue_lines(view: dict[str, Any]) -> list[str]:
-    """Over how many queue pairs the link runs, where there could be several; which they are: the first ones."""
+    """How many queue pairs are in use, for a window with several; they are the first ones."""
     link, there = view["link"], 1 + max(map(queue_of, view["rings"]), default=0)
     if there == 1:
         return []
@@ -198,7 +198,7 @@ def queue_lines(view: dict[str, Any]) -> list[str]:
 
 
 def engine_lines(engine: dict[str, Any]) -> list[str]:
-    """The engine, what is wrong with it, and a line a direction."""
+    """The engine, its fault, and one line per direction."""
     lines = [f"  engine    {engine['engine']}"]
     if wrong := engine.get("error") or engine["fault"]:
         lines.append(f"    PROBLEM {wrong}")
@@ -221,17 +221,17 @@ def engine_lines(engine: dict[str, Any]) -> list[str]:
 
 
 def mover_lines(mover: dict[str, Any]) -> list[str]:
-    """A mover in software: a line a direction, and what its looks cost."""
+    """A mover in software: one line per direction, and its polls, retries and halts."""
     lines = [
         f"    {way['direction']}     {mover['state']}; moved {way['moved']:#x}, freed {way['freed']:#x}; "
         f"{way['bytes']} bytes, {way['bursts']} bursts, {way['publications']} publications"
         for way in (mover["tx"], mover["rx"])
     ]
-    return [*lines, f"            {mover['looks']} looks, {mover['retries']} retries, {mover['halts']} halts"]
+    return [*lines, f"            {mover['looks']} polls, {mover['retries']} retries, {mover['halts']} halts"]
 
 
 def ring_lines(rings: list[dict[str, Any]]) -> list[str]:
-    """One line a ring: a bar of its fill, and its state."""
+    """One line per ring: a bar of its fill, and its state."""
     lines, queues = [], len(rings) // len(L.DIRECTIONS)
     for ring in rings:
         share = min(1.0, ring["fill"] / ring["size"])
@@ -247,7 +247,7 @@ def ring_lines(rings: list[dict[str, Any]]) -> list[str]:
 
 
 def balance_lines(rows: list[dict[str, Any]]) -> list[str]:
-    """One line a direction: the books across the link."""
+    """One line per direction: the ledger across the link."""
     return [
         f"  {row['direction']}       sent {row['sent']} = received {row['received']} + lost in restarts "
         f"{row['lost_restart']} + in flight {row['in_flight']}" + ("" if row["even"] else "  (moving, or uneven)")
@@ -256,7 +256,7 @@ def balance_lines(rows: list[dict[str, Any]]) -> list[str]:
 
 
 def side_lines(side: dict[str, Any]) -> list[str]:
-    """A side's identity and every counter of it that is not 0; the main sums always."""
+    """A side's identity, its main sums, and each of its other counters that is not 0."""
     tx, rx = side["tx"], side["rx"]
     drops = {name: n for name, n in (tx | rx).items() if name.startswith(("drop_", "viol_")) and n}
     events = {name: n for name, n in side["link"].items() if n}

@@ -1,4 +1,4 @@
-"""The agent's list of what it lends: asked for in any thread, handed to the pumps in the agent's own."""
+"""The agent's taps: requested in any thread, given to the pumps in the agent's thread."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from vnetcard.ring.tap_shm import Segment, TapRequest
 
 
 class Tapped(Protocol):
-    """The two pumps of a queue, to be looked at: ``vnetcard.link.endpoints.PumpEndpoints``."""
+    """The two pumps of a queue: ``vnetcard.link.endpoints.PumpEndpoints``."""
 
     def tap(self, tx: tuple[_core.Tap, ...], rx: tuple[_core.Tap, ...]) -> None:
-        """Tell these, and no others any more, what the pumps do; returns once they do so."""
+        """Replace the taps of both pumps; returns once the pumps use them."""
 
 
 class TapRegistry:
-    """Segments of one agent.  ``wake`` makes the agent's thread call ``settle`` soon.
+    """Tap memories of one agent.  ``wake`` makes the agent's thread call ``settle`` soon.
 
-    ``queues``: how many its interface has, which is known before anybody asks.
+    ``queues``: the number of queues of its interface, set before the first request.
     """
 
     def __init__(self, side: int, wake: Callable[[], None]) -> None:
@@ -35,7 +35,7 @@ class TapRegistry:
         self._settled: list[Segment] = []
 
     def lend(self, question: Mapping[str, Any]) -> Lease | dict[str, Any]:
-        """A segment as ``question`` describes it; what is wrong with that, in words, as an answer."""
+        """Tap memory as ``question`` describes it; an answer with ``error`` for an invalid request."""
         try:
             request = TapRequest.of(question)
             with self._lock:
@@ -54,7 +54,7 @@ class TapRegistry:
         self._wake()
 
     def settle(self, pairs: Sequence[Tapped], *, fresh: bool = False) -> None:
-        """Make the taps of the pumps, a pair a queue, those that are lent now; ``fresh`` pumps know of none yet."""
+        """Give the pumps, one pair per queue, the taps that are lent now; ``fresh`` pumps have none yet."""
         with self._lock:
             wanted = list(self._wanted)
         if wanted == self._settled and not (fresh and wanted):
@@ -67,19 +67,19 @@ class TapRegistry:
         self._forget(wanted)
 
     def unsettle(self) -> None:
-        """The pumps are gone, for now or for ever."""
+        """The pumps are closed: with the window, or at the end."""
         for segment in self._settled:
             segment.set_state("WAITING")
 
     def _forget(self, wanted: list[Segment]) -> None:
-        """Close what nobody wants any more, and no pump has."""
+        """Close tap memory that is no longer lent and that no pump uses."""
         for segment in self._settled:
             if segment not in wanted:
                 segment.close()
         self._settled = wanted
 
     def close(self) -> None:
-        """The agent ends; its pumps are gone."""
+        """The agent ends; its pumps are closed."""
         with self._lock:
             everything = {*self._wanted, *self._settled}
             self._settled = []

@@ -1,4 +1,4 @@
-"""How long the threads of this process have run, and how long they waited for a CPU, as the kernel counts it."""
+"""CPU time of the pumps' threads, and the time that they waited for a CPU, as the kernel counts them."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ import sys
 from typing import Final
 
 from vnetcard import __version__
-from vnetcard.agent.control import ask_everybody
+from vnetcard.agent.control import ask_all_agents
 from vnetcard.cli import capture
 from vnetcard.errors import VnetcardError
 from vnetcard.ring import layout as L
@@ -42,7 +42,7 @@ def parse_name(name: str) -> tuple[str, str, str]:
 def list_interfaces() -> list[str]:
     """A line for us, and one for each tap point."""
     lines = [f"extcap {{version={__version__}}}{{display=vnetcard}}"]
-    for view in ask_everybody("status"):
+    for view in ask_all_agents("status"):
         for point in POINTS:
             if point == "engine" and not view["window"]["url"].startswith("sim:"):
                 continue

@@ -1,4 +1,4 @@
-"""``pair:NAME``: an in-memory port for tests and for programs that bring their own packets; needs no root.
+"""``pair:NAME``: a port in memory, for tests and for programs that produce their own packets; it needs no root.
 
 One end is the port, the other, ``far``, is the program's: a socket on which each send and recv is one packet.
 """
@@ -28,10 +28,10 @@ class PairPort:
         return {}
 
     def set_offload(self, features: int) -> None:
-        """Packets of a pair are always plain."""
+        """No effect: packets of a pair are always plain."""
 
     def use_queues(self, count: int) -> None:
-        """There is one."""
+        """No effect: a pair has one queue."""
 
     def set_carrier(self, up: bool) -> None:
         self.carrier = up
@@ -42,7 +42,7 @@ class PairPort:
 
 
 def open_port(name: str, *, netns: str | None = None, persist: bool = False, queues: int = 1) -> PairPort:
-    """A new pair; ``netns`` and ``persist`` mean nothing to it."""
+    """A new pair; ``netns`` and ``persist`` have no effect.  ConfigError for more than one queue."""
     del netns, persist
     if queues > 1:
         raise ConfigError(f"port pair:{name} has one queue, not {queues}")

@@ -1,9 +1,9 @@
-"""Packets that find out whether a kernel really takes an offload kind.
+"""Packets that show whether a kernel accepts an offload kind.
 
-Some kernels accept the flags and then refuse the packets (facts from the field), so one of each kind is
-written.  Each is whole enough for the TUN driver, and then dropped by the IP layer without an answer:
-IPv4 with a wrong header checksum (ip_rcv counts InCsumErrors), IPv6 from and to ::1, which may come over
-no wire (ipv6_rcv counts InHdrErrors), and with a payload length beyond the packet's end besides.
+Some kernels accept the flags and then refuse the packets, so one packet of each kind is
+written.  Each is valid for the TUN driver, and then discarded by the IP layer without an answer:
+IPv4 with a wrong header checksum (ip_rcv counts InCsumErrors), IPv6 from and to ::1, which is not
+allowed on a wire (ipv6_rcv counts InHdrErrors), with a payload length beyond the packet's end.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ PROBES: Final[dict[str, tuple[str, ...]]] = {
     "USO4": ("CSUM", "USO4", "USO6"),
     "USO6": ("CSUM", "USO4", "USO6"),
 }
-"""Kind to the flags that the kernel must be asked for together."""
+"""Kind to the flags that must be requested together."""
 
 _NEEDS_CSUM = 1
 _GSO = {"CSUM": 0, "TSO4": 1, "TSO6": 4, "USO4": 5, "USO6": 5}
@@ -27,7 +27,7 @@ _TCP, _UDP = 6, 17
 
 
 def probe_packet(kind: str) -> bytes:
-    """A virtio_net_hdr and a packet of ``kind`` with two segments' payload that no IP stack will accept."""
+    """A virtio_net_hdr and a packet of ``kind`` with the payload of two segments, which every IP stack discards."""
     tcp = kind.startswith(("TSO", "CSUM"))
     ipv6 = kind.endswith("6")
     ip_bytes = 40 if ipv6 else 20

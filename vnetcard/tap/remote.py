@@ -20,7 +20,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Final
 
-from vnetcard.agent.control import ask_everybody
+from vnetcard.agent.control import ask_all_agents
 from vnetcard.errors import ConfigError
 from vnetcard.ring import layout as L
 from vnetcard.ring import tap_layout as T
@@ -83,7 +83,7 @@ def export(tap_request: Callable[[int], TapRequest]) -> int:
 
 
 def _only_window(side: int) -> str:
-    urls = [view["window"]["url"] for view in ask_everybody("status") if view["side"] == L.SIDES[side]]
+    urls = [view["window"]["url"] for view in ask_all_agents("status") if view["side"] == L.SIDES[side]]
     if len(urls) != 1:
         there = ", ".join(urls) or "none"
         raise ConfigError(
