@@ -38,11 +38,11 @@ class ErrorCode(Code):
         "Name another file, or make room.",
     )
     BAD_CAPTURE = "bad-capture", "A file is no capture, or cannot be replayed.", "See the message."
-    BAD_FILTER = "bad-filter", "libpcap rejects the filter.", "See pcap-filter(7)."
+    BAD_FILTER = "bad-filter", "The filter is not one that libpcap accepts.", "See pcap-filter(7)."
     TOOL_MISSING = "tool-missing", "A program or a Python package is not installed.", "Install what the message names."
     CACHE_UNUSABLE = "cache-unusable", "The user's cache cannot be written.", "Set XDG_CACHE_HOME to a writable folder."
     NOT_ROOT = "not-root", "The command needs root.", "Run it as root."
-    TUN_UNUSABLE = "tun-unusable", "/dev/net/tun is missing or may not be opened.", "See the message."
+    TUN_UNUSABLE = "tun-unusable", "The device /dev/net/tun is missing or may not be opened.", "See the message."
     # BuildFailed, LabError
     BUILD_FAILED = "build-failed", "Verilator or a compiler failed.", "See the log that the message names."
     AGENT_FAILED = "agent-failed", "An agent or simulator that the command started failed.", "See its output."

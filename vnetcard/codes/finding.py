@@ -37,7 +37,7 @@ class FindingCode(Code):
     KERNEL_OLD = "kernel-old", "The kernel is older than 5.4.", "Use 5.4 or newer."
     SINGLE_CPU = "single-cpu", "The process may use one CPU only."
     LIBRARY_MISSING = "library-missing", "A Python library is not installed."
-    TUN_UNUSABLE = "tun-unusable", "/dev/net/tun is missing or may not be opened.", "`modprobe tun`"
+    TUN_UNUSABLE = "tun-unusable", "The device /dev/net/tun is missing or may not be opened.", "`modprobe tun`"
     NO_CAPABILITY = "no-capability", "The process may not create interfaces.", "Run as root, or let root make a TUN."
     OFFLOADS_REFUSED = "offloads-refused", "The kernel refuses some offloads.", "A newer kernel."
     # measuring
