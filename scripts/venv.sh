@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
-# Makes or updates the virtual environment: .venv in the checkout, or $VENV.
+# Creates or updates the virtual environment: .venv in the checkout, or $VENV.
 #
-#   scripts/venv.sh demo          the package (editable) and what it needs at run time
+#   scripts/venv.sh demo          the package (editable) and its run-time requirements
 #   scripts/venv.sh sim           and what the simulator is built with
 #   scripts/venv.sh test          and the tools of requirements/test.txt, those of `make docs` among them
 #   scripts/venv.sh python        print the Python that would be used
 #   scripts/venv.sh python-lacks  its version when its headers or venv are missing, else nothing
 #
-# Installs again, and builds the C core again, only when one of its inputs changed.
+# It installs and builds the C core again only when one of their inputs has changed.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 root=$PWD
@@ -19,8 +19,8 @@ die() {
     exit 1
 }
 
-# Prints "complete|lacking <version> <path>"; fails below 3.11.  The path is that of the base installation:
-# a wrapper or an activated venv, perhaps the very one to be rebuilt, is no ground to build on.
+# Prints "complete|lacking <version> <path>"; fails below 3.11.  The path is that of the base installation, since
+# a wrapper may go away, and an activated venv may be the one that is to be built again.
 PROBE='
 import importlib.util, os, sys, sysconfig
 if sys.version_info < (3, 11): sys.exit(1)
@@ -82,10 +82,10 @@ inputs() {
     } | sha256sum | cut -d' ' -f1
 }
 
-# Asked from / so that the answer comes from the installation and not from the current directory.
+# Runs in / so that the installation is imported and not the current directory.
 core_loads() {
     local how='import vnetcard._core'
-    # A sanitized core loads only into a process that preloads the sanitizer; that it is there must do.
+    # A core with sanitizers loads only into a process that preloads them: check only that it exists.
     [[ -z ${VNETCARD_SANITIZE-} ]] || how='import importlib.util as u; assert u.find_spec("vnetcard._core")'
     (cd / && "$venv/bin/python" -c "$how" 2>/dev/null)
 }
@@ -105,24 +105,24 @@ if usable; then
         exit 0
     fi
 else
-    # Half made, moved, or its Python is gone.  Clear only what is evidently a venv or ours.
+    # Incomplete, moved, or its Python is gone.  Clear only a folder that is evidently a venv or ours.
     if [[ -d $venv && ! -e $venv/pyvenv.cfg && $venv != "$root/.venv" && -n $(ls -A "$venv") ]]; then
         die "$venv is not a virtual environment; refusing to clear it"
     fi
     find_python || die "$no_python"
-    say "making ${VENV:-.venv} with Python $version"
-    "$python" -m venv --clear "$venv" || die "could not make it; try scripts/system-packages.sh run"
+    say "creating ${VENV:-.venv} with Python $version"
+    "$python" -m venv --clear "$venv" || die "cannot create it; try scripts/system-packages.sh run"
     echo "$made_for" >"$stamp"
 fi
 
-# -qq still shows errors, the compiler's among them.
+# -qq still shows errors, including those of the compiler.
 pip() { "$venv/bin/python" -m pip -qq install -c requirements/test.txt "$@"; }
 
 say "installing for $mode, building the C core"
-echo "$made_for" >"$stamp" # whatever happens now, the next run installs again
+echo "$made_for" >"$stamp" # incomplete until the end: after a failure the next run installs again
 suffix=$("$venv/bin/python" -c 'import sysconfig; print(sysconfig.get_config_var("EXT_SUFFIX"))')
-rm -f "vnetcard/_core$suffix" # not overwritten: a running agent has it mapped
-# setuptools is installed and the build not isolated so that building again needs no network.
+rm -f "vnetcard/_core$suffix" # removed, not overwritten: a running agent has it mapped
+# setuptools is installed, and the build not isolated, so that a later build needs no network.
 package=.
 case $mode in
     sim) package='.[sim]' ;;

@@ -76,9 +76,9 @@ def _program(contender: str) -> Path:
     return programs.compiled("ring", "ring_vnc", ('-DTRANSPORT="ring_vnc.h"',))
 
 
-def figures(kind: str, size: int, said: str) -> dict[str, float]:
+def figures(kind: str, size: int, output: str) -> dict[str, float]:
     """Million records and GB per second, from the program's output; Invalid when it transferred no record."""
-    records, seconds = (float(word) for word in said.split())
+    records, seconds = (float(word) for word in output.split())
     if not records or not seconds:
         raise Invalid("no record was transferred")
     rate = records / seconds
