@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from vnetcard.cli import ping
+from vnetcard.codes.ping import PingCode
 from vnetcard.errors import ConfigError
 from vnetcard.ping import report as pingreport
 from vnetcard.ping import suite
@@ -321,6 +322,22 @@ def test_json_holds_every_number() -> None:
     assert pingreport.as_json([])["ok"] is False
 
 
+@pytest.mark.parametrize(
+    ("result", "code"),
+    [
+        (PingResult(HERE, 56, 20, 20), None),
+        (PingResult(HERE, 56, 20, 19), PingCode.LOST),
+        (PingResult(HERE, 56, 20, 19, duplicates=1), PingCode.DUPLICATED),
+        (PingResult(HERE, 56, 20, 19, duplicates=1, corrupted=1), PingCode.CORRUPTED),
+        (PingResult(HERE, 56, 0, 0), PingCode.FAILED),
+    ],
+)
+def test_code_names_the_gravest_flaw(result: PingResult, code: PingCode | None) -> None:
+    assert result.code is code
+    assert result.ok == (code is None)
+    assert json.loads(json.dumps(pingreport.as_json([result])))["results"][0]["code"] == code
+
+
 def test_junit_has_a_case_for_each_target_and_size() -> None:
     root = ET.fromstring(pingreport.junit([good(), lossy(THERE)]))
     assert (root.get("tests"), root.get("failures")) == ("2", "1")
@@ -329,6 +346,7 @@ def test_junit_has_a_case_for_each_target_and_size() -> None:
     failure = failed.find("failure")
     assert failure is not None
     assert failure.get("message") == "3 of 20 lost; 1 duplicates; 2 corrupted; ping: <said> so"
+    assert failure.get("type") == PingCode.FAILED
     assert failed.find("properties/property[@name='rtt_p99_ms']") is not None
 
 

@@ -15,6 +15,7 @@ from vnetcard.codes.drop import DropCode
 from vnetcard.codes.error import ErrorCode
 from vnetcard.codes.finding import FindingCode
 from vnetcard.codes.link import LinkReason
+from vnetcard.codes.ping import PingCode
 
 PAGE: Final = Path(__file__).resolve().parents[2] / "docs/codes.md"
 _HEAD: Final = """\
@@ -32,6 +33,7 @@ def page() -> str:
     lines += _section("Errors", "`VnetcardError.code`, and `code` in `--json` and `--json-log`.", ErrorCode)
     lines += _section("Link reasons", "Why a link is in its state.", LinkReason)
     lines += _section("Findings", "What `vnetcard doctor` finds besides errors.", FindingCode)
+    lines += _section("Pings", "Results of `vnetcard ping`: `code` in `--json`, failures in JUnit.", PingCode)
     lines += _section(
         "Causes", "What `vnetcard show errors`, `top` and `report` conclude from the counters.", CauseCode
     )

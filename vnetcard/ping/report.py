@@ -102,7 +102,9 @@ def junit(results: Sequence[PingResult]) -> str:
         )
         if not result.ok:
             text = "; ".join([f"{result.lost} of {result.sent} lost", *_flaws(result)])
-            ET.SubElement(case, "failure", {"type": "loss", "message": text}).text = row(result, [result.target])
+            ET.SubElement(case, "failure", {"type": str(result.code), "message": text}).text = row(
+                result, [result.target]
+            )
     ET.indent(root)
     return ET.tostring(root, encoding="unicode", xml_declaration=True) + "\n"
 
@@ -128,6 +130,7 @@ def _as_dict(result: PingResult) -> dict[str, Any]:
         "rtt_ms": None if result.rtt_min is None else times,
         "error": result.error,
         "ok": result.ok,
+        "code": result.code,
     }
 
 

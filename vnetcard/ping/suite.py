@@ -30,6 +30,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Final, Protocol
 
+from vnetcard.codes.ping import PingCode
 from vnetcard.errors import ConfigError
 
 DEFAULT_SIZES: Final = (56, 256, 512, 1024, 1472, 1473, 2048, 4096, 9000, 65507)
@@ -113,7 +114,19 @@ class PingResult:
     @property
     def ok(self) -> bool:
         """Every request was sent and answered once and unharmed."""
-        return not (self.lost or self.duplicates or self.corrupted or self.error) and self.sent > 0
+        return self.code is None
+
+    @property
+    def code(self) -> PingCode | None:
+        """The gravest flaw; None when every request was sent and answered once and unharmed."""
+        if self.error or not self.sent:
+            return PingCode.FAILED
+        flaws = (
+            (self.corrupted, PingCode.CORRUPTED),
+            (self.duplicates, PingCode.DUPLICATED),
+            (self.lost, PingCode.LOST),
+        )
+        return next((code for count, code in flaws if count), None)
 
 
 @dataclass(slots=True)
