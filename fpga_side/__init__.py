@@ -1,1 +1,1 @@
-"""The card side."""
+"""What runs on the card only: its agent and its service unit."""

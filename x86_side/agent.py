@@ -9,8 +9,8 @@ from vnetcard.ring.layout import HOST
 
 
 def main() -> int:
-    """Run the host's agent with the process's arguments; see ``vnetcard.agent.agent.main``."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)  # a Ctrl-C while Python imports: no traceback
+    """Run the host's agent with the arguments of this process; returns as ``vnetcard.agent.agent.main``."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C during the imports ends the process without a traceback
     from vnetcard.agent import agent
 
     return agent.main(HOST)

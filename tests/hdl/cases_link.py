@@ -129,7 +129,7 @@ async def restarts_in_any_order_lose_nothing_unaccounted(dut: Any) -> None:
             await links.exchange(3)
             await links.rest()
             links.assert_no_violation()
-        sent, lost = ([getattr(side.books, name) for side in links.sides] for name in ("total_sent", "lost"))
+        sent, lost = ([getattr(side.ledger, name) for side in links.sides] for name in ("total_sent", "lost"))
         print(f"{ROUNDS} disturbances: sent {sent}, lost in flight and counted {lost}")
         assert all(lost), "no packet was in flight at any restart: nothing was tested"
     await bench.finish()

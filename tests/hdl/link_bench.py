@@ -222,23 +222,24 @@ class LinkBench:
 
     async def exchange(self, count: int) -> None:
         """Wait until each side has received ``count`` more packets."""
-        goals = [side.books.total_received + count for side in self.sides]
+        goals = [side.ledger.total_received + count for side in self.sides]
         await self.until(
-            lambda: all(side.books.total_received >= goal for side, goal in zip(self.sides, goals, strict=True)),
+            lambda: all(side.ledger.total_received >= goal for side, goal in zip(self.sides, goals, strict=True)),
             f"{count} packets in each direction",
         )
 
     async def rest(self) -> None:
         """Stop sending, and wait until every sent packet was received or counted as lost."""
         self.sending = False
-        await self.until(self.balanced, f"sent = received + lost; {[side.books for side in self.sides]}")
+        await self.until(self.balanced, f"sent = received + lost; {[side.ledger for side in self.sides]}")
         await self.run_for(500)
         assert self.balanced(), "the accounts changed after they were balanced"
         self.sending = True
 
     def balanced(self) -> bool:
         return all(
-            tx.books.total_sent == rx.books.total_received + tx.books.lost for tx, rx in (self.sides, self.sides[::-1])
+            tx.ledger.total_sent == rx.ledger.total_received + tx.ledger.lost
+            for tx, rx in (self.sides, self.sides[::-1])
         )
 
     def assert_no_violation(self) -> None:

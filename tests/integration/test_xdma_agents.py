@@ -43,10 +43,10 @@ def test_every_size_crosses_in_both_directions_and_the_ledgers_balance(lab: Xdma
     ping_suite(lab)
     host, card = assert_books_balance(lab)
     assert host["engine"]["state"] == "run" and host["engine"]["halts"] == 0
-    assert card["engine"] is None, "the card's side needs to know nothing of the mover"
+    assert card["engine"] is None, "the card's side needs no support for the copier"
     shown = run([*VNETCARD, "status", "--window", lab.url])
     assert shown.status == 0, shown.stderr
-    assert f"engine    software mover over {lab.memory.parent}/xdma0_*_0, 1 MiB at {ADDRESS:#x}" in shown.stdout
+    assert f"engine    DMA copier over {lab.memory.parent}/xdma0_*_0, 1 MiB at {ADDRESS:#x}" in shown.stdout
     info = run([*VNETCARD, "info", f"xdma:0@{ADDRESS:#x}"])
     assert info.status == 0 and str(lab.agent(L.CARD).pid) in info.stdout, "info shows the card's memory"
 
@@ -70,7 +70,7 @@ def test_trace_joins_both_ends_and_says_that_the_mover_writes_no_events(lab: Xdm
     assert (shown.status, shown.stderr) == (0, "")
     assert "  card    peek" in shown.stdout and "  delivered\n" in shown.stdout
     for words in (shown.stdout, summary.stdout):
-        assert "note: the software mover over " in words
+        assert "note: the DMA copier over " in words
         assert " writes no events: its time is part of wake-up, or of in the ring\n" in words
 
 

@@ -1,11 +1,11 @@
-"""Two sides of a link whose host reaches the card's memory by transfers alone: a ``World`` with a software mover."""
+"""Two sides of a link whose host reaches the card's memory by transfers alone: a ``LinkHarness`` with a DMA copier."""
 
 from __future__ import annotations
 
 import mmap
 from collections.abc import Callable
 
-from tests.unit.link_harness import GEOMETRY, WINDOW, Clock, MortalMemory, Side, World
+from tests.unit.link_harness import GEOMETRY, WINDOW, Clock, LinkHarness, MortalMemory, Side
 from vnetcard._core import Memory
 from vnetcard.engine.transport import Doorbells
 from vnetcard.link.types import Offer
@@ -36,7 +36,7 @@ class Transfers:
         self.before: Callable[[], object] = lambda: None
         self.answer: Callable[[str, int, int], int] = lambda what, address, count: count
         self.log: list[tuple[str, int, int]] = []
-        self.to_card, self.from_card = _Way(self, "write"), _Way(self, "read")
+        self.to_card, self.from_card = _Direction(self, "write"), _Direction(self, "read")
 
     def move(self, what: str, span: memoryview, address: int) -> int:
         self.before()
@@ -51,7 +51,7 @@ class Transfers:
         return count
 
 
-class _Way:
+class _Direction:
     """One channel: ``vnetcard.x86_side.xdma.channel.Channel``."""
 
     def __init__(self, transfers: Transfers, what: str) -> None:
@@ -62,25 +62,25 @@ class _Way:
         return self._transfers.move(self._what, span, address)
 
 
-class SteppedMover(DmaCopier):
-    """A mover that works when the test says so; its producer and consumer ring nobody."""
+class SteppedCopier(DmaCopier):
+    """A copier that works when the test says so; its producer and consumer ring nobody."""
 
     def doorbells(self) -> Doorbells:
         return (lambda prod: None), (lambda cons: None)
 
 
-class MoverSide(Side):
-    """A host whose stores cross when its mover carries them; ``mapped`` is its memory."""
+class CopierSide(Side):
+    """A host whose stores cross when its copier carries them; ``mapped`` is its memory."""
 
     def __init__(self, mapped: mmap.mmap, clock: Clock, offer: Offer | None, transfers: Transfers) -> None:
         super().__init__(Memory(mapped), clock, L.HOST, offer)
         self._mapped, self.transfers = mapped, transfers
         self.format_any = False
 
-    def _transport(self) -> SteppedMover:  # type: ignore[override]
+    def _transport(self) -> SteppedCopier:  # type: ignore[override]
         mortal: MortalMemory = self.mortal
         to_card, from_card = self.transfers.to_card, self.transfers.from_card
-        self.mover = SteppedMover(
+        self.copier = SteppedCopier(
             mortal,  # type: ignore[arg-type]
             memoryview(self._mapped),
             GEOMETRY,
@@ -88,24 +88,24 @@ class MoverSide(Side):
             clock=self.clock,
             format_any=self.format_any,
         )
-        return self.mover
+        return self.copier
 
     def pause(self, seconds: float) -> None:
         self.clock.now += seconds
 
 
-class MoverWorld(World):
-    """A host with a mover, and a card for which the link is one through memory that both share."""
+class CopierHarness(LinkHarness):
+    """A host with a copier, and a card for which the link is one through memory that both share."""
 
     def __init__(self, host: Offer | None = None, card: Offer | None = None, *, blank: bool = False) -> None:
         """``blank``: nobody has laid the card's memory out yet."""
         super().__init__()
         self.card_map = mmap.mmap(-1, WINDOW) if blank else laid_out()
         self.transfers = Transfers(self.card_map)
-        self.host: MoverSide = MoverSide(mmap.mmap(-1, WINDOW), self.clock, host, self.transfers)
+        self.host: CopierSide = CopierSide(mmap.mmap(-1, WINDOW), self.clock, host, self.transfers)
         self.card = Side(Memory(self.card_map), self.clock, L.CARD, card)
         self.sides = (self.host, self.card)
 
     def carry(self) -> None:
-        while self.host.link is not None and self.host.mover.step():
+        while self.host.link is not None and self.host.copier.step():
             pass

@@ -120,7 +120,7 @@ class Waiting:
 
 
 @dataclass
-class Books:
+class Ledger:
     """What a ledger in shared memory keeps when its agent dies."""
 
     sent: Generation = field(default_factory=lambda: Generation(0, 0, 0))
@@ -140,7 +140,7 @@ class Side:
         self.memory, self.clock, self.number, self.engine = memory, clock, number, engine
         self.meanwhile: Callable[[], object] = engine.step if engine else lambda: None
         self.offer = offer or Offer(0, MTU)
-        self.books = Books()
+        self.ledger = Ledger()
         self.journal = Journal()
         self.link: Link | None = None
         self.stalled = False
@@ -152,8 +152,8 @@ class Side:
         self.endpoints = FifoEndpoints(
             self.memory, GEOMETRY, self.number, doorbells=transport.doorbells() if transport is not None else None
         )
-        self.endpoints._sent, self.endpoints._received = self.books.sent, self.books.received
-        self.endpoints.lost = self.books.lost
+        self.endpoints._sent, self.endpoints._received = self.ledger.sent, self.ledger.received
+        self.endpoints.lost = self.ledger.lost
         self.link = Link(
             self.mortal,  # type: ignore[arg-type]
             self.number,
@@ -193,8 +193,8 @@ class Side:
         return self.link is not None and self.link.state is LinkState.RUN
 
     def _save(self) -> None:
-        self.books.sent, self.books.received = self.endpoints.sent(), self.endpoints.received()
-        self.books.lost = self.endpoints.lost
+        self.ledger.sent, self.ledger.received = self.endpoints.sent(), self.endpoints.received()
+        self.ledger.lost = self.endpoints.lost
 
     def tick(self) -> None:
         if self.link is not None and not self.stalled:
@@ -236,7 +236,7 @@ class Side:
         link, number = self.alive, self.endpoints.sent().records
         if not self.endpoints.send(self.body(TAG.pack(link.epoch, link.answered, number))):
             return False
-        self.books.total_sent += 1
+        self.ledger.total_sent += 1
         self._save()
         return True
 
@@ -254,7 +254,7 @@ class Side:
         before, due = self._expected
         assert number == (due if before == generation else 0), "a packet is missing, twice, or out of order"
         self._expected = (generation, number + 1)
-        self.books.total_received += 1
+        self.ledger.total_received += 1
         self._save()
         return True
 
@@ -262,7 +262,7 @@ class Side:
         return self.alive.own.counters()
 
 
-class World:
+class LinkHarness:
     """A host and a card; ``engine``: each has a memory of its own, and a ``SoftEngine`` carries between them."""
 
     def __init__(self, host: Offer | None = None, card: Offer | None = None, *, engine: bool = False) -> None:
@@ -301,7 +301,7 @@ class World:
             while side.receive():
                 self.carry()
 
-    def check_books(self) -> None:
+    def check_ledgers(self) -> None:
         """At rest, with empty rings: sent = received + lost, each way."""
         for tx, rx in (self.sides, self.sides[::-1]):
-            assert tx.books.total_sent == rx.books.total_received + tx.books.lost
+            assert tx.ledger.total_sent == rx.ledger.total_received + tx.ledger.lost

@@ -1,6 +1,6 @@
 """Both sides of a link of several queue pairs, reduced to ``Link`` and what it commands.
 
-``PumpSides``: with pumps, in real time.  ``QueueWorld``: with FIFOs, under the fake clock and the faults of
+``PumpSides``: with pumps, in real time.  ``QueueLinkHarness``: with FIFOs, under the fake clock and the faults of
 ``link_harness``.  The test ticks the links.
 """
 
@@ -13,7 +13,7 @@ import time
 from dataclasses import dataclass
 
 from tests.unit import link_harness
-from tests.unit.link_harness import TAG, Clock, MortalMemory, Side, World
+from tests.unit.link_harness import TAG, Clock, LinkHarness, MortalMemory, Side
 from tests.unit.memories import new_memory
 from vnetcard._core import Memory
 from vnetcard.codes.link import LinkReason
@@ -216,7 +216,7 @@ def mixed(pairs: list[MortalPair], count: int) -> list[MortalPair]:
 
 
 class FifoSide(Side):
-    """A side of ``QueueWorld`` that serves one, two or three pairs, another number at each start."""
+    """A side of ``QueueLinkHarness`` that serves one, two or three pairs, another number at each start."""
 
     def __init__(self, memory: Memory, clock: Clock, number: int, offer: Offer | None = None) -> None:
         super().__init__(memory, clock, number, offer)
@@ -258,7 +258,7 @@ class FifoSide(Side):
     def _save(self) -> None:
         for n, pair in enumerate(self.pairs):
             self.kept[n] = pair.keep()
-        self.books.lost = sum(kept.lost for kept in self.kept)
+        self.ledger.lost = sum(kept.lost for kept in self.kept)
 
     def crash(self) -> None:
         self._save()
@@ -267,17 +267,17 @@ class FifoSide(Side):
 
     def send(self) -> bool:
         agreed = self.alive.agreement.queues if self.alive.agreement else 1
-        for pair in mixed(self.pairs[:agreed], self.books.total_sent):
+        for pair in mixed(self.pairs[:agreed], self.ledger.total_sent):
             head = TAG.pack(self.alive.epoch, self.alive.answered, pair.sent().records)
             if pair.send(self.body(head)):
-                self.books.total_sent += 1
+                self.ledger.total_sent += 1
                 self._save()
                 return True
         return False
 
     def receive(self) -> bool:
         """Take one packet from any queue, and check that it is the next one there."""
-        for pair in mixed(self.pairs, self.books.total_received):
+        for pair in mixed(self.pairs, self.ledger.total_received):
             packet = pair.receive()
             if packet is None:
                 continue
@@ -288,14 +288,14 @@ class FifoSide(Side):
             before, due = self._due[n]
             assert number == (due if before == generation else 0), "a packet is missing, twice, or out of order"
             self._due[n] = (generation, number + 1)
-            self.books.total_received += 1
+            self.ledger.total_received += 1
             self._save()
             return True
         return False
 
 
-class QueueWorld(World):
-    """A ``World`` with FIFOs instead of pumps, whose sides may die between the updates of two of their ledgers."""
+class QueueLinkHarness(LinkHarness):
+    """A ``LinkHarness`` whose FIFO sides may die between the updates of two of their ledgers."""
 
     def __init__(self, host: Offer | None = None, card: Offer | None = None) -> None:
         window = mmap.mmap(-1, FIFO_GEOMETRY.window_bytes)

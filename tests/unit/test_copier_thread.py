@@ -1,4 +1,4 @@
-"""The mover in its thread: rung, listened to, slow, hanging, and gone at the end."""
+"""The copier in its thread: rung, listened to, slow, hanging, and gone at the end."""
 
 from __future__ import annotations
 
@@ -27,15 +27,15 @@ PROD = L.queue_offset(0) + L.QUEUE_LINES["h2c_prod"]
 
 
 class Bench:
-    """A host's mover that runs, and a card that answered it; the test is both agents."""
+    """A host's copier that runs, and a card that answered it; the test is both agents."""
 
     def __init__(self, *, events: Path | None = None) -> None:
         mapped, self.card_map = mmap.mmap(-1, WINDOW), laid_out()
         self.memory, self.card = Memory(mapped), Memory(self.card_map)
         self.transfers = Transfers(self.card_map)
         memory = CardMemory(self.transfers.to_card, self.transfers.from_card, base=BASE, size=WINDOW)
-        mover = DmaCopier(self.memory, memoryview(mapped), GEOMETRY, memory, woken=self.memory.wake32)
-        self.mover = CopierThread(mover, "a mover under test", events=events)
+        copier = DmaCopier(self.memory, memoryview(mapped), GEOMETRY, memory, wake=self.memory.wake32)
+        self.copier = CopierThread(copier, "a copier under test", events=events)
 
     def come_up(self) -> None:
         """Both sides have answered each other."""
@@ -43,9 +43,9 @@ class Bench:
         for block, own, peer in ((host, 5, 7), (card, 7, 5)):
             block.store("epoch", own)
             block.store("answered", peer)
-        self.mover.attach()
-        self.mover.announce()
-        until(lambda: self.mover.not_ready() is None)
+        self.copier.attach()
+        self.copier.announce()
+        until(lambda: self.copier.not_ready() is None)
 
     def publish(self, prod: int) -> None:
         self.memory.store32(PROD, prod)
@@ -66,17 +66,17 @@ def bench() -> Iterator[Bench]:
     bench = Bench()
     yield bench
     bench.transfers.before = lambda: None
-    assert bench.mover.close()
+    assert bench.copier.close()
 
 
 def test_what_is_rung_crosses(bench: Bench) -> None:
     bench.come_up()
-    ring, _ = bench.mover.doorbells()
+    ring, _ = bench.copier.doorbells()
     for prod in range(64, 64 * 50, 64):
         bench.publish(prod)
         ring(prod)
         until(lambda prod=prod: bench.crossed(prod))  # type: ignore[misc]
-    assert bench.mover.statistics().state == "run" and bench.mover.fault() is None
+    assert bench.copier.statistics().state == "run" and bench.copier.fault() is None
     del ring
 
 
@@ -103,21 +103,21 @@ def test_mover_with_an_interrupt_waits_for_it(tmp_path: Path) -> None:
         os.write(interrupt, b"\1\0\0\0")
         until(lambda prod=prod: bench.memory.load32(at) == prod)  # type: ignore[misc]
     time.sleep(0.5)
-    looks = bench.mover.statistics().looks
+    polls = bench.copier.statistics().polls
     time.sleep(0.5)
-    assert bench.mover.statistics().looks - looks <= 10, "it looks as often as without an interrupt"
-    assert bench.mover.close()
+    assert bench.copier.statistics().polls - polls <= 10, "it polls as often as without an interrupt"
+    assert bench.copier.close()
     os.close(interrupt)
 
 
 def test_slow_channel_only_costs_time(bench: Bench) -> None:
     bench.transfers.before = lambda: time.sleep(0.005)
     bench.come_up()
-    ring, _ = bench.mover.doorbells()
+    ring, _ = bench.copier.doorbells()
     bench.publish(640)
     ring(640)
     until(lambda: bench.crossed(640))
-    bench.mover.publish()
+    bench.copier.publish()
     del ring
 
 
@@ -127,21 +127,21 @@ def test_transfer_that_hangs_is_said_so_and_does_not_hang_the_agent(monkeypatch:
     bench, held = Bench(), threading.Event()
     bench.come_up()
     bench.transfers.before = lambda: held.wait(LIMIT)
-    with pytest.raises(WindowUnavailable, match="the software mover has not answered within 0 s: a transfer hangs"):
-        bench.mover.publish()
-    bench.mover.publish(wait=False)
-    assert not bench.mover.close(), "it still writes where it was told: that memory must stay"
+    with pytest.raises(WindowUnavailable, match="within 0 s: a transfer hangs"):
+        bench.copier.publish()
+    bench.copier.publish(wait=False)
+    assert not bench.copier.close(), "it still writes where it was told: that memory must stay"
     held.set()
-    until(bench.mover.close)
+    until(bench.copier.close)
 
 
 def test_gone_device_is_raised_by_each_call(bench: Bench) -> None:
     bench.come_up()
     bench.card_map[:] = b"\xff" * WINDOW
-    until(lambda: bench.mover._mover.gone is not None)
-    for call in (bench.mover.attach, bench.mover.announce, bench.mover.publish, bench.mover.reset_directions):
+    until(lambda: bench.copier._copier.gone is not None)
+    for call in (bench.copier.attach, bench.copier.announce, bench.copier.publish, bench.copier.reset_directions):
         with pytest.raises(WindowUnavailable, match="reads as all ones"):
             call()
     with pytest.raises(WindowUnavailable):
-        bench.mover.fault()
-    bench.mover.detach()
+        bench.copier.fault()
+    bench.copier.detach()

@@ -147,7 +147,7 @@ def test_card_behind_xdma_is_read_over_its_channel(tmp_path: Path, monkeypatch: 
     done = stages.Measured()
     stages._named(done, "xdma:0@0x10000000+1M", L.HOST)
     assert {one.verdict for one in done.findings} == {Verdict.OK}
-    assert "software mover" in done.findings[-1].detail
+    assert "DMA copier" in done.findings[-1].detail
     assert [row.name for row in done.stages] == ["window read", "window write", "DMA read"]
     assert done.stages[-1].latency_us and done.stages[-1].large_gbit
     assert not list(Path("/dev/shm").glob(f"*{str(tmp_path).strip('/').replace('/', '-')}*"))

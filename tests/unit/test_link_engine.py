@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.unit.link_harness import BASES, MTU, Side, World
+from tests.unit.link_harness import BASES, MTU, LinkHarness, Side
 from vnetcard.codes.link import LinkReason
 from vnetcard.engine.transport import BackOff
 from vnetcard.link.types import LinkState, Offer
@@ -16,14 +16,14 @@ BOTH = pytest.mark.parametrize("n", [L.HOST, L.CARD], ids=L.SIDES)
 
 
 @pytest.fixture
-def world() -> World:
+def harness() -> LinkHarness:
     """A link that runs, and a packet has crossed each way."""
-    world = World(Offer(CSUM, MTU), Offer(CSUM, MTU), engine=True)
-    world.start()
-    for side in world.sides:
+    harness = LinkHarness(Offer(CSUM, MTU), Offer(CSUM, MTU), engine=True)
+    harness.start()
+    for side in harness.sides:
         assert side.send()
-    world.drain()
-    return world
+    harness.drain()
+    return harness
 
 
 def word(side: Side, of: int, name: str) -> int:
@@ -48,17 +48,17 @@ def restart_itself(side: Side) -> None:
 
 
 @BOTH
-def test_peer_sees_the_new_epoch_before_any_index_goes_back(world: World, n: int) -> None:
-    side, peer = world.sides[n], world.sides[1 - n]
-    assert world.engine is not None
+def test_peer_sees_the_new_epoch_before_any_index_goes_back(harness: LinkHarness, n: int) -> None:
+    side, peer = harness.sides[n], harness.sides[1 - n]
+    assert harness.engine is not None
     direction, back = L.DIRECTIONS[n], L.DIRECTIONS[1 - n]
     lines = (f"{direction}_prod", f"{back}_cons")
     before = side.alive.epoch
     assert all(index(peer, line) > 0 for line in lines)
 
     def work_and_look() -> None:
-        assert world.engine is not None
-        world.engine.step()
+        assert harness.engine is not None
+        harness.engine.step()
         if word(peer, n, "epoch") == before:
             assert all(index(peer, line) > 0 for line in lines), "an index went back under the old epoch"
 
@@ -69,46 +69,46 @@ def test_peer_sees_the_new_epoch_before_any_index_goes_back(world: World, n: int
 
 
 @BOTH
-def test_answer_stands_in_the_peers_memory_after_both_directions_were_reset(world: World, n: int) -> None:
-    side, peer = world.sides[n], world.sides[1 - n]
-    assert world.engine is not None
+def test_answer_stands_in_the_peers_memory_after_both_directions_were_reset(harness: LinkHarness, n: int) -> None:
+    side, peer = harness.sides[n], harness.sides[1 - n]
+    assert harness.engine is not None
     peer.crash()
     peer.start()
-    world.carry()
-    starts = [way.figures.get("starts", 0) for way in world.engine.ways]
+    harness.carry()
+    starts = [way.figures.get("starts", 0) for way in harness.engine.ways]
     side.tick()
     assert word(peer, n, "answered") == peer.alive.epoch, "told, and waited for"
-    assert [way.figures.get("starts", 0) for way in world.engine.ways] == [count + 1 for count in starts]
+    assert [way.figures.get("starts", 0) for way in harness.engine.ways] == [count + 1 for count in starts]
 
 
 @BOTH
-def test_what_an_old_pump_rings_during_the_handshake_does_no_harm(world: World, n: int) -> None:
-    side, peer = world.sides[n], world.sides[1 - n]
-    assert world.engine is not None
+def test_what_an_old_pump_rings_during_the_handshake_does_no_harm(harness: LinkHarness, n: int) -> None:
+    side, peer = harness.sides[n], harness.sides[1 - n]
+    assert harness.engine is not None
     for _ in range(5):
         for _ in range(100):  # further than one ring: what is rung later is impossible for an engine that starts at 0
             assert side.send()
-            world.drain()
+            harness.drain()
         peer.crash()
         peer.start()
         while side.send():  # it has not looked yet, and sends on
-            world.carry()
-        assert world.engine.ways[n].state == "halt"
+            harness.carry()
+        assert harness.engine.ways[n].state == "halt"
         peer.tick()
-        world.go_on()
+        harness.go_on()
         assert side.running and peer.running
-        world.drain()
+        harness.drain()
         assert side.send() and peer.send()
-        world.drain()
+        harness.drain()
     for counters in (side.counters(), peer.counters()):
         assert (counters["engine_halt"], counters["own_restart"], counters["viol_side_block"]) == (0, 0, 0)
-    world.check_books()
+    harness.check_ledgers()
 
 
 @BOTH
-def test_goodbye_is_seen_at_once_and_nothing_touches_the_memory_afterwards(world: World, n: int) -> None:
-    side, peer = world.sides[n], world.sides[1 - n]
-    assert world.engine is not None
+def test_goodbye_is_seen_at_once_and_nothing_touches_the_memory_afterwards(harness: LinkHarness, n: int) -> None:
+    side, peer = harness.sides[n], harness.sides[1 - n]
+    assert harness.engine is not None
     side.stop()
     assert word(peer, n, "epoch") == 0
     peer.tick()
@@ -116,160 +116,160 @@ def test_goodbye_is_seen_at_once_and_nothing_touches_the_memory_afterwards(world
     before = side.memory.read(0, side.memory.size)
     peer.alive.own.store("heartbeat", 0x1234)
     peer.tick()
-    world.go_on(1.0)
+    harness.go_on(1.0)
     assert side.memory.read(0, side.memory.size) == before
 
 
-def test_heartbeat_crosses(world: World) -> None:
-    world.go_on(5.0)
-    assert all(side.running for side in world.sides)
-    world.card.stalled = True
-    world.go_on(1.5)
-    assert world.host.alive.state is LinkState.PEER_DEAD
-    world.card.stalled = False
-    world.go_on(0.5)
-    assert world.host.running and world.host.counters()["peer_back"] == 1
+def test_heartbeat_crosses(harness: LinkHarness) -> None:
+    harness.go_on(5.0)
+    assert all(side.running for side in harness.sides)
+    harness.card.stalled = True
+    harness.go_on(1.5)
+    assert harness.host.alive.state is LinkState.PEER_DEAD
+    harness.card.stalled = False
+    harness.go_on(0.5)
+    assert harness.host.running and harness.host.counters()["peer_back"] == 1
 
 
 # --- halts -------------------------------------------------------------------------------------------------
 
 
-def break_h2c(world: World) -> None:
+def break_h2c(harness: LinkHarness) -> None:
     """Every read of the host's ring fails from now on."""
-    assert world.engine is not None
+    assert harness.engine is not None
     ring = L.rings_offset(1)
-    world.engine.broken = lambda what, side, at: (what, side) == ("read", L.HOST) and ring <= at < ring + 4096
+    harness.engine.broken = lambda what, side, at: (what, side) == ("read", L.HOST) and ring <= at < ring + 4096
 
 
-def test_halt_is_told_counted_and_mended_on_both_sides(world: World) -> None:
-    assert world.engine is not None
-    break_h2c(world)
-    assert world.host.send()
-    until = world.clock.now + 0.15
-    while world.host.alive.state is not LinkState.HALTED:
-        world.go_on(0.01)
-    assert (world.host.alive.reason_code, world.host.alive.fault_code) == (LinkReason.ENGINE_HALTED, "READ")
-    world.go_on(until - world.clock.now)
-    for side in world.sides:
+def test_halt_is_told_counted_and_mended_on_both_sides(harness: LinkHarness) -> None:
+    assert harness.engine is not None
+    break_h2c(harness)
+    assert harness.host.send()
+    until = harness.clock.now + 0.15
+    while harness.host.alive.state is not LinkState.HALTED:
+        harness.go_on(0.01)
+    assert (harness.host.alive.reason_code, harness.host.alive.fault_code) == (LinkReason.ENGINE_HALTED, "READ")
+    harness.go_on(until - harness.clock.now)
+    for side in harness.sides:
         assert "link halted: h2c halted: READ, a read failed at bus address 0x1000" in log(side)
         assert LinkReason.ENGINE_HALTED in side.journal.codes
         assert side.counters()["engine_halt"] == 1 and not side.journal.up
-    world.engine.broken = lambda *_: False
-    world.go_on(1.0)
-    assert all(side.running and side.journal.up for side in world.sides)
-    assert world.host.send()
-    world.drain()
-    world.check_books()
-    assert world.host.books.lost == 1
+    harness.engine.broken = lambda *_: False
+    harness.go_on(1.0)
+    assert all(side.running and side.journal.up for side in harness.sides)
+    assert harness.host.send()
+    harness.drain()
+    harness.check_ledgers()
+    assert harness.host.ledger.lost == 1
 
 
-def test_halt_that_lasts_is_not_tried_in_a_busy_loop(world: World) -> None:
-    break_h2c(world)
+def test_halt_that_lasts_is_not_tried_in_a_busy_loop(harness: LinkHarness) -> None:
+    break_h2c(harness)
     for _ in range(6000):
-        world.go_on(0.01)
-        if world.host.running:
-            world.host.send()
-    assert 8 <= world.host.counters()["engine_halt"] <= 25, "a minute of tries, 0.1 to 5 s apart"
+        harness.go_on(0.01)
+        if harness.host.running:
+            harness.host.send()
+    assert 8 <= harness.host.counters()["engine_halt"] <= 25, "a minute of tries, 0.1 to 5 s apart"
 
 
-def test_rings_of_two_sizes_do_not_run(world: World) -> None:
-    assert world.engine is not None
-    world.card.crash()
-    world.engine.pages[L.CARD].words["control"] = 0
-    world.engine.step()
-    world.card.start()
-    world.engine.pages[L.CARD].words["h2c_ring_log2"] = 14
-    world.engine.ways[L.HOST].state = "drain"
-    world.go_on(0.2)
-    for side in world.sides:
+def test_rings_of_two_sizes_do_not_run(harness: LinkHarness) -> None:
+    assert harness.engine is not None
+    harness.card.crash()
+    harness.engine.pages[L.CARD].words["control"] = 0
+    harness.engine.step()
+    harness.card.start()
+    harness.engine.pages[L.CARD].words["h2c_ring_log2"] = 14
+    harness.engine.ways[L.HOST].state = "drain"
+    harness.go_on(0.2)
+    for side in harness.sides:
         assert "link halted: h2c halted: CONFIG, the two sides' rings differ in size" in log(side)
-    world.go_on(1.0)  # each has configured its side anew, as it should be
-    assert all(side.running for side in world.sides)
+    harness.go_on(1.0)  # each has configured its side anew, as it should be
+    assert all(side.running for side in harness.sides)
 
 
 def test_link_is_never_up_over_a_direction_that_cannot_start() -> None:
-    world = World(engine=True)
-    assert world.engine is not None
+    harness = LinkHarness(engine=True)
+    assert harness.engine is not None
     prod = L.queue_offset(0) + L.QUEUE_LINES["h2c_prod"]
-    world.engine.broken = lambda *what: what == ("write", L.CARD, prod)
-    for side in world.sides:
+    harness.engine.broken = lambda *what: what == ("write", L.CARD, prod)
+    for side in harness.sides:
         side.start()
-    world.go_on(10.0)
-    for side in world.sides:
+    harness.go_on(10.0)
+    for side in harness.sides:
         assert "link halted: h2c halted: PROD_WRITE, the write of prod failed at bus address 0x200000800" in log(side)
         assert side.counters()["link_up"] == 0
-    world.engine.broken = lambda *_: False
-    world.go_on(10.0)
-    assert all(side.running for side in world.sides)
+    harness.engine.broken = lambda *_: False
+    harness.go_on(10.0)
+    assert all(side.running for side in harness.sides)
 
 
 @BOTH
-def test_link_waits_for_a_direction_that_drains_for_long(world: World, n: int) -> None:
+def test_link_waits_for_a_direction_that_drains_for_long(harness: LinkHarness, n: int) -> None:
     """A memory holds back what is under way: neither side runs before the reset is through, and no index is wiped."""
-    side, peer = world.sides[n], world.sides[1 - n]
-    assert world.engine is not None
-    world.engine.stuck = {L.HOST, L.CARD}
+    side, peer = harness.sides[n], harness.sides[1 - n]
+    assert harness.engine is not None
+    harness.engine.stuck = {L.HOST, L.CARD}
     restart_itself(side)
-    world.go_on(3.0)
-    for each in world.sides:
+    harness.go_on(3.0)
+    for each in harness.sides:
         assert each.alive.state is LinkState.HANDSHAKE, "up over a direction that will start anew"
         assert each.alive.reason_code is LinkReason.ENGINE_STARTING
-    world.engine.stuck = set()
-    world.go_on()
+    harness.engine.stuck = set()
+    harness.go_on()
     assert side.running and peer.running
     assert side.counters()["engine_halt"] == peer.counters()["engine_halt"] == 0
     assert side.send() and peer.send()
-    world.drain()
-    world.check_books()
+    harness.drain()
+    harness.check_ledgers()
 
 
 def test_block_that_cannot_cross_is_told_even_without_a_link() -> None:
-    world = World(engine=True)
-    assert world.engine is not None
-    world.engine.broken = lambda what, side, at: (what, side) == ("write", L.CARD) and at < L.QUEUE_OFFSET
-    for side in world.sides:
+    harness = LinkHarness(engine=True)
+    assert harness.engine is not None
+    harness.engine.broken = lambda what, side, at: (what, side) == ("write", L.CARD) and at < L.QUEUE_OFFSET
+    for side in harness.sides:
         side.start()
-    world.go_on(3.0)
-    assert f"the host's block halted: WRITE, a write failed at bus address {BASES[1] + 0x408:#x}" in log(world.host)
-    assert world.card.alive.state is LinkState.WAITING, "and the card waits without an error"
-    world.engine.broken = lambda *_: False
-    world.go_on(10.0)
-    assert all(side.running for side in world.sides)
+    harness.go_on(3.0)
+    assert f"the host's block halted: WRITE, a write failed at bus address {BASES[1] + 0x408:#x}" in log(harness.host)
+    assert harness.card.alive.state is LinkState.WAITING, "and the card waits without an error"
+    harness.engine.broken = lambda *_: False
+    harness.go_on(10.0)
+    assert all(side.running for side in harness.sides)
 
 
 # --- surprise removal ----------------------------------------------------------------------------------------
 
 
-def test_device_that_goes_is_said_so_and_found_again(world: World) -> None:
-    assert world.engine is not None
-    world.engine.removed = True
-    world.go_on(3.0)
-    for side in world.sides:
+def test_device_that_goes_is_said_so_and_found_again(harness: LinkHarness) -> None:
+    assert harness.engine is not None
+    harness.engine.removed = True
+    harness.go_on(3.0)
+    for side in harness.sides:
         assert side.alive.state is LinkState.GONE and side.alive.reason_code is LinkReason.DEVICE_GONE
         assert not side.journal.up and not side.send()
         assert log(side).count("link gone") == 1, "said once"
-    world.engine.power_up()
-    world.engine.removed = False
-    world.go_on(10.0)
-    assert all(side.running for side in world.sides)
-    for side in world.sides:
+    harness.engine.power_up()
+    harness.engine.removed = False
+    harness.go_on(10.0)
+    assert all(side.running for side in harness.sides)
+    for side in harness.sides:
         assert side.send()
-    world.drain()
-    world.check_books()
+    harness.drain()
+    harness.check_ledgers()
 
 
-def test_engine_that_was_reset_behind_our_back_is_configured_again(world: World) -> None:
-    assert world.engine is not None
-    world.engine.power_up()
-    world.go_on(3.0)
-    assert "no longer enabled: it was reset" in log(world.host) + log(world.card)
-    assert all(side.running for side in world.sides)
+def test_engine_that_was_reset_behind_our_back_is_configured_again(harness: LinkHarness) -> None:
+    assert harness.engine is not None
+    harness.engine.power_up()
+    harness.go_on(3.0)
+    assert "no longer enabled: it was reset" in log(harness.host) + log(harness.card)
+    assert all(side.running for side in harness.sides)
 
 
-def test_stop_without_a_device_is_quiet(world: World) -> None:
-    assert world.engine is not None
-    world.engine.removed = True
-    for side in world.sides:
+def test_stop_without_a_device_is_quiet(harness: LinkHarness) -> None:
+    assert harness.engine is not None
+    harness.engine.removed = True
+    for side in harness.sides:
         side.stop()
 
 

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
 from tests.unit.c_build import seed
-from tests.unit.copier_harness import MoverWorld
-from tests.unit.link_harness import MTU, Side, World
-from tests.unit.queue_harness import QueueWorld
+from tests.unit.copier_harness import CopierHarness
+from tests.unit.link_harness import MTU, LinkHarness, Side
+from tests.unit.queue_harness import QueueLinkHarness
 from vnetcard.link.types import Offer
 from vnetcard.ring import layout as L
 
@@ -35,20 +35,20 @@ class Faults(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.world = self.made(Offer(CSUM, MTU), Offer(CSUM, MTU))
+        self.harness = self.made(Offer(CSUM, MTU), Offer(CSUM, MTU))
 
-    def made(self, host: Offer, card: Offer) -> World:
-        return World(host, card, engine=self.engine)
+    def made(self, host: Offer, card: Offer) -> LinkHarness:
+        return LinkHarness(host, card, engine=self.engine)
 
     @initialize(up=st.booleans(), counts=st.tuples(*[st.integers(0, 5)] * 4))
     def begin(self, up: bool, counts: tuple[int, int, int, int]) -> None:
         if up:
-            self.world.start()
+            self.harness.start()
             self.send(0, counts[0]), self.send(1, counts[1])
             self.receive(0, counts[2]), self.receive(1, counts[3])
 
     def side(self, n: int) -> Side:
-        return self.world.sides[n]
+        return self.harness.sides[n]
 
     @rule(n=sides)
     def start(self, n: int) -> None:
@@ -58,16 +58,16 @@ class Faults(RuleBasedStateMachine):
     @rule(n=sides, count=st.integers(1, 3))
     def tick(self, n: int, count: int) -> None:
         for _ in range(count):
-            self.world.clock.now += 0.001
+            self.harness.clock.now += 0.001
             self.side(n).tick()
 
     @rule(seconds=st.sampled_from([0.05, 0.3, 1.5, 30.0]))
     def time_passes(self, seconds: float) -> None:
-        self.world.clock.now += seconds
+        self.harness.clock.now += seconds
 
     @rule(seconds=st.sampled_from([0.05, 0.3, 1.5]))
     def both_live_on(self, seconds: float) -> None:
-        self.world.go_on(seconds)
+        self.harness.go_on(seconds)
 
     @rule(n=sides, count=st.integers(1, 80))
     def send(self, n: int, count: int) -> None:
@@ -84,8 +84,8 @@ class Faults(RuleBasedStateMachine):
     @rule(steps=st.integers(1, 4))
     def engine_works(self, steps: int) -> None:
         for _ in range(steps):
-            if self.world.engine is not None:
-                self.world.engine.step()
+            if self.harness.engine is not None:
+                self.harness.engine.step()
 
     @rule(n=sides)
     def crash(self, n: int) -> None:
@@ -122,24 +122,24 @@ class Faults(RuleBasedStateMachine):
 
     @invariant()
     def no_honest_peer_is_accused(self) -> None:
-        for side in self.world.sides:
+        for side in self.harness.sides:
             if side.link is not None:
                 count = side.counters()
                 assert (count["viol_side_block"], count["viol_final_count"], count["own_restart"]) == (0, 0, 0)
 
     def teardown(self) -> None:
-        for side in self.world.sides:
+        for side in self.harness.sides:
             side.stalled = False
             if side.link is None:
                 side.start()
-        self.world.go_on(RECOVERY)
-        assert all(side.running and side.journal.up for side in self.world.sides)
-        self.world.drain()
-        self.world.check_books()
-        for side in self.world.sides:
+        self.harness.go_on(RECOVERY)
+        assert all(side.running and side.journal.up for side in self.harness.sides)
+        self.harness.drain()
+        self.harness.check_ledgers()
+        for side in self.harness.sides:
             assert side.send()
-        self.world.drain()
-        self.world.check_books()
+        self.harness.drain()
+        self.harness.check_ledgers()
 
 
 class FaultsThroughEngine(Faults):
@@ -160,7 +160,7 @@ class FaultsThroughEngine(Faults):
         self.others = what
 
     def while_waiting(self, n: int) -> None:
-        peer, engine = self.side(1 - n), self.world.engine
+        peer, engine = self.side(1 - n), self.harness.engine
         assert engine is not None
         if self.others != "act first":
             engine.step()
@@ -186,10 +186,10 @@ class FaultsThroughMover(Faults):
         self.hit = ("", 0)
         self._inside = False
 
-    def made(self, host: Offer, card: Offer) -> World:
-        world = MoverWorld(host, card)
-        world.transfers.before = self.between
-        return world
+    def made(self, host: Offer, card: Offer) -> LinkHarness:
+        harness = CopierHarness(host, card)
+        harness.transfers.before = self.between
+        return harness
 
     @rule(every=st.integers(0, 7))
     def card_acts_now(self, every: int) -> None:
@@ -201,12 +201,12 @@ class FaultsThroughMover(Faults):
         host = self.side(L.HOST)
         for _ in range(steps):
             if host.link is not None and not host.stalled:
-                host.mover.step()  # type: ignore[attr-defined]
+                host.copier.step()  # type: ignore[attr-defined]
 
     @rule(then=st.sampled_from(["restart", "withdraw", "crash"]), after=st.integers(1, 12))
     def card_is_hit_between_two_transfers(self, then: str, after: int) -> None:
         self.hit = (then, after)
-        self.world.carry()
+        self.harness.carry()
         self.hit = ("", 0)
 
     def teardown(self) -> None:
@@ -239,8 +239,8 @@ class FaultsOnQueues(Faults):
 
     examples = 200
 
-    def made(self, host: Offer, card: Offer) -> World:
-        return QueueWorld(host, card)
+    def made(self, host: Offer, card: Offer) -> LinkHarness:
+        return QueueLinkHarness(host, card)
 
 
 def run_machine(machine: type[Faults], examples: int, steps: int) -> None:
@@ -253,12 +253,12 @@ def run_machine(machine: type[Faults], examples: int, steps: int) -> None:
 MACHINES = pytest.mark.parametrize(
     "machine",
     [Faults, FaultsThroughEngine, FaultsThroughMover, FaultsOnQueues],
-    ids=["shared", "engine", "mover", "queues"],
+    ids=["shared", "engine", "copier", "queues"],
 )
 WORLDS = pytest.mark.parametrize(
     "made",
-    [World, functools.partial(World, engine=True), MoverWorld, QueueWorld],
-    ids=["shared", "engine", "mover", "queues"],
+    [LinkHarness, functools.partial(LinkHarness, engine=True), CopierHarness, QueueLinkHarness],
+    ids=["shared", "engine", "copier", "queues"],
 )
 
 
@@ -280,14 +280,14 @@ def test_link_survives_for_long(machine: type[Faults]) -> None:
 @pytest.mark.parametrize("stores", range(STORES_IN_A_TICK))
 @pytest.mark.parametrize("what", ["tick", "stop", "start"])
 def test_death_between_any_two_stores_leaves_a_link_that_comes_back(
-    victim: int, stores: int, what: str, made: Callable[[], World]
+    victim: int, stores: int, what: str, made: Callable[[], LinkHarness]
 ) -> None:
-    world = made()
-    world.start()
-    hurt, other = world.sides[victim], world.sides[1 - victim]
-    for side in world.sides:
+    harness = made()
+    harness.start()
+    hurt, other = harness.sides[victim], harness.sides[1 - victim]
+    for side in harness.sides:
         assert side.send() and side.send()
-    world.carry()
+    harness.carry()
     assert hurt.receive() and other.receive()
     if what == "tick":  # the one that answers: its peer is new
         other.crash()
@@ -300,22 +300,22 @@ def test_death_between_any_two_stores_leaves_a_link_that_comes_back(
     if died or what == "stop":
         hurt.crash() if hurt.link is not None else None
         hurt.start()
-    world.go_on(RECOVERY)
+    harness.go_on(RECOVERY)
     assert hurt.running and other.running
-    world.drain()
-    world.check_books()
+    harness.drain()
+    harness.check_ledgers()
 
 
-@pytest.mark.parametrize("made", [World, QueueWorld], ids=["one queue", "queues"])
+@pytest.mark.parametrize("made", [LinkHarness, QueueLinkHarness], ids=["one queue", "queues"])
 @pytest.mark.parametrize("victim", [0, 1])
 @pytest.mark.parametrize("stores", range(STORES_IN_A_TICK))
 def test_death_between_any_two_stores_of_the_settlement_counts_what_was_lost_once(
-    victim: int, stores: int, made: Callable[[], World]
+    victim: int, stores: int, made: Callable[[], LinkHarness]
 ) -> None:
     """Its peer has restarted and has answered: the next tick settles the generation before, and runs."""
-    world = made()
-    world.start()
-    hurt, other = world.sides[victim], world.sides[1 - victim]
+    harness = made()
+    harness.start()
+    hurt, other = harness.sides[victim], harness.sides[1 - victim]
     assert all(hurt.send() for _ in range(12))
     assert all(other.receive() for _ in range(7))
     other.crash()
@@ -325,34 +325,34 @@ def test_death_between_any_two_stores_of_the_settlement_counts_what_was_lost_onc
     assert not hurt.running
     if hurt.dies_in(stores, "tick"):
         hurt.start()
-    world.go_on(RECOVERY)
-    world.drain()
-    world.check_books()
-    assert hurt.books.lost == 5
+    harness.go_on(RECOVERY)
+    harness.drain()
+    harness.check_ledgers()
+    assert hurt.ledger.lost == 5
 
 
 @WORLDS
 @pytest.mark.parametrize("victim", [0, 1])
 def test_what_arrived_is_not_lost_when_a_side_dies_twice_before_the_other_looks(
-    victim: int, made: Callable[[], World]
+    victim: int, made: Callable[[], LinkHarness]
 ) -> None:
-    world = made()
-    world.start()
-    hurt, other = world.sides[victim], world.sides[1 - victim]
+    harness = made()
+    harness.start()
+    hurt, other = harness.sides[victim], harness.sides[1 - victim]
     assert all(other.send() for _ in range(10))
-    world.carry()
+    harness.carry()
     assert all(hurt.receive() for _ in range(7))
     hurt.crash()
     hurt.start()
-    world.clock.now += 0.02  # a mover looks at a card at rest now and then only
-    world.carry()
+    harness.clock.now += 0.02  # a copier polls at a card at rest now and then only
+    harness.carry()
     other.tick()  # has answered, but ...
-    world.carry()
+    harness.carry()
     hurt.tick()  # ... only the victim has seen both answers, and runs
     assert hurt.running and not other.running
     hurt.crash()
     hurt.start()
-    world.go_on()
-    world.drain()
-    world.check_books()
-    assert other.books.lost == 3
+    harness.go_on()
+    harness.drain()
+    harness.check_ledgers()
+    assert other.ledger.lost == 3

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.unit.link_harness import MTU, TICK, World
+from tests.unit.link_harness import MTU, TICK, LinkHarness
 from vnetcard import _core
 from vnetcard.codes.link import LinkReason
 from vnetcard.link.types import LinkState, Offer
@@ -18,8 +18,8 @@ pytestmark = pytest.mark.usefixtures("memory_kind")
 class Puppet:
     """A card whose words in the side block the test writes one by one."""
 
-    def __init__(self, world: World, *, mtu: int = MTU, version: int = L.VERSION, epoch: int = 0xBEEF) -> None:
-        self.world, self.block, self.host = world, SideBlock(world.card.memory, L.CARD), world.host
+    def __init__(self, harness: LinkHarness, *, mtu: int = MTU, version: int = L.VERSION, epoch: int = 0xBEEF) -> None:
+        self.harness, self.block, self.host = harness, SideBlock(harness.card.memory, L.CARD), harness.host
         self.say(version=version, mtu=mtu, features=0, queue_mask=1, epoch=epoch)
 
     def say(self, **words: int) -> None:
@@ -29,7 +29,7 @@ class Puppet:
     def tick(self, seconds: float = TICK) -> None:
         """The host ticks for a while, and this side's heart beats."""
         for _ in range(round(seconds / TICK)):
-            self.world.clock.now += TICK
+            self.harness.clock.now += TICK
             self.block.beat()
             self.host.tick()
 
@@ -47,16 +47,16 @@ class Puppet:
 
 @pytest.mark.parametrize("first", [0, 1])
 def test_link_comes_up_whoever_starts_first(first: int) -> None:
-    world = World()
-    world.sides[first].start()
-    world.go_on(5.0)
-    assert world.sides[first].alive.state is LinkState.WAITING
-    world.sides[1 - first].start()
-    world.go_on()
-    for side, other in (world.sides, world.sides[::-1]):
+    harness = LinkHarness()
+    harness.sides[first].start()
+    harness.go_on(5.0)
+    assert harness.sides[first].alive.state is LinkState.WAITING
+    harness.sides[1 - first].start()
+    harness.go_on()
+    for side, other in (harness.sides, harness.sides[::-1]):
         assert side.running and side.journal.up
         assert side.send() and other.receive() and not other.receive()
-    assert SideBlock(world.memory, L.HOST).load("state") == L.STATES["RUN"]
+    assert SideBlock(harness.memory, L.HOST).load("state") == L.STATES["RUN"]
 
 
 @pytest.mark.parametrize(
@@ -70,9 +70,9 @@ def test_link_comes_up_whoever_starts_first(first: int) -> None:
     ],
 )
 def test_features_are_the_intersection_and_nothing_without_csum(host: int, card: int, agreed: int) -> None:
-    world = World(Offer(host, MTU), Offer(card, MTU))
-    world.start()
-    for side in world.sides:
+    harness = LinkHarness(Offer(host, MTU), Offer(card, MTU))
+    harness.start()
+    for side in harness.sides:
         agreement = side.alive.agreement
         assert agreement is not None and agreement.features == agreed
         assert agreement.packet_max == (L.FRAME_MAX - L.VNET_HDR if agreed & ~CSUM else MTU)
@@ -80,67 +80,67 @@ def test_features_are_the_intersection_and_nothing_without_csum(host: int, card:
 
 @pytest.mark.parametrize(("host", "card"), [(1500, 9000), (9000, 1500), (68, 65535)])
 def test_mtu_is_the_smaller_one(host: int, card: int) -> None:
-    world = World(Offer(0, host), Offer(0, card))
-    world.start()
-    for side in world.sides:
+    harness = LinkHarness(Offer(0, host), Offer(0, card))
+    harness.start()
+    for side in harness.sides:
         agreement = side.alive.agreement
         assert agreement is not None and agreement.mtu == agreement.packet_max == min(host, card)
 
 
 @pytest.mark.parametrize(("host", "card"), [(1, 1), (2, 2), (2, 1), (1, 15), (15, 4)])
 def test_link_runs_over_the_queue_pairs_that_both_serve(host: int, card: int) -> None:
-    world = World(Offer(0, MTU, queues=host), Offer(0, MTU, queues=card))
-    world.start()
-    for side in world.sides:
+    harness = LinkHarness(Offer(0, MTU, queues=host), Offer(0, MTU, queues=card))
+    harness.start()
+    for side in harness.sides:
         agreement = side.alive.agreement
         assert agreement is not None and agreement.queues == min(host, card)
 
 
 @pytest.mark.parametrize(("mask", "queues"), [(0, 1), (0b1, 1), (0b11, 2), (0b101, 1), (0b110, 1), (0xFFFF_FFFF, 3)])
 def test_gap_in_a_queue_mask_ends_it_and_pair_0_is_always_meant(mask: int, queues: int) -> None:
-    world = World(Offer(0, MTU, queues=3))
-    puppet = Puppet(world)
+    harness = LinkHarness(Offer(0, MTU, queues=3))
+    puppet = Puppet(harness)
     puppet.say(queue_mask=mask)
     puppet.come_up()
-    agreement = world.host.alive.agreement
+    agreement = harness.host.alive.agreement
     assert agreement is not None and agreement.queues == queues
 
 
 def test_clean_stop_is_seen_at_once() -> None:
-    world = World()
-    world.start()
-    world.card.stop()
-    world.host.tick()
-    assert world.host.alive.state is LinkState.WAITING and not world.host.journal.up
-    assert world.host.alive.reason_code is LinkReason.PEER_STOPPED
-    assert not world.host.send()
-    world.card.start()
-    world.go_on()
-    assert world.host.running and world.card.running
+    harness = LinkHarness()
+    harness.start()
+    harness.card.stop()
+    harness.host.tick()
+    assert harness.host.alive.state is LinkState.WAITING and not harness.host.journal.up
+    assert harness.host.alive.reason_code is LinkReason.PEER_STOPPED
+    assert not harness.host.send()
+    harness.card.start()
+    harness.go_on()
+    assert harness.host.running and harness.card.running
 
 
 def test_restarted_peer_is_counted_and_what_it_did_not_take_is_lost() -> None:
-    world = World()
-    world.start()
-    assert all(world.host.send() for _ in range(5)) and world.card.receive()
-    world.card.crash()
-    world.card.start()
-    world.go_on()
-    assert world.host.counters()["peer_restart"] == 1
-    assert world.host.books.lost == 4
-    world.check_books()
+    harness = LinkHarness()
+    harness.start()
+    assert all(harness.host.send() for _ in range(5)) and harness.card.receive()
+    harness.card.crash()
+    harness.card.start()
+    harness.go_on()
+    assert harness.host.counters()["peer_restart"] == 1
+    assert harness.host.ledger.lost == 4
+    harness.check_ledgers()
 
 
 def test_withdrawn_feature_leads_to_a_link_without_it() -> None:
-    world = World(Offer(CSUM | TSO4, MTU), Offer(CSUM | TSO4, MTU))
-    world.start()
-    world.host.alive.withdraw(TSO4, "the kernel said no")
-    world.go_on()
-    for side in world.sides:
+    harness = LinkHarness(Offer(CSUM | TSO4, MTU), Offer(CSUM | TSO4, MTU))
+    harness.start()
+    harness.host.alive.withdraw(TSO4, "the kernel said no")
+    harness.go_on()
+    for side in harness.sides:
         agreement = side.alive.agreement
         assert agreement is not None and agreement.features == CSUM
-    assert LinkReason.OFFLOAD_WITHDRAWN in world.host.journal.codes
-    assert world.host.counters()["offload_refused"] == 1
+    assert LinkReason.OFFLOAD_WITHDRAWN in harness.host.journal.codes
+    assert harness.host.counters()["offload_refused"] == 1
 
 
 # --- what a peer must not say ----------------------------------------------------------------------------
@@ -149,16 +149,16 @@ def test_withdrawn_feature_leads_to_a_link_without_it() -> None:
 @pytest.mark.parametrize("version", [0, L.VERSION + 1, 0xFFFF_FFFF])
 @pytest.mark.parametrize("epoch", [0xBEEF, 0xCAFE], ids=["same epoch", "new epoch"])
 def test_other_version_is_refused_in_words_once_and_recovers(version: int, epoch: int) -> None:
-    world = World()
-    puppet = Puppet(world, version=version)
-    world.host.start()
+    harness = LinkHarness()
+    puppet = Puppet(harness, version=version)
+    harness.host.start()
     puppet.tick(1.0)
-    link = world.host.alive
+    link = harness.host.alive
     assert link.state is LinkState.REFUSED
     assert link.reason_code is LinkReason.VERSION_MISMATCH
     assert f"{version}, this side {L.VERSION}" in link.reason
-    assert world.host.journal.codes.count(LinkReason.VERSION_MISMATCH) == 1
-    assert world.host.counters()["refused"] == 1
+    assert harness.host.journal.codes.count(LinkReason.VERSION_MISMATCH) == 1
+    assert harness.host.counters()["refused"] == 1
     assert (link.own.load("state"), link.own.load("answered")) == (L.STATES["REFUSED"], 0)
     puppet.say(version=L.VERSION, epoch=epoch)
     puppet.come_up()
@@ -166,47 +166,47 @@ def test_other_version_is_refused_in_words_once_and_recovers(version: int, epoch
 
 @pytest.mark.parametrize("mtu", [0, L.MTU_MIN - 1, L.MTU_MAX + 1, 0xFFFF_FFFF])
 def test_impossible_mtu_is_refused_counted_once_and_recovers(mtu: int) -> None:
-    world = World()
-    puppet = Puppet(world, mtu=mtu)
-    world.host.start()
-    puppet.say(answered=world.host.alive.epoch)
+    harness = LinkHarness()
+    puppet = Puppet(harness, mtu=mtu)
+    harness.host.start()
+    puppet.say(answered=harness.host.alive.epoch)
     puppet.tick(1.0)
-    assert world.host.alive.state is LinkState.REFUSED
-    assert world.host.alive.reason_code is LinkReason.MTU_OUT_OF_RANGE
-    assert str(mtu) in world.host.alive.reason and f"{L.MTU_MIN} to {L.MTU_MAX}" in world.host.alive.reason
-    assert world.host.counters()["refused"] == 1
+    assert harness.host.alive.state is LinkState.REFUSED
+    assert harness.host.alive.reason_code is LinkReason.MTU_OUT_OF_RANGE
+    assert str(mtu) in harness.host.alive.reason and f"{L.MTU_MIN} to {L.MTU_MAX}" in harness.host.alive.reason
+    assert harness.host.counters()["refused"] == 1
     puppet.say(mtu=MTU)
     puppet.come_up()
 
 
 def test_mtu_that_turns_bad_after_it_was_answered_is_a_violation() -> None:
-    world = World()
-    puppet = Puppet(world)
-    world.host.start()
+    harness = LinkHarness()
+    puppet = Puppet(harness)
+    harness.host.start()
     puppet.tick()
-    puppet.say(mtu=0, answered=world.host.alive.epoch)
+    puppet.say(mtu=0, answered=harness.host.alive.epoch)
     puppet.tick()
-    assert world.host.alive.reason_code is LinkReason.MTU_OUT_OF_RANGE
-    assert world.host.counters()["viol_side_block"] == 1
+    assert harness.host.alive.reason_code is LinkReason.MTU_OUT_OF_RANGE
+    assert harness.host.counters()["viol_side_block"] == 1
     puppet.say(mtu=MTU)
     puppet.come_up()
 
 
 def test_epoch_that_flickers_is_a_violation_and_the_link_comes_back() -> None:
-    world = World()
-    world.start()
-    before = world.host.alive.epoch
-    card = SideBlock(world.memory, L.CARD)
+    harness = LinkHarness()
+    harness.start()
+    before = harness.host.alive.epoch
+    card = SideBlock(harness.memory, L.CARD)
     epoch = card.load("epoch")
     card.store("epoch", epoch ^ 1)
-    assert not world.host.receive()
+    assert not harness.host.receive()
     card.store("epoch", epoch)
-    world.go_on()
-    assert world.host.running and world.card.running
-    assert world.host.alive.epoch != before
-    count = world.host.counters()
+    harness.go_on()
+    assert harness.host.running and harness.card.running
+    assert harness.host.alive.epoch != before
+    count = harness.host.counters()
     assert (count["viol_side_block"], count["own_restart"]) == (1, 1)
-    assert LinkReason.EPOCH_CHANGED_BACK in world.host.journal.codes
+    assert LinkReason.EPOCH_CHANGED_BACK in harness.host.journal.codes
 
 
 @pytest.mark.parametrize("event", [_core.EVENT_EPOCH, _core.EVENT_VIOLATION])
@@ -214,126 +214,126 @@ def test_event_of_the_generation_before_is_no_violation_in_this_one(
     event: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # A pump may meet the new epoch, or what stands behind it, while the link is just answering it.
-    world = World()
-    world.start()
-    world.card.crash()
-    world.card.start()
-    endpoints, hold = world.host.endpoints, world.host.endpoints.hold
+    harness = LinkHarness()
+    harness.start()
+    harness.card.crash()
+    harness.card.start()
+    endpoints, hold = harness.host.endpoints, harness.host.endpoints.hold
 
     def hold_late() -> None:
         hold()
-        if endpoints._current.peer_epoch != world.card.alive.epoch:
+        if endpoints._current.peer_epoch != harness.card.alive.epoch:
             endpoints._events |= event
 
     monkeypatch.setattr(endpoints, "hold", hold_late)
-    world.host.tick()
-    world.go_on()
-    assert world.host.running and world.card.running
-    count = world.host.counters()
+    harness.host.tick()
+    harness.go_on()
+    assert harness.host.running and harness.card.running
+    count = harness.host.counters()
     assert (count["viol_side_block"], count["own_restart"], count["peer_restart"]) == (0, 0, 1)
 
 
 @pytest.mark.parametrize("line", ["h2c_cons", "c2h_prod"])
 def test_impossible_index_leads_to_a_new_epoch_and_back(line: str) -> None:
-    world = World()
-    world.start()
-    while world.host.send():
+    harness = LinkHarness()
+    harness.start()
+    while harness.host.send():
         pass
-    world.memory.store32(L.queue_offset(0) + L.QUEUE_LINES[line], 1)
-    assert not world.host.send() and not world.host.receive()
-    world.go_on()
-    assert world.host.running and world.card.running
-    assert world.host.counters()["own_restart"] == 1
-    assert world.card.counters()["own_restart"] == 0
-    assert LinkReason.FORMAT_VIOLATION in world.host.journal.codes
-    world.drain()
-    world.check_books()
+    harness.memory.store32(L.queue_offset(0) + L.QUEUE_LINES[line], 1)
+    assert not harness.host.send() and not harness.host.receive()
+    harness.go_on()
+    assert harness.host.running and harness.card.running
+    assert harness.host.counters()["own_restart"] == 1
+    assert harness.card.counters()["own_restart"] == 0
+    assert LinkReason.FORMAT_VIOLATION in harness.host.journal.codes
+    harness.drain()
+    harness.check_ledgers()
 
 
 @pytest.mark.parametrize("claimed", [4, 2**32, 2**64 - 1])
 def test_final_count_above_what_was_sent_is_clamped_and_counted(claimed: int) -> None:
-    world = World()
-    puppet = Puppet(world)
+    harness = LinkHarness()
+    puppet = Puppet(harness)
     puppet.come_up()
-    assert all(world.host.send() for _ in range(3))
-    ours = world.host.alive.epoch
+    assert all(harness.host.send() for _ in range(3))
+    ours = harness.host.alive.epoch
     puppet.say(answered=0, epoch=0xF00D)
     puppet.say(final_own_epoch=0xBEEF, final_peer_epoch=ours)
     puppet.block.store64("final_records", claimed)
     puppet.come_up()
-    assert world.host.counters()["viol_final_count"] == 1
-    assert LinkReason.FINAL_COUNT_IMPOSSIBLE in world.host.journal.codes
-    assert world.host.books.lost == 0
+    assert harness.host.counters()["viol_final_count"] == 1
+    assert LinkReason.FINAL_COUNT_IMPOSSIBLE in harness.host.journal.codes
+    assert harness.host.ledger.lost == 0
 
 
 def test_final_count_of_another_generation_counts_for_nothing() -> None:
-    world = World()
-    puppet = Puppet(world)
+    harness = LinkHarness()
+    puppet = Puppet(harness)
     puppet.come_up()
-    assert all(world.host.send() for _ in range(3))
-    puppet.say(answered=0, epoch=0xF00D, final_own_epoch=0xBEEF, final_peer_epoch=world.host.alive.epoch ^ 1)
+    assert all(harness.host.send() for _ in range(3))
+    puppet.say(answered=0, epoch=0xF00D, final_own_epoch=0xBEEF, final_peer_epoch=harness.host.alive.epoch ^ 1)
     puppet.block.store64("final_records", 3)
     puppet.come_up()
-    assert world.host.books.lost == 3
+    assert harness.host.ledger.lost == 3
 
 
 # --- the watch ---------------------------------------------------------------------------------------------
 
 
 def test_silent_peer_is_dead_after_a_second_and_comes_back_without_loss() -> None:
-    world = World()
-    world.start()
-    assert world.card.send()
-    world.card.stalled = True
-    world.go_on(0.85)
-    assert world.host.running
-    world.go_on(0.25)
-    assert world.host.alive.state is LinkState.PEER_DEAD and not world.host.journal.up
-    assert world.host.alive.reason_code is LinkReason.HEARTBEAT_LOST
-    assert not world.host.send()
-    world.card.stalled = False
-    world.go_on()
-    assert world.host.running and world.host.journal.up
-    assert world.host.alive.reason_code is LinkReason.PEER_BACK
-    count = world.host.counters()
+    harness = LinkHarness()
+    harness.start()
+    assert harness.card.send()
+    harness.card.stalled = True
+    harness.go_on(0.85)
+    assert harness.host.running
+    harness.go_on(0.25)
+    assert harness.host.alive.state is LinkState.PEER_DEAD and not harness.host.journal.up
+    assert harness.host.alive.reason_code is LinkReason.HEARTBEAT_LOST
+    assert not harness.host.send()
+    harness.card.stalled = False
+    harness.go_on()
+    assert harness.host.running and harness.host.journal.up
+    assert harness.host.alive.reason_code is LinkReason.PEER_BACK
+    count = harness.host.counters()
     assert (count["peer_dead"], count["peer_back"], count["own_restart"], count["link_up"]) == (1, 1, 0, 1)
-    assert world.host.receive()
-    world.check_books()
-    assert (world.host.books.lost, world.card.books.lost) == (0, 0)
+    assert harness.host.receive()
+    harness.check_ledgers()
+    assert (harness.host.ledger.lost, harness.card.ledger.lost) == (0, 0)
 
 
 @pytest.mark.parametrize("gap", [0.9, 1.5, 60.0, 86400.0])
 def test_our_own_absence_does_not_make_the_peer_dead(gap: float) -> None:
-    world = World()
-    world.start()
-    world.clock.now += gap  # the whole machine slept
-    world.host.tick()
-    assert world.host.running
-    world.go_on()
-    for side in world.sides:
+    harness = LinkHarness()
+    harness.start()
+    harness.clock.now += gap  # the whole machine slept
+    harness.host.tick()
+    assert harness.host.running
+    harness.go_on()
+    for side in harness.sides:
         assert side.running and side.counters()["peer_dead"] == 0
 
 
 def test_window_of_all_ones_is_a_device_that_is_gone_until_it_is_back() -> None:
-    world = World()
-    world.start()
-    world.host.mortal.device_gone = True  # reads give all ones, writes go nowhere
-    world.host.tick()
-    assert world.host.alive.state is LinkState.GONE and not world.host.journal.up
-    assert world.host.alive.reason_code is LinkReason.DEVICE_GONE
-    assert not world.host.send()
-    world.host.mortal.device_gone = False
-    world.go_on()
-    assert world.host.running and world.card.running
+    harness = LinkHarness()
+    harness.start()
+    harness.host.mortal.device_gone = True  # reads give all ones, writes go nowhere
+    harness.host.tick()
+    assert harness.host.alive.state is LinkState.GONE and not harness.host.journal.up
+    assert harness.host.alive.reason_code is LinkReason.DEVICE_GONE
+    assert not harness.host.send()
+    harness.host.mortal.device_gone = False
+    harness.go_on()
+    assert harness.host.running and harness.card.running
 
 
 @pytest.mark.parametrize("word", ["epoch", "answered"])
 @pytest.mark.parametrize("value", [0, 1, 0xFFFF_FFFF])
 def test_scribbles_in_our_own_block_are_noticed_and_undone(word: str, value: int) -> None:
-    world = World()
-    world.start()
-    world.memory.store32(L.side_offset(L.HOST) + L.SIDE_CONTROL.offset(word), value)
-    world.go_on()
-    assert world.host.running and world.card.running
-    assert world.host.counters()["viol_side_block"] == 1
-    assert LinkReason.SIDE_BLOCK_OVERWRITTEN in world.host.journal.codes
+    harness = LinkHarness()
+    harness.start()
+    harness.memory.store32(L.side_offset(L.HOST) + L.SIDE_CONTROL.offset(word), value)
+    harness.go_on()
+    assert harness.host.running and harness.card.running
+    assert harness.host.counters()["viol_side_block"] == 1
+    assert LinkReason.SIDE_BLOCK_OVERWRITTEN in harness.host.journal.codes

@@ -58,5 +58,5 @@ def _no_wake(window: Window) -> str:
     if not window.futex_wake:
         return "this window's memory allows no futex"
     if window.engine and window.engine.has_peer_ledger:
-        return "the mover cannot wake the card"
+        return "the DMA copier cannot wake the card"
     return ""

@@ -227,7 +227,7 @@ def mover_lines(mover: dict[str, Any]) -> list[str]:
         f"{way['bytes']} bytes, {way['bursts']} bursts, {way['publications']} publications"
         for way in (mover["tx"], mover["rx"])
     ]
-    return [*lines, f"            {mover['looks']} polls, {mover['retries']} retries, {mover['halts']} halts"]
+    return [*lines, f"            {mover['polls']} polls, {mover['retries']} retries, {mover['halts']} halts"]
 
 
 def ring_lines(rings: list[dict[str, Any]]) -> list[str]:

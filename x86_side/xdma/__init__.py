@@ -1,1 +1,1 @@
-"""``xdma:`` windows: a card behind Xilinx's stock XDMA, whose memory the host reaches by DMA transfers alone."""
+"""``xdma:`` windows: the memory of a card with an XDMA core, which the host accesses by DMA transfers only."""

@@ -1,7 +1,7 @@
-"""Exact transfers into a card's memory, over channels that may do less than they were asked, or fail.
+"""Complete transfers to and from a card's memory, over channels that may transfer less than asked for, or fail.
 
-``Channel`` is the seam: a character device of a DMA driver, as Xilinx's XDMA has one a channel and way, or a
-stand-in that misbehaves on purpose.  A transfer that returned has been acknowledged by the card's memory.
+``Channel`` is a character device of a DMA driver (Xilinx's XDMA driver has one per channel and direction), or a test
+double that fails on purpose.  When a transfer returns, the card's memory has acknowledged it.
 """
 
 from __future__ import annotations
@@ -18,25 +18,25 @@ from vnetcard._core import pread_into, pwrite_from
 from vnetcard.hw.xdma import AGAIN, BUSY_LIMIT, BUSY_PAUSE, another_device
 
 GONE: Final = frozenset({errno.ENODEV, errno.ENXIO, errno.EBADF, errno.ESHUTDOWN})
-"""What a driver answers once its device is no longer there."""
+"""The errors of a driver whose device has been removed."""
 ERESTARTSYS: Final = 512
-"""The kernel's own number; the XDMA driver lets it out when a transfer has timed out."""
+"""A number internal to the kernel, which the XDMA driver returns to user space when a transfer has timed out."""
 TIMED_OUT: Final = frozenset({errno.ETIMEDOUT, ERESTARTSYS})
 
 
 class Channel(Protocol):
-    """One way in or out; moves at most what it is asked, returns how many bytes, raises OSError."""
+    """Transfers in one direction."""
 
     @property
     def name(self) -> str:
         """For messages."""
 
     def move(self, span: memoryview, address: int, /) -> int:
-        """Move up to ``len(span)`` bytes between ``span`` and the card's ``address``."""
+        """Transfer up to ``len(span)`` bytes between ``span`` and ``address``; returns the number; raises OSError."""
 
 
 class TransferFailed(Exception):
-    """A transfer did not come to its end: ``cause`` as an engine names it, ``address`` of what was not moved."""
+    """A transfer failed: ``cause`` is a name of ``engine.registers.CAUSES``, ``address`` the first byte not moved."""
 
     def __init__(self, cause: str, address: int, why: str) -> None:
         super().__init__(f"{cause}, {why} at card address {address:#x}")
@@ -44,11 +44,11 @@ class TransferFailed(Exception):
 
 
 class DeviceGone(Exception):
-    """The device below a channel is no longer there; the message says which."""
+    """The device of a channel has been removed; the message names it."""
 
 
 class DeviceChannel:
-    """A character device of a DMA driver, opened: its position is the card's address."""
+    """An open character device of a DMA driver; the file offset is the card's address."""
 
     def __init__(self, path: Path, *, to_card: bool) -> None:
         """Raises OSError."""
@@ -60,11 +60,11 @@ class DeviceChannel:
         return self._move(self._fd, span, address)
 
     def vanished(self) -> str | None:
-        """Why the device is no longer the one that was opened, or None."""
+        """Why the path no longer names the device that was opened; None while it does."""
         return another_device(Path(self.name), self._fd)
 
     def close(self) -> None:
-        """Twice is once."""
+        """Close the device.  Idempotent."""
         if self._fd >= 0:
             with contextlib.suppress(OSError):
                 os.close(self._fd)
@@ -72,7 +72,7 @@ class DeviceChannel:
 
 
 class CardMemory:
-    """``size`` bytes of a card's memory from ``base`` on; offsets are those of the window that lies there."""
+    """``size`` bytes of a card's memory from address ``base`` on; offsets are relative to ``base``."""
 
     def __init__(
         self,
@@ -90,12 +90,12 @@ class CardMemory:
         self.retries = 0
 
     def write(self, offset: int, data: bytes | bytearray | memoryview) -> None:
-        """All of ``data``, acknowledged.  Raises TransferFailed or DeviceGone."""
-        self._whole(self._to_card, "WRITE", offset, memoryview(data))
+        """Write all of ``data``; acknowledged on return.  Raises TransferFailed or DeviceGone."""
+        self._transfer(self._to_card, "WRITE", offset, memoryview(data))
 
     def read_into(self, offset: int, span: memoryview) -> None:
         """Fill ``span``; raises as ``write``."""
-        self._whole(self._from_card, "READ", offset, span)
+        self._transfer(self._from_card, "READ", offset, span)
 
     def read(self, offset: int, count: int) -> bytes:
         """``count`` bytes; raises as ``write``."""
@@ -103,9 +103,9 @@ class CardMemory:
         self.read_into(offset, memoryview(data))
         return bytes(data)
 
-    def _whole(self, channel: Channel, cause: str, offset: int, span: memoryview) -> None:
+    def _transfer(self, channel: Channel, cause: str, offset: int, span: memoryview) -> None:
         if offset < 0 or offset + len(span) > self.size:
-            raise IndexError(f"{len(span)} bytes at {offset:#x} do not lie in {self.size} bytes of the card's memory")
+            raise IndexError(f"{len(span)} bytes at {offset:#x} are outside the {self.size} bytes of the card's memory")
         done = 0
         deadline: float | None = None
         while done < len(span):

@@ -1,4 +1,4 @@
-"""How far a mover in software has come in each direction, and what it has done."""
+"""Progress and counters of a DMA copier."""
 
 from __future__ import annotations
 
@@ -7,7 +7,10 @@ from dataclasses import dataclass
 
 @dataclass(slots=True)
 class RingProgress:
-    """One direction; indices as bytes, free-running: ``moved`` stands at the other side, ``freed`` came back."""
+    """One direction.  Indices are free-running byte counts: up to ``moved`` copied, up to ``freed`` consumed.
+
+    ``bytes`` and ``bursts`` count the copied data and the transfers, ``publications`` the published prod indices.
+    """
 
     direction: str
     moved: int = 0
@@ -17,24 +20,24 @@ class RingProgress:
     publications: int = 0
 
     def restart(self) -> None:
-        """From index 0."""
+        """Start from index 0; the counters continue."""
         self.moved = self.freed = 0
 
 
 @dataclass(slots=True)
 class CopierStats:
-    """What went through: ``tx`` leaves this side; ``looks`` at the card's lines, ``retries`` of busy channels."""
+    """Counters: ``tx`` leaves this side; ``polls`` of the card's index lines; ``retries`` on busy channels."""
 
     tx: RingProgress
     rx: RingProgress
     state: str = "off"
-    looks: int = 0
+    polls: int = 0
     retries: int = 0
     halts: int = 0
 
 
 def pieces(start: int, length: int, size: int) -> list[tuple[int, int]]:
-    """``length`` bytes from index ``start`` of a ring of ``size``: one or two (offset, bytes)."""
+    """One or two (offset, bytes) spans: ``length`` bytes from index ``start`` on in a ring of ``size`` bytes."""
     at = start % size
     first = min(length, size - at)
     return [(offset, piece) for offset, piece in ((at, first), (0, length - first)) if piece]

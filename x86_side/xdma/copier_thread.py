@@ -1,4 +1,4 @@
-"""A software mover in a thread of its own: the link's calls go to it, pumps ring it, and it wakes pumps."""
+"""The DMA copier in a thread of its own: it serves the link's calls, is woken by the pumps, and wakes them."""
 
 from __future__ import annotations
 
@@ -22,20 +22,21 @@ from vnetcard.x86_side.xdma.copier_stats import CopierStats
 from vnetcard.x86_side.xdma.dma_copier import DmaCopier
 
 CALL_LIMIT: Final = 10.0
-"""Seconds for one call: the XDMA driver gives a transfer up after as many."""
+"""Seconds for one call; the XDMA driver's own limit for a transfer is 10 s, too."""
 LOST_EVERY: Final = 0.25
-"""Seconds between two checks during a call of whether the devices are still there."""
+"""Seconds between two checks, during a call, of whether the devices still exist."""
 STOP_LIMIT: Final = 2.0
-"""Seconds to wait for the thread at the end; one that hangs in a driver is left behind."""
+"""Seconds to wait for the thread to end; a thread that hangs in a driver is abandoned."""
 IDLE_SHARE: Final = 8
-"""An idle mover looks again after an eighth of the time for which it has been idle ..."""
+"""An idle copier polls again after an eighth of the time for which it has been idle ..."""
 IDLE_LONGEST: Final = 0.005
 """... or after this many seconds."""
 IDLE_WITH_EVENTS: Final = 0.1
-"""The same where an interrupt says that there is something."""
+"""The same with a user interrupt of the card, which wakes the copier."""
 
-_PROD, _CONS, _BELL, _ALWAYS = 0, 64, 128, 192
-"""Words of the page through which pumps ring: two that nobody reads, a futex, and a 1: the mover wants each ring."""
+_PROD, _CONS, _WAKE, _ALWAYS = 0, 64, 128, 192
+"""Offsets in the page that the pumps write: prod and cons, which are not read; the futex word; and a constant 1
+(need_wakeup: the copier needs every wake-up)."""
 
 
 @dataclass(slots=True)
@@ -46,37 +47,37 @@ class _Call:
 
 
 class CopierThread:
-    """``mover``, running: a ``transport.EngineTransport``.  ``events``: a device to read that answers when to look."""
+    """A running ``copier``, an ``EngineTransport``.  A read of the device ``events`` returns on an interrupt."""
 
     has_peer_ledger = True
 
     def __init__(
         self,
-        mover: DmaCopier,
+        copier: DmaCopier,
         what: str,
         *,
         events: Path | None = None,
         lost: Callable[[], str | None] = lambda: None,
     ) -> None:
-        """``what`` describes the mover; ``lost`` returns why its devices are gone, which ends a call that hangs.
+        """``what`` describes the copier; ``lost`` returns why its devices are gone, which ends a call that hangs.
 
-        Raises OSError for an ``events`` that cannot be opened.
+        Raises OSError if ``events`` cannot be opened.
         """
-        self._mover, self._what, self._lost = mover, what, lost
+        self._copier, self._what, self._lost = copier, what, lost
         self._map = mmap.mmap(-1, mmap.PAGESIZE)
         self._page = Memory(self._map)
         self._page.store32(_ALWAYS, 1)
         self._calls: collections.deque[_Call] = collections.deque()
         self._ending = False
         self._longest = IDLE_WITH_EVENTS if events else IDLE_LONGEST
-        self._kick: Doorbell | None = self._bell(_PROD)
+        self._kick: Doorbell | None = self._doorbell(_PROD)
         self._rung = 0
         self.irq = IrqListener(events, self._ring) if events else None
-        self._thread = threading.Thread(target=self._run, name="vnetcard mover", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="vnetcard copier", daemon=True)
         self._thread.start()
 
-    def _bell(self, word: int) -> Doorbell:
-        return Doorbell(self._page, word, wake_word=_BELL, sleep_word=_ALWAYS)
+    def _doorbell(self, word: int) -> Doorbell:
+        return Doorbell(self._page, word, wake_word=_WAKE, sleep_word=_ALWAYS)
 
     def _ring(self) -> None:
         if self._kick is not None:
@@ -85,19 +86,19 @@ class CopierThread:
     # --- the thread ----------------------------------------------------------------------------------
 
     def _run(self) -> None:
-        signal.pthread_sigmask(signal.SIG_SETMASK, signal.valid_signals())  # a signal would end a transfer early
+        signal.pthread_sigmask(signal.SIG_SETMASK, signal.valid_signals())  # a signal would interrupt a transfer
         idle_since = time.monotonic()
         while not self._ending:
-            bell = self._page.load32(_BELL)  # first: whoever rings from here on ends the wait below
-            busy = self._answer_calls() | self._mover.step()
+            woken = self._page.load32(_WAKE)  # first: a wake-up after this load ends the wait below
+            busy = self._serve_calls() | self._copier.step()
             now = time.monotonic()
             if busy:
                 idle_since = now
             else:
-                self._page.wait32(_BELL, bell, min((now - idle_since) / IDLE_SHARE, self._longest))
-        self._answer_calls()
+                self._page.wait32(_WAKE, woken, min((now - idle_since) / IDLE_SHARE, self._longest))
+        self._serve_calls()
 
-    def _answer_calls(self) -> bool:
+    def _serve_calls(self) -> bool:
         any_call = False
         while self._calls:
             call = self._calls.popleft()
@@ -109,7 +110,7 @@ class CopierThread:
             call.done.set()
         return any_call
 
-    def _ask(self, act: Callable[[], None], *, wait: bool = True) -> None:
+    def _call(self, act: Callable[[], None], *, wait: bool = True) -> None:
         call = _Call(act)
         self._calls.append(call)
         self._ring()
@@ -121,47 +122,47 @@ class CopierThread:
                 raise WindowUnavailable(why, code=ErrorCode.DEVICE_GONE)
             if time.monotonic() < deadline:
                 continue
-            raise WindowUnavailable(f"{self._mover.name} has not answered within {CALL_LIMIT:.0f} s: a transfer hangs")
+            raise WindowUnavailable(f"{self._copier.name} did not return within {CALL_LIMIT:.0f} s: a transfer hangs")
         if call.error is not None:
             raise call.error
 
-    # --- what the link asks (EngineTransport) ------------------------------------------------------------
+    # --- calls of the link (EngineTransport) ------------------------------------------------------------
 
     def attach(self) -> None:
-        self._ask(self._mover.attach)
+        self._call(self._copier.attach)
 
     def announce(self) -> None:
-        self._ask(self._mover.announce)
+        self._call(self._copier.announce)
 
     def publish(self, *, wait: bool = True) -> None:
-        self._ask(self._mover.publish, wait=wait)
+        self._call(self._copier.publish, wait=wait)
 
     def reset_directions(self) -> None:
-        self._ask(self._mover.reset_directions)
+        self._call(self._copier.reset_directions)
 
     def not_ready(self) -> str | None:
-        return self._mover.not_ready()
+        return self._copier.not_ready()
 
     def fault(self) -> Fault | None:
-        return self._mover.fault()
+        return self._copier.fault()
 
     def detach(self) -> None:
-        self._ask(self._mover.detach)
+        self._call(self._copier.detach)
 
     def doorbells(self) -> Doorbells:
-        return self._bell(_PROD), self._bell(_CONS)
+        return self._doorbell(_PROD), self._doorbell(_CONS)
 
     def describe(self) -> str:
         return self._what
 
     def statistics(self) -> CopierStats:
-        return self._mover.figures
+        return self._copier.stats
 
     def registers(self) -> dict[str, int]:
         return {}
 
     def close(self) -> bool:
-        """End the thread; False when it hangs in a transfer, and goes on using its memory.  Pumps are closed first."""
+        """End the thread, after the pumps are closed; False if it hangs in a transfer and still uses its memory."""
         self._ending = True
         self._ring()
         self._thread.join(STOP_LIMIT)
@@ -170,7 +171,7 @@ class CopierThread:
         if self._thread.is_alive():
             return False
         self._kick = None
-        with contextlib.suppress(BufferError):  # somebody kept a doorbell
+        with contextlib.suppress(BufferError):  # a doorbell is still referenced
             self._page.close()
             self._map.close()
         return True

@@ -1,24 +1,24 @@
-"""The mover in software: what the DMA engine does, over the channels of a card that has only a plain DMA driver.
+"""The DMA copier: does in software what the DMA engine does, over the channels of a card with a plain DMA driver.
 
-The host's window is memory of its own; the card's is the card's memory, in which the host lays out a window of the
-same shape, and which the card's agent has as any other window of device memory: the card knows nothing of this.
-``DmaCopier`` is the link's ``Transport`` on the host's side, and between the calls its owner lets it ``step``.  One
-thread at a time (``copier_thread.py``).
+The host's window is in the host's memory.  In the card's memory the host lays out a second window of the same
+geometry, which the card's agent opens like any window in device memory; the card needs no support for the copier.
+``DmaCopier`` is the host's ``Transport``; between the link's calls its owner calls ``step``.  It is not thread-safe:
+``copier_thread.py`` runs everything in one thread.
 
     host's memory                          card's memory
-    own block      -- rest, then head -->  the copy of it         (head: epoch and answered, one beat)
+    own block      -- rest, then head -->  copy of the block      (head: epoch and answered, 8 bytes at once)
     ring h2c       -- [moved, prod) ---->  ring h2c, then the prod line
     cons of c2h    -------------------->   its line
-    the copy       <-- block -----------   the card's block
-    ring c2h       <-- [moved, prod) ---   ring c2h, and then prod is published here
+    copy of block  <-- block -----------   the card's block
+    ring c2h       <-- [moved, prod) ---   ring c2h, then prod is published here
     cons of h2c    <-- its line --------
 
-The card's stores come in no order that a reader could rely on unless it reads against it.  The card writes
-``answered = 0``, a new epoch, its indices, then its answer; so here an index, and the records that it covers, are
-read first and the block after them: while its head is still the one that was known, what was read belongs to that
-generation.  Once a head is new nothing more is taken, until the link has reset this side and answered it.
+The card stores ``answered = 0``, a new epoch, its indices, then its answer.  The copier reads in the opposite order:
+an index and the records that it covers first, then the block.  If the head of the block is unchanged, what was read
+belongs to the known generation.  After a new head nothing is accepted until the link has reset this side and
+answered the new epoch.
 
-Every access is whole 64-byte lines, as any configuration of a DMA core takes them.
+Every transfer is a multiple of 64-byte lines, which every configuration of a DMA core supports.
 """
 
 from __future__ import annotations
@@ -40,11 +40,11 @@ from vnetcard.x86_side.xdma.ledger_mirror import LedgerMirror
 from vnetcard.x86_side.xdma.remote_window import RemoteWindow
 
 BURST: Final = 256 << 10
-"""Bytes of a ring that are moved before their index is published: the other side may start on them."""
-LOOK_EVERY: Final = 0.02
-"""Seconds between two looks at the card's block when nothing else asks for one."""
+"""Largest number of bytes that are copied before their index is published, so that the other side can start."""
+POLL_EVERY: Final = 0.02
+"""Seconds between two polls of the card's block while no index changes."""
 HEAD_BYTES: Final = 8
-"""``epoch`` and ``answered``: what crosses last, in one beat."""
+"""Bytes of the head of a block, ``epoch`` and ``answered``, which are copied last and in one transfer."""
 MASK: Final = 0xFFFF_FFFF
 _HEAD: Final = struct.Struct("<II")
 _NO_HEAD: Final = bytes(HEAD_BYTES)
@@ -59,7 +59,7 @@ class _Halt(Exception):
 
 
 class DmaCopier:
-    """Carries between ``memory``, this side's window, and ``card``; ``spans`` are the same bytes as ``memory``.
+    """Copies between ``memory``, this side's window, and ``card``; ``spans`` are the same bytes as ``memory``.
 
     ``side`` is this side, as a rule HOST.  ``woken`` is called with the offset of a word that was published here.
     """
@@ -72,59 +72,59 @@ class DmaCopier:
         card: CardMemory,
         *,
         side: int = L.HOST,
-        name: str = "the software mover",
+        name: str = "the DMA copier",
         format_any: bool = False,
-        woken: Callable[[int], None] = lambda offset: None,
+        wake: Callable[[int], None] = lambda offset: None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._memory, self._spans, self._card = memory, spans, card
         self._side, self.name = side, name
-        self._woken, self._clock = woken, clock
+        self._wake, self._clock = wake, clock
         tx, rx = L.DIRECTIONS[side], L.DIRECTIONS[1 - side]
         self._tx_end, self._rx_end = locate(geometry, tx, "producer"), locate(geometry, rx, "consumer")
         self._own_block, self._peer_block = L.side_offset(side), L.side_offset(1 - side)
         theirs = (self._tx_end.peer, self._rx_end.peer)
         self._lines_at = min(theirs)
         self._lines_bytes = max(theirs) + L.LINE - self._lines_at
-        self.figures = CopierStats(RingProgress(tx), RingProgress(rx))
+        self.stats = CopierStats(RingProgress(tx), RingProgress(rx))
         self.gone: str | None = None
         self._fault: Fault | None = None
-        self._layout = RemoteWindow(card, geometry, clock=clock, format_any=format_any)
-        self._books = LedgerMirror(memory, card, side)
+        self._window = RemoteWindow(card, geometry, clock=clock, format_any=format_any)
+        self._mirror = LedgerMirror(memory, card, side)
         self._enabled = False
-        self._there = False
-        self._told = self._seen = _NO_HEAD
+        self._attached = False
+        self._own_head = self._peer_head = _NO_HEAD
         self._live = False
-        self._look_at = 0.0
+        self._poll_at = 0.0
 
-    # --- what the link asks (vnetcard.engine.transport.Transport) -------------------------------------------------
+    # --- calls of the link (vnetcard.engine.transport.Transport) -------------------------------------------------
 
     def attach(self) -> None:
-        """Nothing of before is under way: each transfer ends before its call returns."""
+        """No earlier transfer is in progress, since each ends before its call returns."""
         self._check_gone()
         self._enabled, self._fault = False, None
         self._lose_card()
 
     def announce(self) -> None:
-        """As ``publish``; from the first one after ``attach`` on, everything moves."""
+        """As ``publish``; the first call after ``attach`` enables the copier."""
         self._enabled = True
         self._guarded(self._come_up)
         self.publish()
 
     def publish(self, *, wait: bool = True) -> None:
-        """Take this side's block across; without a window there, its coming up will."""
+        """Copy this side's block to the card; without a window there, it is copied once there is one."""
         del wait
         self._check_gone()
         self._guarded(self._put_block)
 
     def reset_directions(self) -> None:
-        """This side's lines in the card's memory say 0, and so do the card's lines here."""
+        """Set this side's index lines in the card's memory to 0, and the card's index lines here."""
         self._check_gone()
         self._guarded(self._restart)
 
     def not_ready(self) -> str | None:
-        if not self._there:
-            return "there is no window in the card's memory yet"
+        if not self._attached:
+            return "the card's memory holds no window yet"
         return None if self._live else "the two sides have not answered each other in the card's memory"
 
     def fault(self) -> Fault | None:
@@ -135,29 +135,29 @@ class DmaCopier:
         self._enabled = False
         self._set_live(False)
 
-    # --- what it does --------------------------------------------------------------------------------
+    # --- copying --------------------------------------------------------------------------------
 
     def step(self) -> bool:
-        """Everything that is due now; was there anything?"""
+        """Copy what is due; returns True if anything was."""
         if not self._enabled or self._fault or self.gone:
             return False
-        before = self.figures.tx.publications, self.figures.rx.publications, self._seen
-        self._guarded(self._carry if self._there else self._come_up)
-        return before != (self.figures.tx.publications, self.figures.rx.publications, self._seen)
+        before = self.stats.tx.publications, self.stats.rx.publications, self._peer_head
+        self._guarded(self._carry if self._attached else self._come_up)
+        return before != (self.stats.tx.publications, self.stats.rx.publications, self._peer_head)
 
     def _carry(self) -> None:
         if self._live:
             self._send()
         self._fetch()
-        if self._there:
-            self._books.share(self._clock())
+        if self._attached:
+            self._mirror.update(self._clock())
 
     def _check_gone(self) -> None:
         if self.gone:
             raise WindowUnavailable(self.gone)
 
     def _guarded(self, act: Callable[[], None]) -> None:
-        """What fails in ``act`` becomes the fault; what is gone stays gone."""
+        """Call ``act``; a failed transfer becomes the fault, a removed device stays ``gone``."""
         if self._fault or self.gone:
             return
         try:
@@ -167,92 +167,92 @@ class DmaCopier:
         except DeviceGone as error:
             self.gone = str(error)
             self._set_live(False)
-        self.figures.retries = self._card.retries
+        self.stats.retries = self._card.retries
 
     def _halt(self, cause: str, why: str) -> None:
         self._fault = Fault(f"{self.name} halted: {why}", cause)
-        self.figures.halts += 1
+        self.stats.halts += 1
         self._set_live(False)
-        self.figures.state = "halt"
+        self.stats.state = "halt"
 
     # --- coming up -----------------------------------------------------------------------------------
 
     def _come_up(self) -> None:
-        """Is there a window in the card's memory?  Then tell it who is here, and start from index 0."""
-        if self._there or self._clock() < self._look_at:
+        """Once the card's memory holds a window, copy this side's block to it and start from index 0."""
+        if self._attached or self._clock() < self._poll_at:
             return
-        self._look_at = self._clock() + LOOK_EVERY
+        self._poll_at = self._clock() + POLL_EVERY
         try:
-            if not self._layout.ready():
+            if not self._window.ready():
                 return
         except LayoutMismatch as error:
             raise _Halt("CONFIG", f"in the card's memory at {self._card.base:#x}: {error}") from None
-        self._there = True
-        self._told = self._card.read(self._own_block, L.LINE)[:HEAD_BYTES]
+        self._attached = True
+        self._own_head = self._card.read(self._own_block, L.LINE)[:HEAD_BYTES]
         self._put_block()
         self._restart()
-        self._look_at = 0.0
+        self._poll_at = 0.0
 
     def _lose_card(self) -> None:
-        """Here it looks as if the card had stopped; what was in flight is forgotten."""
-        self._there, self._look_at = False, 0.0
+        """Publish here that the card has stopped; what was in flight is forgotten."""
+        self._attached, self._poll_at = False, 0.0
         self._publish_head(_NO_HEAD)
         self._zero_peer_lines()
-        self._told = _NO_HEAD
+        self._own_head = _NO_HEAD
 
     # --- blocks --------------------------------------------------------------------------------------
 
     def _put_block(self) -> None:
-        if not self._there:
+        if not self._attached:
             return
         line = self._memory.read(self._own_block, L.LINE)
-        if line[:HEAD_BYTES] != self._told:
-            self._card.write(self._own_block, self._told + line[HEAD_BYTES:])
+        if line[:HEAD_BYTES] != self._own_head:
+            self._card.write(self._own_block, self._own_head + line[HEAD_BYTES:])
         self._card.write(self._own_block, line)
-        self._told = line[:HEAD_BYTES]
+        self._own_head = line[:HEAD_BYTES]
         self._set_live(self._answered_each_other())
 
-    def _look(self) -> bool:
-        """Is the card's block still of the generation that is known?  A new one is published step by step."""
-        self._look_at = self._clock() + LOOK_EVERY
+    def _read_block(self) -> bool:
+        """Read the card's block; False if it belongs to a new generation, which is then published step by step."""
+        self._poll_at = self._clock() + POLL_EVERY
         line = self._card.read(self._peer_block, L.LINE)
         head = line[:HEAD_BYTES]
-        if head != self._seen:
-            self._follow(head)
+        if head != self._peer_head:
+            self._accept_head(head)
             return False
         self._memory.write(self._peer_block + HEAD_BYTES, line[HEAD_BYTES:])
         return True
 
-    def _follow(self, head: bytes) -> None:
-        """A new head is published after a look at the rest that is at least as new."""
+    def _accept_head(self, head: bytes) -> None:
+        """Publish a new head, after the rest of the block, read again so that it is at least as new."""
         line = self._card.read(self._peer_block, L.LINE)
-        if self._layout.changed():
+        if self._window.changed():
             self._lose_card()
             return
         self._memory.write(self._peer_block + HEAD_BYTES, line[HEAD_BYTES:])
         self._publish_head(head)
 
     def _publish_head(self, head: bytes) -> None:
-        self._seen = head
+        self._peer_head = head
         self._set_live(self._answered_each_other())
         self._memory.store64(self._peer_block, int.from_bytes(head, "little"))
 
     def _answered_each_other(self) -> bool:
-        """In the blocks that either side can see there."""
-        (own, answered), (peer, answer) = _HEAD.unpack(self._told), _HEAD.unpack(self._seen)
+        """True if the blocks in the card's memory hold each other's epoch."""
+        (own, answered), (peer, answer) = _HEAD.unpack(self._own_head), _HEAD.unpack(self._peer_head)
         return bool(own and peer) and (answered, answer) == (peer, own)
 
     def _set_live(self, live: bool) -> None:
         self._live = live
-        self.figures.state = "run" if live else "off"
+        self.stats.state = "run" if live else "off"
 
     # --- indices and records ---------------------------------------------------------------------------
 
     def _restart(self) -> None:
-        self.figures.tx.restart()
-        self.figures.rx.restart()
+        self.stats.tx.restart()
+        self.stats.rx.restart()
         self._zero_peer_lines()
-        if self._there:
+        if self._attached:
             self._card.write(self._tx_end.own, bytes(L.LINE))
             self._card.write(self._rx_end.own, bytes(L.LINE))
 
@@ -261,8 +261,8 @@ class DmaCopier:
         self._memory.store32(self._tx_end.peer, 0)
 
     def _send(self) -> None:
-        """New records, then their prod; then the cons that frees the card's."""
-        tx, rx, size = self.figures.tx, self.figures.rx, self._tx_end.ring.size
+        """Copy new records, then their prod; then the cons that frees the card's records."""
+        tx, rx, size = self.stats.tx, self.stats.rx, self._tx_end.ring.size
         prod = self._memory.load32(self._tx_end.own)
         if length := (prod - tx.moved) & MASK:
             if prod % L.LINE or length > size - ((tx.moved - tx.freed) & MASK):
@@ -287,23 +287,23 @@ class DmaCopier:
         self._card.write(line, index.to_bytes(4, "little") + self._memory.read(line, L.LINE)[4:])
 
     def _fetch(self) -> None:
-        """The card's indices and records, then its block: only if that is as it was do they count."""
+        """Read the card's indices and records, then its block; they are valid only if its head is unchanged."""
         if not self._live:
-            self._look()
+            self._read_block()
             return
-        tx, rx = self.figures.tx, self.figures.rx
-        self.figures.looks += 1
+        tx, rx = self.stats.tx, self.stats.rx
+        self.stats.polls += 1
         lines = self._card.read(self._lines_at, self._lines_bytes)
         prod, cons = (_word(lines, at - self._lines_at) for at in (self._rx_end.peer, self._tx_end.peer))
         length = (prod - rx.moved) & MASK
         good_prod = not prod % L.LINE and length <= self._rx_end.ring.size - ((rx.moved - rx.freed) & MASK)
         good_cons = not cons % L.LINE and (cons - tx.freed) & MASK <= (tx.moved - tx.freed) & MASK
-        if not length and cons == tx.freed and self._clock() < self._look_at:
+        if not length and cons == tx.freed and self._clock() < self._poll_at:
             return
         if good_prod:
             length = min(length, BURST)
             self._pull(length)
-        if not self._look():
+        if not self._read_block():
             return
         if not good_prod:
             raise _Halt("BAD_PROD", f"prod {prod:#x} is impossible")
@@ -319,15 +319,15 @@ class DmaCopier:
             self._publish(self._tx_end.peer, cons)
 
     def _pull(self, length: int) -> None:
-        """Records into their places in our ring, where nobody looks before prod covers them."""
-        for at, piece in pieces(self.figures.rx.moved, length, self._rx_end.ring.size):
+        """Copy records into this side's ring, where no reader reads them before prod covers them."""
+        for at, piece in pieces(self.stats.rx.moved, length, self._rx_end.ring.size):
             here = self._rx_end.ring.offset + at
             self._card.read_into(here, self._spans[here : here + piece])
-            self.figures.rx.bursts += 1
+            self.stats.rx.bursts += 1
 
     def _publish(self, offset: int, index: int) -> None:
         self._memory.store32(offset, index)
-        self._woken(offset)
+        self._wake(offset)
 
 
 def _word(line: bytes, at: int) -> int:

@@ -1,9 +1,9 @@
 """``xdma:N@ADDRESS[?OPTIONS][+SIZE]``: a card that has Xilinx's stock XDMA and its Linux driver; for the host.
 
-The host's agent keeps a window of its own in shared memory, and a mover in software (``softmover.py``) carries
-between it and the window in the card's memory, which lies at ADDRESS as the DMA core sees it.  N is a number, or
-what the device files' names begin with (``/dev/xdma0``).  Options: ``channel=C`` takes another channel than 0,
-``events=K`` listens to user interrupt K, ``format`` lays a window out whatever the card's memory holds.
+The host's agent has a window in shared memory, and the DMA copier (``dma_copier.py``) copies between it and a second
+window in the card's memory, at ADDRESS in the address space of the DMA core.  N is a number, or the prefix of the
+device files (``/dev/xdma0``).  Options: ``channel=C`` selects another channel than 0, ``events=K`` waits for user
+interrupt K, ``format`` lays out a window whatever the card's memory holds.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ OPTIONS: Final = ("channel", "events", "format")
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Which devices, and where in the card's memory; sizes and addresses in bytes."""
+    """The devices, and the window's address in the card's memory, in bytes."""
 
     url: str
     prefix: Path
@@ -43,14 +43,14 @@ class Place:
 
     @classmethod
     def parse(cls, place: str) -> Place:
-        """ConfigError for what cannot be a place."""
+        """Parse the part of the URL after ``xdma:``; raises ConfigError."""
         url = f"xdma:{place}"
         bare, _, text = place.partition("?")
         device, at, address = bare.rpartition("@")
         if not at or not device:
             raise ConfigError(
-                f"window {url} does not say where: write xdma:N@ADDRESS+SIZE, ADDRESS being that of the card's "
-                "memory as the DMA core sees it, such as xdma:0@0x80000000+8M"
+                f"invalid window URL {url!r}: expected xdma:N@ADDRESS+SIZE with ADDRESS in the address space of the "
+                "DMA core, such as xdma:0@0x80000000+8M"
             )
         base = number(address, f"window {url}")
         if base % L.RING_ALIGN:
@@ -58,7 +58,7 @@ class Place:
         options = dict(option.partition("=")[::2] for option in text.split("&") if option)
         for option in options:
             if option not in OPTIONS:
-                raise ConfigError(f"window {url}: there is no option {option!r}; known are {', '.join(OPTIONS)}")
+                raise ConfigError(f"window {url}: no option {option!r} (known: {', '.join(OPTIONS)})")
         return cls(
             url,
             xdma.prefix(device, f"window {url}"),
@@ -74,12 +74,12 @@ class Place:
 
     @property
     def memory_name(self) -> str:
-        """The shared memory object of the host's own window: one for each place in a card's memory."""
+        """Name of the shared memory object of the host's window, one per place in a card's memory."""
         return f"vnetcard-xdma-{str(self.prefix).strip('/').replace('/', '-')}-{self.base:x}"
 
 
 class XdmaWindow:
-    """The host's window and the mover beside it; see ``vnetcard.window.Window`` for the contract."""
+    """The host's window and its DMA copier; see ``vnetcard.window.Window`` for the contract."""
 
     def __init__(self, place: Place, window: BackedWindow, to_card: DeviceChannel, from_card: DeviceChannel) -> None:
         self._window, self._channels = window, (to_card, from_card)
@@ -89,18 +89,18 @@ class XdmaWindow:
         self.futex_wake = True
         self.interrupts = None
         size = window.geometry.window_bytes
-        self._mover = DmaCopier(
+        self._copier = DmaCopier(
             window.memory,
             self._spans,
             window.geometry,
             CardMemory(to_card, from_card, base=place.base, size=size),
             format_any=place.format_any,
-            woken=window.memory.wake32,
+            wake=window.memory.wake32,
         )
-        what = f"software mover over {place.device(f'*_{place.channel}')}, {human(size)} at {place.base:#x}"
+        what = f"DMA copier over {place.device(f'*_{place.channel}')}, {human(size)} at {place.base:#x}"
         events = place.device(f"events_{place.events}") if place.events is not None else None
         try:
-            self.engine = CopierThread(self._mover, what, events=events, lost=self._lost)
+            self.engine = CopierThread(self._copier, what, events=events, lost=self._lost)
         except OSError as error:
             self._spans.release()
             raise unavailable(place.url, events or place.prefix, error) from error
@@ -109,14 +109,14 @@ class XdmaWindow:
         return next(filter(None, (channel.vanished() for channel in self._channels)), None)
 
     def vanished(self) -> str | None:
-        return self._mover.gone or self._window.vanished() or self._lost()
+        return self._copier.gone or self._window.vanished() or self._lost()
 
     def close(self) -> None:
         if not self._open:
             return
         self._open = False
         if not self.engine.close():
-            return  # it hangs in the driver, and writes where it was told once it is let go: that must stay ours
+            return  # the thread hangs in the driver, which may still write to this memory: keep it mapped
         self._spans.release()
         self._window.close()
         for channel in self._channels:
@@ -130,21 +130,21 @@ def open_window(request: Request) -> XdmaWindow:
         raise ConfigError(
             f"window {place.url} is for the host: the card's agent opens its own memory, such as mem:ADDRESS+SIZE"
         )
-    request.want_one_pair(place.url, "the mover carries no more")
+    request.want_one_pair(place.url, "the DMA copier copies one")
     request = replace(request, size=request.size or L.WINDOW_DEFAULT)
     with contextlib.ExitStack() as opened:
         to_card = _open(opened, place, "h2c", to_card=True)
         from_card = _open(opened, place, "c2h", to_card=False)
         window = open_backed(shm.opener(place.memory_name, place.url), request)
         opened.callback(window.close)
-        _try(place, CardMemory(to_card, from_card, base=place.base, size=request.size or 0))
+        _check(place, CardMemory(to_card, from_card, base=place.base, size=request.size or 0))
         whole = XdmaWindow(place, window, to_card, from_card)
         opened.pop_all()
         return whole
 
 
-def _open(opened: contextlib.ExitStack, place: Place, way: str, *, to_card: bool) -> DeviceChannel:
-    path = place.device(f"{way}_{place.channel}")
+def _open(opened: contextlib.ExitStack, place: Place, direction: str, *, to_card: bool) -> DeviceChannel:
+    path = place.device(f"{direction}_{place.channel}")
     try:
         channel = DeviceChannel(path, to_card=to_card)
     except OSError as error:
@@ -153,8 +153,8 @@ def _open(opened: contextlib.ExitStack, place: Place, way: str, *, to_card: bool
     return channel
 
 
-def _try(place: Place, card: CardMemory) -> None:
-    """Is there memory, and may a window be there?  The mover asks again, but says it in the log only."""
+def _check(place: Place, card: CardMemory) -> None:
+    """Check that the address is memory that may hold a window; the copier checks again, but can only log it."""
     try:
         card.read(card.size - L.LINE, L.LINE)
         header = card.read(0, HEADER_BYTES)
@@ -162,7 +162,7 @@ def _try(place: Place, card: CardMemory) -> None:
         raise WindowUnavailable(f"{place.url}: {error}") from error
     except TransferFailed as error:
         raise WindowUnavailable(
-            f"{place.url}: there is no memory of {human(card.size)} there: {error}; see the design's address map"
+            f"{place.url}: no memory of {human(card.size)} at this address: {error}; see the card's address map"
         ) from error
     if place.format_any or header[:8] == bytes(8) or speaks_our_format(header):
         return
@@ -170,12 +170,12 @@ def _try(place: Place, card: CardMemory) -> None:
         raise WindowUnavailable(f"{place.url}: the card's memory reads as all ones: the card is gone, or in reset")
     raise LayoutMismatch(
         f"{place.url}: no vnetcard window here: its first word is {int.from_bytes(header[:8], 'little'):#018x}. If the "
-        "card's memory holds nothing that is needed, say so once with the option ?format"
+        "card's memory holds nothing that is needed, add the option ?format once"
     )
 
 
 def read_window(place: str, limit: int | None) -> bytes:
-    """A copy of the first bytes of the window in the card's memory, over the DMA channel."""
+    """A copy of the window's first ``limit`` bytes (default: all), read over the DMA channel."""
     where = Place.parse(place)
     with contextlib.ExitStack() as opened:
         from_card = _open(opened, where, "c2h", to_card=False)
