@@ -147,6 +147,7 @@ lint: ## style, types, C warnings (also for ARM64), and whether generated files 
 			-x c /dev/null >/dev/null) || exit; \
 	done
 	$(BIN)/python -m vnetcard.engine.layoutgen --check
+	$(BIN)/python -m vnetcard.codes.table --check
 
 docs: ## build the documentation site into build/docs; warnings and broken internal links are errors
 	@scripts/venv.sh test

@@ -27,8 +27,8 @@ def test_codes_of_a_kind_are_unique_and_keep_one_form(kind: type[Code]) -> None:
 
 @pytest.mark.parametrize("code", [code for kind in KINDS for code in kind])
 def test_meaning_and_remedy_are_sentences(code: Code) -> None:
-    assert re.fullmatch(r"[A-Z].*\.", code.meaning)
-    assert not code.remedy or re.fullmatch(r"[A-Z`].*\.", code.remedy)
+    assert re.fullmatch(r"[A-Z/].*\.", code.meaning)
+    assert not code.remedy or re.fullmatch(r"[A-Z/`].*\.", code.remedy)
 
 
 def test_every_drop_has_a_cause_and_a_remedy() -> None:
@@ -53,3 +53,7 @@ def test_stale_page_is_reported(
     assert table.main(["--check"]) == 1
     assert "python -m vnetcard.codes.table" in capsys.readouterr().err
     assert table.main([]) == table.main(["--check"]) == 0
+
+
+def test_page_is_up_to_date() -> None:
+    assert table.PAGE.read_text() == table.page(), "run `python -m vnetcard.codes.table`"

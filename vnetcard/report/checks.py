@@ -90,7 +90,9 @@ class Report:
     def checks(self) -> list[Check]:
         """The verdicts, in the order of the page."""
         links = ", ".join(f"{view['side']} {view['link']['state']}: {view['link']['reason']}" for view in self.views)
-        down = tuple(view["link"]["state"] for view in self.views if not view["link"]["up"])
+        down = tuple(
+            view["link"].get("reason_code") or view["link"]["state"] for view in self.views if not view["link"]["up"]
+        )
         lost = [f"{one.target.name} {one.size} ({one.lost} of {one.sent})" for one in self.pings if not one.ok]
         sent = sum(one.sent for one in self.pings)
         grown = ", ".join(f"{name} +{n}" for name, n in self.errors.items())
