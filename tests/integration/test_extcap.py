@@ -97,7 +97,7 @@ def test_default_is_the_users_own_folder_and_a_prefix_is_the_systems(tmp_path: P
 def test_what_cannot_be_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "vnetcard-extcap").write_text("somebody else's")
     for words, why in (
-        (("--dir", str(tmp_path)), "is there already, and is not ours"),
+        (("--dir", str(tmp_path)), "exists and was not written by vnetcard"),
         (("--dir", "/proc/no/such"), "cannot be written"),
         (("--dir", str(tmp_path / "none"), "--uninstall"), "nothing to remove"),
         (("--dir", "/tmp", "--prefix", "/usr"), "not allowed with argument"),

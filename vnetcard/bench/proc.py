@@ -41,7 +41,7 @@ def busy_elsewhere() -> float:
     """The share of all cores that is busy while this process sleeps: other programs, when none of ours runs."""
     began, worked = time.monotonic(), machine_seconds()
     time.sleep(MOMENT)
-    return (machine_seconds() - worked) / ((time.monotonic() - began) * (os.cpu_count() or 1))
+    return _share(machine_seconds() - worked, time.monotonic() - began)
 
 
 def load_elsewhere() -> tuple[float, list[Program]]:
@@ -49,7 +49,7 @@ def load_elsewhere() -> tuple[float, list[Program]]:
     began, worked, before = time.monotonic(), machine_seconds(), _cpu_by_process()
     time.sleep(FIRST_MOMENT)
     lasted, after = time.monotonic() - began, _cpu_by_process()
-    share = (machine_seconds() - worked) / (lasted * (os.cpu_count() or 1))
+    share = _share(machine_seconds() - worked, lasted)
     used = [
         Program(name, pid, (seconds - before.get(pid, ("", 0.0))[1]) / lasted)
         for pid, (name, seconds) in after.items()
@@ -57,6 +57,11 @@ def load_elsewhere() -> tuple[float, list[Program]]:
     ]
     used.sort(key=lambda one: -one.share)
     return share, [one for one in used[:PROGRAMS_MAX] if one.share >= 0.05]
+
+
+def _share(cpu_seconds: float, seconds: float) -> float:
+    """Of all cores; at most 1, which the rounding to clock ticks could exceed."""
+    return min(1.0, cpu_seconds / (seconds * (os.cpu_count() or 1)))
 
 
 def _cpu_by_process() -> dict[int, tuple[str, float]]:

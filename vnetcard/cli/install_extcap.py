@@ -1,4 +1,4 @@
-"""``vnetcard install-extcap``: the tap points of this machine's links among Wireshark's interfaces."""
+"""``vnetcard install-extcap``: adds the tap points of this machine's links to Wireshark's interfaces."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from vnetcard.terminal.arguments import Subparsers, add_command
 
 EPILOG = """\
 examples:
-  vnetcard install-extcap                  for this user; then look among Wireshark's interfaces
-  vnetcard install-extcap --dry-run        only say what would be written, and where
+  vnetcard install-extcap                  for this user; Wireshark then lists the links as interfaces
+  vnetcard install-extcap --dry-run        print what would be written, and where
   vnetcard install-extcap --prefix /usr    for all users of this machine
-  vnetcard install-extcap --uninstall      remove it again
+  vnetcard install-extcap --uninstall      remove it
 
 exit status: 0 done, 2 bad input
 """
@@ -31,15 +31,15 @@ def add_parser(subparsers: Subparsers) -> None:
     parser = add_command(
         subparsers,
         "install-extcap",
-        help="the links of this machine among Wireshark's interfaces",
-        description="Install a script by which Wireshark and tshark capture at the tap points themselves.",
+        help="add the links of this machine to Wireshark's interfaces",
+        description="Install a script by which Wireshark and tshark capture directly at the tap points.",
         epilog=EPILOG,
         run=run,
     )
     where = parser.add_mutually_exclusive_group()
-    where.add_argument("--prefix", type=Path, metavar="DIR", help="into the extcap folder below DIR, such as /usr")
-    where.add_argument("--dir", type=Path, metavar="DIR", help="into DIR itself (default: this user's extcap folder)")
-    parser.add_argument("--dry-run", action="store_true", help="only say what would be done")
+    where.add_argument("--prefix", type=Path, metavar="DIR", help="install below DIR, such as /usr")
+    where.add_argument("--dir", type=Path, metavar="DIR", help="install into DIR (default: this user's extcap folder)")
+    parser.add_argument("--dry-run", action="store_true", help="print what would be done")
     parser.add_argument("--uninstall", action="store_true", help="remove the script")
 
 
@@ -47,7 +47,7 @@ def run(args: argparse.Namespace) -> int:
     """Write the script, or remove it."""
     target = (args.dir or (system_folder(args.prefix) if args.prefix else user_folder())) / NAME
     if target.exists() and MARK not in target.read_text(errors="replace"):
-        raise ConfigError(f"{target} is there already, and is not ours")
+        raise ConfigError(f"{target} exists and was not written by vnetcard: move it away first")
     try:
         if args.uninstall:
             return uninstall(target, dry=args.dry_run)
@@ -59,14 +59,14 @@ def run(args: argparse.Namespace) -> int:
         target.chmod(0o755)
     except OSError as error:
         raise ConfigError(f"{target} cannot be written: {error.strerror}; name a folder with --dir") from error
-    print(f"{target}: installed; Wireshark shows the links when it looks for interfaces anew (F5)")
+    print(f"{target}: installed; Wireshark shows the links when it refreshes its interfaces (F5)")
     return 0
 
 
 def uninstall(target: Path, *, dry: bool) -> int:
     """Remove what was installed."""
     if not target.exists():
-        raise ConfigError(f"{target} is not there: nothing to remove")
+        raise ConfigError(f"{target} does not exist: nothing to remove")
     if not dry:
         target.unlink()
     print(f"{target}: {'would be ' if dry else ''}removed")
@@ -74,12 +74,12 @@ def uninstall(target: Path, *, dry: bool) -> int:
 
 
 def script() -> str:
-    """What Wireshark runs: this very Python, wherever it is."""
+    """The script that Wireshark runs: it starts this Python by its path."""
     return f'#!/bin/sh\n{MARK}\nexec {shlex.quote(sys.executable)} -m vnetcard.cli.extcap "$@"\n'
 
 
 def user_folder() -> Path:
-    """Where this user's Wireshark looks: as tshark says, or where those before 4.2 do, which do not say."""
+    """The extcap folder of this user: as tshark reports it, or that of Wireshark before 4.2, which does not."""
     for line in tshark_folders().splitlines():
         name, _, value = line.partition(":")
         if name.strip().lower() == "personal extcap path" and value.strip():
@@ -89,7 +89,7 @@ def user_folder() -> Path:
 
 
 def system_folder(prefix: Path) -> Path:
-    """Where Wireshark below ``prefix`` looks."""
+    """The extcap folder of a Wireshark below ``prefix``."""
     for line in tshark_folders().splitlines():
         name, _, value = line.partition(":")
         path = Path(value.strip())
@@ -99,7 +99,7 @@ def system_folder(prefix: Path) -> Path:
 
 
 def tshark_folders() -> str:
-    """What ``tshark -G folders`` prints; nothing where there is no tshark."""
+    """The output of ``tshark -G folders``; empty without tshark."""
     try:
         done = subprocess.run(["tshark", "-G", "folders"], capture_output=True, text=True, check=False, timeout=30)
     except (OSError, subprocess.TimeoutExpired):
