@@ -221,15 +221,15 @@ class Guest:
             raise
 
     def _wait_ready(self) -> str:
-        heard: list[str] = []
+        received: list[str] = []
         deadline = time.monotonic() + BOOT_LIMIT
-        while not heard:
+        while not received:
             lines = self._port.receive(deadline - time.monotonic())
             if not lines:
                 why = "ended" if lines is None else f"is not up after {BOOT_LIMIT:.0f} s"
                 raise LabError(f"the {self.machine.title} guest {why}; its console:\n{self._last_words()}")
-            heard = [line["ready"] for line in lines if "ready" in line]
-        return heard[0]
+            received = [line["ready"] for line in lines if "ready" in line]
+        return received[0]
 
     def _listen(self, done: Callable[[], bool], limit: float, what: str) -> None:
         deadline = time.monotonic() + limit

@@ -209,13 +209,13 @@ def engine_lines(engine: dict[str, Any]) -> list[str]:
     if "cycles" not in engine:
         return lines + mover_lines(engine)
     lines[0] += f"; side block {engine['side']}"
-    for way in (engine["tx"], engine["rx"]):
+    for one in (engine["tx"], engine["rx"]):
         lines += [
-            f"    {way['direction']}     {way['state']}; prod {way['published']:#x}, cons {way['returned']:#x}; "
-            f"{way['bytes']} bytes, {way['bursts']} bursts, {way['publications']} publications "
-            f"({way['suppressed']} without an interrupt), {way['errors']} errors",
-            f"            stalls: read {way['stall_read']}, write {way['stall_write']}, ack {way['stall_ack']} cycles; "
-            f"latency {way['latency']}, at most {way['latency_max']} cycles",
+            f"    {one['direction']}     {one['state']}; prod {one['published']:#x}, cons {one['returned']:#x}; "
+            f"{one['bytes']} bytes, {one['bursts']} bursts, {one['publications']} publications "
+            f"({one['suppressed']} without an interrupt), {one['errors']} errors",
+            f"            stalls: read {one['stall_read']}, write {one['stall_write']}, ack {one['stall_ack']} cycles; "
+            f"latency {one['latency']}, at most {one['latency_max']} cycles",
         ]
     return lines
 
@@ -223,9 +223,9 @@ def engine_lines(engine: dict[str, Any]) -> list[str]:
 def mover_lines(mover: dict[str, Any]) -> list[str]:
     """A mover in software: one line per direction, and its polls, retries and halts."""
     lines = [
-        f"    {way['direction']}     {mover['state']}; moved {way['moved']:#x}, freed {way['freed']:#x}; "
-        f"{way['bytes']} bytes, {way['bursts']} bursts, {way['publications']} publications"
-        for way in (mover["tx"], mover["rx"])
+        f"    {one['direction']}     {mover['state']}; moved {one['moved']:#x}, freed {one['freed']:#x}; "
+        f"{one['bytes']} bytes, {one['bursts']} bursts, {one['publications']} publications"
+        for one in (mover["tx"], mover["rx"])
     ]
     return [*lines, f"            {mover['polls']} polls, {mover['retries']} retries, {mover['halts']} halts"]
 

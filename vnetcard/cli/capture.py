@@ -162,8 +162,8 @@ class Capture:
             self._said[seen.side] = missed
             return
         stamp = time.strftime("%H:%M:%S", time.localtime(seen.time // 10**9)) + f".{seen.time % 10**9 // 1000:06}"
-        way = "out" if seen.direction == 2 else "in"
+        direction = "out" if seen.direction == 2 else "in"
         notes = "; ".join(seen.comments[1:])
         place = f"{L.SIDES[seen.side]} {seen.point}"
-        line = f"{stamp} {place:14} {way:3} {seen.length:5} bytes  {describe_packet(seen.data)}"
+        line = f"{stamp} {place:14} {direction:3} {seen.length:5} bytes  {describe_packet(seen.data)}"
         print(f"{line}  ({notes})" if notes else line, flush=True)

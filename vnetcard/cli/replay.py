@@ -205,11 +205,11 @@ def link_end(window: str, url: str, side: int) -> Iterator[End]:
 
         yield End(f"the {L.SIDES[side]}'s end of {url}", send, pause)
         deadline = time.monotonic() + UP_LIMIT
-        while _under_way(session.window, port, side) and time.monotonic() < deadline:
+        while _in_flight(session.window, port, side) and time.monotonic() < deadline:
             pause(0.001)
 
 
-def _under_way(window: Window, port: PairPort, side: int) -> bool:
+def _in_flight(window: Window, port: PairPort, side: int) -> bool:
     """True while the pump has packets to take from the port, or the peer from the ring."""
     waiting = bool(select.select([port.fds[0]], [], [], 0)[0])
     return waiting or view_ring(window.memory, window.geometry, L.DIRECTIONS[side]).fill > 0

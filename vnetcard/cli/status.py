@@ -55,7 +55,7 @@ def run(args: argparse.Namespace) -> int:
             )
         else:
             home = "\033[H\033[2J" if args.watch else ""
-            silent = [
+            unresponsive = [
                 f"{why}\n  what its window says: vnetcard info {url_of_side(url, L.SIDES.index(side))}"
                 for side, why in answers.unresponsive.items()
             ]
@@ -64,7 +64,7 @@ def run(args: argparse.Namespace) -> int:
                 for one in problems
                 if not any(one in v["port"]["problems"] for v in views)
             ]
-            print(home + "\n\n".join([*map(status.text, views), *shared, *silent]), flush=True)
+            print(home + "\n\n".join([*map(status.text, views), *shared, *unresponsive]), flush=True)
         if not args.watch:
             return 1 if answers.unresponsive or not all(view["link"]["up"] for view in views) else 0
         time.sleep(1)

@@ -79,13 +79,13 @@ def _loop(terminal: Any, screen: Screen, curses: Any) -> None:
     with contextlib.suppress(curses.error):
         curses.curs_set(0)
     due = 0.0
-    looking = threading.Thread()
+    refresh = threading.Thread()
     while True:
-        if time.monotonic() >= due and not screen.paused and not looking.is_alive():
+        if time.monotonic() >= due and not screen.paused and not refresh.is_alive():
             due = time.monotonic() + screen.interval
             # Aside, so that keys are obeyed while an agent that is stopped is waited for.
-            looking = threading.Thread(target=_look, args=(screen,), daemon=True)
-            looking.start()
+            refresh = threading.Thread(target=_refresh, args=(screen,), daemon=True)
+            refresh.start()
         _show(terminal, screen, curses)
         terminal.timeout(max(10, min(250, int((due - time.monotonic()) * 1000))))
         key = terminal.getch()
@@ -94,7 +94,7 @@ def _loop(terminal: Any, screen: Screen, curses: Any) -> None:
         due = 0.0 if _obey(key, screen) else due
 
 
-def _look(screen: Screen) -> None:
+def _refresh(screen: Screen) -> None:
     if screen.probe is not None:
         screen.probe.poll()
     try:

@@ -212,8 +212,8 @@ class Trace:
         if trace.finished:
             return "delivered"
         missing = {L.HOST, L.CARD} - set(self._sources.sides)
-        if silent := missing & set(self._sources.unresponsive):
-            return f"as far as is seen: {self._sources.unresponsive[silent.pop()]}"
+        if unresponsive := missing & set(self._sources.unresponsive):
+            return f"as far as is seen: {self._sources.unresponsive[unresponsive.pop()]}"
         if missing:
             return f"as far as this side sees; the {L.SIDES[missing.pop()]}'s agent is elsewhere: --peer 'ssh ...'"
         return f"NOT SEEN AGAIN after {last}"

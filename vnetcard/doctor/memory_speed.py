@@ -41,15 +41,15 @@ def stages(memory: Memory, geometry: Geometry, side: int, what: str) -> list[Sta
         memory.store32(at, word)
         memory.load32(at)
 
-    look = seconds_each(lambda: memory.load32(at))
-    if look > SLOWEST:
+    load = seconds_each(lambda: memory.load32(at))
+    if load > SLOWEST:
         raise WindowUnavailable(
-            f"one load of the {what} takes {look * 1e3:.0f} ms: the device does not answer in time; is it in reset?"
+            f"one load of the {what} takes {load * 1e3:.0f} ms: the device does not answer in time; is it in reset?"
         )
     read = {size: seconds_each(partial(memory.read, at, size)) for size in kept}
-    written = {size: max(seconds_each(partial(write, size)) - look, SHORTEST) for size in kept}
+    written = {size: max(seconds_each(partial(write, size)) - load, SHORTEST) for size in kept}
     return [
-        Stage(f"{what} read", look * 1e6, gbit(SMALL, read[SMALL]), gbit(large, read[large]), "latency of one load"),
+        Stage(f"{what} read", load * 1e6, gbit(SMALL, read[SMALL]), gbit(large, read[large]), "latency of one load"),
         Stage(
             f"{what} write",
             seconds_each(round_trip) * 1e6,

@@ -41,13 +41,13 @@ def measure() -> tuple[list[Stage], dict[str, str], str]:
         return [], {}, f"it took longer than {LIMIT:.0f} s"
     if done.returncode:
         return [], {}, (done.stderr.strip().splitlines() or [f"it ended with status {done.returncode}"])[-1]
-    told = json.loads(done.stdout)
+    measured = json.loads(done.stdout)
     note = "one system call a packet, of 1500 and of 65000 bytes"
     rows = []
-    for way, each in told["seconds"].items():
+    for call, each in measured["seconds"].items():
         small, large = (gbit(SIZES[name], each[name]) for name in SIZES)
-        rows.append(Stage(f"TUN {way}", each["small"] * 1e6, small, large, note))
-    return rows, told["offloads"], ""
+        rows.append(Stage(f"TUN {call}", each["small"] * 1e6, small, large, note))
+    return rows, measured["offloads"], ""
 
 
 def _child() -> dict[str, Any]:

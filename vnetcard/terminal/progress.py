@@ -23,7 +23,7 @@ class Progress:
         self._done = 0
         self._begun = False
         self._bar = self._stream.isatty()
-        self._silent = only_terminal and not self._bar
+        self._quiet = only_terminal and not self._bar
 
     def __enter__(self) -> Progress:
         return self
@@ -33,7 +33,7 @@ class Progress:
 
     def begin(self, what: str) -> None:
         """Show that ``what`` begins."""
-        if self._silent:
+        if self._quiet:
             return
         if self._bar:
             full = round(WIDTH * self._done / self._total)
