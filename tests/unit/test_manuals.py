@@ -11,10 +11,11 @@ import pytest
 
 from tests.harness.needs import need
 from vnetcard.cli import main, manuals
+from vnetcard.cli.main import build_parser
 from vnetcard.errors import ConfigError
 from vnetcard.ring.sideblock import SOFTWARE
 
-PROGRAMS = manuals.programs()
+PROGRAMS = manuals.programs(build_parser())
 ALL = PROGRAMS | {f"vnetcard {name}": one for name, one in manuals.commands(PROGRAMS["vnetcard"]).items()}
 PARSERS = pytest.mark.parametrize("name", ALL)
 
@@ -46,7 +47,7 @@ def test_every_program_prints_its_version(name: str, capsys: pytest.CaptureFixtu
 
 @pytest.fixture(scope="module")
 def pages() -> dict[str, str]:
-    return manuals.pages()
+    return manuals.pages(build_parser())
 
 
 @PARSERS

@@ -55,10 +55,13 @@ def add_parser(subparsers: Subparsers) -> None:
 def run_completion(args: argparse.Namespace) -> int:
     """Print the completion of vnetcard, or write the files of all programs."""
     if args.output is None:
-        print(manuals.completion(manuals.programs()["vnetcard"], args.shell))
+        print(manuals.completion(args.parser, args.shell))
         return 0
     name = manuals.SHELLS[args.shell]
-    _write(args.output, {name.format(one): manuals.completion(p, args.shell) for one, p in manuals.programs().items()})
+    _write(
+        args.output,
+        {name.format(one): manuals.completion(p, args.shell) for one, p in manuals.programs(args.parser).items()},
+    )
     return 0
 
 
@@ -66,7 +69,7 @@ def run_man(args: argparse.Namespace) -> int:
     """Print a page, or write all pages."""
     if args.output is not None and args.page:
         raise ConfigError(f"--output writes all pages: omit {args.page}")
-    pages = manuals.pages()
+    pages = manuals.pages(args.parser)
     if args.output is not None:
         _write(args.output, pages)
         return 0

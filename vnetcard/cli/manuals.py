@@ -21,11 +21,10 @@ SIMULATOR: Final = "vnetcard.sim.options"
 """Imported by name, as the library does not depend on sim/."""
 
 
-def programs() -> dict[str, argparse.ArgumentParser]:
-    """The parser of each of our programs, by its name."""
-    cli = import_module("vnetcard.cli.main")  # late: it imports this module
+def programs(vnetcard: argparse.ArgumentParser) -> dict[str, argparse.ArgumentParser]:
+    """The parser of each of our programs, by its name; ``vnetcard`` is that of the ``vnetcard`` command."""
     agents = {config.PROGRAMS[side]: config.parser(side) for side in (L.HOST, L.CARD)}
-    return {"vnetcard": cli.build_parser(), **agents, "vnetcard-sim": import_module(SIMULATOR).parser()}
+    return {"vnetcard": vnetcard, **agents, "vnetcard-sim": import_module(SIMULATOR).parser()}
 
 
 def commands(parser: argparse.ArgumentParser) -> dict[str, argparse.ArgumentParser]:
@@ -63,10 +62,10 @@ def completion(parser: argparse.ArgumentParser, shell: str) -> str:
 # --- man pages ---------------------------------------------------------------------------------------
 
 
-def pages() -> dict[str, str]:
-    """One man page per program and per command, by file name."""
+def pages(vnetcard: argparse.ArgumentParser) -> dict[str, str]:
+    """One man page per program and per command, by file name; ``vnetcard`` as in ``programs``."""
     found = {}
-    for name, parser in programs().items():
+    for name, parser in programs(vnetcard).items():
         found[f"{name}.1"] = page(name, parser, parser.description or "")
         summary = summaries(parser)
         for command, one in commands(parser).items():
