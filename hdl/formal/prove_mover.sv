@@ -108,8 +108,7 @@ module prove_mover (
   logic [31:0]      g_ar_q, g_aw_q, g_w_q, g_ack_q;
   logic             torn_q;                // a write failed: later responses are not counted
   logic [2:0]       failed_q;              // cycles since a failure, up to 7
-  logic             good_q;                // when it left Off,
-  the configuration was valid and both side blocks were copied
+  logic             good_q;                // on leaving Off, the configuration was valid and the side blocks copied
   logic             some_doorbell_q;       // some_i was a doorbell value since Off, or is the start index
   logic [31:0]      target, consumed;
   logic [31:0]      ring;
