@@ -17,6 +17,7 @@ from tests.harness.fake_board import FakeBoard
 from tests.harness.soft_sim import soft_simulation
 from vnetcard._core import Memory
 from vnetcard.cli import doctor
+from vnetcard.codes.finding import FindingCode
 from vnetcard.doctor import fifo_speed, link_speed, memory_speed, stages, tun_speed
 from vnetcard.doctor.timing import Stage
 from vnetcard.doctor.verdict import Finding, Verdict
@@ -126,7 +127,7 @@ def test_halted_engine_is_found_and_said(monkeypatch: pytest.MonkeyPatch) -> Non
         done = stages.Measured()
         stages._named(done, f"sim:{simulation.name}", L.HOST)
     assert done.findings[-1].verdict is Verdict.FAIL
-    assert "no packet gets through" in done.findings[-1].detail
+    assert done.findings[-1].code is FindingCode.NO_PACKETS
 
 
 def test_side_of_a_simulation_that_is_taken_is_left_alone() -> None:
