@@ -137,7 +137,7 @@ def test_agent_that_ends_ends_the_trace_and_is_named() -> None:
             lab.stop(HOST, signal.SIGKILL)
             _, complaint = process.communicate(timeout=20)
             assert process.returncode == 1
-            assert complaint == "vnetcard: every agent that was looked at has ended\n"
+            assert complaint == "vnetcard: all traced agents have ended\n"
 
 
 def test_killed_looker_leaves_the_agent_untapped(lab: Lab) -> None:

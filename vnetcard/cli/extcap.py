@@ -1,7 +1,7 @@
 """Wireshark's extcap protocol: the tap points of the links on this machine as interfaces of Wireshark.
 
-``vnetcard install-extcap`` puts a script that runs this into Wireshark's folder.  Wireshark asks by options: which
-interfaces there are, what packets look like, what can be set; and then to capture into a pipe.
+``vnetcard install-extcap`` puts a script that runs this into Wireshark's folder.  Wireshark calls it with options: to
+list interfaces, link types and settings, and then to capture into a pipe.
 See Wireshark's doc/extcap_example.py and wireshark.org/docs/wsdg_html_chunked/ChCaptureExtcap.html.
 """
 
@@ -27,12 +27,12 @@ LINKTYPE_RAW: Final = 101
 
 
 def interface_name(window: str, side: str, point: str) -> str:
-    """What Wireshark calls a tap point; it knows it by this only."""
+    """Wireshark's name of a tap point, which identifies it."""
     return f"{PREFIX}:{side}:{point}:{window}"
 
 
 def parse_name(name: str) -> tuple[str, str, str]:
-    """(window, side, point) of an interface's name; ValueError when it is none of ours."""
+    """(window, side, point) of an interface's name; raises ValueError for any other name."""
     prefix, side, point, window = name.split(":", 3)
     if prefix != PREFIX or side not in L.SIDES or point not in POINTS:
         raise ValueError(name)
@@ -40,7 +40,7 @@ def parse_name(name: str) -> tuple[str, str, str]:
 
 
 def list_interfaces() -> list[str]:
-    """A line for us, and one for each tap point."""
+    """A line for the program, and one per tap point."""
     lines = [f"extcap {{version={__version__}}}{{display=vnetcard}}"]
     for view in ask_all_agents("status"):
         for point in POINTS:
@@ -53,7 +53,7 @@ def list_interfaces() -> list[str]:
 
 
 def config_lines() -> list[str]:
-    """What can be set in Wireshark's dialogue."""
+    """The settings of Wireshark's dialogue."""
     return [
         "arg {number=0}{call=--snaplen}{display=Bytes of each packet}{type=unsigned}"
         f"{{range=1,{L.FRAME_MAX}}}{{default={L.FRAME_MAX}}}",
@@ -63,7 +63,7 @@ def config_lines() -> list[str]:
 
 
 def build_parser() -> argparse.ArgumentParser:
-    """What Wireshark may say."""
+    """The options that Wireshark passes."""
     parser = Parser(prog="vnetcard-extcap", description=__doc__.splitlines()[0] if __doc__ else "", allow_abbrev=False)
     for flag in ("interfaces", "dlts", "config", "cleanup-postkill"):
         parser.add_argument(f"--extcap-{flag}", action="store_true")
@@ -77,7 +77,7 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def main(argv: list[str] | None = None) -> int:
-    """One question of Wireshark's: 0 answered, 2 not possible."""
+    """Answer one call of Wireshark's; 0, or 2 when it cannot be answered."""
     args = build_parser().parse_args(argv)
     try:
         return answer(args)
@@ -89,13 +89,13 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def end_of(fifo: str) -> None:
-    """Who reads the pipe, and would wait for ever for a writer, sees its end."""
-    with contextlib.suppress(OSError):  # nobody does
+    """Open and close the pipe, so that its reader sees an end instead of waiting indefinitely for a writer."""
+    with contextlib.suppress(OSError):  # it has no reader
         os.close(os.open(fifo, os.O_WRONLY | os.O_NONBLOCK))
 
 
 def answer(args: argparse.Namespace) -> int:
-    """Do what Wireshark asks."""
+    """Do what the options request."""
     if args.extcap_interfaces:
         print("\n".join(list_interfaces()))
         return 0
@@ -113,13 +113,13 @@ def answer(args: argparse.Namespace) -> int:
         words += ["--segment"] if args.segment == "true" else []
         words += [args.extcap_capture_filter] if args.extcap_capture_filter else []
         return run_capture(words)
-    elif args.extcap_capture_filter:  # is it a good one?
+    elif args.extcap_capture_filter:  # check it
         compile_filter([args.extcap_capture_filter])
     return 0
 
 
 def run_capture(words: list[str]) -> int:
-    """As ``vnetcard capture`` with these words."""
+    """Run ``vnetcard capture`` with ``words``."""
     parser: argparse.ArgumentParser = Parser(prog="vnetcard")
     capture.add_parser(parser.add_subparsers(metavar="COMMAND", required=True))
     status: int = capture.run(parser.parse_args(["capture", *words]))

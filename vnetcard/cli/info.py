@@ -21,7 +21,7 @@ examples:
   vnetcard info sim:lab0.card        the card's memory in a simulation; the engine is shown by `vnetcard status`
 
 The window is only read: nothing is locked, created or changed.
-exit status: 0 the window makes sense, 1 it does not, 2 it cannot be read
+exit status: 0 the window is valid, 1 it has problems, 2 it cannot be read
 """
 
 
@@ -57,7 +57,7 @@ def run(args: argparse.Namespace) -> int:
     for _ in range(ATTEMPTS):
         if not view["problems"] or "geometry" not in view:
             break
-        view = view_window(args.url, read_window(args.url), side=side)  # perhaps the rings moved on while we copied
+        view = view_window(args.url, read_window(args.url), side=side)  # the rings may have moved during the copy
     print(json.dumps(view, indent=2) if args.json else text(view))
     return 1 if view["problems"] else 0
 

@@ -1,4 +1,4 @@
-"""``vnetcard metrics``: the agents' figures for Prometheus, over HTTP or once on stdout."""
+"""``vnetcard metrics``: the agents' counters for Prometheus, over HTTP or once on stdout."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ FILES = {"dashboard": "grafana.json", "alerts": "alerts.yml"}
 EPILOG = """\
 examples:
   vnetcard metrics                              serve http://127.0.0.1:9817/metrics until Ctrl-C
-  vnetcard metrics --listen 0.0.0.0:9817        ... to the network: anybody there can read it
+  vnetcard metrics --listen 0.0.0.0:9817        ... to the network: anyone there can read it
   vnetcard metrics --window shm:lab0 --window shm:lab1    two links; each series has its label window
   vnetcard metrics --once | grep drop_
   vnetcard metrics --dashboard > grafana.json   a dashboard for Grafana
   vnetcard metrics --alerts > alerts.yml        rules for Prometheus
 
-Each look asks the agents of the window; it needs the package prometheus_client (pip install 'vnetcard[tools]').
+Each scrape asks the agents of the window; it needs the package prometheus_client (pip install 'vnetcard[tools]').
 exit status: 0 served until it was stopped, 2 bad input
 """
 
@@ -45,13 +45,16 @@ def add_parser(subparsers: Subparsers) -> None:
     parser = add_command(
         subparsers,
         "metrics",
-        help="the agents' figures for Prometheus; a Grafana dashboard and alert rules",
+        help="the agents' counters for Prometheus; a Grafana dashboard and alert rules",
         description="Serve every counter of the agents on this machine to Prometheus.",
         epilog=EPILOG,
         run=run,
     )
     parser.add_argument(
-        "--window", action="append", metavar="URL", help=f"one of several; may be repeated (default: {DEFAULT_WINDOW})"
+        "--window",
+        action="append",
+        metavar="URL",
+        help=f"may be repeated for several links (default: {DEFAULT_WINDOW})",
     )
     what = parser.add_mutually_exclusive_group()
     what.add_argument("--listen", metavar="[HOST:]PORT", help=f"where to serve (default: 127.0.0.1:{PORT})")
@@ -90,24 +93,24 @@ def parse_listen(text: str) -> tuple[str, int]:
     except ValueError:
         number = -1
     if not 0 <= number <= 65535:
-        raise ConfigError(f"--listen {text!r} is not possible: write PORT, ADDRESS:PORT or [IPV6]:PORT")
+        raise ConfigError(f"--listen {text!r} is invalid: expected PORT, ADDRESS:PORT or [IPV6]:PORT")
     return host, number
 
 
 class Collector:
-    """What ``prometheus_client`` asks at each look."""
+    """The collector that ``prometheus_client`` calls at each scrape."""
 
     def __init__(self, windows: Sequence[str], core: Any) -> None:
-        """``core``: the library's module of metric families; ConfigError for a window that cannot be."""
+        """``core``: the library's module of metric families; raises ConfigError for an invalid window URL."""
         self._windows = list(dict.fromkeys(str(WindowUrl.parse(window)) for window in windows))
         self._core = core
 
     def collect(self) -> Iterator[Family]:
-        """A family a name."""
+        """One family per metric name."""
         return self.families(chain.from_iterable(map(self._metrics, self._windows)))
 
     def _metrics(self, window: str) -> Iterator[Metric]:
-        """Of one window; without an agent, that it is not there."""
+        """The metrics of one window; without an agent only ``agent_up`` 0."""
         try:
             snapshot = views.gather(window)
         except ConfigError:
@@ -115,7 +118,7 @@ class Collector:
         return metrics(snapshot, window)
 
     def families(self, found: Iterable[Metric]) -> Iterator[Family]:
-        """The library's form of ``found``."""
+        """``found`` as metric families of the library."""
         families: dict[str, Any] = {}
         for one in found:
             if one.name not in families:
@@ -126,7 +129,7 @@ class Collector:
 
 
 def _library() -> Any:
-    """The official client."""
+    """The module ``prometheus_client``; raises ConfigError when it is missing."""
     try:
         library = import_module("prometheus_client")
     except ModuleNotFoundError as error:
@@ -135,7 +138,7 @@ def _library() -> Any:
 
 
 def _serve(library: Any, registry: Any, host: str, port: int) -> None:
-    """Until SIGINT or SIGTERM."""
+    """Serve until SIGINT or SIGTERM."""
     stop = threading.Event()
 
     def on_signal(number: int, frame: FrameType | None) -> None:

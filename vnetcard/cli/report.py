@@ -18,9 +18,9 @@ EPILOG = """\
 examples:
   vnetcard report                             writes vnetcard-report.html
   vnetcard report --window shm:lab0 -o lab0.html --junit lab0.xml
-  vnetcard report --quick 10.10.10.5          five sizes, three pings of each, nothing measured beside
+  vnetcard report --quick 10.10.10.5          five sizes, three pings of each, no streams
 
-The page needs nothing else: plots, tables, light and dark.  Streams need iperf3 and both agents on this machine.
+The page is self-contained: plots, tables, light and dark.  Streams need iperf3 and both agents on this machine.
 exit status: 0 all checks passed, 1 one failed (the page is written), 2 bad input or no agent
 """
 QUICK_SIZES = (56, 1472, 1473, 9000, 65507)
@@ -32,7 +32,7 @@ def add_parser(subparsers: Subparsers) -> None:
         subparsers,
         "report",
         help="pings, throughput, doctor and counters as one HTML page, and JUnit XML",
-        description="Run the ping-size suite, streams both ways, doctor; look at the counters; write one page.",
+        description="Run the ping-size suite, streams in both directions and doctor; check the counters; write one page.",
         epilog=EPILOG,
         run=run,
     )
@@ -56,7 +56,7 @@ def run(args: argparse.Namespace) -> int:
             _check_writable(option, path)
     seconds = args.seconds if args.seconds is not None else 0.0 if args.quick else 2.0
     if not 0 <= seconds <= 3600:
-        raise ConfigError(f"--seconds {seconds:g} must lie in 0 to 3600")
+        raise ConfigError(f"--seconds {seconds:g} is out of range (0 to 3600)")
     count = args.count if args.count is not None else 3 if args.quick else 20
     sizes = parse_sizes(args.sizes) if args.sizes else QUICK_SIZES if args.quick else DEFAULT_SIZES
     done = checks.examine(
@@ -80,9 +80,9 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _check_writable(option: str, path: Path) -> None:
-    """Before minutes of work: can it be written?"""
+    """Raise ConfigError if the file cannot be written, before minutes of work."""
     if not path.absolute().parent.is_dir():
-        raise ConfigError(f"{option} {path}: there is no folder {path.absolute().parent}")
+        raise ConfigError(f"{option} {path}: no folder {path.absolute().parent}")
     try:
         with path.open("a", encoding="utf-8") as file:
             empty = file.tell() == 0

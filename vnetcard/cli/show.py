@@ -13,9 +13,9 @@ from vnetcard.window.arguments import add_window
 
 EPILOG = """\
 what is shown:
-  runtime    each pump: calls, records a call, ns a record, sleeps, wake-ups, batches by size, time without a CPU
-  ring       each ring: fill, high-water mark, indices, who sleeps, last movement
-  errors     every drop, loss and violation by name, with the last time and a sample, and the likely cause
+  runtime    each pump: calls, records per call, ns per record, sleeps, wake-ups, batches by size, time without a CPU
+  ring       each ring: fill, high-water mark, indices, which end sleeps, last movement
+  errors     every drop, loss and violation by name, with the last time and a sample, and the probable cause
   registers  the DMA engine's registers, decoded
   link       the link's changes of state with their reasons
 
@@ -42,12 +42,12 @@ def add_parser(subparsers: Subparsers) -> None:
     parser.add_argument("what", choices=views.SECTIONS, metavar="WHAT", help=", ".join(views.SECTIONS))
     parser.add_argument("action", nargs="?", choices=("clear",), help="count from now on, and show nothing")
     add_window(parser)
-    parser.add_argument("--json", action="store_true", help="print JSON, an object a look")
-    parser.add_argument("--watch", action="store_true", help="look again every second until Ctrl-C")
+    parser.add_argument("--json", action="store_true", help="print JSON, one object, or one per second with --watch")
+    parser.add_argument("--watch", action="store_true", help="show again every second until Ctrl-C")
 
 
 def run(args: argparse.Namespace) -> int:
-    """Show once, or again and again; or clear."""
+    """Show once, or every second; or clear."""
     if args.action == "clear":
         views.clear(args.window, args.what)
         return 0
@@ -67,7 +67,7 @@ def _heading(snapshot: views.Snapshot, what: str) -> list[str]:
     lines = [
         line
         for why in snapshot.unresponsive().values()
-        for line in wrap(f"{why}; what follows is its window's", tables.WIDTH)
+        for line in wrap(f"{why}; the rest was read from its window", tables.WIDTH)
     ]
     if cleared := snapshot.cleared_at(what):
         lines.append(f"since {tables.ago(cleared)}")

@@ -1,4 +1,4 @@
-"""``vnetcard status``: what the local agents say about their link."""
+"""``vnetcard status``: the link as the agents on this machine report it."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ def add_parser(subparsers: Subparsers) -> None:
         run=run,
     )
     add_window(parser)
-    parser.add_argument("--json", action="store_true", help="print JSON, an object a look")
-    parser.add_argument("--watch", action="store_true", help="look again every second until Ctrl-C")
+    parser.add_argument("--json", action="store_true", help="print JSON, one object, or one per second with --watch")
+    parser.add_argument("--watch", action="store_true", help="show again every second until Ctrl-C")
 
 
 def run(args: argparse.Namespace) -> int:
-    """Show the status once, or again and again."""
+    """Show the status once, or every second."""
     url = str(WindowUrl.parse(args.window))
     while True:
         answers = ask_all(url, "status")
@@ -56,7 +56,7 @@ def run(args: argparse.Namespace) -> int:
         else:
             home = "\033[H\033[2J" if args.watch else ""
             unresponsive = [
-                f"{why}\n  what its window says: vnetcard info {url_of_side(url, L.SIDES.index(side))}"
+                f"{why}\n  to read its window: vnetcard info {url_of_side(url, L.SIDES.index(side))}"
                 for side, why in answers.unresponsive.items()
             ]
             shared = [

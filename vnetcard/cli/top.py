@@ -27,7 +27,7 @@ examples:
   vnetcard top --ping lab@10.10.10.5     another target for the ping that measures the round trip
   ssh board vnetcard top --no-ping
 
-keys: q quit, p pause, c count errors from now on, + and - look more seldom or more often
+keys: q quit, p pause, c count errors from now on, + and - update less or more often
 exit status: 0 left with q, 2 bad input, no agent or no terminal
 """
 INTERVALS = (0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
@@ -44,7 +44,9 @@ def add_parser(subparsers: Subparsers) -> None:
         run=run,
     )
     add_window(parser)
-    parser.add_argument("--interval", type=float, default=1.0, metavar="S", help="between looks (default: %(default)s)")
+    parser.add_argument(
+        "--interval", type=float, default=1.0, metavar="S", help="seconds between updates (default: %(default)s)"
+    )
     ping = parser.add_mutually_exclusive_group()
     ping.add_argument("--ping", metavar="TARGET", help="ADDRESS or NETNS@ADDRESS (default: the peer)")
     ping.add_argument("--no-ping", action="store_true", help="send nothing")
@@ -53,15 +55,15 @@ def add_parser(subparsers: Subparsers) -> None:
 def run(args: argparse.Namespace) -> int:
     """Show until q."""
     if not INTERVALS[0] <= args.interval <= INTERVALS[-1]:
-        raise ConfigError(f"--interval {args.interval} must lie in {INTERVALS[0]} to {INTERVALS[-1]} seconds")
+        raise ConfigError(f"--interval {args.interval} is out of range ({INTERVALS[0]} to {INTERVALS[-1]} seconds)")
     views.gather(args.window)  # for its error
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
-        raise ConfigError("top needs a terminal; for a pipe there is `vnetcard show runtime --watch --json`")
+        raise ConfigError("top needs a terminal; for a pipe use `vnetcard show runtime --watch --json`")
     try:
         curses = import_module("curses")
     except ModuleNotFoundError as error:
-        raise ConfigError("top needs Python's module curses; `vnetcard show runtime --watch` does without") from error
-    for name in ("LINES", "COLUMNS"):  # curses would believe them rather than the terminal
+        raise ConfigError("top needs Python's module curses; use `vnetcard show runtime --watch`") from error
+    for name in ("LINES", "COLUMNS"):  # curses would prefer them to the terminal's own size
         os.environ.pop(name, None)
     screen = Screen(args.window, args.interval)
     with contextlib.ExitStack() as stack:
@@ -83,7 +85,7 @@ def _loop(terminal: Any, screen: Screen, curses: Any) -> None:
     while True:
         if time.monotonic() >= due and not screen.paused and not refresh.is_alive():
             due = time.monotonic() + screen.interval
-            # Aside, so that keys are obeyed while an agent that is stopped is waited for.
+            # In a thread, so that keys work while a stopped agent is waited for.
             refresh = threading.Thread(target=_refresh, args=(screen,), daemon=True)
             refresh.start()
         _show(terminal, screen, curses)
@@ -91,7 +93,7 @@ def _loop(terminal: Any, screen: Screen, curses: Any) -> None:
         key = terminal.getch()
         if key in (ord("q"), ord("Q")):
             return
-        due = 0.0 if _obey(key, screen) else due
+        due = 0.0 if _handle(key, screen) else due
 
 
 def _refresh(screen: Screen) -> None:
@@ -103,8 +105,8 @@ def _refresh(screen: Screen) -> None:
         screen.problem = str(error)
 
 
-def _obey(key: int, screen: Screen) -> bool:
-    """Do what ``key`` means; True: look again at once."""
+def _handle(key: int, screen: Screen) -> bool:
+    """Handle ``key``; True: ask the agents again at once."""
     if key == ord("p"):
         screen.paused = not screen.paused
     elif key == ord("c"):
@@ -123,7 +125,7 @@ def _obey(key: int, screen: Screen) -> bool:
 def _show(terminal: Any, screen: Screen, curses: Any) -> None:
     rows, columns = terminal.getmaxyx()
     lines = screen.draw()
-    if rows < len(lines):  # the keys stay in sight
+    if rows < len(lines):  # the line of keys stays visible
         lines = [*lines[: rows - 1], lines[-1]]
     terminal.erase()
     for row, line in enumerate(lines[:rows]):

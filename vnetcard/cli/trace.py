@@ -1,4 +1,4 @@
-"""``vnetcard trace``: single packets on their way, with a time stamp at each stage."""
+"""``vnetcard trace``: single packets through both sides, with a time stamp at each stage."""
 
 from __future__ import annotations
 
@@ -30,15 +30,15 @@ examples:
   vnetcard trace --summary --seconds 5 --sample 16 where the time goes: one record in 16
   vnetcard trace --peer 'ssh root@10.10.10.5' --count 5    the other side is another computer
 
-With --peer the same vnetcard runs there; the packets of that ssh connection are left out.
+With --peer the same version of vnetcard runs there; the packets of that ssh connection are left out.
 
 exit status: 0 done, 1 the agents ended meanwhile, 2 bad input or no agent
 """
 SNAP: Final = 128
-"""Bytes of a packet: the headers."""
+"""Bytes kept of each packet: enough for the headers."""
 RING: Final = 4 << 20
 PEER_LATE_NS: Final = 500_000_000
-"""So much later than this side's the events of another computer may come."""
+"""How much later than this side's the events of another computer may come."""
 
 
 def add_parser(subparsers: Subparsers) -> None:
@@ -46,31 +46,31 @@ def add_parser(subparsers: Subparsers) -> None:
     parser = add_command(
         subparsers,
         "trace",
-        help="packets on their way through both sides, with microseconds between the stages",
-        description="Follow single packets through every stage of both sides; or sum up what the stages take.",
+        help="packets through both sides, with microseconds between the stages",
+        description="Trace single packets through every stage of both sides, or summarize the stages.",
         epilog=EPILOG,
         run=run,
     )
     add_capture_options(parser)
     parser.add_argument("--sample", type=positive, default=1, metavar="N", help="one record in N (default: all)")
-    parser.add_argument("--summary", action="store_true", help="only what the stages take, and the bottleneck")
-    parser.add_argument("--json", action="store_true", help="print JSON, an object a packet")
+    parser.add_argument("--summary", action="store_true", help="only statistics of the stages, and the bottleneck")
+    parser.add_argument("--json", action="store_true", help="print JSON, an object per packet")
     parser.add_argument(
-        "--peer", metavar="COMMAND", help="runs its arguments on the other computer, such as 'ssh card'"
+        "--peer", metavar="COMMAND", help="a command that runs its arguments on the other computer, such as 'ssh card'"
     )
-    parser.add_argument("--peer-window", metavar="URL", help="there (default: the one that there is)")
+    parser.add_argument("--peer-window", metavar="URL", help="the window there (default: the only one)")
     parser.add_argument("--export", action="store_true", help=argparse.SUPPRESS)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Look until the count, the time, Ctrl-C, or the end of an agent."""
+    """Trace until the count, the time, Ctrl-C, or the end of an agent."""
     if args.export:
         return export(tap_request)
     if args.peer_window and not args.peer:
-        raise ConfigError("--peer-window needs --peer: which computer?")
+        raise ConfigError("--peer-window needs --peer")
     chosen = compile_filter(args.filter)
     with contextlib.ExitStack() as stack:
-        # The engine's log comes first: it has to cover the first packet.
+        # The engine's log is opened first: it has to cover the first packet.
         engine = None if args.peer else EngineLog.of(args.window)
         if engine:
             stack.callback(engine.close)
@@ -88,14 +88,14 @@ def run(args: argparse.Namespace) -> int:
 
 
 def tap_request(sample: int) -> TapRequest:
-    """Every stage of one record in ``sample``."""
+    """The events of every stage, of one record in ``sample``."""
     return TapRequest(T.mask(tuple(T.STAGES)), T.mask(("READ", "PEEK")), SNAP, sample, RING)
 
 
 def join_peer(sources: Sources, args: argparse.Namespace) -> RemoteSource:
-    """Take in the other computer's events."""
+    """Add the events of the agent on the other computer."""
     if len(sources.live) == 2:
-        raise ConfigError("--peer: both sides' agents are on this computer already")
+        raise ConfigError("--peer: the agents of both sides are on this computer")
     remote = RemoteSource(args.peer, ExportRequest(1 - sources.sides[0], args.sample, args.peer_window, args.filter))
     sources.add(remote)
     return remote
@@ -122,7 +122,7 @@ class Trace:
         self._show: Callable[[PacketTrace], None] = self._add if args.summary else self._print
 
     def run(self) -> int:
-        """Until the end; 1 when an agent ended."""
+        """Run until the end; 1 when all agents have ended."""
         done: list[Reached] = []
         for events in poll_events(self._sources, self._args.seconds):
             self._tracer.clocks.shared &= self._sources.one_clock
@@ -134,12 +134,12 @@ class Trace:
             self._take(everything=True)
         self._conclude()
         if not self._sources.live:
-            print("vnetcard: every agent that was looked at has ended", file=sys.stderr)
+            print("vnetcard: all traced agents have ended", file=sys.stderr)
             return 1
         return 0
 
     def _take(self, *, everything: bool) -> bool:
-        """Show what is complete; False once there were as many as asked for."""
+        """Show the complete traces; False once there were as many as requested."""
         for trace in self._tracer.finished(everything=everything):
             if trace.aligned(self._tracer.clocks)[0][1] < self._sources.since():
                 continue
@@ -203,7 +203,7 @@ class Trace:
         if step == "reserve" and trace.waited_us:
             return f"the ring was full for {trace.waited_us} us"
         if step == "wake-up":
-            return f"it had slept for {trace.slept_us / 1000:.1f} ms"
+            return f"after a sleep of {trace.slept_us / 1000:.1f} ms"
         return trace.notes.get(step, "")
 
     def _verdict(self, trace: PacketTrace, last: str) -> str:
@@ -213,10 +213,10 @@ class Trace:
             return "delivered"
         missing = {L.HOST, L.CARD} - set(self._sources.sides)
         if unresponsive := missing & set(self._sources.unresponsive):
-            return f"as far as is seen: {self._sources.unresponsive[unresponsive.pop()]}"
+            return f"seen so far: {self._sources.unresponsive[unresponsive.pop()]}"
         if missing:
-            return f"as far as this side sees; the {L.SIDES[missing.pop()]}'s agent is elsewhere: --peer 'ssh ...'"
-        return f"NOT SEEN AGAIN after {last}"
+            return f"seen by this side; the {L.SIDES[missing.pop()]}'s agent is on another computer: --peer 'ssh ...'"
+        return f"NO EVENT AFTER {last}"
 
     # --- at the end ----------------------------------------------------------------------------------
 
@@ -244,4 +244,4 @@ class Trace:
             print(f"clocks: {clocks.describe()}")
         if self._transport:
             print(f"note: {self._transport} writes no events: its time is part of wake-up, or of in the ring")
-        print(f"missed: {missed} events" + (": take --sample, or a filter" if missed else ""))
+        print(f"missed: {missed} events" + (": use --sample, or a filter" if missed else ""))
