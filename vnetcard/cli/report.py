@@ -32,7 +32,7 @@ def add_parser(subparsers: Subparsers) -> None:
         subparsers,
         "report",
         help="pings, throughput, doctor and counters as one HTML page, and JUnit XML",
-        description="Run the ping-size suite, streams in both directions and doctor; check the counters; write one page.",
+        description="Run the ping-size suite, streams both ways and doctor; check the counters; write one page.",
         epilog=EPILOG,
         run=run,
     )
