@@ -227,5 +227,5 @@ def test_server_of_another_user_is_said_to_be_his(tmp_path: Path, board: FakeBoa
     with contextlib.closing(socket.socket(socket.AF_UNIX)) as server:
         server.bind(str(path))
         path.chmod(0o600)
-        with as_nobody(), pytest.raises(VnetcardError, match="Permission denied; it serves the user who started it"):
+        with as_nobody(), pytest.raises(VnetcardError, match="Permission denied; it serves the user that started it"):
             open_window(f"ivshmem:{path}", side=L.HOST)

@@ -62,15 +62,15 @@ def test_closed_window_leaves_the_memory_to_the_simulator(simulation: SoftSimula
         assert (window.geometry.instance, window.notes) == (instance, ()), "a restart goes on with its counters"
 
 
-def test_other_rings_than_the_owners_before_are_made_anew_and_it_is_said(simulation: SoftSimulation) -> None:
+def test_other_rings_than_the_owners_before_are_replaced_and_reported(simulation: SoftSimulation) -> None:
     with opened(simulation, L.HOST, 65536) as window:
         assert window.geometry.ring_bytes == 65536
     with opened(simulation, L.CARD), opened(simulation, L.HOST) as window:
         assert window.geometry.ring_bytes > 65536, "what an earlier owner asked for has stuck"
-        assert "made anew" in " ".join(window.notes)
+        assert "replaced" in " ".join(window.notes)
 
 
-def test_damaged_memory_is_made_anew_and_it_is_said(simulation: SoftSimulation) -> None:
+def test_damaged_memory_is_replaced_and_reported(simulation: SoftSimulation) -> None:
     with opened(simulation, L.HOST) as window:
         window.memory.store32(L.SUPERBLOCK.offset("instance"), 0)
     with opened(simulation, L.HOST) as window:
@@ -79,7 +79,7 @@ def test_damaged_memory_is_made_anew_and_it_is_said(simulation: SoftSimulation) 
 
 def test_bus_of_another_version_is_refused_naming_both(simulation: SoftSimulation) -> None:
     simulation.bus.store32(sim_bus.HEADER["version"], 9)
-    with pytest.raises(LayoutMismatch, match=rf"version 9, this software speaks {sim_bus.VERSION}"):
+    with pytest.raises(LayoutMismatch, match=rf"version 9, this software's is {sim_bus.VERSION}"):
         opened(simulation, L.HOST)
 
 
@@ -136,11 +136,11 @@ def test_request_of_a_killed_predecessor_is_carried_out_before_the_next_one(simu
 def test_card_that_is_out_cannot_be_opened(simulation: SoftSimulation) -> None:
     with opened(simulation, L.HOST) as window:
         simulation.pull_out()
-        assert "was pulled out" in (window.vanished() or "")
+        assert "was removed" in (window.vanished() or "")
         simulation.put_back()
         assert "put back" in (window.vanished() or ""), "its registers are not what they were"
     simulation.pull_out()
-    with pytest.raises(WindowUnavailable, match="was pulled out"):
+    with pytest.raises(WindowUnavailable, match="was removed"):
         opened(simulation, L.CARD)
     simulation.put_back()
     opened(simulation, L.CARD).__enter__().close()

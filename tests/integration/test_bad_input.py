@@ -25,7 +25,7 @@ AGENT = {
     "window too large": ("--window {shm}+2G", "window size 2 GiB", "choose 16 KiB to 1 GiB"),
     "window size that is no number": ("--window {shm}+abc", "size 'abc'", "K, M or G"),
     "window size that is empty": ("--window {shm}+", "size ''", "K, M or G"),
-    "name with a slash": ("--window shm:a/b", "shm:a/b is not possible", "no '/'"),
+    "name with a slash": ("--window shm:a/b", "shm:a/b", "no '/'"),
     "name too long for shared memory": (f"--window shm:{'x' * 251}", "1 to 250 bytes"),
     "queue no power of two": ("--queue-bytes 12K", "--queue-bytes 12K", "a power of two from 4K to 512M"),
     "queue too small": ("--queue-bytes 2K", "--queue-bytes 2K", "from 4K"),

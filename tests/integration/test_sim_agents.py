@@ -146,7 +146,7 @@ def test_removed_card_is_named_and_the_link_returns_with_it(lab: Lab, simulation
         simulation.pull_out()
         for side in (L.HOST, L.CARD):
             view = lab.wait_for(side, "gone")
-            assert "was pulled out" in view["link"]["reason"]
+            assert "was removed" in view["link"]["reason"]
         shown = run([*VNETCARD, "status", "--window", lab.url])
         assert shown.status == 1 and "DOWN (gone: the card of simulation" in shown.stdout
         simulation.put_back()

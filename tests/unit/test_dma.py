@@ -157,7 +157,7 @@ def test_attach_takes_over_from_an_owner_that_was_killed(bench: Bench) -> None:
 def test_attach_gives_up_on_a_memory_that_never_answers(bench: Bench) -> None:
     bench.start()
     bench.works = False
-    with pytest.raises(WindowUnavailable, match="has to end: a memory does not answer, not within 2 s"):
+    with pytest.raises(WindowUnavailable, match="did not end: a memory does not answer within 2 s"):
         bench.host.attach()
 
 
@@ -228,7 +228,7 @@ def test_without_a_peer_nobody_waits(bench: Bench) -> None:
 def test_engine_that_does_nothing_is_said_so(bench: Bench) -> None:
     bench.start()
     bench.works = False
-    with pytest.raises(WindowUnavailable, match="this side's block has to get across, not within 2 s"):
+    with pytest.raises(WindowUnavailable, match="this side's block did not get across within 2 s"):
         bench.host.publish()
 
 

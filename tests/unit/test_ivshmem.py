@@ -146,11 +146,11 @@ def hands_out_one_vector(sock: socket.socket) -> None:
     ("server", "words"),
     [
         (says(7), "it speaks version 7 of the protocol"),
-        (says(0), "it ended before it told our identity"),
+        (says(0), "it ended before it sent our identity"),
         (says(0, -5), "-5 cannot be our identity"),
         (says(0, 1, -1), "it gave no memory"),
         (says(0, 1, 4), "it gave no memory"),
-        (lambda sock: sock.sendall(b"HTTP"), "it ended before it told its version"),
+        (lambda sock: sock.sendall(b"HTTP"), "it ended before it sent its version"),
         (lambda sock: sock.recv(1), "timed out"),
         (hands_out_one_vector, "fewer than 2 interrupt vectors: start it with 2"),
     ],

@@ -64,6 +64,11 @@ class ErrorCode(Code):
         "Another agent has this side of the window.",
         "Stop that agent, or name another --window.",
     )
+    NO_ROOM = (
+        "no-room",
+        "The file system has no room for the window.",
+        "Free some, or ask for a smaller window with +SIZE.",
+    )
     WINDOW_UNMAPPABLE = (
         "window-unmappable",
         "The kernel does not let the device's memory be mapped.",
@@ -86,6 +91,11 @@ class ErrorCode(Code):
         "Name another --window, or build the package with VNETCARD_CHECKED=1.",
     )
     ENGINE_MISSING = "engine-missing", "No DMA engine answers at the register page.", "Check the engine's address."
+    ENGINE_STUCK = (
+        "engine-stuck",
+        "The DMA engine did not complete a request in time.",
+        "See `vnetcard show registers`.",
+    )
     IOMMU = "iommu", "The IOMMU is off, or keeps the device from the memory.", "See docs/bring-up.md."
     # WindowNotReady
     WINDOW_NOT_READY = (

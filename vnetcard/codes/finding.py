@@ -39,7 +39,7 @@ class FindingCode(Code):
     LIBRARY_MISSING = "library-missing", "A Python library is not installed."
     TUN_UNUSABLE = "tun-unusable", "The device /dev/net/tun is missing or may not be opened.", "`modprobe tun`"
     NO_CAPABILITY = "no-capability", "The process may not create interfaces.", "Run as root, or let root make a TUN."
-    OFFLOADS_REFUSED = "offloads-refused", "The kernel refuses some offloads.", "A newer kernel."
+    OFFLOADS_REFUSED = "offloads-refused", "The kernel refuses some offloads.", "Use a newer kernel."
     # measuring
     NOT_MEASURED = "not-measured", "A stage could not be measured."
     WINDOW_IN_USE = "window-in-use", "An agent has the window, so it was not measured."

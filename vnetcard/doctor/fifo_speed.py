@@ -1,4 +1,4 @@
-"""How fast a FIFO in ordinary memory is between two threads: the C ring alone, without port, bus or kernel."""
+"""Measures a FIFO in ordinary memory between two threads: the C ring alone, without port, bus or kernel."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""How fast a window's memory is to read and to write, in aligned pieces, without changing a byte of it.
+"""Measures reads and writes of a window's memory, in aligned pieces, without changing its contents.
 
-What is written is what was just read from the same place.  The caller holds the window's side, so nobody else
-writes its outgoing ring, and no link runs that would read there.
+It writes the bytes that it has read from the same place.  The caller holds the window's side, so no other process
+writes the outgoing ring, and no link reads it.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from vnetcard.ring.fifo import locate
 from vnetcard.ring.geometry import Geometry
 
 SHORTEST = 1e-9
-"""Seconds: what is left of a write when the load behind it took as long as the load alone."""
+"""Seconds: the shortest write that is reported, if the load after it took as long as a load alone."""
 
 SLOWEST = 1e-3
 """Seconds for one load: PCIe takes about 1 us, and gives up after 50 ms."""
@@ -26,7 +26,7 @@ SLOWEST = 1e-3
 def stages(memory: Memory, geometry: Geometry, side: int, what: str) -> list[Stage]:
     """Reading and writing ``side``'s outgoing ring; ``what`` the memory is, for the table.
 
-    Raises WindowUnavailable when the device behind it hardly answers: all of this would take minutes.
+    Raises WindowUnavailable if a load takes longer than SLOWEST, as the whole would take minutes.
     """
     ring = locate(geometry, L.DIRECTIONS[side], "producer").ring
     at, large = ring.offset, min(LARGE, ring.size)
@@ -35,7 +35,7 @@ def stages(memory: Memory, geometry: Geometry, side: int, what: str) -> list[Sta
 
     def write(size: int) -> None:
         memory.write(at, kept[size])
-        memory.load32(at)  # a posted write is done when a read behind it is answered
+        memory.load32(at)  # a read after a posted write completes after it
 
     def round_trip() -> None:
         memory.store32(at, word)
@@ -61,7 +61,7 @@ def stages(memory: Memory, geometry: Geometry, side: int, what: str) -> list[Sta
 
 
 def reference() -> list[Stage]:
-    """The same for ordinary memory of this process: what the figures of a window can be held against."""
+    """The same for ordinary memory of this process, to compare the figures of a window with."""
     buffer = mmap.mmap(-1, L.WINDOW_DEFAULT)
     geometry = Geometry.plan(L.WINDOW_DEFAULT, instance=1, removable=False)
     return stages(Memory(buffer), geometry, L.HOST, "RAM")

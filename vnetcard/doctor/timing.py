@@ -1,6 +1,6 @@
-"""A stage's figures, and how a figure is taken: repeat for a moment, divide.
+"""A stage's figures, and how one is measured: repeat the step for a moment, divide the time.
 
-Figures include what Python adds to a call, about 0.1 us: of no weight for a bus, of some for memory.
+Figures include the cost of a Python call, about 0.1 us, which matters for memory but not for a bus.
 """
 
 from __future__ import annotations
@@ -10,14 +10,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 SMALL, LARGE = 1536, 65536
-"""Bytes: a packet of the default MTU as a record takes them, and a super-packet."""
+"""Bytes: the record of a packet of the default MTU, and a super-packet."""
 MOMENT = 0.05
 """Seconds that one figure takes, at most and roughly."""
 
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """One stage of a packet's way, alone: microseconds for one step, Gbit/s for both sizes; None: not measured."""
+    """One stage of a packet's path, alone: microseconds per step, Gbit/s for both sizes; None: not measured."""
 
     name: str
     latency_us: float | None

@@ -1,4 +1,4 @@
-"""A TUN alone: what the kernel takes for a packet each way, and which offloads it really accepts.
+"""Measures a TUN alone: the kernel's time per packet in each direction, and which offloads it accepts.
 
 Run as a process of its own (``python -m vnetcard.doctor.tun_speed``), in a network namespace of its own, which
 is gone with it; without root in a user namespace of its own.  Prints one JSON object.
@@ -42,7 +42,7 @@ def measure() -> tuple[list[Stage], dict[str, str], str]:
     if done.returncode:
         return [], {}, (done.stderr.strip().splitlines() or [f"it ended with status {done.returncode}"])[-1]
     measured = json.loads(done.stdout)
-    note = "one system call a packet, of 1500 and of 65000 bytes"
+    note = "one system call per packet, of 1500 and of 65000 bytes"
     rows = []
     for call, each in measured["seconds"].items():
         small, large = (gbit(SIZES[name], each[name]) for name in SIZES)
@@ -86,7 +86,7 @@ def _read(fd: int, size: int) -> float:
         sender.setblocking(False)
         sender.connect(("10.0.0.2", 9))
         for _ in range(COUNT):
-            with contextlib.suppress(BlockingIOError):  # its buffer takes few large ones
+            with contextlib.suppress(BlockingIOError):  # its buffer holds few large packets
                 for _ in range(COUNT):
                     sender.send(payload)
             start = time.perf_counter()

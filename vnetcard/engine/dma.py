@@ -1,8 +1,8 @@
-"""The driver of the DMA engine: what ``Link`` asks of it, as reads and writes of its registers.
+"""The driver of the DMA engine: it turns the requests of ``Link`` into reads and writes of the registers.
 
-Nobody else writes a register.  The order of the steps, and why it is safe, is docs/adr/0004; the registers
-are docs/registers.md.  Everything here may raise WindowUnavailable: the device reads as all ones, or does
-not do within ``limit`` seconds what it has been told.
+It is the only writer of registers besides the doorbells that it hands out.  docs/adr/0004 gives the order of the steps
+and why it is safe, docs/registers.md the registers.  Every method may raise WindowUnavailable: the device reads as all
+ones, or does not complete a request within ``limit`` seconds.
 """
 
 from __future__ import annotations
@@ -23,15 +23,15 @@ from vnetcard.ring.geometry import Geometry
 from vnetcard.terminal.sizes import human
 
 GONE: Final = 0xFFFF_FFFF
-"""What a device that is no longer there reads as."""
+"""The value of a read that no device answers."""
 TIMEOUT_CYCLES: Final = 1 << 24
 """Cycles that a memory may leave a transaction waiting: 67 ms at 250 MHz; PCIe's own limit is 50 ms."""
 WAIT_LIMIT: Final = 10.0
-"""Seconds for what takes the engine microseconds; a simulator on a busy machine takes longer."""
+"""Seconds for a request that takes the engine microseconds; a simulator on a busy machine takes longer."""
 START_LIMIT: Final = 1.0
-"""Seconds to wait for a direction to start; when it takes longer, the link waits, and its owner goes on."""
-LOOK_EVERY: Final = 50e-6
-"""Seconds between two looks at a register that is waited for."""
+"""Seconds to wait for a direction to start; after that the link waits, and its owner continues."""
+POLL_EVERY: Final = 50e-6
+"""Seconds between two reads of a register that is waited for."""
 
 _OFFSET: Final = {register.name: register.offset for register in R.REGISTERS}
 _CAUSE: Final = {number: name for name, number in R.CAUSES.items()}
@@ -40,8 +40,8 @@ _RUNNING: Final = _STATUS["TX_RUN"] | _STATUS["RX_RUN"]
 _HALTED: Final = _STATUS["TX_HALT"] | _STATUS["RX_HALT"]
 _IN_USE: Final = sum(_STATUS.values())
 
-_IN_WORDS: Final = {
-    "CONFIG": "the two sides' rings differ in size, or a window or ring size is not possible: give both agents "
+_CAUSE_TEXT: Final = {
+    "CONFIG": "the two sides' rings differ in size, or a window or ring size is out of range: give both agents "
     "the same --queue-bytes",
     "READ": "a read failed at bus address {:#x}",
     "WRITE": "a write failed at bus address {:#x}",
@@ -58,13 +58,13 @@ class Registers(Protocol):
     """One side's register page.  ``offset`` is in bytes, values are u32; a write is done when it returns."""
 
     def read32(self, offset: int, /) -> int:
-        """The register at ``offset``; all ones when the device is gone."""
+        """The register at ``offset``; all ones if the device is gone."""
 
     def write32(self, offset: int, value: int, /) -> None:
         """Set the register at ``offset``."""
 
     def doorbell(self, offset: int, /) -> Callable[[int], None]:
-        """What rings the register at ``offset`` with a value: posted, after everything stored before."""
+        """The doorbell at ``offset``: a posted write of a value, ordered after all earlier stores."""
 
 
 class MappedRegisters:
@@ -105,7 +105,7 @@ class Direction:
 
 @dataclass(frozen=True, slots=True)
 class Statistics:
-    """What the engine says about itself; ``data_width`` in bits, ``burst_beats`` the longest burst."""
+    """The engine's capabilities and counters; ``data_width`` in bits, ``burst_beats`` of the longest burst."""
 
     data_width: int
     burst_beats: int
@@ -136,7 +136,7 @@ class Engine:
         sleep: Callable[[float], None] = time.sleep,
         limit: float = WAIT_LIMIT,
     ) -> None:
-        """Look whether an engine is there that this software can drive.
+        """Check that there is an engine that this software can drive.
 
         Raises WindowUnavailable (gone, or no engine), LayoutMismatch (another version), ConfigError (a window
         that it cannot reach).
@@ -198,17 +198,17 @@ class Engine:
         deadline = self._clock() + limit
         while not done():
             if self._clock() > deadline:
-                raise WindowUnavailable(f"{self.name}: {what}, not within {limit:.0f} s")
-            self._sleep(LOOK_EVERY)
+                raise WindowUnavailable(f"{self.name}: {what} within {limit:.0f} s", code=ErrorCode.ENGINE_STUCK)
+            self._sleep(POLL_EVERY)
 
     def doorbells(self) -> Doorbells:
         """What the producer calls with each new prod, and the consumer with each new cons."""
         return self._registers.doorbell(_OFFSET["tx_prod"]), self._registers.doorbell(_OFFSET["rx_cons"])
 
-    # --- what the link asks (vnetcard.engine.transport.Transport) -------------------------------------------------
+    # --- vnetcard.engine.transport.Transport ----------------------------------------------------------
 
     def attach(self) -> None:
-        """Whatever an earlier owner left under way ends; configured for this window, not yet enabled."""
+        """End what an earlier owner left in flight; configure for this window, but do not enable yet."""
         self._switch_off(self._limit)
         h2c, c2h = self._geometry.rings[0]
         for name, value in (
@@ -233,7 +233,7 @@ class Engine:
         self._enabled = False
         self._write("control", 0)
         self._until(
-            lambda: not self._status() & _IN_USE, "what is under way has to end: a memory does not answer", limit
+            lambda: not self._status() & _IN_USE, "transfers in flight did not end: a memory does not answer", limit
         )
 
     def announce(self) -> None:
@@ -251,35 +251,35 @@ class Engine:
         self._bell = (self._bell + 1) & 0xFFFF_FFFF
         self._write("side_doorbell", self._bell)
         if wait:
-            self._until(self._told, "this side's block has to get across")
+            self._until(self._side_block_crossed, "this side's block did not get across")
 
-    def _told(self) -> bool:
+    def _side_block_crossed(self) -> bool:
         return self._read("side_done") == self._bell or not self._status() & _STATUS["SIDE_RUN"]
 
     def reset_directions(self) -> None:
-        """Forget what was rung; both directions start anew, from index 0.
+        """Discard earlier doorbells and restart both directions from index 0.
 
-        Returns when they run.  It does not wait for what may take long, see ``not_ready``: a peer that is not
-        there, a halt, a peer whose block cannot cross, a memory that holds back what is under way.
+        Returns when they run.  It does not wait for what may take long (see ``not_ready``): an absent peer, a halt,
+        a peer whose block cannot cross, a memory that holds transfers back.
         """
         self._write("reset", R.RESET_BITS["TX"] | R.RESET_BITS["RX"])
-        self._status()  # pushes the write ahead of it; what it says may be from before
+        self._status()  # flushes the posted write; its value may still be the old one
         deadline = self._clock() + START_LIMIT
         while not self._started() and self._clock() < deadline:
-            self._sleep(LOOK_EVERY)
+            self._sleep(POLL_EVERY)
 
     def _started(self) -> bool:
         status = self._status()
         return status & _RUNNING == _RUNNING or bool(status & _HALTED) or not status & _STATUS["SIDE_RUN"]
 
     def not_ready(self) -> str | None:
-        """Which directions do not run, in words; None: packets may move."""
-        status, ways = self._status(), (("TX", self._side), ("RX", 1 - self._side))
-        off = [L.DIRECTIONS[n] for prefix, n in ways if not status & _STATUS[f"{prefix}_RUN"]]
+        """Which directions do not run, for a message; None: packets may move."""
+        status, directions = self._status(), (("TX", self._side), ("RX", 1 - self._side))
+        off = [L.DIRECTIONS[n] for prefix, n in directions if not status & _STATUS[f"{prefix}_RUN"]]
         return f"the engine has not started {' and '.join(off)}" if off else None
 
     def fault(self) -> Fault | None:
-        """What halted, and why, in words; None while all is well or the peer is not there."""
+        """What halted and why, for a message; None if nothing did, or the peer is absent."""
         status = self._status()
         if self._enabled and not status & _STATUS["LOCKED"]:
             return Fault(f"{self.name} is no longer enabled: it was reset", "RESET")
@@ -303,10 +303,10 @@ class Engine:
         number = self._read(f"{prefix}_cause")
         address = self._read(f"{prefix}_error_addr_lo") | self._read(f"{prefix}_error_addr_hi") << 32
         name = _CAUSE.get(number, f"cause {number}")
-        return name, f"{name}, {_IN_WORDS.get(name, 'at {:#x}').format(address)}"
+        return name, f"{name}, {_CAUSE_TEXT.get(name, 'at {:#x}').format(address)}"
 
     def detach(self) -> None:
-        """Leave: afterwards the engine touches this side's memory no more."""
+        """Disable the engine: afterwards it accesses this side's memory no more."""
         self._switch_off(min(self._limit, 1.0))
 
     # --- for people ----------------------------------------------------------------------------------
@@ -319,7 +319,7 @@ class Engine:
         )
 
     def statistics(self) -> Statistics:
-        """Every figure, each read once; some 40 register reads, so not for a fast path."""
+        """Every counter, each read once: some 40 register reads, too slow for a fast path."""
         status = self._status()
         cycles = self._read("cycles_lo")
         return Statistics(
@@ -332,7 +332,7 @@ class Engine:
         )
 
     def registers(self) -> dict[str, int]:
-        """Every register that can be read, in their order: an upper half after the lower one that holds it."""
+        """Every readable register, in order: an upper half after the lower half, whose read latches it."""
         return {register.name: self._read(register.name) for register in R.REGISTERS if register.access != "WO"}
 
     def _direction(self, prefix: str, direction: str, status: int) -> Direction:

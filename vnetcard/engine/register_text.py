@@ -1,4 +1,4 @@
-"""The registers of the DMA engine as they were read, in words."""
+"""Decodes register values of the DMA engine for people."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _COUNTERS: Final = tuple(
 
 
 def since(now: Mapping[str, int], before: Mapping[str, int]) -> dict[str, int]:
-    """By how much each counter has grown; nothing where it began anew, as with a reset."""
+    """By how much each counter has grown; a counter that restarted, as after a reset, is left out."""
     grown = {name: _whole(now, name) - _whole(before, name) for name in _COUNTERS if name in now and name in before}
     return {name: growth for name, growth in grown.items() if growth >= 0}
 
@@ -37,7 +37,7 @@ def _whole(values: Mapping[str, int], name: str) -> int:
 
 
 def decode(values: Mapping[str, int]) -> list[dict[str, Any]]:
-    """A row a register: ``name``, ``offset``, ``value``, ``words`` (bits and causes by name) and ``meaning``."""
+    """A row per register: ``name``, ``offset``, ``value``, ``words`` (bits and causes by name) and ``meaning``."""
     return [
         {
             "name": register.name,

@@ -1,6 +1,6 @@
-"""How what a side stores gets to its peer: by itself in memory that both share, by an engine otherwise.
+"""How a side's stores reach its peer: directly in shared memory, otherwise by a DMA engine or a copier.
 
-``Transport`` is the seam between ``link.py``, which knows the order of the steps, and ``dma.py``.
+``Transport`` is the interface between ``link.py``, which gives the order of the steps, and ``dma.py``.
 """
 
 from __future__ import annotations
@@ -31,39 +31,39 @@ class Fault(str):
 
 
 class Transport(Protocol):
-    """What carries this side's block and indices.  Each method raises WindowUnavailable when the device is gone."""
+    """Moves this side's block, indices and ring data.  Each method raises WindowUnavailable if the device is gone."""
 
     def attach(self) -> None:
-        """Before anything else, and again to recover from a fault: nothing of before is under way any more."""
+        """Called first, and again to recover from a fault: ends whatever is still in flight from before."""
 
     def announce(self) -> None:
-        """This side's block has a new epoch: return once the peer can see it, or will as soon as it is there."""
+        """Publish this side's block, with a new epoch: returns once the peer can see it, or will when it attaches."""
 
     def publish(self, *, wait: bool = True) -> None:
-        """This side's block has changed; with ``wait``, return once the peer can see it, as for ``announce``."""
+        """Publish this side's block after a change; with ``wait``, returns as ``announce`` does."""
 
     def reset_directions(self) -> None:
-        """This side's pumps are held and its indices 0: what they published before is forgotten on the way too.
+        """Discard indices in flight; called while this side's pumps are stopped and its indices are 0.
 
-        Done when ``not_ready`` says None, which may be later.
+        Complete once ``not_ready`` returns None, which may be later.
         """
 
     def not_ready(self) -> str | None:
-        """Why packets cannot move yet, in words; None: they can."""
+        """Why packets cannot move yet, for a message; None: they can."""
 
     def fault(self) -> Fault | None:
-        """What has stopped by itself, in words; None while all is well."""
+        """What has halted, for a message; None if nothing has."""
 
     def detach(self) -> None:
-        """This side goes: afterwards nothing touches its memory."""
+        """End: afterwards nothing accesses this side's memory."""
 
 
 class EngineTransport(Transport, Protocol):
-    """A ``Transport`` that a window brings along: an engine, or a mover in software."""
+    """The ``Transport`` of a window: a DMA engine, or a copier in software."""
 
     @property
     def has_peer_ledger(self) -> bool:
-        """True: this side's memory also has the peer's counters, a moment old.  False: only the peer can tell."""
+        """True: this side's memory holds a recent copy of the peer's counters.  False: only the peer has them."""
 
     @property
     def irq(self) -> IrqListener | None:
@@ -73,17 +73,17 @@ class EngineTransport(Transport, Protocol):
         """What the producer calls with each new prod, and the consumer with each new cons."""
 
     def describe(self) -> str:
-        """What it is, in one line."""
+        """Its description, in one line."""
 
     def statistics(self) -> DataclassInstance:
-        """What went through it, and its state."""
+        """Its counters and its state."""
 
     def registers(self) -> dict[str, int]:
-        """Every register that can be read, by name; empty where it has none."""
+        """Its readable registers by name; empty if it has none."""
 
 
 class BackOff:
-    """How long to wait before the next try: short at first and after a quiet time, twice as long each time else."""
+    """Delays between tries: short at first and after a quiet time, otherwise doubled each time."""
 
     FIRST, LONGEST, QUIET = 0.1, 5.0, 10.0
     """Seconds."""
@@ -101,7 +101,7 @@ class BackOff:
 
 
 class SharedMemory:
-    """Nothing has to be carried: the peer reads what is stored."""
+    """The ``Transport`` of shared memory: nothing to do, as the peer reads what this side stores."""
 
     def attach(self) -> None:
         pass

@@ -1,7 +1,7 @@
 """``check:NAME[+SIZE]``: POSIX shared memory that behaves as badly as device memory may; for tests.
 
 On both sides only the accesses of ``_c/vnc_access.h`` get through (anything else ends the process), stores wait and
-leave in any order until a barrier, and nobody is woken.  Slow, and good for nothing but finding mistakes; see
+leave in any order until a barrier, and wake no sleeper.  It is slow, and serves to find mistakes only; see
 ``_c/vnc_checked.h``.
 """
 

@@ -40,7 +40,7 @@ class Request:
 
 
 class Window(Protocol):
-    """An open window.  The end of ``side`` is locked for this process until ``close``."""
+    """An open window.  Its side is locked for this process until ``close``."""
 
     @property
     def url(self) -> str:
@@ -48,11 +48,11 @@ class Window(Protocol):
 
     @property
     def memory(self) -> Memory:
-        """The bytes, with the barriers that this kind of memory needs."""
+        """The window's bytes, with the barriers that this kind of memory needs."""
 
     @property
     def geometry(self) -> Geometry:
-        """What the superblock said when the window was opened; never read again."""
+        """The geometry of the superblock at the time of opening; it is never read again."""
 
     @property
     def notes(self) -> tuple[str, ...]:

@@ -6,7 +6,9 @@ import os
 import stat
 from pathlib import Path
 
+from vnetcard.codes.error import ErrorCode
 from vnetcard.errors import WindowUnavailable
+from vnetcard.hw.mapping import code_of
 from vnetcard.window.contract import Request
 from vnetcard.window.file_backed import BackedWindow, Opener, open_backed, read_backed
 
@@ -21,11 +23,12 @@ def open_window(request: Request) -> BackedWindow:
             fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NONBLOCK, 0o600)
         except OSError as error:
             raise WindowUnavailable(
-                f"{url}: cannot open {path} ({error.strerror}): name one that you may write, in a folder that is there"
+                f"{url}: cannot open {path} ({error.strerror}): name one that you may write, in a folder that exists",
+                code=code_of(error),
             ) from error
         if not stat.S_ISREG(os.fstat(fd).st_mode):
             os.close(fd)
-            raise WindowUnavailable(f"{url}: {path} is not a regular file")
+            raise WindowUnavailable(f"{url}: {path} is not a regular file", code=ErrorCode.BAD_URL)
         return fd
 
     def remove() -> None:

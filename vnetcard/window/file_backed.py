@@ -1,8 +1,8 @@
-"""Windows that are a mapped file: what ``shm:`` and ``file:`` share.
+"""Windows that are a mapped file: the part that ``shm:`` and ``file:`` share.
 
-Creation is race-free: whoever finds the file holds its creation lock while looking, so it is either whole
-or empty for everybody else; a file that was removed in the meantime has no name left (st_nlink is 0) and
-is opened anew.
+Creation is free of races: a process that opens the file holds its creation lock while it reads and creates, so other
+processes find the file either complete or empty.  A file that was removed in the meantime has no name left (st_nlink
+is 0) and is opened again.
 """
 
 from __future__ import annotations
@@ -17,7 +17,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from vnetcard._core import Memory
+from vnetcard.codes.error import ErrorCode
 from vnetcard.errors import ConfigError, LayoutMismatch, WindowUnavailable
+from vnetcard.hw.mapping import code_of
 from vnetcard.ring import layout as L
 from vnetcard.ring.geometry import HEADER_BYTES, Geometry, speaks_our_format
 from vnetcard.ring.sideblock import SideBlock
@@ -26,16 +28,16 @@ from vnetcard.window import locks
 from vnetcard.window.contract import Request
 
 CREATION_LIMIT = 20.0
-"""Seconds to wait for another creator: filling 1 GiB on a slow disk may take some."""
+"""Seconds to wait for another creator, which may have to fill 1 GiB on a slow disk."""
 
 
 @dataclass(frozen=True, slots=True)
 class Opener:
     """How a kind of window reaches its file: open or create (mode 0600), remove (OSError); ``url`` for messages.
 
-    ``blank_is_ours``: a file of zeros was left by a creator that was killed, not made by somebody for us.
-    ``one_sided``: the peer has another memory, so what does not fit is made anew where it is.
-    ``checked``: the memory enforces the rules of device memory, and nobody is woken by it.
+    ``blank_is_ours``: a file of zeros was left by a creator that was killed; False: another program made it for us.
+    ``one_sided``: the peer has another memory, so a window that does not fit is replaced in place.
+    ``checked``: the memory enforces the rules of device memory, and stores to it wake no sleeper.
     """
 
     url: str
@@ -58,7 +60,7 @@ class BackedWindow:
         self._superblock = os.pread(fd, L.LINE, 0)
         self.url = opener.url
         self.memory = Memory(self._map, check=secrets.randbits(64) if opener.checked else None)
-        SideBlock(self.memory, side).write_identity()  # so that a second opener is told who has the side
+        SideBlock(self.memory, side).write_identity()  # a second opener's message names this process
         self.geometry = geometry
         self.notes = notes
         self.futex_wake = not opener.checked
@@ -106,19 +108,19 @@ def _creation_lock(fd: int, url: str):  # type: ignore[no-untyped-def]
 def open_backed(opener: Opener, request: Request) -> BackedWindow:
     """Open or create the window behind ``opener``; raises as ``vnetcard.window.open_window`` says."""
     if (request.size, request.queue_bytes, request.queues) != (None, None, None):
-        _plan(request, removable=True)  # an impossible size is said before anything is touched
+        _plan(request, removable=True)  # refuse a size out of range before anything is changed
     notes: list[str] = []
     while True:
         fd = opener.open()
         try:
             with _creation_lock(fd, opener.url):
                 geometry = _settle(opener, fd, request, notes) if os.fstat(fd).st_nlink else None
-                if geometry is not None:  # its pid stands there before anybody else may look
+                if geometry is not None:  # write the pid while the creation lock is held
                     return BackedWindow(opener, fd, request.side, geometry, tuple(notes))
         except OSError as error:
             os.close(fd)
             raise WindowUnavailable(
-                f"{opener.url}: cannot use {opener.path} ({error.strerror}); name another --window"
+                f"{opener.url}: cannot use {opener.path} ({error.strerror}); name another --window", code=code_of(error)
             ) from error
         except BaseException:
             os.close(fd)
@@ -127,14 +129,15 @@ def open_backed(opener: Opener, request: Request) -> BackedWindow:
 
 
 def _settle(opener: Opener, fd: int, request: Request, notes: list[str]) -> Geometry | None:
-    """With the creation lock held: lock our side and agree on a geometry; None: look again, the file is gone."""
+    """With the creation lock held: lock this side and settle the geometry; None: the file is gone, open it again."""
     size = os.fstat(fd).st_size
     header = os.pread(fd, HEADER_BYTES, 0)
     if not locks.try_lock(fd, request.side):
         owner = int.from_bytes(header[_pid_at(request.side) :][:4], "little")
         raise WindowUnavailable(
             f"the {L.SIDES[request.side]} side of {opener.url} is taken by process {owner}: "
-            "stop that agent, or name another --window"
+            "stop that agent, or name another --window",
+            code=ErrorCode.WINDOW_TAKEN,
         )
     if size == 0:
         return _create(opener, fd, request, removable=True)
@@ -150,8 +153,8 @@ def _settle(opener: Opener, fd: int, request: Request, notes: list[str]) -> Geom
         if not opener.one_sided and (peer or not speaks_our_format(header)):
             remedy = "stop the peer's agent, then remove" if peer else "remove, if nothing uses it,"
             raise LayoutMismatch(f"{opener.url}: {error}; {remedy} {opener.path}, or name another --window") from None
-        notes.append(f"{opener.url}: {error}; nobody uses it, so it is made anew")
-        return _make_anew(opener, fd, request, size)
+        notes.append(f"{opener.url}: {error}; no agent uses it, so it is replaced")
+        return _replace(opener, fd, request, size)
     wanted = _planned(request, size) if opener.one_sided else request
     wrong = wanted.objection(geometry)
     if not wrong:
@@ -160,11 +163,11 @@ def _settle(opener: Opener, fd: int, request: Request, notes: list[str]) -> Geom
         raise LayoutMismatch(f"{opener.url}: {wrong}, and the peer's agent is using it: ask for the same or stop it")
     if not geometry.removable and not opener.one_sided:  # a virtual machine may have it mapped, and those hold no lock
         raise LayoutMismatch(f"{opener.url}: {wrong}, and {opener.path} is not the agents' own: ask for the same")
-    notes.append(f"{opener.url}: {wrong}; nobody uses it, so it is made anew")
-    return _make_anew(opener, fd, request, size)
+    notes.append(f"{opener.url}: {wrong}; no agent uses it, so it is replaced")
+    return _replace(opener, fd, request, size)
 
 
-def _make_anew(opener: Opener, fd: int, request: Request, size: int) -> Geometry | None:
+def _replace(opener: Opener, fd: int, request: Request, size: int) -> Geometry | None:
     if opener.one_sided:
         return _create(opener, fd, request, removable=False, size=size)
     opener.remove()
@@ -172,7 +175,7 @@ def _make_anew(opener: Opener, fd: int, request: Request, size: int) -> Geometry
 
 
 def _planned(request: Request, size: int) -> Request:
-    """``request`` with its defaults: with no peer to agree with, what an earlier owner asked for does not count."""
+    """``request`` with its defaults: with no peer to agree with, the sizes of an earlier owner do not count."""
     plan = _plan(request, removable=False, size=size)
     return replace(request, size=plan.window_bytes, queue_bytes=plan.ring_bytes, queues=len(plan.rings))
 
@@ -184,7 +187,10 @@ def _pid_at(side: int) -> int:
 def _plan(request: Request, *, removable: bool, size: int | None = None) -> Geometry:
     wanted = request.size or size or L.WINDOW_DEFAULT
     if size is not None and wanted > size:
-        raise ConfigError(f"asked for {human(wanted)}, the file has {human(size)}: ask for that, or remove the file")
+        raise ConfigError(
+            f"asked for {human(wanted)}, the file has {human(size)}: ask for that, or remove the file",
+            code=ErrorCode.WINDOW_SIZE,
+        )
     return Geometry.plan(
         wanted,
         queue_bytes=request.queue_bytes,
@@ -195,7 +201,7 @@ def _plan(request: Request, *, removable: bool, size: int | None = None) -> Geom
 
 
 def _create(opener: Opener, fd: int, request: Request, *, removable: bool, size: int | None = None) -> Geometry:
-    """Give the file its size and its superblock, the magic last; a file that we made is removed when that fails."""
+    """Give the file its size and its superblock, the magic last; a file made here is removed if that fails."""
     try:
         geometry = _plan(request, removable=removable, size=size)
         if size is None:
@@ -212,7 +218,8 @@ def _create(opener: Opener, fd: int, request: Request, *, removable: bool, size:
         raise WindowUnavailable(
             f"{opener.url}: no room for {human(geometry.window_bytes)} in {opener.path.parent} "
             f"({error.strerror}): free some (on hugetlbfs, raise vm.nr_hugepages), "
-            f"or ask for a smaller window with {opener.url}+SIZE"
+            f"or ask for a smaller window with {opener.url}+SIZE",
+            code=ErrorCode.NO_ROOM,
         ) from error
     return geometry
 
@@ -224,11 +231,12 @@ def _store(fd: int, data: bytes, opener: Opener) -> None:
     except OSError as error:
         if error.errno != errno.EINVAL:
             raise
-        state = os.fstat(fd)  # hugetlbfs: it knows no write(2), and maps whole huge pages only
+        state = os.fstat(fd)  # hugetlbfs has no write(2), and maps whole huge pages only
         if state.st_size % state.st_blksize:
             raise ConfigError(
                 f"{opener.url}: {opener.path.parent} hands out huge pages of {human(state.st_blksize)}: "
-                f"ask for a multiple of that with {opener.url}+SIZE"
+                f"ask for a multiple of that with {opener.url}+SIZE",
+                code=ErrorCode.WINDOW_SIZE,
             ) from None
         with mmap.mmap(fd, state.st_size) as memory:
             memory[: len(data)] = data
@@ -240,4 +248,4 @@ def read_backed(path: Path, url: str, limit: int | None) -> bytes:
         with path.open("rb") as file:
             return file.read(-1 if limit is None else limit)
     except OSError as error:
-        raise WindowUnavailable(f"{url}: cannot read {path} ({error.strerror})") from error
+        raise WindowUnavailable(f"{url}: cannot read {path} ({error.strerror})", code=code_of(error)) from error

@@ -1,8 +1,7 @@
-"""Interrupts: how the two sides wake one another where no futex reaches the peer but an interrupt does.
+"""Interrupts by which the two sides wake each other where an interrupt reaches the peer and a futex does not.
 
-A side publishes a number in its block; a peer that knows it can raise that side's two interrupts: one says that there
-is a new prod, for the pump that receives, one that there is a new cons, for the pump that sends.  Feature IRQ: both
-sides can.
+A side publishes a number in its block, by which the peer can raise that side's two interrupts: PROD for a new prod
+(for the pump that receives), CONS for a new cons (for the pump that sends).  Feature IRQ: both sides can.
 """
 
 from __future__ import annotations
@@ -11,14 +10,14 @@ from dataclasses import dataclass
 from typing import Final, Protocol
 
 PROD: Final = 0
-"""The interrupt vector, or bell, that says: there is a new prod."""
+"""The interrupt vector for a new prod; CONS is that for a new cons."""
 CONS: Final = 1
 VECTORS: Final = 2
 
 
 @dataclass(frozen=True, slots=True)
 class IrqTrigger:
-    """One bell of the peer: an eventfd, or a file of registers, where one is, and the value that interrupts."""
+    """How to raise one interrupt of the peer: an eventfd ``fd``; or write ``value`` at ``at`` of the file ``fd``."""
 
     fd: int = -1
     at: int = -1
@@ -30,11 +29,11 @@ class Interrupts(Protocol):
 
     @property
     def number(self) -> int:
-        """What the peer rings to reach this side; never 0."""
+        """The number by which the peer raises this side's interrupts; never 0."""
 
     @property
     def eventfds(self) -> tuple[int, int]:
-        """Eventfds that hear this side's interrupts: PROD and CONS."""
+        """The eventfds that this side's interrupts signal: PROD and CONS."""
 
     def of_peer(self, number: int) -> tuple[IrqTrigger, IrqTrigger] | None:
-        """The peer's interrupts, PROD and CONS; None when nobody has that number."""
+        """The peer's interrupts, PROD and CONS; None if no peer has that number."""

@@ -1,11 +1,11 @@
 """The socket protocol of QEMU's ivshmem-doorbell (its docs/specs/ivshmem-spec.rst): a server, and a client.
 
-The server hands out one memory and, to each client, an identity and its eventfds; each is told of the others, so that
-anybody can interrupt anybody.  QEMU with the device ivshmem-doorbell is a client; so is an agent with ``ivshmem:``.
-A message is a little-endian i64, with a descriptor or without:
+The server hands out one memory and, to each client, an identity and its eventfds; it passes each client's eventfds to
+the others, so that any client can interrupt any other.  QEMU with the device ivshmem-doorbell is a client; so is an
+agent with ``ivshmem:``.  A message is a little-endian i64, with a descriptor or without:
 
-    0 (the version) | the client's identity | -1 and the memory | for each other client, then for itself:
-    its identity and an eventfd, once a vector | later: as ahead for one who comes, the identity alone for one who goes
+    0 (the version) | the client's identity | -1 and the memory | for each other client, then for itself: its identity
+    and an eventfd, once per vector | later: the same for a client that joins, the identity alone for one that leaves
 """
 
 from __future__ import annotations
@@ -21,13 +21,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from vnetcard.codes.error import ErrorCode
 from vnetcard.errors import ConfigError, WindowUnavailable
+from vnetcard.hw.mapping import code_of
 from vnetcard.window.interrupts import CONS, PROD, VECTORS, IrqTrigger
 
 VERSION: Final = 0
 MEMORY: Final = -1
 HANDSHAKE_LIMIT: Final = 5.0
-"""Seconds for a server to say what it has to say."""
+"""Seconds for the server's part of the handshake."""
 _WORD: Final = struct.Struct("<q")
 _FD_BYTES: Final = array.array("i").itemsize
 IDENTITIES: Final = 1 << 16
@@ -57,7 +59,7 @@ class Client:
     """A client: ``memory`` is a descriptor of the shared memory.  Its interrupts are ``interrupts.Interrupts``."""
 
     def __init__(self, path: Path) -> None:
-        """Raises WindowUnavailable: nobody serves there, or not as QEMU's protocol says."""
+        """Raises WindowUnavailable: no server there, or not one of QEMU's protocol."""
         self._path = path
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self._socket.settimeout(HANDSHAKE_LIMIT)
@@ -70,8 +72,10 @@ class Client:
             self.close()
             remedy = f"start `vnetcard ivshmem-server {path}`, and QEMU after it"
             if isinstance(error, PermissionError):
-                remedy = "it serves the user who started it, and root"
-            raise WindowUnavailable(f"ivshmem:{path}: {error.strerror or error}; {remedy}") from error
+                remedy = "it serves the user that started it, and root"
+            raise WindowUnavailable(
+                f"ivshmem:{path}: {error.strerror or error}; {remedy}", code=code_of(error)
+            ) from error
         except BaseException:
             self.close()
             raise
@@ -88,14 +92,14 @@ class Client:
         self.memory = fd
         while len(self._fds.get(self._identity, ())) < VECTORS:
             try:
-                self._heed(*self._next("our interrupts"))
+                self._note_client(*self._next("our interrupts"))
             except TimeoutError:
                 raise self._odd(f"it gives fewer than {VECTORS} interrupt vectors: start it with {VECTORS}") from None
 
     def _next(self, what: str) -> tuple[int, int | None]:
         message = _receive(self._socket)
         if message is None:
-            raise self._odd(f"it ended before it told {what}")
+            raise self._odd(f"it ended before it sent {what}")
         return message
 
     def _plain(self, what: str) -> int:
@@ -107,10 +111,13 @@ class Client:
         return word
 
     def _odd(self, why: str) -> WindowUnavailable:
-        return WindowUnavailable(f"ivshmem:{self._path}: what serves there is no ivshmem server of ours: {why}")
+        return WindowUnavailable(
+            f"ivshmem:{self._path}: what serves there is no ivshmem server of ours: {why}",
+            code=ErrorCode.DEVICE_BROKEN,
+        )
 
-    def _heed(self, identity: int, fd: int | None) -> None:
-        """Somebody comes, vector by vector, or goes."""
+    def _note_client(self, identity: int, fd: int | None) -> None:
+        """A client joined (one call per vector) or left (``fd`` is None)."""
         if fd is not None:
             self._fds.setdefault(identity, []).append(fd)
             return
@@ -118,10 +125,10 @@ class Client:
             os.close(old)
 
     def lost(self) -> str | None:
-        """Hear what the server says; why it is no longer there, or None."""
+        """Read the server's messages; why the server is no longer there, or None."""
         try:
             while message := _receive(self._socket):
-                self._heed(*message)
+                self._note_client(*message)
         except BlockingIOError:
             return None
         except OSError as error:
@@ -147,7 +154,7 @@ class Client:
         return IrqTrigger(fd=fds[PROD]), IrqTrigger(fd=fds[CONS])
 
     def close(self) -> None:
-        """Leave; twice is once."""
+        """Leave the server.  Idempotent."""
         self._socket.close()
         for fd in (self.memory, *(fd for fds in self._fds.values() for fd in fds)):
             if fd >= 0:
@@ -187,7 +194,7 @@ class Server:
             probe.connect(str(self._path))
             raise OSError("another server serves there: end it, or take another path")
         if self._path.is_socket():
-            self._path.unlink()  # of one who was killed
+            self._path.unlink()  # left by a server that was killed
         before = os.umask(0o177)
         try:
             self._listener.bind(str(self._path))
@@ -203,8 +210,8 @@ class Server:
             if until in ready:
                 return
             for fd in ready:
-                if sockets.get(fd) in self._peers:  # telling the others of one may have shown that another left too
-                    self._part(sockets[fd])  # a client says nothing: it can only be its end
+                if sockets.get(fd) in self._peers:  # notifying the others may have shown that it left too
+                    self._part(sockets[fd])  # clients send nothing: this is the end of one
             if self._listener.fileno() in ready:
                 with contextlib.suppress(OSError):
                     self._welcome(self._listener.accept()[0])
@@ -223,20 +230,20 @@ class Server:
             for other, peer in self._peers.items():
                 for fd in peer.fds:
                     _send(client, other, fd)
-            self._tell_others(identity, new.fds)
+            self._notify_others(identity, new.fds)
             for fd in new.fds:
                 _send(client, identity, fd)
             self._peers[identity] = new
         except OSError:
             self._drop(new)
-            self._tell_others(identity, [])
+            self._notify_others(identity, [])
 
     def _part(self, identity: int) -> None:
         self._drop(self._peers.pop(identity))
-        self._tell_others(identity, [])
+        self._notify_others(identity, [])
 
-    def _tell_others(self, identity: int, fds: list[int]) -> None:
-        """``identity`` has come with ``fds``, or has gone."""
+    def _notify_others(self, identity: int, fds: list[int]) -> None:
+        """Send the others ``identity`` with its ``fds``; no ``fds``: it has left."""
         for number, peer in list(self._peers.items()):
             try:
                 for fd in fds:
@@ -254,7 +261,7 @@ class Server:
             os.close(fd)
 
     def close(self) -> None:
-        """Part from all, and remove the socket."""
+        """Disconnect all clients and remove the socket."""
         with contextlib.suppress(OSError):
             self._path.unlink()
         self._listener.close()

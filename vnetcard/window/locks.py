@@ -11,6 +11,7 @@ import fcntl
 import struct
 import time
 
+from vnetcard.codes.error import ErrorCode
 from vnetcard.errors import WindowUnavailable
 
 CREATION = 2
@@ -24,7 +25,7 @@ def _flock(kind: int, byte: int) -> bytes:
 
 
 def try_lock(fd: int, byte: int) -> bool:
-    """Lock ``byte`` of the file; False when somebody else holds it."""
+    """Lock ``byte`` of the file; False if another open file holds it."""
     try:
         fcntl.fcntl(fd, fcntl.F_OFD_SETLK, _flock(fcntl.F_WRLCK, byte))
     except OSError as error:
@@ -39,17 +40,20 @@ def lock(fd: int, byte: int, *, limit: float, what: str) -> None:
     deadline = time.monotonic() + limit
     while not try_lock(fd, byte):
         if time.monotonic() > deadline:
-            raise WindowUnavailable(f"{what}: another process holds its creation lock for {limit:.0f} s; end it")
+            raise WindowUnavailable(
+                f"{what}: another process has held its creation lock for {limit:.0f} s; end it",
+                code=ErrorCode.WINDOW_BUSY,
+            )
         time.sleep(0.001)
 
 
 def unlock(fd: int, byte: int) -> None:
-    """Give ``byte`` back."""
+    """Unlock ``byte``."""
     fcntl.fcntl(fd, fcntl.F_OFD_SETLK, _flock(fcntl.F_UNLCK, byte))
 
 
 def is_locked(fd: int, byte: int) -> bool:
-    """Does another open file hold ``byte``?"""
+    """True if another open file holds ``byte``."""
     answer = fcntl.fcntl(fd, fcntl.F_OFD_GETLK, _flock(fcntl.F_WRLCK, byte))
     kind: int = _FLOCK.unpack(answer)[0]
     return kind != fcntl.F_UNLCK

@@ -8,15 +8,16 @@ from pathlib import Path
 
 import posix_ipc
 
+from vnetcard.codes.error import ErrorCode
 from vnetcard.errors import ConfigError, WindowUnavailable
 from vnetcard.window.contract import Request
 from vnetcard.window.file_backed import BackedWindow, Opener, open_backed, read_backed
 
 
 def object_path(name: str, url: str) -> Path:
-    """Where Linux keeps the object ``name`` (shm_overview(7)); ConfigError for a name that cannot be one."""
+    """The file of the object ``name`` in Linux (shm_overview(7)); ConfigError for an invalid name."""
     if "/" in name or name in (".", "..") or len(os.fsencode(name)) > 250 or "\0" in name:
-        raise ConfigError(f"window {url} is not possible: a name has 1 to 250 bytes and no '/'")
+        raise ConfigError(f"invalid window URL {url!r}: a name has 1 to 250 bytes and no '/'", code=ErrorCode.BAD_URL)
     return Path("/dev/shm") / name
 
 
@@ -26,7 +27,7 @@ def open_window(request: Request) -> BackedWindow:
 
 
 def opener(name: str, url: str, *, checked: bool = False) -> Opener:
-    """How the object ``name`` is reached; ``checked`` as in Opener."""
+    """The opener of the object ``name``; ``checked`` as in Opener."""
     path = object_path(name, url)
 
     def open_object() -> int:
@@ -34,7 +35,8 @@ def opener(name: str, url: str, *, checked: bool = False) -> Opener:
             fd: int = posix_ipc.SharedMemory(f"/{name}", posix_ipc.O_CREAT, mode=0o600).fd
         except posix_ipc.PermissionsError as error:
             raise WindowUnavailable(
-                f"{url}: no permission for {path}: it belongs to another user; name another --window"
+                f"{url}: no permission for {path}: it belongs to another user; name another --window",
+                code=ErrorCode.WINDOW_PERMISSION,
             ) from error
         except (posix_ipc.Error, OSError, ValueError) as error:
             raise WindowUnavailable(f"{url}: cannot open {path} ({error})") from error
@@ -44,7 +46,7 @@ def opener(name: str, url: str, *, checked: bool = False) -> Opener:
         try:
             posix_ipc.unlink_shared_memory(f"/{name}")
         except posix_ipc.ExistentialError:
-            pass  # somebody else was faster
+            pass  # another process removed it
         except posix_ipc.PermissionsError as error:
             raise PermissionError(errno.EPERM, os.strerror(errno.EPERM)) from error
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 
+from vnetcard.codes.error import ErrorCode
 from vnetcard.engine.dma import Engine
 from vnetcard.errors import ConfigError, WindowUnavailable
 from vnetcard.ring import layout as L
@@ -81,12 +82,13 @@ def _opener(name: str, side: int, size: int) -> Opener:
             os.close(fd)
             raise WindowUnavailable(
                 f"sim:{name}: the {L.SIDES[side]}'s memory has {found} bytes, the simulator says {size}: "
-                "it is just starting"
+                "it is just starting",
+                code=ErrorCode.WINDOW_NOT_READY,
             )
         return fd
 
     def keep() -> None:
-        raise PermissionError  # the memory is the simulator's: never asked for, as the window is not removable
+        raise PermissionError  # never called: the memory is the simulator's, so the window is not removable
 
     return Opener(f"sim:{name}", SHM / memory_name(name, side), open_memory, keep, blank_is_ours=False, one_sided=True)
 

@@ -7,11 +7,11 @@
     /vnetcard-sim-NAME.card    the card's
 
 This file is the single source of the layout; the simulator's C++ gets it as a generated header.  All values
-are little-endian u32 unless said otherwise.
+are little-endian u32 unless noted otherwise.
 
 A *doorbell* (tx_prod, rx_cons, side_doorbell) is a store of the value into the register's word of the page REGS, then
 an atomic increment of the word at the same offset in the page RUNG, then, if ``asleep`` is 1, an increment of
-``bell`` and a futex wake on it.  The simulator looks at the counts, and for each that moved writes the value over
+``bell`` and a futex wake on it.  The simulator polls the counts, and for each that moved writes the value over
 AXI4-Lite.  So a value rung twice is never lost, and values rung faster than the bus are coalesced, as a posted
 write that overtakes nothing may be.
 
@@ -20,17 +20,17 @@ Any other access goes through the *mailbox*, one at a time a side: ``op``, ``off
 a futex wake on ``reply``.  Every doorbell rung before the request has been carried when it is answered.
 
 The simulator is also the driver's interrupt handler of both sides.  While a side's interrupt is raised it clears
-what ``irq_status`` says, and wakes (futex, everybody) the words in that side's memory on which its pumps sleep: the
-prod word of its rx ring for RX_PROD, the cons word of its tx ring for TX_CONS, both for anything else.
+the causes in ``irq_status``, and wakes (futex, all sleepers) the words in that side's memory on which its pumps
+sleep: the prod word of its rx ring for RX_PROD, the cons word of its tx ring for TX_CONS, both for anything else.
 
-The *log* is what the engine did to both memories, for ``vnetcard trace``: an entry a burst that ended, in a ring
-that the simulator overwrites.  ``log_count`` counts the entries ever written, with release after each; who reads
-looks at it again afterwards, and throws away what may have been overwritten meanwhile.
+The *log* is what the engine did to both memories, for ``vnetcard trace``: an entry per burst that ended, in a ring
+that the simulator overwrites.  ``log_count`` counts the entries ever written, with release after each; a reader
+reads it again afterwards, and discards what may have been overwritten meanwhile.
 
 *Life.*  The simulator holds byte LOCK_BYTE of the bus locked (``window/locks.py``) while it lives, however it ends.
 Ending, it stores ``instance = 0`` and removes the three names.  Killed, it leaves them, and the next one of the name
 takes them over: the memories keep their contents, ``instance`` is new, doorbells rung before are forgotten, and a
-request that was waiting is answered with all ones.  A card that was pulled out (``removed``) reads as all ones,
+request that was waiting is answered with all ones.  A card that was removed (``removed``) reads as all ones,
 ignores writes and touches no memory; put back, its registers are as after power-up, and ``instance`` is new as well.
 """
 
@@ -54,7 +54,7 @@ HEADER: Final[dict[str, int]] = {
     "base_card": 0x028,  # u64
     "bell": 0x040,  # futex: wakes the simulator
     "asleep": 0x044,  # 1: it sleeps, or is about to, and wants the bell
-    "removed": 0x048,  # 1: the card was pulled out; register reads give all ones
+    "removed": 0x048,  # 1: the card was removed; register reads return all ones
 }
 LOCK_BYTE: Final = 0
 """The byte of the bus that a living simulator holds locked; agents lock bytes of their own memory only."""
@@ -63,7 +63,7 @@ SIDE_BYTES: Final = 0x3000
 REGS: Final = 0x0000
 """Page of a side: the doorbell words, at the offsets of their registers."""
 RUNG: Final = 0x1000
-"""Page of a side: how often each was rung, at the same offsets."""
+"""Page of a side: the number of rings of each, at the same offsets."""
 MAILBOX: Final[dict[str, int]] = {
     "request": 0x2000,
     "op": 0x2004,

@@ -1,4 +1,4 @@
-"""The agents' end of a live simulation: its header, and one side's registers (layout: ``simbus.py``)."""
+"""The agents' end of a live simulation: its header, and one side's registers (layout: ``sim_bus.py``)."""
 
 from __future__ import annotations
 
@@ -9,23 +9,27 @@ import time
 from pathlib import Path
 
 from vnetcard._core import Doorbell, Memory
+from vnetcard.codes.error import ErrorCode
 from vnetcard.errors import ConfigError, LayoutMismatch, WindowUnavailable
+from vnetcard.hw.mapping import code_of
 from vnetcard.window import locks
 from vnetcard.window import sim_bus as B
 
 ANSWER_LIMIT = 2.0
 """Seconds for one register access; a simulator on a very busy machine takes some milliseconds."""
-LOOK_EVERY = 0.1
-"""Seconds after which a wait looks whether the simulator lives."""
+CHECK_EVERY = 0.1
+"""Seconds between two checks, during a wait, of whether the simulator lives."""
 
 SHM = Path("/dev/shm")
 """Where Linux keeps POSIX shared memory (shm_overview(7))."""
 
 
 def check_name(name: str) -> None:
-    """ConfigError for what cannot be the name of a simulation."""
+    """Raise ConfigError for an invalid name of a simulation."""
     if "/" in name or "\0" in name or name.startswith(".") or len(os.fsencode(name)) > 200:
-        raise ConfigError(f"window sim:{name} is not possible: a name has 1 to 200 bytes, no '/', no leading '.'")
+        raise ConfigError(
+            f"invalid window URL sim:{name}: a name has 1 to 200 bytes, no '/', no leading '.'", code=ErrorCode.BAD_URL
+        )
 
 
 def open_object(name: str, simulation: str) -> int:
@@ -34,14 +38,17 @@ def open_object(name: str, simulation: str) -> int:
         return os.open(SHM / name, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
     except FileNotFoundError as error:
         raise WindowUnavailable(
-            f"no simulation {simulation} is running: start `vnetcard-sim {simulation}`, or name another --window"
+            f"no simulation {simulation} is running: start `vnetcard-sim {simulation}`, or name another --window",
+            code=ErrorCode.WINDOW_MISSING,
         ) from error
     except OSError as error:
-        raise WindowUnavailable(f"sim:{simulation}: cannot open {SHM / name} ({error.strerror})") from error
+        raise WindowUnavailable(
+            f"sim:{simulation}: cannot open {SHM / name} ({error.strerror})", code=code_of(error)
+        ) from error
 
 
 class SimBus:
-    """The bus of simulation ``name``, opened; figures are those of the moment when it was opened."""
+    """The bus of simulation ``name``, opened; its attributes are those of the time of opening."""
 
     def __init__(self, name: str) -> None:
         """Raises ConfigError (the name), WindowUnavailable (not running, card removed), LayoutMismatch."""
@@ -71,7 +78,7 @@ class SimBus:
             raise WindowUnavailable(f"sim:{self.name}: {SHM / B.bus_name(self.name)} is no simulation's bus")
         if load(at["version"]) != B.VERSION:
             raise LayoutMismatch(
-                f"sim:{self.name}: its bus is of version {load(at['version'])}, this software speaks {B.VERSION}"
+                f"sim:{self.name}: its bus is of version {load(at['version'])}, this software's is {B.VERSION}"
             )
         self.instance, self.pid = load(at["instance"]), load(at["pid"])
         self.data_width, self.memory_bytes = load(at["data_width"]), load64(at["memory_bytes"])
@@ -84,13 +91,13 @@ class SimBus:
         if not locks.is_locked(self._fd, B.LOCK_BYTE) or os.fstat(self._fd).st_nlink == 0:
             return f"simulation {self.name} has ended: start it again with `vnetcard-sim {self.name}`"
         if self.memory.load32(B.HEADER["removed"]):
-            return f"the card of simulation {self.name} was pulled out"
+            return f"the card of simulation {self.name} was removed"
         if self.memory.load32(B.HEADER["instance"]) != self.instance:
-            return f"simulation {self.name} was started anew, or its card put back"
+            return f"simulation {self.name} was restarted, or its card put back"
         return None
 
     def close(self) -> None:
-        """Unmap; every doorbell must be gone.  Twice is once."""
+        """Unmap; every doorbell must be gone.  Idempotent."""
         if self._fd >= 0:
             self.memory.close()
             self._map.close()
@@ -112,11 +119,11 @@ class SimRegisters:
         return Doorbell(self._memory, word, count_word=rung, wake_word=B.HEADER["bell"], sleep_word=B.HEADER["asleep"])
 
     def read32(self, offset: int, /) -> int:
-        """The register, by the mailbox; WindowUnavailable when nobody answers."""
+        """The register, by the mailbox; WindowUnavailable if the simulator does not answer."""
         return self._access("READ", offset, 0)
 
     def write32(self, offset: int, value: int, /) -> None:
-        """Set the register, by the mailbox; WindowUnavailable when nobody answers."""
+        """Set the register, by the mailbox; WindowUnavailable if the simulator does not answer."""
         self._access("WRITE", offset, value)
 
     def doorbell(self, offset: int, /) -> Doorbell:
@@ -146,9 +153,9 @@ class SimRegisters:
                     f"simulation {self._bus.name} (process {self._bus.pid}) has not answered within "
                     f"{ANSWER_LIMIT:.0f} s: is it stopped?"
                 )
-            memory.wait32(box["reply"], reply, LOOK_EVERY)
+            memory.wait32(box["reply"], reply, CHECK_EVERY)
 
     def close(self) -> None:
-        """Let go of the bus."""
+        """Release the bus."""
         with self._turn:
             self._ask = None

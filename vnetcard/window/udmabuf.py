@@ -37,7 +37,7 @@ class Place:
 
     @classmethod
     def parse(cls, place: str) -> Place:
-        """ConfigError for options that are not known or not possible together."""
+        """Raises ConfigError for unknown options and for combinations that exclude each other."""
         url = f"udmabuf:{place}"
         name, _, text = place.partition("?")
         options = dict(option.partition("=")[::2] for option in text.split("&") if option)

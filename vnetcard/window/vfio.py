@@ -1,7 +1,7 @@
 """``vfio:BDF[/BAR]``: a memory BAR of a PCI function that the kernel's vfio-pci has, with its interrupts.
 
-The way for an agent that is not root: /dev/vfio/GROUP belongs to whoever a udev rule says.  A function with the
-registers of QEMU's ivshmem-doorbell in BAR 0 has interrupts: the sides wake one another.  ``format`` as for ``pci:``.
+For an agent that is not root: a udev rule gives /dev/vfio/GROUP to a group.  A function with the registers of QEMU's
+ivshmem-doorbell in BAR 0 has interrupts: the sides wake each other.  ``format`` as for ``pci:``.
 
 With ``engine`` the BAR is the register page of the DMA engine, this side's window is memory of its own (``+SIZE``) that
 the IOMMU shows to the function at IOVA, and its first MSI-X is the engine's interrupt.
@@ -41,9 +41,9 @@ IVSHMEM: Final = (0x1AF4, 0x1110)
 IV_POSITION, DOORBELL = 8, 12
 """Registers of ivshmem-doorbell in BAR 0: the own identity, and ``identity << 16 | vector`` to interrupt a peer."""
 _REMEDY: Final = {
-    errno.EBUSY: "another process has it: stop that one",
+    errno.EBUSY: "another process has it: end that process",
     errno.EACCES: "run as root, or let a udev rule give you the group",
-    errno.EPERM: "no IOMMU protects the group: only root may have it, and only if vfio allows unsafe interrupts",
+    errno.EPERM: "no IOMMU protects the group: only root may open it, and only if vfio allows unsafe interrupts",
     errno.ENOENT: "load the module vfio-pci, and bind the function to it",
 }
 
