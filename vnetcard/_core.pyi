@@ -42,8 +42,8 @@ class Memory:
     """A mapped window: every access is bounds-checked, aligned and ordered.
 
     ``buffer`` is a writable buffer (an ``mmap``) that starts at a multiple of 64.  ``device=True`` uses the barriers
-    and aligned copies that memory behind PCIe needs; when the kernel unmaps such memory, as it does when a device is
-    removed, it reads as all ones.  ``check``, a seed, makes it checked memory for tests, which uses every freedom that
+    and aligned copies that memory behind PCIe needs.  Memory that is lost, because its device is removed or its file is
+    truncated, reads as all ones.  ``check``, a seed, makes it checked memory for tests, which uses every freedom that
     device memory has (_c/vnc_checked.h); NotImplementedError unless ``CHECKED_MEMORY``.
 
     Methods raise IndexError for offsets outside the window, ValueError for misaligned ones and after ``close``.

@@ -223,6 +223,7 @@ void vnc_pump_lock(struct vnc_pump *p)
 		sched_yield();
 }
 
+/** vnc_pump_unlock() - end what vnc_pump_lock() or vnc_pump_try_lock() has begun. */
 void vnc_pump_unlock(struct vnc_pump *p)
 {
 	__atomic_store_n(&p->locked, 0, __ATOMIC_RELEASE);

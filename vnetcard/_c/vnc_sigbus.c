@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Surviving the removal of a device whose memory is mapped; see vnc_sigbus.h. */
+/* Surviving the loss of mapped memory; see vnc_sigbus.h. */
 #include "vnc_sigbus.h"
 #include <pthread.h>
 #include <signal.h>

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /**
- * DOC: surviving the removal of a device whose memory is mapped.
+ * DOC: surviving the loss of mapped memory: a device that is removed, a file that is truncated.
  *
- * The kernel removes such a mapping, and the next access raises SIGBUS.  In a range that was added here the access
- * gets what the bus itself would give: a page that reads as all ones and discards what is written.  The caller then
- * finds out in the ordinary way, by the words that it reads.
+ * The next access to such memory raises SIGBUS.  In a range that was added here the access gets what a bus without the
+ * device gives: a page that reads as all ones and discards what is written.  The caller then finds out in the ordinary
+ * way, by the words that it reads.
  */
 #ifndef VNC_SIGBUS_H
 #define VNC_SIGBUS_H
