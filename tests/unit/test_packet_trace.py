@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from vnetcard.codes.error import ErrorCode
 from vnetcard.errors import ConfigError
 from vnetcard.ring import layout as L
 from vnetcard.ring import tap_layout as T
@@ -183,8 +184,9 @@ def test_filter_sees_the_first_bytes_and_the_whole_length(text: str, kept: int, 
 
 @pytest.mark.parametrize("text", ["host", "icmp and and", "port http:", "ether host 1:2:3:4:5:6 or"])
 def test_bad_filter_is_refused_with_the_message_of_libpcap(text: str) -> None:
-    with pytest.raises(ConfigError, match=r"^filter .*: .+"):
+    with pytest.raises(ConfigError, match=r": .+") as caught:
         Filter(text)
+    assert caught.value.code is ErrorCode.BAD_FILTER
 
 
 def test_missing_libpcap_is_one_line_that_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -192,8 +194,9 @@ def test_missing_libpcap_is_one_line_that_says_what_to_install(monkeypatch: pyte
         raise OSError(name)
 
     monkeypatch.setattr("ctypes.CDLL", missing)
-    with pytest.raises(ConfigError, match="apt-get install libpcap0"):
+    with pytest.raises(ConfigError, match="apt-get install libpcap0") as caught:
         Filter("icmp")
+    assert caught.value.code is ErrorCode.TOOL_MISSING
 
 
 # --- another computer --------------------------------------------------------------------------------

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from vnetcard.cli import ping
+from vnetcard.codes.error import ErrorCode
 from vnetcard.codes.ping import PingCode
 from vnetcard.errors import ConfigError
 from vnetcard.ping import report as pingreport
@@ -188,8 +189,9 @@ def test_target_reads_back_as_written(text: str, address: str, netns: str | None
     "text", ["", "localhost", "card:10.0.0.1", "@10.0.0.1", "-a@10.0.0.1", "a/b@10.0.0.1", "10.0.0"]
 )
 def test_malformed_target_is_refused(text: str) -> None:
-    with pytest.raises(ConfigError):
+    with pytest.raises(ConfigError) as caught:
         Target.parse(text)
+    assert caught.value.code in (ErrorCode.BAD_ADDRESS, ErrorCode.NAMESPACE_MISSING)
 
 
 def test_sizes_are_numbers_ranges_and_lists() -> None:
@@ -198,8 +200,9 @@ def test_sizes_are_numbers_ranges_and_lists() -> None:
 
 @pytest.mark.parametrize("word", ["x", "-1", "5-2", "65508", "0-65508", "1-2-3", "10.10.10.5", ",", "٣"])
 def test_malformed_size_is_refused(word: str) -> None:
-    with pytest.raises(ConfigError):
+    with pytest.raises(ConfigError) as caught:
         ping.parse_sizes([word])
+    assert caught.value.code in (ErrorCode.OUT_OF_RANGE, ErrorCode.BAD_CONFIG)
 
 
 BAD_NUMBERS = [
@@ -215,8 +218,9 @@ BAD_NUMBERS = [
 
 @pytest.mark.parametrize("numbers", BAD_NUMBERS, ids=str)
 def test_numbers_out_of_range_are_refused(numbers: dict[str, float]) -> None:
-    with pytest.raises(ConfigError, match=next(iter(numbers))):
+    with pytest.raises(ConfigError, match=next(iter(numbers))) as caught:
         run_suite([HERE], [56], **numbers)  # type: ignore[arg-type]
+    assert caught.value.code is ErrorCode.OUT_OF_RANGE
 
 
 @pytest.mark.parametrize(("targets", "sizes"), [([], [56]), ([HERE], []), ([HERE], [65508]), ([HERE], [-1])])
@@ -227,8 +231,9 @@ def test_nothing_to_ping_and_wrong_sizes_are_refused(targets: list[Target], size
 
 def test_ordinary_user_may_not_go_below_two_milliseconds(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "getuid", lambda: 1000)
-    with pytest.raises(ConfigError, match="only root"):
+    with pytest.raises(ConfigError) as caught:
         run_suite([HERE], [56], interval=0.001)
+    assert caught.value.code is ErrorCode.NOT_ROOT
 
 
 def test_missing_ping_says_what_to_install(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -255,8 +260,9 @@ def test_foreign_ping_and_unknown_namespace_are_refused(fake_ping: Path) -> None
     with pytest.raises(ConfigError, match="iputils"):
         run_suite([HERE], [56])
     play(fake_ping, "")
-    with pytest.raises(ConfigError, match="no-such-ns"):
+    with pytest.raises(ConfigError, match="no-such-ns") as caught:
         run_suite([Target("10.0.0.1", "no-such-ns")], [56])
+    assert caught.value.code is ErrorCode.NAMESPACE_MISSING
 
 
 def test_ping_that_cannot_run_is_loss_with_its_words(fake_ping: Path) -> None:

@@ -263,7 +263,9 @@ class _Agent:
         if not isinstance(reply, dict):
             raise PeerGone(f"the {self.name}{self.window} answered something else than a JSON object")
         if "error" in reply:
-            raise PeerGone(f"the {self.name}{self.window} cannot answer: {reply['error']}")
+            raise PeerGone(
+                f"the {self.name}{self.window} cannot answer: {reply['error']}", code=ErrorCode.AGENT_REFUSED
+            )
         return reply
 
     def ask(self, question: dict[str, Any]) -> dict[str, Any]:

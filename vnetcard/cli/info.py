@@ -31,7 +31,7 @@ def add_parser(subparsers: Subparsers) -> None:
         subparsers,
         "info",
         help="decode a window's superblock, side blocks and rings",
-        description="Decode a window, also a corrupt one, without disturbing whoever uses it.",
+        description="Decode a window, also a corrupt one, without disturbing its users.",
         epilog=EPILOG,
         run=run,
     )

@@ -14,6 +14,7 @@ from itertools import chain
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
+from vnetcard.codes.error import ErrorCode
 from vnetcard.errors import ConfigError
 from vnetcard.observe import views
 from vnetcard.observe.metrics import Metric, metrics
@@ -93,7 +94,9 @@ def parse_listen(text: str) -> tuple[str, int]:
     except ValueError:
         number = -1
     if not 0 <= number <= 65535:
-        raise ConfigError(f"--listen {text!r} is invalid: expected PORT, ADDRESS:PORT or [IPV6]:PORT")
+        raise ConfigError(
+            f"--listen {text!r} is invalid: expected PORT, ADDRESS:PORT or [IPV6]:PORT", code=ErrorCode.BAD_ADDRESS
+        )
     return host, number
 
 
@@ -133,7 +136,9 @@ def _library() -> Any:
     try:
         library = import_module("prometheus_client")
     except ModuleNotFoundError as error:
-        raise ConfigError("metrics needs the package prometheus_client: pip install 'vnetcard[tools]'") from error
+        raise ConfigError(
+            "metrics needs the package prometheus_client: pip install 'vnetcard[tools]'", code=ErrorCode.TOOL_MISSING
+        ) from error
     return library
 
 
@@ -150,7 +155,7 @@ def _serve(library: Any, registry: Any, host: str, port: int) -> None:
     try:
         server, thread = library.start_http_server(port, addr=host, registry=registry)
     except OSError as error:
-        raise ConfigError(f"--listen {host}:{port}: {error.strerror}") from error
+        raise ConfigError(f"--listen {host}:{port}: {error.strerror}", code=ErrorCode.ADDRESS_MISSING) from error
     place = f"[{host}]" if ":" in host else host
     print(f"vnetcard metrics: http://{place}:{server.server_port}/metrics", flush=True)
     stop.wait()

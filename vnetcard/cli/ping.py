@@ -12,6 +12,7 @@ from pathlib import Path
 
 from vnetcard.agent.control import ask_all
 from vnetcard.agent.status import port_problems
+from vnetcard.codes.error import ErrorCode
 from vnetcard.errors import ConfigError
 from vnetcard.ping import report
 from vnetcard.ping.link_counts import LinkCounts
@@ -28,7 +29,7 @@ examples:
   vnetcard ping card@10.10.10.1 host@10.10.10.5   both directions, from network namespaces
   vnetcard ping 10.10.10.5 --sizes 0-2100 9000,65507 --count 5 --junit ping.xml
 
-exit status: 0 every ping was answered once and unharmed, 1 not so, 2 bad input
+exit status: 0 every ping was answered once and undamaged, 1 at least one was not, 2 bad input
 """
 
 
@@ -73,7 +74,9 @@ def run(args: argparse.Namespace) -> int:
         targets = [target if target.netns else replace(target, netns=args.netns) for target in targets]
     sizes = DEFAULT_SIZES if args.sizes is None else parse_sizes(args.sizes)
     if args.junit and not args.junit.absolute().parent.is_dir():
-        raise ConfigError(f"--junit {args.junit}: there is no folder {args.junit.absolute().parent}")
+        raise ConfigError(
+            f"--junit {args.junit}: there is no folder {args.junit.absolute().parent}", code=ErrorCode.FILE_UNWRITABLE
+        )
     results = run_suite(
         targets,
         sizes,
@@ -89,7 +92,9 @@ def run(args: argparse.Namespace) -> int:
         try:
             args.junit.write_text(report.junit(results), encoding="utf-8")
         except OSError as error:
-            raise ConfigError(f"--junit {args.junit} cannot be written: {error.strerror}") from error
+            raise ConfigError(
+                f"--junit {args.junit} cannot be written: {error.strerror}", code=ErrorCode.FILE_UNWRITABLE
+            ) from error
     print(json.dumps(report.as_json(results), indent=2) if args.json else report.summary(results))
     return 0 if all(result.ok for result in results) else 1
 
@@ -112,10 +117,15 @@ def parse_sizes(words: Iterable[str]) -> tuple[int, ...]:
     for item in (item for word in words for item in word.split(",") if item):
         match = re.fullmatch(r"(\d{1,5})(?:-(\d{1,5}))?", item, re.ASCII)
         if not match:
-            raise ConfigError(f"size {item!r} is not a number or a range such as 0-2100 (put targets before --sizes)")
+            raise ConfigError(
+                f"size {item!r} is not a number or a range such as 0-2100 (put targets before --sizes)",
+                code=ErrorCode.OUT_OF_RANGE,
+            )
         first, last = int(match[1]), int(match[2] or match[1])
         if not first <= last <= SIZE_MAX:
-            raise ConfigError(f"size {item} must lie in 0-{SIZE_MAX}, the smaller number first")
+            raise ConfigError(
+                f"size {item} must lie in 0-{SIZE_MAX}, the smaller number first", code=ErrorCode.OUT_OF_RANGE
+            )
         sizes |= dict.fromkeys(range(first, last + 1))
     if not sizes:
         raise ConfigError("--sizes names no size")
@@ -123,7 +133,7 @@ def parse_sizes(words: Iterable[str]) -> tuple[int, ...]:
 
 
 def _progress(targets: list[Target], *, as_json: bool) -> Callable[[PingResult], None] | None:
-    """Print each row as it comes: to stdout, or beside JSON to stderr if somebody watches it."""
+    """Print each row as it comes: to stdout, or, beside JSON, to stderr if that is a terminal."""
     if as_json and not sys.stderr.isatty():
         return None
     stream = sys.stderr if as_json else sys.stdout

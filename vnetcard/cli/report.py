@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 
 from vnetcard.cli.ping import parse_sizes
+from vnetcard.codes.error import ErrorCode
 from vnetcard.errors import ConfigError
 from vnetcard.ping.suite import DEFAULT_SIZES, Target
 from vnetcard.report import checks, page
@@ -56,7 +57,7 @@ def run(args: argparse.Namespace) -> int:
             _check_writable(option, path)
     seconds = args.seconds if args.seconds is not None else 0.0 if args.quick else 2.0
     if not 0 <= seconds <= 3600:
-        raise ConfigError(f"--seconds {seconds:g} is out of range (0 to 3600)")
+        raise ConfigError(f"--seconds {seconds:g} is out of range (0 to 3600)", code=ErrorCode.OUT_OF_RANGE)
     count = args.count if args.count is not None else 3 if args.quick else 20
     sizes = parse_sizes(args.sizes) if args.sizes else QUICK_SIZES if args.quick else DEFAULT_SIZES
     done = checks.examine(
@@ -82,12 +83,14 @@ def run(args: argparse.Namespace) -> int:
 def _check_writable(option: str, path: Path) -> None:
     """Raise ConfigError if the file cannot be written, before minutes of work."""
     if not path.absolute().parent.is_dir():
-        raise ConfigError(f"{option} {path}: no folder {path.absolute().parent}")
+        raise ConfigError(f"{option} {path}: no folder {path.absolute().parent}", code=ErrorCode.FILE_UNWRITABLE)
     try:
         with path.open("a", encoding="utf-8") as file:
             empty = file.tell() == 0
     except OSError as error:
-        raise ConfigError(f"{option} {path} cannot be written: {error.strerror}") from error
+        raise ConfigError(
+            f"{option} {path} cannot be written: {error.strerror}", code=ErrorCode.FILE_UNWRITABLE
+        ) from error
     if empty:
         path.unlink(missing_ok=True)
 
@@ -96,4 +99,6 @@ def _write(option: str, path: Path, text: str) -> None:
     try:
         path.write_text(text, encoding="utf-8")
     except OSError as error:
-        raise ConfigError(f"{option} {path} cannot be written: {error.strerror}") from error
+        raise ConfigError(
+            f"{option} {path} cannot be written: {error.strerror}", code=ErrorCode.FILE_UNWRITABLE
+        ) from error

@@ -11,6 +11,7 @@ import time
 from importlib import import_module
 from typing import Any
 
+from vnetcard.codes.error import ErrorCode
 from vnetcard.errors import ConfigError
 from vnetcard.observe import views
 from vnetcard.observe.probe import Probe
@@ -55,14 +56,21 @@ def add_parser(subparsers: Subparsers) -> None:
 def run(args: argparse.Namespace) -> int:
     """Show until q."""
     if not INTERVALS[0] <= args.interval <= INTERVALS[-1]:
-        raise ConfigError(f"--interval {args.interval} is out of range ({INTERVALS[0]} to {INTERVALS[-1]} seconds)")
+        raise ConfigError(
+            f"--interval {args.interval} is out of range ({INTERVALS[0]} to {INTERVALS[-1]} seconds)",
+            code=ErrorCode.OUT_OF_RANGE,
+        )
     views.gather(args.window)  # for its error
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
-        raise ConfigError("top needs a terminal; for a pipe use `vnetcard show runtime --watch --json`")
+        raise ConfigError(
+            "top needs a terminal; for a pipe use `vnetcard show runtime --watch --json`", code=ErrorCode.NO_TERMINAL
+        )
     try:
         curses = import_module("curses")
     except ModuleNotFoundError as error:
-        raise ConfigError("top needs Python's module curses; use `vnetcard show runtime --watch`") from error
+        raise ConfigError(
+            "top needs Python's module curses; use `vnetcard show runtime --watch`", code=ErrorCode.TOOL_MISSING
+        ) from error
     for name in ("LINES", "COLUMNS"):  # curses would prefer them to the terminal's own size
         os.environ.pop(name, None)
     screen = Screen(args.window, args.interval)
@@ -73,7 +81,9 @@ def run(args: argparse.Namespace) -> int:
         try:
             curses.wrapper(_loop, screen, curses)
         except curses.error as error:
-            raise ConfigError(f"top cannot use this terminal: {error}; is TERM set?") from error
+            raise ConfigError(
+                f"top cannot use this terminal: {error}; is TERM set?", code=ErrorCode.NO_TERMINAL
+            ) from error
     return 0
 
 

@@ -38,6 +38,9 @@ class ErrorCode(Code):
         "Name another file, or make room.",
     )
     BAD_CAPTURE = "bad-capture", "A file is no capture, or cannot be replayed.", "See the message."
+    NO_TERMINAL = "no-terminal", "The command needs a terminal, or must not write to one.", "See the message."
+    REMOTE_FAILED = "remote-failed", "The command on the other computer does not answer.", "See its message above."
+    TARGET_UNKNOWN = "target-unknown", "The address of the peer is not known here.", "Name the address as a target."
     BAD_FILTER = "bad-filter", "The filter is not one that libpcap accepts.", "See pcap-filter(7)."
     TOOL_MISSING = "tool-missing", "A program or a Python package is not installed.", "Install what the message names."
     CACHE_UNUSABLE = "cache-unusable", "The user's cache cannot be written.", "Set XDG_CACHE_HOME to a writable folder."
@@ -154,6 +157,7 @@ class ErrorCode(Code):
     FRAME_TOO_LARGE = "frame-too-large", "The frame is longer than the link allows.", "Send at most the link's MTU."
     # PeerGone
     PEER_GONE = "peer-gone", "The other side or the agent does not answer.", "Start it."
+    AGENT_REFUSED = "agent-refused", "The agent answers that it cannot do what was asked.", "See the message."
     PEER_UNRESPONSIVE = (
         "peer-unresponsive",
         "The process exists and does not answer: it is stopped or hangs.",

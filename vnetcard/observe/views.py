@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from vnetcard.agent.control import ask, ask_all
+from vnetcard.codes.error import ErrorCode
 from vnetcard.engine.register_text import since as growth
 from vnetcard.errors import ConfigError
 from vnetcard.observe import unresponsive
@@ -147,6 +148,6 @@ def clear(window: str, what: str) -> None:
     url = str(WindowUrl.parse(window))
     snapshot = gather(window)
     if snapshot.unresponsive():
-        raise ConfigError("; ".join(snapshot.unresponsive().values()))
+        raise ConfigError("; ".join(snapshot.unresponsive().values()), code=ErrorCode.PEER_UNRESPONSIVE)
     for view in snapshot.views:
         ask(url, L.SIDES.index(view["side"]), "clear", what=what)

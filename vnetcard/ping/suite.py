@@ -3,12 +3,12 @@
 The system's ``ping`` (iputils) sends and checks the packets; this file starts it, reads every line and
 judges.  Three habits of ping shape it:
 
-- ``ping -c N`` waits for the last reply only ``max(2 * longest RTT, interval)``: one late reply looks lost.
-  So ping is asked for more, only the first ``count`` are judged, and then ping is interrupted.
+- ``ping -c N`` waits for the last reply only ``max(2 * longest RTT, interval)``: one late reply counts as lost.
+  So ping sends more than ``count`` requests, only the first ``count`` are judged, and then ping is interrupted.
 - ``-p`` fills whole periods of the pattern only and leaves zeros behind them; ``fill_pattern`` picks a
   length that leaves at most two bytes.  ping does not compare the first 16 bytes, its time stamp.
 - ping's socket holds few large replies.  When a stall delivers many at once ping itself drops some; these
-  count as lost, and ``error`` says who dropped them.
+  count as lost, and ``error`` says that ping dropped them.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Final, Protocol
 
+from vnetcard.codes.error import ErrorCode
 from vnetcard.codes.ping import PingCode
 from vnetcard.errors import ConfigError
 
@@ -70,9 +71,12 @@ class Target:
             ipaddress.ip_address(self.address)
         except ValueError:
             text = f"{self.address!r} is not an IP address; a target is ADDRESS or NETNS@ADDRESS"
-            raise ConfigError(text) from None
+            raise ConfigError(text, code=ErrorCode.BAD_ADDRESS) from None
         if self.netns is not None and not re.fullmatch(r"/\S+|[^\s/@-][^\s/@]*", self.netns):
-            raise ConfigError(f"{self.netns!r} is not the name of a network namespace nor an absolute path to one")
+            raise ConfigError(
+                f"{self.netns!r} is not the name of a network namespace nor an absolute path to one",
+                code=ErrorCode.NAMESPACE_MISSING,
+            )
 
     @classmethod
     def parse(cls, text: str) -> Target:
@@ -88,7 +92,7 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class PingResult:
-    """What became of the pings of one size to one target; a request that ping could not send is ``sent`` and lost.
+    """The result of the pings of one size to one target; a request that ping could not send is ``sent`` and lost.
 
     ``corrupted`` counts replies with a wrong byte, cut short, or with a bad checksum.  ``rtt_*`` are in
     milliseconds, None when no reply carried a time stamp (16 bytes).  ``error`` holds ping's own words.
@@ -143,7 +147,7 @@ class Transcript:
     rest: bytes = b""
 
     def feed(self, output: bytes) -> None:
-        """Take in the next piece of ping's standard output; an unfinished line waits for its rest."""
+        """Process a piece of ping's standard output; an unfinished line is kept for the next piece."""
         *lines, self.rest = (self.rest + output).split(b"\n")
         for line in lines:
             self._line(line.decode(errors="replace"))
@@ -165,11 +169,11 @@ class Transcript:
             self.transmitted = int(sent[1])
 
     def complain(self, text: str) -> None:
-        """Take in ping's standard error; a line that comes again is kept once."""
+        """Process ping's standard error; a repeated line is kept once."""
         self.words |= dict.fromkeys(_printable(line) for line in text.splitlines() if line.strip())
 
     def result(self, target: Target, size: int, *, problem: str | None = None) -> PingResult:
-        """The verdict once ping has ended; ``problem`` is what the caller saw go wrong, if anything."""
+        """The verdict once ping has ended; ``problem`` is a failure that the caller has seen."""
         if not problem and self.transmitted is not None and self.transmitted < self.count:
             problem = f"ping got only {self.transmitted} of {self.count} requests out"
         problems = [problem] if problem else []
@@ -249,20 +253,29 @@ def _check(targets: list[Target], sizes: list[int], **numbers: float) -> None:
     for name, value in [*(("size", size) for size in sizes), *numbers.items()]:
         least, most, unit = LIMITS[name]
         if not least <= value <= most:
-            raise ConfigError(f"{name} {value} must lie in {least} to {most} {unit}")
+            raise ConfigError(f"{name} {value} is out of range ({least} to {most} {unit})", code=ErrorCode.OUT_OF_RANGE)
     if os.getuid() and numbers["interval"] < USER_INTERVAL_MIN:
-        raise ConfigError(f"ping lets only root use an interval below {USER_INTERVAL_MIN} s: use a longer one, or sudo")
+        raise ConfigError(
+            f"ping lets only root use an interval below {USER_INTERVAL_MIN} s: use a longer one, or sudo",
+            code=ErrorCode.NOT_ROOT,
+        )
 
 
 def command(target: Target) -> list[str]:
     """How to start ping in the target's namespace; ConfigError when that cannot be."""
     ping = _program("ping", "iputils-ping (Debian, Ubuntu) or iputils (Fedora, Buildroot)")
     if b"iputils" not in subprocess.run([ping, "-V"], capture_output=True, check=False).stdout:
-        raise ConfigError(f"{ping} is not the ping of iputils, whose checks are needed; install iputils-ping")
+        raise ConfigError(
+            f"{ping} is not the ping of iputils, whose checks are needed; install iputils-ping",
+            code=ErrorCode.TOOL_MISSING,
+        )
     if target.netns is None:
         return [ping]
     if not (NETNS_FOLDER / target.netns).exists():  # an absolute path stays itself
-        raise ConfigError(f"there is no network namespace {target.netns}; `ip netns list` shows the names")
+        raise ConfigError(
+            f"no network namespace {target.netns}: `ip netns list` shows the names",
+            code=ErrorCode.NAMESPACE_MISSING,
+        )
     if target.netns.startswith("/"):
         return [_program("nsenter", "util-linux"), f"--net={target.netns}", ping]
     return [_program("ip", "iproute2"), "netns", "exec", target.netns, ping]
@@ -271,7 +284,7 @@ def command(target: Target) -> list[str]:
 def _program(name: str, package: str) -> str:
     if path := shutil.which(name):
         return path
-    raise ConfigError(f"{name} was not found in PATH; install {package}")
+    raise ConfigError(f"{name} was not found in PATH; install {package}", code=ErrorCode.TOOL_MISSING)
 
 
 def _ping(argv: list[str], transcript: Transcript, limit: float) -> str | None:
@@ -312,7 +325,7 @@ def _follow(stdout: IO[bytes], transcript: Transcript, deadline: float) -> None:
 
 
 def _dropped_by_ping(pid: int) -> int:
-    """Replies that the sockets of process ``pid`` had no room for; 0 when /proc does not tell."""
+    """Replies that the sockets of process ``pid`` had no room for; 0 when /proc cannot be read."""
     try:
         links = {str(link.readlink()) for link in Path(f"/proc/{pid}/fd").iterdir()}
         tables = [Path(f"/proc/{pid}/net/{name}").read_text() for name in ("raw", "raw6", "icmp", "icmp6")]

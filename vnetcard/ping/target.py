@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from vnetcard.agent.config import DEFAULT_ADDRESS
 from vnetcard.agent.control import ask
+from vnetcard.codes.error import ErrorCode
 from vnetcard.errors import ConfigError, PeerGone
 from vnetcard.ping.suite import Target
 from vnetcard.ring import layout as L
@@ -35,7 +36,7 @@ def default_targets(window: str = DEFAULT_WINDOW) -> list[Target]:
         except PeerGone as error:
             unresponsive = str(error) if error.unresponsive else unresponsive
     if not views and unresponsive:
-        raise ConfigError(unresponsive)
+        raise ConfigError(unresponsive, code=ErrorCode.PEER_UNRESPONSIVE)
     if not views:
         return [Target(_default_address(L.CARD))]
     return [
@@ -57,14 +58,19 @@ def _address(view: dict[str, Any]) -> str:
     addresses = [ipaddress.ip_interface(text) for text in view["port"]["addresses"]]
     for address in sorted(addresses, key=lambda address: address.version):
         return str(address.ip)
-    raise ConfigError(f"the {view['side']}'s agent has no address to ping: name a target")
+    raise ConfigError(
+        f"the {view['side']}'s agent has no address to ping: name a target", code=ErrorCode.TARGET_UNKNOWN
+    )
 
 
 def _address_of_remote_peer(view: dict[str, Any]) -> str:
     """The default address of the peer, provided that it is in the network of the agent that is here."""
     peer = ipaddress.ip_address(_default_address(1 - L.SIDES.index(view["side"])))
     if not any(peer in ipaddress.ip_interface(text).network for text in view["port"]["addresses"]):
-        raise ConfigError(f"the address of the {view['side']}'s peer is not known on this machine: name it as a target")
+        raise ConfigError(
+            f"the address of the {view['side']}'s peer is not known on this machine: name it as a target",
+            code=ErrorCode.TARGET_UNKNOWN,
+        )
     return str(peer)
 
 

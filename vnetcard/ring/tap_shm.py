@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from vnetcard import _core
+from vnetcard.codes.error import ErrorCode
 from vnetcard.errors import ConfigError, LayoutMismatch
 from vnetcard.ring import layout as L
 from vnetcard.ring import tap_layout as T
@@ -52,11 +53,14 @@ class TapRequest:
         values = {name: question.get(name) for name in cls.__slots__}
         for name, value in values.items():
             if type(value) is not int or not 0 <= value <= _MOST[name]:
-                raise ConfigError(f"a tap's {name} {value!r} is out of range (0 to {_MOST[name]})")
+                raise ConfigError(
+                    f"a tap's {name} {value!r} is out of range (0 to {_MOST[name]})", code=ErrorCode.OUT_OF_RANGE
+                )
         request = cls(**{name: int(value or 0) for name, value in values.items()})
         if request.ring_bytes & (request.ring_bytes - 1) or request.ring_bytes < T.RING_MIN or not request.sample:
             raise ConfigError(
-                f"a tap's ring must be a power of two of at least {T.RING_MIN} bytes, and its sample at least 1"
+                f"a tap's ring must be a power of two of at least {T.RING_MIN} bytes, and its sample at least 1",
+                code=ErrorCode.OUT_OF_RANGE,
             )
         return request
 

@@ -9,6 +9,7 @@ import ctypes
 import ctypes.util
 from typing import Final
 
+from vnetcard.codes.error import ErrorCode
 from vnetcard.errors import ConfigError
 
 _DLT_RAW: Final = 12
@@ -53,7 +54,9 @@ def _library() -> ctypes.CDLL:
                 ctypes.c_char_p,
             )
             return library
-    raise ConfigError("a filter needs libpcap, which is not installed: apt-get install libpcap0.8")
+    raise ConfigError(
+        "a filter needs libpcap, which is not installed: apt-get install libpcap0.8", code=ErrorCode.TOOL_MISSING
+    )
 
 
 class Filter:
@@ -69,7 +72,10 @@ class Filter:
         try:
             encoded = text.encode(errors="surrogateescape")
             if self._library.pcap_compile(handle, ctypes.byref(self._program), encoded, 1, _UNKNOWN_NETMASK):
-                raise ConfigError(f"filter {text!r}: {self._library.pcap_geterr(handle).decode(errors='replace')}")
+                raise ConfigError(
+                    f"filter {text!r}: {self._library.pcap_geterr(handle).decode(errors='replace')}",
+                    code=ErrorCode.BAD_FILTER,
+                )
         finally:
             self._library.pcap_close(handle)
 

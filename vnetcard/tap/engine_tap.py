@@ -10,6 +10,7 @@ import os
 import struct
 from collections.abc import Iterator
 
+from vnetcard.codes.error import ErrorCode
 from vnetcard.errors import ConfigError
 from vnetcard.ring import layout as L
 from vnetcard.ring import tap_layout as T
@@ -31,7 +32,10 @@ class EngineTap:
         url = WindowUrl.parse(window)
         log = EngineLog.of(window)
         if log is None:
-            raise ConfigError(f"--tap engine: {url} has no simulated engine; use --tap fifo-in and --tap fifo-out")
+            raise ConfigError(
+                f"--tap engine: {url} has no simulated engine; use --tap fifo-in and --tap fifo-out",
+                code=ErrorCode.ENGINE_MISSING,
+            )
         self._log = log
         name = url.place.partition(".")[0]
         self._memories = [_map(B.memory_name(name, side), name) for side in (L.HOST, L.CARD)]

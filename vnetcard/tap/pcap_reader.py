@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from vnetcard.codes.error import ErrorCode
 from vnetcard.errors import ConfigError
 from vnetcard.ring import layout as L
 
@@ -84,13 +85,15 @@ def read(path: Path, *, interface: str | None = None, way: str | None = None) ->
     try:
         data = path.read_bytes()
     except OSError as error:
-        raise ConfigError(f"{path}: cannot be read ({error.strerror})") from error
+        raise ConfigError(f"{path}: cannot be read ({error.strerror})", code=ErrorCode.BAD_CAPTURE) from error
     if data[:4] == PCAPNG:
         frames = list(_pcapng(path, data))
     elif data[:4] in MAGICS and len(data) >= 24:
         frames = list(_pcap(path, data, *MAGICS[data[:4]]))
     else:
-        raise ConfigError(f"{path} is not a capture file: it starts with {data[:4].hex() or 'nothing'}")
+        raise ConfigError(
+            f"{path} is not a capture file: it starts with {data[:4].hex() or 'nothing'}", code=ErrorCode.BAD_CAPTURE
+        )
     frames = _choose(path, frames, interface)
     packets, others = [], 0
     for number, frame in enumerate(frames, 1):
@@ -100,23 +103,29 @@ def read(path: Path, *, interface: str | None = None, way: str | None = None) ->
         if frame.length > len(frame.data):
             raise ConfigError(
                 f"{path}: packet {number} was cut from {frame.length} to {len(frame.data)} bytes: "
-                "capture with tcpdump -s 0"
+                "capture with tcpdump -s 0",
+                code=ErrorCode.BAD_CAPTURE,
             )
         if packet is None:
             others += 1
         elif len(packet) > L.FRAME_MAX:
-            raise ConfigError(f"{path}: packet {number} has {len(packet)} bytes, a record holds {L.FRAME_MAX}")
+            raise ConfigError(
+                f"{path}: packet {number} has {len(packet)} bytes, a record holds {L.FRAME_MAX}",
+                code=ErrorCode.BAD_CAPTURE,
+            )
         else:
             packets.append(Packet(frame.time, packet))
     if not packets:
-        raise ConfigError(f"{path} holds no IP packet ({others} others)")
+        raise ConfigError(f"{path} holds no IP packet ({others} others)", code=ErrorCode.BAD_CAPTURE)
     return Capture(tuple(packets), others)
 
 
 def _known(path: Path, link: int) -> int:
     if link not in LINKS:
         known = ", ".join(f"{name} ({number})" for number, (name, *_) in LINKS.items())
-        raise ConfigError(f"{path} has the unsupported link type {link} (supported: {known})")
+        raise ConfigError(
+            f"{path} has the unsupported link type {link} (supported: {known})", code=ErrorCode.BAD_CAPTURE
+        )
     return link
 
 
@@ -125,10 +134,16 @@ def _choose(path: Path, frames: list[Frame], interface: str | None) -> list[Fram
     names = list(dict.fromkeys(frame.interface for frame in frames))
     if interface is None:
         if len(names) > 1:
-            raise ConfigError(f"{path} has packets of several interfaces: choose one of {', '.join(names)}")
+            raise ConfigError(
+                f"{path} has packets of several interfaces: choose one of {', '.join(names)}",
+                code=ErrorCode.BAD_CAPTURE,
+            )
         return frames
     if interface not in names:
-        raise ConfigError(f"{path} has no packet of interface {interface!r}, but of {', '.join(filter(None, names))}")
+        raise ConfigError(
+            f"{path} has no packet of interface {interface!r}, but of {', '.join(filter(None, names))}",
+            code=ErrorCode.BAD_CAPTURE,
+        )
     return [frame for frame in frames if frame.interface == interface]
 
 
@@ -140,11 +155,13 @@ def _pcap(path: Path, data: bytes, order: str, unit: int) -> Iterator[Frame]:
     at, number = 24, 1
     while at < len(data):
         if at + header.size > len(data):
-            raise ConfigError(f"{path} ends within packet {number}: it is truncated")
+            raise ConfigError(f"{path} ends within packet {number}: it is truncated", code=ErrorCode.BAD_CAPTURE)
         seconds, part, kept, length = header.unpack_from(data, at)
         at += header.size
         if at + kept > len(data):
-            raise ConfigError(f"{path} ends within packet {number}: it is truncated or damaged")
+            raise ConfigError(
+                f"{path} ends within packet {number}: it is truncated or damaged", code=ErrorCode.BAD_CAPTURE
+            )
         yield Frame(seconds * 1_000_000_000 + part * unit, data[at : at + kept], length, link)
         at += kept
         number += 1
@@ -161,7 +178,7 @@ def _pcapng(path: Path, data: bytes) -> Iterator[Frame]:
             interfaces = []
         size = struct.unpack_from(f"{order}I", data, at + 4)[0] if kind is not None else 0
         if size < 12 or size % 4 or at + size > len(data):
-            raise ConfigError(f"{path} ends within a block: it is truncated or damaged")
+            raise ConfigError(f"{path} ends within a block: it is truncated or damaged", code=ErrorCode.BAD_CAPTURE)
         kind = struct.unpack_from(f"{order}I", data, at)[0]
         body = data[at + 8 : at + size - 4]
         try:
@@ -178,7 +195,9 @@ def _pcapng(path: Path, data: bytes) -> Iterator[Frame]:
                 (length,) = struct.unpack_from(f"{order}I", body)
                 yield Frame(time, body[4 : 4 + length], length, interfaces[0].link, interfaces[0].name)
         except (struct.error, IndexError) as error:
-            raise ConfigError(f"{path} has an invalid block at byte {at}: it is damaged") from error
+            raise ConfigError(
+                f"{path} has an invalid block at byte {at}: it is damaged", code=ErrorCode.BAD_CAPTURE
+            ) from error
         at += size
 
 

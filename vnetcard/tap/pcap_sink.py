@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from vnetcard.codes.error import ErrorCode
 from vnetcard.errors import ConfigError
 from vnetcard.ring import layout as L
 from vnetcard.ring import tap_layout as T
@@ -205,5 +206,8 @@ def open_sink(name: str, snap: int, chosen: str, most_bytes: int, most_files: in
     if name != "-":
         return FileSink(Path(name), snap, chosen, most_bytes=most_bytes, most_files=most_files)
     if sys.stdout.isatty():
-        raise ConfigError("-w -: standard output is a terminal; pipe the capture, as in ... -w - | wireshark -k -i -")
+        raise ConfigError(
+            "-w -: standard output is a terminal; pipe the capture, as in ... -w - | wireshark -k -i -",
+            code=ErrorCode.NO_TERMINAL,
+        )
     return StreamSink(BlockFile(os.dup(sys.stdout.fileno()), "standard output"), snap, chosen)

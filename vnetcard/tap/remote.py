@@ -21,6 +21,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Final
 
 from vnetcard.agent.control import ask_all_agents
+from vnetcard.codes.error import ErrorCode
 from vnetcard.errors import ConfigError
 from vnetcard.ring import layout as L
 from vnetcard.ring import tap_layout as T
@@ -87,7 +88,8 @@ def _only_window(side: int) -> str:
     if len(urls) != 1:
         there = ", ".join(urls) or "none"
         raise ConfigError(
-            f"cannot choose a {L.SIDES[side]}'s agent (found: {there}): name its window with --peer-window"
+            f"cannot choose a {L.SIDES[side]}'s agent (found: {there}): name its window with --peer-window",
+            code=ErrorCode.AMBIGUOUS_DEVICE,
         )
     found: str = urls[0]
     return found
@@ -181,7 +183,7 @@ class RemoteSource:
             words = [*shlex.split(command), "vnetcard", "trace", "--export"]
             self._process = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         except (OSError, ValueError) as error:
-            raise ConfigError(f"--peer {command!r} cannot be run: {error}") from error
+            raise ConfigError(f"--peer {command!r} cannot be run: {error}", code=ErrorCode.REMOTE_FAILED) from error
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         self._in, self._out = self._process.stdin, self._process.stdout
@@ -200,7 +202,8 @@ class RemoteSource:
         except (ValueError, KeyError, TypeError) as error:
             self.close()
             raise ConfigError(
-                f"--peer {command!r}: vnetcard trace does not answer there (see its message above)"
+                f"--peer {command!r}: vnetcard trace does not answer there (see its message above)",
+                code=ErrorCode.REMOTE_FAILED,
             ) from error
         self.since = time.monotonic_ns()
         os.set_blocking(self._out.fileno(), False)

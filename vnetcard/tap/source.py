@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Final, Protocol
 
 from vnetcard.agent.control import ask_all, borrow, folder
+from vnetcard.codes.error import ErrorCode
 from vnetcard.errors import ConfigError, PeerGone
 from vnetcard.ring import layout as L
 from vnetcard.ring.tap_shm import Event, Reader, TapRequest
@@ -112,7 +113,8 @@ class Sources:
             raise ConfigError(
                 refusal
                 or f"no agent for {self._url} answers in {folder()}: "
-                "start vnetcard-x86 or vnetcard-fpga, or name its --window"
+                "start vnetcard-x86 or vnetcard-fpga, or name its --window",
+                code=ErrorCode.NO_AGENT,
             )
         try:
             for source in self.live:
@@ -173,7 +175,7 @@ class Sources:
         return found
 
     def _find(self) -> str:
-        """Open the taps of agents that have none yet; returns why an agent refused, or ."""
+        """Open the taps of agents that have none yet; returns why an agent refused, or ''."""
         refusal = ""
         for side in self._sides:
             if side in self.sides:
@@ -184,7 +186,7 @@ class Sources:
             except PeerGone as error:
                 if error.unresponsive:
                     self.unresponsive[side] = str(error)
-                if error.unresponsive or "cannot answer" in str(error):
+                if error.unresponsive or error.code is ErrorCode.AGENT_REFUSED:
                     refusal = str(error)
         self._find_at = time.monotonic() + (FIND_UNRESPONSIVE_EVERY if self.unresponsive else FIND_EVERY)
         return refusal
