@@ -21,7 +21,7 @@ from vnetcard.window import KINDS, Window, WindowUrl
 
 PACKET_SIZES = (20, 21, 63, 64, 65, 576, 1280, 1499, 1500)
 """Bytes of the packets that cross a port in ``check_port``."""
-PATIENCE = 5.0
+TIMEOUT = 5.0
 """Seconds until a packet that did not arrive counts as lost."""
 
 
@@ -96,7 +96,7 @@ def stores_cross(open_one: OpenWindow) -> None:
             at = L.side_offset(side) + L.SIDE_CONTROL.offset("heartbeat")
             for value in (1, 0xFFFF_FFFF, 0x0102_0304, 0):
                 mine.memory.store32(at, value)
-                deadline = time.monotonic() + PATIENCE
+                deadline = time.monotonic() + TIMEOUT
                 while peer.memory.load32(at) != value:
                     _promise(time.monotonic() < deadline, f"{value:#x} stored at {at:#x} does not reach the peer")
 
@@ -196,7 +196,7 @@ def _packet(size: int, mark: int) -> bytes:
 
 
 def _read(port: Port) -> bytes:
-    deadline = time.monotonic() + PATIENCE
+    deadline = time.monotonic() + TIMEOUT
     while True:
         with contextlib.suppress(BlockingIOError):
             return os.read(port.fds[0], 1 << 17)

@@ -45,7 +45,7 @@ struct Bus {
 	uint8_t *bytes;
 
 	uint32_t *word(unsigned offset) const { return reinterpret_cast<uint32_t *>(bytes + offset); }
-	uint32_t *doorbell() const { return word(VNC_SIMBUS_BELL); }
+	uint32_t *doorbell() const { return word(VNC_SIMBUS_DOORBELL); }
 	uint32_t *asleep() const { return word(VNC_SIMBUS_ASLEEP); }
 	uint32_t *removed() const { return word(VNC_SIMBUS_REMOVED); }
 	uint32_t *instance() const { return word(VNC_SIMBUS_INSTANCE); }

@@ -100,7 +100,7 @@ def test_bar_of_an_ivshmem_server_that_is_polled(lab: CardLab) -> None:
     lab.lab.start(L.HOST)
     lab.start_card()
     lab.wait_up()
-    assert lab.lab.status(L.HOST)["link"]["bell"] != "on"
+    assert lab.lab.status(L.HOST)["link"]["irq"] != "on"
     assert_pings_cross(lab, count=3, sizes=[56, 9000])
     assert_books_balance(lab.lab)
     stop_both(lab)
@@ -141,10 +141,10 @@ def test_engine_behind_the_iommu_is_given_memory_and_driven(lab: CardLab, server
 
 
 def test_either_side_wakes_the_other_by_interrupt_at_every_size(linked: CardLab) -> None:
-    assert linked.lab.status(L.HOST)["link"]["bell"] == "on"
+    assert linked.lab.status(L.HOST)["link"]["irq"] == "on"
     shown = linked.running_guest().run("vnetcard", "status", "--window", BAR, "--json")
     (card,) = json.loads(shown.stdout)["agents"]
-    assert (card["link"]["bell"], card["window"]["doorbell"]) == ("on", False)
+    assert (card["link"]["irq"], card["window"]["futex_wake"]) == ("on", False)
     before = heard(linked), interrupts(linked.running_guest())
     results = assert_pings_cross(linked)
     assert_books_balance(linked.lab)
@@ -196,7 +196,7 @@ def test_card_finds_the_new_interrupts_of_a_restarted_host_agent(linked: CardLab
         linked.lab.start(L.HOST, "--persist", *ASLEEP)
         linked.lab.wait_up()
         running.assert_arrives()
-    assert linked.lab.status(L.HOST)["link"]["bell"] == "on"
+    assert linked.lab.status(L.HOST)["link"]["irq"] == "on"
     assert_books_balance(linked.lab, allow=OUTAGE)
 
 
@@ -209,7 +209,7 @@ def test_card_that_loses_its_power_under_load_comes_back_with_interrupts(linked:
     take(linked)
     linked.start_card("--window", BAR, *ASLEEP)
     linked.wait_up()
-    assert linked.lab.status(L.HOST)["link"]["bell"] == "on"
+    assert linked.lab.status(L.HOST)["link"]["irq"] == "on"
     before = heard(linked)
     assert_pings_cross(linked, count=3, sizes=[56, 9000])
     assert all(now > then for now, then in zip(heard(linked), before, strict=True)), "the new interrupts are not heard"

@@ -143,7 +143,7 @@ def test_interface_and_direction_of_a_pcapng_file_are_selected(tmp_path: Path, o
     for name in ("a", "b"):
         found = pcap_reader.read(tmp_path / "in.pcapng", interface=name)
         assert found.packets == (Packet(1_007_000_000_000, IP4),)
-    assert pcap_reader.read(tmp_path / "in.pcapng", interface="a", way="out").packets
+    assert pcap_reader.read(tmp_path / "in.pcapng", interface="a", direction="out").packets
     for wrong, why in (
         ({}, "choose one of a, b"),
         ({"interface": "c"}, "but of a, b"),

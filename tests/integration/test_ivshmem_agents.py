@@ -36,13 +36,13 @@ def test_agents_wake_one_another_by_interrupts_and_survive_kills(lab: Lab, path:
         start_both(lab, *KEEP)
         ping_suite(lab)
         for view in assert_books_balance(lab):
-            assert (view["link"]["bell"], view["window"]["doorbell"]) == ("on", False)
+            assert (view["link"]["irq"], view["window"]["futex_wake"]) == ("on", False)
         for side in (L.HOST, L.CARD):
             lab.stop(side, signal.SIGKILL)
             lab.start(side, *KEEP)
             lab.wait_up()
             ping(lab, 1 - side)
-            assert lab.status(side)["link"]["bell"] == "on"
+            assert lab.status(side)["link"]["irq"] == "on"
         assert_books_balance(lab, allow=OUTAGE)
         server.terminate()
         assert server.wait(10) == 0

@@ -111,7 +111,7 @@ def test_own_capture_comes_round(lab: Lab, tmp_path: Path) -> None:
     refused = replay(lab, tmp_path / "own.pcapng")
     assert refused.status == 2
     assert "several interfaces: choose one of host-port, card-port" in refused.stderr
-    done = replay(lab, tmp_path / "own.pcapng", "--interface", "host-port", "--way", "out", "--json")
+    done = replay(lab, tmp_path / "own.pcapng", "--interface", "host-port", "--direction", "out", "--json")
     assert json.loads(done.stdout)["packets"] == 10
 
 
@@ -142,7 +142,7 @@ def test_what_cannot_be_replayed_is_one_line(lab: Lab, tmp_path: Path) -> None:
         ((tmp_path / "text",), "is not a capture file"),
         ((tmp_path / "absent",), "cannot be read (No such file"),
         ((tmp_path / "in.pcap", "--interface", "eth7"), "has no packet of interface 'eth7'"),
-        ((tmp_path / "in.pcap", "--way", "in"), "holds no IP packet"),
+        ((tmp_path / "in.pcap", "--direction", "in"), "holds no IP packet"),
         ((tmp_path / "in.pcap", "--speed", "0"), "more than 0"),
     ):
         done = replay(lab, *options)

@@ -50,7 +50,7 @@ class Card:
 
     def ring_bell(self) -> None:
         """Wake the simulator.  Two sides that do so at once may count as one: it wakes all the same."""
-        at = sim_bus.HEADER["bell"]
+        at = sim_bus.HEADER["doorbell"]
         self.bus.store32(at, (self.bus.load32(at) + 1) & 0xFFFF_FFFF)
         _LIBC.syscall(SYS_FUTEX, ctypes.c_void_p(self._bus_at + at), _FUTEX_WAKE, 1, None, None, 0)
 

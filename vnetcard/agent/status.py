@@ -146,7 +146,7 @@ def _view_link(link: Link, since: float) -> dict[str, Any]:
         "queues_offered": link.offer.queues,
         "features": {name: _verdict(link, name) for name in L.OFFLOADS},
         "wake": _verdict(link, "WAKE"),
-        "irq_number": _verdict(link, "IRQ"),
+        "irq": _verdict(link, "IRQ"),
     }
 
 
@@ -176,7 +176,7 @@ def text(view: dict[str, Any]) -> str:
     if "epoch" in link:
         lines.append(f"  epochs    own {link['epoch']:08x}, peer answered {link['peer_epoch']:08x}; mtu {link['mtu']}")
         lines += queue_lines(view)
-        verdicts = link["features"] | {"WAKE": link["wake"], "IRQ": link["irq_number"]}
+        verdicts = link["features"] | {"WAKE": link["wake"], "IRQ": link["irq"]}
         lines += [f"  {name:9} {verdict}" for name, verdict in verdicts.items()]
     if view["engine"]:
         lines += engine_lines(view["engine"])

@@ -36,7 +36,7 @@ EPILOG = """\
 examples:
   vnetcard replay field.pcap                              into the host's end, as fast as it was
   vnetcard replay field.pcapng --side card --speed 10     ten times as fast
-  vnetcard replay lost.pcapng --interface host-port --way out --speed 0.1
+  vnetcard replay lost.pcapng --interface host-port --direction out --speed 0.1
 
 The same file drives the simulated engine: make hdl PCAP=field.pcap (in a checkout).
 
@@ -62,7 +62,9 @@ def add_parser(subparsers: Subparsers) -> None:
     add_window(parser)
     parser.add_argument("--side", choices=L.SIDES, default="host", help="whose end (default: %(default)s)")
     parser.add_argument("--interface", metavar="NAME", help="of a pcapng file with several: this one's packets")
-    parser.add_argument("--way", choices=pcap_reader.WAYS, help="only what was seen going this way")
+    parser.add_argument(
+        "--direction", choices=pcap_reader.DIRECTIONS, help="only packets that were captured in this direction"
+    )
     parser.add_argument("--speed", type=seconds, default=1.0, metavar="X", help="so many times as fast (default: 1)")
     parser.add_argument("--fast", action="store_true", help="without a pause")
     parser.add_argument("--loop", type=positive, default=1, metavar="N", help="so often (default: once)")
@@ -71,7 +73,7 @@ def add_parser(subparsers: Subparsers) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Inject, and say how it went."""
-    capture = pcap_reader.read(args.file, interface=args.interface, way=args.way)
+    capture = pcap_reader.read(args.file, interface=args.interface, direction=args.direction)
     url, side = str(WindowUrl.parse(args.window)), L.SIDES.index(args.side)
     with injector(args.window, url, side) as end:
         result = replay(capture.packets * args.loop, end, speed=0 if args.fast else args.speed)

@@ -148,7 +148,7 @@ class Engine:
         self._clock, self._sleep, self._limit = clock, sleep, limit
         self.name = name
         self._enabled = False
-        self._bell = 0
+        self._doorbell_count = 0
         self.irq: IrqListener | None = None
         size = geometry.window_bytes
         if size & (size - 1) or base % L.RING_ALIGN:
@@ -227,7 +227,7 @@ class Engine:
             ("irq_enable", sum(R.IRQ_BITS.values())),
         ):
             self._write(name, value)
-        self._bell = self._read("side_doorbell")
+        self._doorbell_count = self._read("side_doorbell")
 
     def _switch_off(self, limit: float) -> None:
         self._enabled = False
@@ -248,13 +248,13 @@ class Engine:
 
         While the peer has not enabled the engine, or once the block has halted (see ``fault``), it returns at once.
         """
-        self._bell = (self._bell + 1) & 0xFFFF_FFFF
-        self._write("side_doorbell", self._bell)
+        self._doorbell_count = (self._doorbell_count + 1) & 0xFFFF_FFFF
+        self._write("side_doorbell", self._doorbell_count)
         if wait:
             self._until(self._side_block_crossed, "this side's block did not get across")
 
     def _side_block_crossed(self) -> bool:
-        return self._read("side_done") == self._bell or not self._status() & _STATUS["SIDE_RUN"]
+        return self._read("side_done") == self._doorbell_count or not self._status() & _STATUS["SIDE_RUN"]
 
     def reset_directions(self) -> None:
         """Discard earlier doorbells and restart both directions from index 0.

@@ -85,7 +85,7 @@ class PumpEndpoints:
         doorbells: Doorbells | None = None,
         queue: int = 0,
     ) -> None:
-        tx_bell, rx_bell = doorbells or (None, None)
+        tx_doorbell, rx_doorbell = doorbells or (None, None)
 
         def pump(direction: str, role: str) -> _core.Pump:
             end = locate(geometry, direction, role, queue)
@@ -104,7 +104,7 @@ class PumpEndpoints:
                 attention_fd=attention_fd,
                 wait=WAITS[wait],
                 futex=futex,
-                doorbell=tx_bell if role == "producer" else rx_bell,
+                doorbell=tx_doorbell if role == "producer" else rx_doorbell,
             )
 
         self.tx = pump(L.DIRECTIONS[side], "producer")

@@ -1,6 +1,6 @@
 """The ends of a link of several queue pairs: those of each, as a rule two pumps, commanded and counted as one.
 
-How the books stay exact while any of them may be killed at any moment is docs/adr/0011-queues.md; in short: what
+How the ledgers stay exact while any of them may be killed at any moment is docs/adr/0011-queues.md; in short: what
 this side sent is unsettled as long as the ledger of queue 0 says so, and what it last received in is what the
 largest ``gen_serial`` names.
 """
@@ -49,7 +49,7 @@ P = TypeVar("P", bound=Pair)
 
 
 @dataclass(frozen=True, slots=True)
-class Books:
+class Accounts:
     """What one pair's ledgers say: the generations last sent and received in, and the serial of the latter."""
 
     sent: Generation
@@ -57,21 +57,21 @@ class Books:
     serial: int
 
     @classmethod
-    def of(cls, pair: Pair) -> Books:
+    def of(cls, pair: Pair) -> Accounts:
         """Those of ``pair``; held."""
         return cls(pair.sent(), pair.received(), pair.serial)
 
 
-def total_sent(books: Sequence[Books]) -> Generation:
+def total_sent(accounts: Sequence[Accounts]) -> Generation:
     """The generation last sent in over all queues, as that of queue 0 says; epochs of 0: nothing is unsettled."""
-    anchor = books[0].sent
-    return _sum(anchor, [one.sent for one in books]) if anchor.own_epoch else Generation(0, 0, 0)
+    anchor = accounts[0].sent
+    return _sum(anchor, [one.sent for one in accounts]) if anchor.own_epoch else Generation(0, 0, 0)
 
 
-def total_received(books: Sequence[Books]) -> Generation:
+def total_received(accounts: Sequence[Accounts]) -> Generation:
     """The generation last received in over all queues: one that has the largest serial says which."""
-    newest = max(one.serial for one in books)
-    named = [one.received for one in books if one.serial == newest]
+    newest = max(one.serial for one in accounts)
+    named = [one.received for one in accounts if one.serial == newest]
     return _sum(named[0], named)
 
 
@@ -84,7 +84,7 @@ def _sum(which: Generation, among: Sequence[Generation]) -> Generation:
 class Idle:
     """A queue pair of the window that this side does not serve: what an earlier owner left, and how it is reset."""
 
-    books: Books
+    accounts: Accounts
     reset: Callable[[], None]
 
 
@@ -105,17 +105,17 @@ class QueueEndpoints(Generic[P]):
         for idle in self._idle:
             idle.reset()
 
-    def _books(self) -> list[Books]:
-        return [*map(Books.of, self.pairs), *(one.books for one in self._idle)]
+    def _accounts(self) -> list[Accounts]:
+        return [*map(Accounts.of, self.pairs), *(one.accounts for one in self._idle)]
 
     def sent(self) -> Generation:
-        return total_sent(self._books())
+        return total_sent(self._accounts())
 
     def received(self) -> Generation:
-        return total_received(self._books())
+        return total_received(self._accounts())
 
     def settle(self, lost: int) -> None:
-        """Queue 0 books what was lost and forgets its generation in one step; with it nothing is unsettled."""
+        """Queue 0 records what was lost and forgets its generation in one step; with it nothing is unsettled."""
         for pair in self.pairs:
             pair.settle(lost)
             lost = 0
@@ -123,7 +123,7 @@ class QueueEndpoints(Generic[P]):
     def begin(self, *, own_epoch: int, peer_epoch: int, features: int, packet_max: int, queues: int) -> None:
         """In any order: what is not sent yet does not count, and what was received in is named by its first record."""
         self._agreed = queues
-        serial = following(max(one.serial for one in self._books()))
+        serial = following(max(one.serial for one in self._accounts()))
         for pair in self.pairs[:queues]:
             pair.begin(
                 own_epoch=own_epoch, peer_epoch=peer_epoch, features=features, packet_max=packet_max, serial=serial
@@ -190,8 +190,8 @@ def open_pumps(
         rx = locate(geometry, L.DIRECTIONS[1 - side], "consumer", queue)
         sent = _core.recover_ledger(memory, ring=tx.ring.offset, size=tx.ring.size, ledger=tx.ledger)
         received = memory.ledger(rx.ledger)
-        books = Books(generation_of(sent), generation_of(received), serial_of(received))
-        return Idle(books, lambda: _reset(memory, geometry, side, queue))
+        accounts = Accounts(generation_of(sent), generation_of(received), serial_of(received))
+        return Idle(accounts, lambda: _reset(memory, geometry, side, queue))
 
     with contextlib.ExitStack() as opened:  # where one cannot start, the others end
         pairs = [opened.enter_context(contextlib.closing(pair(n))) for n in range(queues)]

@@ -41,7 +41,7 @@ SECTION, INTERFACE, SIMPLE, PACKET = 0x0A0D0D0A, 1, 3, 6
 """Types of the pcapng blocks that are read."""
 NAME, RESOLUTION, FLAGS, OFFSET = 2, 9, 2, 14
 """Option codes: name, resolution of the stamps, and their offset in seconds, of an interface; flags of a packet."""
-WAYS = {"in": 1, "out": 2}
+DIRECTIONS = {"in": 1, "out": 2}
 """Direction of a packet: the lowest two bits of its flags."""
 
 VLAN = (0x8100, 0x88A8)
@@ -73,13 +73,13 @@ class Frame:
     length: int
     link: int
     interface: str = ""
-    way: int = 0
+    direction: int = 0
 
 
-def read(path: Path, *, interface: str | None = None, way: str | None = None) -> Capture:
+def read(path: Path, *, interface: str | None = None, direction: str | None = None) -> Capture:
     """The IP packets of a capture file.
 
-    ``interface`` chooses one of a file that has several; ``way`` only packets captured going ``in`` or ``out``.
+    ``interface`` chooses one of a file that has several; ``direction`` only packets captured going ``in`` or ``out``.
     Raises ConfigError when the file is no capture, or cannot be replayed.
     """
     try:
@@ -97,7 +97,7 @@ def read(path: Path, *, interface: str | None = None, way: str | None = None) ->
     frames = _choose(path, frames, interface)
     packets, others = [], 0
     for number, frame in enumerate(frames, 1):
-        if way and frame.way != WAYS[way]:
+        if direction and frame.direction != DIRECTIONS[direction]:
             continue
         packet = _ip_packet(frame.data, _known(path, frame.link))
         if frame.length > len(frame.data):
@@ -189,8 +189,8 @@ def _pcapng(path: Path, data: bytes) -> Iterator[Frame]:
                 where = interfaces[number]
                 time = where.nanoseconds(high << 32 | low)
                 flags = dict(_options(body[20 + (kept + 3 & ~3) :], order)).get(FLAGS, b"\0\0\0\0")
-                way = struct.unpack(f"{order}I", flags)[0] & 3
-                yield Frame(time, body[20 : 20 + kept], length, where.link, where.name, way)
+                direction = struct.unpack(f"{order}I", flags)[0] & 3
+                yield Frame(time, body[20 : 20 + kept], length, where.link, where.name, direction)
             elif kind == SIMPLE:
                 (length,) = struct.unpack_from(f"{order}I", body)
                 yield Frame(time, body[4 : 4 + length], length, interfaces[0].link, interfaces[0].name)

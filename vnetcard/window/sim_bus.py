@@ -52,7 +52,7 @@ HEADER: Final[dict[str, int]] = {
     "memory_bytes": 0x018,  # u64, of each side's memory
     "base_host": 0x020,  # u64, bus address of the host's memory
     "base_card": 0x028,  # u64
-    "bell": 0x040,  # futex: wakes the simulator
+    "doorbell": 0x040,  # futex: wakes the simulator
     "asleep": 0x044,  # 1: it sleeps, or is about to, and wants the bell
     "removed": 0x048,  # 1: the card was removed; register reads return all ones
 }

@@ -116,7 +116,9 @@ class SimRegisters:
         self._ask: Doorbell | None = self._knocker(self._base + B.MAILBOX["request"], None)
 
     def _knocker(self, word: int, rung: int | None) -> Doorbell:
-        return Doorbell(self._memory, word, count_word=rung, wake_word=B.HEADER["bell"], sleep_word=B.HEADER["asleep"])
+        return Doorbell(
+            self._memory, word, count_word=rung, wake_word=B.HEADER["doorbell"], sleep_word=B.HEADER["asleep"]
+        )
 
     def read32(self, offset: int, /) -> int:
         """The register, by the mailbox; WindowUnavailable if the simulator does not answer."""
