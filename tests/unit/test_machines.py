@@ -100,6 +100,14 @@ def uio_with_maps(*sizes: int) -> Make:
     return make
 
 
+def buffer_and_engine(*, bind: bool) -> Make:
+    def make(machine: FakeMachine) -> None:
+        card = machine.card(CARD, bars=bars(b0=(4 * KIB, MEMORY)))
+        machine.board.udmabuf("own", size=64 * KIB, address=0x7000_0000, bind=card if bind else None)
+
+    return make
+
+
 def noiommu(machine: FakeMachine) -> None:
     machine.card(CARD, driver="vfio-pci")
     machine.write("dev/vfio/vfio", "")
@@ -200,6 +208,9 @@ MACHINES = {
         "udmabuf:udmabuf0",
         code=ErrorCode.WINDOW_SIZE,
     ),
+    "u-dma-buf that the engine behind an IOMMU cannot reach": Machine(
+        buffer_and_engine(bind=False), "udmabuf:own?engine=pci:03:00.0/0", code=ErrorCode.IOMMU, says=f"bind=pci/{CARD}"
+    ),
     "no u-dma-buf": Machine(lambda machine: None, "udmabuf:udmabuf0", code=ErrorCode.WINDOW_MISSING),
     "vfio without its driver": Machine(card(), "vfio:auto", code=ErrorCode.DRIVER_BOUND, says="vfio-pci"),
     "vfio that was told to do without an IOMMU": Machine(noiommu, "vfio:auto", code=ErrorCode.IOMMU, says="noiommu-14"),
@@ -281,6 +292,33 @@ def test_vfio_group_is_the_one_that_an_agent_would_open(machine: FakeMachine) ->
     """The agent's ioctls are tested in a virtual machine (tests/e2e/test_card_vfio.py)."""
     vfio_group(machine)
     assert chosen(machine, "vfio:auto").file == str(machine.root / "dev/vfio/14")
+
+
+def test_buffer_that_is_bound_to_the_card_is_what_an_agent_opens(machine: FakeMachine) -> None:
+    buffer_and_engine(bind=True)(machine)
+    assert chosen(machine, "udmabuf:own?engine=pci:03:00.0/0").file == str(machine.root / "dev/own")
+
+
+def test_kernels_own_module_of_the_name_xdma_is_named(machine: FakeMachine) -> None:
+    """Since 6.3 ``modprobe xdma`` may load drivers/dma/xilinx/xdma.c: a platform driver, without device nodes."""
+    machine.write("sys/module/xdma/refcnt", "0")
+    codes = {one.code for one in survey(machine.system, None)}
+    assert FindingCode.WRONG_MODULE in codes
+    machine.write("sys/bus/pci/drivers/xdma/bind", "")
+    assert FindingCode.WRONG_MODULE not in {one.code for one in survey(machine.system, None)}
+
+
+@pytest.mark.parametrize(("size", "recommended"), [(0, False), (64 * KIB, True)])
+def test_uio_pci_generic_is_recommended_only_with_a_map_for_a_window(
+    machine: FakeMachine, size: int, recommended: bool
+) -> None:
+    """It maps no prefetchable 64-bit BAR."""
+    folder = machine.card(CARD, driver="uio_pci_generic")
+    machine.board.uio(0, "uio_pci_generic", size=size)
+    (folder / "uio/uio0").mkdir(parents=True)
+    (driver,) = [one for one in survey(machine.system, None) if one.subject == f"{CARD} driver"]
+    assert ("use a uio: window" in driver.detail) is recommended
+    assert recommended or (driver.verdict is Verdict.WARN and "pci:" in driver.fix)
 
 
 def test_findings_and_their_codes_are_json(machine: FakeMachine) -> None:

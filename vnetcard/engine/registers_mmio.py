@@ -10,11 +10,10 @@ from pathlib import Path
 from vnetcard.codes.error import ErrorCode
 from vnetcard.engine import registers as R
 from vnetcard.engine.dma import MappedRegisters
-from vnetcard.engine.registers_xdma import XdmaUserPage
+from vnetcard.engine.registers_xdma import XdmaUserPage, xdma_function
 from vnetcard.errors import ConfigError, WindowUnavailable
 from vnetcard.hw import pci, uio
 from vnetcard.hw.mapping import Device, Mapping
-from vnetcard.hw.pci import function_behind
 from vnetcard.hw.pci_config import is_bus_master, set_bus_master
 from vnetcard.hw.sysfs import System
 from vnetcard.terminal.sizes import human
@@ -49,7 +48,6 @@ class MmioPage:
             device.release()
             raise
         self._device: Device | None = device
-        self.function = function_behind(System.here(), Path(device.file))
         self._config = -1
         if kind == "pci":
             self._enable_mastering(device, url)
@@ -93,6 +91,21 @@ class MmioPage:
             self._mapping.close()
             self._device.release()
             self._device = None
+
+
+def function_of_page(system: System, url: str) -> pci.Function | None:
+    """The PCI function that the engine at ``url`` masters the bus with; None: not a function, or unknown.
+
+    Raises ConfigError and WindowUnavailable as ``open_page``; opens nothing.
+    """
+    kind, _, place = url.partition(":")
+    if kind == "xdma":
+        return xdma_function(system, url)
+    if not place or kind not in ("pci", "uio"):
+        return None
+    if kind == "uio":
+        return pci.function_behind(system, uio.find_map(system, place, url).file)
+    return pci.function_behind(system, pci.find_bar(system, place, url, least=R.PAGE_BYTES).file)
 
 
 def _find(kind: str, place: str, url: str) -> Device:

@@ -91,8 +91,7 @@ class XdmaUserPage:
             raise ConfigError(f"engine={url}: OFFSET {offset} is not a multiple of 4 KiB", code=ErrorCode.BAD_URL)
         self.url, self._prefix = url, xdma.prefix(name, f"engine={url}")
         self.file = xdma.device(self._prefix, "user")
-        self.function = xdma.function_of(System.here(), self.file)
-        _check_bound(url, base, self.function)
+        _check_bound(url, base, xdma.function_of(System.here(), self.file))
         try:
             self._fd = os.open(self.file, os.O_RDWR | os.O_CLOEXEC | os.O_SYNC)
         except OSError as error:
@@ -130,6 +129,13 @@ class XdmaUserPage:
             self._map.close()
         os.close(self._fd)
         self._fd = -1
+
+
+def xdma_function(system: System, url: str) -> Function | None:
+    """The PCI function of the card that ``xdma:N[@OFFSET]`` names, as the driver's class in sysfs says."""
+    name, at, offset = url.removeprefix("xdma:").rpartition("@")
+    prefix = xdma.prefix(name if at else offset, f"engine={url}")
+    return xdma.function_of(system, xdma.device(prefix, "user"))
 
 
 def _check_bound(url: str, base: int, function: Function | None) -> None:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from vnetcard.codes.error import ErrorCode
-from vnetcard.engine.registers_mmio import open_page
+from vnetcard.engine.registers_mmio import function_of_page, open_page
 from vnetcard.errors import ConfigError, WindowUnavailable
 from vnetcard.hw import udmabuf
 from vnetcard.hw.mapping import Device
@@ -60,18 +60,17 @@ class Place:
 def open_window(request: Request) -> DeviceWindow | EngineWindow:
     """Open this side's window; see ``vnetcard.window.open_window``."""
     place = Place.parse(request.place)
-    buffer = udmabuf.choose(System.here(), place.name, place.url)
-    device = udmabuf.device_of(buffer, place.url)
+    system = System.here()
+    device = locate(request.place, request.size, system)
     if place.engine is None:
         return open_device(device, request, any_content=place.any_content)
     request.want_one_pair(place.url, "the engine moves no more")
     with contextlib.ExitStack() as opened:
         page = open_page(place.engine)
         opened.callback(page.close)
-        if problem := udmabuf.iommu_problem(System.here(), buffer, page.function):
-            raise WindowUnavailable(f"{place.url}: {problem}", code=ErrorCode.IOMMU)
         window = open_device(device, request, any_content=place.any_content, one_sided=True)
         opened.callback(window.close)
+        buffer = udmabuf.choose(system, place.name, place.url)
         base = udmabuf.known_number(buffer, "phys_addr", buffer.address, place.url)
         whole = EngineWindow(window, page, request.side, base)
         if place.irq is not None:
@@ -87,7 +86,12 @@ def read_window(place: str, limit: int | None) -> bytes:
 
 
 def locate(place: str, size: int | None, system: System) -> Device:
-    """The buffer that ``place`` names; opens nothing."""
+    """The buffer that ``place`` names, which its engine can reach; opens nothing."""
     del size
     parsed = Place.parse(place)
-    return udmabuf.device_of(udmabuf.choose(system, parsed.name, parsed.url), parsed.url)
+    buffer = udmabuf.choose(system, parsed.name, parsed.url)
+    if parsed.engine is not None:
+        function = function_of_page(system, parsed.engine)
+        if problem := udmabuf.iommu_problem(system, buffer, function):
+            raise WindowUnavailable(f"{parsed.url}: {problem}", code=ErrorCode.IOMMU)
+    return udmabuf.device_of(buffer, parsed.url)
