@@ -11,10 +11,10 @@ import pytest
 
 from vnetcard.codes.error import ErrorCode
 from vnetcard.errors import ConfigError, PortUnavailable
-from vnetcard.port import limits
 from vnetcard.port.address import Route, parse_address
 from vnetcard.port.interface import Interface
 from vnetcard.port.rtnetlink import Rtnetlink
+from vnetcard.terminal import limits
 
 
 @pytest.mark.parametrize("lacks", ["pyroute2", "sqlite3"])
@@ -60,6 +60,7 @@ def test_netlink_reports_link_and_addresses_as_sysfs_has_them() -> None:
         ("default via 10.10.10.5 metric 100", "0.0.0.0/0", "10.10.10.5", 100),
         ("default via fd00::5", "::/0", "fd00::5", None),
         ("10.9.0.2/32", "10.9.0.2/32", None, None),
+        ("default", "0.0.0.0/0", None, None),
     ],
 )
 def test_route_is_read_and_written_alike(text: str, destination: str, gateway: str | None, metric: int | None) -> None:
@@ -70,7 +71,7 @@ def test_route_is_read_and_written_alike(text: str, destination: str, gateway: s
 
 
 @pytest.mark.parametrize(
-    "text", ["", "default", "10.0.0.0/8 via", "10.0.0.1/8", "10.0.0.0/8 via fd00::1", "fd00::/64 metric x", "a b c"]
+    "text", ["", "10.0.0.0/8 via", "10.0.0.1/8", "10.0.0.0/8 via fd00::1", "fd00::/64 metric x", "a b c"]
 )
 def test_invalid_route_has_a_code(text: str) -> None:
     with pytest.raises(ConfigError) as caught:

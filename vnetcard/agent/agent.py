@@ -30,10 +30,10 @@ from vnetcard.link.link import Link
 from vnetcard.link.queues import QueueEndpoints
 from vnetcard.link.session import LinkSession, pairs_of
 from vnetcard.link.types import Agreement
-from vnetcard.port import limits
 from vnetcard.port.interface import Interface
 from vnetcard.port.tun import TunPort
 from vnetcard.ring import layout as L
+from vnetcard.terminal import limits
 from vnetcard.terminal.stdio import open_missing_descriptors
 from vnetcard.window import Window, open_window
 

@@ -26,6 +26,7 @@ from vnetcard.agent.client_wait import ANSWER_LIMIT, NoAnswer, await_answer
 from vnetcard.codes.error import ErrorCode
 from vnetcard.errors import ConfigError, PeerGone
 from vnetcard.ring import layout as L
+from vnetcard.terminal import limits
 from vnetcard.window import without_options
 
 LINE_MAX = 1 << 20
@@ -87,7 +88,7 @@ class ControlServer:
             self._socket.close()
             if made:
                 _remove_if_empty(path.parent)
-            if isinstance(error, ConfigError):
+            if isinstance(error, ConfigError) or limits.name_of(error):
                 raise
             raise ConfigError(
                 f"control socket {path}: {error.strerror or error}; set VNETCARD_RUN_DIR", code=ErrorCode.CONTROL_SOCKET

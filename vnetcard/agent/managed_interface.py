@@ -250,7 +250,7 @@ class ManagedInterface:
         }
 
     def _shown_addresses(self, state: State) -> list[str]:
-        """Those asked for first, in their order; without link-local ones that nobody asked for."""
+        """Those asked for first, in their order; without link-local ones that were not asked for."""
         there = [one.address for one in state.addresses]
         asked = [address for address in self._config.addresses if address in there]
         return [str(one) for one in (*asked, *(one for one in there if one not in asked and not one.is_link_local))]
@@ -314,7 +314,8 @@ def _depends(item: Item, missing: list[Item]) -> bool:
 
 
 def _conflicts(state: State) -> Iterator[Problem]:
-    """Other interfaces of the namespace with an address or network inside the link's own."""
+    """Other interfaces of the namespace with an address or route inside the link's own network."""
+    found: set[Address] = set()
     for own in (one.address for one in state.addresses if not one.address.is_link_local):
         for name, other in state.others:
             if other.version != own.version:
@@ -326,4 +327,11 @@ def _conflicts(state: State) -> Iterator[Problem]:
                 words += f"may take {name} or never leave this machine"
             else:
                 continue
+            found.add(own)
             yield Problem(ErrorCode.ADDRESS_CONFLICT, words)
+    for own, name in state.detours:
+        if own not in found:
+            words = (
+                f"packets to the network of {state.link.name} ({own}) leave by {name}: another route or rule precedes"
+            )
+            yield Problem(ErrorCode.ROUTE_CONFLICT, words)

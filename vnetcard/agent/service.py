@@ -14,7 +14,7 @@ import time
 from vnetcard.agent.config import Config
 from vnetcard.codes.error import ErrorCode
 from vnetcard.errors import PortUnavailable, VnetcardError
-from vnetcard.port import limits
+from vnetcard.terminal import limits
 from vnetcard.terminal.arguments import complain
 
 
@@ -58,6 +58,9 @@ def _logger(program: str, *, as_json: bool, level: str) -> logging.Logger:
 def explained(error: Exception) -> VnetcardError | None:
     """``error`` as one of ours, where a limit of the system is its cause; None for a defect of this program."""
     if isinstance(error, VnetcardError):
+        below = error.__cause__
+        if isinstance(below, OSError) and below.errno in (errno.EMFILE, errno.ENFILE, errno.ENOMEM):
+            return PortUnavailable(f"{error}: {limits.name_of(below)}", code=ErrorCode.RESOURCE_LIMIT)
         return error
     cause = error
     if isinstance(error, MemoryError):

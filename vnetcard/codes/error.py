@@ -31,6 +31,7 @@ class ErrorCode(Code):
     CONFIG_KEY = "config-key", "The file of --config has an unknown key or a value of a wrong type.", "Correct it."
     NAMESPACE_MISSING = "namespace-missing", "There is no such network namespace.", "Create it with `ip netns add`."
     CONTROL_SOCKET = "control-socket", "The control socket cannot be created or asked.", "Set VNETCARD_RUN_DIR."
+    FOREIGN_FILE = "foreign-file", "A file that was not installed by vnetcard is in the way.", "Move it away."
     NO_AGENT = "no-agent", "No agent of this window answers on this machine.", "Start one, or name its --window."
     FILE_UNWRITABLE = (
         "file-unwritable",

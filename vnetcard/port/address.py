@@ -34,6 +34,8 @@ class Route:
             via = _take(words, "via")
             number = None if metric is None else _metric(metric)
             match words, via:
+                case ["default"], None:
+                    return cls(ipaddress.ip_network("0.0.0.0/0"), None, number)
                 case ["default"], str():
                     hop = ipaddress.ip_address(via)
                     return cls(ipaddress.ip_network("0.0.0.0/0" if hop.version == 4 else "::/0"), hop, number)

@@ -7,7 +7,7 @@ import errno
 import os
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -45,6 +45,7 @@ class Root:
 class State:
     """The interface as the kernel has it now; ``others``: addresses of the namespace's other interfaces, by name.
 
+    ``detours``: own addresses to whose network packets leave by another interface, and that interface's name.
     ``netns``: as another process opens the namespace; None for the one in which this process runs.  ``netns_id`` is the
     namespace's device and inode number, equal for two interfaces of one namespace.
     """
@@ -56,6 +57,7 @@ class State:
     addresses: tuple[AddressView, ...]
     routes: tuple[RouteView, ...]
     others: tuple[tuple[str, Address], ...]
+    detours: tuple[tuple[Address, str], ...]
 
 
 class Interface:
@@ -75,7 +77,9 @@ class Interface:
         with ns.inside(netns):
             try:
                 self.index = socket.if_nametoindex(name)
-            except OSError:
+            except OSError as error:
+                if error.errno in (errno.EMFILE, errno.ENFILE, errno.ENOMEM):
+                    raise
                 raise PortUnavailable(f"no interface {name!r}", code=ErrorCode.PORT_GONE) from None
             self._netlink = Rtnetlink()
         self._name = name
@@ -106,7 +110,20 @@ class Interface:
         over_it = [route for version in (4, 6) for route in self._routes(version)] if routes else []
         netns = ns.name_of(self._place) if isinstance(self._place, int) else self._place
         others = tuple((names.get(one.index, f"interface {one.index}"), one.address) for one in foreign)
-        return State(self.index, netns, ns.identity(self._place), link, own, tuple(over_it), others)
+        detours = tuple(self._detours([one.address for one in own])) if link.up else ()
+        return State(self.index, netns, ns.identity(self._place), link, own, tuple(over_it), others, detours)
+
+    def _detours(self, addresses: list[Address]) -> Iterator[tuple[Address, str]]:
+        for address in addresses:
+            own, network = int(address.ip), address.network
+            first, last = int(network.network_address), int(network.broadcast_address)
+            if first == last or address.is_link_local:
+                continue
+            neighbour = type(address.ip)(own + 1 if own < last else own - 1)
+            with contextlib.suppress(OSError):  # no route, or the interface has just gone
+                index = self._netlink.interface_to(neighbour)
+                if index != self.index:
+                    yield address, self._netlink.link(index).name
 
     def _routes(self, version: int) -> list[RouteView]:
         try:

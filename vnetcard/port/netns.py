@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import errno
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -64,6 +65,8 @@ def _open(name: str) -> int:
     try:
         return os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except OSError as error:
+        if error.errno in (errno.EMFILE, errno.ENFILE, errno.ENOMEM):
+            raise
         raise ConfigError(
             f"network namespace {name!r}: cannot open {path} ({error.strerror}); `ip netns add {path.name}` creates it",
             code=ErrorCode.NAMESPACE_MISSING,

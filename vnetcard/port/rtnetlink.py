@@ -153,6 +153,13 @@ class Rtnetlink:
         views = (_route_view(body) for body in self._dump(RTM_GETROUTE, head))
         return [view for view in views if view is not None and index in (0, view.index)]
 
+    def interface_to(self, address: Gateway) -> int:
+        """The interface by which a packet to ``address`` leaves, after all rules and tables; ENETUNREACH if none."""
+        family = socket.AF_INET if address.version == 4 else socket.AF_INET6
+        head = _ROUTE.pack(family, len(address.packed) * 8, 0, 0, 0, 0, 0, 0, 0)
+        body = self._ask(RTM_GETROUTE, 0, head + _attribute(RTA_DST, address.packed))
+        return int.from_bytes(dict(_attributes(body[_ROUTE.size :])).get(RTA_OIF, b""), "little")
+
     def queues_held(self, index: int) -> int | None:
         """How many queues of a TUN are open; None for one that has but one, and for any other interface."""
         _, found = self._get_link(index)

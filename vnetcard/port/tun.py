@@ -18,11 +18,11 @@ from pathlib import Path
 
 from vnetcard.codes.error import ErrorCode
 from vnetcard.errors import ConfigError, PortUnavailable
-from vnetcard.port import limits
 from vnetcard.port import netns as ns
 from vnetcard.port.offload_probe import PROBES, probe_packet
 from vnetcard.port.rtnetlink import Rtnetlink
 from vnetcard.ring import layout as L
+from vnetcard.terminal import limits
 
 CLONE_DEVICE = "/dev/net/tun"
 

@@ -1,7 +1,7 @@
-"""The system's files for an agent: service, configuration, udev rule, link file, user; put in place and taken away.
+"""Installation and removal of the system's files for an agent: service, configuration, udev rule, link file, user.
 
-A file of ours says so in its first line.  What does not is somebody else's, and neither replaced nor removed; a
-configuration is only ever written where there is none, and removed as long as nobody has changed it.
+The first line of a file marks it as installed by this module; a file without the mark is neither replaced nor removed.
+A configuration is written only where there is none, and removed only while it is unchanged.
 """
 
 from __future__ import annotations
@@ -16,19 +16,20 @@ from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 
+from vnetcard.codes.error import ErrorCode
 from vnetcard.errors import ConfigError
 
 MARK = "# Installed by `vnetcard install-units`"
 SIDES = {"x86": "vnetcard.x86_side", "fpga": "vnetcard.fpga_side"}
 HIDDEN = ("/home/", "/root/", "/run/user/", "/tmp/", "/var/tmp/")
-"""Where a service with ProtectHome and PrivateTmp sees nothing."""
+"""Folders that a service with ProtectHome and PrivateTmp cannot read."""
 
 
 @dataclass(frozen=True, slots=True)
 class Unit:
     """A file to be installed at ``path``.
 
-    ``keep``: a configuration, which belongs to whoever edits it.  ``others``: the services that need it too.
+    ``keep``: a configuration, which the administrator edits.  ``others``: the other services that need the file.
     """
 
     path: Path
@@ -57,22 +58,22 @@ def _shared(name: str) -> str:
 
 
 def programs(side: str) -> Path:
-    """The folder of the agent's program as it is installed here; ConfigError when it is not."""
+    """The folder of the agent's installed program; ConfigError when it is not installed."""
     name = f"vnetcard-{side}"
     own = Path(sysconfig.get_path("scripts"))
     if (own / name).exists():
         return own
     found = shutil.which(name)
     if found is None:
-        raise ConfigError(f"{name} is not installed: `pip install` vnetcard where the service is to find it")
+        raise ConfigError(f"{name} is not installed: `pip install` vnetcard where the service can read it")
     return Path(found).parent
 
 
 def install(wanted: list[Unit], *, dry_run: bool = False) -> Iterator[str]:
-    """Write the files; yields a line for each.  ConfigError, before anything is written, for a file not ours."""
+    """Write the files; yields a line for each.  ConfigError, before any is written, for a file without our mark."""
     for unit in wanted:
         if not unit.keep and unit.path.exists() and not _is_ours(unit.path):
-            raise ConfigError(f"{unit.path} was not installed by us: move it away first")
+            raise ConfigError(f"{unit.path} was not installed by us: move it away first", code=ErrorCode.FOREIGN_FILE)
     for unit in wanted:
         if unit.keep and unit.path.exists():
             yield f"keep     {unit.path}"
@@ -83,7 +84,7 @@ def install(wanted: list[Unit], *, dry_run: bool = False) -> Iterator[str]:
 
 
 def uninstall(wanted: list[Unit], *, dry_run: bool = False) -> Iterator[str]:
-    """Remove the files, and folders of ours that are empty then; yields a line for each file that is there."""
+    """Remove the files, and our folders once they are empty; yields a line for each file that exists."""
     for unit in wanted:
         if not unit.path.exists():
             continue
@@ -110,7 +111,7 @@ def _text(path: Path) -> str:
 
 
 def _write(unit: Unit) -> None:
-    """All of it or nothing: whoever reads meanwhile sees the old file or the new one."""
+    """Replace the file atomically: a reader gets the old contents or the new ones."""
     try:
         unit.path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.NamedTemporaryFile("w", dir=unit.path.parent, encoding="utf-8", delete=False) as file:
@@ -131,5 +132,5 @@ def _remove(unit: Unit) -> None:
     except OSError as error:
         raise ConfigError(f"cannot remove {unit.path} ({error.strerror}): run as root") from error
     if unit.path.parent.name == "vnetcard":
-        with contextlib.suppress(OSError):  # other configurations live there
+        with contextlib.suppress(OSError):  # not empty: it holds other configurations
             unit.path.parent.rmdir()
