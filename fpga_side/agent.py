@@ -10,7 +10,8 @@ from vnetcard.ring.layout import CARD
 
 def main() -> int:
     """Run the card's agent with the arguments of this process; returns as ``vnetcard.agent.agent.main``."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C during the imports ends the process without a traceback
+    if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:  # as for a shell's background process: that stays
+        signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C during the imports ends the process without a traceback
     from vnetcard.agent import agent
 
     return agent.main(CARD)

@@ -40,9 +40,10 @@ def runs(lab: Lab) -> bool:
     return False
 
 
-def test_ignored_hangup_stays_ignored(lab: Lab) -> None:
+@pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGINT])
+def test_ignored_signal_stays_ignored(lab: Lab, number: signal.Signals) -> None:
     def ignore() -> None:
-        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+        signal.signal(number, signal.SIG_IGN)
 
     with subprocess.Popen(
         command(lab),
@@ -52,7 +53,7 @@ def test_ignored_hangup_stays_ignored(lab: Lab) -> None:
     ) as agent:
         assert agent.stdout is not None
         assert b" ready: " in agent.stdout.readline()
-        agent.send_signal(signal.SIGHUP)
+        agent.send_signal(number)
         time.sleep(0.3)
         assert agent.poll() is None
         agent.terminate()

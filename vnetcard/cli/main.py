@@ -27,6 +27,7 @@ from vnetcard.cli import status as status_cmd
 from vnetcard.errors import VnetcardError
 from vnetcard.ring.sideblock import SOFTWARE
 from vnetcard.terminal.arguments import Parser, report_error
+from vnetcard.terminal.stdio import open_missing_descriptors
 
 COMMANDS = (
     demo,
@@ -76,6 +77,7 @@ def build_parser() -> argparse.ArgumentParser:
 
 def main(argv: list[str] | None = None) -> int:
     """Run one command; returns its exit status: 0 success, 1 negative, 2 bad input, 130 interrupted."""
+    open_missing_descriptors()
     args = argparse.Namespace()
     try:
         args = build_parser().parse_args(argv)
