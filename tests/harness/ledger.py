@@ -1,4 +1,4 @@
-"""Do the books balance?  What the tests of the data path and of its disturbances ask at their end.
+"""Whether the ledgers balance, which tests of the data path and of its disturbances check at their end.
 
 Every packet that an agent took is delivered, or counted under a name; the status of each agent is asked, not
 the window, so the figures are those that a user sees.
@@ -38,7 +38,7 @@ def assert_books_balance(lab: Lab, *, allow: Set[str] = frozenset()) -> list[Vie
     views, wrong = wait_for_rest(lab)
     for view in views:
         wrong += [f"{name}: {count}" for name, count in losses(view).items() if name.split()[-1] not in allow]
-    assert not wrong, f"the books do not balance: {'; '.join(wrong)}\n{json.dumps(views, indent=1)}"
+    assert not wrong, f"the ledgers do not balance: {'; '.join(wrong)}\n{json.dumps(views, indent=1)}"
     return views
 
 
@@ -48,7 +48,7 @@ def wait_for_rest(lab: Lab, *, limit: float = LIMIT_S) -> tuple[list[View], list
     before: list[Any] = []
     while True:
         views = complete([lab.status(side) for side in (L.HOST, L.CARD) if lab.agents[side] is not None])
-        assert views, "no agent runs, so nobody can be asked"
+        assert views, "no agent runs"
         owed = [debt for view in views for debt in _debts(view)]
         now = [side[end] for view in views for side in view["sides"] for end in ("tx", "rx")]
         moving = [] if _packets(now) == _packets(before) else ["packets were still moving"]
@@ -77,7 +77,7 @@ def kernel_counters(lab: Lab, side: int, name: str = "tun0") -> dict[str, int]:
 
 
 def kernel_minus_ledger(lab: Lab, views: list[View]) -> list[tuple[int, int]]:
-    """For each side: packets that the kernel handed out but nobody counted; packets given to it that nobody counted."""
+    """For each side: packets that the kernel handed out and no agent counted; packets given to it and not counted."""
     found = []
     for side in (L.HOST, L.CARD):
         kernel, own = kernel_counters(lab, side), views[0]["sides"][side]
@@ -94,7 +94,7 @@ def assert_kernel_agrees(lab: Lab, *, allow: Set[str] = frozenset(), limit: floa
     probes = _probes_taken(lab.namespaces[L.HOST])
     deadline = time.monotonic() + limit
     while wrong := [word for view in assert_books_balance(lab) for word in _disagreements(lab, view, probes, allow)]:
-        assert time.monotonic() < deadline, "; ".join(wrong)  # else a packet came between the two looks
+        assert time.monotonic() < deadline, "; ".join(wrong)  # else a packet came between the two reads
         time.sleep(REST_S)
 
 
@@ -141,5 +141,5 @@ def _debts(view: View) -> list[str]:
 
 
 def _packets(ends: list[dict[str, int]]) -> list[dict[str, int]]:
-    """``ends`` without the figures that move on an idle link too, such as the pumps' looks at an empty ring."""
+    """``ends`` without the counters that also grow on an idle link, such as the pumps' polls of an empty ring."""
     return [{name: n for name, n in end.items() if name.startswith(("tx_taken", "rx_rec", "drop_"))} for end in ends]

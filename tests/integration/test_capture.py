@@ -58,7 +58,7 @@ def test_every_tap_point_is_an_interface_with_direction_epochs_and_record(lab: L
         assert f"{'h2c' if kind == '8' else 'c2h'} epochs host {host:08x} card {card:08x}, record " in comment
 
 
-def test_times_are_those_of_the_clock_on_the_wall_and_in_order(lab: Lab, tmp_path: Path) -> None:
+def test_times_are_wall_clock_times_in_order(lab: Lab, tmp_path: Path) -> None:
     file = tmp_path / "times.pcapng"
     began = time.time()
     capture(lab, "-w", file, "--count", 50)
@@ -172,7 +172,7 @@ def test_what_cannot_be_captured_is_one_line(lab: Lab, options: tuple[str, ...],
 
 
 @pytest.mark.parametrize("command", ["trace", "capture"])
-def test_user_who_may_not_ask_the_agent_is_told_so_in_one_line(command: str) -> None:
+def test_user_without_permission_gets_one_line(command: str) -> None:
     with tempfile.TemporaryDirectory(prefix="vnc-run-") as folder, pytest.MonkeyPatch.context() as patch:
         patch.setenv("VNETCARD_RUN_DIR", folder)
         Path(folder).chmod(0o755)

@@ -155,7 +155,7 @@ def silence(lab: Lab) -> None:
         subprocess.run(run_in(namespace, ["sh", "-c", quiet]), check=True)
 
 
-def test_everybody_counts_the_same_after_a_mixed_load(lab: Lab, tmp_path: Path) -> None:
+def test_all_counters_agree_after_a_mixed_load(lab: Lab, tmp_path: Path) -> None:
     need("tshark")
     silence(lab)
     capture = captured(lab, tmp_path)
@@ -165,7 +165,7 @@ def test_everybody_counts_the_same_after_a_mixed_load(lab: Lab, tmp_path: Path) 
     assert own(lab.status(L.HOST))["tx"]["tx_sent"] > 500, "there was hardly any load"
     deadline = time.monotonic() + LIMIT_S
     while wrong := list(disagreements(lab, kernels, before)):
-        assert time.monotonic() < deadline, "\n".join(wrong)  # else a packet came between two looks
+        assert time.monotonic() < deadline, "\n".join(wrong)  # else a packet came between two reads
         time.sleep(0.2)
     counted = sum(_ports(lab).values()) - sum(before.values())
     capture.terminate()

@@ -66,13 +66,13 @@ def test_tshark_captures_there(lab: Lab, wireshark: dict[str, str]) -> None:
 
 
 def test_capture_that_cannot_begin_ends_wireshark_with_the_reason(lab: Lab, wireshark: dict[str, str]) -> None:
-    """It waits at a pipe: without its end it would do so for ever."""
+    """Wireshark waits at a pipe: without its end it would wait indefinitely."""
     done = tshark(wireshark, "-n", "-i", f"vnetcard:card:port:{lab.url}", "-c", "1", "-f", "icmp and")
     assert done.returncode != 0
     assert "filter 'icmp and': can't parse filter expression" in done.stderr
 
 
-def test_installing_twice_dry_and_undoing(tmp_path: Path) -> None:
+def test_install_twice_dry_run_and_uninstall(tmp_path: Path) -> None:
     command = [*VNETCARD, "install-extcap", "--dir", str(tmp_path / "extcap")]
     script = tmp_path / "extcap" / "vnetcard-extcap"
     said = run([*command, "--dry-run"])
@@ -94,7 +94,7 @@ def test_default_is_the_users_own_folder_and_a_prefix_is_the_systems(tmp_path: P
         assert said.stdout.startswith(str(tmp_path)) and "/wireshark/extcap/vnetcard-extcap would be:" in said.stdout
 
 
-def test_what_cannot_be_is_one_line(tmp_path: Path) -> None:
+def test_each_failure_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "vnetcard-extcap").write_text("somebody else's")
     for words, why in (
         (("--dir", str(tmp_path)), "exists and was not written by vnetcard"),

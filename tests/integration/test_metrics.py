@@ -88,7 +88,7 @@ def test_every_name_in_dashboard_and_alerts_is_a_live_one(lab: Lab, file: str) -
     assert names - live == set()
 
 
-def test_two_links_of_one_machine_are_told_apart_by_the_label_window(lab: Lab) -> None:
+def test_two_links_of_one_machine_differ_by_the_label_window(lab: Lab) -> None:
     with Lab("metrics2") as other:
         other.start(L.HOST)
         done = run([*VNETCARD, "metrics", "--once", "--window", lab.url, "--window", other.url, "--window", lab.url])
@@ -124,7 +124,7 @@ def test_dashboard_has_a_query_in_every_panel() -> None:
         assert target["legendFormat"].startswith("{{window}} ")
 
 
-def test_it_serves_on_loopback_and_ends_when_asked(lab: Lab) -> None:
+def test_server_listens_on_loopback_and_ends_upon_sigterm(lab: Lab) -> None:
     with started([*VNETCARD, "metrics", "--listen", "0", "--window", lab.url]) as server:
         assert server.stdout is not None
         line = server.stdout.readline()

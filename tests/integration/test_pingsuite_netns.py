@@ -107,7 +107,7 @@ def test_link_that_goes_down_midway_loses_the_rest(pair: Pair) -> None:
     assert (result.sent, result.lost) == (100, 100 - result.received)
 
 
-def test_no_route_is_an_error_in_pings_own_words(pair: Pair) -> None:
+def test_missing_route_is_an_error_quoted_from_ping(pair: Pair) -> None:
     (result,) = run_suite([Target("192.0.2.1", pair.left)], [56], count=3)
     assert (result.lost, result.ok) == (3, False)
     assert result.error is not None
@@ -268,7 +268,7 @@ def test_replies_that_ping_had_no_room_for_are_blamed_on_ping(echo: Callable[[Ch
     assert "ping itself dropped" in result.error
 
 
-def test_no_ping_stays_behind(echo: Callable[[Cheat, float], None]) -> None:
+def test_no_ping_process_is_left(echo: Callable[[Cheat, float], None]) -> None:
     echo(lambda _, reply: [reply], 0.0)
     assert ping_echo().ok
     children = Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()

@@ -1,4 +1,4 @@
-"""Probing a TUN's offloads disturbs nobody: no socket gets a packet, and the kernel answers none."""
+"""Probing a TUN's offloads reaches no socket, and the kernel answers no probe."""
 
 from __future__ import annotations
 

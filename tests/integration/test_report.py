@@ -103,10 +103,14 @@ def test_page_holds_its_verdict_and_its_plots_and_needs_nothing_else(good: Path,
 
 def test_junit_and_json_say_the_same(good: Path) -> None:
     root = ET.parse(good / "r.xml").getroot()
-    told = json.loads((good / "r.json").read_text())
-    assert (root.get("failures"), told["ok"]) == ("0", True)
-    assert len(root.findall(".//testcase")) == len(told["checks"]) + len(told["pings"]) + len(told["streams"]) == 21
-    assert all(stream["gbit"] > 0.01 for stream in told["streams"])
+    content = json.loads((good / "r.json").read_text())
+    assert (root.get("failures"), content["ok"]) == ("0", True)
+    assert (
+        len(root.findall(".//testcase"))
+        == len(content["checks"]) + len(content["pings"]) + len(content["streams"])
+        == 21
+    )
+    assert all(stream["gbit"] > 0.01 for stream in content["streams"])
 
 
 def test_a_peer_that_does_not_answer_fails_the_report_and_is_named(lab: Lab, tmp_path: Path) -> None:
@@ -134,7 +138,7 @@ def test_a_stopped_agent_is_named_and_the_page_still_written(lab: Lab, tmp_path:
         for side in (L.HOST, L.CARD):
             lab.agent(side).send_signal(signal.SIGCONT)
     assert (done.status, took < 15) == (1, True), (done, took)
-    told = json.loads((tmp_path / "r.json").read_text())
-    assert [cause["code"] for cause in told["causes"]][:2] == ["agent-unresponsive", "agent-unresponsive"]
-    assert told["runtime"]["card rx"]["rx_received"] > 0, "what the window holds is in the page all the same"
-    assert any(f"(pid {lab.agent(L.HOST).pid}) is stopped" in why for why in told["not_measured"])
+    content = json.loads((tmp_path / "r.json").read_text())
+    assert [cause["code"] for cause in content["causes"]][:2] == ["agent-unresponsive", "agent-unresponsive"]
+    assert content["runtime"]["card rx"]["rx_received"] > 0, "what the window holds is in the page all the same"
+    assert any(f"(pid {lab.agent(L.HOST).pid}) is stopped" in why for why in content["not_measured"])

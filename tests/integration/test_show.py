@@ -78,7 +78,7 @@ def test_ring_shows_its_high_water_mark_and_last_movement(lab: Lab) -> None:
     assert c2h["tx_moved_at_ns"] > 1.7e18
 
 
-def test_link_tells_its_changes_with_their_reasons(lab: Lab) -> None:
+def test_link_shows_its_changes_with_their_reasons(lab: Lab) -> None:
     link = shown(lab, "link")["host"]
     assert [change["state"] for change in link["history"]][-1] == "run"
     assert link["history"][-1]["reason"] == "both sides have answered"
@@ -102,7 +102,7 @@ def test_a_drop_is_shown_with_its_time_and_its_packet(lab: Lab) -> None:
     assert shown(lab, "errors") == {"errors": [], "causes": []}
 
 
-def test_clear_starts_the_figures_anew_and_leaves_the_counters_alone(lab: Lab) -> None:
+def test_clear_restarts_the_figures_and_leaves_the_counters_unchanged(lab: Lab) -> None:
     ping(lab)
     counted = lab.status(L.HOST)["sides"][L.HOST]["tx"]["tx_sent"]
     show(lab, "runtime", "clear")
@@ -111,7 +111,7 @@ def test_clear_starts_the_figures_anew_and_leaves_the_counters_alone(lab: Lab) -
     assert lab.status(L.HOST)["sides"][L.HOST]["tx"]["tx_sent"] >= counted
 
 
-def test_clear_begins_the_high_water_mark_anew(lab: Lab) -> None:
+def test_clear_restarts_the_high_water_mark(lab: Lab) -> None:
     big = ["ping", "-n", "-q", "-c", "1", "-s", "60000", "10.10.10.5"]
     subprocess.run(run_in(lab.namespaces[L.HOST], big), check=True, capture_output=True)
     before = shown(lab, "ring")[0]["rx_high_water"]
@@ -122,13 +122,13 @@ def test_clear_begins_the_high_water_mark_anew(lab: Lab) -> None:
     assert 0 < shown(lab, "ring")[0]["rx_high_water"] < before
 
 
-def test_watch_looks_again_until_interrupted(lab: Lab) -> None:
+def test_watch_shows_again_until_interrupted(lab: Lab) -> None:
     command = [*VNETCARD, "show", "ring", "--json", "--watch", "--window", lab.url]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as watching:
         assert watching.stdout is not None
-        looks = [json.loads(watching.stdout.readline()) for _ in range(2)]
+        shown_twice = [json.loads(watching.stdout.readline()) for _ in range(2)]
         watching.terminate()
-    assert [len(look["ring"]) for look in looks] == [2, 2]
+    assert [len(one["ring"]) for one in shown_twice] == [2, 2]
 
 
 @contextlib.contextmanager
@@ -195,7 +195,7 @@ def test_registers_of_an_engine_are_decoded() -> None:
 @pytest.mark.parametrize(
     "words", ["show errors", "show errors clear", "top", "metrics --once", "report -o /tmp/no.html"]
 )
-def test_another_user_is_told_in_one_line_that_he_may_not(lab: Lab, words: str) -> None:
+def test_user_without_permission_gets_one_line(lab: Lab, words: str) -> None:
     command = as_nobody([*VNETCARD, *words.split(), "--window", lab.url])
     done = run(command, env={"VNETCARD_RUN_DIR": "/run/vnetcard"})
     assert (done.status, done.stdout, done.stderr.count("\n")) == (2, "", 1), done

@@ -1,4 +1,4 @@
-"""``vnetcard status``, ``info`` and ``ping`` without targets: looking at a link, and never disturbing it."""
+"""``vnetcard status``, ``info`` and ``ping`` without targets observe a link and never disturb it."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ BOOKS = [name for name in L.RX_LEDGER if name.startswith(("rx_", "drop_"))]
 
 @pytest.fixture
 def lab() -> Iterator[Lab]:
-    with Lab("look") as lab:
+    with Lab("status") as lab:
         yield lab
 
 
@@ -83,15 +83,15 @@ def test_status_of_a_link_that_is_down_is_1(lab: Lab) -> None:
     assert "link      DOWN (waiting: no peer yet)" in shown.stdout
 
 
-def test_watching_looks_again_until_it_is_interrupted(running: Lab) -> None:
+def test_watch_shows_again_until_interrupted(running: Lab) -> None:
     command = [*VNETCARD, "status", "--window", running.url, "--watch", "--json"]
     with started(command) as watch:
         assert watch.stdout is not None
-        looks = [json.loads(watch.stdout.readline()) for _ in range(2)]
+        shown = [json.loads(watch.stdout.readline()) for _ in range(2)]
         watch.send_signal(signal.SIGINT)
         _, errors = watch.communicate(timeout=20)
-    assert [len(look["agents"]) for look in looks] == [2, 2]
-    assert looks[1]["agents"][0]["link"]["since"] > looks[0]["agents"][0]["link"]["since"]
+    assert [len(one["agents"]) for one in shown] == [2, 2]
+    assert shown[1]["agents"][0]["link"]["since"] > shown[0]["agents"][0]["link"]["since"]
     assert (watch.returncode, errors) == (130, "vnetcard: interrupted\n")
 
 
@@ -108,7 +108,7 @@ def test_dead_peers_last_counters_are_still_shown(running: Lab) -> None:
 
 
 @pytest.mark.timeout(60)
-def test_no_ring_is_called_impossible_while_packets_rush_through_it(running: Lab) -> None:
+def test_busy_ring_is_never_reported_as_impossible(running: Lab) -> None:
     server = run_in(running.namespaces[CARD], [need("iperf3"), "-s", "-1", "--forceflush"])
     client = run_in(running.namespaces[HOST], [need("iperf3"), "-c", "10.10.10.5", "-t", "4"])
     with started(server) as listening:
@@ -116,21 +116,21 @@ def test_no_ring_is_called_impossible_while_packets_rush_through_it(running: Lab
         while "listening" not in listening.stdout.readline():
             assert listening.poll() is None
         with started(client) as sending:
-            looks = 0
-            while sending.poll() is None and looks < 600:
-                looks += 1
+            reads = 0
+            while sending.poll() is None and reads < 600:
+                reads += 1
                 for ring in running.status(HOST)["rings"]:
                     assert ring["problem"] == ""
                     assert 0 <= ring["fill"] <= ring["size"]
-                if looks % 100 == 0:
+                if reads % 100 == 0:
                     assert run([*VNETCARD, "info", running.url]).status == 0
-            assert looks > 100
+            assert reads > 100
 
 
 # --- info --------------------------------------------------------------------------------------------
 
 
-def test_info_of_a_live_window_makes_sense(running: Lab) -> None:
+def test_info_of_a_live_window_has_no_problems(running: Lab) -> None:
     shown = run([*VNETCARD, "info", running.url])
     assert (shown.status, shown.stderr) == (0, "")
     for words in (f"{running.url}: 64 KiB", "superblock  instance", "h2c 16 KiB at 0x1000", "host      RUN", "epoch "):
@@ -140,7 +140,7 @@ def test_info_of_a_live_window_makes_sense(running: Lab) -> None:
     assert (shown.status, view["problems"], view["geometry"]["window_bytes"]) == (0, [], 64 << 10)
 
 
-def test_two_hundred_looks_disturb_nobody(running: Lab) -> None:
+def test_two_hundred_reads_disturb_no_packet(running: Lab) -> None:
     flow = run_in(running.namespaces[HOST], [need("ping"), "-n", "-i", "0.005", "-w", "60", "10.10.10.5"])
     before = running.status(HOST)["link"]["epoch"]
     with started(flow) as process:
@@ -204,9 +204,7 @@ def test_ping_without_targets_takes_the_first_ipv4_address(lab: Lab) -> None:
 @pytest.mark.parametrize(
     ("here", "peer", "label"), [(HOST, "10.10.10.5", "host to card"), (CARD, "10.10.10.1", "card to host")]
 )
-def test_ping_without_targets_from_one_side_goes_to_the_missions_peer(
-    lab: Lab, here: int, peer: str, label: str
-) -> None:
+def test_ping_without_targets_from_one_side_goes_to_its_peer(lab: Lab, here: int, peer: str, label: str) -> None:
     lab.start(here)
     assert default_targets(lab.url) == [Target(peer, lab.namespaces[here], label)]
 

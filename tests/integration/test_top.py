@@ -46,7 +46,7 @@ def top(lab: Lab, folder: Path) -> Iterator[Terminal]:
         terminal.command("kill-server")
 
 
-def test_top_shows_both_directions_explains_its_keys_and_obeys_them(lab: Lab, top: Terminal) -> None:
+def test_top_shows_both_directions_and_reacts_to_its_keys(lab: Lab, top: Terminal) -> None:
     top.wait_for(r"PING host to card: last [\d.]+")
     lines = top.wait(lambda lines: any("run: both sides have answered" in line for line in lines))
     assert lines[23].rstrip() == KEYS
@@ -89,7 +89,7 @@ def test_top_shows_a_drop_its_cause_and_an_agent_that_leaves(lab: Lab, top: Term
     top.wait_for(r"ended with status 0")
 
 
-def test_top_keeps_its_keys_in_sight_in_a_small_terminal(lab: Lab, folder: Path) -> None:
+def test_top_shows_its_keys_in_a_small_terminal(lab: Lab, folder: Path) -> None:
     command = [*VNETCARD, "top", "--window", lab.url, "--no-ping"]
     terminal = Terminal(folder, command, columns=60, rows=12)
     try:
@@ -102,7 +102,7 @@ def test_top_keeps_its_keys_in_sight_in_a_small_terminal(lab: Lab, folder: Path)
         terminal.command("kill-server")
 
 
-def test_top_obeys_while_an_agent_is_stopped(lab: Lab, top: Terminal) -> None:
+def test_top_reacts_to_keys_while_an_agent_is_stopped(lab: Lab, top: Terminal) -> None:
     top.wait_for(r"PING host to card: last")
     lab.agent(L.CARD).send_signal(signal.SIGSTOP)
     try:
@@ -123,7 +123,7 @@ def test_top_without_a_terminal_says_so_in_one_line(lab: Lab) -> None:
     assert "needs a terminal" in done.stderr
 
 
-def test_top_in_a_terminal_that_nobody_knows_says_so_in_one_line(lab: Lab, folder: Path) -> None:
+def test_top_in_an_unknown_terminal_says_so_in_one_line(lab: Lab, folder: Path) -> None:
     command = ["env", "TERM=vnc-no-such", *VNETCARD, "top", "--window", lab.url, "--no-ping"]
     terminal = Terminal(folder, command)
     try:

@@ -116,7 +116,7 @@ def test_drop_is_shown_by_its_name(lab: Lab) -> None:
     assert "refused: Input/output error" in shown.stdout
 
 
-def test_ctrl_c_ends_it_with_status_0_and_the_last_words(lab: Lab) -> None:
+def test_ctrl_c_ends_it_with_status_0_and_the_final_lines(lab: Lab) -> None:
     with pinging(lab), started([*VNETCARD, "trace", "--window", lab.url, "--sample", "4"]) as process:
         assert process.stdout is not None
         assert "epochs" in process.stdout.readline()
@@ -140,7 +140,7 @@ def test_agent_that_ends_ends_the_trace_and_is_named() -> None:
             assert complaint == "vnetcard: all traced agents have ended\n"
 
 
-def test_killed_looker_leaves_the_agent_untapped(lab: Lab) -> None:
+def test_killed_trace_leaves_the_agent_untapped(lab: Lab) -> None:
     for _ in range(6):  # more than there is room for at a time
         with started([*VNETCARD, "trace", "--window", lab.url]) as process, pinging(lab):
             assert process.stdout is not None
@@ -152,7 +152,7 @@ def test_killed_looker_leaves_the_agent_untapped(lab: Lab) -> None:
         assert time.monotonic() < deadline, left
 
 
-def test_restart_of_the_peer_is_seen_as_new_epochs_and_the_books_stay_even() -> None:
+def test_restart_of_the_peer_is_seen_as_new_epochs_and_the_ledgers_balance() -> None:
     with Lab("traceagain") as lab:
         lab.start(HOST)
         lab.start(CARD)
@@ -202,7 +202,7 @@ def far(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Lab, dict[str, str]]]
         monkeypatch.setenv("VNETCARD_RUN_DIR", str(here))
 
 
-def test_other_computers_events_come_by_a_command_of_the_users(far: tuple[Lab, dict[str, str]]) -> None:
+def test_events_of_another_computer_come_by_a_command(far: tuple[Lab, dict[str, str]]) -> None:
     lab, environment = far
     alone = trace(lab, "--count", "2", "icmp and dst host 10.10.10.5")
     assert "the card's agent is elsewhere: --peer" in alone.stdout
@@ -216,9 +216,7 @@ def test_other_computers_events_come_by_a_command_of_the_users(far: tuple[Lab, d
     assert named.status == 2 and "no agent for shm:none answers in" in named.stderr
 
 
-def test_other_computers_events_come_by_ssh_over_the_link_itself(
-    far: tuple[Lab, dict[str, str]], tmp_path: Path
-) -> None:
+def test_events_of_another_computer_come_by_ssh_over_the_link(far: tuple[Lab, dict[str, str]], tmp_path: Path) -> None:
     """A real sshd on the card: its own packets are not traced, and nothing of the trace is left there."""
     lab, environment = far
     with sshd(lab, tmp_path, environment) as command:
@@ -243,7 +241,7 @@ def another_clock(lab: Lab, side: int) -> Iterator[None]:
     shifted = [need("unshare"), "--time", "--fork", "--kill-child=SIGTERM", "--monotonic", "1000"]
     lab.commands[side] = [*shifted, *lab.commands[side]]
     yield
-    lab.stop(side, signal.SIGKILL)  # unshare, which would wait for its child, the agent; that is told by SIGTERM
+    lab.stop(side, signal.SIGKILL)  # unshare, which would wait for its child, the agent; that is ended by SIGTERM
     deadline = time.monotonic() + 20
     while socket_path(lab.url, side).exists():
         assert time.monotonic() < deadline
@@ -265,10 +263,10 @@ while True:
 """
 
 
-def test_clocks_that_nobody_can_compare_are_said_to_be_so() -> None:
-    """The card's clock is 1000 s ahead, and packets go one way only: how long they are on it cannot be told."""
+def test_clocks_that_cannot_be_compared_are_reported_as_unknown() -> None:
+    """The card's clock is 1000 s ahead, and packets go in one direction: their time in between is unknown."""
     with Lab("traceway") as lab, contextlib.ExitStack() as stack:
-        for namespace in lab.namespaces:  # the kernel's own packets go the other way
+        for namespace in lab.namespaces:  # the kernel's own packets go in the other direction
             quiet = "echo 1 > /proc/sys/net/ipv6/conf/all/disable_ipv6"
             subprocess.run(run_in(namespace, ["sh", "-c", quiet]), check=True)
         stack.enter_context(another_clock(lab, CARD))
@@ -279,14 +277,14 @@ def test_clocks_that_nobody_can_compare_are_said_to_be_so() -> None:
             end = stack.enter_context(started(run_in(lab.namespaces[side], [sys.executable, "-c", ONE_WAY, what])))
             assert what == "send" or (end.stdout and end.stdout.readline())
         command = [*VNETCARD, "trace", "--window", lab.url, "--count", "20"]
-        text, summary, told = (run([*command, *more]).stdout for more in ((), ("--summary",), ("--json",)))
+        text, summary, content = (run([*command, *more]).stdout for more in ((), ("--summary",), ("--json",)))
     assert re.search(r"\n +\? us  card    (wake-up|peek) ", text) and "\n           ? us  delivered\n" in text
     for words in (text, summary):
         assert "clocks: the offset of the card's clock is not known: it takes packets in both directions" in words
         assert "one clock" not in words
-    assert "without the way across of 20: it was not known how the clocks stand" in summary
+    assert "without the time between the sides of 20: the offset of the clocks was not known" in summary
     assert not re.search("wake-up|in the ring", summary)
-    *packets, end_of_it = (json.loads(line) for line in told.splitlines())
+    *packets, end_of_it = (json.loads(line) for line in content.splitlines())
     assert (end_of_it["clock_offset_us"], end_of_it["one_clock"]) == (None, False)
     for packet in packets:
         assert not packet["clocks_known"]

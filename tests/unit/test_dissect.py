@@ -66,6 +66,12 @@ def test_sample_says_how_long_the_whole_packet_was() -> None:
     assert describe_sample(PING, 84) == "10.10.10.1 > 10.10.10.5: ICMP echo request, seq 1, 84 bytes"
 
 
+def test_sample_of_a_packet_that_was_read_in_part_has_the_length_of_its_header() -> None:
+    too_big = PING[:2] + (4028).to_bytes(2, "big") + PING[4:]
+    assert describe_sample(too_big, 1501).endswith("seq 1, 4028 bytes")
+    assert describe_sample(ipv6(17, bytes(2000))[:60], 1501).endswith(", 2040 bytes")
+
+
 def test_violation_is_described_by_the_index_or_the_record_header() -> None:
     assert describe_violation("viol_prod", b"\x07\0\0\0") == "prod 0x7"
     header = bytes.fromhex("00001000 0000 0a00 05000000 00000000".replace(" ", ""))

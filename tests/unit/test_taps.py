@@ -89,9 +89,9 @@ def test_packet_dropped_before_it_is_a_record_is_noted_with_its_drop(tapped: Tap
     tapped.take(1)
     tapped.endpoints.hold()
     tapped.endpoints.drop(peer_dead=True)
-    tapped.port.far.send(b"E nobody there")
+    tapped.port.far.send(b"E no peer")
     *_, last = tapped.events(several(4))
-    assert (last.stage, last.drop_name, last.data) == ("READ", "drop_peer_dead", b"E nobody there")
+    assert (last.stage, last.drop_name, last.data) == ("READ", "drop_peer_dead", b"E no peer")
     assert last.flags & T.FLAGS["NOSEQ"]
 
 

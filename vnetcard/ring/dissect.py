@@ -114,8 +114,19 @@ def _describe_transport(protocol: int, data: bytes) -> str:
 
 
 def describe_sample(start: bytes, length: int) -> str:
-    """The packet that starts with ``start`` and has ``length`` bytes, as the sample of a drop."""
-    return f"{describe_packet(start)}, {length} bytes"
+    """The packet that starts with ``start``, as the sample of a drop; ``length`` bytes of it were read.
+
+    A packet above the MTU is read only in part: then its own header gives its length.
+    """
+    return f"{describe_packet(start)}, {max(length, _length_in_header(start))} bytes"
+
+
+def _length_in_header(data: bytes) -> int:
+    """The length that an IP header states; 0 when there is none."""
+    packet = dissect(data)
+    if packet is None:
+        return 0
+    return int.from_bytes(data[2:4], "big") if data[0] >> 4 == 4 else 40 + int.from_bytes(data[4:6], "big")
 
 
 def describe_violation(name: str, start: bytes) -> str:
