@@ -37,6 +37,7 @@ html_css_files = ["site.css"]
 html_copy_source = False
 html_show_sphinx = False
 pygments_style = "default"
+smartquotes = False  # they would make a dash of the hyphens of --option
 highlight_language = "none"
 
 
