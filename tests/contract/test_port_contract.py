@@ -188,7 +188,7 @@ def test_packets_come_out_of_the_queues_in_use_alone_and_a_flow_out_of_the_one_t
                     flow.bind(("192.0.2.1", 0))
                     _drain(port)
                     os.write(port.fds[queue], bytes(L.VNET_HDR) + _question(flow.getsockname()[1]))
-                    assert _heard(port, flow) == {queue}
+                    assert _queues_of(port, flow) == {queue}
 
 
 def _question(port: int) -> bytes:
@@ -202,23 +202,23 @@ def _question(port: int) -> bytes:
 
 def _drain(port: Port) -> set[int]:
     """The queues of ``port`` that packets to 192.0.2.2 come out of, until none is left."""
-    heard = set()
+    used = set()
     for queue, fd in enumerate(port.fds):
         with contextlib.suppress(BlockingIOError):
             while packet := os.read(fd, 2000):
                 if packet[L.VNET_HDR + 16 :][:4] == bytes((192, 0, 2, 2)):
-                    heard.add(queue)
-    return heard
+                    used.add(queue)
+    return used
 
 
-def _heard(port: Port, flow: socket.socket) -> set[int]:
+def _queues_of(port: Port, flow: socket.socket) -> set[int]:
     """The queue out of which what ``flow`` sends comes; the kernel sends nothing before it has seen the carrier."""
     deadline = time.monotonic() + 20
-    while not (heard := _drain(port)):
+    while not (used := _drain(port)):
         assert time.monotonic() < deadline, "no packet comes out"
         flow.sendto(b"answer", ("192.0.2.2", 7))
         time.sleep(0.001)
-    return heard
+    return used
 
 
 @pytest.mark.root

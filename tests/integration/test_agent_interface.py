@@ -1,4 +1,4 @@
-"""What an agent sets up and shows to whoever started it: interface, readiness, log, files and their modes."""
+"""What an agent configures and reports: interface, readiness, log, files and their modes."""
 
 from __future__ import annotations
 
@@ -103,10 +103,10 @@ def test_systemd_is_notified_of_ready_and_stopping(
         command += ["--netns", netns_pair[0]] if inside else []
         with agent(command, env={"NOTIFY_SOCKET": name}) as process:
             assert f"READY=1\nMAINPID={process.pid}\n" in manager.recv(4096).decode()
-        told = []
-        while not told or told[-1] != "STOPPING=1":
-            told.append(manager.recv(4096).decode())
-        assert all("\n" not in text or "READY" not in text for text in told)
+        received = []
+        while not received or received[-1] != "STOPPING=1":
+            received.append(manager.recv(4096).decode())
+        assert all("\n" not in text or "READY" not in text for text in received)
 
 
 def test_watchdog_is_notified_by_a_waiting_agent_but_not_by_a_stopped_one(tmp_path: Path) -> None:
@@ -115,8 +115,8 @@ def test_watchdog_is_notified_by_a_waiting_agent_but_not_by_a_stopped_one(tmp_pa
         manager.settimeout(20)
         command = [*X86, "--window", lab.window, "--netns", lab.namespaces[HOST]]
         with agent(command, env={"NOTIFY_SOCKET": str(tmp_path / "notify"), "WATCHDOG_USEC": "60000"}) as process:
-            told = [manager.recv(4096) for _ in range(20)]
-            assert told.count(b"WATCHDOG=1") >= 15
+            received = [manager.recv(4096) for _ in range(20)]
+            assert received.count(b"WATCHDOG=1") >= 15
             process.send_signal(signal.SIGSTOP)
             manager.settimeout(0.5)
             with pytest.raises(TimeoutError):

@@ -31,7 +31,7 @@ SOURCES = ("hostile.c", "hostile_attack.c", "hostile_port.c", *PUMP)
 WRAP = "-Wl,--wrap=readv,--wrap=writev"
 ADAPTIVE, POLL, SLEEP = range(3)
 PLAIN, VNET, VNET_PORT_ONLY = range(3)
-WORLDS = {
+MODES = {
     "plain": (PLAIN, ADAPTIVE, 0),
     "vnet and super-packets": (VNET, SLEEP, 0),
     "vnet port on a plain link, device memory": (VNET_PORT_ONLY, POLL, 1),
@@ -47,9 +47,9 @@ def harness(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("world", WORLDS.values(), ids=WORLDS)
-def test_pumps_survive_a_hostile_peer(harness: Path, world: tuple[int, int, int]) -> None:
-    assert must_pass(harness, seed(), MUTATIONS, *world).endswith("ok\n")
+@pytest.mark.parametrize("mode", MODES.values(), ids=MODES)
+def test_pumps_survive_a_hostile_peer(harness: Path, mode: tuple[int, int, int]) -> None:
+    assert must_pass(harness, seed(), MUTATIONS, *mode).endswith("ok\n")
 
 
 @pytest.mark.campaign

@@ -64,8 +64,8 @@ def test_everything_is_on_by_default_and_super_packets_cross(tmp_path: Path) -> 
         for side in (L.HOST, L.CARD):
             assert verdicts(lab, side) == dict.fromkeys(NAMES, "on")
         unfinished = check_all_transfers(lab, tmp_path, large=set(KINDS))
-        # Checksums are left to whoever sends the packet on, here nobody: tcpdump sees the unfinished sum and calls
-        # it wrong, the receiving kernel knows better (no *CsumErrors).  Were none seen, nothing was left out.
+        # The device that forwards a packet completes its checksum; no device does here, so that tcpdump reports it as
+        # wrong, and the receiving kernel accepts it (no *CsumErrors).  Without any, no checksum was left out.
         assert unfinished
 
 

@@ -39,7 +39,7 @@ class Peer:
     def __init__(self, url: str) -> None:
         self.window = open_window(url, side=L.CARD)
         self.port = PairPort("peer")
-        self.port.vnet = True  # so the pumps take the virtio_net_hdr from whoever sends
+        self.port.vnet = True  # so the pumps take the virtio_net_hdr from the sender
         self.packets = self.port.far
         self.attention = os.eventfd(0, os.EFD_NONBLOCK)
         memory, geometry = self.window.memory, self.window.geometry
@@ -62,10 +62,10 @@ class Peer:
         self.agreements.append(agreement)
 
     def carrier(self, up: bool, reason: str) -> None:
-        """Nobody looks."""
+        """Not used by these tests."""
 
     def report(self, message: str, code: LinkReason) -> None:
-        """Nobody reads."""
+        """Not used by these tests."""
 
     def _run(self) -> None:
         self.link.start()
@@ -147,7 +147,7 @@ def test_packets_still_pass_after_a_refusal(lab: Lab, peer: Peer) -> None:
     wait_until(lambda: len(peer.agreements) == 2 and peer.link.state is LinkState.RUN)
     lab.wait_for(L.HOST, "run")
     delivered = lab.status(L.HOST)["sides"][L.HOST]["rx"]["rx_delivered"]
-    peer.packets.send(probe_packet("TSO6"))  # another kind, whole, and nobody answers it
+    peer.packets.send(probe_packet("TSO6"))  # another kind, valid, which no host answers
     wait_until(lambda: lab.status(L.HOST)["sides"][L.HOST]["rx"]["rx_delivered"] == delivered + 1)
     assert features(lab)["TSO6"] == "on"
 

@@ -1,4 +1,4 @@
-"""Two agents over several queue pairs: flows spread, either side says how many, and kills leave the books exact."""
+"""Two agents over several queue pairs: flows spread, both sides agree on the number, kills leave the ledger exact."""
 
 from __future__ import annotations
 
@@ -161,7 +161,7 @@ def test_persistent_interface_of_one_queue_serves_the_card_with_a_warning(lab: L
     ],
 )
 def test_ledger_is_exact_after_kills_under_load(lab: Lab, tmp_path: Path, kills: int, limit: float) -> None:
-    """Verified TCP connections both ways on two queues live through all kills; after each the books balance."""
+    """Verified TCP connections both ways on two queues survive all kills; after each the ledger balances."""
     rng = chance()
     options = (("--queues", "2", *KEEP), KEEP)
     start_both(lab, *options)

@@ -62,9 +62,9 @@ def test_another_size_is_refused_while_the_peer_runs(
     start_both(lab)
     lab.stop(L.CARD, signal.SIGKILL)
     usual = with_size(lab, size)
-    status, said = start_fails(lab, L.CARD, *options)
+    status, errors = start_fails(lab, L.CARD, *options)
     assert status == 2
-    assert first in said and second in said and said.count("\n") == 1
+    assert first in errors and second in errors and errors.count("\n") == 1
     lab.window = usual
     lab.start(L.CARD)
     lab.wait_up()
@@ -149,9 +149,9 @@ def test_a_window_of_another_wire_format_is_refused(lab: Lab) -> None:
     with shm_path(lab).open("r+b") as file:
         file.seek(L.SUPERBLOCK.offset("version_min"))
         file.write((7).to_bytes(4, "little") + (9).to_bytes(4, "little"))
-    status, said = start_fails(lab, L.HOST)
+    status, errors = start_fails(lab, L.HOST)
     assert status == 2
-    assert "7 to 9" in said and f"speaks {L.VERSION}" in said and str(shm_path(lab)) in said
+    assert "7 to 9" in errors and f"speaks {L.VERSION}" in errors and str(shm_path(lab)) in errors
     assert shm_path(lab).exists(), "it may belong to newer software"
 
 

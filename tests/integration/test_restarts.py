@@ -53,7 +53,7 @@ def start_both(lab: Lab, *options: str) -> None:
 
 @pytest.mark.parametrize(("kills", "limit"), [NORMAL, CAMPAIGN])
 def test_tcp_survives_killed_agents(lab: Lab, tmp_path: Path, kills: int, limit: float) -> None:
-    """One connection, verified byte for byte, lives through all kills; after each the books balance."""
+    """One connection, verified byte for byte, survives all kills; after each the ledger balances."""
     rng = chance()
     start_both(lab, *KEEP)
     fast_retries(lab)
@@ -120,16 +120,16 @@ def test_killed_agents_without_a_lasting_interface_come_back(lab: Lab, tmp_path:
     ],
 )
 def test_agents_killed_again_before_the_link_is_up_come_back(lab: Lab, tmp_path: Path, rounds: int) -> None:
-    """Kills fall on every step of the handshake, under load; the link forgives and the books balance."""
+    """Kills fall on every step of the handshake, under load; the link recovers and the ledger balances."""
     rng = chance()
     start_both(lab, *KEEP)
     fast_retries(lab)
-    look = Handshake(lab)
+    handshake = Handshake(lab)
     netns = lab.namespaces
     with Stream(netns[L.HOST], netns[L.CARD], ADDRESSES[L.CARD], tmp_path, seed=rng.randrange(1 << 32)) as stream:
         for _ in range(rounds):
             stream.wait_progress(since=stream.position)
-            kill_at_some_step(lab, look, rng)
+            kill_at_some_step(lab, handshake, rng)
             lab.wait_up()
             stream.wait_progress(since=stream.position)
             stream.pause()
@@ -138,21 +138,21 @@ def test_agents_killed_again_before_the_link_is_up_come_back(lab: Lab, tmp_path:
         print(f"{stream.finish() >> 20} MiB verified")
 
 
-def kill_at_some_step(lab: Lab, look: Handshake, rng: random.Random) -> None:
+def kill_at_some_step(lab: Lab, handshake: Handshake, rng: random.Random) -> None:
     """Restart one side; while the two shake hands kill the other, or the same, or both; start what is missing."""
     first = rng.choice((L.HOST, L.CARD))
-    before = look.epochs()
+    before = handshake.epochs()
     lab.stop(first, signal.SIGKILL)
     lab.start(first, *KEEP)
     step = rng.randrange(4)
     if step == 0:
-        until(lambda: look.epochs() != before, "a new epoch")
+        until(lambda: handshake.epochs() != before, "a new epoch")
     elif step == 1:
-        until(lambda: look.word(1 - first, "answered") not in (0, before[first]), "the peer's answer")
+        until(lambda: handshake.word(1 - first, "answered") not in (0, before[first]), "the peer's answer")
     elif step == 2:
-        until(lambda: look.word(first, "answered") == look.word(1 - first, "epoch"), "our answer")
+        until(lambda: handshake.word(first, "answered") == handshake.word(1 - first, "epoch"), "our answer")
     else:
-        until(look.running, "the link is up")
+        until(handshake.running, "the link is up")
     if rng.randrange(2):
         time.sleep(rng.uniform(0, 0.003))
     victims = rng.choice(VICTIMS)

@@ -1,4 +1,4 @@
-"""The control socket: a line in, a line out, whoever else is connected."""
+"""The control socket: one line of JSON per request and per answer, whatever other clients do."""
 
 from __future__ import annotations
 
@@ -214,7 +214,7 @@ def test_no_request_is_served_after_close(serve: Serve) -> None:
 
 
 def test_folder_that_another_agent_removes_is_created_again(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The last agent of others leaves between this one's look at the folder and its socket in there."""
+    """Another agent ends, and removes the folder, between this agent's check of the folder and its bind."""
     real, leaving = os.umask, [1, 2, 3]
 
     def umask(mask: int) -> int:

@@ -6,6 +6,7 @@ import dataclasses
 import errno
 import logging
 import os
+import time
 from typing import Any
 
 import pytest
@@ -256,8 +257,8 @@ def test_moved_interface_is_found_and_configured_after_a_pause(monkeypatch: pyte
     one = managed(kernel, *words(FOUR))
     kernel.away, kernel.addresses = True, []
     kernel.change(up=False, name="tun0")
-    now = managed_interface.time.monotonic()
-    monkeypatch.setattr(managed_interface.time, "monotonic", lambda: now)
+    now = time.monotonic()
+    monkeypatch.setattr(time, "monotonic", lambda: now)
     notify(one, disturbed=True)
     assert not kernel.view.up, "the program that moved it may configure it first"
     wait = one.check()

@@ -21,7 +21,7 @@ from vnetcard.ring.geometry import Geometry
 
 
 class Side:
-    """An agent reduced to its link and its pumps; ``crash`` ends it as kill -9 does: nothing is said or stored."""
+    """An agent reduced to its link and its pumps; ``crash`` ends it as kill -9 does: nothing is published or stored."""
 
     def __init__(self, memory: Memory, geometry: Geometry, side: int) -> None:
         self.port = open_port("side")
@@ -134,7 +134,7 @@ def test_a_side_killed_before_it_settled_finds_the_count_of_the_older_generation
     late.link.tick()  # answers the new epoch
     while not runner.runs:
         runner.link.tick()
-    assert not late.runs, "it has not looked again, so it has not settled"
+    assert not late.runs, "it has not ticked again, so it has not settled"
     two.crash(second)
     two.start(second)
     two.settle()
@@ -167,7 +167,7 @@ def test_what_a_side_sent_that_runs_already_is_lost_when_the_other_dies_before_i
 
 @pytest.mark.parametrize("victim", [L.HOST, L.CARD])
 def test_a_packet_that_died_inside_its_read_is_counted(two: Two, victim: int) -> None:
-    """Killed after the kernel has filled the place in the ring and before anybody was told: taken, sent, lost."""
+    """Killed after the kernel has filled the place in the ring and before anything was published: taken, sent, lost."""
     two.send(victim, 5)
     two.settle()
     two.crash(victim)
