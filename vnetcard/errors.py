@@ -4,17 +4,18 @@
 
     Exception
     └── VnetcardError              anything below; catch this one in a program that uses vnetcard
-        ├── ConfigError            the request cannot be served as it stands: the caller must change it
-        ├── WindowUnavailable      the shared memory is not there
-        ├── WindowNotReady         the memory is there, but the host has not laid a window out in it yet
-        ├── PortUnavailable        the network interface is not there
-        ├── LayoutMismatch         the memory is there, but speaks another wire format
-        ├── FifoCorrupt            the peer broke the rules of a FIFO
-        ├── FrameTooLarge          one frame does not fit
-        ├── PeerGone               the other side stopped or restarted
-        └── Closed                 the object was closed by this program
+        ├── ConfigError            an argument, option or file is invalid: the caller must change it
+        ├── WindowUnavailable      the shared memory cannot be used
+        ├── WindowNotReady         the memory exists, but the host has not laid out a window in it yet
+        ├── PortUnavailable        the network interface cannot be used
+        ├── LayoutMismatch         the memory holds no window, or one of another wire format
+        ├── FifoCorrupt            the peer wrote an impossible index or record
+        ├── FrameTooLarge          a frame is longer than allowed
+        ├── PeerGone               the peer stopped, restarted or does not answer
+        └── Closed                 this program has closed the object
 
-A full or an empty FIFO is a return value, not an error.  Messages say what, where, and what to do.
+A full or an empty FIFO is a return value, not an error.  Messages say what, where, and what to do.  Each exception has
+a ``code`` (``vnetcard.codes.error.ErrorCode``) for programs.
 """
 
 from __future__ import annotations
@@ -25,9 +26,9 @@ from vnetcard.codes.error import ErrorCode
 
 
 class VnetcardError(Exception):
-    """Base of the tree; never raised itself.
+    """The base class; only its subclasses are raised.
 
-    ``code`` says to programs what the message says to people; each class has a default.
+    ``code`` is a stable code for programs, the message is for people; each class has a default code.
     """
 
     DEFAULT: ClassVar[ErrorCode] = ErrorCode.BAD_CONFIG
@@ -38,62 +39,62 @@ class VnetcardError(Exception):
 
 
 class ConfigError(VnetcardError):
-    """Raised when an option, argument, file or the machine's set-up does not allow what was asked.
+    """Raised when an option, argument, file or the machine's configuration makes a request impossible.
 
-    Nothing has been started or changed.  The message names the value, what would be accepted, or the
-    program to install.  The command line answers with exit status 2.
+    Nothing has been started or changed.  The message names the value and the accepted ones, or the program to
+    install.  Commands end with exit status 2.
     """
 
 
 class WindowUnavailable(VnetcardError):
-    """Raised when the memory of a window cannot be opened or mapped: it is missing, forbidden or too small.
+    """Raised when the memory of a window cannot be opened or mapped: it is missing, not permitted or too small.
 
-    Also raised when a window that was open has gone, such as a PCIe device that was removed.
+    Also raised when an open window disappears, for example because its PCIe device was removed.
     """
 
     DEFAULT = ErrorCode.WINDOW_UNAVAILABLE
 
 
 class WindowNotReady(VnetcardError):
-    """Raised on the card's side when the memory is there, but the host's agent has not laid a window out in it yet.
+    """Raised on the card when the memory exists, but the host's agent has not laid out a window in it yet.
 
-    Trying again later makes sense: an agent does.
+    The caller may try again later, as the agents do.
     """
 
     DEFAULT = ErrorCode.WINDOW_NOT_READY
 
 
 class PortUnavailable(VnetcardError):
-    """Raised when the network interface cannot be opened or made, or was deleted while in use."""
+    """Raised when the network interface cannot be opened or created, or was deleted while in use."""
 
     DEFAULT = ErrorCode.PORT_UNAVAILABLE
 
 
 class LayoutMismatch(VnetcardError):
-    """Raised when a window's superblock is absent, damaged, or names a wire format that this code does not speak."""
+    """Raised when a window's superblock is missing, damaged, or of an unsupported wire format."""
 
     DEFAULT = ErrorCode.LAYOUT_MISMATCH
 
 
 class FifoCorrupt(VnetcardError):
-    """Raised when an index or a record that the peer wrote is impossible.
+    """Raised when the peer wrote an impossible index or record.
 
-    Nothing after the bad value has been used.  Only a new generation, by a restart of the link, goes on.
+    Nothing after the bad value has been used.  Packets move again only after a restart of the link.
     """
 
     DEFAULT = ErrorCode.FIFO_CORRUPT
 
 
 class FrameTooLarge(VnetcardError):
-    """Raised when a frame is longer than the FIFO, the interface or the wire format can take; it was not sent."""
+    """Raised when a frame is longer than the FIFO, the interface or the wire format allows; it was not sent."""
 
     DEFAULT = ErrorCode.FRAME_TOO_LARGE
 
 
 class PeerGone(VnetcardError):
-    """Raised when the other side stopped, restarted or no longer shows a heartbeat during an exchange with it.
+    """Raised when the peer, or an agent that was asked, has stopped, has restarted or does not answer.
 
-    ``unresponsive``: its process is there, and does not answer.
+    ``unresponsive``: its process exists, but does not answer.
     """
 
     DEFAULT = ErrorCode.PEER_GONE

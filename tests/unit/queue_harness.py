@@ -20,7 +20,7 @@ from vnetcard.codes.link import LinkReason
 from vnetcard.link.endpoints import Generation
 from vnetcard.link.fifo_endpoints import FifoEndpoints
 from vnetcard.link.link import Link
-from vnetcard.link.queues import Accounts, Idle, QueueEndpoints, open_pumps
+from vnetcard.link.queues import Idle, LedgerTotals, QueueEndpoints, open_pumps
 from vnetcard.link.types import Agreement, LinkState, Offer
 from vnetcard.port.memory_pair import PairPort
 from vnetcard.ring import layout as L
@@ -253,7 +253,7 @@ class FifoSide(Side):
                 fifo.close()
 
         kept = self.kept[queue]
-        return Idle(Accounts(kept.sent, kept.received, kept.serial), reset)
+        return Idle(LedgerTotals(kept.sent, kept.received, kept.serial), reset)
 
     def _save(self) -> None:
         for n, pair in enumerate(self.pairs):

@@ -15,7 +15,7 @@ from vnetcard.agent.control import Lease
 from vnetcard.agent.tap_registry import TapRegistry
 from vnetcard.link import queues
 from vnetcard.link.endpoints import Generation, PumpEndpoints
-from vnetcard.link.queues import Accounts, total_received, total_sent
+from vnetcard.link.queues import LedgerTotals, total_received, total_sent
 from vnetcard.ring import layout as L
 from vnetcard.ring import tap_layout as T
 from vnetcard.ring.tap_shm import Reader, TapRequest
@@ -26,12 +26,14 @@ OLD, NEW = (1, 2), (3, 4)
 
 def sent(*rows: tuple[tuple[int, int], int]) -> Generation:
     """The total over queues with these tx ledgers."""
-    return total_sent([Accounts(Generation(*epochs, records), NOTHING, 0) for epochs, records in rows])
+    return total_sent([LedgerTotals(Generation(*epochs, records), NOTHING, 0) for epochs, records in rows])
 
 
 def received(*rows: tuple[tuple[int, int], int, int]) -> Generation:
     """The total over queues with these rx ledgers; the serial is last."""
-    return total_received([Accounts(NOTHING, Generation(*epochs, records), serial) for epochs, records, serial in rows])
+    return total_received(
+        [LedgerTotals(NOTHING, Generation(*epochs, records), serial) for epochs, records, serial in rows]
+    )
 
 
 @pytest.fixture

@@ -152,6 +152,13 @@ class ErrorCode(Code):
         "The memory holds no window, a damaged one, or one of another wire format.",
         "Give both agents the same version and the same --queue-bytes.",
     )
+    NO_WINDOW = "no-window", "The memory holds no vnetcard window.", "Check that the URL names the right memory."
+    WIRE_FORMAT = "wire-format", "The window has a wire format of another version.", "Update the older agent."
+    WINDOW_DAMAGED = (
+        "window-damaged",
+        "The window's superblock is damaged.",
+        "Stop both agents and start them again; find the program that writes into the window.",
+    )
     # FifoCorrupt
     FIFO_CORRUPT = "fifo-corrupt", "The peer wrote an impossible index or record.", "Restart the peer's program."
     # FrameTooLarge

@@ -1,6 +1,6 @@
-"""The ends of a link on one side, as the handshake commands them, and those that are two C pumps.
+"""The endpoints of one side of a link, as the handshake commands them, and the implementation with two C pumps.
 
-``Endpoints`` is the seam between ``link.py``, which decides, and what moves the packets.
+``Endpoints`` is the interface between ``link.py``, which decides, and the code that moves packets.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ WAITS = {"adaptive": _core.WAIT_ADAPTIVE, "poll": _core.WAIT_POLL, "sleep": _cor
 
 @dataclass(frozen=True, slots=True)
 class Generation:
-    """A run of the link: both epochs, and the records of it that this side sent, or received."""
+    """One run of the link: both epochs, and the number of records that this side sent, or received, in it."""
 
     own_epoch: int
     peer_epoch: int
@@ -30,46 +30,46 @@ class Generation:
 
 
 class Endpoints(Protocol):
-    """Both ends of one side.  After ``hold`` nothing moves until ``run``."""
+    """The two endpoints of one side.  "Held" below: valid only between ``hold`` and ``run``."""
 
     def hold(self) -> None:
-        """Stop moving packets; returns when nothing moves any more."""
+        """Stop moving packets; returns once nothing moves."""
 
     def reset(self) -> None:
-        """Set the indices that this side writes to 0; held."""
+        """Set the indices that this side writes to 0.  Held."""
 
     def sent(self) -> Generation:
-        """The generation last sent in, as the ledger has it; held."""
+        """The generation in which this side last sent, from the ledger.  Held."""
 
     def received(self) -> Generation:
-        """The generation last received in; held."""
+        """The generation in which this side last received.  Held."""
 
     def settle(self, lost: int) -> None:
-        """Close the generation sent in: ``lost`` of its records never arrived; held."""
+        """Settle the last generation: ``lost`` of the sent records did not arrive.  Held."""
 
     def begin(self, *, own_epoch: int, peer_epoch: int, features: int, packet_max: int, queues: int) -> None:
-        """Open a generation on the first ``queues`` queue pairs; held.
+        """Begin a generation on the first ``queues`` queue pairs.  Held.
 
-        ``packet_max`` in bytes, without virtio_net_hdr.
+        ``packet_max`` is in bytes, without the virtio_net_hdr.
         """
 
     def run(self) -> None:
-        """Move packets."""
+        """Start to move packets."""
 
     def drop(self, *, peer_dead: bool) -> None:
-        """Take packets from the port and count them as dropped; ``peer_dead`` says under which name."""
+        """Take packets from the port and drop them; ``peer_dead`` selects the counter."""
 
     def take_events(self) -> int:
         """The _core.EVENT_* bits raised since the last call."""
 
     def refused(self) -> tuple[int, int]:
-        """Features whose packets the port refused, and its errno."""
+        """The features whose packets the port refused, and the errno."""
 
 
 class PumpEndpoints:
     """Two pump threads between queue ``queue`` of a port and of a window.
 
-    ``doorbells`` of the engine for its prod and its cons.
+    ``doorbells`` are those of the DMA engine, for prod and for cons.
     """
 
     def __init__(
@@ -116,7 +116,7 @@ class PumpEndpoints:
         self.rx.pair_with(self.tx)
 
     def use_interrupts(self, interrupts: Interrupts, number: int) -> bool:
-        """Wake the peer by ``interrupts``, where IRQ is agreed; held.  False: no peer has that number."""
+        """Wake the peer by ``interrupts``, if IRQ is agreed.  Held.  False: no peer has the number ``number``."""
         peer = interrupts.of_peer(number)
         prod, cons = peer or (IrqTrigger(), IrqTrigger())
         self.tx.interrupts(irq_fd=interrupts.eventfds[CONS], fd=prod.fd, at=prod.at, value=prod.value)
@@ -139,7 +139,7 @@ class PumpEndpoints:
 
     @property
     def serial(self) -> int:
-        """Of the generation last received in, which orders it among those of other queues; held."""
+        """The serial of the last received generation, which orders it among those of other queues.  Held."""
         return serial_of(self.rx.ledger)
 
     def settle(self, lost: int) -> None:
@@ -155,7 +155,7 @@ class PumpEndpoints:
         queues: int = 1,
         serial: int | None = None,
     ) -> None:
-        """As ``Endpoints``, for the one pair that this is; ``serial``: of the generation (default: the next one)."""
+        """As ``Endpoints``, for this one pair; ``serial`` is that of the generation (default: the next one)."""
         del queues
         serial = serial if serial is not None else following(self.serial)
         for pump in (self.tx, self.rx):
@@ -177,12 +177,12 @@ class PumpEndpoints:
         return self.rx.refused, self.rx.last_errno
 
     def tap(self, tx: tuple[_core.Tap, ...], rx: tuple[_core.Tap, ...]) -> None:
-        """Tell these, and no others any more, what the pumps do (``vnetcard.tap``); they go on meanwhile."""
+        """Replace the taps of the running pumps (``vnetcard.tap``)."""
         self.tx.tap(tx)
         self.rx.tap(rx)
 
     def close(self) -> None:
-        """End both threads; first the one that may be at the other's work."""
+        """End both threads, rx first, since it may run the other's work."""
         self.rx.close()
         self.tx.close()
 
@@ -193,7 +193,7 @@ def serial_of(words: tuple[int, ...]) -> int:
 
 
 def following(serial: int) -> int:
-    """The serial after ``serial``, which came out of memory that the peer may write."""
+    """The serial after ``serial``, modulo 2**64, since the peer may have written any value."""
     return (serial + 1) & 0xFFFF_FFFF_FFFF_FFFF
 
 

@@ -1,4 +1,4 @@
-"""The ends of a link without threads: FIFOs out of which, and into which, a program of its own moves the packets."""
+"""The endpoints of a link without threads: the program itself moves the packets, by two FIFOs."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ class FifoEndpoints:
     """Two FIFO objects without threads: ``send`` and ``receive`` move packets while the link runs.
 
     The checks are those of the pumps: an impossible index or record raises EVENT_VIOLATION unless the peer
-    has a new epoch, and no packet is handed out whose index was read under another epoch.  ``doorbells`` of an
-    engine are called with each new prod and each new cons.
+    has a new epoch, and a packet whose index was read under another epoch is not returned.  The ``doorbells`` of a
+    DMA engine are called with each new prod and each new cons.
     """
 
     def __init__(
@@ -43,7 +43,7 @@ class FifoEndpoints:
         self.lost = 0
 
     def send(self, packet: bytes) -> bool:
-        """Into the ring; False when the link does not run, or the ring is full."""
+        """Push ``packet``; False if the link does not run or the ring is full."""
         if not self._running:
             return False
         try:
@@ -58,7 +58,7 @@ class FifoEndpoints:
         return done
 
     def receive(self) -> bytes | None:
-        """Out of the ring; None when the link does not run, or nothing is there."""
+        """Pop the oldest packet; None if the link does not run or the ring is empty."""
         if not self._running:
             return None
         try:
@@ -71,7 +71,7 @@ class FifoEndpoints:
         if self._doorbells:
             self._doorbells[1](self._memory.load32(self._cons_at))
         old, now = self._received, self._current
-        # Only a first record proves that the peer has settled the generation before (as in vnc_rx.c).
+        # Only its first record proves that the peer has settled the previous generation (as in vnc_rx.c).
         same = (old.own_epoch, old.peer_epoch) == (now.own_epoch, now.peer_epoch)
         self._received = Generation(now.own_epoch, now.peer_epoch, old.records * same + 1)
         self._serial = self._next_serial
@@ -125,7 +125,7 @@ class FifoEndpoints:
         del features, packet_max, queues  # a FIFO's limits are those of its ring
         self._sent = self._current = Generation(own_epoch, peer_epoch, 0)
         self._next_serial = serial if serial is not None else following(self._serial)
-        self._events = 0  # what was met in the generation before says nothing about this one
+        self._events = 0  # events of the previous generation do not concern this one
 
     def run(self) -> None:
         self._running = True
@@ -142,7 +142,7 @@ class FifoEndpoints:
         return 0, 0
 
     def close(self) -> None:
-        """Let go of the window and of the doorbells."""
+        """Release the window and the doorbells."""
         self._doorbells = None
         self._tx.close()
         self._rx.close()

@@ -1,8 +1,8 @@
-"""The ends of a link of several queue pairs: those of each, as a rule two pumps, commanded and counted as one.
+"""The endpoints of a link with several queue pairs: the pairs' endpoints, commanded and counted as one.
 
-How the ledgers stay exact while any of them may be killed at any moment is docs/adr/0011-queues.md; in short: what
-this side sent is unsettled as long as the ledger of queue 0 says so, and what it last received in is what the
-largest ``gen_serial`` names.
+docs/adr/0011-queues.md explains why the ledgers stay exact when an agent is killed at any moment.  In short: what
+this side sent is unsettled while the ledger of queue 0 has a generation, and the last received generation is the one
+with the largest ``gen_serial``.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ from vnetcard.ring.geometry import Geometry
 
 
 class Pair(Endpoints, Protocol):
-    """The ends of one queue pair; its ``begin`` knows the serial that orders the generation among those of others."""
+    """The endpoints of one queue pair; ``begin`` takes the serial of the generation."""
 
     @property
     def serial(self) -> int:
-        """Of the generation last received in; held."""
+        """The serial of the last received generation.  Held."""
 
     def begin(
         self,
@@ -42,36 +42,36 @@ class Pair(Endpoints, Protocol):
         """As ``Endpoints``."""
 
     def close(self) -> None:
-        """Let go of everything."""
+        """Free all resources."""
 
 
 P = TypeVar("P", bound=Pair)
 
 
 @dataclass(frozen=True, slots=True)
-class Accounts:
-    """What one pair's ledgers say: the generations last sent and received in, and the serial of the latter."""
+class LedgerTotals:
+    """Contents of one pair's ledgers: the last sent and the last received generation, and the serial of the latter."""
 
     sent: Generation
     received: Generation
     serial: int
 
     @classmethod
-    def of(cls, pair: Pair) -> Accounts:
-        """Those of ``pair``; held."""
+    def of(cls, pair: Pair) -> LedgerTotals:
+        """The totals of ``pair``.  Held."""
         return cls(pair.sent(), pair.received(), pair.serial)
 
 
-def total_sent(accounts: Sequence[Accounts]) -> Generation:
-    """The generation last sent in over all queues, as that of queue 0 says; epochs of 0: nothing is unsettled."""
-    anchor = accounts[0].sent
-    return _sum(anchor, [one.sent for one in accounts]) if anchor.own_epoch else Generation(0, 0, 0)
+def total_sent(ledgers: Sequence[LedgerTotals]) -> Generation:
+    """The last sent generation over all queues, as queue 0 names it; epochs of 0 mean that nothing is unsettled."""
+    anchor = ledgers[0].sent
+    return _sum(anchor, [one.sent for one in ledgers]) if anchor.own_epoch else Generation(0, 0, 0)
 
 
-def total_received(accounts: Sequence[Accounts]) -> Generation:
-    """The generation last received in over all queues: one that has the largest serial says which."""
-    newest = max(one.serial for one in accounts)
-    named = [one.received for one in accounts if one.serial == newest]
+def total_received(ledgers: Sequence[LedgerTotals]) -> Generation:
+    """The last received generation over all queues: the one with the largest serial."""
+    newest = max(one.serial for one in ledgers)
+    named = [one.received for one in ledgers if one.serial == newest]
     return _sum(named[0], named)
 
 
@@ -82,14 +82,14 @@ def _sum(which: Generation, among: Sequence[Generation]) -> Generation:
 
 @dataclass(frozen=True, slots=True)
 class Idle:
-    """A queue pair of the window that this side does not serve: what an earlier owner left, and how it is reset."""
+    """A queue pair that this side does not serve: the ledgers that an earlier owner left, and its reset."""
 
-    accounts: Accounts
+    totals: LedgerTotals
     reset: Callable[[], None]
 
 
 class QueueEndpoints(Generic[P]):
-    """``pairs`` of the window, from queue 0 on, and the rest of it; see ``endpoints.Endpoints`` for the contract."""
+    """The served ``pairs``, from queue 0 on, and the ``idle`` ones; the contract is ``endpoints.Endpoints``."""
 
     def __init__(self, pairs: Sequence[P], idle: Sequence[Idle] = ()) -> None:
         self.pairs, self._idle = tuple(pairs), tuple(idle)
@@ -105,25 +105,25 @@ class QueueEndpoints(Generic[P]):
         for idle in self._idle:
             idle.reset()
 
-    def _accounts(self) -> list[Accounts]:
-        return [*map(Accounts.of, self.pairs), *(one.accounts for one in self._idle)]
+    def _totals(self) -> list[LedgerTotals]:
+        return [*map(LedgerTotals.of, self.pairs), *(one.totals for one in self._idle)]
 
     def sent(self) -> Generation:
-        return total_sent(self._accounts())
+        return total_sent(self._totals())
 
     def received(self) -> Generation:
-        return total_received(self._accounts())
+        return total_received(self._totals())
 
     def settle(self, lost: int) -> None:
-        """Queue 0 records what was lost and forgets its generation in one step; with it nothing is unsettled."""
+        """Queue 0 counts the losses and clears its generation in one step; then nothing is unsettled."""
         for pair in self.pairs:
             pair.settle(lost)
             lost = 0
 
     def begin(self, *, own_epoch: int, peer_epoch: int, features: int, packet_max: int, queues: int) -> None:
-        """In any order: what is not sent yet does not count, and what was received in is named by its first record."""
+        """Begin in any order: nothing is sent yet, and a received generation is recorded with its first record."""
         self._agreed = queues
-        serial = following(max(one.serial for one in self._accounts()))
+        serial = following(max(one.serial for one in self._totals()))
         for pair in self.pairs[:queues]:
             pair.begin(
                 own_epoch=own_epoch, peer_epoch=peer_epoch, features=features, packet_max=packet_max, serial=serial
@@ -153,7 +153,7 @@ class QueueEndpoints(Generic[P]):
         return kinds, number
 
     def close(self) -> None:
-        """End all of them."""
+        """End all pairs."""
         for pair in self.pairs:
             pair.close()
 
@@ -170,7 +170,7 @@ def open_pumps(
     futex: bool,
     doorbells: Doorbells | None = None,
 ) -> QueueEndpoints[PumpEndpoints]:
-    """Pumps between the first ``queues`` queues of ``port`` and those of a window; the rest as in ``PumpEndpoints``."""
+    """Pumps between the first ``queues`` queues of a port and of a window; other arguments as in ``PumpEndpoints``."""
 
     def pair(queue: int) -> PumpEndpoints:
         return PumpEndpoints(
@@ -190,10 +190,10 @@ def open_pumps(
         rx = locate(geometry, L.DIRECTIONS[1 - side], "consumer", queue)
         sent = _core.recover_ledger(memory, ring=tx.ring.offset, size=tx.ring.size, ledger=tx.ledger)
         received = memory.ledger(rx.ledger)
-        accounts = Accounts(generation_of(sent), generation_of(received), serial_of(received))
-        return Idle(accounts, lambda: _reset(memory, geometry, side, queue))
+        totals = LedgerTotals(generation_of(sent), generation_of(received), serial_of(received))
+        return Idle(totals, lambda: _reset(memory, geometry, side, queue))
 
-    with contextlib.ExitStack() as opened:  # where one cannot start, the others end
+    with contextlib.ExitStack() as opened:  # if one cannot start, the others end
         pairs = [opened.enter_context(contextlib.closing(pair(n))) for n in range(queues)]
         endpoints = QueueEndpoints(pairs, [idle(n) for n in range(queues, len(geometry.rings))])
         opened.pop_all()

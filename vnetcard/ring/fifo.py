@@ -1,6 +1,6 @@
-"""A FIFO end for Python: packets in or out of one ring of a window, without a pump.
+"""One endpoint of a FIFO for Python: packets into or out of one ring of a window, without a pump.
 
-For programs that bring their own packets, for tests, and for benches.  Agents use pumps (``ends.py``).
+For programs with packets of their own, tests and benchmarks.  Agents use pumps (``link/endpoints.py``).
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ Role = Literal["producer", "consumer", "both"]
 
 @dataclass(slots=True)
 class FifoCounters:
-    """What went through this object since it was made; a refused push counts as ``full``."""
+    """Packets and bytes through this object since its creation; ``full`` counts the refused pushes."""
 
     pushed: int = 0
     pushed_bytes: int = 0
@@ -30,7 +30,7 @@ class FifoCounters:
 
 @dataclass(frozen=True, slots=True)
 class End:
-    """Where one end of a FIFO lies in a window; all offsets in bytes."""
+    """The place of one end of a FIFO in a window; all offsets in bytes."""
 
     ring: Ring
     own: int
@@ -69,7 +69,10 @@ class Fifo:
         frame_max: int | None = None,
     ) -> None:
         if direction not in L.DIRECTIONS or not 0 <= queue < len(geometry.rings):
-            raise ConfigError(f"there is no FIFO {direction!r} of queue {queue} in this window: h2c or c2h, 0 up")
+            raise ConfigError(
+                f"no FIFO {direction!r} of queue {queue} in this window: expected h2c or c2h, "
+                f"queue 0 to {len(geometry.rings) - 1}"
+            )
         self.counters = FifoCounters()
         self._producer: _core.Producer | None = None
         self._consumer: _core.Consumer | None = None
@@ -98,7 +101,7 @@ class Fifo:
         Raises FrameTooLarge, FifoCorrupt (the peer's index is impossible), Closed.
         """
         if not 1 <= len(packet) <= self.frame_max:
-            raise FrameTooLarge(f"a packet here has 1 to {self.frame_max} bytes, not {len(packet)}")
+            raise FrameTooLarge(f"a packet of {len(packet)} bytes: this FIFO takes 1 to {self.frame_max}")
         try:
             done = self._tx().try_push(packet, hdr_len=hdr_len)
         except _core.Corrupt as error:
@@ -111,10 +114,13 @@ class Fifo:
         return done
 
     def push_batch(self, packets: Sequence[bytes]) -> int:
-        """Append as many of ``packets`` as fit and publish once; how many.  Raises as ``try_push``, before any."""
+        """Append as many of ``packets`` as fit, publish once, and return their number.
+
+        Raises as ``try_push``, before any packet is appended.
+        """
         for packet in packets:
             if not 1 <= len(packet) <= self.frame_max:
-                raise FrameTooLarge(f"a packet here has 1 to {self.frame_max} bytes, not {len(packet)}")
+                raise FrameTooLarge(f"a packet of {len(packet)} bytes: this FIFO takes 1 to {self.frame_max}")
         try:
             count = self._tx().push_batch(packets)
         except _core.Corrupt as error:
@@ -125,7 +131,7 @@ class Fifo:
         return count
 
     def try_pop(self) -> bytes | None:
-        """The oldest packet, or None.  Raises FifoCorrupt (what the peer wrote is impossible), Closed."""
+        """Pop the oldest packet; None if the ring is empty.  Raises FifoCorrupt, Closed."""
         try:
             packet = self._rx().try_pop()
         except _core.Corrupt as error:
@@ -136,7 +142,7 @@ class Fifo:
         return packet
 
     def pop_batch(self, most: int = 64) -> list[bytes]:
-        """Up to ``most`` packets, the space given back once.  Raises as ``try_pop``."""
+        """Pop up to ``most`` packets and free their space at once.  Raises as ``try_pop``."""
         try:
             packets = self._rx().pop_batch(most)
         except _core.Corrupt as error:
@@ -154,7 +160,7 @@ class Fifo:
             raise FifoCorrupt(str(error)) from error
 
     def close(self) -> None:
-        """Let go of the window; every later call raises Closed.  Twice is once."""
+        """Release the window; every later call raises Closed.  Idempotent."""
         for end in (self._producer, self._consumer):
             if end is not None:
                 end.close()
@@ -162,10 +168,10 @@ class Fifo:
 
     def _tx(self) -> _core.Producer:
         if self._producer is None:
-            raise Closed("this FIFO object has no producer end, or is closed")
+            raise Closed("this Fifo is closed, or is not a producer")
         return self._producer
 
     def _rx(self) -> _core.Consumer:
         if self._consumer is None:
-            raise Closed("this FIFO object has no consumer end, or is closed")
+            raise Closed("this Fifo is closed, or is not a consumer")
         return self._consumer

@@ -1,4 +1,4 @@
-"""What a superblock says: where the rings of a window lie.  Planned by a creator, read by everybody."""
+"""The geometry of a window: where its rings are, as the creator plans it and the superblock stores it."""
 
 from __future__ import annotations
 
@@ -6,12 +6,13 @@ import struct
 import zlib
 from dataclasses import dataclass
 
+from vnetcard.codes.error import ErrorCode
 from vnetcard.errors import ConfigError, LayoutMismatch
 from vnetcard.ring import layout as L
 from vnetcard.terminal.sizes import human
 
 HEADER_BYTES = L.QUEUE_OFFSET
-"""How much of a window ``Geometry.decode`` needs: superblock, descriptors and side blocks."""
+"""Bytes that ``Geometry.decode`` needs: superblock, descriptors and side blocks."""
 
 _SUPERBLOCK = struct.Struct("<QIIQIIIII")
 _DESCRIPTOR = struct.Struct("<IIII")
@@ -41,7 +42,7 @@ class Geometry:
 
     @property
     def mtu_max(self) -> int:
-        """Largest MTU that the rings can carry: one record must fit, and a second one be on its way."""
+        """Largest MTU in bytes for these rings: two records must fit at once."""
         return min(L.MTU_MAX, self.ring_bytes // 2 - L.LINE - L.VNET_HDR)
 
     def describe(self) -> str:
@@ -49,7 +50,7 @@ class Geometry:
         return f"{human(self.window_bytes)} window, {count(len(self.rings))}, rings of {human(self.ring_bytes)}"
 
     def differs(self, window_bytes: int | None, ring_bytes: int | None, queues: int | None = None) -> str | None:
-        """In words, what of it is not as asked for; None asks for nothing."""
+        """How the geometry differs from what is asked for, in words; a None argument accepts any value."""
         if window_bytes is not None and window_bytes != self.window_bytes:
             return f"asked for {human(window_bytes)}, the window has {human(self.window_bytes)}"
         if ring_bytes is not None and ring_bytes != self.ring_bytes:
@@ -62,11 +63,12 @@ class Geometry:
     def plan(
         cls, window_bytes: int, *, queue_bytes: int | None = None, queues: int = 1, instance: int, removable: bool
     ) -> Geometry:
-        """Lay rings of ``queue_bytes`` (default: the largest that fit) into a window; ConfigError if they cannot."""
+        """Plan rings of ``queue_bytes`` (default: the largest that fit) in a window; ConfigError if they do not fit."""
         if not L.WINDOW_MIN <= window_bytes <= L.WINDOW_MAX:
             raise ConfigError(
-                f"window size {human(window_bytes)} is not possible: "
-                f"choose {human(L.WINDOW_MIN)} to {human(L.WINDOW_MAX)}"
+                f"window size {human(window_bytes)} is out of range: "
+                f"choose {human(L.WINDOW_MIN)} to {human(L.WINDOW_MAX)}",
+                code=ErrorCode.OUT_OF_RANGE,
             )
         start = L.rings_offset(queues)
         most = max(0, window_bytes - start) // (2 * queues)
@@ -78,7 +80,8 @@ class Geometry:
         ring = queue_bytes if queue_bytes is not None else 1 << (most.bit_length() - 1)
         if ring & (ring - 1) or not L.RING_MIN <= ring <= L.RING_MAX:
             raise ConfigError(
-                f"queue size {ring} is not possible: a power of two, {human(L.RING_MIN)} to {human(L.RING_MAX)}"
+                f"queue size {ring} is out of range: a power of two, {human(L.RING_MIN)} to {human(L.RING_MAX)}",
+                code=ErrorCode.OUT_OF_RANGE,
             )
         if ring > most:
             raise ConfigError(
@@ -90,7 +93,7 @@ class Geometry:
         return cls(window_bytes, pairs, instance, removable)
 
     def encode(self, *, magic: bool = True) -> bytes:
-        """The superblock and its descriptors; without ``magic``, as they stand before the last store."""
+        """The superblock and its descriptors; without ``magic``, as they are before the last store."""
         descriptors = b"".join(
             _DESCRIPTOR.pack(h2c.offset, h2c.size, c2h.offset, c2h.size).ljust(L.LINE, b"\0") for h2c, c2h in self.rings
         )
@@ -114,26 +117,31 @@ class Geometry:
     def decode(cls, header: bytes, available: int) -> Geometry:
         """Read a superblock from the first HEADER_BYTES of a window of ``available`` bytes.
 
-        Nothing in it is believed: LayoutMismatch names what is wrong, and both values where two differ.
+        Every value is checked: LayoutMismatch names what is wrong, and both values where two differ.
         """
         if len(header) < HEADER_BYTES:
             raise LayoutMismatch(f"{len(header)} bytes are too few for a window")
         fields = _SUPERBLOCK.unpack_from(header)
         magic, oldest, newest, window_bytes, queues, start, instance, checksum, removable = fields
         if magic != L.MAGIC:
-            raise LayoutMismatch(f"no vnetcard window here: its first word is {magic:#018x}, not {L.MAGIC:#018x}")
+            raise LayoutMismatch(
+                f"no vnetcard window here: its first word is {magic:#018x}, not {L.MAGIC:#018x}",
+                code=ErrorCode.NO_WINDOW,
+            )
         if not oldest <= L.VERSION <= newest:
             spoken = str(oldest) if oldest == newest else f"{oldest} to {newest}"
-            raise LayoutMismatch(f"the window is of wire format {spoken}, this software speaks {L.VERSION}")
+            raise LayoutMismatch(
+                f"the window has wire format {spoken}, this software speaks {L.VERSION}", code=ErrorCode.WIRE_FORMAT
+            )
         if not 1 <= queues <= L.QUEUES_MAX:
-            raise LayoutMismatch(f"the superblock names {queues} queue pairs; 1 to {L.QUEUES_MAX} are possible")
+            raise LayoutMismatch(f"the superblock names {queues} queue pairs, out of range (1 to {L.QUEUES_MAX})")
         descriptors = header[L.LINE : L.LINE * (1 + queues)]
         plain = bytearray(header[: L.LINE])
         plain[:8] = bytes(8)
         at = L.SUPERBLOCK.offset("checksum")
         plain[at : at + 4] = bytes(4)
         if zlib.crc32(bytes(plain) + descriptors) != checksum:
-            raise LayoutMismatch("the superblock is damaged: its checksum does not fit")
+            raise LayoutMismatch("the superblock is damaged: its checksum does not fit", code=ErrorCode.WINDOW_DAMAGED)
         if window_bytes > available:
             raise LayoutMismatch(f"the superblock names {window_bytes} bytes, the window has {available}")
         rows = [_DESCRIPTOR.unpack_from(header, L.descriptor_offset(q)) for q in range(queues)]
@@ -144,7 +152,7 @@ class Geometry:
         for ring in sorted((ring for pair in pairs for ring in pair), key=lambda ring: ring.offset):
             bad_size = ring.size & (ring.size - 1) or not L.RING_MIN <= ring.size <= L.RING_MAX
             if bad_size or ring.offset % L.RING_ALIGN or ring.offset < taken or ring.offset + ring.size > window_bytes:
-                raise LayoutMismatch(f"a ring of {ring.size} bytes at {ring.offset:#x} is not possible in this window")
+                raise LayoutMismatch(f"a ring of {ring.size} bytes at {ring.offset:#x} is impossible in this window")
             taken = ring.offset + ring.size
         return cls(window_bytes, pairs, instance, bool(removable))
 
@@ -155,6 +163,6 @@ def count(queues: int) -> str:
 
 
 def speaks_our_format(header: bytes) -> bool:
-    """Do the first bytes of a window carry our magic and a version range that includes ours?"""
+    """True if the first bytes of a window have the magic number and a version range that includes this version."""
     magic, oldest, newest = struct.unpack_from("<QII", header.ljust(16, b"\0"))
     return bool(magic == L.MAGIC and oldest <= L.VERSION <= newest)

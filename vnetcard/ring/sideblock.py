@@ -17,7 +17,7 @@ SOFTWARE = f"vnetcard {__version__}"
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Who owns a side: its agent's pid, the start in seconds since 1970, software and machine by name."""
+    """The owner of a side: pid, start time in seconds since 1970, and the names of software and machine."""
 
     pid: int
     started: float
@@ -35,7 +35,7 @@ class SideBlock:
         self._counters = list(memory.words(self._base + L.LINK_COUNTERS_OFFSET, len(L.LINK_COUNTERS)))
 
     def load(self, field: str) -> int:
-        """A u32 of the control line, acquire; each call is one read of a word that may change any time."""
+        """A u32 of the control line, acquire; each call reads the word once, since it may change at any time."""
         return self._memory.load32(self._base + L.SIDE_CONTROL.offset(field))
 
     def store(self, field: str, value: int) -> None:
@@ -52,7 +52,7 @@ class SideBlock:
         return self.load("final_own_epoch"), self.load("final_peer_epoch"), records
 
     def beat(self) -> None:
-        """One heartbeat."""
+        """Increment the heartbeat."""
         self._beat = (self._beat + 1) & 0x7FFF_FFFF
         self.store("heartbeat", self._beat)
 
@@ -63,18 +63,18 @@ class SideBlock:
         self._memory.store64(self._base + L.LINK_COUNTERS_OFFSET + 8 * at, self._counters[at])
 
     def counters(self) -> dict[str, int]:
-        """The link counters as they stand in the window."""
+        """The link counters in the window."""
         words = self._memory.words(self._base + L.LINK_COUNTERS_OFFSET, len(L.LINK_COUNTERS))
         return dict(zip(L.LINK_COUNTERS, words, strict=True))
 
     def write_identity(self) -> None:
-        """Say who we are, for people and for the refusal of a second agent."""
+        """Write the identity of this process, which the refusal of a second agent names."""
         machine = socket.gethostname().encode("ascii", "replace")[:24]
         identity = _IDENTITY.pack(os.getpid(), 0, time.time_ns(), SOFTWARE.encode(), machine)
         self._memory.write(self._base + L.LINE, identity)
 
     def identity(self) -> Identity:
-        """Who owns, or last owned, the side."""
+        """The present or last owner of the side."""
         return decode_identity(self._memory.read(self._base + L.LINE, L.LINE))
 
 
@@ -87,7 +87,7 @@ _IDENTITY = struct.Struct("<IIQ24s24s")
 
 
 def decode_identity(line: bytes) -> Identity:
-    """An identity line in readable form; bytes that are not ASCII show as escapes."""
+    """Decode an identity line; bytes that are not ASCII are escaped."""
     pid, _, started, software, machine = _IDENTITY.unpack(line)
 
     def text(raw: bytes) -> str:
