@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from typing import Any
+from xml.etree import ElementTree
 
 import pytest
 
@@ -14,10 +15,11 @@ from vnetcard.codes.link import LinkReason
 from vnetcard.engine.register_text import decode
 from vnetcard.engine.registers import REGISTERS, STATUS_BITS
 from vnetcard.observe import metrics, tables
+from vnetcard.observe.cause import Cause
 from vnetcard.observe.causes import causes
 from vnetcard.observe.screen import HEIGHT, KEYS, WIDTH, Screen
 from vnetcard.observe.views import SECTIONS, Snapshot
-from vnetcard.report import plots
+from vnetcard.report import checks, page, plots
 from vnetcard.ring import layout as L
 from vnetcard.ring.counters import EndCounters
 from vnetcard.ring.derived import derived, since
@@ -277,6 +279,20 @@ def test_a_long_sample_has_a_line_of_its_own(answers: list[dict[str, Any]]) -> N
     lines = tables.errors(Snapshot(answers))
     assert f"      {sample}" in lines
     assert max(map(len, lines)) <= 80
+
+
+def test_report_names_what_failed_by_code_in_json_and_junit() -> None:
+    report = checks.Report("shm:w", NOW, {"machine": "m"}, views=[view(L.HOST) | {"link": {**view(L.HOST)["link"]}}])
+    report.views[0]["link"] |= {"up": False, "state": "waiting", "reason_code": "no-peer"}
+    report.errors = {"host drop_port_down": 3}
+    report.causes = [Cause(CauseCode.INTERFACE_DOWN, "host", "down"), Cause(CauseCode.SLOW_CONSUMER, "card", "slow")]
+    found = {check.name: (check.ok, check.codes) for check in report.checks}
+    assert found["link"] == (False, ("no-peer",))
+    assert found["counters"] == (False, ("drop_port_down",))
+    assert found["causes"] == (False, ("interface-down",)), "a limit is named and fails nothing"
+    failures = ElementTree.fromstring(page.junit(report).partition("\n")[2]).iter("failure")
+    assert {"no-peer", "drop_port_down", "interface-down"} <= {one.get("type") for one in failures}
+    assert [one["code"] for one in checks.as_json(report)["causes"]] == ["interface-down", "slow-consumer"]
 
 
 # --- text --------------------------------------------------------------------------------------------
