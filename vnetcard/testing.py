@@ -1,8 +1,8 @@
-"""The contracts of windows and ports as checks that anybody can run on their own backend.
+"""The contracts of windows and ports, as checks for the backends of this and other packages.
 
-``check_window`` and ``check_port`` run every check; each raises AssertionError with the promise that was
-broken.  ``WINDOW_CHECKS`` and ``PORT_CHECKS`` are the checks one by one, for a test runner's table.
-They need no test framework, nor does anything here need root, as far as the backend itself does not.
+``check_window`` and ``check_port`` run every check; a check raises AssertionError with the promise that is broken.
+``WINDOW_CHECKS`` and ``PORT_CHECKS`` list the checks, for the table of a test runner.  No check needs a test
+framework; none needs root unless the backend does.
 """
 
 from __future__ import annotations
@@ -20,37 +20,37 @@ from vnetcard.ring.fifo import Fifo
 from vnetcard.window import KINDS, Window, WindowUrl
 
 PACKET_SIZES = (20, 21, 63, 64, 65, 576, 1280, 1499, 1500)
-"""Bytes of the packets that cross a port in ``check_port``."""
+"""Sizes in bytes of the packets that ``check_port`` sends."""
 TIMEOUT = 5.0
-"""Seconds until a packet that did not arrive counts as lost."""
+"""Seconds after which a packet that has not arrived counts as lost."""
 
 
 class OpenWindow(Protocol):
-    """Opens one window, always the same: ``open_one(HOST)``, and meanwhile ``open_one(CARD)``."""
+    """Opens one window, always the same, for either side: ``open_one(HOST)``, ``open_one(CARD)``."""
 
     def __call__(self, side: int, /) -> Window:
         """Open, or create, the window for ``side``; as ``vnetcard.window.open_window`` does."""
 
 
 class Far(Protocol):
-    """What is beyond a port: a network stack, a socket.  IP packets, as they are on the interface."""
+    """The other side of a port: a network stack or a socket.  IP packets, as on the interface."""
 
     def send(self, packet: bytes, /) -> object:
-        """Send ``packet`` towards the port; it is to be read from the port's descriptor."""
+        """Send ``packet`` to the port, from whose descriptor it is then read."""
 
     def recv(self, size: int, /) -> bytes:
-        """The next packet that was written into the port; TimeoutError or BlockingIOError when there is none."""
+        """The next packet that was written to the port; TimeoutError or BlockingIOError if there is none."""
 
 
 class NearAndFar(NamedTuple):
-    """A port just opened and what is beyond it."""
+    """A newly opened port, and its other side."""
 
     port: Port
     far: Far
 
 
 OpenPort = Callable[[], NearAndFar]
-"""Opens a port with carrier, that nobody else sends packets to; the check closes it."""
+"""Opens a port with carrier, to which nothing else sends packets; the check closes it."""
 
 
 def check_window(open_one: OpenWindow) -> None:
@@ -90,7 +90,7 @@ def both_sides_see_one_geometry(open_one: OpenWindow) -> None:
 
 
 def stores_cross(open_one: OpenWindow) -> None:
-    """What one side stores in its own lines, the other loads."""
+    """The other side loads what one side stores in its own lines."""
     with _both(open_one) as (host, card):
         for mine, peer, side in ((host, card, L.HOST), (card, host, L.CARD)):
             at = L.side_offset(side) + L.SIDE_CONTROL.offset("heartbeat")
@@ -102,7 +102,7 @@ def stores_cross(open_one: OpenWindow) -> None:
 
 
 def packets_cross(open_one: OpenWindow) -> None:
-    """A FIFO over the window carries packets in both directions, also around the end of the ring."""
+    """A FIFO over the window carries packets in both directions, also across the end of the ring."""
     with _both(open_one) as (host, card):
         for direction, sender, receiver in (("h2c", host, card), ("c2h", card, host)):
             push = Fifo(sender.memory, sender.geometry, direction, role="producer")
@@ -112,26 +112,24 @@ def packets_cross(open_one: OpenWindow) -> None:
                 pop.reset()
                 for n in range(64):
                     packet = os.urandom(1 + n * push.frame_max // 160)
-                    _promise(push.try_push(packet), f"{direction}: an empty ring took no packet")
-                    _promise(
-                        pop.try_pop() == packet, f"{direction}: packet {n} of {len(packet)} bytes came out changed"
-                    )
+                    _promise(push.try_push(packet), f"{direction}: an empty ring accepted no packet")
+                    _promise(pop.try_pop() == packet, f"{direction}: packet {n} of {len(packet)} bytes was changed")
 
 
 def side_belongs_to_one_opener(open_one: OpenWindow) -> None:
-    """A second opener of a side is refused, and told the pid of the first; the other side stays free."""
+    """A second opener of a side is refused, and the error names the pid of the first; the other side stays free."""
     with contextlib.closing(open_one(L.HOST)):
         try:
             open_one(L.HOST).close()
         except WindowUnavailable as error:
             _promise(str(os.getpid()) in str(error), f"the refusal does not name pid {os.getpid()}: {error}")
         else:
-            raise AssertionError("a side that is taken could be opened again")
+            raise AssertionError("a side that is taken was opened again")
         open_one(L.CARD).close()
 
 
 def refused_opener_harms_nothing(open_one: OpenWindow) -> None:
-    """After a refusal the holder still holds its side, and the window works."""
+    """After a refusal the first opener still has its side, and the window works."""
     with _both(open_one) as (host, card):
         for side in (L.HOST, L.CARD, L.HOST, L.CARD):
             with contextlib.suppress(WindowUnavailable):
@@ -141,7 +139,7 @@ def refused_opener_harms_nothing(open_one: OpenWindow) -> None:
 
 
 def url_is_canonical(open_one: OpenWindow) -> None:
-    """Both sides name the window alike, without a size, and parsing the name gives it back."""
+    """Both sides have the same URL for the window, without a size, and parsing does not change it."""
     with _both(open_one) as (host, card):
         _promise(host.url == card.url, f"two names for one window: {host.url} and {card.url}")
         kind, colon, place = host.url.partition(":")
@@ -151,18 +149,18 @@ def url_is_canonical(open_one: OpenWindow) -> None:
 
 
 def side_is_free_after_close(open_one: OpenWindow) -> None:
-    """Close gives the side back, twice is once, and a restarted side finds the peer's window again."""
+    """``close`` frees the side and is idempotent, and a restarted side finds the peer's window again."""
     with contextlib.closing(open_one(L.CARD)) as card:
         for _ in range(3):
             host = open_one(L.HOST)
-            _promise(host.geometry == card.geometry, "a side that restarts beside its peer meets another window")
+            _promise(host.geometry == card.geometry, "a side that restarts finds another window than its peer")
             host.close()
             host.close()
-        _promise(card.vanished() is None, "the window went while one side still had it")
+        _promise(card.vanished() is None, "the window vanished while one side still had it")
 
 
 def live_window_has_not_vanished(open_one: OpenWindow) -> None:
-    """``vanished`` says None again and again while all is well."""
+    """``vanished`` returns None while the window is in use."""
     with _both(open_one) as (host, card):
         for window in (host, card, host, card):
             _promise(window.vanished() is None, f"a window in use has vanished: {window.vanished()}")
@@ -200,7 +198,7 @@ def _read(port: Port) -> bytes:
     while True:
         with contextlib.suppress(BlockingIOError):
             return os.read(port.fds[0], 1 << 17)
-        _promise(time.monotonic() < deadline, "a packet sent to the port is not there to be read")
+        _promise(time.monotonic() < deadline, "a packet sent to the port cannot be read from it")
         time.sleep(0.001)
 
 
@@ -215,18 +213,18 @@ def _opened(open_one: OpenPort) -> Iterator[NearAndFar]:
         yield pair
 
 
-def descriptor_never_waits_and_is_not_inherited(open_one: OpenPort) -> None:
+def descriptor_is_non_blocking_and_not_inherited(open_one: OpenPort) -> None:
     """Reading an empty port raises BlockingIOError; a child process does not get the descriptor."""
     with _opened(open_one) as (port, _):
-        _promise(not os.get_blocking(port.fds[0]), "the descriptor waits")
-        _promise(not os.get_inheritable(port.fds[0]), "the descriptor would be inherited")
+        _promise(not os.get_blocking(port.fds[0]), "the descriptor is blocking")
+        _promise(not os.get_inheritable(port.fds[0]), "the descriptor is inheritable")
         _promise(bool(port.name), "the port has no name")
         with contextlib.suppress(BlockingIOError):
             raise AssertionError(f"a port just opened holds {len(os.read(port.fds[0], 1 << 17))} bytes")
 
 
 def each_read_is_one_whole_packet(open_one: OpenPort) -> None:
-    """Packets come out one a read, in order and unchanged, led by a virtio_net_hdr where ``vnet`` says so."""
+    """One read returns one packet, in order and unchanged, after a virtio_net_hdr where ``vnet`` is True."""
     with _opened(open_one) as (port, far):
         packets = [_packet(size, n) for n, size in enumerate(PACKET_SIZES)]
         for packet in packets:
@@ -237,7 +235,7 @@ def each_read_is_one_whole_packet(open_one: OpenPort) -> None:
 
 
 def each_write_is_one_whole_packet(open_one: OpenPort) -> None:
-    """Packets go in one a write, in order and unchanged."""
+    """One write takes one packet, in order and unchanged."""
     with _opened(open_one) as (port, far):
         packets = [_packet(size, n) for n, size in enumerate(PACKET_SIZES)]
         for packet in packets:
@@ -248,7 +246,7 @@ def each_write_is_one_whole_packet(open_one: OpenPort) -> None:
 
 
 def offloads_are_known_kinds_and_probing_leaves_nothing(open_one: OpenPort) -> None:
-    """``probe_offload`` names kinds of layout.FEATURES, and ``set_offload`` takes those that it allows."""
+    """``probe_offload`` names features of layout.FEATURES; ``set_offload`` accepts those that it allows."""
     with _opened(open_one) as (port, far):
         for _ in range(2):
             verdicts = port.probe_offload()
@@ -258,11 +256,11 @@ def offloads_are_known_kinds_and_probing_leaves_nothing(open_one: OpenPort) -> N
             port.set_offload(features)
         packet = _packet(100, 7)
         far.send(packet)
-        _promise(_read(port)[len(_header(port)) :] == packet, "after probing, something else comes out of the port")
+        _promise(_read(port)[len(_header(port)) :] == packet, "after probing, the port delivers another packet")
 
 
-def packets_come_out_of_the_queues_in_use(open_one: OpenPort) -> None:
-    """Every queue has a descriptor of its own; with one in use all packets come out of the first."""
+def packets_are_read_from_the_queues_in_use(open_one: OpenPort) -> None:
+    """Every queue has its own descriptor; with one queue in use all packets are read from the first."""
     with _opened(open_one) as (port, far):
         _promise(len(set(port.fds)) == len(port.fds) >= 1, "two queues have one descriptor, or there is none")
         for count in (len(port.fds), 1, 1):
@@ -272,7 +270,7 @@ def packets_come_out_of_the_queues_in_use(open_one: OpenPort) -> None:
 
 
 def carrier_can_be_set_at_any_time(open_one: OpenPort) -> None:
-    """Up twice and down twice are fine, and with carrier the port carries."""
+    """``set_carrier`` is idempotent, and with carrier the port carries packets."""
     with _opened(open_one) as (port, far):
         for up in (False, False, True, True):
             port.set_carrier(up)
@@ -280,8 +278,8 @@ def carrier_can_be_set_at_any_time(open_one: OpenPort) -> None:
         _promise(far.recv(1 << 17) == _packet(64, 1), "with carrier up again a packet was lost")
 
 
-def close_gives_the_descriptor_back(open_one: OpenPort) -> None:
-    """After ``close`` the descriptor is closed; twice is once; the port can be opened again."""
+def close_frees_the_descriptor(open_one: OpenPort) -> None:
+    """After ``close``, which is idempotent, the descriptor is closed, and the port can be opened again."""
     for _ in range(3):
         port = open_one().port
         fd = port.fds[0]
@@ -294,11 +292,11 @@ def close_gives_the_descriptor_back(open_one: OpenPort) -> None:
 
 
 PORT_CHECKS: tuple[Callable[[OpenPort], None], ...] = (
-    descriptor_never_waits_and_is_not_inherited,
+    descriptor_is_non_blocking_and_not_inherited,
     each_read_is_one_whole_packet,
     each_write_is_one_whole_packet,
     offloads_are_known_kinds_and_probing_leaves_nothing,
-    packets_come_out_of_the_queues_in_use,
+    packets_are_read_from_the_queues_in_use,
     carrier_can_be_set_at_any_time,
-    close_gives_the_descriptor_back,
+    close_frees_the_descriptor,
 )

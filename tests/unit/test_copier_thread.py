@@ -69,7 +69,7 @@ def bench() -> Iterator[Bench]:
     assert bench.copier.close()
 
 
-def test_what_is_rung_crosses(bench: Bench) -> None:
+def test_published_index_is_copied_after_the_doorbell(bench: Bench) -> None:
     bench.come_up()
     ring, _ = bench.copier.doorbells()
     for prod in range(64, 64 * 50, 64):
@@ -80,7 +80,7 @@ def test_what_is_rung_crosses(bench: Bench) -> None:
     del ring
 
 
-def test_idle_mover_still_looks_and_wakes_who_sleeps(bench: Bench) -> None:
+def test_idle_copier_still_polls_and_wakes_a_sleeping_pump(bench: Bench) -> None:
     bench.come_up()
     at = L.queue_offset(0) + L.QUEUE_LINES["c2h_prod"]
     time.sleep(0.05)
@@ -92,7 +92,7 @@ def test_idle_mover_still_looks_and_wakes_who_sleeps(bench: Bench) -> None:
     assert not sleeper.is_alive() and bench.memory.load32(at) == 64
 
 
-def test_mover_with_an_interrupt_waits_for_it(tmp_path: Path) -> None:
+def test_copier_with_an_interrupt_waits_for_it(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "events")
     bench = Bench(events=tmp_path / "events")
     bench.come_up()
@@ -121,7 +121,7 @@ def test_slow_channel_only_costs_time(bench: Bench) -> None:
     del ring
 
 
-def test_transfer_that_hangs_is_said_so_and_does_not_hang_the_agent(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_hanging_transfer_is_reported_and_does_not_hang_the_agent(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(copier_thread, "CALL_LIMIT", 0.2)
     monkeypatch.setattr(copier_thread, "STOP_LIMIT", 0.2)
     bench, held = Bench(), threading.Event()

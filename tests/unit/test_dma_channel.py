@@ -92,14 +92,14 @@ def test_short_moves_are_continued_where_they_ended(most: int) -> None:
 
 
 @pytest.mark.parametrize("number", [errno.EAGAIN, errno.EINTR, errno.EBUSY])
-def test_busy_channel_is_asked_again_and_counted(number: int) -> None:
+def test_busy_channel_is_retried_and_counted(number: int) -> None:
     memory, to_card, _ = card(sometimes(number, 3))
     memory.write(0, DATA)
     assert to_card.memory[: len(DATA)] == DATA
     assert memory.retries == 2 * (-(-len(DATA) // 100) - 1)
 
 
-def test_channel_that_stays_busy_is_given_up_in_words() -> None:
+def test_channel_that_stays_busy_is_an_error() -> None:
     time = Time()
     memory, _, _ = card(fails(errno.EAGAIN), time)
     with pytest.raises(TransferFailed, match="TIMEOUT, /dev/xdma0_h2c_0 was busy for 2 s at card address 0x4040"):
@@ -137,14 +137,14 @@ def test_failure_in_the_middle_names_the_first_byte_that_was_not_moved() -> None
 
 
 @pytest.mark.parametrize("number", [errno.ENODEV, errno.ENXIO, errno.ESHUTDOWN])
-def test_device_that_is_no_more_is_not_a_failed_transfer(number: int) -> None:
+def test_removed_device_is_not_a_failed_transfer(number: int) -> None:
     memory, _, _ = card(fails(number))
     with pytest.raises(DeviceGone, match=r"/dev/xdma0_h2c_0 is gone .*was the card removed"):
         memory.read(0, 64)
 
 
 @pytest.mark.parametrize("moved", [0, -1, 65])
-def test_channel_that_claims_the_impossible_is_not_believed_and_not_asked_for_ever(moved: int) -> None:
+def test_impossible_transfer_length_is_an_error_and_not_retried(moved: int) -> None:
     memory, _, from_card = card(lambda move, count: moved)
     with pytest.raises(TransferFailed, match=f"moved {moved} of 64 bytes"):
         memory.read(0, 64)
@@ -162,7 +162,7 @@ def test_nothing_outside_the_window_is_touched(offset: int, count: int) -> None:
 # --- real descriptors --------------------------------------------------------------------------------
 
 
-def test_file_behaves_as_the_devices_do(tmp_path: Path) -> None:
+def test_file_behaves_like_the_devices(tmp_path: Path) -> None:
     path = tmp_path / "card"
     path.write_bytes(bytes(BASE + SIZE))
     to_card, from_card = DeviceChannel(path, to_card=True), DeviceChannel(path, to_card=False)
@@ -181,7 +181,7 @@ def test_file_behaves_as_the_devices_do(tmp_path: Path) -> None:
         memory.read(0, 64)
 
 
-def test_file_that_ends_early_is_said_so(tmp_path: Path) -> None:
+def test_file_that_ends_early_is_an_error(tmp_path: Path) -> None:
     path = tmp_path / "card"
     path.write_bytes(bytes(BASE + 100))
     channel = DeviceChannel(path, to_card=False)

@@ -52,7 +52,7 @@ def raises(number: int) -> int:
 # --- the order of what crosses -----------------------------------------------------------------------------
 
 
-def test_records_stand_in_the_card_before_their_index_and_in_two_spans_at_most(harness: CopierHarness) -> None:
+def test_records_are_copied_before_their_index_in_two_spans_at_most(harness: CopierHarness) -> None:
     while RINGS["h2c"].size - harness.host.copier.stats.tx.moved % RINGS["h2c"].size > 1024:
         assert harness.host.send()
         harness.drain()
@@ -66,7 +66,7 @@ def test_records_stand_in_the_card_before_their_index_and_in_two_spans_at_most(h
     assert sum(count for what, at, count in harness.transfers.log if what == "write" and in_ring("h2c", at)) == 30 * 64
 
 
-def test_both_rings_go_round_many_times(harness: CopierHarness) -> None:
+def test_both_rings_wrap_many_times(harness: CopierHarness) -> None:
     for _ in range(3 * RINGS["h2c"].size // (20 * 64)):
         for side in harness.sides:
             assert all(side.send() for _ in range(20))
@@ -76,7 +76,7 @@ def test_both_rings_go_round_many_times(harness: CopierHarness) -> None:
         assert way.bytes > 2 * RINGS["h2c"].size and way.moved == way.freed
 
 
-def test_block_crosses_in_two_writes_and_its_epochs_with_the_second(harness: CopierHarness) -> None:
+def test_side_block_is_copied_in_two_writes_its_epochs_with_the_second(harness: CopierHarness) -> None:
     seen: list[tuple[bytes, bytes]] = []
     before = bytes(harness.card_map[HOST_BLOCK : HOST_BLOCK + L.LINE])
 
@@ -95,7 +95,7 @@ def test_block_crosses_in_two_writes_and_its_epochs_with_the_second(harness: Cop
         assert rest == next_rest, "what the epochs vouch for came with them, or later"
 
 
-def test_indices_go_back_in_the_card_before_the_answer_is_seen(harness: CopierHarness) -> None:
+def test_indices_in_the_card_are_reset_before_the_answer_is_visible(harness: CopierHarness) -> None:
     harness.card.crash()
     harness.card.start()
     answered = HOST_BLOCK + 4
@@ -110,7 +110,7 @@ def test_indices_go_back_in_the_card_before_the_answer_is_seen(harness: CopierHa
     assert harness.host.running and harness.card.running
 
 
-def test_card_that_restarts_between_two_transfers_is_never_taken_for_its_predecessor() -> None:
+def test_card_that_restarts_between_two_transfers_is_always_noticed() -> None:
     """Whatever the transfer before which it happens; likewise for a side that only begins a new epoch."""
 
     def restart_after_crash(harness: CopierHarness) -> None:
@@ -156,7 +156,7 @@ def test_card_that_restarts_between_two_transfers_is_never_taken_for_its_predece
             assert harness.host.copier.stats.halts == 0, f"{kind} ahead of transfer {when}"
 
 
-def test_host_that_begins_anew_forgets_what_it_knew_of_the_cards_indices(harness: CopierHarness) -> None:
+def test_restarted_host_forgets_the_cards_indices(harness: CopierHarness) -> None:
     assert all(harness.card.send() for _ in range(5))
     harness.drain()
     harness.host.alive.withdraw(CSUM, "the test wants it")
@@ -169,7 +169,7 @@ def test_host_that_begins_anew_forgets_what_it_knew_of_the_cards_indices(harness
 # --- coming up and going -----------------------------------------------------------------------------------
 
 
-def test_host_lays_blank_memory_out_and_the_card_finds_a_window_of_its_shape() -> None:
+def test_host_lays_out_blank_memory_and_the_card_finds_that_window() -> None:
     harness = CopierHarness(blank=True)
     magics: list[int] = []
     harness.transfers.before = lambda: magics.append(int.from_bytes(harness.card_map[:8], "little"))
@@ -184,7 +184,7 @@ def test_host_lays_blank_memory_out_and_the_card_finds_a_window_of_its_shape() -
     assert harness.host.running and harness.card.running
 
 
-def test_window_that_is_as_wanted_is_used_again(harness: CopierHarness) -> None:
+def test_window_of_the_wanted_geometry_is_reused(harness: CopierHarness) -> None:
     before = bytes(harness.card_map[: 2 * L.LINE])
     harness.host.crash()
     harness.host.start()
@@ -206,7 +206,7 @@ FOREIGN = b"something of somebody else's".ljust(128, b".")
 DAMAGED = GEOMETRY.encode()[:70] + b"\1" + GEOMETRY.encode()[71:]
 
 
-def test_foreign_memory_is_refused_in_words_and_left_alone() -> None:
+def test_foreign_memory_is_refused_and_left_alone() -> None:
     harness = CopierHarness(blank=True)
     harness.card_map[: len(FOREIGN)] = FOREIGN
     before = bytes(harness.card_map)
@@ -219,7 +219,7 @@ def test_foreign_memory_is_refused_in_words_and_left_alone() -> None:
 
 @pytest.mark.parametrize("format_any", [False, True])
 @pytest.mark.parametrize("contents", [DAMAGED, FOREIGN, b"\xff" * 1024], ids=["damaged", "foreign", "all ones"])
-def test_what_nobody_uses_is_laid_out_anew_foreign_contents_on_demand_only(contents: bytes, format_any: bool) -> None:
+def test_unused_window_is_laid_out_again_and_foreign_contents_on_demand_only(contents: bytes, format_any: bool) -> None:
     harness = CopierHarness(blank=True)
     harness.card_map[: len(contents)] = contents
     harness.host.format_any = format_any
@@ -230,7 +230,7 @@ def test_what_nobody_uses_is_laid_out_anew_foreign_contents_on_demand_only(conte
     assert anew == (format_any or contents is DAMAGED)
 
 
-def test_damaged_window_of_a_card_that_lives_is_left_to_it() -> None:
+def test_damaged_window_of_a_running_card_is_left_alone() -> None:
     harness = CopierHarness(blank=True)
     harness.card_map[: len(DAMAGED)] = DAMAGED
     harness.card.start()
@@ -240,7 +240,7 @@ def test_damaged_window_of_a_card_that_lives_is_left_to_it() -> None:
     assert bytes(harness.card_map[: len(DAMAGED)]) == DAMAGED
 
 
-def test_goodbye_is_seen_by_the_card_at_once_and_nothing_moves_afterwards(harness: CopierHarness) -> None:
+def test_stop_is_seen_by_the_card_at_once_and_nothing_moves_afterwards(harness: CopierHarness) -> None:
     harness.host.stop()
     harness.card.tick()
     assert harness.card.alive.state is LinkState.WAITING
@@ -249,7 +249,7 @@ def test_goodbye_is_seen_by_the_card_at_once_and_nothing_moves_afterwards(harnes
     assert bytes(harness.card_map) == before
 
 
-def test_books_of_either_side_stand_in_both_memories(harness: CopierHarness) -> None:
+def test_ledgers_of_both_sides_are_in_both_memories(harness: CopierHarness) -> None:
     harness.go_on(1.0)
     for side in (L.HOST, L.CARD):
         at, counters = L.side_offset(side) + L.LINE, L.SIDE_BYTES - L.LINE
@@ -342,7 +342,7 @@ def test_short_and_busy_channels_only_cost_time(harness: CopierHarness) -> None:
     assert harness.host.copier.stats.retries > 10 and harness.host.copier.stats.halts == 0
 
 
-def test_device_that_goes_is_said_so_and_asked_no_more(harness: CopierHarness) -> None:
+def test_removed_device_is_reported_and_not_accessed_again(harness: CopierHarness) -> None:
     harness.transfers.answer = lambda what, address, count: raises(errno.ENODEV)
     harness.go_on(0.5)
     assert harness.host.alive.state is LinkState.GONE

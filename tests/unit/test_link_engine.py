@@ -48,7 +48,7 @@ def restart_itself(side: Side) -> None:
 
 
 @BOTH
-def test_peer_sees_the_new_epoch_before_any_index_goes_back(harness: LinkHarness, n: int) -> None:
+def test_new_epoch_is_visible_to_the_peer_before_any_index_is_reset(harness: LinkHarness, n: int) -> None:
     side, peer = harness.sides[n], harness.sides[1 - n]
     assert harness.engine is not None
     direction, back = L.DIRECTIONS[n], L.DIRECTIONS[1 - n]
@@ -69,7 +69,7 @@ def test_peer_sees_the_new_epoch_before_any_index_goes_back(harness: LinkHarness
 
 
 @BOTH
-def test_answer_stands_in_the_peers_memory_after_both_directions_were_reset(harness: LinkHarness, n: int) -> None:
+def test_answer_reaches_the_peers_memory_after_both_directions_were_reset(harness: LinkHarness, n: int) -> None:
     side, peer = harness.sides[n], harness.sides[1 - n]
     assert harness.engine is not None
     peer.crash()
@@ -82,7 +82,7 @@ def test_answer_stands_in_the_peers_memory_after_both_directions_were_reset(harn
 
 
 @BOTH
-def test_what_an_old_pump_rings_during_the_handshake_does_no_harm(harness: LinkHarness, n: int) -> None:
+def test_doorbell_of_an_old_pump_during_the_handshake_is_harmless(harness: LinkHarness, n: int) -> None:
     side, peer = harness.sides[n], harness.sides[1 - n]
     assert harness.engine is not None
     for _ in range(5):
@@ -106,7 +106,7 @@ def test_what_an_old_pump_rings_during_the_handshake_does_no_harm(harness: LinkH
 
 
 @BOTH
-def test_goodbye_is_seen_at_once_and_nothing_touches_the_memory_afterwards(harness: LinkHarness, n: int) -> None:
+def test_stop_is_seen_at_once_and_nothing_touches_the_memory_afterwards(harness: LinkHarness, n: int) -> None:
     side, peer = harness.sides[n], harness.sides[1 - n]
     assert harness.engine is not None
     side.stop()
@@ -120,7 +120,7 @@ def test_goodbye_is_seen_at_once_and_nothing_touches_the_memory_afterwards(harne
     assert side.memory.read(0, side.memory.size) == before
 
 
-def test_heartbeat_crosses(harness: LinkHarness) -> None:
+def test_heartbeat_reaches_the_peer(harness: LinkHarness) -> None:
     harness.go_on(5.0)
     assert all(side.running for side in harness.sides)
     harness.card.stalled = True
@@ -141,7 +141,7 @@ def break_h2c(harness: LinkHarness) -> None:
     harness.engine.broken = lambda what, side, at: (what, side) == ("read", L.HOST) and ring <= at < ring + 4096
 
 
-def test_halt_is_told_counted_and_mended_on_both_sides(harness: LinkHarness) -> None:
+def test_halt_is_reported_counted_and_recovered_on_both_sides(harness: LinkHarness) -> None:
     assert harness.engine is not None
     break_h2c(harness)
     assert harness.host.send()
@@ -163,7 +163,7 @@ def test_halt_is_told_counted_and_mended_on_both_sides(harness: LinkHarness) -> 
     assert harness.host.ledger.lost == 1
 
 
-def test_halt_that_lasts_is_not_tried_in_a_busy_loop(harness: LinkHarness) -> None:
+def test_permanent_halt_is_not_retried_in_a_busy_loop(harness: LinkHarness) -> None:
     break_h2c(harness)
     for _ in range(6000):
         harness.go_on(0.01)
@@ -204,7 +204,7 @@ def test_link_is_never_up_over_a_direction_that_cannot_start() -> None:
 
 
 @BOTH
-def test_link_waits_for_a_direction_that_drains_for_long(harness: LinkHarness, n: int) -> None:
+def test_link_waits_for_a_direction_that_drains_slowly(harness: LinkHarness, n: int) -> None:
     """A memory holds back what is under way: neither side runs before the reset is through, and no index is wiped."""
     side, peer = harness.sides[n], harness.sides[1 - n]
     assert harness.engine is not None
@@ -223,7 +223,7 @@ def test_link_waits_for_a_direction_that_drains_for_long(harness: LinkHarness, n
     harness.check_ledgers()
 
 
-def test_block_that_cannot_cross_is_told_even_without_a_link() -> None:
+def test_side_block_that_cannot_be_written_is_reported_even_without_a_link() -> None:
     harness = LinkHarness(engine=True)
     assert harness.engine is not None
     harness.engine.broken = lambda what, side, at: (what, side) == ("write", L.CARD) and at < L.QUEUE_OFFSET
@@ -240,7 +240,7 @@ def test_block_that_cannot_cross_is_told_even_without_a_link() -> None:
 # --- surprise removal ----------------------------------------------------------------------------------------
 
 
-def test_device_that_goes_is_said_so_and_found_again(harness: LinkHarness) -> None:
+def test_removed_device_is_reported_and_found_again(harness: LinkHarness) -> None:
     assert harness.engine is not None
     harness.engine.removed = True
     harness.go_on(3.0)
@@ -258,7 +258,7 @@ def test_device_that_goes_is_said_so_and_found_again(harness: LinkHarness) -> No
     harness.check_ledgers()
 
 
-def test_engine_that_was_reset_behind_our_back_is_configured_again(harness: LinkHarness) -> None:
+def test_engine_that_another_program_reset_is_configured_again(harness: LinkHarness) -> None:
     assert harness.engine is not None
     harness.engine.power_up()
     harness.go_on(3.0)

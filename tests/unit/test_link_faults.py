@@ -264,14 +264,14 @@ WORLDS = pytest.mark.parametrize(
 
 @pytest.mark.slow
 @MACHINES
-def test_link_survives_whatever_befalls_either_side(machine: type[Faults], memory_kind: str) -> None:
+def test_link_survives_any_sequence_of_faults_of_either_side(machine: type[Faults], memory_kind: str) -> None:
     run_machine(machine, examples=machine.examples // (1 if memory_kind == "coherent" else 3), steps=30)
 
 
 @pytest.mark.campaign
 @pytest.mark.timeout(3600)
 @MACHINES
-def test_link_survives_for_long(machine: type[Faults]) -> None:
+def test_link_survives_a_long_sequence_of_faults(machine: type[Faults]) -> None:
     run_machine(machine, examples=20_000, steps=60)
 
 
@@ -333,7 +333,7 @@ def test_death_between_any_two_stores_of_the_settlement_counts_what_was_lost_onc
 
 @WORLDS
 @pytest.mark.parametrize("victim", [0, 1])
-def test_what_arrived_is_not_lost_when_a_side_dies_twice_before_the_other_looks(
+def test_received_records_are_not_lost_when_a_side_dies_twice_before_the_other_ticks(
     victim: int, made: Callable[[], LinkHarness]
 ) -> None:
     harness = made()

@@ -46,7 +46,7 @@ class Puppet:
 
 
 @pytest.mark.parametrize("first", [0, 1])
-def test_link_comes_up_whoever_starts_first(first: int) -> None:
+def test_link_comes_up_in_either_order_of_start(first: int) -> None:
     harness = LinkHarness()
     harness.sides[first].start()
     harness.go_on(5.0)
@@ -97,7 +97,7 @@ def test_link_runs_over_the_queue_pairs_that_both_serve(host: int, card: int) ->
 
 
 @pytest.mark.parametrize(("mask", "queues"), [(0, 1), (0b1, 1), (0b11, 2), (0b101, 1), (0b110, 1), (0xFFFF_FFFF, 3)])
-def test_gap_in_a_queue_mask_ends_it_and_pair_0_is_always_meant(mask: int, queues: int) -> None:
+def test_queue_mask_counts_up_to_its_first_gap_and_at_least_pair_0(mask: int, queues: int) -> None:
     harness = LinkHarness(Offer(0, MTU, queues=3))
     puppet = Puppet(harness)
     puppet.say(queue_mask=mask)
@@ -119,7 +119,7 @@ def test_clean_stop_is_seen_at_once() -> None:
     assert harness.host.running and harness.card.running
 
 
-def test_restarted_peer_is_counted_and_what_it_did_not_take_is_lost() -> None:
+def test_restarted_peer_is_counted_and_records_it_did_not_receive_are_lost() -> None:
     harness = LinkHarness()
     harness.start()
     assert all(harness.host.send() for _ in range(5)) and harness.card.receive()
@@ -148,7 +148,7 @@ def test_withdrawn_feature_leads_to_a_link_without_it() -> None:
 
 @pytest.mark.parametrize("version", [0, L.VERSION + 1, 0xFFFF_FFFF])
 @pytest.mark.parametrize("epoch", [0xBEEF, 0xCAFE], ids=["same epoch", "new epoch"])
-def test_other_version_is_refused_in_words_once_and_recovers(version: int, epoch: int) -> None:
+def test_other_version_is_refused_once_by_code_and_recovers(version: int, epoch: int) -> None:
     harness = LinkHarness()
     puppet = Puppet(harness, version=version)
     harness.host.start()
@@ -192,7 +192,7 @@ def test_mtu_that_turns_bad_after_it_was_answered_is_a_violation() -> None:
     puppet.come_up()
 
 
-def test_epoch_that_flickers_is_a_violation_and_the_link_comes_back() -> None:
+def test_epoch_that_changes_back_is_a_violation_and_the_link_comes_back() -> None:
     harness = LinkHarness()
     harness.start()
     before = harness.host.alive.epoch
@@ -210,7 +210,7 @@ def test_epoch_that_flickers_is_a_violation_and_the_link_comes_back() -> None:
 
 
 @pytest.mark.parametrize("event", [_core.EVENT_EPOCH, _core.EVENT_VIOLATION])
-def test_event_of_the_generation_before_is_no_violation_in_this_one(
+def test_event_of_the_previous_generation_is_no_violation_in_this_one(
     event: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # A pump may meet the new epoch, or what stands behind it, while the link is just answering it.
@@ -280,7 +280,7 @@ def test_final_count_of_another_generation_counts_for_nothing() -> None:
 # --- the watch ---------------------------------------------------------------------------------------------
 
 
-def test_silent_peer_is_dead_after_a_second_and_comes_back_without_loss() -> None:
+def test_peer_without_heartbeat_is_dead_after_a_second_and_comes_back_without_loss() -> None:
     harness = LinkHarness()
     harness.start()
     assert harness.card.send()
@@ -303,7 +303,7 @@ def test_silent_peer_is_dead_after_a_second_and_comes_back_without_loss() -> Non
 
 
 @pytest.mark.parametrize("gap", [0.9, 1.5, 60.0, 86400.0])
-def test_our_own_absence_does_not_make_the_peer_dead(gap: float) -> None:
+def test_pause_of_this_process_does_not_make_the_peer_dead(gap: float) -> None:
     harness = LinkHarness()
     harness.start()
     harness.clock.now += gap  # the whole machine slept
@@ -329,7 +329,7 @@ def test_window_of_all_ones_is_a_device_that_is_gone_until_it_is_back() -> None:
 
 @pytest.mark.parametrize("word", ["epoch", "answered"])
 @pytest.mark.parametrize("value", [0, 1, 0xFFFF_FFFF])
-def test_scribbles_in_our_own_block_are_noticed_and_undone(word: str, value: int) -> None:
+def test_foreign_write_into_the_own_side_block_is_noticed_and_undone(word: str, value: int) -> None:
     harness = LinkHarness()
     harness.start()
     harness.memory.store32(L.side_offset(L.HOST) + L.SIDE_CONTROL.offset(word), value)

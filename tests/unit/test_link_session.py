@@ -148,7 +148,7 @@ def test_objects_that_are_given_stay_open(url: str) -> None:
         assert port.far.fileno() >= 0
 
 
-def test_window_that_the_session_opened_is_free_again(url: str) -> None:
+def test_session_closes_the_window_that_it_opened(url: str) -> None:
     with pytest.raises(ConfigError):
         LinkSession(url, HOST, port="no-such-kind:x")
     with LinkSession(url, HOST):
