@@ -118,7 +118,7 @@ def as_nobody() -> Iterator[None]:
 
 
 @pytest.mark.parametrize("kind", sorted(KINDS.keys() - {"file"}))
-def test_missing_device_is_named_with_what_to_look_at(board: FakeBoard, kind: str) -> None:
+def test_missing_device_is_named_with_what_to_check(board: FakeBoard, kind: str) -> None:
     if kind == "engine":
         board.udmabuf("good", size=SIZE, address=ADDRESS)
     said = refused(board, kind)
@@ -136,7 +136,7 @@ def test_device_without_its_file_is_named(board: FakeBoard, kind: str) -> None:
 
 @pytest.mark.root
 @pytest.mark.parametrize("kind", sorted(KINDS))
-def test_no_permission_is_said_with_the_remedy(board: FakeBoard, kind: str) -> None:
+def test_missing_permission_is_reported_with_the_remedy(board: FakeBoard, kind: str) -> None:
     path = KINDS[kind].make(board, SIZE)
     for other in path.parent.iterdir():
         if other.is_file():
@@ -152,7 +152,7 @@ def test_no_permission_is_said_with_the_remedy(board: FakeBoard, kind: str) -> N
 @pytest.mark.root
 @pytest.mark.parametrize("kind", ["uio", "udmabuf", "mem", "xdma", "engine"])
 @pytest.mark.parametrize(("number", "remedy"), [(errno.EBUSY, "another program"), (errno.ENODEV, "is gone")])
-def test_busy_or_vanished_device_is_said_with_the_remedy(
+def test_busy_or_vanished_device_is_reported_with_the_remedy(
     board: FakeBoard, tmp_path: Path, kind: str, number: int, remedy: str
 ) -> None:
     path = KINDS[kind].make(board, SIZE)
@@ -222,7 +222,7 @@ def test_impossible_place_is_one_line(board: FakeBoard, url: str) -> None:
 
 
 @pytest.mark.root
-def test_server_of_another_user_is_said_to_be_his(tmp_path: Path, board: FakeBoard) -> None:
+def test_server_of_another_user_is_reported_as_such(tmp_path: Path, board: FakeBoard) -> None:
     path = board.root / "sock"
     with contextlib.closing(socket.socket(socket.AF_UNIX)) as server:
         server.bind(str(path))

@@ -127,12 +127,12 @@ def test_memory_that_only_begins_with_zeros_is_foreign(place: Place) -> None:
     assert place.content == content
 
 
-def test_nobody_is_woken_by_device_memory(place: Place) -> None:
+def test_stores_to_device_memory_wake_no_sleeper(place: Place) -> None:
     with contextlib.closing(place.open(L.HOST)) as host:
         assert host.futex_wake is False
 
 
-def test_foreign_contents_are_refused_and_unchanged_unless_told(place: Place) -> None:
+def test_foreign_contents_are_refused_and_unchanged_without_format(place: Place) -> None:
     content = os.urandom(SIZE)
     place.fill(content)
     with pytest.raises(LayoutMismatch, match=r"no vnetcard window here.*\?format"):
@@ -158,7 +158,7 @@ def test_window_that_a_card_uses_is_not_laid_out_again(place: Place) -> None:
         assert card.vanished() is None
 
 
-def test_host_lays_out_as_many_queue_pairs_as_it_is_told_and_the_card_finds_them(place: Place) -> None:
+def test_host_lays_out_the_requested_queue_pairs_and_the_card_finds_them(place: Place) -> None:
     for queues in (2, None, 1):  # asked for nothing, it keeps what is there
         with (
             contextlib.closing(place.open(L.HOST, queues=queues)) as host,
@@ -175,7 +175,7 @@ def test_card_notices_that_the_window_was_laid_out_again(place: Place) -> None:
         assert "laid the window out again" in (card.vanished() or "")
 
 
-def test_device_that_is_gone_is_said_to_be(place: Place) -> None:
+def test_device_that_is_gone_is_reported(place: Place) -> None:
     with contextlib.closing(place.open(L.HOST)) as host:
         place.fill(b"\xff" * SIZE)
         assert "all ones" in (host.vanished() or "")
@@ -183,7 +183,7 @@ def test_device_that_is_gone_is_said_to_be(place: Place) -> None:
         place.open(L.HOST)
 
 
-def test_reading_disturbs_nobody(place: Place) -> None:
+def test_reading_disturbs_no_agent(place: Place) -> None:
     with contextlib.closing(place.open(L.HOST)) as host:
         before = place.content
         copy = read_window(place.url)

@@ -66,7 +66,7 @@ def test_card_waits_for_the_host_and_foreign_memory_is_left_alone(url: str, tmp_
     open_window(f"{url}?format", side=L.HOST).close()
 
 
-def test_wrong_requests_are_said(url: str) -> None:
+def test_wrong_requests_are_refused(url: str) -> None:
     with pytest.raises(ConfigError, match="no option 'fast'"):
         open_window(f"{url}?fast", side=L.HOST)
     with pytest.raises(ConfigError, match=r"asked for 128 KiB, the server's memory has 64 KiB"):

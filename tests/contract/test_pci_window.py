@@ -10,8 +10,9 @@ from tests.contract.device_place import SIZE
 from tests.harness.fake_board import MEMORY, PORTS, PREFETCHABLE, FakeBoard
 from vnetcard.codes.error import ErrorCode
 from vnetcard.errors import ConfigError, VnetcardError, WindowNotReady, WindowUnavailable
+from vnetcard.hw.sysfs import System
 from vnetcard.ring import layout as L
-from vnetcard.window import open_window
+from vnetcard.window import WindowUrl, locate, open_window
 
 
 def test_memory_decoding_is_on_while_a_window_is_open_and_then_as_before(board: FakeBoard) -> None:
@@ -53,6 +54,9 @@ def test_function_of_a_kernel_driver_is_refused_unless_forced(board: FakeBoard) 
     with pytest.raises(WindowUnavailable, match=r"uio_ivshmem.*\?force") as caught:
         open_window("pci:auto", side=L.HOST)
     assert caught.value.code is ErrorCode.DRIVER_BOUND
+    device = locate(WindowUrl.parse("pci:auto?force"), System.here())
+    assert device is not None
+    assert "uio_ivshmem has claimed it: unbind" in device.hint, "CONFIG_IO_STRICT_DEVMEM refuses the mapping"
     open_window("pci:auto?force", side=L.HOST).close()
 
 

@@ -93,7 +93,7 @@ def test_bus_without_a_simulator_is_no_simulation(simulation: SoftSimulation) ->
 
 
 @pytest.mark.parametrize("side", [L.HOST, L.CARD], ids=L.SIDES)
-def test_engine_is_told_where_this_sides_memory_is_and_its_doorbells_count(
+def test_engine_gets_the_address_of_this_sides_memory_and_its_doorbells_count(
     simulation: SoftSimulation, side: int
 ) -> None:
     with opened(simulation, side) as window:

@@ -46,7 +46,7 @@ def test_wrong_udmabuf_or_engine_is_refused(board: FakeBoard, place: str, code: 
 
 
 @pytest.mark.parametrize(("file", "text"), [("size", "much"), ("phys_addr", ""), ("size", "0")])
-def test_udmabuf_that_says_nonsense_of_itself_is_refused(board: FakeBoard, file: str, text: str) -> None:
+def test_udmabuf_with_invalid_attributes_is_refused(board: FakeBoard, file: str, text: str) -> None:
     board.udmabuf("odd", size=SIZE, address=ADDRESS)
     board.uio(0, "engine", size=4096)
     (board.root / "sys/class/u-dma-buf/odd" / file).write_text(text)

@@ -178,7 +178,7 @@ def test_other_size_than_a_live_peers_is_refused(place: Place) -> None:
 
 
 @pytest.mark.parametrize("first", [L.HOST, L.CARD])
-def test_queue_pairs_are_those_of_whoever_comes_first_and_only_the_host_insists(place: Place, first: int) -> None:
+def test_first_opener_decides_the_queue_pairs_and_only_the_host_insists(place: Place, first: int) -> None:
     with contextlib.closing(place.open(first, "64K", queues=2)) as window:
         assert [len(window.geometry.rings), window.geometry.ring_bytes] == [2, 8 << 10]
         for queues in (None, 2) if first == L.CARD else (None, 1, 2, 15):
@@ -212,7 +212,7 @@ def test_blank_memory_becomes_a_window(place: Place) -> None:
         assert host.geometry.window_bytes == 64 << 10
 
 
-def test_blank_file_that_somebody_made_for_us_is_never_removed(tmp_path: Path) -> None:
+def test_blank_file_that_another_program_made_is_never_removed(tmp_path: Path) -> None:
     path = tmp_path / "backing"
     path.write_bytes(bytes(64 << 10))
     open_window(f"file:{path}", side=L.HOST).close()
@@ -239,7 +239,7 @@ def test_window_of_another_wire_version_is_refused_naming_both(place: Place) -> 
         place.open(L.HOST)
 
 
-def test_reading_disturbs_nobody(place: Place) -> None:
+def test_reading_disturbs_no_agent(place: Place) -> None:
     with pytest.raises(WindowUnavailable, match="No such file"):
         read_window(place.url)
     assert not place.path.exists()

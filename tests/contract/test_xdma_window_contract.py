@@ -53,7 +53,7 @@ def test_side_is_free_after_close_and_twice_is_once(card: Path) -> None:
         window.close()
 
 
-def test_second_opener_is_told_the_pid_of_the_first(card: Path) -> None:
+def test_refused_second_opener_gets_the_pid_of_the_first(card: Path) -> None:
     with opened(card) as first:
         with pytest.raises(WindowUnavailable, match=f"the host side of xdma:.* is taken by process {os.getpid()}"):
             open_window(url(card), side=L.HOST)
@@ -138,13 +138,13 @@ def all_ones(card: Path) -> None:
         (all_ones, "reads as all ones: the card is gone, or in reset"),
     ],
 )
-def test_card_that_is_not_there_is_said_so(card: Path, harm: Callable[[Path], None], words: str) -> None:
+def test_missing_card_is_reported(card: Path, harm: Callable[[Path], None], words: str) -> None:
     harm(card)
     with pytest.raises(VnetcardError, match=words):
         open_window(url(card), side=L.HOST)
 
 
-def test_missing_event_device_is_said_so_and_everything_closed(card: Path) -> None:
+def test_missing_event_device_is_reported_and_everything_closed(card: Path) -> None:
     with pytest.raises(WindowUnavailable, match=r"cannot open .*xdma0_events_5"):
         open_window(url(card, f"@{BASE:#x}?events=5+64K"), side=L.HOST)
     with opened(card):

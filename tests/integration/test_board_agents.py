@@ -120,7 +120,7 @@ def test_killed_agents_take_the_engine_over_where_it_stands(lab: Lab) -> None:
     assert_books_balance(lab, allow=OUTAGE)
 
 
-def test_halt_is_told_and_mended(lab: Lab, board: SoftBoard) -> None:
+def test_halt_is_reported_and_recovered_from(lab: Lab, board: SoftBoard) -> None:
     start_both(lab)
     board.engine.broken = lambda what, side, at: (what, side) == ("read", L.HOST) and at >= L.rings_offset(1)
     with pytest.raises(AssertionError):

@@ -108,7 +108,7 @@ def test_agents_killed_under_load_keep_their_books(any_lab: Lab) -> None:
     assert_books_balance(lab, allow=OUTAGE)
 
 
-def test_card_waits_for_the_host_and_says_so(board: FakeBoard, netns_pair: tuple[str, str]) -> None:
+def test_card_waits_for_the_host_and_reports_it(board: FakeBoard, netns_pair: tuple[str, str]) -> None:
     board.ivshmem()
     with started([*FPGA, "--window", "pci:auto", "--netns", netns_pair[1]]) as card:
         assert card.stderr is not None

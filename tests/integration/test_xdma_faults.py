@@ -108,7 +108,7 @@ def test_short_and_busy_transfers_come_to_their_end(
         (errno.ENODEV, "h2c is gone .No such device.: was the card removed"),
     ],
 )
-def test_transfer_that_fails_is_said_in_words(card: CardMemory, memory: Memory, number: int, words: str) -> None:
+def test_failed_transfer_is_reported_with_its_cause(card: CardMemory, memory: Memory, number: int, words: str) -> None:
     memory.act = fails(number)
     with pytest.raises((TransferFailed, DeviceGone), match=words):
         card.write(0x40, DATA)

@@ -188,7 +188,7 @@ def test_detached_side_is_touched_no_more(bench: Bench) -> None:
 # --- tell, reset -------------------------------------------------------------------------------------------
 
 
-def test_told_block_stands_in_the_peers_memory_on_return(bench: Bench) -> None:
+def test_published_block_is_in_the_peers_memory_on_return(bench: Bench) -> None:
     bench.start()
     for value in (7, 8, 9):
         bench.say(L.HOST, "answered", value)
@@ -216,7 +216,7 @@ def test_a_count_left_by_an_earlier_owner_is_not_taken_for_an_answer(bench: Benc
         assert bench.word(L.CARD, L.HOST, "epoch") == 70 + count
 
 
-def test_without_a_peer_nobody_waits(bench: Bench) -> None:
+def test_without_a_peer_no_call_waits(bench: Bench) -> None:
     bench.works = False
     bench.host.attach()
     bench.host.announce()
@@ -225,7 +225,7 @@ def test_without_a_peer_nobody_waits(bench: Bench) -> None:
     assert bench.now == 0
 
 
-def test_engine_that_does_nothing_is_said_so(bench: Bench) -> None:
+def test_engine_that_does_nothing_is_reported(bench: Bench) -> None:
     bench.start()
     bench.works = False
     with pytest.raises(WindowUnavailable, match="this side's block did not get across within 2 s"):
@@ -273,7 +273,7 @@ def test_reset_does_not_wait_for_long_and_tells_what_is_missing(bench: Bench) ->
         (("write", L.CARD, 0x800), r"h2c halted: PROD_WRITE, the write of prod failed at bus address 0x3400000800"),
     ],
 )
-def test_bus_error_is_told_with_cause_and_address(bench: Bench, breaks: tuple[str, int, int], message: str) -> None:
+def test_bus_error_is_reported_with_cause_and_address(bench: Bench, breaks: tuple[str, int, int], message: str) -> None:
     bench.start()
     assert bench.host.fault() is None
     bench.model.broken = lambda *what: what == breaks
@@ -283,14 +283,14 @@ def test_bus_error_is_told_with_cause_and_address(bench: Bench, breaks: tuple[st
         assert re.fullmatch(message, driver.fault() or "")
 
 
-def test_impossible_index_is_told_with_its_value(bench: Bench) -> None:
+def test_impossible_index_is_reported_with_its_value(bench: Bench) -> None:
     bench.start()
     bench.card.doorbells()[0](0x1234)
     bench.work()
     assert bench.host.fault() == "c2h halted: BAD_PROD, prod 0x1234 is impossible"
 
 
-def test_rings_of_two_sizes_are_told_with_the_remedy(bench: Bench) -> None:
+def test_rings_of_two_sizes_are_reported_with_the_remedy(bench: Bench) -> None:
     bench.card = bench.driver(L.CARD, Geometry.plan(WINDOW, queue_bytes=4096, instance=2, removable=False))
     for driver in (bench.host, bench.card):
         driver.attach()
@@ -301,7 +301,7 @@ def test_rings_of_two_sizes_are_told_with_the_remedy(bench: Bench) -> None:
         assert "--queue-bytes" in (driver.fault() or "")
 
 
-def test_block_that_cannot_cross_ends_the_wait_and_is_told(bench: Bench) -> None:
+def test_block_that_cannot_cross_ends_the_wait_and_is_reported(bench: Bench) -> None:
     bench.start()
     bench.model.broken = lambda what, side, offset: what == "write" and offset == L.side_offset(L.HOST)
     bench.host.publish()
@@ -315,7 +315,7 @@ def test_block_that_cannot_cross_ends_the_wait_and_is_told(bench: Bench) -> None
 
 
 @pytest.mark.parametrize("call", ["attach", "announce", "publish", "reset_directions", "fault", "detach", "statistics"])
-def test_device_that_goes_is_said_so(bench: Bench, call: str) -> None:
+def test_removed_device_is_reported(bench: Bench, call: str) -> None:
     bench.start()
     bench.model.removed = True
     with pytest.raises(WindowUnavailable, match="all ones: the device is gone"):

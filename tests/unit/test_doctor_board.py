@@ -73,12 +73,12 @@ def test_card_behind_xdma_needs_no_bar_for_a_window(board: FakeMachine) -> None:
     assert not a_link_could_run(cards.inspect(board.system, Wanted("pci")))
 
 
-def test_vfio_without_its_driver_says_how_to_bind_it(board: FakeMachine) -> None:
+def test_vfio_without_its_driver_shows_how_to_bind_it(board: FakeMachine) -> None:
     board.card()
     assert "modprobe vfio-pci" in about_card(board, "driver", "vfio").fix
 
 
-def test_disabled_decoding_fails_for_whoever_may_not_enable_it(board: FakeMachine) -> None:
+def test_disabled_decoding_fails_for_a_user_who_may_not_enable_it(board: FakeMachine) -> None:
     folder = board.card(command=0)
     assert about_card(board, "decoding").verdict is Verdict.WARN
     board.close(folder / "enable")
@@ -142,7 +142,7 @@ def test_bar_without_its_file_fails(board: FakeMachine) -> None:
     assert about_card(board, "mapping").verdict is Verdict.FAIL
 
 
-def test_iommu_that_is_off_is_told(board: FakeMachine) -> None:
+def test_iommu_that_is_off_is_reported(board: FakeMachine) -> None:
     board.card(iommu=False)
     board.write("proc/cpuinfo", "vendor_id\t: AuthenticAMD\n")
     finding = about_card(board, "IOMMU", "vfio")
@@ -152,14 +152,14 @@ def test_iommu_that_is_off_is_told(board: FakeMachine) -> None:
 
 
 @pytest.mark.parametrize(("speed", "width"), [("2.5 GT/s PCIe", 8), ("8.0 GT/s PCIe", 1)])
-def test_slot_that_trained_below_its_speed_or_width_is_told(board: FakeMachine, speed: str, width: int) -> None:
+def test_slot_that_trained_below_its_speed_or_width_is_reported(board: FakeMachine, speed: str, width: int) -> None:
     board.card(speed=(speed, width, "8.0 GT/s PCIe", 8))
     finding = about_card(board, "bus")
     assert finding.verdict is Verdict.WARN
     assert finding.detail == f"{speed} x{width}, but it could 8.0 GT/s PCIe x8"
 
 
-def test_errors_that_the_bus_counted_are_told(board: FakeMachine) -> None:
+def test_errors_that_the_bus_counted_are_reported(board: FakeMachine) -> None:
     board.card()
     board.write(f"sys/bus/pci/devices/{CARD}/aer_dev_fatal", "Undefined 0\nDLP 3\nTOTAL_ERR_FATAL 3\n")
     board.write(f"sys/bus/pci/devices/{CARD}/aer_dev_nonfatal", "Undefined 0\nTOTAL_ERR_NONFATAL 0\n")
@@ -167,7 +167,7 @@ def test_errors_that_the_bus_counted_are_told(board: FakeMachine) -> None:
     assert [(one.subject, one.detail) for one in found] == [(f"{CARD} fatal errors", "the bus counted 3")]
 
 
-def test_device_that_has_left_the_bus_is_said_so_and_nothing_else_of_it(board: FakeMachine) -> None:
+def test_device_that_has_left_the_bus_has_one_finding(board: FakeMachine) -> None:
     board.card(command=0xFFFF)
     (finding,) = cards.inspect(board.system, Wanted())
     assert (finding.verdict, "all ones" in finding.detail) == (Verdict.FAIL, True)

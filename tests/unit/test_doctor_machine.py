@@ -44,7 +44,7 @@ def test_uio_with_a_map_of_a_window_is_fine(board: FakeMachine) -> None:
     assert "there is no" in devices.inspect(board.system, "uio")[0].detail
 
 
-def test_uio_map_too_small_is_told(board: FakeMachine) -> None:
+def test_uio_map_too_small_is_reported(board: FakeMachine) -> None:
     board.write("sys/class/uio/uio0/maps/map0/size", "0x1000\n")
     board.write("dev/uio0", "")
     (finding,) = devices.inspect(board.system, None)
@@ -124,7 +124,7 @@ def test_machine_without_a_tun_or_leave_to_open_it_fails(board: FakeMachine) -> 
     assert find(software.inspect(board.system), "TUN").fix == "`modprobe tun`"
 
 
-def test_user_without_capabilities_is_told_what_root_has_to_do(board: FakeMachine) -> None:
+def test_finding_about_missing_capabilities_names_what_root_has_to_do(board: FakeMachine) -> None:
     board.write("proc/self/status", "CapEff:\t0000000000000000\n")
     board.write("sys/class/net/tun0/tun_flags", "0x5001\n")
     board.write("sys/class/net/tun0/owner", "1000\n")
@@ -157,7 +157,7 @@ def test_library_that_is_missing_fails_for_what_needs_it(board: FakeMachine, mon
     ]
 
 
-def test_single_cpu_is_told(board: FakeMachine) -> None:
+def test_single_cpu_is_reported(board: FakeMachine) -> None:
     assert find(software.inspect(board.but(cpus=1)), "CPUs").verdict is Verdict.WARN
 
 
@@ -177,7 +177,7 @@ def test_windows_are_shown_with_who_uses_them() -> None:
     assert finding.detail == "64 KiB window, 1 queue pair, rings of 16 KiB; in use by card"
 
 
-def test_damaged_window_is_told_and_other_files_are_nobodys_business(board: FakeMachine) -> None:
+def test_damaged_window_is_reported_and_other_files_are_ignored(board: FakeMachine) -> None:
     damaged = L.MAGIC.to_bytes(8, "little") + b"\xff" * 65528
     board.write("dev/shm/lab0", damaged)
     board.write("dev/shm/sem.something", "other")

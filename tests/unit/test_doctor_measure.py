@@ -120,7 +120,7 @@ def test_engine_of_a_simulation_is_measured_with_a_whole_link_through_it() -> No
         assert {one.verdict for one in done.findings} == {Verdict.OK}
 
 
-def test_halted_engine_is_found_and_said(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_halted_engine_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(link_speed, "UP_LIMIT", 0.5)
     with soft_simulation() as simulation:
         simulation.engine.broken = lambda what, side, offset: what == "read"
@@ -154,12 +154,12 @@ def test_card_behind_xdma_is_read_over_its_channel(tmp_path: Path, monkeypatch: 
     assert not list(Path("/dev/shm").glob(f"*{str(tmp_path).strip('/').replace('/', '-')}*"))
 
 
-def test_machine_too_busy_to_be_measured_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_machine_too_busy_to_be_measured_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(link_speed, "UP_LIMIT", 1e-9)
     monkeypatch.setattr(tun_speed, "LIMIT", 0.01)
     done = stages.measure(None, L.HOST)
-    unseen = {one.subject for one in done.findings if one.detail.startswith("could not see")}
-    assert unseen == {"link in RAM", "TUN"}
+    unmeasured = {one.subject for one in done.findings if one.code is FindingCode.NOT_MEASURED}
+    assert unmeasured == {"link in RAM", "TUN"}
     assert {one.verdict for one in done.findings} == {Verdict.OK, Verdict.WARN}
 
 
@@ -186,9 +186,11 @@ def test_name_of_a_file_cannot_forge_a_line_or_command_the_terminal() -> None:
 
 
 def test_json_has_findings_stages_and_the_conclusion() -> None:
-    view = json.loads(json.dumps(doctor.view([Finding("shm", "room", Verdict.FAIL, "full")], MACHINE[:1])))
+    full = Finding("shm", "room", Verdict.FAIL, "full", code=FindingCode.ROOM)
+    view = json.loads(json.dumps(doctor.view([full], MACHINE[:1])))
     assert view["link_could_run"] is False
-    assert view["findings"] == [{"area": "shm", "subject": "room", "verdict": "fail", "detail": "full", "fix": ""}]
+    finding = {"area": "shm", "subject": "room", "verdict": "fail", "detail": "full", "fix": ""}
+    assert view["findings"] == [{**finding, "code": "room", "file": ""}]
     assert view["stages"][0]["small_gbit"] == 50.0
 
 

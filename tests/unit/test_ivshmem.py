@@ -78,7 +78,7 @@ def test_all_share_one_memory_and_ring_one_another(path: Path) -> None:
         assert not select.select([*one.eventfds, *two.eventfds], [], [], 0)[0]
 
 
-def test_number_is_never_0_and_nobody_has_a_number_that_left(path: Path) -> None:
+def test_number_is_never_0_and_a_client_that_left_has_none(path: Path) -> None:
     with contextlib.closing(Client(path)) as one:
         two = Client(path)
         number = two.number
@@ -104,7 +104,7 @@ def test_number_that_is_free_again_is_not_given_again_soon(path: Path) -> None:
     assert len(set(numbers)) == len(numbers)
 
 
-def test_end_of_the_server_is_said_so(tmp_path: Path) -> None:
+def test_end_of_the_server_is_reported(tmp_path: Path) -> None:
     with serving(tmp_path / "s"):
         client = Client(tmp_path / "s")
     assert client.lost() == f"the ivshmem server of {tmp_path / 's'} has ended"
@@ -155,7 +155,7 @@ def hands_out_one_vector(sock: socket.socket) -> None:
         (hands_out_one_vector, "fewer than 2 interrupt vectors: start it with 2"),
     ],
 )
-def test_what_is_no_ivshmem_server_is_said_so(
+def test_server_of_another_protocol_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, server: Callable[[socket.socket], None], words: str
 ) -> None:
     monkeypatch.setattr(ivshmem_protocol, "HANDSHAKE_LIMIT", 0.5)
@@ -175,6 +175,6 @@ def test_what_is_no_ivshmem_server_is_said_so(
     listener.close()
 
 
-def test_nobody_there_is_said_so_with_the_remedy(tmp_path: Path) -> None:
+def test_missing_server_is_reported_with_the_remedy(tmp_path: Path) -> None:
     with pytest.raises(WindowUnavailable, match=r"No such file or directory; start `vnetcard ivshmem-server"):
         Client(tmp_path / "none")

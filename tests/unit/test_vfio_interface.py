@@ -5,6 +5,7 @@ What the ioctls do can be tested on a kernel that has a device alone: tests/e2e/
 
 from __future__ import annotations
 
+import argparse
 import struct
 import subprocess
 from pathlib import Path
@@ -13,6 +14,8 @@ import pytest
 
 from tests.harness.fake_board import MEMORY, FakeBoard
 from tests.harness.needs import need
+from vnetcard.cli import info
+from vnetcard.codes.error import ErrorCode
 from vnetcard.errors import ConfigError, WindowUnavailable
 from vnetcard.hw import vfio
 from vnetcard.ring import layout as L
@@ -55,7 +58,7 @@ def test_numbers_and_structures_are_the_kernels(tmp_path: Path) -> None:
     ]
 
 
-def test_eventfds_follow_the_structure_that_says_how_many() -> None:
+def test_eventfds_follow_the_structure_with_their_number() -> None:
     packed = vfio.pack_irq_set(vfio.MSIX, [7, 9])
     assert struct.unpack("=IIIIIii", packed) == (28, 4 | 32, 2, 0, 2, 7, 9)
     assert struct.unpack("=IIIII", vfio.pack_irq_set(vfio.MSIX, [])) == (20, 1 | 32, 2, 0, 0)
@@ -128,7 +131,7 @@ def function(board: FakeBoard, *, driver: str | None = "vfio-pci", group: str | 
         ({}, "03:00.0", WindowUnavailable, r"dev/vfio/5 .No such file or directory.: load the module vfio-pci"),
     ],
 )
-def test_function_that_cannot_be_had_is_said_with_the_remedy(
+def test_function_that_cannot_be_opened_is_reported_with_the_remedy(
     board: FakeBoard, made: dict[str, str | None], place: str, error: type[Exception], words: str
 ) -> None:
     function(board, **made)
@@ -136,7 +139,7 @@ def test_function_that_cannot_be_had_is_said_with_the_remedy(
         open_window(f"vfio:{place}", side=L.CARD)
 
 
-def test_group_that_is_none_is_said_so_and_nothing_stays_open(board: FakeBoard) -> None:
+def test_invalid_group_is_reported_and_nothing_stays_open(board: FakeBoard) -> None:
     function(board)
     (board.root / "dev/vfio").mkdir(parents=True)
     (board.root / "dev/vfio/5").write_bytes(b"")
@@ -144,3 +147,15 @@ def test_group_that_is_none_is_said_so_and_nothing_stays_open(board: FakeBoard) 
     with pytest.raises(WindowUnavailable, match=r"cannot open .*/dev/vfio/5 \(Inappropriate ioctl for device\)"):
         open_window("vfio:03:00.0/0", side=L.HOST)
     assert len(list(Path("/proc/self/fd").iterdir())) == before
+
+
+def test_info_asks_before_it_opens_a_function_since_that_resets_it(
+    board: FakeBoard, capsys: pytest.CaptureFixture[str]
+) -> None:
+    function(board)
+    with pytest.raises(ConfigError, match="--yes") as caught:
+        info.run(argparse.Namespace(url="vfio:03:00.0", json=False, yes=False))
+    assert caught.value.code is ErrorCode.CONFIRMATION_NEEDED
+    with pytest.raises(WindowUnavailable, match="dev/vfio/5"):
+        info.run(argparse.Namespace(url="vfio:03:00.0", json=False, yes=True))
+    assert capsys.readouterr().out == ""
