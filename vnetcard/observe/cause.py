@@ -31,4 +31,5 @@ def counts(snapshot: Snapshot) -> dict[str, dict[str, int]]:
 
 
 def other(side: str) -> str:
+    """The side opposite to ``side``."""
     return L.SIDES[1 - L.SIDES.index(side)]

@@ -12,17 +12,20 @@ from vnetcard.ring import layout as L
 
 
 def unresponsive(snapshot: Snapshot) -> Iterator[Cause]:
+    """Agents of this machine that do not answer."""
     for side, why in snapshot.unresponsive().items():
         yield Cause(CauseCode.AGENT_UNRESPONSIVE, side, why)
 
 
 def device_gone(snapshot: Snapshot) -> Iterator[Cause]:
+    """Links in the state gone: the device left the bus, or its memory was taken away."""
     for view in snapshot.views:
         if view["link"]["state"] == "gone":
             yield Cause(CauseCode.DEVICE_GONE, view["side"], view["link"]["reason"])
 
 
 def refused(snapshot: Snapshot) -> Iterator[Cause]:
+    """Links in the state refused: wire format or MTU of the two sides do not match."""
     for view in snapshot.views:
         if view["link"]["state"] == "refused":
             version = view["link"]["reason_code"] == LinkReason.VERSION_MISMATCH
@@ -31,6 +34,7 @@ def refused(snapshot: Snapshot) -> Iterator[Cause]:
 
 
 def engine_halted(snapshot: Snapshot) -> Iterator[Cause]:
+    """Halts of the DMA engine in the link's history, by timeout or by bus error."""
     counted = counts(snapshot)
     for view in snapshot.views:
         halts = [change for change in view["link"]["history"] if change["state"] == "halted"]
@@ -58,6 +62,7 @@ def side_blocks(snapshot: Snapshot) -> Iterator[Cause]:
 
 
 def violations(snapshot: Snapshot) -> Iterator[Cause]:
+    """Records, indices and headers of the peer that the wire format forbids."""
     for side, count in counts(snapshot).items():
         records = sum(count.get(name, 0) for name in ("viol_len", "viol_header", "viol_seq"))
         if records:
@@ -83,6 +88,7 @@ def violations(snapshot: Snapshot) -> Iterator[Cause]:
 
 
 def peer(snapshot: Snapshot) -> Iterator[Cause]:
+    """Peers that are dead, were restarted, or have not come up yet."""
     counted = counts(snapshot)
     for view in snapshot.views:
         side, state = view["side"], view["link"]["state"]
@@ -111,6 +117,7 @@ def peer(snapshot: Snapshot) -> Iterator[Cause]:
 
 
 def port(snapshot: Snapshot) -> Iterator[Cause]:
+    """Packets that the kernel or its interface did not accept or deliver."""
     for side, count in counts(snapshot).items():
         if count.get("offload_refused") or count.get("drop_port_refused"):
             yield Cause(
@@ -141,6 +148,7 @@ def port(snapshot: Snapshot) -> Iterator[Cause]:
 
 
 def too_big(snapshot: Snapshot) -> Iterator[Cause]:
+    """Packets of the kernel that were larger than the link's MTU."""
     for side, count in counts(snapshot).items():
         if not count.get("drop_too_big"):
             continue
@@ -156,6 +164,7 @@ def too_big(snapshot: Snapshot) -> Iterator[Cause]:
 
 
 def late_wakeups(snapshot: Snapshot) -> Iterator[Cause]:
+    """Sleeps of pumps that ended by timeout although the peer had moved its index."""
     for side, count in counts(snapshot).items():
         late = count.get("tx_late_wakeups", 0) + count.get("rx_late_wakeups", 0)
         if late > 2:
@@ -168,6 +177,7 @@ def late_wakeups(snapshot: Snapshot) -> Iterator[Cause]:
 
 
 def mtu(snapshot: Snapshot) -> Iterator[Cause]:
+    """Sides whose own MTU is larger than the one that the link uses."""
     for view in snapshot.views:
         agreed, own = view["link"].get("mtu"), view["mtu"]
         if agreed and agreed < own:

@@ -28,6 +28,7 @@ TINY_RING: Final = 4
 
 
 def rings(snapshot: Snapshot) -> Iterator[Cause]:
+    """Rings whose consumer is stuck or slow, and rings that are too small."""
     counted, slow = counts(snapshot), starved(snapshot)
     for sender, direction in enumerate(L.DIRECTIONS):
         source, sink = L.SIDES[sender], L.SIDES[1 - sender]
@@ -74,6 +75,7 @@ def _is_stuck(snapshot: Snapshot, ring: dict[str, Any], sink: str) -> bool:
 
 
 def cpu(snapshot: Snapshot) -> Iterator[Cause]:
+    """Pumps that waited for a CPU longer than they had one."""
     for side, share in sorted(starved(snapshot).items(), key=lambda pair: -pair[1]):
         yield Cause(
             CauseCode.CPU_STARVED,
