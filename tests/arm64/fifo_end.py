@@ -1,4 +1,4 @@
-"""One end of a window for a process of its own: sends numbered records one way and checks those of the other.
+"""One end of a window for a process of its own: sends numbered records in one direction and checks those of the other.
 
 fifo_end.py URL SIDE RECORDS        prints the machine and ``ok``
 """

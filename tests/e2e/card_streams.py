@@ -82,7 +82,7 @@ def stream(lab: CardLab, sender: int, total: int) -> Iterator[Stream]:
 
 
 def wait_for_load(lab: CardLab, sender: int) -> None:
-    """Return once a stream from ``sender`` is well under way."""
+    """Return once a stream from ``sender`` has transferred some data."""
 
     def received() -> int:
         return int(lab.lab.status(L.HOST)["sides"][1 - sender]["rx"]["rx_received"])

@@ -47,7 +47,7 @@ for device in /sys/bus/pci/devices/*; do
     basename $(readlink $device/driver)
 done
 """
-"""Give the card to vfio-pci, and say whose it is."""
+"""Bind the card to vfio-pci, and print its driver."""
 
 
 @pytest.fixture(scope="module")

@@ -36,7 +36,7 @@ def lab() -> Iterator[Lab]:
 
 
 def seconds_to_end(agent: subprocess.Popen[str], number: int) -> float:
-    """Signal ``agent``; seconds until its process is gone, by its pidfd: no polling blurs it."""
+    """Signal ``agent``; returns the seconds until its end, measured by its pidfd, without polling."""
     pidfd = os.pidfd_open(agent.pid)
     try:
         poll = select.poll()

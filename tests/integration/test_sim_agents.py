@@ -47,7 +47,7 @@ def events(lab: Lab, side: int) -> dict[str, int]:
     return counters
 
 
-# --- the way of a packet -----------------------------------------------------------------------------------
+# --- the path of a packet -----------------------------------------------------------------------------------
 
 
 def test_every_size_crosses_in_both_directions_and_the_ledgers_balance(lab: Lab) -> None:

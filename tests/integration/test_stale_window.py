@@ -79,7 +79,7 @@ def test_stale_contents_do_not_hurt(lab: Lab, content: str) -> None:
 
 @pytest.mark.parametrize("size", ["+64K", ""])
 def test_a_window_left_by_a_crash_under_load_does_not_hurt(lab: Lab, tmp_path: Path, size: str) -> None:
-    """Both killed in full flight, and the window taken over once as it stands, once with its rings overwritten."""
+    """Both agents are killed under load, and the window is taken over unchanged, and with overwritten rings."""
     rng = chance()
     lab.window += size
     for spoil in (False, True):

@@ -93,7 +93,7 @@ class Card:
         self.write("control", R.CONTROL_BITS["ENABLE"])
 
     def line(self, name: str) -> int:
-        """The index word ``name`` (``h2c_prod``, ...) as it stands in this side's memory."""
+        """The index word ``name`` (``h2c_prod``, ...) in this side's memory."""
         return self.memory.load32(L.queue_offset(0) + L.QUEUE_LINES[name])
 
 

@@ -1,4 +1,4 @@
-"""Two ordinary agents joined by a live simulation, and the books of agents and engine together."""
+"""Two ordinary agents joined by a live simulation, and the ledgers of agents and engine together."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from vnetcard.lab.sim import SimProcess
 from vnetcard.ring import layout as L
 
 LIMIT = 90.0
-"""Seconds for what takes a second or two, on a machine that is very busy."""
+"""Seconds for what takes a second or two, on a very busy machine."""
 View = dict[str, Any]
 
 
@@ -98,7 +98,7 @@ def _packets(views: Sequence[View]) -> list[tuple[int, int]]:
 
 @contextlib.contextmanager
 def pinging(lab: Lab) -> Iterator[None]:
-    """Both sides ping each other 200 times a second meanwhile; what is lost is not asked."""
+    """Let both sides ping each other 200 times per second during the block; lost pings do not matter."""
     pings = [
         subprocess.Popen(
             run_in(lab.namespaces[side], ["ping", "-q", "-i", "0.005", V4[1 - side]]), stdout=subprocess.DEVNULL

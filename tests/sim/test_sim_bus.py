@@ -208,7 +208,7 @@ def cycles_for(*options: str, lines: int) -> int:
 
 
 def settle(cards: Pair) -> None:
-    """Return when the simulator has gone to sleep after carrying what was rung: nothing more happens by itself."""
+    """Return when the simulator sleeps, after it has moved everything: nothing more happens by itself."""
     for card in cards:
         card.read("status")  # answered after every doorbell of that side
     wait_until("it sleeps", lambda: cards[0].bus.load32(sim_bus.HEADER["asleep"]) == 1)

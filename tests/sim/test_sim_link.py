@@ -1,4 +1,4 @@
-"""Two ordinary agents whose packets cross the Verilated RTL: nothing is lost, and every disturbance is survived."""
+"""Two ordinary agents with the Verilated RTL between them: nothing is lost, and the link survives disturbances."""
 
 from __future__ import annotations
 
