@@ -34,7 +34,7 @@ def lab() -> Iterator[Lab]:
 
 
 def udp(number: int, size: int = 40) -> bytes:
-    """A packet that nobody answers."""
+    """A packet that gets no answer."""
     head = bytes.fromhex("4500") + size.to_bytes(2, "big") + number.to_bytes(2, "big")
     return head + bytes.fromhex("00004011000001010101c0000202") + bytes(size - 20)
 

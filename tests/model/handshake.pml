@@ -93,7 +93,7 @@ bool held[2];           /* ghost: both were true when peer.answered was read */
 #define MIRRORED (gen_own[0] == gen_peer[1] && gen_own[1] == gen_peer[0])
 #define LINKED (RUN(0) && RUN(1) && MIRRORED && pumps[0] && pumps[1])
 
-/* Property 3, "live": once nobody restarts any more, both sides come to RUN with mirrored generations
+/* Property 3, "live": once no side restarts any more, both sides come to RUN with mirrored generations
  * and stay there.  Checked with weak fairness: each thread that can take a step takes one in the end. */
 #ifdef LIVE
 ltl live { <> [] LINKED }

@@ -63,7 +63,7 @@ class _Direction:
 
 
 class SteppedCopier(DmaCopier):
-    """A copier that works when the test says so; its producer and consumer ring nobody."""
+    """A copier that the test calls step by step; its doorbells do nothing."""
 
     def doorbells(self) -> Doorbells:
         return (lambda prod: None), (lambda cons: None)
@@ -98,7 +98,7 @@ class CopierHarness(LinkHarness):
     """A host with a copier, and a card for which the link is one through memory that both share."""
 
     def __init__(self, host: Offer | None = None, card: Offer | None = None, *, blank: bool = False) -> None:
-        """``blank``: nobody has laid the card's memory out yet."""
+        """``blank``: the card's memory holds no window yet."""
         super().__init__()
         self.card_map = mmap.mmap(-1, WINDOW) if blank else laid_out()
         self.transfers = Transfers(self.card_map)

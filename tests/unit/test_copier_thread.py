@@ -130,7 +130,7 @@ def test_hanging_transfer_is_reported_and_does_not_hang_the_agent(monkeypatch: p
     with pytest.raises(WindowUnavailable, match="within 0 s: a transfer hangs"):
         bench.copier.publish()
     bench.copier.publish(wait=False)
-    assert not bench.copier.close(), "it still writes where it was told: that memory must stay"
+    assert not bench.copier.close(), "the transfer still writes: its memory must stay mapped"
     held.set()
     until(bench.copier.close)
 

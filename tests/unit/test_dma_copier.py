@@ -123,7 +123,7 @@ def test_card_that_restarts_between_two_transfers_is_always_noticed() -> None:
 
     kinds: dict[str, Callable[[CopierHarness], object]] = {
         "card restarts": restart_after_crash,
-        "card begins anew": lambda harness: harness.card.alive.withdraw(CSUM, "the test wants it"),
+        "card restarts the link": lambda harness: harness.card.alive.withdraw(CSUM, "the test wants it"),
         "card stops": restart_after_stop,
     }
     for kind, happens in kinds.items():
@@ -202,7 +202,7 @@ def test_card_that_loses_its_memory_gets_a_new_window(harness: CopierHarness) ->
     assert harness.host.running and harness.card.running
 
 
-FOREIGN = b"something of somebody else's".ljust(128, b".")
+FOREIGN = b"data of another program".ljust(128, b".")
 DAMAGED = GEOMETRY.encode()[:70] + b"\1" + GEOMETRY.encode()[71:]
 
 
@@ -226,8 +226,8 @@ def test_unused_window_is_laid_out_again_and_foreign_contents_on_demand_only(con
     with contextlib.suppress(WindowUnavailable):
         harness.host.start()
     harness.go_on(3.0)
-    anew = bytes(harness.card_map[:8]) == L.MAGIC.to_bytes(8, "little")
-    assert anew == (format_any or contents is DAMAGED)
+    laid_out_again = bytes(harness.card_map[:8]) == L.MAGIC.to_bytes(8, "little")
+    assert laid_out_again == (format_any or contents is DAMAGED)
 
 
 def test_damaged_window_of_a_running_card_is_left_alone() -> None:

@@ -22,7 +22,7 @@ from vnetcard.ring.fifo import Fifo, locate
 from vnetcard.ring.geometry import Geometry, Ring
 
 WINDOW, RING = 16 << 10, 4 << 10
-# The c2h ring ends where the window ends, and behind that lies a page that nobody may touch.
+# The c2h ring ends where the window ends, followed by a page that must not be touched.
 GEOMETRY = Geometry(WINDOW, ((Ring(0x2000, RING), Ring(0x3000, RING)),), instance=1, removable=False)
 FIFO = "c2h"
 PROD, CONS = (locate(GEOMETRY, FIFO, role).own for role in ("producer", "consumer"))

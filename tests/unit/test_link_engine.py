@@ -77,7 +77,7 @@ def test_answer_reaches_the_peers_memory_after_both_directions_were_reset(harnes
     harness.carry()
     starts = [way.figures.get("starts", 0) for way in harness.engine.ways]
     side.tick()
-    assert word(peer, n, "answered") == peer.alive.epoch, "told, and waited for"
+    assert word(peer, n, "answered") == peer.alive.epoch, "published, and waited for"
     assert [way.figures.get("starts", 0) for way in harness.engine.ways] == [count + 1 for count in starts]
 
 
@@ -183,7 +183,7 @@ def test_rings_of_two_sizes_do_not_run(harness: LinkHarness) -> None:
     harness.go_on(0.2)
     for side in harness.sides:
         assert "link halted: h2c halted: CONFIG, the two sides' rings differ in size" in log(side)
-    harness.go_on(1.0)  # each has configured its side anew, as it should be
+    harness.go_on(1.0)  # each has configured its side again
     assert all(side.running for side in harness.sides)
 
 
@@ -212,7 +212,7 @@ def test_link_waits_for_a_direction_that_drains_slowly(harness: LinkHarness, n: 
     restart_itself(side)
     harness.go_on(3.0)
     for each in harness.sides:
-        assert each.alive.state is LinkState.HANDSHAKE, "up over a direction that will start anew"
+        assert each.alive.state is LinkState.HANDSHAKE, "up over a direction that will be reset"
         assert each.alive.reason_code is LinkReason.ENGINE_STARTING
     harness.engine.stuck = set()
     harness.go_on()

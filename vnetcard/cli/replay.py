@@ -1,7 +1,7 @@
-"""``vnetcard replay``: the packets of a capture, into one end of a link.
+"""``vnetcard replay``: injects the packets of a capture into one end of a link.
 
-Where an agent runs on that side, they go out by its interface, as an application's would; where none does, this
-command takes the side itself for the while.
+If an agent runs on that side, the packets leave through its interface, like an application's; if none does, this
+command takes the side itself while it runs.
 """
 
 from __future__ import annotations
@@ -40,10 +40,10 @@ examples:
 
 The same file drives the simulated engine: make hdl PCAP=field.pcap (in a checkout).
 
-exit status: 0 every packet went into the link, 1 not so, 2 bad input
+exit status: 0 every packet went into the link, 1 some were refused, 2 bad input
 """
 UP_LIMIT: Final = 10.0
-"""Seconds for the link to come up, and for the last packets to be taken."""
+"""Seconds allowed for the link to come up, and for the last packets to leave."""
 ETHERTYPES: Final = {4: 0x0800, 6: 0x86DD}
 FULL: Final = (errno.EAGAIN, errno.ENOBUFS)
 
@@ -53,26 +53,26 @@ def add_parser(subparsers: Subparsers) -> None:
     parser = add_command(
         subparsers,
         "replay",
-        help="a pcap or pcapng file into one end of a link",
+        help="inject a pcap or pcapng file into one end of a link",
         description="Inject the IP packets of a capture into a link, with their own timing, or faster, or slower.",
         epilog=EPILOG,
         run=run,
     )
     parser.add_argument("file", type=Path, metavar="FILE", help="pcap or pcapng")
     add_window(parser)
-    parser.add_argument("--side", choices=L.SIDES, default="host", help="whose end (default: %(default)s)")
-    parser.add_argument("--interface", metavar="NAME", help="of a pcapng file with several: this one's packets")
+    parser.add_argument("--side", choices=L.SIDES, default="host", help="the end of this side (default: %(default)s)")
+    parser.add_argument("--interface", metavar="NAME", help="only packets of this interface of a pcapng file")
     parser.add_argument(
         "--direction", choices=pcap_reader.DIRECTIONS, help="only packets that were captured in this direction"
     )
-    parser.add_argument("--speed", type=seconds, default=1.0, metavar="X", help="so many times as fast (default: 1)")
-    parser.add_argument("--fast", action="store_true", help="without a pause")
-    parser.add_argument("--loop", type=positive, default=1, metavar="N", help="so often (default: once)")
+    parser.add_argument("--speed", type=seconds, default=1.0, metavar="X", help="relative speed (default: 1)")
+    parser.add_argument("--fast", action="store_true", help="send without pauses")
+    parser.add_argument("--loop", type=positive, default=1, metavar="N", help="number of repetitions (default: 1)")
     parser.add_argument("--json", action="store_true", help="print JSON")
 
 
 def run(args: argparse.Namespace) -> int:
-    """Inject, and say how it went."""
+    """Inject the packets and print the result."""
     capture = pcap_reader.read(args.file, interface=args.interface, direction=args.direction)
     url, side = str(WindowUrl.parse(args.window)), L.SIDES.index(args.side)
     with injector(args.window, url, side) as end:
@@ -84,7 +84,7 @@ def run(args: argparse.Namespace) -> int:
 
 @dataclass(frozen=True, slots=True)
 class End:
-    """Where packets go in.  ``send``: one packet; False when it cannot go in, ever.  ``pause``: so many seconds."""
+    """Where packets go in: ``send`` returns False if the packet is refused; ``pause`` waits for so many seconds."""
 
     name: str
     send: Callable[[bytes], bool]
@@ -92,11 +92,11 @@ class End:
 
 
 def replay(packets: tuple[Packet, ...], end: End, *, speed: float) -> dict[str, int | float | str]:
-    """Send each when its time has come, ``speed`` times as fast as it was; 0: at once.  What happened."""
+    """Send each packet at its time, ``speed`` times as fast as captured (0: at once); returns the result."""
     began = time.monotonic()
     offset, before, late, refused = 0.0, packets[0].time, 0.0, 0
     for packet in packets:
-        # A stamp that goes back, as where a loop begins anew, is no time to wait.
+        # A time stamp that goes back, as at the start of a repetition, adds no pause.
         offset += max(0, packet.time - before) / 1e9 / speed if speed else 0
         before = packet.time
         ahead = began + offset - time.monotonic()
@@ -123,7 +123,7 @@ def text(file: Path, result: dict[str, int | float | str]) -> str:
     if result["seconds_meant"]:
         words += f" (meant: {result['seconds_meant']} s), at most {result['most_late_ms']} ms late"
     if result["left_out"]:
-        words += f"; {result['left_out']} frames that are not IP left out"
+        words += f"; {result['left_out']} frames that are not IP were left out"
     if result["refused"]:
         words += f"; {result['refused']} REFUSED: larger than the link's MTU? `vnetcard capture --segment` cuts packets"
     return words
@@ -131,7 +131,7 @@ def text(file: Path, result: dict[str, int | float | str]) -> str:
 
 @contextlib.contextmanager
 def injector(window: str, url: str, side: int) -> Iterator[End]:
-    """What puts packets into the end of ``side``."""
+    """The end of ``side``: the interface of its agent, or this process if no agent runs."""
     try:
         view = ask(url, side, "status")
     except PeerGone:
