@@ -76,11 +76,13 @@ def test_registers_behind_xdma_serve_as_well_and_its_events_end_the_pumps_sleep(
     with soft_board(tree, host="xdma", mapped=mapped) as board, BoardLab(board) as lab:
         start_both(lab, "--wait", "sleep")
         view = lab.status(L.HOST)
-        assert view["window"]["doorbell"], "pumps that nobody wakes"
+        assert view["window"]["futex_wake"], "the pumps sleep until an interrupt"
         mapping = Path(f"/proc/{lab.agent(L.HOST).pid}/maps").read_text()
         assert ("xdma0_user" in mapping) is mapped
         assert_all_crosses(lab, board)
-        assert late_wakeups(lab, L.HOST) < PINGS / 2, "the host's pump was not woken, but looked by itself"
+        assert late_wakeups(lab, L.HOST) < PINGS / 2, "the host's pump was not woken, but polled"
+        irq = lab.status(L.HOST)["engine"]["irq"]
+        assert irq["interrupts"] > 0 and irq["problem"] == ""
         device = tree.root / "dev/xdma0_user"
         device.rename(tree.root / "away")
         assert "xdma0_user is gone" in lab.wait_for(L.HOST, "gone")["link"]["reason"]
