@@ -100,7 +100,7 @@ def test_rename_and_move_are_followed_and_packets_go_on(lab: Lab, netns_pair: tu
     ip("-n", old, "link", "set", "pcie0", "up")
     until(lambda: port(lab)["name"] == "pcie0" and answers(old, "10.10.10.5"), "packets after the rename")
     ip("-n", old, "link", "set", "pcie0", "netns", new)
-    ip("-n", old, "link", "add", "pcie0", "type", "dummy")
+    ip("-n", old, "link", "add", "pcie0", "type", "veth", "peer", "name", "pcie0p")
     until(lambda: port(lab).get("netns") == new and port(lab)["addresses"] == ["10.10.10.1/24"], "the move is followed")
     until(lambda: answers(new, "10.10.10.5"), "packets after the move")
     lab.stop(CARD)

@@ -119,7 +119,7 @@ def test_window_that_is_cut_short_is_lost_and_opened_again(lab: Lab, size: int) 
 
 def test_configuration_with_a_byte_order_mark_is_read(lab: Lab, tmp_path: Path) -> None:
     file = tmp_path / "agent.toml"
-    for data in (b"\xef\xbb\xbfmtu = 1400\r\n", "\ufeffmtu = 1400\r\n".encode("utf-16")):
+    for data in (b"\xef\xbb\xbfmtu = 1400\r\n", "mtu = 1400\r\n".encode("utf-16")):
         file.write_bytes(data)
         lab.start(HOST, "--config", str(file))
         lab.stop(HOST)

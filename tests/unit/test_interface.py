@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import socket
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -48,6 +49,18 @@ def test_netlink_reports_link_and_addresses_as_sysfs_has_them() -> None:
     with pytest.raises(OSError) as caught:
         netlink.link(1 << 30)
     assert caught.value.errno == errno.ENODEV
+    netlink.close()
+
+
+def test_threads_may_share_a_netlink_socket() -> None:
+    index, netlink = socket.if_nametoindex("lo"), Rtnetlink()
+
+    def ask() -> bool:
+        return all(netlink.link(index).name == "lo" and netlink.addresses() for _ in range(200))
+
+    with ThreadPoolExecutor(4) as pool:
+        futures = [pool.submit(ask) for _ in range(4)]
+        assert all(future.result(timeout=30) for future in futures)
     netlink.close()
 
 

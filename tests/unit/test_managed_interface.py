@@ -196,6 +196,20 @@ def test_quick_down_and_up_that_was_only_notified_is_repaired() -> None:
     assert one.view()["addresses"] == [FOUR, SIX]
 
 
+def test_what_comes_back_without_a_notification_is_set_again_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    kernel = Kernel()
+    one = managed(kernel, *words(FOUR, SIX))
+    now = time.monotonic()
+    monkeypatch.setattr(time, "monotonic", lambda: now)
+    kernel.change(ipv6_off=True)
+    notify(one)
+    kernel.change(ipv6_off=False)
+    wait = one.check()
+    assert wait is not None and one.view()["addresses"] == [FOUR]
+    now += wait
+    assert one.check() is None and one.view()["addresses"] == [FOUR, SIX]
+
+
 def test_small_mtu_of_the_peer_takes_ipv6_only_while_it_lasts() -> None:
     kernel = Kernel()
     one = managed(kernel, *words(FOUR, SIX))

@@ -25,6 +25,8 @@ MOVE_PAUSE: Final = 0.5
 """Seconds after a move in which the program that moved the interface may configure it, before the agent does."""
 CHECK_PAUSE: Final = 0.1
 """Least seconds between two checks, however many notifications the kernel sends."""
+RETRY_INTERVAL: Final = 1.0
+"""Seconds between two attempts to set again what the kernel took away."""
 KERNEL_PROTOCOL: Final = 2
 """rtm_protocol of the routes that the kernel derives from addresses (RTPROT_KERNEL)."""
 
@@ -83,6 +85,7 @@ class ManagedInterface:
                 self._taken.add(item)
                 self._report(item, f"{item} is not set: {cause}")
         self._set([item for item in self._wanted if item not in self._taken])
+        self._check_at = time.monotonic() + RETRY_INTERVAL if self._taken else 0.0
         self._report_conflicts(self.interface.state(routes=False))
 
     def _remove_outdated(self, state: State) -> None:
@@ -141,6 +144,8 @@ class ManagedInterface:
             if force or (self._check_at and now >= self._check_at):
                 self._check_at = 0.0
                 self._compare(disturbed=disturbed)
+                if self._taken and not self._check_at:  # not each change that gives it back is notified
+                    self._check_at = now + RETRY_INTERVAL
             if self._moved_at is not None and now >= self._moved_at + MOVE_PAUSE:
                 self._moved_at = None
                 self._configure_again()

@@ -13,6 +13,7 @@ import ipaddress
 import os
 import socket
 import struct
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
@@ -93,7 +94,10 @@ class RouteView:
 
 
 class Rtnetlink:
-    """A socket for requests in the network namespace in which it was made; a refusal raises OSError."""
+    """A socket for requests in the network namespace in which it was made; a refusal raises OSError.
+
+    Threads may share it: a request and its answers are one step.
+    """
 
     def __init__(self) -> None:
         self._socket = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, socket.NETLINK_ROUTE)
@@ -101,6 +105,7 @@ class Rtnetlink:
         with contextlib.suppress(OSError):  # before Linux 5.0 the filter of a dump is ours alone
             self._socket.setsockopt(SOL_NETLINK, NETLINK_GET_STRICT_CHK, 1)
         self._number = 0
+        self._lock = threading.Lock()
 
     def set_link(self, index: int, *, mtu: int, txqlen: int | None = None, up: bool = False) -> None:
         """Change what is named."""
@@ -193,22 +198,24 @@ class Rtnetlink:
 
     def _ask(self, kind: int, flags: int, body: bytes) -> bytes:
         """Send one request; what follows the header of its answer."""
-        self._send(kind, flags, body)
-        answered, answer = next(self._answers())
+        with self._lock:
+            self._send(kind, flags, body)
+            answered, answer = next(self._answers())
         if answered == NLMSG_ERROR:
             _raise_error(answer)
         return answer
 
     def _dump(self, kind: int, body: bytes) -> list[bytes]:
         """Send a request for all objects of a kind; what follows the header of each."""
-        self._send(kind, NLM_F_DUMP, body)
         found: list[bytes] = []
-        for answered, answer in self._answers():
-            if answered == NLMSG_DONE:
-                break
-            if answered == NLMSG_ERROR:
-                _raise_error(answer)
-            found.append(answer)
+        with self._lock:
+            self._send(kind, NLM_F_DUMP, body)
+            for answered, answer in self._answers():
+                if answered == NLMSG_DONE:
+                    break
+                if answered == NLMSG_ERROR:
+                    _raise_error(answer)
+                found.append(answer)
         return found
 
 
