@@ -82,7 +82,7 @@ def test_top_shows_a_drop_its_cause_and_an_agent_that_leaves(lab: Lab, top: Term
     subprocess.run(["ip", "-n", lab.namespaces[L.CARD], "link", "set", "tun0", "up"], check=True)
     lab.stop(L.CARD)
     top.wait_for(r"host: DOWN")
-    top.wait_for(r"card: no agent here")
+    top.wait_for(r"card: no agent on this machine")
     lab.stop(L.HOST)
     top.wait_for(r"no agent for shm:\S+ answers")
     top.press("q")

@@ -205,7 +205,7 @@ def far(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Lab, dict[str, str]]]
 def test_events_of_another_computer_come_by_a_command(far: tuple[Lab, dict[str, str]]) -> None:
     lab, environment = far
     alone = trace(lab, "--count", "2", "icmp and dst host 10.10.10.5")
-    assert "the card's agent is elsewhere: --peer" in alone.stdout
+    assert "the card's agent is on another computer: --peer" in alone.stdout
     peer = shlex.join(["env", *(f"{name}={value}" for name, value in environment.items())])
     shown = trace(lab, "--peer", peer, "--count", "6", "--json", "icmp")
     assert (shown.status, shown.stderr) == (0, "")
