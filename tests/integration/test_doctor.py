@@ -123,7 +123,7 @@ def test_interrupted_doctor_leaves_nothing() -> None:
 
 @pytest.mark.parametrize(
     ("options", "words"),
-    [("--window nvme:x", "window 'nvme:x'"), ("--side left", "'left'"), ("--window shm:", "names no place")],
+    [("--window nvme:x", "'nvme:x'"), ("--side left", "'left'"), ("--window shm:", "expected a place after 'shm'")],
 )
 def test_bad_input_is_one_line_and_status_2(options: str, words: str) -> None:
     shown = run([*DOCTOR, *options.split()])
