@@ -108,14 +108,22 @@ module vnc_fault #(
   // --- the address -------------------------------------------------------------------------------------
 
   logic        at_dst_q;
-  logic [29:0] offset_q;
+  logic [29:0] offset_q, read_index_q, write_index_q;
   logic [63:0] address;
+
+  // The indices are latched with the fault: after a time-out a late answer still moves them.
+  always_ff @(posedge clk_i) begin
+    if (!fault_q) begin
+      read_index_q  <= read_index_i;
+      write_index_q <= write_index_i;
+    end
+  end
 
   always_ff @(posedge clk_i) begin
     at_dst_q <= channel_q == Write || channel_q == ProdWord || channel_q == ProdCheck;
     unique case (channel_q)
-      Read:                offset_q <= src_ring_i + (read_index_i & ring_mask_i);
-      Write:               offset_q <= dst_ring_i + (write_index_i & ring_mask_i);
+      Read:                offset_q <= src_ring_i + (read_index_q & ring_mask_i);
+      Write:               offset_q <= dst_ring_i + (write_index_q & ring_mask_i);
       ProdWord, ConsCheck: offset_q <= 30'(ProdLine);
       default:             offset_q <= 30'(ConsLine);
     endcase

@@ -73,6 +73,39 @@ async def unresponsive_memory_halts_and_a_late_answer_recovers(dut: Any) -> None
 
 
 @cocotb.test()
+async def late_answer_leaves_the_latched_address(dut: Any) -> None:
+    """After a time-out on R or B the answers arrive without a reset: cause and address do not change."""
+    bench = Bench(dut)
+    await bench.start()
+    for side, direction in enumerate(bench.directions):
+        page, other = bench.pages[side], bench.pages[1 - side]
+        for channel, memory, ring in (
+            (bench.reads[side].r_channel, direction.source, direction.source_ring),
+            (bench.writes[1 - side].b_channel, direction.sink, direction.sink_ring),
+        ):
+            await set_limit(bench)
+            hold(channel, True)
+            start = direction.target
+            direction.put(start, bench.rng.randbytes(LINE * 20))
+            await bench.ring_prod(side, start + LINE * 20)
+            await bench.wait_status(side, "TX_HALT")
+            hold(channel, False)
+            await ClockCycles(dut.clk_i, 1000)
+            for registers, prefix in ((page, "tx"), (other, "rx")):
+                assert await registers.read(f"{prefix}_cause") == R.CAUSES["TIMEOUT"]
+                address = await registers.read64(f"{prefix}_error_addr")
+                assert address == memory.base + ring + (start & (direction.size - 1)), f"{address:#x}"
+            assert direction.published == start
+            for each in bench.directions:
+                each.hostile = True  # the model does not follow the halted direction
+            await bench.restart(LINE * bench.rng.randrange(1 << 26))
+            for each in bench.directions:
+                each.hostile = False
+            await both_directions(bench, 1000)
+    await bench.finish()
+
+
+@cocotb.test()
 async def timeout_of_index_word_or_side_block_is_reported(dut: Any) -> None:
     bench = Bench(dut)
     await bench.start()

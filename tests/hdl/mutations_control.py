@@ -13,6 +13,7 @@ LOCK = "configuration_is_checked_and_locked"
 BITS = "registers_keep_only_implemented_bits"
 IRQ = "interrupts_follow_mask_and_clearing"
 CARRY = "counters_carry_into_their_upper_halves"
+LATE = "late_answer_leaves_the_latched_address"
 SILENT = "unresponsive_memory_halts_and_a_late_answer_recovers"
 
 CONTROL = (
@@ -155,6 +156,10 @@ TIMELY = (
     Mutation(
         "time-out ignores progress", ".progress_i((m_ar_valid_o && m_ar_ready_i) || m_r_valid_i)", ".progress_i(1'b0)",
         "a slow memory is reported as unresponsive", (SILENT, "zero_timeout_waits_indefinitely"),
+    ),
+    Mutation(
+        "fault index not latched", "    if (!fault_q) begin\n      read_index_q", "    begin\n      read_index_q",
+        "a late answer moves error_addr", (LATE,),
     ),
     Mutation(
         "time-out of a word is a bus error", "bus_cause : 4'(vnc_pkg::CauseTimeout)",
