@@ -61,7 +61,7 @@ def test_demo_of_a_user_who_may_not_make_namespaces_is_refused_in_one_line(home:
     script = f"{OPEN_TUN}\nmkdir -p /mnt/bin; cp {fake} /mnt/bin/unshare"
     command = as_nobody(["env", "PATH=/mnt/bin:/usr/bin:/bin:/usr/sbin:/sbin", *VNETCARD, "demo"], script)
     outcome = run(command, env={"HOME": str(home)})
-    assert_refused(outcome, "vnetcard", "the demo needs root", "does not let users make namespaces")
+    assert_refused(outcome, "vnetcard", "the demo needs root", "does not let users create namespaces")
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
