@@ -22,6 +22,16 @@ from tests.harness.side_by_side import (  # noqa: F401 - hooks
     pytest_xdist_make_scheduler,
 )
 
+# --- signals -----------------------------------------------------------------------------------------
+
+
+def pytest_configure() -> None:
+    """Undo what a caller may have ignored (nohup, a shell's background job): programs under test inherit it."""
+    for number, default in ((signal.SIGHUP, signal.SIG_DFL), (signal.SIGINT, signal.default_int_handler)):
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, default)
+
+
 # --- needs root --------------------------------------------------------------------------------------
 
 
