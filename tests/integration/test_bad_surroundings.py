@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.harness.programs import FPGA, VNETCARD, X86, Traces, agent, as_nobody, home_of_nobody, ip, privately, run
+from tests.harness.restarts import until
 from tests.integration.test_bad_input import assert_refused
 from vnetcard.ring import layout as L
 
@@ -92,14 +93,17 @@ def test_other_wire_version_is_refused(traces: Traces, there: list[str], held: b
     assert_refused(outcome, "vnetcard-fpga", "wire format 7", "speaks 1", f"remove, if nothing uses it, {path}"[-20:])
 
 
-def test_damaged_window_of_a_live_peer_is_refused(traces: Traces, there: list[str]) -> None:
-    path = Path("/dev/shm", traces.shm)
+def test_damaged_window_is_replaced_by_the_agent_that_runs(traces: Traces, there: list[str]) -> None:
+    """What an agent that starts in between is told is in tests/contract."""
+    path, at = Path("/dev/shm", traces.shm), L.SUPERBLOCK.offset("rings_offset")
     with host_agent(traces, f"shm:{traces.shm}"):
+        whole = path.read_bytes()[at : at + 4]
         with path.open("r+b") as file:
-            file.seek(L.SUPERBLOCK.offset("rings_offset"))
+            file.seek(at)
             file.write(b"\xff")
-        assert_refused(run([*FPGA, *there]), "vnetcard-fpga", "damaged", "stop the peer's agent", str(path))
-        assert path.exists()
+        until(lambda: path.read_bytes()[at : at + 4] == whole, "the host's agent has replaced the window")
+        with agent([*FPGA, *there]):
+            pass  # it has printed that it is ready
 
 
 def test_foreign_file_is_refused_and_unchanged(traces: Traces, there: list[str], tmp_path: Path) -> None:
@@ -162,7 +166,7 @@ def test_shared_memory_of_another_user_is_refused(traces: Traces, there: list[st
         outcome = run(as_nobody([*VNETCARD, "info", f"shm:{traces.shm}"]))
         assert_refused(outcome, "vnetcard", f"/dev/shm/{traces.shm}", "Permission denied")
         outcome = run(as_nobody([*VNETCARD, "status", "--window", f"shm:{traces.shm}"]))
-        assert_refused(outcome, "vnetcard", "no permission for", "as the user who runs the agent")
+        assert_refused(outcome, "vnetcard", "no permission for", "run this as the user of the agent")
 
 
 # --- the control socket ------------------------------------------------------------------------------

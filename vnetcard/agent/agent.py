@@ -77,7 +77,7 @@ class Agent:
                 signal.signal(number, self._on_signal)
         signal.set_wakeup_fd(self._wake_write, warn_on_full_buffer=False)
         try:
-            for step in (self._open_window, self._open_port):
+            for step in (self._open_window, self._open_port, self._open_control):
                 if not self._stop:
                     step()
             while not self._stop:
@@ -122,11 +122,13 @@ class Agent:
         self.interface = self._configure_interface()
         self.offer = make_offer(config, self.port, self.window)
 
-    def _announce(self) -> None:
-        """Open the control socket and report readiness, once the pumps run."""
+    def _open_control(self) -> None:
         self._stack.callback(self.taps.close)
         control = ControlServer(socket_path(self.window.url, self.config.side), self.answer)
         self._stack.callback(control.close)
+
+    def _announce(self) -> None:
+        """Report readiness, once the pumps run."""
         service.announce(self.config, self.port.name, self.window.url)
         self.announced = True
 
