@@ -24,7 +24,7 @@ BYTES = 2 << 20
 SEGMENTS = 40
 KERNEL_QUEUE = {"tx_dropped"}
 OFF = "switched off by --offload"
-ONLY_TOGETHER = "the kernel knows USO4 and USO6 only together"
+ONLY_TOGETHER = "the kernel accepts USO4 and USO6 only together"
 NOT_OFFERED = "the peer does not offer it"
 
 

@@ -29,7 +29,7 @@ pytestmark = pytest.mark.root
 
 ALL = sum(L.FEATURES[name] for name in ("CSUM", "TSO4", "TSO6", "USO4", "USO6"))
 LIMIT_S = 30.0
-REFUSED = "this kernel refused a packet of it (EINVAL)"
+REFUSED = "the kernel refused a packet with it (EINVAL)"
 GSO = {"TSO4": 1, "TSO6": 4, "USO4": 5, "USO6": 5}
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import mmap
 import re
 from collections.abc import Callable
@@ -12,6 +13,7 @@ from tests.harness.soft_engine import SoftEngine, SoftRegisters
 from vnetcard._core import Doorbell, Memory
 from vnetcard.engine import registers as R
 from vnetcard.engine.dma import Engine, MappedRegisters
+from vnetcard.engine.transport import Fault
 from vnetcard.errors import ConfigError, LayoutMismatch, WindowUnavailable
 from vnetcard.ring import layout as L
 from vnetcard.ring.geometry import Geometry
@@ -360,3 +362,9 @@ def test_mapped_page_is_read_and_rung_where_its_registers_are() -> None:
     bell(0x40)
     assert registers.read32(R.offset("control")) == memory.load32(0x00C) == 3
     assert memory.load32(0x040) == 0x40
+
+
+def test_fault_survives_a_copy() -> None:
+    fault = Fault("h2c halted: READ", "READ")
+    again = copy.deepcopy(fault)
+    assert (again, again.code) == (fault, "READ")

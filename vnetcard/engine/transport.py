@@ -29,6 +29,10 @@ class Fault(str):
         fault.code = code
         return fault
 
+    def __getnewargs__(self) -> tuple[str, str]:
+        """For copies (``copy.deepcopy``, ``dataclasses.asdict``)."""
+        return str(self), self.code
+
 
 class Transport(Protocol):
     """Moves this side's block, indices and ring data.  Each method raises WindowUnavailable if the device is gone."""
