@@ -214,7 +214,7 @@ def test_ping_without_targets_does_not_guess_an_address(lab: Lab) -> None:
     with pytest.raises(ConfigError, match="host's peer is not known on this machine: name it"):
         default_targets(lab.url)
     lab.start(CARD, "--address", "none")
-    with pytest.raises(ConfigError, match="card has no address to ping: name a target"):
+    with pytest.raises(ConfigError, match="no address to ping: name a target"):
         default_targets(lab.url)
 
 

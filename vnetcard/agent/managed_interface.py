@@ -55,7 +55,7 @@ class ManagedInterface:
         """Missing because of the kernel: to be set again."""
         self._reported: dict[object, str] = {}
         self._name = interface.name
-        self._check_at = 0.0
+        self._check_at = self._checked_at = 0.0
         self._moved_at: float | None = None
         self._events = self._listen()
 
@@ -137,12 +137,13 @@ class ManagedInterface:
         now = time.monotonic()
         changed, disturbed = self._events.read(self.interface.index)
         if changed:
-            self._check_at = min(self._check_at or now, now) if disturbed else self._check_at or now + CHECK_PAUSE
+            # At once, if it can be: what switched IPv6 off may switch it on again, and the cause would be gone.
+            self._check_at = now if disturbed else self._check_at or max(now, self._checked_at + CHECK_PAUSE)
         if not force and not self._check_at and self._moved_at is None:
             return None
         with self._lock:
             if force or (self._check_at and now >= self._check_at):
-                self._check_at = 0.0
+                self._check_at, self._checked_at = 0.0, now
                 self._compare(disturbed=disturbed)
                 if self._taken and not self._check_at:  # not each change that gives it back is notified
                     self._check_at = now + RETRY_INTERVAL
@@ -237,6 +238,8 @@ class ManagedInterface:
             except OSError:
                 message = f"interface {self._name} is not in its namespace any more"
                 return {"name": self._name, "problems": [{"code": ErrorCode.PORT_GONE.value, "message": message}]}
+            # What is seen here is remembered for the check, before whose turn the cause may have gone again.
+            self._taken |= {item for item in self._missing(state) if _cause(item, state.link)}
         problems = [*self._missing_problems(state), *_conflicts(state)]
         return {
             "name": state.link.name,
