@@ -7,6 +7,7 @@ import fcntl
 import json
 import os
 import select
+import signal
 import struct
 import subprocess
 import threading
@@ -260,8 +261,31 @@ def test_late_last_reply_is_not_lost(echo: Callable[[Cheat, float], None]) -> No
     assert result.rtt_max > 50
 
 
+def pings() -> list[int]:
+    """Process ids of the pings that this process has started."""
+    found = []
+    for path in Path("/proc/self/task").glob("*/children"):
+        found += [int(pid) for pid in path.read_text().split() if Path(f"/proc/{pid}/comm").read_text() == "ping\n"]
+    return found
+
+
 def test_replies_that_ping_had_no_room_for_are_blamed_on_ping(echo: Callable[[Cheat, float], None]) -> None:
-    echo(lambda _, reply: [reply], 0.3)
+    """Ping is stopped for the middle of the run, so that replies fill its socket's buffer."""
+
+    held: list[Reply] = []
+
+    def stop_ping(number: int, reply: Reply) -> list[Reply]:
+        held.append(reply)
+        if number < 20:
+            return []
+        if number == 20:
+            for pid in pings():
+                os.kill(pid, signal.SIGSTOP)
+                threading.Timer(0.3, os.kill, (pid, signal.SIGCONT)).start()
+        replies, held[:] = held[:], []
+        return replies
+
+    echo(stop_ping, 0.0)
     result = ping_echo(size=65507, count=40)
     assert result.lost > 0
     assert result.error is not None
