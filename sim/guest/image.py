@@ -41,8 +41,7 @@ MODULES = (
     "drivers/vfio/pci/vfio-pci",
 )
 """Of the kernel, in the order in which they need one another; some kernels have one or the other built in."""
-_PCI = ("virtio_pci_legacy_dev", "virtio_pci_modern_dev", "virtio_pci")
-LOADED = ("tun", "virtio_ring", "virtio", "virtio_mmio", *_PCI, "virtio_console")
+LOADED = ("tun", "virtio_ring", "virtio", "virtio_mmio", "virtio_console")
 """Loaded at the start; the others are in /lib/modules for programs that need them."""
 
 APPLETS = "basename cat dmesg env grep hostname insmod ip ls mkdir mount ps readlink sh sleep true"
@@ -62,7 +61,7 @@ mkdir -p /dev/net /dev/shm /run /tmp
 mount -t tmpfs shm /dev/shm
 mount -t tmpfs run /run
 mount -t tmpfs tmp /tmp
-for module in {" ".join(LOADED)}; do
+for module in {{modules}}; do
     [ -e /lib/modules/$module.ko ] && insmod /lib/modules/$module.ko
 done
 ip link set lo up
@@ -114,7 +113,8 @@ def _base(system: Sysroot) -> Initramfs:
     """The part of the RAM disk that comes from Debian."""
     root, python, machine = system.root, system.python, system.machine
     disk = Initramfs()
-    disk.add("init", INIT.replace("{name}", HOSTNAMES[machine.name]).encode(), executable=True)
+    script = INIT.replace("{name}", HOSTNAMES[machine.name]).replace("{modules}", " ".join(LOADED + machine.modules))
+    disk.add("init", script.encode(), executable=True)
     for folder in ("dev", "proc", "sys", "run", "tmp"):
         disk.folder(folder)
     disk.copy("bin/busybox", root / "bin/busybox")

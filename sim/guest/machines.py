@@ -13,6 +13,7 @@ class Machine:
     ``name`` is what ``uname -m`` prints, ``debian`` Debian's name of the architecture, ``triplet`` that of its library
     folders.  ``qemu`` is QEMU's program, from ``package``; ``options`` choose its machine.  ``console`` is the kernel's
     serial console, ``serial`` QEMU's device that carries the control port.  ``agent`` is the program that runs there.
+    ``modules`` are loaded after those that every guest has.
     """
 
     name: str
@@ -27,6 +28,7 @@ class Machine:
     console: str
     serial: str
     agent: str
+    modules: tuple[str, ...] = ()
 
 
 ARM64: Final = Machine(
@@ -57,4 +59,6 @@ X86_64: Final = Machine(
     console="ttyS0",
     serial="virtio-serial-pci",
     agent="vnetcard-x86",
+    # Not where they are not needed: virtio_pci probes every function of vendor 1af4, ivshmem's, too, and enables it.
+    modules=("virtio_pci_legacy_dev", "virtio_pci_modern_dev", "virtio_pci"),
 )

@@ -31,11 +31,14 @@ _NOT_SOURCES = shutil.ignore_patterns("__pycache__", "*.so", "*.egg-info")
 _BUILD = "import sys; from setuptools import build_meta; build_meta.build_wheel(sys.argv[1])"
 
 
-def build(machine: str, out: Path, progress: Progress) -> Path:
-    """Build a wheel for ``machine`` into the folder ``out``; ConfigError names what is missing, or why it failed."""
+def build(machine: str, out: Path, progress: Progress, *, checked: bool = False) -> Path:
+    """Build a wheel for ``machine`` into the folder ``out``; ConfigError names what is missing, or why it failed.
+
+    ``checked``: with the memory that only tests need (``VNETCARD_CHECKED``, see setup.py).
+    """
     if not (ROOT / "setup.py").exists():
         raise ConfigError("wheels are built from the sources: run this from a checkout of vnetcard")
-    environment = toolchain.environment()
+    environment = toolchain.environment(**({"VNETCARD_CHECKED": "1"} if checked else {}))
     if machine != platform.machine():
         environment |= _cross_environment(machine, progress)
     elif shutil.which("gcc") is None:
@@ -53,18 +56,20 @@ def build(machine: str, out: Path, progress: Progress) -> Path:
         return Path(shutil.copy(wheel, out))
 
 
-def guest_wheel(progress: Progress, machine: Machine = ARM64) -> Path:
+def guest_wheel(progress: Progress, machine: Machine = ARM64, *, checked: bool = False) -> Path:
     """The wheel for ``machine`` of the sources as they are, from the cache if they have not changed."""
-    parts: list[str | bytes] = [sysroot(progress, machine).key, sys.version]
+    parts: list[str | bytes] = [sysroot(progress, machine).key, sys.version, "checked" if checked else ""]
     for path in sorted(path for name in SOURCES for path in _files(ROOT / name)):
         parts += [str(path.relative_to(ROOT)), path.read_bytes()]
-    folder = GUEST.get("wheel", digest(*parts), lambda folder: _make_wheel(folder, progress, machine), progress)
+    folder = GUEST.get(
+        "wheel", digest(*parts), lambda folder: _make_wheel(folder, progress, machine, checked), progress
+    )
     return next(folder.glob("*.whl"))
 
 
-def _make_wheel(folder: Path, progress: Progress, machine: Machine) -> None:
+def _make_wheel(folder: Path, progress: Progress, machine: Machine, checked: bool) -> None:
     progress(f"{machine.title} guest: compiling this project for it ... ")
-    build(machine.name, folder, progress)
+    build(machine.name, folder, progress, checked=checked)
     progress("done\n")
 
 

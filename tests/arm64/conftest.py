@@ -46,7 +46,7 @@ def arm64_python(arm64: Sysroot, bare_arm64_python: list[str]) -> list[str]:
     tools = TEST_BUILDS.get(
         "tools", digest(arm64.key, PINNED.read_bytes(), *TOOLS), partial(_install, arm64, TOOLS), sys.stderr.write
     )
-    wheel = guest_wheel(sys.stderr.write)
+    wheel = guest_wheel(sys.stderr.write, checked=True)
     ours = TEST_BUILDS.get(
         "ours", wheel.parent.name, lambda folder: shutil.unpack_archive(wheel, folder, "zip"), sys.stderr.write
     )

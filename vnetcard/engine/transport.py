@@ -29,9 +29,9 @@ class Fault(str):
         fault.code = code
         return fault
 
-    def __getnewargs__(self) -> tuple[str, str]:
+    def __reduce__(self) -> tuple[type[Fault], tuple[str, str]]:
         """For copies (``copy.deepcopy``, ``dataclasses.asdict``)."""
-        return str(self), self.code
+        return Fault, (str(self), self.code)
 
 
 class Transport(Protocol):
