@@ -147,7 +147,7 @@ def test_interface_and_direction_of_a_pcapng_file_are_selected(tmp_path: Path, o
     for wrong, why in (
         ({}, "choose one of a, b"),
         ({"interface": "c"}, "but of a, b"),
-        ({"interface": "a", "way": "in"}, "no IP packet"),
+        ({"interface": "a", "direction": "in"}, "no IP packet"),
     ):
         with pytest.raises(ConfigError, match=why):
             pcap_reader.read(tmp_path / "in.pcapng", **wrong)
