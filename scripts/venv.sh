@@ -67,7 +67,7 @@ venv=$(realpath -m "${VENV:-.venv}")
 stamp=$venv/.vnetcard-stamp
 made_for="$venv for $root"
 
-# The tests need checked memory, which setup.py builds only if told to.
+# The tests need checked memory, which setup.py builds only on request.
 [[ $mode != test ]] || export VNETCARD_CHECKED=1
 
 # The hash of what an installation of mode $1 is made of.

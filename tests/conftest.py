@@ -46,7 +46,7 @@ _pairs = itertools.count()
 
 
 def _delete_netns(ip: str, name: str) -> None:
-    """Delete ``name`` and end what still runs in it: a process would keep it alive, out of sight."""
+    """Delete namespace ``name`` and kill what runs in it: a process would keep it alive without a name."""
     pids = subprocess.run([ip, "netns", "pids", name], capture_output=True, text=True, check=False).stdout
     for pid in pids.split():
         with contextlib.suppress(ProcessLookupError):
@@ -72,7 +72,7 @@ def netns_pair() -> Iterator[tuple[str, str]]:
 # --- nothing left behind -----------------------------------------------------------------------------
 
 SETTLE_S = 2.0
-"""How long things may take to go after the last test: the kernel removes some asynchronously."""
+"""Seconds in which all must disappear after the last test: the kernel removes some things asynchronously."""
 
 FOREIGN = (".org.chromium.", "org.mozilla.", "pulse-shm-")
 """Names in /dev/shm that a desktop makes and removes all the time."""
@@ -90,7 +90,7 @@ _left = pytest.StashKey[list[str]]()
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:
-    # Beside a worker, and beside a session that a test has started, the others' things come and go.
+    # While other workers run, or the session that started this one, their things appear and disappear.
     if not is_worker(session.config) and "PYTEST_CURRENT_TEST" not in os.environ:
         session.config.stash[_before] = _present()
 

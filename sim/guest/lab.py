@@ -24,7 +24,7 @@ CARD_LIMIT = 120.0
 
 
 @dataclass(frozen=True, slots=True)
-class Joint:
+class WindowPlaces:
     """What joins the two: the host's window, the guest's end of it (a file, or options of QEMU), the card's window."""
 
     host: str
@@ -37,9 +37,9 @@ class CardLab:
     """The host's side, and up to one guest.  The BAR is a file that stays when a guest or an agent ends."""
 
     def __init__(
-        self, image: Image, tag: str = "demo", *, log: IO[str] | None = None, joint: Joint | None = None
+        self, image: Image, tag: str = "demo", *, log: IO[str] | None = None, places: WindowPlaces | None = None
     ) -> None:
-        """Make the file, unless there is another ``joint``, and the host's namespace; ConfigError: not permitted."""
+        """Make the host's namespace and, without ``places``, the window's file; ConfigError: not permitted."""
         self._image = image
         self._made = contextlib.ExitStack()
         self.memory = Path(f"/dev/shm/vnetcard-{tag}-{os.getpid()}-bar")
@@ -48,19 +48,19 @@ class CardLab:
         weakref.finalize(self, self._made.close)  # for an exception between here and the caller's `with`
         try:
             with uninterrupted():
-                self.joint = joint or self._make_file()
-                self.lab = Lab(tag, window=self.joint.host, log=log, sides=[L.HOST])
+                self.places = places or self._make_file()
+                self.lab = Lab(tag, window=self.places.host, log=log, sides=[L.HOST])
                 self._made.callback(self.lab.close)
         except BaseException:
             self._made.close()
             raise
 
-    def _make_file(self) -> Joint:
+    def _make_file(self) -> WindowPlaces:
         fd = os.open(self.memory, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         self._made.callback(self.memory.unlink)
         with open(fd, "wb") as file:  # noqa: PTH123 - a descriptor
             os.posix_fallocate(file.fileno(), 0, L.WINDOW_DEFAULT)
-        return Joint(f"file:{self.memory}", self.memory)
+        return WindowPlaces(f"file:{self.memory}", self.memory)
 
     def __enter__(self) -> CardLab:
         return self
@@ -70,12 +70,12 @@ class CardLab:
 
     def boot(self, *, options: Sequence[str] = ()) -> Guest:
         """Start a guest; ``options`` are more of QEMU's."""
-        self.guest = Guest(self._image, self.joint.memory, options=[*self.joint.device, *options])
+        self.guest = Guest(self._image, self.places.memory, options=[*self.places.device, *options])
         return self.guest
 
     def start_card(self, *options: str) -> None:
         """Start the card's agent in the guest and return once it is ready."""
-        self.agent = self.running_guest().start(AGENT, "--window", self.joint.card, *options)
+        self.agent = self.running_guest().start(AGENT, "--window", self.places.card, *options)
         self.running_guest().wait_for_output(self.agent, " ready: ", limit=CARD_LIMIT)
 
     def running_guest(self) -> Guest:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from vnetcard.errors import ConfigError
-from vnetcard.sim.guest.lab import Joint
+from vnetcard.sim.guest.lab import WindowPlaces
 from vnetcard.sim.guest.machines import ARM64
 from vnetcard.sim.guest.qemu import find_qemu
 
@@ -47,7 +47,7 @@ class ReservedMemory:
         """The reserved memory."""
         return self.folder / "reserved"
 
-    def joint(self) -> Joint:
+    def places(self) -> WindowPlaces:
         """Make both files.  ConfigError names the tool that is missing."""
         with self.memory.open("xb") as file:
             file.truncate(WINDOW_MIB << 20)
@@ -55,7 +55,7 @@ class ReservedMemory:
         window = f"memory-backend-file,id=window,share=on,mem-path={self.memory},size={WINDOW_MIB}M"
         numa = ("-object", rest, "-object", window, "-numa", "node,memdev=rest", "-numa", "node,memdev=window")
         tree = self._tree(numa)
-        return Joint(f"file:{self.memory}", None, (*numa, "-dtb", str(tree)), card=f"mem:{NAME}")
+        return WindowPlaces(f"file:{self.memory}", None, (*numa, "-dtb", str(tree)), card=f"mem:{NAME}")
 
     def _tree(self, numa: tuple[str, ...]) -> Path:
         """QEMU's own device tree for this machine, and the node."""

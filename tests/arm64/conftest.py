@@ -36,7 +36,7 @@ def arm64() -> Sysroot:
 
 @pytest.fixture(scope="session")
 def bare_arm64_python(arm64: Sysroot) -> list[str]:
-    """How its Python is run on this machine; nothing is installed there."""
+    """The command that runs its Python on this machine; nothing is installed there."""
     return [need("qemu-aarch64-static"), "-L", str(arm64.root), f"{arm64.root}/usr/bin/python{arm64.python}"]
 
 

@@ -18,7 +18,7 @@ SIZE_MAX = 3000
 
 
 def records(side: int, count: int) -> list[bytes]:
-    """What ``side`` sends; the other end knows it too."""
+    """The records that ``side`` sends; the other end computes the same ones."""
     chance = random.Random(side)
     return [chance.randbytes(chance.randint(1, SIZE_MAX)) for _ in range(count)]
 

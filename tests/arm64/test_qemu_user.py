@@ -18,7 +18,7 @@ ROOT = Path(__file__).resolve().parents[2]
 FIFO_END = Path(__file__).with_name("fifo_end.py")
 UNIT = ("test_fifo.py", "test_fifo_hostile.py", "test_link_handshake.py", "test_pump_endpoints.py")
 TOO_SLOW = "not behaves_as_a_deque"
-"""Thousands of examples; ring_model.c asks the same of the ARM64 ring in C."""
+"""Left out: it tries thousands of examples, and ring_model.c checks the ARM64 ring in C in the same way."""
 RECORDS = 6_000
 HERE = [sys.executable]
 

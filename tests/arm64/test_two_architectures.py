@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.harness.ledger import assert_books_balance
+from tests.harness.ledger import assert_ledgers_balance
 from tests.harness.restarts import OUTAGE, kill_and_restart, ping_suite
 from vnetcard.lab.lab import MODULES, Lab
 from vnetcard.ring import layout as L
@@ -38,4 +38,4 @@ def test_agents_of_two_architectures_ping_each_other_and_survive_kills(lab: Lab)
         ping_suite(lab, sizes=(56, 8000))
     assert lab.stop(L.CARD, signal.SIGTERM) == 0
     lab.wait_for(L.HOST, "waiting")
-    assert_books_balance(lab, allow=OUTAGE)
+    assert_ledgers_balance(lab, allow=OUTAGE)

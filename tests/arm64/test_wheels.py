@@ -32,7 +32,7 @@ print(platform.machine(), window_bytes)
 
 @pytest.fixture(scope="module")
 def wheels(arm64: Sysroot, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """By machine, as the command of `make wheels` leaves them."""
+    """The wheels that the command of `make wheels` builds, by machine."""
     out = tmp_path_factory.mktemp("wheels")
     command = [sys.executable, "-m", "vnetcard.sim.guest.wheel", "--out", str(out)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
@@ -49,7 +49,7 @@ def pip(*words: object) -> None:
 
 
 def use(python: list[str], tmp_path: Path, environment: dict[str, str]) -> str:
-    """What a small program says that uses the installed package from a folder that holds nothing else."""
+    """The output of a small program that uses the installed package, run in an otherwise empty folder."""
     script = USE.format(path=tmp_path / "window")
     done = subprocess.run(
         [*python, "-c", script], capture_output=True, text=True, cwd=tmp_path, env=environment, check=False

@@ -1,6 +1,7 @@
-"""What can be wrong with each kind of window, from its URL to its contents: one line, and nothing is left.
+"""An error in a window's URL, devices or contents is reported in one line, and nothing is left behind.
 
-Beside what test_device_window_contract.py and each kind's own file ask.  An agent prints that line and ends with
+More errors are tested in test_device_window_contract.py and in each kind's own file.  An agent prints that line and
+ends with
 status 2 before it has an interface (tests/integration/test_bad_input.py).
 """
 
@@ -31,9 +32,8 @@ NOBODY = 65534
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """A window that is good: its URL, and what makes it of so many bytes and returns the file that can be spoiled.
-
-    ``size`` goes into the URL of those whose devices do not say it.
+    """A valid window: its URL, and a function that makes a device of a given size and returns the file to damage.
+    ``size`` completes the URL where the device does not state its size.
     """
 
     url: str
@@ -82,7 +82,7 @@ WITH_SIZE = sorted(KINDS.keys() - {"engine", "file", "xdma"})
 
 @pytest.fixture
 def board(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeBoard]:
-    """Where another user may look; afterwards no descriptor is open that was not before."""
+    """A mocked board that other users may read; afterwards no further descriptor may be open."""
     with tempfile.TemporaryDirectory(prefix="vnc-bad-") as folder:
         Path(folder).chmod(0o755)
         monkeypatch.setenv("VNETCARD_SYSROOT", folder)

@@ -1,4 +1,4 @@
-"""Windows in device memory: what holds of any window, and that the host lays them out and the card attaches.
+"""Windows in device memory keep the promises of any window; the host lays them out, and the card attaches.
 
 The devices are files (``fake_board``, a mock); a new kind is one line in KINDS.
 """
@@ -50,7 +50,7 @@ def place(request: pytest.FixtureRequest, board: FakeBoard) -> Iterator[Place]:
 
 @pytest.mark.parametrize("check", WINDOW_CHECKS, ids=lambda check: check.__name__)
 def test_window_keeps_its_promise(place: Place, check: Callable[[OpenWindow], None]) -> None:
-    place.open(L.HOST).close()  # else a check that begins with the card has nothing to attach to
+    place.open(L.HOST).close()  # the card can only attach to a window that is there
     check(place.open)
 
 
@@ -79,35 +79,35 @@ def test_window_stays_when_all_have_gone_and_is_used_again(place: Place) -> None
 
 
 class Watched:
-    """A memory after each of whose stores somebody looks at it."""
+    """A memory that calls ``after`` after each of its stores."""
 
-    def __init__(self, memory: Memory, look: Callable[[], None]) -> None:
-        self._memory, self._look = memory, look
+    def __init__(self, memory: Memory, after: Callable[[], None]) -> None:
+        self._memory, self._after = memory, after
 
     def store64(self, offset: int, value: int) -> None:
         self._memory.store64(offset, value)
-        self._look()
+        self._after()
 
     def write(self, offset: int, data: bytes) -> None:
         for at in range(0, len(data), 8):
             self._memory.write(offset + at, data[at : at + 8])
-            self._look()
+            self._after()
 
 
 def test_half_laid_out_window_is_none(place: Place) -> None:
-    """At every moment whoever looks sees the new window, whole, or none."""
+    """Between any two stores a reader sees no window; at the end it sees the new one."""
     with contextlib.closing(place.open(L.HOST)) as host:
         old = host.geometry
         new = Geometry.plan(SIZE, queue_bytes=4096, instance=old.instance ^ 1, removable=False)
         seen: list[Geometry | None] = []
 
-        def look() -> None:
+        def read() -> None:
             try:
                 seen.append(Geometry.decode(place.content, SIZE))
             except LayoutMismatch:
                 seen.append(None)
 
-        format_window(Watched(host.memory, look), new)  # type: ignore[arg-type]
+        format_window(Watched(host.memory, read), new)  # type: ignore[arg-type]
     assert seen[-1] == new
     assert set(seen[:-1]) == {None}
 
@@ -159,7 +159,7 @@ def test_window_that_a_card_uses_is_not_laid_out_again(place: Place) -> None:
 
 
 def test_host_lays_out_the_requested_queue_pairs_and_the_card_finds_them(place: Place) -> None:
-    for queues in (2, None, 1):  # asked for nothing, it keeps what is there
+    for queues in (2, None, 1):  # without a request it keeps the number that is there
         with (
             contextlib.closing(place.open(L.HOST, queues=queues)) as host,
             contextlib.closing(place.open(L.CARD)) as card,

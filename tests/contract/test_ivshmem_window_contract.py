@@ -1,4 +1,4 @@
-"""A window at an ivshmem server: what holds of any window, and its interrupts."""
+"""A window at an ivshmem server keeps the promises of any window, and has interrupts."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ SIZE = 64 << 10
 
 @pytest.fixture
 def url(tmp_path: Path) -> Iterator[str]:
-    """Of a server that runs."""
+    """The URL of a running server."""
     until, write = os.pipe()
     server = Server(tmp_path / "sock", SIZE)
     thread = threading.Thread(target=server.serve, args=(until,))
@@ -37,11 +37,11 @@ def url(tmp_path: Path) -> Iterator[str]:
 
 @pytest.mark.parametrize("check", WINDOW_CHECKS, ids=lambda check: check.__name__)
 def test_window_keeps_its_promise(url: str, check: Callable[[OpenWindow], None]) -> None:
-    open_window(url, side=L.HOST).close()  # else a check that begins with the card has nothing to attach to
+    open_window(url, side=L.HOST).close()  # the card can only attach to a window that is there
     check(lambda side: open_window(url, side=side))
 
 
-def test_either_side_rings_the_other_by_the_number_in_its_block(url: str) -> None:
+def test_each_side_interrupts_the_other_by_the_number_in_its_side_block(url: str) -> None:
     with (
         contextlib.closing(open_window(url, side=L.HOST)) as host,
         contextlib.closing(open_window(url, side=L.CARD)) as card,
@@ -50,19 +50,19 @@ def test_either_side_rings_the_other_by_the_number_in_its_block(url: str) -> Non
         for here, there in ((host.interrupts, card.interrupts), (card.interrupts, host.interrupts)):
             peer = here.of_peer(there.number)
             assert peer is not None
-            for bell, ear in zip(peer, there.eventfds, strict=True):
-                os.eventfd_write(bell.fd, 1)
-                assert select.select([ear], [], [], 5)[0] == [ear]
+            for interrupt, eventfd in zip(peer, there.eventfds, strict=True):
+                os.eventfd_write(interrupt.fd, 1)
+                assert select.select([eventfd], [], [], 5)[0] == [eventfd]
 
 
 def test_card_waits_for_the_host_and_foreign_memory_is_left_alone(url: str, tmp_path: Path) -> None:
     with pytest.raises(WindowNotReady, match="waiting for the host"):
         open_window(url, side=L.CARD)
-    with contextlib.closing(Client(tmp_path / "sock")) as somebody:
-        os.pwrite(somebody.memory, b"somebody's", 0)
+    with contextlib.closing(Client(tmp_path / "sock")) as client:
+        os.pwrite(client.memory, b"other data", 0)
     with pytest.raises(LayoutMismatch, match=r"no vnetcard window here.*\?format"):
         open_window(url, side=L.HOST)
-    assert read_window(url, 10) == b"somebody's"[:10]
+    assert read_window(url, 10) == b"other data"
     open_window(f"{url}?format", side=L.HOST).close()
 
 

@@ -1,4 +1,4 @@
-"""``mem:``: how physical memory is found, and what is said of a wrong place."""
+"""``mem:``: how physical memory is found, and how a wrong place is refused."""
 
 from __future__ import annotations
 

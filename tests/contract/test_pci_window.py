@@ -1,4 +1,4 @@
-"""``pci:``: how a card and its BAR are found, and what is said of a wrong one."""
+"""``pci:``: how a card and its BAR are found, and how a wrong one is refused."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def test_function_of_a_kernel_driver_is_refused_unless_forced(board: FakeBoard) 
     open_window("pci:auto?force", side=L.HOST).close()
 
 
-def test_pulled_card_is_noticed(board: FakeBoard) -> None:
+def test_removed_card_is_noticed(board: FakeBoard) -> None:
     function = board.ivshmem()
     with contextlib.closing(open_window("pci:auto", side=L.HOST)) as host:
         function.rename(board.root / "pulled")

@@ -44,7 +44,7 @@ def link(netns: str, name: str) -> dict[str, Any]:
 
 @pytest.fixture
 def netns() -> Iterator[str]:
-    """A network namespace where the kernel does not speak IPv6 on its own."""
+    """A network namespace in which the kernel sends no IPv6 packets of its own."""
     need_root()
     name = f"vnc-port-{os.getpid()}-{next(_names)}"
     ip("netns", "add", name)
@@ -72,7 +72,7 @@ def _bring_up(netns: str, port: Port) -> socket.socket:
 
 
 class PacketSocket:
-    """The network stack's end of an interface; sends IPv4 packets to it and sees what arrives."""
+    """The network stack's end of an interface; sends IPv4 packets to it and receives what arrives."""
 
     def __init__(self, netns: str, port: Port) -> None:
         self.socket = _bring_up(netns, port)
@@ -137,7 +137,7 @@ def test_tun_is_created_in_the_named_namespace_and_the_thread_stays(netns: str) 
             assert link(netns, "tun7")
             assert not Path("/sys/class/net/tun7").exists()
             assert own.readlink() == home
-            assert str(Path("/run/netns", netns).stat().st_ino) not in str(home), "this thread was left in there"
+            assert str(Path("/run/netns", netns).stat().st_ino) not in str(home), "this thread stayed in that namespace"
         assert not link(netns, "tun7")
 
 
@@ -174,7 +174,7 @@ def test_tun_of_several_queues_is_one_interface_that_goes_with_them(netns: str) 
 
 
 @pytest.mark.root
-def test_packets_come_out_of_the_queues_in_use_alone_and_a_flow_out_of_the_one_that_brought_its_answers(
+def test_only_queues_in_use_have_packets_and_a_flow_follows_the_queue_of_its_answers(
     netns: str,
 ) -> None:
     with contextlib.closing(open_port("tun:tun0", netns=netns, queues=4)) as port, inside(netns):
@@ -201,7 +201,7 @@ def _question(port: int) -> bytes:
 
 
 def _drain(port: Port) -> set[int]:
-    """The queues of ``port`` that packets to 192.0.2.2 come out of, until none is left."""
+    """Read all packets to 192.0.2.2 from ``port``; returns the queues that had some."""
     used = set()
     for queue, fd in enumerate(port.fds):
         with contextlib.suppress(BlockingIOError):
@@ -212,10 +212,10 @@ def _drain(port: Port) -> set[int]:
 
 
 def _queues_of(port: Port, flow: socket.socket) -> set[int]:
-    """The queue out of which what ``flow`` sends comes; the kernel sends nothing before it has seen the carrier."""
+    """The queue of the packets that ``flow`` sends; the kernel sends none before it has noticed the carrier."""
     deadline = time.monotonic() + 20
     while not (used := _drain(port)):
-        assert time.monotonic() < deadline, "no packet comes out"
+        assert time.monotonic() < deadline, "no packet arrives"
         flow.sendto(b"answer", ("192.0.2.2", 7))
         time.sleep(0.001)
     return used

@@ -1,4 +1,4 @@
-"""A window of a simulation: what holds of any window holds of it, and its memory is one side's alone."""
+"""A window of a simulation keeps the promises of any window, and its memory belongs to one side alone."""
 
 from __future__ import annotations
 
@@ -59,14 +59,14 @@ def test_closed_window_leaves_the_memory_to_the_simulator(simulation: SoftSimula
     with opened(simulation, L.HOST) as window:
         instance = window.geometry.instance
     with opened(simulation, L.HOST) as window:
-        assert (window.geometry.instance, window.notes) == (instance, ()), "a restart goes on with its counters"
+        assert (window.geometry.instance, window.notes) == (instance, ()), "a restart continues its counters"
 
 
 def test_other_rings_than_the_owners_before_are_replaced_and_reported(simulation: SoftSimulation) -> None:
     with opened(simulation, L.HOST, 65536) as window:
         assert window.geometry.ring_bytes == 65536
     with opened(simulation, L.CARD), opened(simulation, L.HOST) as window:
-        assert window.geometry.ring_bytes > 65536, "what an earlier owner asked for has stuck"
+        assert window.geometry.ring_bytes > 65536, "the request of an earlier owner is still in effect"
         assert "replaced" in " ".join(window.notes)
 
 
@@ -104,13 +104,13 @@ def test_engine_gets_the_address_of_this_sides_memory_and_its_doorbells_count(
         page = simulation.engine.pages[side]
         assert (page["window_base_hi"], page["window_base_lo"]) == (base >> 32, base & 0xFFFF_FFFF)
         simulation.paused.set()
-        for bell, register in zip(engine.doorbells(), ("tx_prod", "rx_cons"), strict=True):
-            bell(0x80)
-            bell(0x80)
+        for doorbell, register in zip(engine.doorbells(), ("tx_prod", "rx_cons"), strict=True):
+            doorbell(0x80)
+            doorbell(0x80)
             at = sim_bus.SIDE_OFFSET + side * sim_bus.SIDE_BYTES + R.offset(register)
             assert simulation.bus.load32(at + sim_bus.REGS) == 0x80
-            assert simulation.bus.load32(at + sim_bus.RUNG) == 2, "a value rung twice is rung twice"
-        del bell
+            assert simulation.bus.load32(at + sim_bus.RUNG) == 2, "a value that is written twice counts twice"
+        del doorbell
         simulation.paused.clear()
 
 
@@ -133,7 +133,7 @@ def test_request_of_a_killed_predecessor_is_carried_out_before_the_next_one(simu
         assert simulation.engine.read(L.HOST, tx_start) == 0x40
 
 
-def test_card_that_is_out_cannot_be_opened(simulation: SoftSimulation) -> None:
+def test_removed_card_cannot_be_opened(simulation: SoftSimulation) -> None:
     with opened(simulation, L.HOST) as window:
         simulation.pull_out()
         assert "was removed" in (window.vanished() or "")
@@ -158,6 +158,6 @@ def test_impossible_name_is_refused(place: str) -> None:
 
 
 @pytest.mark.parametrize("place", [NAME, f"{NAME}.fpga", "host"], ids=["name", "name.fpga", "host"])
-def test_reading_wants_to_know_whose_memory(place: str) -> None:
+def test_reading_requires_the_side_of_the_memory(place: str) -> None:
     with pytest.raises(ConfigError, match=r"name sim:.*\.host or sim:.*\.card"):
         read_window(f"sim:{place}")

@@ -70,7 +70,7 @@ def test_udmabuf_that_went_is_noticed(board: FakeBoard) -> None:
 
 
 def engine_page(file: Path) -> None:
-    """Let ``file`` begin as the register page of an engine does."""
+    """Write the start of an engine's register page into ``file``."""
     with file.open("r+b") as page:
         for name, value in (("id", R.ENGINE_ID), ("version", L.VERSION << 16 | R.ENGINE_VERSION), ("caps", 64)):
             os.pwrite(page.fileno(), value.to_bytes(4, "little"), R.offset(name))

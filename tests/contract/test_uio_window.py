@@ -1,4 +1,4 @@
-"""``uio:``: how a map is found, and what is said of a wrong one."""
+"""``uio:``: how a map is found, and how a wrong one is refused."""
 
 from __future__ import annotations
 

@@ -45,7 +45,7 @@ ELSEWHERE = {
     "vfio": "../e2e/test_card_vfio.py",
     "xdma": "test_xdma_window_contract.py",
 }
-"""Kinds with another contract: memory that is a device's or a server's, or one a side; agents make none of it."""
+"""Kinds with a contract of their own: memory of a device or a server, or one per side, which no agent creates."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +60,7 @@ class Place:
         return open_window(url, side=side, queue_bytes=queue_bytes, queues=queues)
 
     def make(self, side: int = L.HOST, size: str = "") -> None:
-        """Make the window and die, as it were: the file stays and nobody holds it."""
+        """Make the window and leave it as a killed agent does: the file stays, and no process holds it."""
         with contextlib.closing(self.open(side, size)):
             content = self.path.read_bytes()
         self.path.write_bytes(content)
@@ -83,7 +83,7 @@ def test_every_kind_of_window_is_under_contract() -> None:
 @pytest.mark.parametrize("size", ["16K", "64K", "8M"])
 def test_window_keeps_its_promise(place: Place, check: Callable[[OpenWindow], None], size: str) -> None:
     check(lambda side: place.open(side, size))
-    assert not place.path.exists(), "the last one out left the window behind"
+    assert not place.path.exists(), "the last process left the window behind"
 
 
 def test_largest_window_works(place: Place) -> None:
@@ -103,7 +103,7 @@ def test_window_is_its_owners_alone(place: Place) -> None:
 
 
 @pytest.mark.parametrize("first", [L.HOST, L.CARD])
-def test_last_one_out_removes_the_window(place: Place, first: int) -> None:
+def test_last_process_to_close_removes_the_window(place: Place, first: int) -> None:
     with contextlib.closing(place.open(first)), contextlib.closing(place.open(1 - first)):
         pass
     assert not place.path.exists()
@@ -304,11 +304,11 @@ def _come_and_go(url: str, side: int, barrier: Barrier, results: multiprocessing
         opened += 1
         lost += window.vanished() is not None
         window.close()
-        time.sleep(0)  # let another one have it
+        time.sleep(0)  # leave it to another process
     results.put((opened, lost))
 
 
-def test_window_is_never_removed_under_one_who_has_just_opened_it(place: Place) -> None:
+def test_window_is_never_removed_while_another_process_opens_it(place: Place) -> None:
     context = multiprocessing.get_context("fork")
     barrier, results = context.Barrier(4), context.Queue()
     racers = [context.Process(target=_come_and_go, args=(place.url, n % 2, barrier, results)) for n in range(4)]

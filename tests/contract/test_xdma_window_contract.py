@@ -1,4 +1,4 @@
-"""A window beyond a DMA driver's devices: what it promises, and what is said of devices that are not right."""
+"""A window beyond a DMA driver's devices keeps its promises, and unsuitable devices are refused."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def opened(card: Path) -> contextlib.closing[Window]:
     return contextlib.closing(open_window(url(card), side=L.HOST))
 
 
-def test_side_is_free_after_close_and_twice_is_once(card: Path) -> None:
+def test_side_is_free_after_close_which_is_idempotent(card: Path) -> None:
     for _ in range(3):
         window = open_window(url(card), side=L.HOST)
         assert window.vanished() is None
@@ -100,12 +100,12 @@ def test_interrupts_are_listened_to(card: Path, option: str) -> None:
         ("@0?channel=x+64K", "'x' is no number"),
     ],
 )
-def test_url_that_makes_no_sense_is_refused_with_the_remedy(card: Path, rest: str, words: str) -> None:
+def test_invalid_url_is_refused_with_the_remedy(card: Path, rest: str, words: str) -> None:
     with pytest.raises(ConfigError, match=words):
         open_window(url(card, rest), side=L.HOST)
 
 
-def test_card_side_is_sent_to_its_own_memory(card: Path) -> None:
+def test_card_side_is_referred_to_its_own_memory(card: Path) -> None:
     with pytest.raises(ConfigError, match="the card's agent opens its own memory, such as mem:ADDRESS"):
         open_window(url(card), side=L.CARD)
 
@@ -119,7 +119,7 @@ def short(card: Path) -> None:
 
 
 def foreign(card: Path) -> None:
-    (card / "ddr").write_bytes(b"somebody's".ljust(BASE + SIZE, b"."))
+    (card / "ddr").write_bytes(b"other data".ljust(BASE + SIZE, b"."))
 
 
 def all_ones(card: Path) -> None:
@@ -151,7 +151,7 @@ def test_missing_event_device_is_reported_and_everything_closed(card: Path) -> N
         pass
 
 
-def test_device_that_goes_is_noticed(card: Path) -> None:
+def test_removed_device_is_noticed(card: Path) -> None:
     with opened(card) as window:
         (card / "xdma0_c2h_0").unlink()
         assert "xdma0_c2h_0 is gone" in (window.vanished() or "")

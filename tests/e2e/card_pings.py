@@ -11,7 +11,7 @@ from vnetcard.sim.guest.lab import CardLab
 
 
 def assert_pings_cross(lab: CardLab, *, count: int = 10, sizes: Sequence[int] = DEFAULT_SIZES) -> list[PingResult]:
-    """Both ways, all answered."""
+    """Ping in both directions; every ping must be answered."""
     host = Target(ADDRESSES[L.CARD], netns=lab.lab.namespaces[L.HOST], label="host to card")
     card = Target(ADDRESSES[L.HOST], label="card to host")
     results = run_suite([host], count=count, sizes=sizes)

@@ -1,4 +1,4 @@
-"""Hashed TCP streams between this machine and the guest: tests/integration/stream.py at both ends."""
+"""Hashed TCP streams between this machine and the guest: tests/harness/stream.py at both ends."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class Stream:
         return process
 
     def assert_arrives(self) -> None:
-        """Both ends come to their end and have seen the same bytes."""
+        """Wait until both ends have ended, and assert that they hashed the same bytes."""
         done = self._lab.running_guest().wait(self._there, limit=LIMIT_S)
         assert done.status == 0, done.stderr
         there = json.loads(done.stdout.splitlines()[-1])
@@ -64,7 +64,7 @@ class Stream:
         assert here["bytes"] == self._total
 
     def close(self) -> None:
-        """End the end that is here; the one in the guest ends with the guest."""
+        """Stop the end on this machine; the one in the guest ends with the guest."""
         self._here.kill()
         self._here.wait()
         if self._here.stdout is not None:
@@ -73,7 +73,7 @@ class Stream:
 
 @contextmanager
 def stream(lab: CardLab, sender: int, total: int) -> Iterator[Stream]:
-    """A stream that runs while the body does."""
+    """Run a stream during the block."""
     running = Stream(lab, sender, total)
     try:
         yield running

@@ -1,4 +1,4 @@
-"""The guest's image, made once, and what the tests share with those of the agents."""
+"""The guests' images, each made once per session."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from vnetcard.sim.guest.image import image as make_image
 from vnetcard.sim.guest.machines import ARM64, X86_64
 
 collect_ignore = [] if os.environ.get("VNETCARD_XDMA_KO") else ["test_stock_xdma.py"]
-"""Tests that need a module which the person has built are collected only where a variable names it."""
+"""Tests that need a kernel module of another project are collected only where a variable names it."""
 
 ROOT = Path(__file__).resolve().parents[2]
 

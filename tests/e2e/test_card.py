@@ -1,4 +1,4 @@
-"""A card that is a computer: an ARM64 guest behind a PCI BAR, this machine's agent on the file that is the BAR."""
+"""The card is a computer: an ARM64 guest behind a PCI BAR.  This machine's agent uses the file behind the BAR."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 
 from tests.e2e.card_pings import assert_pings_cross
 from tests.e2e.card_streams import stream, wait_for_load
-from tests.harness.ledger import assert_books_balance
+from tests.harness.ledger import assert_ledgers_balance
 from tests.harness.restarts import OUTAGE, until
 from vnetcard.ring import layout as L
 from vnetcard.sim.guest.image import Image
@@ -25,9 +25,9 @@ MIB = 1 << 20
 
 @pytest.fixture(scope="module")
 def lab(image: Image) -> Iterator[CardLab]:
-    """Both agents run, and their link: each test finds one that runs, and leaves one that does.
+    """Both agents, with their link up before and after each test.
 
-    Those that disturb nothing come first, as their books forgive nothing.
+    Tests that disturb nothing come first, as they allow no drop and no loss.
     """
     with CardLab(image, "e2e", log=sys.stderr) as lab:
         lab.lab.start(L.HOST, "--persist")
@@ -37,17 +37,17 @@ def lab(image: Image) -> Iterator[CardLab]:
         yield lab
 
 
-def test_every_ping_of_every_size_is_answered_both_ways(lab: CardLab) -> None:
+def test_every_ping_of_every_size_is_answered_in_both_directions(lab: CardLab) -> None:
     assert_pings_cross(lab)
     assert "aarch64" in lab.running_guest().ready
-    assert_books_balance(lab.lab)
+    assert_ledgers_balance(lab.lab)
 
 
 @pytest.mark.parametrize("sender", [L.HOST, L.CARD], ids=L.DIRECTIONS)
 def test_a_stream_arrives_with_the_same_hash(lab: CardLab, sender: int) -> None:
     with stream(lab, sender, 32 * MIB) as running:
         running.assert_arrives()
-    assert_books_balance(lab.lab)
+    assert_ledgers_balance(lab.lab)
 
 
 def test_card_shows_its_link(lab: CardLab) -> None:
@@ -93,11 +93,11 @@ def test_doctor_measures_a_card_unless_it_is_in_use(lab: CardLab) -> None:
     assert seen[f"{card} decoding"].startswith("warn: memory decoding is disabled")
     assert details(view, "window") == {"pci:auto": "ok: 8 MiB window, 1 queue pair, rings of 2 MiB"}
     figures = {row["name"]: row for row in view["stages"]}
-    assert all(figures[f"window {way}"]["large_gbit"] > 0 for way in ("read", "write"))
+    assert all(figures[f"window {access}"]["large_gbit"] > 0 for access in ("read", "write"))
     lab.lab.start(L.HOST, "--persist")
     lab.start_card()
     lab.wait_up()
-    assert_books_balance(lab.lab, allow=OUTAGE)
+    assert_ledgers_balance(lab.lab, allow=OUTAGE)
 
 
 def test_card_that_loses_its_power_under_load_comes_back(lab: CardLab) -> None:
@@ -109,7 +109,7 @@ def test_card_that_loses_its_power_under_load_comes_back(lab: CardLab) -> None:
     lab.start_card()
     lab.wait_up()
     assert_pings_cross(lab, count=3, sizes=[56, 9000])
-    assert_books_balance(lab.lab, allow=OUTAGE)
+    assert_ledgers_balance(lab.lab, allow=OUTAGE)
 
 
 def test_contents_of_the_bar_of_a_dead_link_do_not_hurt_a_new_one(lab: CardLab) -> None:
@@ -123,7 +123,7 @@ def test_contents_of_the_bar_of_a_dead_link_do_not_hurt_a_new_one(lab: CardLab) 
     lab.start_card()
     lab.wait_up()
     assert_pings_cross(lab, count=3, sizes=[56, 9000])
-    assert_books_balance(lab.lab, allow=OUTAGE)
+    assert_ledgers_balance(lab.lab, allow=OUTAGE)
 
 
 def test_stream_survives_killed_agents_of_the_host(lab: CardLab) -> None:
@@ -136,7 +136,7 @@ def test_stream_survives_killed_agents_of_the_host(lab: CardLab) -> None:
             lab.lab.wait_up()
             assert lab.lab.status(L.HOST)["link"]["epoch"] != before
         running.assert_arrives()
-    assert_books_balance(lab.lab, allow=OUTAGE)
+    assert_ledgers_balance(lab.lab, allow=OUTAGE)
 
 
 def test_killed_agent_of_the_card_comes_back(lab: CardLab) -> None:
@@ -146,7 +146,7 @@ def test_killed_agent_of_the_card_comes_back(lab: CardLab) -> None:
     lab.start_card()
     lab.wait_up()
     assert_pings_cross(lab, count=3, sizes=[56])
-    assert_books_balance(lab.lab, allow=OUTAGE)
+    assert_ledgers_balance(lab.lab, allow=OUTAGE)
 
 
 def test_card_that_starts_first_waits_for_the_host(lab: CardLab) -> None:
@@ -161,4 +161,4 @@ def test_card_that_starts_first_waits_for_the_host(lab: CardLab) -> None:
     guest.wait_for_output(agent, " ready: ")
     lab.wait_up()
     assert_pings_cross(lab, count=3, sizes=[56])
-    assert_books_balance(lab.lab, allow=OUTAGE)
+    assert_ledgers_balance(lab.lab, allow=OUTAGE)

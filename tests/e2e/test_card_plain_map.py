@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.e2e.card_pings import assert_pings_cross
-from tests.harness.ledger import assert_books_balance
+from tests.harness.ledger import assert_ledgers_balance
 from vnetcard.ring import layout as L
 from vnetcard.sim.guest.image import Image
 from vnetcard.sim.guest.lab import AGENT, CARD_LIMIT, CardLab
@@ -36,4 +36,4 @@ def test_every_ping_crosses_a_map_that_does_not_combine_writes(image: Image) -> 
         assert "/resource2\n" in maps
         assert "/resource2_wc" not in maps
         assert_pings_cross(lab)
-        assert_books_balance(lab.lab)
+        assert_ledgers_balance(lab.lab)

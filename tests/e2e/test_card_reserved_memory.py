@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.card_pings import assert_pings_cross
-from tests.harness.ledger import assert_books_balance
+from tests.harness.ledger import assert_ledgers_balance
 from tests.harness.needs import need
 from vnetcard.ring import layout as L
 from vnetcard.sim.guest.image import Image
@@ -22,8 +22,8 @@ pytestmark = [pytest.mark.e2e, pytest.mark.arm64, pytest.mark.root, pytest.mark.
 @pytest.fixture(scope="module")
 def lab(image: Image, tmp_path_factory: pytest.TempPathFactory) -> Iterator[CardLab]:
     need("dtc")
-    joint = ReservedMemory(tmp_path_factory.mktemp("reserved")).joint()
-    with CardLab(image, "e2e-mem", log=sys.stderr, joint=joint) as lab:
+    places = ReservedMemory(tmp_path_factory.mktemp("reserved")).places()
+    with CardLab(image, "e2e-mem", log=sys.stderr, places=places) as lab:
         lab.lab.start(L.HOST)
         lab.boot()
         lab.start_card()
@@ -40,4 +40,4 @@ def test_kernel_keeps_away_from_the_reserved_memory(lab: CardLab) -> None:
 
 def test_pings_cross_the_reserved_memory(lab: CardLab) -> None:
     assert_pings_cross(lab, count=3, sizes=[56, 1472, 2048, 65507])
-    assert_books_balance(lab.lab)
+    assert_ledgers_balance(lab.lab)

@@ -17,13 +17,13 @@ import pytest
 
 from tests.e2e.card_pings import assert_pings_cross
 from tests.e2e.card_streams import stream, wait_for_load
-from tests.harness.ledger import assert_books_balance
+from tests.harness.ledger import assert_ledgers_balance
 from tests.harness.programs import VNETCARD, started
 from tests.harness.restarts import OUTAGE, until
 from vnetcard.engine import registers as R
 from vnetcard.ring import layout as L
 from vnetcard.sim.guest.image import Image
-from vnetcard.sim.guest.lab import CARD_LIMIT, CardLab, Joint
+from vnetcard.sim.guest.lab import CARD_LIMIT, CardLab, WindowPlaces
 from vnetcard.sim.guest.qemu import IOMMU, Guest, doorbell_bar
 from vnetcard.window.interrupts import VECTORS
 from vnetcard.window.ivshmem_protocol import Client
@@ -62,15 +62,15 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 @pytest.fixture(scope="module")
 def lab(image: Image, server: Path) -> Iterator[CardLab]:
     """A guest, and no agent yet."""
-    joint = Joint(f"ivshmem:{server}", None, doorbell_bar(server, VECTORS))
-    with CardLab(image, "e2e-vfio", joint=joint) as lab:
+    places = WindowPlaces(f"ivshmem:{server}", None, doorbell_bar(server, VECTORS))
+    with CardLab(image, "e2e-vfio", places=places) as lab:
         lab.boot(options=IOMMU)
         yield lab
 
 
 @pytest.fixture(scope="module")
 def linked(lab: CardLab) -> Iterator[CardLab]:
-    """Both agents run, by VFIO: each test finds a link that runs, and leaves one that does."""
+    """Both agents, by VFIO, with their link up before and after each test."""
     join(lab)
     yield lab
     stop_both(lab)
@@ -102,7 +102,7 @@ def test_bar_of_an_ivshmem_server_that_is_polled(lab: CardLab) -> None:
     lab.wait_up()
     assert lab.lab.status(L.HOST)["link"]["irq"] != "on"
     assert_pings_cross(lab, count=3, sizes=[56, 9000])
-    assert_books_balance(lab.lab)
+    assert_ledgers_balance(lab.lab)
     stop_both(lab)
 
 
@@ -145,21 +145,21 @@ def test_either_side_wakes_the_other_by_interrupt_at_every_size(linked: CardLab)
     shown = linked.running_guest().run("vnetcard", "status", "--window", BAR, "--json")
     (card,) = json.loads(shown.stdout)["agents"]
     assert (card["link"]["irq"], card["window"]["futex_wake"]) == ("on", False)
-    before = heard(linked), interrupts(linked.running_guest())
+    before = irq_wakeups(linked), interrupts(linked.running_guest())
     results = assert_pings_cross(linked)
-    assert_books_balance(linked.lab)
-    after = heard(linked), interrupts(linked.running_guest())
+    assert_ledgers_balance(linked.lab)
+    after = irq_wakeups(linked), interrupts(linked.running_guest())
     pings = sum(result.sent for result in results)
     rung = pings // 2  # a pump that is still awake when the next packet comes need not be woken
-    assert after[L.CARD] - before[L.CARD] > rung, "pings crossed, and the guest was hardly interrupted"
+    assert after[L.CARD] - before[L.CARD] > rung, "the guest had fewer interrupts than pings"
     counts = [now - then for now, then in zip(after[0], before[0], strict=True)]
     assert all(count > rung for count in counts), f"pumps found {pings} pings by themselves, but for {counts}"
-    small = [result for result in results if result.size <= 9000]  # what is larger the emulation itself takes long for
+    small = [result for result in results if result.size <= 9000]  # larger pings take long in the emulation itself
     slow = [result for result in small if result.rtt_min is None or result.rtt_min > SLEEP_MS / 2]
     assert small and not slow, f"round trips of pumps that were not woken: {slow}"
 
 
-def heard(lab: CardLab) -> list[int]:
+def irq_wakeups(lab: CardLab) -> list[int]:
     """How often the pump that receives was woken by the peer's interrupt, on the host and in the guest."""
     return [side["rx"]["rx_wakeups_heard"] for side in lab.lab.status(L.HOST)["sides"]]
 
@@ -175,7 +175,7 @@ def interrupts(guest: Guest) -> int:
 def test_a_stream_arrives_with_the_same_hash(linked: CardLab, sender: int) -> None:
     with stream(linked, sender, 16 * MIB) as running:
         running.assert_arrives()
-    assert_books_balance(linked.lab)
+    assert_ledgers_balance(linked.lab)
 
 
 def test_function_in_use_or_without_a_bar_is_refused_in_one_line(linked: CardLab) -> None:
@@ -197,7 +197,7 @@ def test_card_finds_the_new_interrupts_of_a_restarted_host_agent(linked: CardLab
         linked.lab.wait_up()
         running.assert_arrives()
     assert linked.lab.status(L.HOST)["link"]["irq"] == "on"
-    assert_books_balance(linked.lab, allow=OUTAGE)
+    assert_ledgers_balance(linked.lab, allow=OUTAGE)
 
 
 def test_card_that_loses_its_power_under_load_comes_back_with_interrupts(linked: CardLab) -> None:
@@ -210,7 +210,8 @@ def test_card_that_loses_its_power_under_load_comes_back_with_interrupts(linked:
     linked.start_card("--window", BAR, *ASLEEP)
     linked.wait_up()
     assert linked.lab.status(L.HOST)["link"]["irq"] == "on"
-    before = heard(linked)
+    before = irq_wakeups(linked)
     assert_pings_cross(linked, count=3, sizes=[56, 9000])
-    assert all(now > then for now, then in zip(heard(linked), before, strict=True)), "the new interrupts are not heard"
-    assert_books_balance(linked.lab, allow=OUTAGE)
+    pairs = zip(irq_wakeups(linked), before, strict=True)
+    assert all(now > then for now, then in pairs), "the new interrupts wake no pump"
+    assert_ledgers_balance(linked.lab, allow=OUTAGE)

@@ -1,4 +1,4 @@
-"""``vnetcard demo --qemu``: as root, as an ordinary user, interrupted, and where it cannot be."""
+"""``vnetcard demo --qemu``: as root, as an ordinary user, interrupted, and where it cannot run."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def test_interrupted_demo_leaves_nothing(image: Image, until_it_says: str, numbe
     assert demo_traces(demo.pid) + demo_processes(demo.pid) == []
 
 
-def test_killed_demo_takes_its_guest_along_and_the_rest_is_swept(image: Image) -> None:
+def test_killed_demo_ends_its_guest_and_the_next_one_removes_the_rest(image: Image) -> None:
     with started(DEMO) as demo:
         assert demo.stdout is not None
         assert any("guest up after" in line for line in demo.stdout)

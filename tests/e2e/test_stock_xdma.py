@@ -92,7 +92,7 @@ def test_info_and_doctor_read_the_card_over_the_driver(bench: Bench) -> None:
     assert bench.core.transfers[0x1000] > 0, done
 
 
-def test_every_ping_of_every_size_is_answered_both_ways(bench: Bench) -> None:
+def test_every_ping_of_every_size_is_answered_in_both_directions(bench: Bench) -> None:
     bench.start_host()
     bench.lab.start(L.CARD)
     bench.lab.wait_up()

@@ -25,7 +25,7 @@ def pair(host_image: Image, image: Image) -> Iterator[GuestPair]:
         yield pair
 
 
-def test_pings_of_every_size_are_answered_both_ways(pair: GuestPair) -> None:
+def test_pings_of_every_size_are_answered_in_both_directions(pair: GuestPair) -> None:
     assert "x86_64" in pair.guests[L.HOST].ready and "aarch64" in pair.guests[L.CARD].ready
     for side in (L.HOST, L.CARD):
         results = pair.ping_from(side, SIZES, count=5)

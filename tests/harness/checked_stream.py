@@ -18,14 +18,14 @@ import time
 from pathlib import Path
 
 CHUNK = 32 << 10
-PATIENCE_S = 600
+TCP_TIMEOUT_S = 600
 """A connection is given up by its kernel only after this long without an answer."""
 TCP_RTO_MAX_MS = 44
 """Linux include/uapi/linux/tcp.h"""
 
 
 def chunk(seed: int, number: int) -> bytes:
-    """Bytes ``number * CHUNK`` and on of the stream."""
+    """The CHUNK bytes of the stream that begin at ``number * CHUNK``."""
     return random.Random((seed << 64) | number).randbytes(CHUNK)
 
 
@@ -67,7 +67,7 @@ def main(role: str, address: str, port: str, seed: str, file: str) -> None:
         print("listening", flush=True)
         connection, _ = listener.accept()
     connection.settimeout(None)
-    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, PATIENCE_S * 1000)
+    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, TCP_TIMEOUT_S * 1000)
     connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     with contextlib.suppress(OSError):  # Linux 6.15: ask again every second at least
         connection.setsockopt(socket.IPPROTO_TCP, TCP_RTO_MAX_MS, 1000)
@@ -122,7 +122,7 @@ class Stream:
         return time.monotonic() - began
 
     def pause(self) -> None:
-        """Nothing new is sent; what the kernels have still arrives."""
+        """Stop the sender; what the kernels have taken still arrives."""
         self._processes[1].send_signal(signal.SIGSTOP)
 
     def resume(self) -> None:
@@ -140,7 +140,7 @@ class Stream:
         return int(sent)
 
     def kill(self) -> None:
-        """End both, however they are."""
+        """Kill both ends if they still run."""
         for process in self._processes:
             with contextlib.suppress(ProcessLookupError):
                 process.kill()

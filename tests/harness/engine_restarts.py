@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tests.harness.checked_stream import Stream
-from tests.harness.ledger import assert_books_balance
+from tests.harness.ledger import assert_ledgers_balance
 from tests.harness.restarts import OUTAGE, chance, fast_retries, kill_and_restart, spread
 from vnetcard.lab.lab import ADDRESSES, Lab
 from vnetcard.ring import layout as L
@@ -38,7 +38,7 @@ def survive_kills(lab: Lab, folder: Path, kills: Sequence[Sequence[int]]) -> Non
             times.append(kill_and_restart(lab, victims, (KEEP, KEEP), pause=rng.choice((0, 0.1))))
             stream.wait_progress(since=stream.position)
             stream.pause()
-            for view in assert_books_balance(lab, allow=OUTAGE):
+            for view in assert_ledgers_balance(lab, allow=OUTAGE):
                 for mover in (view["engine"]["tx"], view["engine"]["rx"]):
                     ring = next(ring for ring in view["rings"] if ring["direction"] == mover["direction"])
                     assert mover["state"] == "run"

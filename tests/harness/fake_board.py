@@ -1,7 +1,7 @@
 """A mock of a computer's devices: files that stand for /sys, /dev and /proc.  No hardware, no kernel, no PCIe.
 
-``VNETCARD_SYSROOT`` makes the windows look here.  A BAR is a plain file, so it forgives every access that a real one
-faults on; what the agents do to real BARs is tested in a virtual machine (tests/e2e).
+``VNETCARD_SYSROOT`` makes the windows use these files.  A BAR is a plain file, so it permits accesses on which a real
+one faults; what the agents do to real BARs is tested in a virtual machine (tests/e2e).
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class FakeBoard:
         return path
 
     def ivshmem(self, name: str = "0000:00:02.0", size: int = 64 << 10, *, on: bool = True) -> Path:
-        """What QEMU's ivshmem-plain looks like from inside the virtual machine."""
+        """QEMU's ivshmem-plain as the virtual machine has it."""
         return self.function(name, ids=(0x1AF4, 0x1110), bars={0: (256, MEMORY), 2: (size, PREFETCHABLE)}, on=on)
 
     def physical(self, *, start: int, size: int, ram: tuple[int, int] = (0x1000, 0x0FFF_FFFF)) -> Path:
@@ -122,7 +122,7 @@ class FakeBoard:
         (function / "iommu_group").symlink_to(group)
 
     def xdma_class(self, what: str, function: Path) -> None:
-        """What the driver's class says: /dev/xdma0_WHAT belongs to ``function``."""
+        """An entry in the driver's class: /dev/xdma0_WHAT belongs to ``function``."""
         folder = self.root / "sys/class/xdma" / f"xdma0_{what}"
         folder.mkdir(parents=True)
         (folder / "device").symlink_to(function)
@@ -142,7 +142,7 @@ class FakeBoard:
         return path
 
     def bind(self, function: Path, driver: str) -> None:
-        """Let a kernel driver own ``function``."""
+        """Bind a kernel driver to ``function``."""
         home = self.root / "sys/bus/pci/drivers" / driver
         home.mkdir(parents=True, exist_ok=True)
         (function / "driver").symlink_to(home)

@@ -46,15 +46,15 @@ class FaultyPeer:
         sends: bool = False,
         corrupt: int = 0,
         index: bool = False,
-        silent: bool = False,
+        without_wake_ups: bool = False,
         freezes: bool = False,
         packet: bytes = b"",
         vnet: bytes = b"",
     ) -> None:
         """Choose the faults.
 
-        ``takes``: it consumes records.  ``sends``: it sends pings.  ``corrupt``: every so many records, one has an
-        impossible length.  ``index``: it publishes impossible indices.  ``silent``: it publishes without a wake-up.
+        ``takes``: it consumes records.  ``sends``: it sends pings.  ``corrupt``: one in this many records has an
+        impossible length.  ``index``: it publishes impossible indices.  ``without_wake_ups``: it wakes no pump.
         ``freezes``: once the link is up, it stops.  ``packet`` replaces the pings; ``vnet`` is the virtio_net_hdr in
         front of every record.
         """
@@ -66,7 +66,7 @@ class FaultyPeer:
         self._prod = L.queue_offset(0) + L.QUEUE_LINES["c2h_prod"]
         features = WAKE | (L.FEATURES["CSUM"] if vnet else 0)
         self._link = Link(memory, L.CARD, self._ends, self, Offer(features, L.MTU_DEFAULT))
-        self._silent, self._freezes, self._packet, self._vnet = silent, freezes, packet, vnet
+        self._without_wake_ups, self._freezes, self._packet, self._vnet = without_wake_ups, freezes, packet, vnet
         self._sent = self._seq = 0
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run)
@@ -101,8 +101,8 @@ class FaultyPeer:
         if self._link.agreement is None:
             return
         self._sent += 1
-        if self._silent or self._vnet:
-            self._send_silently(self._packet or echo_request(self._sent))
+        if self._without_wake_ups or self._vnet:
+            self._send_without_wake_up(self._packet or echo_request(self._sent))
         elif self._corrupt and self._sent % self._corrupt == 0:
             self._spoil()
             time.sleep(0.3)  # without a wake-up the host polls 100 ms later; the next record would overwrite this one
@@ -112,7 +112,7 @@ class FaultyPeer:
         else:
             self._ends.send(self._packet or echo_request(self._sent))
 
-    def _send_silently(self, packet: bytes) -> None:
+    def _send_without_wake_up(self, packet: bytes) -> None:
         """Send as a FIFO does, but without the wake-up at the end."""
         memory, prod = self.window.memory, self.window.memory.load32(self._prod)
         self._seq = self._seq + 1 if prod else 0

@@ -1,6 +1,6 @@
 """Character devices that misbehave, as files that a process really opens, reads and writes: a FUSE server in a thread.
 
-What a test's ``Device`` does, real system calls get: fewer bytes than they asked for, an error, an answer that comes
+Real system calls get what a test's ``Device`` gives: fewer bytes than they asked for, an error, an answer that comes
 late.  Its files cannot be mapped.  Needs root.
 
 They demand what Xilinx's driver demands of a system call (xdma_rules.py): a test that breaks a rule fails.
@@ -24,8 +24,8 @@ from tests.harness.needs import need_root, skip_or_fail
 from tests.harness.xdma_rules import XdmaRules
 
 
-class Ask(IntEnum):
-    """Questions of the kernel's (include/uapi/linux/fuse.h, as the structures below)."""
+class Opcode(IntEnum):
+    """Requests of the kernel (include/uapi/linux/fuse.h, as the structures below)."""
 
     LOOKUP = 1
     FORGET = 2
@@ -40,9 +40,9 @@ class Ask(IntEnum):
     BATCH_FORGET = 42
 
 
-NO_ANSWER: Final = {Ask.FORGET, Ask.INTERRUPT, Ask.BATCH_FORGET}
+NO_ANSWER: Final = {Opcode.FORGET, Opcode.INTERRUPT, Opcode.BATCH_FORGET}
 DIRECT_IO: Final = 1
-"""Each read and write of the program is one question to the server."""
+"""Each read and write of the program is one request to the server."""
 IN: Final = struct.Struct("=IIQQIIIHH")
 OUT: Final = struct.Struct("=IiQ")
 MOVE: Final = struct.Struct("=QQIIQII")
@@ -54,7 +54,7 @@ SIZE: Final = 1 << 40
 
 
 class Device(Protocol):
-    """What is behind a file; either call may raise OSError, do less, or take its time."""
+    """The device behind a file; either call may raise OSError, transfer fewer bytes, or take long."""
 
     def read(self, offset: int, size: int, /) -> bytes:
         """At most ``size`` bytes."""
@@ -71,12 +71,12 @@ class _Server:
         self.rules = XdmaRules()
 
     def serve(self) -> None:
-        """Until it is unmounted."""
+        """Serve until it is unmounted."""
         while True:
             try:
                 request = os.read(self._fd, MOST + 4096)
             except OSError as error:
-                if error.errno in (errno.EINTR, errno.ENOENT):  # a question that was taken back
+                if error.errno in (errno.EINTR, errno.ENOENT):  # the request was cancelled
                     continue
                 return
             _, opcode, unique, node, _, _, thread, *_ = IN.unpack_from(request)
@@ -84,7 +84,7 @@ class _Server:
                 continue
             status, body = 0, b""
             try:
-                if opcode in (Ask.READ, Ask.WRITE):
+                if opcode in (Opcode.READ, Opcode.WRITE):
                     self.rules.check(self._names[node - ROOT - 1], thread)
                 body = self._answer(opcode, node, request[IN.size :])
             except OSError as error:
@@ -94,27 +94,27 @@ class _Server:
 
     def _answer(self, opcode: int, node: int, body: bytes) -> bytes:
         match opcode:
-            case Ask.INIT:
+            case Opcode.INIT:
                 return struct.pack("=IIIIHHIIHHI7I", 7, 31, 0, 0, 8, 8, MOST, 1, 0, 0, 0, *(0,) * 7)
-            case Ask.LOOKUP:
+            case Opcode.LOOKUP:
                 name = body.rstrip(b"\0").decode()
                 if name not in self._names:
                     raise FileNotFoundError(errno.ENOENT, name)
                 node = self._names.index(name) + ROOT + 1
                 return struct.pack("=QQQQII", node, 0, 60, 60, 0, 0) + self._attributes(node)
-            case Ask.GETATTR:
+            case Opcode.GETATTR:
                 return struct.pack("=QII", 60, 0, 0) + self._attributes(node)
-            case Ask.OPEN:
+            case Opcode.OPEN:
                 self._device(node)
                 return struct.pack("=QII", 0, DIRECT_IO, 0)
-            case Ask.READ:
+            case Opcode.READ:
                 _, offset, size, *_ = MOVE.unpack_from(body)
                 return self._device(node).read(offset, size)
-            case Ask.WRITE:
+            case Opcode.WRITE:
                 _, offset, size, *_ = MOVE.unpack_from(body)
                 data = body[MOVE.size : MOVE.size + size]
                 return struct.pack("=II", self._device(node).write(offset, data), 0)
-            case Ask.RELEASE | Ask.FLUSH:
+            case Opcode.RELEASE | Opcode.FLUSH:
                 return b""
         raise OSError(errno.ENOSYS, "")
 
@@ -153,4 +153,4 @@ def fuse_devices(folder: Path, devices: Mapping[str, Device | int]) -> Iterator[
         libc.umount2(bytes(folder), 2)  # MNT_DETACH: also with a file open
         thread.join(10)
         os.close(fd)
-    assert not server.rules.broken, f"a host with the stock driver would have died: {server.rules.broken}"
+    assert not server.rules.broken, f"a host with the stock driver would have crashed: {server.rules.broken}"

@@ -1,7 +1,7 @@
 """Whether the ledgers balance, which tests of the data path and of its disturbances check at their end.
 
-Every packet that an agent took is delivered, or counted under a name; the status of each agent is asked, not
-the window, so the figures are those that a user sees.
+Every packet that an agent took is delivered, or counted under a name.  The figures come from each agent's status, not
+from the window: they are those that a user sees.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ from vnetcard.port.tun import open_port
 from vnetcard.ring import layout as L
 
 REST_S = 0.1
-"""How long nothing may move before a link counts as at rest."""
+"""Seconds without a change after which a link counts as at rest."""
 LIMIT_S = 30.0
-"""How long that may take on a busy machine."""
+"""Seconds within which it comes to rest on a busy machine."""
 
 View = dict[str, Any]
 
 
-def assert_books_balance(lab: Lab, *, allow: Set[str] = frozenset()) -> list[View]:
+def assert_ledgers_balance(lab: Lab, *, allow: Set[str] = frozenset()) -> list[View]:
     """Wait until the link is at rest, then assert that the ledger balances; returns the status of each agent that runs.
 
     Balanced: on both sides no packet is unaccounted for, in both directions what is in flight lies in the ring (and,
@@ -43,17 +43,17 @@ def assert_books_balance(lab: Lab, *, allow: Set[str] = frozenset()) -> list[Vie
 
 
 def wait_for_rest(lab: Lab, *, limit: float = LIMIT_S) -> tuple[list[View], list[str]]:
-    """Status of each running agent once nothing moves and nothing is owed, and []; or what still is, at the end."""
+    """The status of each running agent, and what does not balance: [] at rest, the rest after the limit."""
     deadline = time.monotonic() + limit
     before: list[Any] = []
     while True:
         views = complete([lab.status(side) for side in (L.HOST, L.CARD) if lab.agents[side] is not None])
         assert views, "no agent runs"
-        owed = [debt for view in views for debt in _debts(view)]
+        unbalanced = [line for view in views for line in _unbalanced(view)]
         now = [side[end] for view in views for side in view["sides"] for end in ("tx", "rx")]
         moving = [] if _packets(now) == _packets(before) else ["packets were still moving"]
-        if not owed + moving or time.monotonic() > deadline:
-            return views, owed + moving
+        if not unbalanced + moving or time.monotonic() > deadline:
+            return views, unbalanced + moving
         before = now
         time.sleep(REST_S)
 
@@ -73,7 +73,8 @@ def kernel_counters(lab: Lab, side: int, name: str = "tun0") -> dict[str, int]:
     """The kernel's counters of the interface on ``side``: ``tx_packets``, ``rx_dropped``, ``tx_errors`` and so on."""
     command = ["ip", "-n", lab.namespaces[side], "-s", "-j", "link", "show", name]
     (link,) = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
-    return {f"{way}_{what}": count for way, counts in link["stats64"].items() for what, count in counts.items()}
+    stats = link["stats64"]
+    return {f"{direction}_{name}": count for direction in stats for name, count in stats[direction].items()}
 
 
 def kernel_minus_ledger(lab: Lab, views: list[View]) -> list[tuple[int, int]]:
@@ -93,7 +94,7 @@ def assert_kernel_agrees(lab: Lab, *, allow: Set[str] = frozenset(), limit: floa
     """
     probes = _probes_taken(lab.namespaces[L.HOST])
     deadline = time.monotonic() + limit
-    while wrong := [word for view in assert_books_balance(lab) for word in _disagreements(lab, view, probes, allow)]:
+    while wrong := [word for view in assert_ledgers_balance(lab) for word in _disagreements(lab, view, probes, allow)]:
         assert time.monotonic() < deadline, "; ".join(wrong)  # else a packet came between the two reads
         time.sleep(REST_S)
 
@@ -101,7 +102,7 @@ def assert_kernel_agrees(lab: Lab, *, allow: Set[str] = frozenset(), limit: floa
 def _disagreements(lab: Lab, view: View, probes: int, allow: Set[str]) -> list[str]:
     side = L.SIDES.index(view["side"])
     own, kernel = view["sides"][side], kernel_counters(lab, side)
-    sent, got = kernel["tx_packets"], kernel["rx_packets"] - probes  # the probes came in by the same door
+    sent, got = kernel["tx_packets"], kernel["rx_packets"] - probes  # the kernel counts probes as received, too
     taken, given = own["tx"]["tx_taken"], own["rx"]["rx_delivered"]
     bad = {name: n for name, n in kernel.items() if n and name.endswith(("dropped", "errors")) and name not in allow}
     wrong = [f"{view['side']}: the kernel counts {name} {n}" for name, n in bad.items()]
@@ -124,20 +125,20 @@ def _probes_taken(namespace: str) -> int:
         port.close()
 
 
-def _debts(view: View) -> list[str]:
-    """What a link at rest must not owe."""
-    debts = []
+def _unbalanced(view: View) -> list[str]:
+    """What is unaccounted for, or in flight, at a link that should be at rest."""
+    found = []
     for side in view["sides"]:
         for end in ("tx", "rx"):
             if side[end]["unaccounted"]:
-                debts.append(f"{side['side']} {end} has {side[end]['unaccounted']} packets unaccounted for")
+                found.append(f"{side['side']} {end} has {side[end]['unaccounted']} packets unaccounted for")
     for row in view["balance"]:
         if not row["even"]:
-            debts.append(f"{row['direction']} has {row['in_flight']} in flight but {row['in_ring']} in its rings")
+            found.append(f"{row['direction']} has {row['in_flight']} in flight but {row['in_ring']} in its rings")
         if view["link"]["up"] and row["in_flight"]:
-            debts.append(f"{row['direction']} still has {row['in_flight']} in flight")
-    debts += [f"{ring['direction']}: {ring['problem']}" for ring in view["rings"] if ring["problem"]]
-    return debts
+            found.append(f"{row['direction']} still has {row['in_flight']} in flight")
+    found += [f"{ring['direction']}: {ring['problem']}" for ring in view["rings"] if ring["problem"]]
+    return found
 
 
 def _packets(ends: list[dict[str, int]]) -> list[dict[str, int]]:

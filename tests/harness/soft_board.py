@@ -1,7 +1,7 @@
 """A mocked board with an engine: u-dma-bufs and register pages as files, and ``soft_engine.py`` behind them.
 
-A register page that is a file knows nothing of a write but the new contents, so a thread watches for those and puts
-there what reads should give.  It is a stand-in of the registers, not of their timing.
+A register page that is a file shows a write only by its new contents, so a thread polls the page for them and stores
+what reads return.  It stands for the registers, not for their timing.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from vnetcard.ring import layout as L
 SIZE = 1 << 20
 ADDRESSES = (0x4000_0000, 0x7000_0000)
 UNRUNG = 0xFFFF_FFC1
-"""Nothing that a driver writes: what the doorbell words are set to when a direction starts anew."""
+"""No driver writes this value; the doorbell words hold it after a direction has started again."""
 _WRITTEN = sorted((r for r in R.REGISTERS if r.access in ("RW", "WO")), key=lambda r: r.name == "control")
 _READ = [r for r in R.REGISTERS if r.access == "RO"]
 
@@ -32,9 +32,9 @@ _READ = [r for r in R.REGISTERS if r.access == "RO"]
 class SoftBoard:
     """Both sides' devices in one tree: ``udmabuf:host?engine=uio:engine-host``, and the same for the card.
 
-    ``host``: how the host reaches its page.  ``xdma``: as Xilinx's driver shows it, with an interrupt, and by calls if
-    it is not to be ``mapped``: the page is memory of this process then, which its /proc/PID/mem shows, a file that
-    takes reads and writes at an address and cannot be mapped.
+    ``host`` names how the host reaches its page: ``uio``, or ``xdma`` for a device of Xilinx's driver with an
+    interrupt. If that device is not ``mapped``, the page is memory of this process, reached through /proc/PID/mem: a
+    file that can be read and written but not mapped.
     """
 
     def __init__(self, board: FakeBoard, *, host: str = "uio", mapped: bool = True) -> None:
@@ -75,7 +75,7 @@ class SoftBoard:
     def _interrupt(self, side: int, bits: int) -> None:
         del bits
         if side == L.HOST and self._events >= 0:
-            with contextlib.suppress(BlockingIOError):  # nobody listens
+            with contextlib.suppress(BlockingIOError):  # no process reads it
                 os.write(self._events, (1).to_bytes(4, "little"))
 
     def _mapped(self, path: Path) -> Memory:
@@ -91,9 +91,9 @@ class SoftBoard:
                 time.sleep(0.0001)
 
     def _take(self, side: int) -> bool:
-        """Whatever has changed was written."""
+        """Treat each word that has changed as written."""
         page, seen, busy = self._pages[side], self._seen[side], False
-        control = page.load32(R.offset("control"))  # looked at first and taken last: what was written before it counts
+        control = page.load32(R.offset("control"))  # read first, applied last: earlier writes count
         for register in _WRITTEN:
             value = control if register.name == "control" else page.load32(register.offset)
             if value == seen[register.offset]:

@@ -28,10 +28,10 @@ class Page:
     side: int
     words: dict[str, int] = field(default_factory=dict)
     irq: int = 0
-    side_doorbell_heard: bool = False
+    side_doorbell_rung: bool = False
     side_done: int = 0
     side_state: str = "off"
-    side_up: bool = False  # copied at least once since it left off
+    side_up: bool = False  # copied at least once since it left the state off
     side_cause: int = 0
     side_address: int = 0
 
@@ -44,7 +44,7 @@ class Page:
 
 
 @dataclass
-class Way:
+class Direction:
     """One direction; ``source`` is the side that produces."""
 
     source: int
@@ -70,7 +70,7 @@ class SoftEngine:
 
     ``interrupt(side, bits)`` is called when irq_status and irq_enable have a bit in common.  ``broken`` is
     asked with what is done ("read" or "write"), side and offset before each transfer: True makes it fail.
-    ``stuck``: sides whose direction does not leave drain, as a memory holds back what is under way.
+    ``stuck``: sides whose direction stays in drain, as when a memory delays outstanding accesses.
     """
 
     def __init__(self, memories: tuple[Memory, Memory], *, data_width: int = 64) -> None:
@@ -84,7 +84,7 @@ class SoftEngine:
 
     def power_up(self) -> None:
         self.pages = (Page(L.HOST), Page(L.CARD))
-        self.ways = (Way(L.HOST), Way(L.CARD))
+        self.directions = (Direction(L.HOST), Direction(L.CARD))
 
     # --- the register pages --------------------------------------------------------------------------
 
@@ -94,7 +94,7 @@ class SoftEngine:
         page, name = self.pages[side], NAMES.get(offset, "")
         prefix, _, rest = name.partition("_")
         if prefix in ("tx", "rx") and name not in ("tx_prod", "tx_start", "rx_cons"):
-            return self._read_way(self.ways[side if prefix == "tx" else 1 - side], rest)
+            return self._read_direction(self.directions[side if prefix == "tx" else 1 - side], rest)
         match name:
             case "id":
                 return R.ENGINE_ID
@@ -116,27 +116,27 @@ class SoftEngine:
                 return page.side_address >> 32
         return page[name]
 
-    def _read_way(self, way: Way, name: str) -> int:
+    def _read_direction(self, direction: Direction, name: str) -> int:
         known = {
-            "cause": way.cause,
-            "error_addr_lo": way.address & MASK,
-            "error_addr_hi": way.address >> 32,
-            "published": way.published,
-            "returned": way.consumed,
-            "bytes_lo": way.figures.get("bytes", 0) & MASK,
-            "bytes_hi": way.figures.get("bytes", 0) >> 32,
+            "cause": direction.cause,
+            "error_addr_lo": direction.address & MASK,
+            "error_addr_hi": direction.address >> 32,
+            "published": direction.published,
+            "returned": direction.consumed,
+            "bytes_lo": direction.figures.get("bytes", 0) & MASK,
+            "bytes_hi": direction.figures.get("bytes", 0) >> 32,
         }
-        return known.get(name, way.figures.get(name, 0))
+        return known.get(name, direction.figures.get(name, 0))
 
     def _status(self, side: int) -> int:
         page, bits = self.pages[side], 0
-        states = ("TX", self.ways[side].state), ("RX", self.ways[1 - side].state), ("SIDE", page.side_state)
+        states = ("TX", self.directions[side].state), ("RX", self.directions[1 - side].state), ("SIDE", page.side_state)
         for prefix, state in states:
             bits |= R.STATUS_BITS.get(f"{prefix}_{state.upper()}", 0)
         return bits | (R.STATUS_BITS["LOCKED"] if self._locked(page) else 0)
 
     def _locked(self, page: Page) -> bool:
-        return page.enabled or any(way.state != "off" for way in self.ways)
+        return page.enabled or any(direction.state != "off" for direction in self.directions)
 
     def write(self, side: int, offset: int, value: int) -> None:
         if self.removed:
@@ -148,26 +148,26 @@ class SoftEngine:
             case "irq_status":
                 page.irq &= ~value
             case "reset":
-                for bit, way in (("TX", self.ways[side]), ("RX", self.ways[1 - side])):
-                    if value & R.RESET_BITS[bit] and way.state != "off":
-                        way.state = "drain"
+                for bit, direction in (("TX", self.directions[side]), ("RX", self.directions[1 - side])):
+                    if value & R.RESET_BITS[bit] and direction.state != "off":
+                        direction.state = "drain"
                 if value & R.RESET_BITS["SIDE"]:
                     page.side_state = "off"
             case "tx_prod":
-                self._ring(self.ways[side], "prod", value)
+                self._ring(self.directions[side], "prod", value)
             case "rx_cons":
-                self._ring(self.ways[1 - side], "cons", value)
+                self._ring(self.directions[1 - side], "cons", value)
             case "side_doorbell":
-                page.side_doorbell_heard = page.side_state == "run"
+                page.side_doorbell_rung = page.side_state == "run"
         page.words[name] = value
         if all(page.enabled for page in self.pages):
             for page in self.pages:
-                if page.side_state == "off":  # coming up, each block goes across without being asked
-                    page.side_state, page.side_doorbell_heard, page.side_up = "run", True, False
+                if page.side_state == "off":  # at its start each side block is copied without a doorbell
+                    page.side_state, page.side_doorbell_rung, page.side_up = "run", True, False
 
-    def _ring(self, way: Way, what: str, value: int) -> None:
-        if way.state == "run":  # heard in Run only
-            way.rung.append((what, value))
+    def _ring(self, direction: Direction, what: str, value: int) -> None:
+        if direction.state == "run":  # ignored in all other states
+            direction.rung.append((what, value))
 
     def _raise(self, side: int, name: str) -> None:
         page = self.pages[side]
@@ -178,24 +178,24 @@ class SoftEngine:
     # --- what it does --------------------------------------------------------------------------------
 
     def step(self) -> bool:
-        """Everything that is due; was there anything?"""
+        """Do everything that is due; True if there was anything."""
         if self.removed:
             return False
         both = all(page.enabled for page in self.pages)
         busy = False
         for page in self.pages:
             busy |= self._step_side(page, both)
-        for way in self.ways:
-            busy |= self._step_way(way, both)
+        for direction in self.directions:
+            busy |= self._step_direction(direction, both)
         return busy
 
     def _step_side(self, page: Page, both: bool) -> bool:
         if not both:
-            page.side_state, page.side_doorbell_heard, page.side_up = "off", False, False
+            page.side_state, page.side_doorbell_rung, page.side_up = "off", False, False
             return False
-        if page.side_state != "run" or not page.side_doorbell_heard:
+        if page.side_state != "run" or not page.side_doorbell_rung:
             return False
-        page.side_doorbell_heard, taken = False, page["side_doorbell"]
+        page.side_doorbell_rung, taken = False, page["side_doorbell"]
         at, peer = L.side_offset(page.side), 1 - page.side
         try:
             line = self._load(page.side, at, L.LINE)
@@ -210,87 +210,88 @@ class SoftEngine:
         self._raise(peer, "SIDE")
         return True
 
-    def _step_way(self, way: Way, both: bool) -> bool:
-        if way.state == "drain" and way.source in self.stuck:
+    def _step_direction(self, direction: Direction, both: bool) -> bool:
+        if direction.state == "drain" and direction.source in self.stuck:
             return False
-        if way.state == "drain" or not both:
-            was, way.state = way.state, "off"
-            way.rung.clear()
+        if direction.state == "drain" or not both:
+            was, direction.state = direction.state, "off"
+            direction.rung.clear()
             if not both:
                 return was != "off"
-        if way.state == "halt":
+        if direction.state == "halt":
             return False
         try:
-            if way.state == "off":
+            if direction.state == "off":
                 if not all(page.side_up for page in self.pages):
                     return False
-                self._start(way)
+                self._start(direction)
                 return True
-            return self._move(way)
+            return self._move(direction)
         except BusError as error:
-            self._halt(way, error.args[1], error.args[2])
+            self._halt(direction, error.args[1], error.args[2])
             return True
 
-    def _start(self, way: Way) -> None:
-        pages, direction = self.pages, L.DIRECTIONS[way.source]
-        way.cause = way.address = 0
-        if pages[0][f"{direction}_ring_log2"] != pages[1][f"{direction}_ring_log2"]:
+    def _start(self, direction: Direction) -> None:
+        pages, name = self.pages, L.DIRECTIONS[direction.source]
+        direction.cause = direction.address = 0
+        if pages[0][f"{name}_ring_log2"] != pages[1][f"{name}_ring_log2"]:
             raise BusError("", "CONFIG", 0)
-        start = pages[way.source]["tx_start"]
-        way.target = way.published = way.consumed = start
-        way.count("starts")
-        self._store_word(1 - way.source, f"{direction}_prod", start, "PROD_WRITE")
-        self._store_word(way.source, f"{direction}_cons", start, "CONS_WRITE")
-        way.state = "run"
+        start = pages[direction.source]["tx_start"]
+        direction.target = direction.published = direction.consumed = start
+        direction.count("starts")
+        self._store_word(1 - direction.source, f"{name}_prod", start, "PROD_WRITE")
+        self._store_word(direction.source, f"{name}_cons", start, "CONS_WRITE")
+        direction.state = "run"
 
-    def _move(self, way: Way) -> bool:
-        if not way.rung:
+    def _move(self, direction: Direction) -> bool:
+        if not direction.rung:
             return False
-        what, value = way.rung.pop(0)
-        direction, sink = L.DIRECTIONS[way.source], 1 - way.source
+        what, value = direction.rung.pop(0)
+        name, sink = L.DIRECTIONS[direction.source], 1 - direction.source
         if what == "cons":
-            if value % L.LINE or (value - way.consumed) & MASK > (way.published - way.consumed) & MASK:
+            unread = (direction.published - direction.consumed) & MASK
+            if value % L.LINE or (value - direction.consumed) & MASK > unread:
                 raise BusError("", "BAD_CONS", value)
-            way.consumed = value
-            self._store_word(way.source, f"{direction}_cons", value, "CONS_WRITE")
-            self._wake(way, way.source, f"{direction}_prod", "TX_CONS")
+            direction.consumed = value
+            self._store_word(direction.source, f"{name}_cons", value, "CONS_WRITE")
+            self._wake(direction, direction.source, f"{name}_prod", "TX_CONS")
             return True
-        size = 1 << self.pages[0][f"{direction}_ring_log2"]
-        length = (value - way.target) & MASK
-        if value % L.LINE or length > size - ((way.target - way.consumed) & MASK):
+        size = 1 << self.pages[0][f"{name}_ring_log2"]
+        length = (value - direction.target) & MASK
+        if value % L.LINE or length > size - ((direction.target - direction.consumed) & MASK):
             raise BusError("", "BAD_PROD", value)
-        self._copy(way, size, length)
-        way.target = way.published = value
-        self._store_word(sink, f"{direction}_prod", value, "PROD_WRITE")
-        way.count("bytes", length)
-        way.count("publications")
-        self._wake(way, sink, f"{direction}_cons", "RX_PROD")
+        self._copy(direction, size, length)
+        direction.target = direction.published = value
+        self._store_word(sink, f"{name}_prod", value, "PROD_WRITE")
+        direction.count("bytes", length)
+        direction.count("publications")
+        self._wake(direction, sink, f"{name}_cons", "RX_PROD")
         return True
 
-    def _copy(self, way: Way, size: int, length: int) -> None:
-        ring = f"{L.DIRECTIONS[way.source]}_ring_offset"
+    def _copy(self, direction: Direction, size: int, length: int) -> None:
+        ring = f"{L.DIRECTIONS[direction.source]}_ring_offset"
         done = 0
         while done < length:
-            at = (way.target + done) % size
+            at = (direction.target + done) % size
             piece = min(length - done, size - at)
-            data = self._load(way.source, self.pages[way.source][ring] + at, piece)
-            self._store(1 - way.source, self.pages[1 - way.source][ring] + at, data)
-            way.count("bursts")
+            data = self._load(direction.source, self.pages[direction.source][ring] + at, piece)
+            self._store(1 - direction.source, self.pages[1 - direction.source][ring] + at, data)
+            direction.count("bursts")
             done += piece
 
-    def _wake(self, way: Way, side: int, line: str, bit: str) -> None:
+    def _wake(self, direction: Direction, side: int, line: str, bit: str) -> None:
         at = L.queue_offset(0) + L.QUEUE_LINES[line] + L.PROD_LINE.offset("need_wakeup")
         if self.pages[side]["control"] & R.CONTROL_BITS["NEED_WAKEUP"] and not self.memories[side].load32(at):
-            way.count("suppressed")
+            direction.count("suppressed")
         else:
             self._raise(side, bit)
 
-    def _halt(self, way: Way, cause: str, address: int) -> None:
-        way.state, way.cause, way.address = "halt", R.CAUSES[cause], address
-        way.rung.clear()
-        way.count("errors")
-        self._raise(way.source, "TX_HALT")
-        self._raise(1 - way.source, "RX_HALT")
+    def _halt(self, direction: Direction, cause: str, address: int) -> None:
+        direction.state, direction.cause, direction.address = "halt", R.CAUSES[cause], address
+        direction.rung.clear()
+        direction.count("errors")
+        self._raise(direction.source, "TX_HALT")
+        self._raise(1 - direction.source, "RX_HALT")
 
     # --- the memories --------------------------------------------------------------------------------
 

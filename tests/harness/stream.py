@@ -6,8 +6,8 @@
 The receiver prints ``listening``, then each end prints one JSON line: bytes, hash, seconds.  The hash of a TCP
 stream is its SHA-256; that of UDP is the sum of the datagrams' SHA-256, as datagrams may change places.
 
-UDP waits for acknowledgements of its own, so a fast sender does not flood the receiver's socket: what is lost,
-something in between has lost.  ``--segments`` hands the kernel so many datagrams at once (UDP_SEGMENT).
+UDP waits for acknowledgements of its own, so a fast sender does not flood the receiver's socket: a datagram that is
+missing was lost in between.  ``--segments`` hands the kernel so many datagrams at once (UDP_SEGMENT).
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ WINDOW, ACK_EVERY = 64, 16
 """Datagrams: sent ahead of acknowledgements; between two of them."""
 SEGMENTS_MAX = WINDOW - ACK_EVERY
 SILENCE_S = 20.0
-"""After so long without a sign of the other end something is lost."""
+"""Seconds without a datagram from the other end after which something counts as lost."""
 UDP_SEGMENT = 103  # Linux include/uapi/linux/udp.h
 
 
@@ -39,7 +39,7 @@ def chunks(total: int, size: int) -> Iterator[bytes]:
 
 
 def datagrams(total: int) -> Iterator[bytes]:
-    """The same for UDP, numbered."""
+    """The same bytes as numbered datagrams."""
     for number, data in enumerate(chunks(total, DATAGRAM)):
         yield (number.to_bytes(8) + data[8:])[: len(data)]
 
@@ -50,7 +50,7 @@ def digest(data: bytes) -> int:
 
 
 def tcp_receive(listener: socket.socket, total: int) -> tuple[int, str]:
-    """Until the sender closes: bytes and hash."""
+    """Receive until the sender closes; returns bytes and hash."""
     del total
     listener.listen()
     print("listening", flush=True)
@@ -65,7 +65,7 @@ def tcp_receive(listener: socket.socket, total: int) -> tuple[int, str]:
 
 
 def tcp_send(stream: socket.socket, total: int) -> tuple[int, str]:
-    """Everything; returns when it was handed to the kernel."""
+    """Send everything; returns once the kernel has taken it."""
     state = hashlib.sha256()
     for chunk in chunks(total, CHUNK):
         state.update(chunk)
@@ -74,7 +74,7 @@ def tcp_send(stream: socket.socket, total: int) -> tuple[int, str]:
 
 
 def udp_receive(end: socket.socket, total: int) -> tuple[int, str]:
-    """Until all bytes are here, or silence."""
+    """Receive until all bytes have arrived, or none arrives any more."""
     print("listening", flush=True)
     end.settimeout(SILENCE_S)
     got = count = state = 0
@@ -90,7 +90,7 @@ def udp_receive(end: socket.socket, total: int) -> tuple[int, str]:
 
 
 def udp_send(end: socket.socket, total: int, segments: int) -> tuple[int, str]:
-    """Everything acknowledged, or silence."""
+    """Send until everything is acknowledged, or no acknowledgement arrives any more."""
     if segments > 1:
         end.setsockopt(socket.IPPROTO_UDP, UDP_SEGMENT, DATAGRAM)
     sent = acked = state = done = 0
@@ -115,7 +115,7 @@ def udp_send(end: socket.socket, total: int, segments: int) -> tuple[int, str]:
 
 
 def main() -> None:
-    """As the command line says."""
+    """Run one end, as the command line asks."""
     parser = argparse.ArgumentParser()
     parser.add_argument("protocol", choices=("tcp", "udp"))
     parser.add_argument("role", choices=("send", "receive"))
@@ -132,16 +132,16 @@ def main() -> None:
             end.bind((args.address, args.port))
             receive = tcp_receive if args.protocol == "tcp" else udp_receive
             began = time.monotonic()
-            got, told = receive(end, args.bytes)
+            got, digest_of_all = receive(end, args.bytes)
         else:
             end.settimeout(SILENCE_S)
             end.connect((args.address, args.port))
             began = time.monotonic()
             if args.protocol == "tcp":
-                got, told = tcp_send(end, args.bytes)
+                got, digest_of_all = tcp_send(end, args.bytes)
             else:
-                got, told = udp_send(end, args.bytes, args.segments)
-    print(json.dumps({"bytes": got, "hash": told, "seconds": round(time.monotonic() - began, 3)}))
+                got, digest_of_all = udp_send(end, args.bytes, args.segments)
+    print(json.dumps({"bytes": got, "hash": digest_of_all, "seconds": round(time.monotonic() - began, 3)}))
 
 
 if __name__ == "__main__":

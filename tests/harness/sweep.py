@@ -18,9 +18,9 @@ import sys
 import time
 
 SILENCE_S = 10.0
-"""Without a reply for so long a request is lost."""
+"""Seconds without a reply after which a request counts as lost."""
 MOST_LOST = 20
-"""After so many there is nothing more to learn."""
+"""After so many lost requests the sweep ends."""
 SOL_RAW, ICMP_FILTER = 255, 1  # Linux include/linux/socket.h, include/uapi/linux/icmp.h, icmpv6.h
 SO_MEMINFO, MEMINFO_DROPS = 55, 8  # Linux include/uapi/asm-generic/socket.h, sock_diag.h
 ECHO = struct.Struct("!BBHHH")
@@ -28,7 +28,7 @@ PATTERN = random.Random(1).randbytes(1 << 17)
 
 
 def payload(size: int, number: int) -> bytes:
-    """Other bytes for each request."""
+    """The payload of a request; no two are equal."""
     start = (size * 31 + number * 7919) % 65536
     return PATTERN[start : start + size]
 
@@ -41,7 +41,7 @@ def checksum(data: bytes) -> int:
 
 
 def passing(kind: int, kinds: int) -> bytes:
-    """The filter, a bit for each of ``kinds`` that is kept out, that lets only ``kind`` in."""
+    """The socket filter that admits only messages of ``kind``: a bit per kind, set for those that it blocks."""
     return ((1 << kinds) - 1 & ~(1 << kind)).to_bytes(kinds // 8, "little")
 
 
@@ -55,7 +55,7 @@ class Sweep:
         )
         self.request, self.reply = (128, 129) if self.v6 else (8, 0)
         self.socket = socket.socket(family, socket.SOCK_RAW, protocol)
-        # Replies alone: the other side's requests would fill the buffer of a process that is kept from running.
+        # Replies only: the other side's requests would fill the buffer of a process that gets no CPU.
         if self.v6:
             self.socket.setsockopt(protocol, ICMP_FILTER, passing(self.reply, 256))
         else:
@@ -68,7 +68,7 @@ class Sweep:
         self.twice: list[tuple[int, int]] = []
 
     def size(self, size: int, count: int) -> None:
-        """``count`` requests of ``size`` bytes, and their replies."""
+        """Send ``count`` requests of ``size`` bytes and wait for their replies."""
         first = self.sent
         for number in range(first, first + count):
             head = ECHO.pack(self.request, 0, 0, self.me, number & 0xFFFF)
@@ -89,7 +89,7 @@ class Sweep:
         self.lost += [(size, number) for number in waiting.values()]
 
     def overflowed(self) -> int:
-        """Packets that this socket had no room for: lost here, not on the way."""
+        """Packets that this socket had no room for: they were lost here, not on the link."""
         counts: tuple[int, ...] = struct.unpack("9I", self.socket.getsockopt(socket.SOL_SOCKET, SO_MEMINFO, 36))
         return counts[MEMINFO_DROPS]
 
@@ -108,7 +108,7 @@ class Sweep:
 
 
 def main() -> None:
-    """As the command line says."""
+    """Run a sweep, as the command line asks."""
     sweep = Sweep(sys.argv[1])
     first, last, count = (int(word) for word in sys.argv[2:])
     for size in range(first, last + 1):

@@ -48,7 +48,7 @@ def pinging(lab: Lab) -> Iterator[None]:
 def stream(
     lab: Lab, protocol: str, total: int, *, version: int = 4, sender: int = L.HOST, segments: int = 1
 ) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Send ``total`` bytes from ``sender`` to the other side by stream.py: what the sender and the receiver say."""
+    """Send ``total`` bytes from ``sender`` to the other side by stream.py; the reports of sender and receiver."""
     receiver = 1 - sender
     what = [ADDRESS[version][receiver], str(PORT), str(total)]
     more = ["--segments", str(segments)] if segments > 1 else []
@@ -63,14 +63,14 @@ def stream(
 
 
 def assert_stream_arrives(lab: Lab, protocol: str, total: int, **how: Any) -> float:
-    """``stream``, and both ends agree about it; the seconds that it took."""
+    """Run ``stream`` and assert that both ends agree; returns the seconds that it took."""
     sent, got = stream(lab, protocol, total, **how)
     assert (got["bytes"], got["hash"]) == (total, sent["hash"]), f"{protocol} {how}: sent {sent}, received {got}"
     return float(got["seconds"])
 
 
-def sweep_both_ways(lab: Lab, last: int, *, count: int, version: int = 4) -> list[dict[str, Any]]:
-    """Ping every size from 0 to ``last`` from both sides at once by sweep.py: what each side says."""
+def sweep_both_directions(lab: Lab, last: int, *, count: int, version: int = 4) -> list[dict[str, Any]]:
+    """Ping every size from 0 to ``last`` from both sides at once by sweep.py; returns the report of each side."""
     with ExitStack() as stack:
         runs = []
         for side in (L.HOST, L.CARD):
@@ -97,7 +97,7 @@ def counters_in(namespace: str) -> dict[str, int]:
 
 
 def assert_no_bad_checksums(lab: Lab) -> None:
-    """No layer of either kernel met a wrong checksum; but the probes' IPv4 headers, which are wrong on purpose."""
+    """Assert that no layer of either kernel met a wrong checksum, except the probes' IPv4 headers, wrong on purpose."""
     for side in (L.HOST, L.CARD):
         bad = {name: n for name, n in snmp(lab, side).items() if "CsumErrors" in name and n}
         bad.pop("IpExt.InCsumErrors", None)

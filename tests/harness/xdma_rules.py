@@ -23,7 +23,7 @@ _PLAIN: Final = {
 
 
 class XdmaRules:
-    """Refuses what the driver would not survive, and remembers it: ``broken`` is what a host would have died of."""
+    """Refuses the calls that crash the driver; ``broken`` is the reason why a host would have crashed."""
 
     def __init__(self) -> None:
         self.broken: list[str] = []
@@ -32,7 +32,7 @@ class XdmaRules:
         """The system call in which ``thread`` now waits for the device ``name``; raises OSError."""
         words = Path(f"/proc/{thread}/syscall").read_text().split()
         if not words[0].isdigit():
-            return  # the thread was killed meanwhile
+            return  # the thread has ended meanwhile
         call = _PLAIN.get(int(words[0]))
         if call is None:
             self.broken.append(f"system call {words[0]} on {name}")

@@ -82,14 +82,14 @@ class RtlRegisters:
     """``vnetcard.engine.dma.Registers`` of a mortal agent: each register write counts as a store."""
 
     def __init__(self, links: LinkBench, port: RegisterPort, mortal: MortalMemory) -> None:
-        self._world, self._port, self._mortal = links, port, mortal
+        self._links, self._port, self._mortal = links, port, mortal
 
     def read32(self, offset: int, /) -> int:
-        return int(self._world.resume(self._port.access)(NAMES[offset], None))
+        return int(self._links.resume(self._port.access)(NAMES[offset], None))
 
     def write32(self, offset: int, value: int, /) -> None:
         self._mortal.store()
-        self._world.resume(self._port.access)(NAMES[offset], value)
+        self._links.resume(self._port.access)(NAMES[offset], value)
 
     def doorbell(self, offset: int, /) -> Callable[[int], None]:
         return lambda value: self._port.post(NAMES[offset], value)

@@ -14,7 +14,7 @@ BITS = "registers_keep_only_implemented_bits"
 IRQ = "interrupts_follow_mask_and_clearing"
 CARRY = "counters_carry_into_their_upper_halves"
 LATE = "late_answer_leaves_the_latched_address"
-SILENT = "unresponsive_memory_halts_and_a_late_answer_recovers"
+UNRESPONSIVE = "unresponsive_memory_halts_and_a_late_answer_recovers"
 
 CONTROL = (
     Mutation(
@@ -147,15 +147,15 @@ SIDE = (
 TIMELY = (
     Mutation(
         "time-out never", "stuck_o <= waiting && left_q == '0;", "stuck_o <= 1'b0;",
-        "an unresponsive memory is never reported", (SILENT,),
+        "an unresponsive memory is never reported", (UNRESPONSIVE,),
     ),
     Mutation(
         "time-out without a limit", "&& limit_q != '0 && limit_q == limit_i;", "&& limit_q == limit_i;",
-        "a limit of 0 takes effect", ("zero_timeout_waits_indefinitely", SILENT),
+        "a limit of 0 takes effect", ("zero_timeout_waits_indefinitely", UNRESPONSIVE),
     ),
     Mutation(
         "time-out ignores progress", ".progress_i((m_ar_valid_o && m_ar_ready_i) || m_r_valid_i)", ".progress_i(1'b0)",
-        "a slow memory is reported as unresponsive", (SILENT, "zero_timeout_waits_indefinitely"),
+        "a slow memory is reported as unresponsive", (UNRESPONSIVE, "zero_timeout_waits_indefinitely"),
     ),
     Mutation(
         "fault index not latched", "    if (!fault_q) begin\n      read_index_q", "    begin\n      read_index_q",
@@ -163,7 +163,7 @@ TIMELY = (
     ),
     Mutation(
         "time-out of a word is a bus error", "bus_cause : 4'(vnc_pkg::CauseTimeout)",
-        "bus_cause : bus_cause", "the cause is wrong", (SILENT,),
+        "bus_cause : bus_cause", "the cause is wrong", (UNRESPONSIVE,),
     ),
     Mutation(
         "side mover without a time-out", "assign fault    = failed || stuck;", "assign fault    = failed;",

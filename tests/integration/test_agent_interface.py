@@ -59,7 +59,7 @@ def test_without_a_single_argument_both_sides_meet_and_ping(netns_pair: tuple[st
         assert addresses(host) == {"10.10.10.1/24"}
         assert addresses(card) == {"10.10.10.5/24"}
         assert link(host)["mtu"] == 1500
-        for netns in (host, card):  # ready says that there is an interface; the kernel opens it after the handshake
+        for netns in (host, card):  # a ready agent has an interface; it gets its carrier after the handshake
             until(lambda netns=netns: link(netns)["operstate"] == "UP", f"{netns} open for sending")
         ping(host, "10.10.10.5")
         ping(card, "10.10.10.1")

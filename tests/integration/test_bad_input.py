@@ -1,7 +1,6 @@
 """Bad input is one line that says what, where and what to do; exit status 2; and nothing is left behind.
 
-What the command line and the configuration file can get wrong; what the machine can, is in
-test_bad_surroundings.py.
+These are errors of the command line and the configuration file; those of the machine are in test_bad_surroundings.py.
 """
 
 from __future__ import annotations
@@ -221,7 +220,7 @@ def test_command_refuses(traces: Traces, tmp_path: Path, name: str) -> None:
     refuse(traces, tmp_path, "vnetcard", line, tuple(words))
 
 
-def test_information_about_what_is_no_window_is_status_1_and_says_so(traces: Traces, tmp_path: Path) -> None:
+def test_info_about_a_file_that_is_no_window_ends_with_status_1(traces: Traces, tmp_path: Path) -> None:
     for content, words in ((b"", "too few"), (b"x" * 100, "too few"), (os.urandom(1 << 16), "no vnetcard window")):
         (tmp_path / "foreign").write_bytes(content)
         for more in ([], ["--json"]):

@@ -35,7 +35,7 @@ def there(traces: Traces) -> list[str]:
 
 
 @pytest.fixture
-def nobodys() -> Iterator[Path]:
+def home() -> Iterator[Path]:
     with home_of_nobody() as path:
         yield path
 
@@ -94,7 +94,7 @@ def test_other_wire_version_is_refused(traces: Traces, there: list[str], held: b
 
 
 def test_damaged_window_is_replaced_by_the_agent_that_runs(traces: Traces, there: list[str]) -> None:
-    """What an agent that starts in between is told is in tests/contract."""
+    """What an agent that starts in between reports is tested in tests/contract."""
     path, at = Path("/dev/shm", traces.shm), L.SUPERBLOCK.offset("rings_offset")
     with host_agent(traces, f"shm:{traces.shm}"):
         whole = path.read_bytes()[at : at + 4]
@@ -145,8 +145,8 @@ def test_full_file_system_is_one_line(
     assert (tmp_path / "list").read_text() == ""
 
 
-def test_files_of_another_user_are_refused(traces: Traces, nobodys: Path) -> None:
-    closed, roots = nobodys / "closed", nobodys / "roots"
+def test_files_of_another_user_are_refused(traces: Traces, home: Path) -> None:
+    closed, roots = home / "closed", home / "roots"
     closed.mkdir(mode=0o755)
     roots.write_bytes(bytes(1 << 16))
     roots.chmod(0o600)
@@ -159,9 +159,9 @@ def test_files_of_another_user_are_refused(traces: Traces, nobodys: Path) -> Non
     assert roots.read_bytes() == bytes(1 << 16)
 
 
-def test_shared_memory_of_another_user_is_refused(traces: Traces, there: list[str], nobodys: Path) -> None:
+def test_shared_memory_of_another_user_is_refused(traces: Traces, there: list[str], home: Path) -> None:
     with host_agent(traces, f"shm:{traces.shm}"):
-        outcome = run(as_nobody([*FPGA, *there]), env={"VNETCARD_RUN_DIR": str(nobodys / "run")})
+        outcome = run(as_nobody([*FPGA, *there]), env={"VNETCARD_RUN_DIR": str(home / "run")})
         assert_refused(outcome, "vnetcard-fpga", f"/dev/shm/{traces.shm}", "belongs to another user", "--window")
         outcome = run(as_nobody([*VNETCARD, "info", f"shm:{traces.shm}"]))
         assert_refused(outcome, "vnetcard", f"/dev/shm/{traces.shm}", "Permission denied")
@@ -172,10 +172,10 @@ def test_shared_memory_of_another_user_is_refused(traces: Traces, there: list[st
 # --- the control socket ------------------------------------------------------------------------------
 
 
-def test_control_folder_of_another_user_is_refused(there: list[str], nobodys: Path) -> None:
-    outcome = run([*X86, *there], env={"VNETCARD_RUN_DIR": str(nobodys)})
-    assert_refused(outcome, "vnetcard-x86", f"{nobodys} belongs to another user", "set VNETCARD_RUN_DIR")
-    assert list(nobodys.iterdir()) == []
+def test_control_folder_of_another_user_is_refused(there: list[str], home: Path) -> None:
+    outcome = run([*X86, *there], env={"VNETCARD_RUN_DIR": str(home)})
+    assert_refused(outcome, "vnetcard-x86", f"{home} belongs to another user", "set VNETCARD_RUN_DIR")
+    assert list(home.iterdir()) == []
 
 
 def test_unwritable_control_folder_is_one_line(there: list[str], tmp_path: Path) -> None:
@@ -209,8 +209,8 @@ def test_tun_that_another_process_holds_is_refused(traces: Traces, there: list[s
         assert_refused(outcome, "vnetcard-fpga", "tun:tun9", "another process holds", "another --name")
 
 
-def test_missing_permission_for_the_tun_device_is_one_line(traces: Traces, nobodys: Path) -> None:
-    env = {"VNETCARD_RUN_DIR": str(nobodys / "run")}
+def test_missing_permission_for_the_tun_device_is_one_line(traces: Traces, home: Path) -> None:
+    env = {"VNETCARD_RUN_DIR": str(home / "run")}
     outcome = run(as_nobody([*X86, "--window", f"shm:{traces.shm}"]), env=env)
     assert_refused(
         outcome, "vnetcard-x86", "no permission for /dev/net/tun", "ip tuntap add tun0 mode tun vnet_hdr user"

@@ -1,4 +1,4 @@
-"""Real agents that drive an engine by mapped registers, each with memory of its own; a mock is the board."""
+"""Real agents that drive an engine by mapped registers, each with memory of its own; the board is a mock."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 
 from tests.harness.engine_restarts import KEEP, start_both
 from tests.harness.fake_board import FakeBoard
-from tests.harness.ledger import assert_books_balance
+from tests.harness.ledger import assert_ledgers_balance
 from tests.harness.restarts import OUTAGE, ping, ping_suite
 from tests.harness.soft_board import ADDRESSES, SoftBoard, soft_board
 from vnetcard.agent.control import ask
@@ -58,7 +58,7 @@ def lab(board: SoftBoard) -> Iterator[Lab]:
 
 def assert_all_crosses(lab: Lab, board: SoftBoard) -> None:
     ping_suite(lab)
-    for side, view in enumerate(assert_books_balance(lab)):
+    for side, view in enumerate(assert_ledgers_balance(lab)):
         assert f"window of 1 MiB at {ADDRESSES[side]:#x}" in view["engine"]["engine"]
         assert view["engine"]["tx"]["bytes"] > 0 and view["engine"]["fault"] is None
     host, card = board.memories
@@ -99,7 +99,7 @@ PINGS = 9
 
 
 def late_wakeups(lab: Lab, side: int) -> int:
-    """How often the pump that receives on ``side`` found a ping by looking; they are farther apart than it sleeps."""
+    """How often the receiving pump of ``side`` found a ping by polling; pings are farther apart than it sleeps."""
 
     def late() -> int:
         return int(lab.status(side)["sides"][side]["rx"]["rx_late_wakeups"])
@@ -119,7 +119,7 @@ def test_killed_agents_take_the_engine_over_where_it_stands(lab: Lab) -> None:
         lab.start(side, *KEEP)
         lab.wait_up()
         ping(lab, 1 - side)
-    assert_books_balance(lab, allow=OUTAGE)
+    assert_ledgers_balance(lab, allow=OUTAGE)
 
 
 def test_halt_is_reported_and_recovered_from(lab: Lab, board: SoftBoard) -> None:

@@ -144,7 +144,7 @@ def test_lines_without_a_file(lab: Lab) -> None:
 
 
 def test_capture_that_is_not_read_slows_no_packet(lab: Lab) -> None:
-    """Its reader stopped for good, as a Wireshark that hangs: what it misses is counted, and pings go on."""
+    """The reader is stopped, as a Wireshark that hangs: the events that it misses are counted, and pings go on."""
     with started([*VNETCARD, "capture", "--window", lab.url, "-w", "-", "--snaplen", "65600"]) as process:
         assert process.stdout is not None
         assert os.read(process.stdout.fileno(), 1)

@@ -1,4 +1,4 @@
-"""After a mixed load everybody has counted the same: kernels, agents, `show`, metrics, the engine, and a capture."""
+"""After a mixed load all counts agree: kernels, agents, `show`, metrics, the engine, and a capture."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def lab(request: pytest.FixtureRequest) -> Iterator[Lab]:
 
 
 def mixed_load(lab: Lab) -> None:
-    """Pings of all sizes both ways, UDP, and TCP."""
+    """Pings of all sizes in both directions, UDP, and TCP."""
     for side in (L.HOST, L.CARD):
         for size in ("56", "1473", "20000"):
             command = ["ping", "-n", "-q", "-c", "20", "-i", "0.01", "-s", size, ADDRESSES[1 - side]]
@@ -87,7 +87,7 @@ def own(view: View) -> View:
 
 
 def metrics(lab: Lab) -> dict[tuple[str, str], float]:
-    """By name and side."""
+    """The values of `vnetcard metrics`, by name and side."""
     text = run([*VNETCARD, "metrics", "--once", "--window", lab.url]).stdout
     return {
         (sample.name, sample.labels.get("side", "")): sample.value
@@ -97,7 +97,7 @@ def metrics(lab: Lab) -> dict[tuple[str, str], float]:
 
 
 def disagreements(lab: Lab, kernels: list[dict[str, int]], taps: dict[str, int]) -> Iterator[str]:
-    """Who has counted otherwise since ``kernels`` and ``taps`` were taken, which was before the load."""
+    """The counts that differ, since ``kernels`` and ``taps`` were read before the load."""
     views = complete([lab.status(side) for side in (L.HOST, L.CARD)])
     shown = json.loads(run([*VNETCARD, "show", "runtime", "--json", "--window", lab.url]).stdout)["runtime"]
     served = metrics(lab)

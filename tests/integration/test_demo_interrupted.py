@@ -21,7 +21,7 @@ LASTS_S = 1.2
 """A moment longer than the demo with one ping a size takes, so that some signals meet its clean-up."""
 
 OURS = re.compile(r'/cli/main\.py", line \d+, in main$', re.MULTILINE)
-"""In a traceback: we were past Python's own start."""
+"""A traceback with this word is ours, not one of Python's own start."""
 
 
 def start_demo(said: Path) -> subprocess.Popen[str]:
@@ -76,11 +76,11 @@ def test_an_interrupted_demo_leaves_nothing_behind(tmp_path: Path, tries: int, n
 def test_next_demo_removes_what_a_killed_one_left_and_nothing_else(tmp_path: Path) -> None:
     killed, other = start_demo(tmp_path / "killed"), Path(f"/dev/shm/vnetcard-demo-{os.getpid()}")
     try:
-        other.touch()  # a demo's that lives
+        other.touch()  # that of a demo that still runs
         until(lambda: "link up" in (tmp_path / "killed").read_text(), "the link is up")
         interrupt(killed, signal.SIGKILL, group=False)
         until(lambda: not demo_processes(killed.pid), "its agents end with it")
-        assert demo_traces(killed.pid), "nothing is there to be removed, so this shows nothing"
+        assert demo_traces(killed.pid), "nothing was left to be removed, so the test shows nothing"
         following = start_demo(tmp_path / "following")
         assert following.wait(GENEROUS) == 0
         assert "removed what a killed demo had left: vnetcard-demo-" in (tmp_path / "following").read_text()

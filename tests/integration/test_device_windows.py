@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.harness.fake_board import FakeBoard
-from tests.harness.ledger import assert_books_balance
+from tests.harness.ledger import assert_ledgers_balance
 from tests.harness.needs import need
 from tests.harness.programs import FPGA, LIMIT, VNETCARD, as_nobody, home_of_nobody, run, started
 from tests.harness.restarts import OUTAGE
@@ -46,24 +46,24 @@ def lab(board: FakeBoard) -> Iterator[Lab]:
 
 @pytest.fixture(params=["pci:auto", "check:vnc-agents-{pid}+1M"])
 def any_lab(board: FakeBoard, request: pytest.FixtureRequest) -> Iterator[Lab]:
-    """A BAR that forgives everything, and memory that forgives nothing."""
+    """A BAR that permits every access, and memory that enforces the rules."""
     with device_lab(board, request.param.format(pid=os.getpid())) as lab:
         yield lab
 
 
-def ping_both_ways(lab: Lab) -> None:
+def ping_both_directions(lab: Lab) -> None:
     targets = [Target(V4[1 - side], lab.namespaces[side], L.DIRECTIONS[side]) for side in (L.HOST, L.CARD)]
     results = run_suite(targets, count=3, timeout=20.0)
     assert all(result.ok for result in results), [result for result in results if not result.ok]
 
 
-def test_every_size_crosses_and_the_books_balance(any_lab: Lab) -> None:
+def test_every_size_crosses_and_the_ledgers_balance(any_lab: Lab) -> None:
     lab = any_lab
     lab.start(L.HOST)
     lab.start(L.CARD)
     lab.wait_up()
-    ping_both_ways(lab)
-    assert_books_balance(lab)
+    ping_both_directions(lab)
+    assert_ledgers_balance(lab)
     assert lab.status(L.HOST)["link"]["wake"] == "this window's memory allows no futex"
 
 
@@ -76,7 +76,7 @@ def test_killed_agents_find_their_window_again(any_lab: Lab) -> None:
         lab.stop(side, 9)
         lab.start(side)
     lab.wait_up()
-    ping_both_ways(lab)
+    ping_both_directions(lab)
 
 
 def sent(lab: Lab) -> int:
@@ -85,7 +85,7 @@ def sent(lab: Lab) -> int:
 
 
 def wait_for_load(lab: Lab) -> None:
-    """Until the link is up and a hundred packets more have been sent."""
+    """Wait until the link is up and a hundred more packets have been sent."""
     lab.wait_up()
     before, deadline = sent(lab), time.monotonic() + LIMIT
     while sent(lab) < before + 100:
@@ -93,7 +93,7 @@ def wait_for_load(lab: Lab) -> None:
         time.sleep(0.01)
 
 
-def test_agents_killed_under_load_keep_their_books(any_lab: Lab) -> None:
+def test_agents_killed_under_load_keep_their_ledgers(any_lab: Lab) -> None:
     lab = any_lab
     lab.start(L.HOST)
     lab.start(L.CARD)
@@ -105,7 +105,7 @@ def test_agents_killed_under_load_keep_their_books(any_lab: Lab) -> None:
             lab.stop(side, 9)
             lab.start(side)
         wait_for_load(lab)
-    assert_books_balance(lab, allow=OUTAGE)
+    assert_ledgers_balance(lab, allow=OUTAGE)
 
 
 def test_card_waits_for_the_host_and_reports_it(board: FakeBoard, netns_pair: tuple[str, str]) -> None:
@@ -130,20 +130,20 @@ def test_card_that_waits_ends_cleanly(board: FakeBoard, netns_pair: tuple[str, s
         assert card.wait(LIMIT) == 0
 
 
-def test_pulled_card_comes_back(lab: Lab, board: FakeBoard) -> None:
+def test_removed_card_comes_back(lab: Lab, board: FakeBoard) -> None:
     lab.start(L.HOST)
     lab.start(L.CARD)
     lab.wait_up()
     function = board.root / "sys/bus/pci/devices/0000:00:02.0"
     function.rename(board.root / "pulled")
     memory = board.root / "pulled" / "resource2"
-    os.truncate(memory, 0)  # as the kernel takes the mapping away: whoever touches it gets a SIGBUS
+    os.truncate(memory, 0)  # as when the kernel removes the mapping: each access raises SIGBUS
     for side in (L.HOST, L.CARD):
         lab.wait_for(side, "gone")
     os.truncate(memory, 1 << 20)  # it lost its power
     (board.root / "pulled").rename(function)
     lab.wait_up()
-    ping_both_ways(lab)
+    ping_both_directions(lab)
 
 
 def test_memory_that_is_not_ours_is_one_line_and_status_2() -> None:

@@ -96,7 +96,7 @@ def spawn(lab: Lab, side: int, stderr: Path) -> subprocess.Popen[str]:
         return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=file, text=True)
 
 
-def assert_silent_end(agent: subprocess.Popen[str], number: int, stderr: Path, when: str) -> None:
+def assert_clean_end(agent: subprocess.Popen[str], number: int, stderr: Path, when: str) -> None:
     """Status 0, or the bare signal as long as nothing was made; and no traceback.
 
     Except for Python's own, when it is interrupted before it reaches our ``main``.
@@ -127,7 +127,7 @@ def test_signal_during_the_start_leaves_nothing_behind(lab: Lab, tmp_path: Path,
         try:
             time.sleep(delay)
             times.append(seconds_to_end(agent, number))
-            assert_silent_end(agent, number, log, f"{signal.Signals(number).name} after {delay * 1000:.0f} ms")
+            assert_clean_end(agent, number, log, f"{signal.Signals(number).name} after {delay * 1000:.0f} ms")
         finally:
             end_quietly([agent])
         assert left_behind(lab) == before
@@ -138,13 +138,13 @@ def test_signal_at_every_step_of_the_start_ends_the_agent(lab: Lab, tmp_path: Pa
     """As above, but as soon as a thing exists: the window, the interface, the socket, the link's epoch."""
     rng = chance()
     lab.start(L.HOST)
-    look = Handshake(lab)
+    handshake = Handshake(lab)
     quiet = left_behind(lab)
     steps = {
         "the interface": lambda: len(left_behind(lab)) > len(quiet),
-        "the epoch": lambda: look.word(L.CARD, "epoch") != 0,
-        "the answer": lambda: look.word(L.HOST, "answered") != 0,
-        "the run": look.running,
+        "the epoch": lambda: handshake.word(L.CARD, "epoch") != 0,
+        "the answer": lambda: handshake.word(L.HOST, "answered") != 0,
+        "the run": handshake.running,
     }
     for name, reached in steps.items():
         for number in SIGNALS:
@@ -155,7 +155,7 @@ def test_signal_at_every_step_of_the_start_ends_the_agent(lab: Lab, tmp_path: Pa
                 time.sleep(rng.uniform(0, 0.002))
                 seconds_to_end(agent, number)
                 assert agent.wait() == 0
-                assert_silent_end(agent, number, log, name)
+                assert_clean_end(agent, number, log, name)
             finally:
                 end_quietly([agent])
             assert left_behind(lab) == quiet
@@ -163,7 +163,7 @@ def test_signal_at_every_step_of_the_start_ends_the_agent(lab: Lab, tmp_path: Pa
 
 
 def test_burst_of_signals_ends_an_agent_as_one_does(lab: Lab) -> None:
-    """Whoever presses Ctrl-C again and again still gets a clean end."""
+    """Ctrl-C pressed again and again still ends an agent cleanly."""
     rng = random.Random(1)
     for _ in range(4):
         lab.start(L.HOST)

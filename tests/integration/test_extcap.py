@@ -95,7 +95,7 @@ def test_default_is_the_users_own_folder_and_a_prefix_is_the_systems(tmp_path: P
 
 
 def test_each_failure_is_one_line(tmp_path: Path) -> None:
-    (tmp_path / "vnetcard-extcap").write_text("somebody else's")
+    (tmp_path / "vnetcard-extcap").write_text("another program's")
     for words, why in (
         (("--dir", str(tmp_path)), "exists and was not written by vnetcard"),
         (("--dir", "/proc/no/such"), "cannot be written"),
@@ -105,7 +105,7 @@ def test_each_failure_is_one_line(tmp_path: Path) -> None:
         done = run([*VNETCARD, "install-extcap", *words])
         assert (done.status, done.stdout) == (2, "")
         assert why in done.stderr and done.stderr.count("\n") == 1
-    assert (tmp_path / "vnetcard-extcap").read_text() == "somebody else's"
+    assert (tmp_path / "vnetcard-extcap").read_text() == "another program's"
 
 
 def test_protocol_answers_and_refuses(lab: Lab) -> None:

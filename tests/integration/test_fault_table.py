@@ -70,7 +70,7 @@ def _simulated(*options: str) -> Iterator[tuple[SimProcess, Lab]]:
 
 @contextlib.contextmanager
 def _odd(*host: str, **how: bool | int) -> Iterator[Lab]:
-    """The host's agent, and a card that is a test."""
+    """The host's agent, and a ``FaultyPeer`` as the card."""
     with Lab("fault") as lab:
         lab.start(L.HOST, *host)
         peer = FaultyPeer(lab.url, **how)  # type: ignore[arg-type]
@@ -160,7 +160,7 @@ def corrupt_index() -> Iterator[Lab]:
 @contextlib.contextmanager
 def lost_doorbell() -> Iterator[Lab]:
     """A card that offers wake-ups and sends none."""
-    with _odd(sends=True, silent=True) as lab:
+    with _odd(sends=True, without_wake_ups=True) as lab:
         yield lab
 
 
@@ -399,7 +399,7 @@ def test_a_link_without_a_fault_has_no_cause_under_load() -> None:
         assert [cause for cause in found if cause.code not in LIMITS] == []
     with _joined() as lab, _traffic(lab, "-i", "0.02"):
         named = {cause.code.value for cause in causes(_after(lab, 20))}
-        assert named <= {"cpu-starved"}, "that of a busy machine is true"
+        assert named <= {"cpu-starved"}, "only a busy machine is a true cause here"
 
 
 def _after(lab: Lab, packets: int) -> views.Snapshot:

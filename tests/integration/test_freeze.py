@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from tests.harness.checked_stream import Stream
-from tests.harness.ledger import assert_books_balance
+from tests.harness.ledger import assert_ledgers_balance
 from tests.harness.restarts import GENEROUS, Handshake, chance, end_quietly, fast_retries, link_line, ping, until
 from vnetcard.lab.lab import ADDRESSES, Lab, run_in
 from vnetcard.ring import layout as L
@@ -42,7 +42,7 @@ def freeze(lab: Lab, side: int) -> None:
     began = time.monotonic()
     dead = until(lambda: lab.status(other)["link"]["state"] == "peer-dead", "the peer is dead") - began
     down = until(lambda: "NO-CARRIER" in link_line(lab, other), "no carrier") - began
-    assert dead > 0.8, "a peer is not given up for a short pause"
+    assert dead > 0.8, "a short pause must not restart the link"
     assert "NO-CARRIER" not in link_line(lab, side), "the frozen side cannot know"
     time.sleep(max(0.0, FROZEN_S - (time.monotonic() - began)))
     agent.send_signal(signal.SIGCONT)
@@ -66,13 +66,13 @@ def test_a_frozen_agent_goes_on_where_it_was(lab: Lab, side: int) -> None:
     command = ["ping", "-q", "-i", "0.002", "-s", "1000", ADDRESSES[side]]
     pings = subprocess.Popen(run_in(lab.namespaces[other], command), stdout=subprocess.DEVNULL, text=True)
     try:
-        until(lambda: lab.status(other)["sides"][other]["tx"]["tx_taken"] > 50, "pings are on their way")
+        until(lambda: lab.status(other)["sides"][other]["tx"]["tx_taken"] > 50, "pings cross the link")
         freeze(lab, side)
     finally:
         end_quietly([pings])
     for at in (L.HOST, L.CARD):
         ping(lab, at)
-    (view, _) = assert_books_balance(lab, allow={"drop_peer_dead"})
+    (view, _) = assert_ledgers_balance(lab, allow={"drop_peer_dead"})
     assert Handshake(lab).epochs() == epochs
     assert view["sides"][other]["tx"]["drop_peer_dead"] > 0
     assert view["sides"][side]["tx"]["drop_peer_dead"] == 0
@@ -90,7 +90,7 @@ def test_tcp_outlives_a_frozen_agent(lab: Lab, tmp_path: Path, side: int) -> Non
         freeze(lab, side)
         stream.wait_progress(since=stream.position, limit=GENEROUS)
         print(f"{stream.finish() >> 20} MiB verified")
-    assert_books_balance(lab, allow={"drop_peer_dead"})
+    assert_ledgers_balance(lab, allow={"drop_peer_dead"})
     assert Handshake(lab).epochs() == epochs
 
 
@@ -101,7 +101,7 @@ def test_a_pause_shorter_than_the_limit_is_no_event(lab: Lab) -> None:
         time.sleep(0.5)
         lab.agent(side).send_signal(signal.SIGCONT)
         ping(lab, side)
-    for view in assert_books_balance(lab):
+    for view in assert_ledgers_balance(lab):
         assert [events(view, side) for side in (L.HOST, L.CARD)] == [{"link_up": 1}, {"link_up": 1}]
 
 
@@ -115,5 +115,5 @@ def test_both_frozen_at_once_come_back(lab: Lab) -> None:
     lab.wait_up()
     for side in (L.HOST, L.CARD):
         ping(lab, side)
-    (view, _) = assert_books_balance(lab, allow={"drop_peer_dead"})
+    (view, _) = assert_ledgers_balance(lab, allow={"drop_peer_dead"})
     assert [events(view, side) for side in (L.HOST, L.CARD)] == [{"link_up": 1}, {"link_up": 1}]

@@ -1,4 +1,4 @@
-"""A hostile peer writes what it likes: nothing crashes, hangs or is read out of bounds, and afterwards all is well.
+"""A hostile peer writes any value: nothing crashes, hangs or is read out of bounds, and afterwards the link works.
 
 In C: the real pumps under sanitizers, in a region with guard pages (tests/unit/c/hostile.c).  In Python: the
 real Link and pumps in a shared memory window.

@@ -35,7 +35,7 @@ def codes(lab: Lab, side: int = HOST) -> set[str]:
 
 
 def answers(netns: str, address: str) -> bool:
-    """Does the peer answer a ping?"""
+    """Whether the peer answers a ping."""
     command = run_in(netns, [need("ping"), "-n", "-q", "-c", "2", "-i", "0.05", "-W", "2", address])
     return subprocess.run(command, capture_output=True, check=False).returncode == 0
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.harness.engine_restarts import KEEP, start_both
-from tests.harness.ledger import assert_books_balance
+from tests.harness.ledger import assert_ledgers_balance
 from tests.harness.programs import VNETCARD, X86, run, started
 from tests.harness.restarts import OUTAGE, ping, ping_suite
 from vnetcard.lab.lab import Lab
@@ -35,7 +35,7 @@ def test_agents_wake_one_another_by_interrupts_and_survive_kills(lab: Lab, path:
         assert server.stdout is not None and " ready: " in server.stdout.readline()
         start_both(lab, *KEEP)
         ping_suite(lab)
-        for view in assert_books_balance(lab):
+        for view in assert_ledgers_balance(lab):
             assert (view["link"]["irq"], view["window"]["futex_wake"]) == ("on", False)
         for side in (L.HOST, L.CARD):
             lab.stop(side, signal.SIGKILL)
@@ -43,7 +43,7 @@ def test_agents_wake_one_another_by_interrupts_and_survive_kills(lab: Lab, path:
             lab.wait_up()
             ping(lab, 1 - side)
             assert lab.status(side)["link"]["irq"] == "on"
-        assert_books_balance(lab, allow=OUTAGE)
+        assert_ledgers_balance(lab, allow=OUTAGE)
         server.terminate()
         assert server.wait(10) == 0
         assert "has ended" in lab.wait_for(L.HOST, "gone")["link"]["reason"]

@@ -23,7 +23,7 @@ from vnetcard.ring import layout as L
 pytestmark = pytest.mark.root
 
 Values = dict[tuple[str, str, str], float]
-"""By name, side and direction."""
+"""Values by name, side and direction."""
 
 
 @pytest.fixture(scope="module")

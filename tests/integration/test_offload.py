@@ -41,7 +41,8 @@ def verdicts(lab: Lab, side: int) -> dict[str, str]:
 
 
 def check_all_transfers(lab: Lab, folder: Path, *, large: set[str]) -> list[str]:
-    """Run each kind's transfer both ways, hashes compared: ``large`` ones cross as super-packets, no other does.
+    """Run each kind's transfer in both directions, hashes compared: ``large`` ones cross as super-packets, no other
+    does.
 
     Returns the packets that arrived with a checksum that tcpdump calls wrong.
     """

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from tests.harness.ledger import assert_books_balance
+from tests.harness.ledger import assert_ledgers_balance
 from tests.harness.needs import need
 from vnetcard.codes.link import LinkReason
 from vnetcard.lab.lab import Lab
@@ -137,7 +137,7 @@ def test_refused_kind_is_withdrawn_and_the_link_comes_back(lab: Lab, peer: Peer,
     assert features(lab) == dict.fromkeys(features(lab), "on") | {kind: REFUSED}
     assert peer.agreements[1].features == ALL & ~L.FEATURES[kind]
     assert lab.status(L.HOST)["link"]["epoch"] != before
-    (view,) = assert_books_balance(lab, allow={"drop_port_refused", "lost_restart", "drop_link_down"})
+    (view,) = assert_ledgers_balance(lab, allow={"drop_port_refused", "lost_restart", "drop_link_down"})
     host = view["sides"][L.HOST]
     assert (host["rx"]["drop_port_refused"], host["link"]["offload_refused"]) == (1, 1)
 

@@ -46,7 +46,7 @@ def prepare(netns: str, *addresses: str, mtu: int = 1500, kind: tuple[str, ...] 
 
 
 def wait_open(*namespaces: str) -> None:
-    """Ready says that there is an interface; the kernel opens it after the handshake."""
+    """Wait for the carrier: a ready agent has an interface, which gets its carrier after the handshake."""
     for netns in namespaces:
         until(lambda netns=netns: " state UP " in ip("-n", netns, "-o", "link", "show", "tun0"), f"{netns} open")
 

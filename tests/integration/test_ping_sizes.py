@@ -12,7 +12,7 @@ import pytest
 
 from tests.harness.ledger import assert_kernel_agrees
 from tests.harness.needs import need
-from tests.harness.traffic import V4, assert_no_bad_checksums, joined, snmp, sweep_both_ways
+from tests.harness.traffic import V4, assert_no_bad_checksums, joined, snmp, sweep_both_directions
 from vnetcard.lab.lab import Lab, run_in
 from vnetcard.ping.suite import Target, run_suite
 from vnetcard.ring import layout as L
@@ -29,7 +29,7 @@ KINDS = [(size, offload) for size in ("16K", "64K", "8M") for offload in ("auto"
 
 @pytest.fixture(params=KINDS, ids="-".join)
 def lab(request: pytest.FixtureRequest) -> Iterator[Lab]:
-    """Each window with each setting; afterwards nothing is lost in any book."""
+    """Each window with each setting; afterwards no ledger has a loss."""
     for tool in ("ip", "ping"):
         need(tool)
     size, offload = request.param
@@ -52,7 +52,7 @@ def _expected(size: str, offload: str) -> str:
     return "on" if size == "8M" else TOO_SMALL
 
 
-def test_default_sizes_pass_both_ways(lab: Lab) -> None:
+def test_default_sizes_pass_in_both_directions(lab: Lab) -> None:
     targets = [Target(V4[1 - side], lab.namespaces[side], L.DIRECTIONS[side]) for side in (L.HOST, L.CARD)]
     results = run_suite(targets, count=5, timeout=20.0)
     assert len(results) == 20
@@ -60,7 +60,7 @@ def test_default_sizes_pass_both_ways(lab: Lab) -> None:
 
 
 @pytest.mark.parametrize("version", [4, 6])
-def test_every_payload_size_passes_both_ways_unharmed(lab: Lab, version: int) -> None:
+def test_every_payload_size_passes_in_both_directions_unharmed(lab: Lab, version: int) -> None:
     _sweep(lab, version, count=3)
 
 
@@ -74,7 +74,7 @@ def test_every_payload_size_passes_a_hundred_times(lab: Lab, version: int) -> No
 def _sweep(lab: Lab, version: int, *, count: int) -> None:
     everything = (LAST_SIZE + 1) * count
     clean = {"sent": everything, "answered": everything, "overflowed": 0, "lost": [], "spoilt": [], "twice": []}
-    assert sweep_both_ways(lab, LAST_SIZE, count=count, version=version) == [clean, clean]
+    assert sweep_both_directions(lab, LAST_SIZE, count=count, version=version) == [clean, clean]
 
 
 @pytest.fixture
@@ -96,7 +96,7 @@ def test_flood_of_100_000_pings_loses_none(default_lab: Lab, size: int) -> None:
 
 @pytest.mark.campaign
 @pytest.mark.parametrize("size", [56, 2048])
-def test_floods_both_ways_at_once_lose_none(lab: Lab, size: int) -> None:
+def test_floods_in_both_directions_at_once_lose_none(lab: Lab, size: int) -> None:
     with ThreadPoolExecutor() as pool:
         for flood in [pool.submit(_flood, lab, side, size) for side in (L.HOST, L.CARD)]:
             flood.result()

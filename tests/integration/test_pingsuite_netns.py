@@ -75,7 +75,7 @@ def run_command(*words: str) -> int:
     return status
 
 
-def test_all_default_sizes_pass_both_ways_without_loss(pair: Pair, capsys: pytest.CaptureFixture[str]) -> None:
+def test_all_default_sizes_pass_in_both_directions_without_loss(pair: Pair, capsys: pytest.CaptureFixture[str]) -> None:
     assert run_command(*pair.words()) == 0
     *_, last = capsys.readouterr().out.splitlines()
     assert last == f"all {len(DEFAULT_SIZES)} sizes, both directions: 0% loss"
@@ -211,7 +211,7 @@ def test_each_missing_reply_is_counted(echo: Callable[[Cheat, float], None]) -> 
     assert (result.sent, result.received, result.lost, result.ok) == (10, 8, 2, False)
 
 
-def test_doubled_replies_are_counted(echo: Callable[[Cheat, float], None]) -> None:
+def test_duplicate_replies_are_counted(echo: Callable[[Cheat, float], None]) -> None:
     echo(lambda seq, reply: [reply] * (1 + (seq in (2, 3))), 0.0)
     result = ping_echo()
     assert (result.lost, result.duplicates, result.ok) == (0, 2, False)

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from tests.harness.checked_stream import Stream
-from tests.harness.ledger import assert_books_balance, assert_kernel_agrees, kernel_minus_ledger
+from tests.harness.ledger import assert_kernel_agrees, assert_ledgers_balance, kernel_minus_ledger
 from tests.harness.programs import VNETCARD, started
 from tests.harness.restarts import GENEROUS, OUTAGE, chance, fast_retries, kill_and_restart, ping, start_fails, until
 from vnetcard._core import Memory
@@ -68,7 +68,7 @@ def test_flows_spread_over_the_queues_and_every_packet_is_in_the_ledger(lab: Lab
     for side in (L.HOST, L.CARD):
         flows(lab, side, 60)
         ping(lab, side)
-    view, _ = assert_books_balance(lab)
+    view, _ = assert_ledgers_balance(lab)
     assert (view["link"]["queues"], len(view["rings"])) == (3, 6)
     for side in (L.HOST, L.CARD):
         sent = sent_by_queue(lab, side, 3)
@@ -95,7 +95,7 @@ def test_tools_show_each_queue_and_their_sum(lab: Lab, tmp_path: Path) -> None:
         capturing.wait()
     assert {packet["queue"] for packet in packets if packet.get("delivered")} == {0, 1}
     assert b" of queue 1" in file.read_bytes()
-    assert_books_balance(lab)
+    assert_ledgers_balance(lab)
 
     runtime = json.loads(vnetcard("show", "runtime", "--json"))["runtime"]["host"]
     sent = [runtime[f"tx queue {n}"]["tx_sent"] for n in range(2)]  # a kernel sends something of its own now and then
@@ -112,12 +112,12 @@ def test_tools_show_each_queue_and_their_sum(lab: Lab, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("host", "card", "agreed"), [("3", "2", 2), ("2", "1", 1), ("1", "4", 1)])
 def test_link_runs_over_as_many_queues_as_both_serve(lab: Lab, host: str, card: str, agreed: int) -> None:
-    """And the kernel sends nothing to the others."""
+    """The kernel sends nothing to the others."""
     start_both(lab, ("--queues", host), ("--queues", card))
     for side in (L.HOST, L.CARD):
         flows(lab, side, 60)
         ping(lab, side)
-    views = assert_books_balance(lab)
+    views = assert_ledgers_balance(lab)
     assert [view["link"]["queues"] for view in views] == [agreed, agreed]
     for side in (L.HOST, L.CARD):
         sent = sent_by_queue(lab, side, int(host))
@@ -129,7 +129,7 @@ def test_card_that_creates_the_window_creates_the_configured_pairs(lab: Lab) -> 
     lab.start(L.HOST)
     lab.wait_up()
     ping(lab, L.HOST)
-    views = assert_books_balance(lab)
+    views = assert_ledgers_balance(lab)
     assert [(view["link"]["queues"], len(view["rings"])) for view in views] == [(1, 4), (1, 4)]
     lab.stop(L.HOST)
     status, words = start_fails(lab, L.HOST, "--queues", "3")
@@ -161,12 +161,12 @@ def test_persistent_interface_of_one_queue_serves_the_card_with_a_warning(lab: L
     ],
 )
 def test_ledger_is_exact_after_kills_under_load(lab: Lab, tmp_path: Path, kills: int, limit: float) -> None:
-    """Verified TCP connections both ways on two queues survive all kills; after each the ledger balances."""
+    """Verified TCP connections in both directions on two queues survive all kills; after each the ledger balances."""
     rng = chance()
     options = (("--queues", "2", *KEEP), KEEP)
     start_both(lab, *options)
     fast_retries(lab)
-    probes = [given for _, given in kernel_minus_ledger(lab, assert_books_balance(lab))]
+    probes = [given for _, given in kernel_minus_ledger(lab, assert_ledgers_balance(lab))]
     killed = [0, 0]
     netns = lab.namespaces
     with contextlib.ExitStack() as running:
@@ -189,17 +189,17 @@ def test_ledger_is_exact_after_kills_under_load(lab: Lab, tmp_path: Path, kills:
                 stream.wait_progress(since=stream.position)
             for stream in streams:
                 stream.pause()
-            views = assert_books_balance(lab, allow=OUTAGE)
+            views = assert_ledgers_balance(lab, allow=OUTAGE)
             kernel = kernel_minus_ledger(lab, views)
             for stream in streams:
                 stream.resume()
         length = sum(stream.finish() for stream in streams)
     for side in (L.HOST, L.CARD):
-        assert all(sent_by_queue(lab, side, 2)), "a queue was not used: it proves nothing"
+        assert all(sent_by_queue(lab, side, 2)), "a queue was not used: the test shows nothing"
         taken, given = kernel[side]
         given -= probes[side] * (1 + killed[side])  # what each start writes to learn the kernel's offloads
         print(f"{L.SIDES[side]}: kernel sent {taken} more than was taken, received {given} more than was delivered")
-        assert 0 <= taken <= 2 * killed[side], "a kill loses sight of at most one packet a queue"
-        assert 0 <= given <= 2 * killed[side], "a kill between delivery and ledger: at most one packet a queue"
+        assert 0 <= taken <= 2 * killed[side], "a kill leaves at most one packet per queue uncounted"
+        assert 0 <= given <= 2 * killed[side], "a kill between delivery and ledger: at most one packet per queue"
     lost = [side["tx"]["lost_restart"] for side in views[0]["sides"]]
     print(f"{length >> 20} MiB verified; lost in restarts: {lost}; killed {killed}")

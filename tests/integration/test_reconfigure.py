@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.harness.ledger import assert_books_balance
+from tests.harness.ledger import assert_ledgers_balance
 from tests.harness.restarts import (
     OUTAGE,
     Handshake,
@@ -89,7 +89,7 @@ def test_another_size_lays_the_window_out_again_when_no_agent_runs(
     lab.wait_up()
     assert rings in lab.status(L.HOST)["window"]["geometry"]
     ping_suite(lab)
-    assert_books_balance(lab)
+    assert_ledgers_balance(lab)
     assert [lab.stop(side) for side in (L.HOST, L.CARD)] == [0, 0]
     assert left_behind(lab) == []
 
@@ -123,7 +123,7 @@ def test_smaller_mtu_is_used_and_the_larger_one_restored(lab: Lab, persist: tupl
         lab.stop(L.CARD, signal.SIGKILL if card == 9000 else signal.SIGTERM)
 
 
-# --- ways of waiting ---------------------------------------------------------------------------------
+# --- wait modes --------------------------------------------------------------------------------------
 
 
 def test_each_wait_mode_works_with_each_other_one(lab: Lab) -> None:
@@ -134,7 +134,7 @@ def test_each_wait_mode_works_with_each_other_one(lab: Lab) -> None:
             lab.wait_up()
             for side in (L.HOST, L.CARD):
                 ping(lab, side, count=10, size=1000)
-            assert_books_balance(lab, allow=OUTAGE)
+            assert_ledgers_balance(lab, allow=OUTAGE)
             lab.stop(L.CARD)
         lab.stop(L.HOST)
 
@@ -171,7 +171,7 @@ def test_peer_of_another_wire_format_is_refused_until_it_is_valid(lab: Lab, side
     lab.wait_up()
     for at in (L.HOST, L.CARD):
         ping(lab, at)
-    assert_books_balance(lab, allow=OUTAGE)
+    assert_ledgers_balance(lab, allow=OUTAGE)
 
 
 @pytest.mark.parametrize(("word", "values"), [("mtu", (0, 67, 65536, 0xFFFFFFFF))])

@@ -91,7 +91,7 @@ def test_pcapng_of_tshark_is_replayed_too(lab: Lab, tmp_path: Path) -> None:
     assert "in.pcapng: 10 packets, 400 bytes into tun0 of the host's agent" in done.stdout
 
 
-def test_own_capture_comes_round(lab: Lab, tmp_path: Path) -> None:
+def test_capture_of_ours_is_replayed(lab: Lab, tmp_path: Path) -> None:
     pcap_reader.write(tmp_path / "in.pcap", spaced(10, 1))
     watch = [
         *VNETCARD,
@@ -105,7 +105,7 @@ def test_own_capture_comes_round(lab: Lab, tmp_path: Path) -> None:
         "udp and src 1.1.1.1",
     ]
     with started(watch) as process:
-        until(lambda: all(has_open_tap(lab.agent(side).pid) for side in (HOST, CARD)), "both agents are looked at")
+        until(lambda: all(has_open_tap(lab.agent(side).pid) for side in (HOST, CARD)), "taps at both agents")
         assert replay(lab, tmp_path / "in.pcap").status == 0
         process.wait(20)
     refused = replay(lab, tmp_path / "own.pcapng")

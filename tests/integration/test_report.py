@@ -57,7 +57,7 @@ def good(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("report")
     done = report(lab, folder, "--sizes", "56", "1472", "9000", "--seconds", "1")
     assert done.status == 0, done
-    assert "1/16 ping host to card" in done.stderr  # no terminal: a line a step
+    assert "1/16 ping host to card" in done.stderr  # without a terminal: one line per step
     assert done.stdout.splitlines()[-1] == f"PASS: {folder / 'r.html'}"
     return folder
 
@@ -140,5 +140,5 @@ def test_a_stopped_agent_is_named_and_the_page_still_written(lab: Lab, tmp_path:
     assert (done.status, took < 15) == (1, True), (done, took)
     content = json.loads((tmp_path / "r.json").read_text())
     assert [cause["code"] for cause in content["causes"]][:2] == ["agent-unresponsive", "agent-unresponsive"]
-    assert content["runtime"]["card rx"]["rx_received"] > 0, "what the window holds is in the page all the same"
+    assert content["runtime"]["card rx"]["rx_received"] > 0, "the page must have the contents of the window"
     assert any(f"(pid {lab.agent(L.HOST).pid}) is stopped" in why for why in content["not_measured"])

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.harness.checked_stream import Stream
-from tests.harness.ledger import assert_books_balance, kernel_minus_ledger
+from tests.harness.ledger import assert_ledgers_balance, kernel_minus_ledger
 from tests.harness.restarts import (
     GENEROUS,
     OUTAGE,
@@ -60,7 +60,7 @@ def test_tcp_survives_killed_agents(lab: Lab, tmp_path: Path, kills: int, limit:
     sender = rng.choice((L.HOST, L.CARD))
     times, progress, kernel = [], [], [(0, 0), (0, 0)]
     killed = [0, 0]
-    probes = [given for _, given in kernel_minus_ledger(lab, assert_books_balance(lab))]
+    probes = [given for _, given in kernel_minus_ledger(lab, assert_ledgers_balance(lab))]
     netns, address = lab.namespaces, ADDRESSES[1 - sender]
     with Stream(netns[sender], netns[1 - sender], address, tmp_path, seed=rng.randrange(1 << 32)) as stream:
         for _ in range(kills):
@@ -72,7 +72,7 @@ def test_tcp_survives_killed_agents(lab: Lab, tmp_path: Path, kills: int, limit:
             for side in victims:
                 killed[side] += 1
             stream.pause()
-            views = assert_books_balance(lab, allow=OUTAGE)
+            views = assert_ledgers_balance(lab, allow=OUTAGE)
             kernel = kernel_minus_ledger(lab, views)
             stream.resume()
         length = stream.finish()
@@ -84,7 +84,7 @@ def test_tcp_survives_killed_agents(lab: Lab, tmp_path: Path, kills: int, limit:
         taken, given = kernel[side]
         given -= probes[side] * (1 + killed[side])  # what each start writes to learn the kernel's offloads
         print(f"{L.SIDES[side]}: kernel sent {taken} more than was taken, received {given} more than was delivered")
-        assert 0 <= taken <= killed[side], "a kill loses sight of at most one packet"
+        assert 0 <= taken <= killed[side], "a kill leaves at most one packet uncounted"
         assert 0 <= given <= killed[side], "a kill between delivery and ledger: at most one packet"
     assert max(times) <= limit, f"restarts of {sorted(times)[-5:]} s"
 
@@ -108,7 +108,7 @@ def test_killed_agents_without_a_lasting_interface_come_back(lab: Lab, tmp_path:
         with Stream(netns[sender], netns[1 - sender], address, tmp_path, seed=seed, port=port + 100) as stream:
             stream.wait_progress(since=1 << 20)
             assert stream.finish() > 1 << 20
-        assert_books_balance(lab, allow=OUTAGE | {"drop_port_down", "drop_port_refused"})
+        assert_ledgers_balance(lab, allow=OUTAGE | {"drop_port_down", "drop_port_refused"})
     spread("without --persist, from the start of the new agent to a link that runs", times)
 
 
@@ -133,7 +133,7 @@ def test_agents_killed_again_before_the_link_is_up_come_back(lab: Lab, tmp_path:
             lab.wait_up()
             stream.wait_progress(since=stream.position)
             stream.pause()
-            assert_books_balance(lab, allow=OUTAGE)
+            assert_ledgers_balance(lab, allow=OUTAGE)
             stream.resume()
         print(f"{stream.finish() >> 20} MiB verified")
 
@@ -171,7 +171,7 @@ def test_killed_agents_leave_nothing_after_the_next_clean_end(lab: Lab) -> None:
     assert shm_path(lab).exists()
     start_both(lab)
     ping(lab, L.CARD)
-    (view, _) = assert_books_balance(lab, allow=OUTAGE | {"drop_port_down", "drop_port_refused"})
+    (view, _) = assert_ledgers_balance(lab, allow=OUTAGE | {"drop_port_down", "drop_port_refused"})
     assert view["sides"][L.HOST]["tx"]["tx_taken"] >= 6, "the counters outlive their process"
     assert [lab.stop(side) for side in (L.HOST, L.CARD)] == [0, 0]
     assert left_behind(lab) == []

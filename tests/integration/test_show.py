@@ -163,7 +163,7 @@ def test_stopped_agents_are_named_at_once_and_their_counters_shown(lab: Lab, sid
         assert f"agent-unresponsive: the {L.SIDES[side]} agent for {lab.url} {words}" in " ".join(text.split())
         assert words in status.stdout and status.status == 1
         assert f'vnetcard_agent_up{{side="{L.SIDES[side]}",window="{lab.url}"}} 0.0' in found
-    assert took < 4.5, "0.5 s an agent on a machine that is not busy; an agent that runs is given 5 s"
+    assert took < 4.5, "0.5 s per agent on a machine that is not busy; an agent that runs is given 5 s"
     assert card["rx"]["rx_received"] - before >= PINGS
     assert sorted(answers["unresponsive"]) == sorted(L.SIDES[side] for side in sides)
     assert [ring["fill"] for ring in answers["ring"]] == [0, 0]

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.harness.engine_restarts import KEEP, start_both, survive_kills
-from tests.harness.ledger import assert_books_balance
+from tests.harness.ledger import assert_ledgers_balance
 from tests.harness.programs import VNETCARD, run
 from tests.harness.restarts import OUTAGE, ping, ping_suite, start_fails, until
 from tests.harness.soft_engine import EPOCHS
@@ -53,13 +53,13 @@ def events(lab: Lab, side: int) -> dict[str, int]:
 def test_every_size_crosses_in_both_directions_and_the_ledgers_balance(lab: Lab) -> None:
     start_both(lab)
     ping_suite(lab)
-    for view in assert_books_balance(lab):
+    for view in assert_ledgers_balance(lab):
         engine = view["engine"]
         assert (engine["fault"], engine["side"], engine["data_width"]) == (None, "run", 64)
-        for way in (engine["tx"], engine["rx"]):
-            row = next(row for row in view["balance"] if row["direction"] == way["direction"])
-            assert way["state"] == "run"
-            assert way["publications"] <= row["sent"] and way["bytes"] >= L.LINE * row["sent"]
+        for direction in (engine["tx"], engine["rx"]):
+            row = next(row for row in view["balance"] if row["direction"] == direction["direction"])
+            assert direction["state"] == "run"
+            assert direction["publications"] <= row["sent"] and direction["bytes"] >= L.LINE * row["sent"]
 
 
 def test_status_and_info_show_both_sides_and_the_engine(lab: Lab) -> None:
@@ -68,7 +68,7 @@ def test_status_and_info_show_both_sides_and_the_engine(lab: Lab) -> None:
     shown = run([*VNETCARD, "status", "--window", lab.url])
     assert shown.status == 0, shown.stderr
     assert "engine    64-bit engine, bursts of 64 beats, window of 1 MiB at 0x100000000; side block run" in shown.stdout
-    assert shown.stdout.count("h2c       sent ") == 2, "either view has the books of both agents"
+    assert shown.stdout.count("h2c       sent ") == 2, "each view has the ledgers of both agents"
     views = json.loads(run([*VNETCARD, "status", "--window", lab.url, "--json"]).stdout)["agents"]
     assert [[side["side"] for side in view["sides"]] for view in views] == [["host", "card"]] * 2
     for side, name in enumerate(L.SIDES):
@@ -123,7 +123,7 @@ def test_stopped_agent_is_noticed_at_once_and_its_memory_is_not_touched(lab: Lab
 def test_halted_engine_is_named_counted_and_restarted(
     lab: Lab, simulation: SoftSimulation, breaks: tuple[str, int, int], said: str
 ) -> None:
-    """Not by a busy loop: while the fault lasts, the tries become fewer."""
+    """It is restarted at growing intervals while the fault lasts, not in a busy loop."""
     start_both(lab)
     what, side, where = breaks
     end = where + (RINGS if where == RINGS else L.LINE)
@@ -136,7 +136,7 @@ def test_halted_engine_is_named_counted_and_restarted(
     simulation.engine.broken = lambda *_: False
     lab.wait_up()
     ping(lab, L.HOST)
-    assert_books_balance(lab, allow=OUTAGE)
+    assert_ledgers_balance(lab, allow=OUTAGE)
 
 
 def test_removed_card_is_named_and_the_link_returns_with_it(lab: Lab, simulation: SoftSimulation) -> None:
@@ -152,7 +152,7 @@ def test_removed_card_is_named_and_the_link_returns_with_it(lab: Lab, simulation
         simulation.put_back()
         lab.wait_up()
         ping(lab, L.CARD)
-    assert_books_balance(lab, allow=OUTAGE)
+    assert_ledgers_balance(lab, allow=OUTAGE)
 
 
 def test_agents_outlive_the_simulation_and_return_with_the_next_one() -> None:
@@ -219,4 +219,4 @@ def test_agents_leave_the_simulators_objects_and_nothing_of_their_own(lab: Lab, 
         assert lab.stop(side, number) == 0
         assert not socket_path(lab.url, side).exists()
         assert Path("/dev/shm", memory_name(simulation.name, side)).exists()
-    until(lambda: not any(way.state == "run" for way in simulation.engine.ways), "the engine is off")
+    until(lambda: not any(direction.state == "run" for direction in simulation.engine.directions), "the engine is off")

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.harness.checked_stream import Stream
-from tests.harness.ledger import assert_books_balance
+from tests.harness.ledger import assert_ledgers_balance
 from tests.harness.restarts import OUTAGE, chance, ping_suite, shm_path
 from vnetcard.lab.lab import ADDRESSES, Lab
 from vnetcard.ring import layout as L
@@ -58,8 +58,8 @@ CONTENTS: dict[str, Callable[[random.Random], bytes]] = {
     "cut short": lambda rng: valid().ljust(BYTES // 2, b"\0"),
     "damaged superblock": lambda rng: (valid()[:24] + bytes([200]) + valid()[25:]).ljust(BYTES, b"\0"),
 }
-BOOKS_LOST = {"random index lines", "random side blocks", "random everything", "all ones"}
-"""Where the stale counters are noise, no sums can come out even."""
+WITHOUT_LEDGERS = {"random index lines", "random side blocks", "random everything", "all ones"}
+"""Contents whose counters are noise, so that no ledger can balance."""
 
 
 @pytest.mark.parametrize("content", CONTENTS)
@@ -71,8 +71,8 @@ def test_stale_contents_do_not_hurt(lab: Lab, content: str) -> None:
         lab.start(side)
     lab.wait_up()
     ping_suite(lab)
-    if content not in BOOKS_LOST:
-        assert_books_balance(lab)
+    if content not in WITHOUT_LEDGERS:
+        assert_ledgers_balance(lab)
     assert [lab.stop(side) for side in order] == [0, 0]
     assert not shm_path(lab).exists()
 
@@ -87,7 +87,7 @@ def test_a_window_left_by_a_crash_under_load_does_not_hurt(lab: Lab, tmp_path: P
             lab.start(side)
         lab.wait_up()
         ping_suite(lab, (56, 1472))
-        assert_books_balance(lab, allow=OUTAGE | {"drop_port_down", "drop_port_refused"})
+        assert_ledgers_balance(lab, allow=OUTAGE | {"drop_port_down", "drop_port_refused"})
         netns = lab.namespaces
         with Stream(*netns, ADDRESSES[L.CARD], tmp_path, seed=1, port=5500 + spoil) as stream:
             stream.wait_progress(since=1 << 18)
@@ -101,4 +101,4 @@ def test_a_window_left_by_a_crash_under_load_does_not_hurt(lab: Lab, tmp_path: P
         lab.start(side)
     lab.wait_up()
     ping_suite(lab)
-    assert_books_balance(lab, allow=OUTAGE | {"drop_port_down", "drop_port_refused"})
+    assert_ledgers_balance(lab, allow=OUTAGE | {"drop_port_down", "drop_port_refused"})

@@ -29,7 +29,7 @@ from vnetcard.window import read_window
 
 pytestmark = pytest.mark.root
 
-BOOKS = [name for name in L.RX_LEDGER if name.startswith(("rx_", "drop_"))]
+LEDGER = [name for name in L.RX_LEDGER if name.startswith(("rx_", "drop_"))]
 
 
 @pytest.fixture
@@ -73,7 +73,7 @@ def test_status_of_a_link_that_is_up_is_0_and_shows_both_agents(running: Lab) ->
     assert host["link"]["up"] and card["link"]["up"]
     assert side(host, "host")["tx"]["tx_sent"] >= 10
     theirs, ours = side(host, "card")["rx"], side(card, "card")["rx"]  # sleeps are counted while nothing moves, too
-    assert [theirs[name] for name in BOOKS] == [ours[name] for name in BOOKS]
+    assert [theirs[name] for name in LEDGER] == [ours[name] for name in LEDGER]
 
 
 def test_status_of_a_link_that_is_down_is_1(lab: Lab) -> None:
@@ -184,7 +184,7 @@ def test_info_of_any_corrupt_copy_decodes_what_it_can(running: Lab, tmp_path: Pa
 # --- ping without targets ----------------------------------------------------------------------------
 
 
-def test_ping_without_targets_goes_both_ways_where_both_agents_are(running: Lab) -> None:
+def test_ping_without_targets_goes_in_both_directions_where_both_agents_are(running: Lab) -> None:
     host, card = running.namespaces
     assert default_targets(running.window) == [
         Target("10.10.10.5", host, "host to card"),

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.harness.ledger import assert_books_balance
+from tests.harness.ledger import assert_ledgers_balance
 from tests.harness.restarts import (
     GENEROUS,
     OUTAGE,
@@ -55,12 +55,12 @@ def spawn(lab: Lab, side: int, log: Path | None = None) -> subprocess.Popen[str]
 )
 def test_both_started_at_the_same_instant(lab: Lab, times: int) -> None:
     """Each time the link comes up, over one window, and a clean end leaves nothing."""
-    look, took = Handshake(lab), []
+    handshake, took = Handshake(lab), []
     for number in range(times):
         began = time.monotonic()
         both = [spawn(lab, side) for side in ((0, 1) if number % 2 else (1, 0))]
         try:
-            took.append(until(look.running, "the link is up") - began)
+            took.append(until(handshake.running, "the link is up") - began)
             inodes = {
                 Path(f"/proc/{agent.pid}/map_files/{line.split()[0]}").stat().st_ino
                 for agent in both
@@ -87,7 +87,7 @@ def test_third_agent_names_the_process_that_has_its_side(lab: Lab, tmp_path: Pat
     assert f"process {lab.agent(L.CARD).pid}" in log.read_text()
     assert log.read_text().count("\n") == 1
     ping_suite(lab, (56,))
-    assert_books_balance(lab)
+    assert_ledgers_balance(lab)
 
 
 def test_of_three_started_at_once_one_is_refused(lab: Lab, tmp_path: Path) -> None:
@@ -124,7 +124,7 @@ def test_link_returns_when_the_window_is_deleted(lab: Lab) -> None:
         print(f"up again {time.monotonic() - began:.2f} s after the window was deleted")
         for side in (L.HOST, L.CARD):
             ping(lab, side)
-        assert_books_balance(lab, allow=OUTAGE)
+        assert_ledgers_balance(lab, allow=OUTAGE)
     assert [lab.stop(side) for side in (L.HOST, L.CARD)] == [0, 0]
     assert left_behind(lab) == []
 
@@ -140,7 +140,7 @@ def test_link_returns_when_one_side_restarts_over_a_deleted_window(lab: Lab) -> 
         lab.start(side)
         lab.wait_up()
         ping(lab, side)
-    assert_books_balance(lab, allow=OUTAGE)
+    assert_ledgers_balance(lab, allow=OUTAGE)
 
 
 @pytest.mark.parametrize("side", [L.HOST, L.CARD])

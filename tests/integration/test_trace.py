@@ -1,4 +1,4 @@
-"""``vnetcard trace`` on two agents: whole paths, the filter, the summary, and the end of what is looked at."""
+"""``vnetcard trace`` on two agents: whole paths, the filter, the summary, and agents that end while they are traced."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.harness.ledger import assert_books_balance
+from tests.harness.ledger import assert_ledgers_balance
 from tests.harness.needs import need
 from tests.harness.open_taps import has_open_tap, tap_memories
 from tests.harness.programs import VNETCARD, Outcome, ip, run, started
@@ -162,7 +162,7 @@ def test_restart_of_the_peer_is_seen_as_new_epochs_and_the_ledgers_balance() -> 
             lab.stop(CARD, signal.SIGKILL)
             lab.start(CARD)
             assert delivered(process, {first}) != first
-        assert_books_balance(lab, allow=OUTAGE)
+        assert_ledgers_balance(lab, allow=OUTAGE)
 
 
 def delivered(process: subprocess.Popen[str], other_than: set[str]) -> str:
@@ -248,7 +248,7 @@ def another_clock(lab: Lab, side: int) -> Iterator[None]:
         time.sleep(0.01)
 
 
-ONE_WAY = """
+DATAGRAMS = """
 import socket, sys, time
 end = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
 if sys.argv[1] == "listen":
@@ -274,7 +274,7 @@ def test_clocks_that_cannot_be_compared_are_reported_as_unknown() -> None:
         lab.start(CARD)
         lab.wait_up()
         for side, what in ((CARD, "listen"), (HOST, "send")):
-            end = stack.enter_context(started(run_in(lab.namespaces[side], [sys.executable, "-c", ONE_WAY, what])))
+            end = stack.enter_context(started(run_in(lab.namespaces[side], [sys.executable, "-c", DATAGRAMS, what])))
             assert what == "send" or (end.stdout and end.stdout.readline())
         command = [*VNETCARD, "trace", "--window", lab.url, "--count", "20"]
         text, summary, content = (run([*command, *more]).stdout for more in ((), ("--summary",), ("--json",)))

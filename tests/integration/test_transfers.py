@@ -1,4 +1,4 @@
-"""Transfers arrive whole, and afterwards every packet is in the books: iperf3, and streams hashed at both ends."""
+"""Transfers arrive whole, and afterwards every packet is in the ledger: iperf3, and streams hashed at both ends."""
 
 from __future__ import annotations
 
@@ -55,22 +55,22 @@ def iperf3(lab: Lab, *words: str, version: int = 4) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("version", [4, 6])
-@pytest.mark.parametrize("way", [[], ["-R"], ["--bidir"]], ids=["h2c", "c2h", "both"])
-def test_iperf3_tcp_moves_data(lab: Lab, way: list[str], version: int) -> None:
-    end = iperf3(lab, *way, version=version)["end"]
-    received = [end["sum_received"]] + ([end["sum_received_bidir_reverse"]] if way == ["--bidir"] else [])
+@pytest.mark.parametrize("options", [[], ["-R"], ["--bidir"]], ids=["h2c", "c2h", "both"])
+def test_iperf3_tcp_moves_data(lab: Lab, options: list[str], version: int) -> None:
+    end = iperf3(lab, *options, version=version)["end"]
+    received = [end["sum_received"]] + ([end["sum_received_bidir_reverse"]] if options == ["--bidir"] else [])
     print("Gbit/s:", [round(total["bits_per_second"] / 1e9, 2) for total in received])
     assert all(total["bytes"] > 0 for total in received), end
     assert_kernel_agrees(lab, allow=KERNEL_QUEUE)
 
 
-@pytest.mark.parametrize("way", [[], ["-R"]], ids=["h2c", "c2h"])
-def test_iperf3_udp_below_capacity_loses_nothing(lab: Lab, way: list[str]) -> None:
-    """A receiver that is kept from running loses datagrams in its own socket: then try again.  The card never may."""
-    receiver = L.HOST if way else L.CARD
+@pytest.mark.parametrize("options", [[], ["-R"]], ids=["h2c", "c2h"])
+def test_iperf3_udp_below_capacity_loses_nothing(lab: Lab, options: list[str]) -> None:
+    """A receiver that gets no CPU loses datagrams in its own socket: the test tries again.  The card may lose none."""
+    receiver = L.HOST if options else L.CARD
     for _ in range(ATTEMPTS):
         before = snmp(lab, receiver)["Udp.RcvbufErrors"]
-        end = iperf3(lab, "-u", "-b", "20M", "-l", "1448", "-w", "200K", *way)["end"]
+        end = iperf3(lab, "-u", "-b", "20M", "-l", "1448", "-w", "200K", *options)["end"]
         overflowed = snmp(lab, receiver)["Udp.RcvbufErrors"] - before
         lost, total = end["sum_received"]["lost_packets"], end["sum_received"]["packets"]
         assert total > 0

@@ -1,4 +1,4 @@
-"""Real agents on either side of a DMA driver's devices, which files stand for (``xdmalab.py``)."""
+"""Real agents on either side of a DMA driver's devices, which files stand for (``xdma_lab.py``)."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import pytest
 
 from tests.harness.engine_restarts import KEEP, start_both
 from tests.harness.fake_board import FakeBoard
-from tests.harness.ledger import assert_books_balance
+from tests.harness.ledger import assert_ledgers_balance
 from tests.harness.programs import VNETCARD, X86, run
 from tests.harness.restarts import OUTAGE, ping, ping_suite
 from tests.harness.traffic import pinging
@@ -41,7 +41,7 @@ def lab(board: FakeBoard) -> Iterator[XdmaLab]:
 def test_every_size_crosses_in_both_directions_and_the_ledgers_balance(lab: XdmaLab) -> None:
     start_both(lab)
     ping_suite(lab)
-    host, card = assert_books_balance(lab)
+    host, card = assert_ledgers_balance(lab)
     assert host["engine"]["state"] == "run" and host["engine"]["halts"] == 0
     assert card["engine"] is None, "the card's side needs no support for the copier"
     shown = run([*VNETCARD, "status", "--window", lab.url])
@@ -60,7 +60,7 @@ def run_dir(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("run_dir")
-def test_trace_joins_both_ends_and_says_that_the_mover_writes_no_events(lab: XdmaLab) -> None:
+def test_trace_joins_both_ends_and_says_that_the_copier_writes_no_events(lab: XdmaLab) -> None:
     """Each side has the window under a URL of its own; the peer's is found there, as on a board: it is the only one."""
     start_both(lab)
     command = [*VNETCARD, "trace", "--window", lab.url, "--peer", f"env PATH={Path(sys.executable).parent}:/usr/bin"]
@@ -84,7 +84,7 @@ def test_card_waits_for_the_host_and_either_may_stop_and_return(lab: XdmaLab) ->
         ping(lab, side)
 
 
-def test_killed_agents_come_back_and_the_books_go_on(lab: XdmaLab) -> None:
+def test_killed_agents_come_back_and_their_ledgers_continue(lab: XdmaLab) -> None:
     start_both(lab, *KEEP)
     sent = 0
     for side in (L.HOST, L.CARD, L.HOST):
@@ -93,9 +93,9 @@ def test_killed_agents_come_back_and_the_books_go_on(lab: XdmaLab) -> None:
         lab.start(side, *KEEP)
         lab.wait_up()
         ping(lab, 1 - side)
-        view = assert_books_balance(lab, allow=OUTAGE)[L.HOST]
+        view = assert_ledgers_balance(lab, allow=OUTAGE)[L.HOST]
         before, sent = sent, view["balance"][L.HOST]["sent"]
-        assert sent > before, "a killed agent took its counters along"
+        assert sent > before, "a killed agent lost its counters"
 
 
 def test_card_whose_memory_is_lost_gets_a_new_window(lab: XdmaLab) -> None:
@@ -110,7 +110,7 @@ def test_card_whose_memory_is_lost_gets_a_new_window(lab: XdmaLab) -> None:
     ping(lab, L.CARD)
 
 
-def test_driver_that_is_unloaded_is_said_so_and_awaited(lab: XdmaLab) -> None:
+def test_unloaded_driver_is_reported_and_awaited(lab: XdmaLab) -> None:
     start_both(lab, *KEEP)
     device = lab.memory.parent / "xdma0_c2h_0"
     device.rename(lab.memory.parent / "away")

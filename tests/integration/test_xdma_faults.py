@@ -15,7 +15,7 @@ import pytest
 from tests.harness.engine_restarts import KEEP, start_both
 from tests.harness.fake_board import FakeBoard
 from tests.harness.fuse_device import fuse_devices
-from tests.harness.ledger import assert_books_balance
+from tests.harness.ledger import assert_ledgers_balance
 from tests.harness.programs import VNETCARD, run
 from tests.harness.restarts import OUTAGE, ping, ping_suite
 from tests.harness.xdma_lab import XdmaLab
@@ -33,7 +33,7 @@ DATA = bytes(range(256)) * 8
 
 
 class Memory:
-    """A card's memory, of which ``act`` says for each move how many of so many bytes are moved, or raises OSError."""
+    """A card's memory; ``act`` gets the number of a move and its bytes, and returns how many move or raises OSError."""
 
     def __init__(self, memory: Path | None = None) -> None:
         self._fd = os.open(memory, os.O_RDWR) if memory else os.memfd_create("card")
@@ -82,7 +82,7 @@ def memory() -> Iterator[Memory]:
 
 @pytest.fixture
 def card(memory: Memory, tmp_path: Path) -> Iterator[CardMemory]:
-    """Channels to ``memory``."""
+    """Both channels to ``memory``."""
     with fuse_devices(tmp_path, {"h2c": memory, "c2h": memory}):
         to_card, from_card = (DeviceChannel(tmp_path / name, to_card=name == "h2c") for name in ("h2c", "c2h"))
         yield CardMemory(to_card, from_card, base=0, size=4 << 20)
@@ -126,9 +126,9 @@ def test_transfers_obey_the_drivers_rules_whatever_the_buffer(card: CardMemory) 
 
 
 @pytest.mark.parametrize("call", ["preadv", "readv"])
-def test_double_dies_of_a_vectored_call_as_the_host_would(tmp_path: Path, memory: Memory, call: str) -> None:
+def test_vectored_call_stops_the_mock_as_it_stops_a_host(tmp_path: Path, memory: Memory, call: str) -> None:
     with (
-        pytest.raises(AssertionError, match="would have died"),
+        pytest.raises(AssertionError, match="would have crashed"),
         fuse_devices(tmp_path, {"c2h": memory}),
         (tmp_path / "c2h").open("rb", buffering=0) as file,
         pytest.raises(OSError, match="Input/output error"),
@@ -150,7 +150,7 @@ def test_link_lives_with_unsteady_channels_and_comes_back_from_failing_ones(tree
     with XdmaLab(tree) as lab:
         memory, mount = Memory(lab.memory), tmp_path / "devices"
         mount.mkdir()
-        names = [f"xdma0_{way}_0" for way in ("h2c", "c2h")]
+        names = [f"xdma0_{direction}_0" for direction in ("h2c", "c2h")]
         with contextlib.closing(memory), fuse_devices(mount, dict.fromkeys(names, memory)):
             for name in names:
                 (lab.memory.parent / name).unlink()
@@ -158,7 +158,7 @@ def test_link_lives_with_unsteady_channels_and_comes_back_from_failing_ones(tree
             memory.act = unsteady
             start_both(lab, *KEEP)
             ping_suite(lab)
-            view = assert_books_balance(lab)[L.HOST]
+            view = assert_ledgers_balance(lab)[L.HOST]
             assert view["engine"]["retries"] > 0 and view["engine"]["halts"] == 0
             for number, state, words in (
                 (errno.EIO, "halted", "(Input/output error) at card address"),
@@ -170,8 +170,8 @@ def test_link_lives_with_unsteady_channels_and_comes_back_from_failing_ones(tree
                 memory.act = unsteady
                 lab.wait_up()
                 ping(lab, L.CARD)
-                if state == "halted":  # who is gone takes its books along: the host's memory is made anew
-                    assert_books_balance(lab, allow=OUTAGE)
+                if state == "halted":  # an agent that ends takes its ledger along: the host's memory is created again
+                    assert_ledgers_balance(lab, allow=OUTAGE)
 
 
 def test_agent_answers_while_a_transfer_hangs_and_notices_the_removal_within_a_second(
@@ -186,7 +186,7 @@ def test_agent_answers_while_a_transfer_hangs_and_notices_the_removal_within_a_s
     with XdmaLab(tree, options="?format") as lab:
         memory, mount = Memory(lab.memory), tmp_path / "devices"
         mount.mkdir()
-        names = [f"xdma0_{way}_0" for way in ("h2c", "c2h")]
+        names = [f"xdma0_{direction}_0" for direction in ("h2c", "c2h")]
         with contextlib.closing(memory), fuse_devices(mount, dict.fromkeys(names, memory)):
             for name in names:
                 (lab.memory.parent / name).unlink()
@@ -204,7 +204,7 @@ def test_agent_answers_while_a_transfer_hangs_and_notices_the_removal_within_a_s
             (lab.memory.parent / names[1]).rename(lab.memory.parent / "removed")
             start = time.monotonic()
             assert names[1] in lab.wait_for(L.HOST, "gone")["link"]["reason"]
-            assert time.monotonic() - start < 1.5, "the removal is noticed within a second, and a margin"
+            assert time.monotonic() - start < 1.5, "the removal must be noticed within a second, plus a margin"
             memory.act = lambda move, count: count
             (lab.memory.parent / "removed").rename(lab.memory.parent / names[1])
             lab.wait_up()

@@ -65,7 +65,7 @@ byte gen_peer[2];
 byte tx_seq[2];         /* ghost: next record to produce */
 byte rx_seq[2];         /* ghost: next record to expect */
 
-/* ---- the world -------------------------------------------------------------------------------------- */
+/* ---- the environment -------------------------------------------------------------------------------- */
 
 byte last_epoch[2];     /* no epoch is ever used twice by a side; survives its death */
 byte restarts[2] = RESTARTS;
@@ -75,10 +75,10 @@ byte restarts[2] = RESTARTS;
  * side is then in RUN with a generation that is over.  Properties 1 and 2 hold all the same. */
 #ifdef STALE_ENTRY
 bool held[2];           /* ghost: both were true when peer.answered was read */
-#define LOOK held[me] = (epoch[PEER] == answered[me] && answered[PEER] == epoch[me])
+#define OBSERVE held[me] = (epoch[PEER] == answered[me] && answered[PEER] == epoch[me])
 #define JUDGE assert(held[me]); held[me] = false
 #else
-#define LOOK skip
+#define OBSERVE skip
 #define JUDGE skip
 #endif
 
@@ -159,7 +159,7 @@ START:
 #if !defined(EPOCH_AFTER_INDEX) && !defined(RESET_AFTER_ANSWER) && !defined(NO_START_RESET)
         reset_indices();        /* start: THEN reset own indices */
 #endif
-        /* start: THEN read the peer's epoch; keep looking while it is 0 */
+        /* start: THEN read the peer's epoch; again while it is 0 */
         do
         :: atomic { (epoch[PEER] != 0) -> p = epoch[PEER]; break }
         :: atomic { restarts[me] > 0 -> restarts[me]--; goto CLEAN_STOP }
@@ -174,7 +174,7 @@ WAIT:
         do
 #ifdef ANSWERED_FIRST
         :: atomic {             /* variant: peer.answered first, then peer.epoch */
-               answered[PEER] == epoch[me] -> LOOK
+               answered[PEER] == epoch[me] -> OBSERVE
            };
            atomic {
                if
@@ -199,7 +199,7 @@ WAIT:
 #ifdef NO_ANSWER_CHECK
                :: true -> skip  /* BROKEN: own answer is taken for the peer's */
 #else
-               :: answered[PEER] == epoch[me] -> LOOK
+               :: answered[PEER] == epoch[me] -> OBSERVE
 #endif
                :: answered[PEER] != epoch[me] -> goto WAIT
                fi

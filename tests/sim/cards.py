@@ -1,4 +1,4 @@
-"""A simulation seen from its bus object: registers, doorbells and memories, without any of the agents' code."""
+"""A simulation reached through its bus object: registers, doorbells and memories, without the agents' code."""
 
 from __future__ import annotations
 
@@ -46,10 +46,10 @@ class Card:
 
     def _wake(self) -> None:
         if self.bus.load32(sim_bus.HEADER["asleep"]):
-            self.ring_bell()
+            self.wake_simulator()
 
-    def ring_bell(self) -> None:
-        """Wake the simulator.  Two sides that do so at once may count as one: it wakes all the same."""
+    def wake_simulator(self) -> None:
+        """Wake the simulator.  An increment by both sides at once may be lost; it wakes nevertheless."""
         at = sim_bus.HEADER["doorbell"]
         self.bus.store32(at, (self.bus.load32(at) + 1) & 0xFFFF_FFFF)
         _LIBC.syscall(SYS_FUTEX, ctypes.c_void_p(self._bus_at + at), _FUTEX_WAKE, 1, None, None, 0)

@@ -38,7 +38,7 @@ def start_agents(lab: Lab, *options: str) -> None:
     lab.wait_up(limit=LIMIT)
 
 
-def assert_books_balance(lab: Lab, *, allow: Set[str] = frozenset()) -> None:
+def assert_ledgers_balance(lab: Lab, *, allow: Set[str] = frozenset()) -> None:
     """Wait until nothing moves; then every packet is accounted for, and the engine has carried every index.
 
     No counter called ``drop_*``, ``viol_*`` or ``lost_restart`` may have moved but those in ``allow``.
@@ -50,7 +50,7 @@ def assert_books_balance(lab: Lab, *, allow: Set[str] = frozenset()) -> None:
         wrong = [*_unbalanced(views), *(["packets were still moving"] if _packets(views) != _packets(before) else [])]
         if not wrong:
             break
-        assert time.monotonic() < deadline, f"the books do not balance: {wrong}\n{json.dumps(views, indent=1)}"
+        assert time.monotonic() < deadline, f"the ledgers do not balance: {wrong}\n{json.dumps(views, indent=1)}"
         before = views
         time.sleep(0.1)
     lost = [f"{view['side']} {name}: {n}" for view in views for name, n in _losses(view).items() if name not in allow]
@@ -69,7 +69,7 @@ def _unbalanced(views: Sequence[View]) -> Iterator[str]:
         for end in ("tx", "rx"):
             if count := own(view)[end]["unaccounted"]:
                 yield f"{view['side']} {end}: {count} packets unaccounted for"
-        if view["engine"]["fault"] or {view["engine"][way]["state"] for way in ("tx", "rx")} != {"run"}:
+        if view["engine"]["fault"] or {view["engine"][end]["state"] for end in ("tx", "rx")} != {"run"}:
             yield f"{view['side']}: the engine does not run"
     for side, direction in enumerate(L.DIRECTIONS):
         sent, received = own(views[side])["tx"], own(views[1 - side])["rx"]

@@ -88,7 +88,7 @@ def test_doorbells_rung_as_fast_as_possible_all_count() -> None:
         for thread in threads:
             thread.join()
         assert sorted(done) == [L.HOST, L.CARD]
-        assert all(card.read(f"{way}_cause") == 0 for card in cards for way in ("tx", "rx"))
+        assert all(card.read(f"{end}_cause") == 0 for card in cards for end in ("tx", "rx"))
 
 
 def test_a_doorbell_is_carried_before_the_mailbox_access_that_follows_it() -> None:
@@ -279,14 +279,14 @@ def test_a_killed_simulator_is_taken_over_with_its_memories() -> None:
         instance = host.bus.load32(sim_bus.HEADER["instance"])
         simulation.kill()
         assert len(objects(simulation.name)) == 3
-        host.ring("tx_prod", 5 * L.LINE)  # into the void
+        host.ring("tx_prod", 5 * L.LINE)  # no simulator runs
         with simulated(name=simulation.name):
             assert host.bus.load32(sim_bus.HEADER["instance"]) not in (0, instance), "the mapping is the same"
             assert card.memory.read(RING_OFFSET["h2c"], 64) == b"kept" * 16
             assert host.read("tx_prod") == 0, "a doorbell rung to its predecessor is forgotten"
             bring_up(cards)
             host.ring("tx_prod", L.LINE)
-        assert host.bus.load32(sim_bus.HEADER["instance"]) == 0, "ended: said so to those who look"
+        assert host.bus.load32(sim_bus.HEADER["instance"]) == 0, "instance is 0 once it has ended"
 
 
 def test_memories_of_another_size_are_created_again() -> None:

@@ -17,7 +17,7 @@ from tests.harness.needs import need, skip_or_fail
 from tests.harness.programs import NOBODY, OPEN_TUN, VNETCARD, as_nobody, demo_traces, home_of_nobody, run, started
 from tests.harness.restarts import OUTAGE, until
 from tests.harness.traffic import V4, assert_no_bad_checksums, assert_stream_arrives
-from tests.sim.engine_lab import LIMIT, assert_books_balance, iperf3, joined, own, pinging
+from tests.sim.engine_lab import LIMIT, assert_ledgers_balance, iperf3, joined, own, pinging
 from tests.sim.simulation import need_simulator, new_name
 from vnetcard.lab.lab import Lab
 from vnetcard.lab.sim import SimProcess
@@ -41,7 +41,7 @@ def assert_suite_loses_nothing(lab: Lab, *, count: int = 5) -> None:
 def test_pings_of_every_size_cross_the_engine_without_loss(width: str) -> None:
     with joined("--data-width", width) as (simulator, lab):
         assert_suite_loses_nothing(lab)
-        assert_books_balance(lab)
+        assert_ledgers_balance(lab)
         assert_no_bad_checksums(lab)
         totals = simulator.stop()
     for side, direction in enumerate(L.DIRECTIONS):
@@ -55,7 +55,7 @@ def test_pings_of_every_size_cross_the_engine_without_loss(width: str) -> None:
 def test_pings_cross_engines_of_other_widths(width: str) -> None:
     with joined("--data-width", width) as (_, lab):
         assert_suite_loses_nothing(lab)
-        assert_books_balance(lab)
+        assert_ledgers_balance(lab)
 
 
 def test_tcp_moves_data_and_arrives_with_the_same_hash() -> None:
@@ -64,7 +64,7 @@ def test_tcp_moves_data_and_arrives_with_the_same_hash() -> None:
         for sender in (L.HOST, L.CARD):
             assert_stream_arrives(lab, "tcp", STREAM, sender=sender)
         assert min(iperf3(lab), iperf3(lab, "-R")) > 0
-        assert_books_balance(lab)
+        assert_ledgers_balance(lab)
         assert_no_bad_checksums(lab)
 
 
@@ -72,20 +72,20 @@ def test_small_windows_and_packets_without_offload_cross_as_well() -> None:
     with joined("--memory", "64K", agents=("--offload", "off")) as (_, lab):
         assert_suite_loses_nothing(lab, count=2)
         assert_stream_arrives(lab, "tcp", 2 * MIB)
-        assert_books_balance(lab)
+        assert_ledgers_balance(lab)
 
 
 def test_a_slow_bus_with_latency_loses_nothing() -> None:
     with joined("--pcie-latency-ns", "1500", "--pcie-gbps", "16") as (_, lab):
         assert_suite_loses_nothing(lab, count=2)
-        assert_books_balance(lab)
+        assert_ledgers_balance(lab)
 
 
 # --- disturbances ------------------------------------------------------------------------------------
 
 
 def streams_meanwhile(lab: Lab, disturb: Callable[[], None]) -> None:
-    """TCP both ways and pings, disturbed in the middle: the streams arrive whole all the same."""
+    """TCP in both directions and pings, disturbed in the middle: the streams nevertheless arrive whole."""
     failures: list[BaseException] = []
 
     def stream(sender: int) -> None:
@@ -132,7 +132,7 @@ def test_a_simulator_killed_under_load_and_started_again_brings_the_link_back() 
 
         try:
             streams_meanwhile(lab, kill)
-            assert_books_balance(lab, allow=OUTAGE)
+            assert_ledgers_balance(lab, allow=OUTAGE)
             assert_suite_loses_nothing(lab, count=1)
         finally:
             for process in again:
@@ -148,7 +148,7 @@ def test_an_agent_killed_under_load_and_started_again_brings_the_link_back(side:
                 lab.stop(side, signal.SIGKILL)
                 lab.start(side)
                 lab.wait_up(limit=LIMIT)
-        assert_books_balance(lab, allow=OUTAGE)
+        assert_ledgers_balance(lab, allow=OUTAGE)
         assert_suite_loses_nothing(lab, count=1)
 
 
@@ -164,7 +164,7 @@ def test_after_a_bus_error_the_link_comes_back(what: str) -> None:
         with pinging(lab):
             until(halted, "an engine halt is counted", limit=LIMIT)
             lab.wait_up(limit=LIMIT)
-        assert_books_balance(lab, allow=OUTAGE)
+        assert_ledgers_balance(lab, allow=OUTAGE)
         assert_suite_loses_nothing(lab, count=1)
 
 
@@ -182,12 +182,12 @@ def test_removed_card_takes_the_link_down_and_brings_it_up_when_put_back() -> No
             lab.wait_up(limit=LIMIT)
 
         streams_meanwhile(lab, pull_and_return)
-        assert_books_balance(lab, allow=OUTAGE)
+        assert_ledgers_balance(lab, allow=OUTAGE)
 
 
 def test_an_idle_link_lets_the_simulator_sleep() -> None:
     with joined() as (simulator, lab):
-        assert_books_balance(lab)  # at rest
+        assert_ledgers_balance(lab)  # at rest
         stat = Path(f"/proc/{simulator.pid}/stat")
 
         def busy() -> float:

@@ -37,7 +37,7 @@ LIST, BUFFER = 0x1000, 0x4000
 
 
 class Driver:
-    """What the driver in a guest does: ``ram`` is its memory, ``bar`` the core's registers."""
+    """Does what the driver in a guest does; ``ram`` is its memory, ``bar`` the core's registers."""
 
     def __init__(self, core: XdmaCore, ram: Path) -> None:
         self._client = Client(core.socket)

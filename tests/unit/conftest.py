@@ -9,7 +9,7 @@ from tests.unit import link_harness
 
 @pytest.fixture(params=["coherent", "checked"])
 def memory_kind(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    """The worlds of the test stand on RAM, and then on memory that is as disorderly as a device's may be."""
+    """Run the test on RAM, and again on memory that reorders stores as a device's memory may."""
     monkeypatch.setattr(link_harness, "KIND", request.param)
     kind: str = request.param
     return kind

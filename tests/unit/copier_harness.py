@@ -1,4 +1,4 @@
-"""Two sides of a link whose host reaches the card's memory by transfers alone: a ``LinkHarness`` with a DMA copier."""
+"""Two sides of a link whose host reaches the card's memory only by transfers: a ``LinkHarness`` with a DMA copier."""
 
 from __future__ import annotations
 

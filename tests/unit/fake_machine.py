@@ -36,7 +36,7 @@ class FakeMachine:
 
     @property
     def system(self) -> System:
-        """How the doctor looks at it."""
+        """The system as the doctor reads it."""
         return System(
             sys=self.root / "sys",
             dev=self.root / "dev",
@@ -53,7 +53,7 @@ class FakeMachine:
         return replace(self.system, **changes)  # type: ignore[arg-type]
 
     def write(self, path: str, contents: str | bytes) -> Path:
-        """A file, and the folders on the way to it."""
+        """Write a file, and make the folders above it."""
         file = self.root / path
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_bytes(contents.encode() if isinstance(contents, str) else contents)
@@ -70,7 +70,7 @@ class FakeMachine:
         iommu: bool = True,
         speed: tuple[str, int, str, int] = ("8.0 GT/s PCIe", 8, "8.0 GT/s PCIe", 8),
     ) -> Path:
-        """A PCI function that is fine unless told otherwise; ``bars``: number to size and flags."""
+        """A PCI function; its defaults have no fault; ``bars``: number to size and flags."""
         board = FakeBoard(self.root)
         folder = board.function(address, ids=ids, bars=bars or {2: (8 << 20, PREFETCHABLE)})
         (folder / "config").write_bytes(struct.pack("<HHH", *ids, command).ljust(64, b"\0"))

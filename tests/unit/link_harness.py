@@ -30,7 +30,7 @@ TAG = struct.Struct("<III")  # sender's epoch, receiver's epoch, number in the g
 
 
 class Crash(BaseException):
-    """The process ends here: no handler runs."""
+    """The process ends at this store; no handler runs."""
 
 
 @dataclass
@@ -73,7 +73,7 @@ class MortalMemory:
         return 0xFFFF_FFFF if self.device_gone else self._memory.load32(offset)
 
     def store(self) -> None:
-        """One store more."""
+        """Count a store; raises Crash if it is one too many."""
         if self.stores_left is not None:
             if self.stores_left == 0:
                 raise Crash
@@ -121,7 +121,7 @@ class Waiting:
 
 @dataclass
 class Ledger:
-    """What a ledger in shared memory keeps when its agent dies."""
+    """The ledger in shared memory, which stays when its agent dies."""
 
     sent: Generation = field(default_factory=lambda: Generation(0, 0, 0))
     received: Generation = field(default_factory=lambda: Generation(0, 0, 0))
@@ -202,13 +202,13 @@ class Side:
             self._save()
 
     def crash(self) -> None:
-        """Dead without a goodbye; the ledger and the window stay as they are."""
+        """Die without a stop; the ledger and the window stay as they are."""
         self._save()
         self.endpoints.close()
         self.link = None
 
     def dies_in(self, stores: int, what: str) -> bool:
-        """Run ``tick``, ``stop`` or ``start`` and die before its store number ``stores``; did it come so far?"""
+        """Run ``tick``, ``stop`` or ``start`` and die before its store number ``stores``; False if it made fewer."""
         try:
             if what == "start":
                 self.start()  # a start has no tick before it: die in the first one instead
@@ -268,7 +268,7 @@ class LinkHarness:
     def __init__(self, host: Offer | None = None, card: Offer | None = None, *, engine: bool = False) -> None:
         window = mmap.mmap(-1, WINDOW)
         self.memory = new_memory(KIND, window)
-        # Two views of one window, so that what one side stores is not in the other's eyes before it has left.
+        # Two views of one window, so that the peer sees a store of one side only after a barrier.
         memories = (self.memory, new_memory(KIND, mmap.mmap(-1, WINDOW) if engine else window))
         self.engine = SoftEngine(memories) if engine else None
         self.clock = Clock()
@@ -277,12 +277,12 @@ class LinkHarness:
         self.sides = (self.host, self.card)
 
     def carry(self) -> None:
-        """The engine does everything that is due."""
+        """Let the engine do everything that is due."""
         while self.engine is not None and self.engine.step():
             pass
 
     def go_on(self, seconds: float = 0.3, step: float = TICK) -> None:
-        """Both sides tick for ``seconds`` of fake time."""
+        """Tick both sides for ``seconds`` of fake time."""
         for _ in range(round(seconds / step)):
             self.clock.now += step
             for side in self.sides:
@@ -302,6 +302,6 @@ class LinkHarness:
                 self.carry()
 
     def check_ledgers(self) -> None:
-        """At rest, with empty rings: sent = received + lost, each way."""
+        """Assert at rest, with empty rings, that sent = received + lost in each direction."""
         for tx, rx in (self.sides, self.sides[::-1]):
             assert tx.ledger.total_sent == rx.ledger.total_received + tx.ledger.lost

@@ -1,4 +1,4 @@
-"""Configuration: one table of options for command line and file, and the mission's defaults."""
+"""Configuration: one table of options for command line and file, with the documented defaults."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def test_file_and_command_line_are_equivalent(option: str, tmp_path: Path) -> No
     same = load(L.HOST, words(option))
     assert from_file(tmp_path / "a.toml", line) == same
     assert from_file(tmp_path / "a.toml", line.replace("-", "_", option.count("-"))) == same
-    assert same != load(L.HOST, []), "the value tried is the default: it proves nothing"
+    assert same != load(L.HOST, []), "the value tried is the default: the test shows nothing"
 
 
 @pytest.mark.parametrize("option", VALUES)

@@ -84,7 +84,7 @@ def test_invalid_request_is_answered_by_an_error_and_the_next_one_is_served(serv
     assert ask(WINDOW, HOST, "status") == {"asked": "status"}
 
 
-def test_error_of_the_agent_is_peer_gone_with_its_words(serve: Serve) -> None:
+def test_error_of_the_agent_is_peer_gone_with_its_message(serve: Serve) -> None:
     serve(lambda question: {"error": "no window today"})
     with pytest.raises(PeerGone, match="no window today"):
         ask(WINDOW, HOST, "status")
@@ -100,13 +100,13 @@ def test_lost_window_is_reported_and_the_server_goes_on(serve: Serve) -> None:
             ask(WINDOW, HOST, "status")
 
 
-def test_twenty_silent_clients_do_not_delay_another_one(serve: Serve) -> None:
+def test_twenty_idle_clients_do_not_delay_another_one(serve: Serve) -> None:
     serve(echo)
-    silent = [connect() for _ in range(20)]
+    idle = [connect() for _ in range(20)]
     started = time.monotonic()
     assert ask(WINDOW, HOST, "status") == {"asked": "status"}
     assert time.monotonic() - started < 1
-    for client in silent:
+    for client in idle:
         client.close()
 
 

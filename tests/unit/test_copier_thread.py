@@ -1,4 +1,4 @@
-"""The copier in its thread: rung, listened to, slow, hanging, and gone at the end."""
+"""The copier in its thread: doorbells, interrupts, slow and hanging transfers, and a removed device."""
 
 from __future__ import annotations
 

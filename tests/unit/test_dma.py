@@ -78,7 +78,7 @@ def bench() -> Bench:
     return Bench()
 
 
-# --- is there an engine? ---------------------------------------------------------------------------------
+# --- detection -------------------------------------------------------------------------------------------
 
 
 class Page:
@@ -187,7 +187,7 @@ def test_detached_side_is_touched_no_more(bench: Bench) -> None:
     assert bench.word(L.HOST, L.CARD, "epoch") == 0
 
 
-# --- tell, reset -------------------------------------------------------------------------------------------
+# --- publish, reset----------------------------------------------------------------------------------------
 
 
 def test_published_block_is_in_the_peers_memory_on_return(bench: Bench) -> None:
@@ -198,7 +198,7 @@ def test_published_block_is_in_the_peers_memory_on_return(bench: Bench) -> None:
         assert bench.word(L.CARD, L.HOST, "answered") == value
 
 
-def test_tell_without_waiting_only_rings(bench: Bench) -> None:
+def test_publish_without_waiting_only_rings(bench: Bench) -> None:
     bench.start()
     bench.say(L.HOST, "heartbeat", 3)
     bench.host.publish(wait=False)
@@ -249,7 +249,7 @@ def test_reset_forgets_what_was_rung_and_returns_when_both_run(bench: Bench) -> 
     assert bench.memories[L.CARD].load32(at) == 0
 
 
-def test_reset_does_not_wait_for_long_and_tells_what_is_missing(bench: Bench) -> None:
+def test_reset_gives_up_after_a_while_and_names_what_is_missing(bench: Bench) -> None:
     bench.start()
     assert bench.host.not_ready() is None
     bench.works = False
@@ -324,19 +324,19 @@ def test_removed_device_is_reported(bench: Bench, call: str) -> None:
         getattr(bench.host, call)()
 
 
-def test_register_that_happens_to_be_all_ones_is_believed(bench: Bench) -> None:
+def test_single_register_of_all_ones_is_accepted(bench: Bench) -> None:
     bench.start()
-    bench.model.ways[L.HOST].figures["bytes"] = 0x1_FFFF_FFFF
+    bench.model.directions[L.HOST].figures["bytes"] = 0x1_FFFF_FFFF
     assert bench.host.statistics().tx.bytes == 0x1_FFFF_FFFF
 
 
-def test_engine_that_was_reset_behind_our_back_is_noticed(bench: Bench) -> None:
+def test_engine_that_another_program_reset_is_noticed(bench: Bench) -> None:
     bench.start()
     bench.model.power_up()
     assert "no longer enabled: it was reset" in (bench.host.fault() or "")
 
 
-# --- for people --------------------------------------------------------------------------------------------
+# --- statistics and copies ---------------------------------------------------------------------------------
 
 
 def test_statistics_have_both_directions(bench: Bench) -> None:
@@ -357,9 +357,9 @@ def test_mapped_page_is_read_and_rung_where_its_registers_are() -> None:
     memory = Memory(mmap.mmap(-1, R.PAGE_BYTES), device=True)
     registers = MappedRegisters(memory)
     registers.write32(R.offset("control"), 3)
-    bell = registers.doorbell(R.offset("tx_prod"))
-    assert isinstance(bell, Doorbell)
-    bell(0x40)
+    doorbell = registers.doorbell(R.offset("tx_prod"))
+    assert isinstance(doorbell, Doorbell)
+    doorbell(0x40)
     assert registers.read32(R.offset("control")) == memory.load32(0x00C) == 3
     assert memory.load32(0x040) == 0x40
 

@@ -1,4 +1,4 @@
-"""Transfers over channels that do less than they were asked, are busy, late, or fail: exact, or said in words."""
+"""Transfers over channels that do less than they were asked, are busy, late, or fail: exact, or reported as errors."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ BASE, SIZE = 0x4000, 0x1000
 
 
 class Faulty:
-    """A channel over ``memory`` that does what ``act`` says of each of its moves: bytes allowed, or an OSError."""
+    """A channel over ``memory``; ``act`` gets each move and its bytes, and returns how many move or raises OSError."""
 
     name = "/dev/xdma0_h2c_0"
 
@@ -68,7 +68,7 @@ def fails(number: int) -> Callable[[int, int], int]:
 
 
 def sometimes(number: int, every: int) -> Callable[[int, int], int]:
-    """Every so manieth move is done; the others fail with ``number``."""
+    """Move number ``every`` and its multiples move up to 100 bytes; the others fail with ``number``."""
 
     def act(move: int, count: int) -> int:
         if move % every:

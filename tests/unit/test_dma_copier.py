@@ -1,4 +1,4 @@
-"""The copier in software: what crosses first, what is believed, and what happens when a transfer fails."""
+"""The copier in software: the order of its copies, its checks of the card's values, and failed transfers."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ HOST_BLOCK, CARD_BLOCK = L.side_offset(L.HOST), L.side_offset(L.CARD)
 
 @pytest.fixture
 def harness() -> CopierHarness:
-    """A link that runs, and a packet has crossed each way."""
+    """A link that runs and has moved a packet in each direction."""
     harness = CopierHarness(Offer(CSUM, MTU), Offer(CSUM, MTU))
     harness.start()
     for side in harness.sides:
@@ -72,27 +72,27 @@ def test_both_rings_wrap_many_times(harness: CopierHarness) -> None:
             assert all(side.send() for _ in range(20))
         harness.drain()
     harness.check_ledgers()
-    for way in (harness.host.copier.stats.tx, harness.host.copier.stats.rx):
-        assert way.bytes > 2 * RINGS["h2c"].size and way.moved == way.freed
+    for direction in (harness.host.copier.stats.tx, harness.host.copier.stats.rx):
+        assert direction.bytes > 2 * RINGS["h2c"].size and direction.moved == direction.freed
 
 
 def test_side_block_is_copied_in_two_writes_its_epochs_with_the_second(harness: CopierHarness) -> None:
     seen: list[tuple[bytes, bytes]] = []
     before = bytes(harness.card_map[HOST_BLOCK : HOST_BLOCK + L.LINE])
 
-    def look() -> None:
+    def check() -> None:
         now = bytes(harness.card_map[HOST_BLOCK : HOST_BLOCK + L.LINE])
         if not seen or seen[-1] != (now[:8], now[8:]):
             seen.append((now[:8], now[8:]))
 
-    harness.transfers.before = look
+    harness.transfers.before = check
     harness.host.alive.withdraw(CSUM, "the test wants it")
-    look()
+    check()
     assert seen[0][0] == before[:8] and seen[-1][0][:4] == harness.host.alive.epoch.to_bytes(4, "little")
     changes = [(one, next_one) for one, next_one in itertools.pairwise(seen) if one[0] != next_one[0]]
     assert len(changes) >= 2, "answered = 0, and then the new epoch"
     for (_, rest), (_, next_rest) in changes:
-        assert rest == next_rest, "what the epochs vouch for came with them, or later"
+        assert rest == next_rest, "the other words must arrive before the epochs that cover them"
 
 
 def test_indices_in_the_card_are_reset_before_the_answer_is_visible(harness: CopierHarness) -> None:
@@ -100,12 +100,12 @@ def test_indices_in_the_card_are_reset_before_the_answer_is_visible(harness: Cop
     harness.card.start()
     answered = HOST_BLOCK + 4
 
-    def look() -> None:
+    def check() -> None:
         if int.from_bytes(harness.card_map[answered : answered + 4], "little") == harness.card.alive.epoch:
             for line in ("h2c_prod", "c2h_cons"):
                 assert not any(harness.card_map[LINE[line] : LINE[line] + 4])
 
-    harness.transfers.before = look
+    harness.transfers.before = check
     harness.go_on()
     assert harness.host.running and harness.card.running
 
@@ -257,7 +257,7 @@ def test_ledgers_of_both_sides_are_in_both_memories(harness: CopierHarness) -> N
         assert here == there and any(here)
 
 
-# --- what is not believed ----------------------------------------------------------------------------------
+# --- values that are refused -------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -276,7 +276,7 @@ def test_impossible_index_of_the_card_halts_by_name_and_the_link_returns(
     harness.transfers.log.clear()
     harness.card_map[LINE[line] : LINE[line] + 4] = value.to_bytes(4, "little")
     harness.carry()
-    assert harness.host.memory.load32(LINE[line]) == before, "it was handed on to the pump"
+    assert harness.host.memory.load32(LINE[line]) == before, "the index reached the pump"
     harness.host.copier.publish()
     assert "write" not in {what for what, _, _ in harness.transfers.log}, "after a halt something crossed"
     harness.go_on(0.15)

@@ -1,4 +1,4 @@
-"""What the doctor says of a PCI card, shown to it as files (fakemachine.py, a mock)."""
+"""What the doctor says of a PCI card, shown to it as files (fake_machine.py, a mock)."""
 
 from __future__ import annotations
 

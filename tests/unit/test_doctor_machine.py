@@ -59,7 +59,7 @@ def test_udmabuf_shows_size_address_and_mode(board: FakeMachine) -> None:
     assert (finding.verdict, finding.detail) == (Verdict.OK, "8 MiB at 0x70000000, sync_mode 1")
 
 
-def test_xdma_needs_a_channel_each_way_and_leave_to_open_it(board: FakeMachine) -> None:
+def test_xdma_needs_a_channel_in_each_direction_and_permission_to_open_it(board: FakeMachine) -> None:
     node = board.write("dev/xdma0_h2c_0", "")
     (finding,) = devices.inspect(board.system, "xdma")
     assert (finding.verdict, "no c2h channel" in finding.detail) == (Verdict.FAIL, True)
@@ -115,7 +115,7 @@ def test_kind_that_was_asked_for_and_is_not_there_fails_with_what_to_load(board:
 # --- the machine -------------------------------------------------------------------------------------
 
 
-def test_machine_without_a_tun_or_leave_to_open_it_fails(board: FakeMachine) -> None:
+def test_machine_without_a_tun_or_permission_to_open_it_fails(board: FakeMachine) -> None:
     tun = board.root / "dev/net/tun"
     assert a_link_could_run(software.inspect(board.system))
     board.close(tun)

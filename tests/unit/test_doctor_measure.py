@@ -1,4 +1,4 @@
-"""What the doctor measures: no byte of a window changes, and the slowest stage is the one that is named."""
+"""What the doctor measures: no byte of a window changes, and the slowest stage is named."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ def test_bar_that_is_slow_to_read_is_named_with_its_fix() -> None:
     assert (large.verdict, "DMA engine" in large.fix) == (Verdict.WARN, True)
 
 
-def test_super_packets_are_not_spoken_of_where_the_kernel_has_none() -> None:
+def test_super_packets_are_not_mentioned_where_the_kernel_has_none() -> None:
     (only,) = bottlenecks(offloads={"CSUM": "", "TSO4": "the kernel refuses it (EINVAL)"})
     assert "1500 bytes" in only.detail
 

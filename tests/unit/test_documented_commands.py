@@ -1,4 +1,4 @@
-"""Every command that README, docs and --help show is one that our programs understand.
+"""Every command that README, docs and --help show is one that our programs accept.
 
 A command is a line of an indented block, or inline code, that begins with one of our programs.  In a block with
 prompts (``$ ``) only the lines behind one are commands, the others are output.  What they do is tested elsewhere.
@@ -87,7 +87,7 @@ def examples_of(program: str, *command: str) -> Iterator[Command]:
 
 
 def understand(words: tuple[str, ...]) -> None:
-    """Let the program's own parser have it; SystemExit when it does not understand."""
+    """Parse it with the program's own parser; SystemExit if that refuses it."""
     program, *arguments = words
     if program == "make":
         targets = re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
@@ -119,7 +119,7 @@ COMMANDS = [command for page in PAGES for command in commands_of(page)]
 
 
 def test_commands_are_found() -> None:
-    """What is found today, less a few that may go."""
+    """The lower limit is what was found when the test was written, less a few."""
     by_place = {command.place for command in COMMANDS}
     assert {"README.md", "docs/bring-up.md", "docs/windows.md", "docs/simulation.md", "hdl/README.md"} <= by_place
     assert len(COMMANDS) > 50

@@ -1,4 +1,4 @@
-"""A Fifo keeps what it is given, in order, and believes nothing that its peer writes."""
+"""A Fifo returns packets unchanged and in order, and checks everything that its peer writes."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def pattern(size: int, tag: int = 0) -> bytes:
     return bytes((tag + n * 7) & 0xFF for n in range(size))
 
 
-# --- the ordinary --------------------------------------------------------------------------------------
+# --- packets and batches -------------------------------------------------------------------------------
 
 
 def test_full_ring_refuses_push_and_changes_nothing(memory: Memory, producer: Fifo, consumer: Fifo) -> None:
@@ -107,7 +107,7 @@ def test_batch_pushes_what_fits_and_moves_prod_by_it(memory: Memory, producer: F
     assert consumer.pop_batch() == packets[2:fit]
 
 
-def test_counters_tell_what_went_through(producer: Fifo, consumer: Fifo) -> None:
+def test_counters_count_what_went_through(producer: Fifo, consumer: Fifo) -> None:
     producer.try_push(b"abc")
     producer.push_batch([b"de", pattern(FRAME_MAX)])
     consumer.pop_batch(1)

@@ -143,8 +143,8 @@ def test_cons_that_goes_back_is_refused(memory: Memory, producer: Fifo) -> None:
         _ = producer.fill
 
 
-def test_batch_that_meets_a_bad_index_tells_what_is_out_already(memory: Memory, producer: Fifo) -> None:
-    memory.store32(CONS, 1)  # not looked at before the ring seems full
+def test_batch_that_meets_a_bad_index_returns_what_it_has_taken(memory: Memory, producer: Fifo) -> None:
+    memory.store32(CONS, 1)  # not read before the ring seems full
     packets = [pattern(1000, n) for n in range(5)]
     assert producer.push_batch(packets) == producer.counters.pushed == 4
     assert memory.load32(PROD) == 4 * L.align_record(1000)
@@ -156,7 +156,7 @@ def test_batch_that_meets_a_bad_index_tells_what_is_out_already(memory: Memory, 
 
 
 def test_memory_of_a_device_that_goes_reads_as_all_ones(tmp_path: Path) -> None:
-    """Not the end of the process (SIGBUS), in whatever thread; and only what went."""
+    """No thread gets a SIGBUS that ends the process, and only the part that has gone reads so."""
     file = tmp_path / "memory"
     file.write_bytes(bytes(WINDOW))
     with file.open("r+b") as opened, mmap.mmap(opened.fileno(), WINDOW) as window:

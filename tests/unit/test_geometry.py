@@ -1,4 +1,4 @@
-"""Geometry: what is planned, written and read again is the same, and nothing else is believed."""
+"""Geometry: what is planned, written and read again is the same, and nothing else is accepted."""
 
 from __future__ import annotations
 
@@ -170,7 +170,7 @@ def test_impossible_rings_are_refused_though_the_checksum_fits(offsets: list[int
             Geometry.decode(header_of(forged), window)
 
 
-# --- sizes in words ----------------------------------------------------------------------------------
+# --- sizes as text -----------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -181,25 +181,25 @@ def test_impossible_rings_are_refused_though_the_checksum_fits(offsets: list[int
         *(("8M", 8 << 20), ("8 MiB", 8 << 20), ("1G", 1 << 30), (" 1g ", 1 << 30)),
     ],
 )
-def test_size_is_understood(text: str, size: int) -> None:
+def test_size_is_parsed(text: str, size: int) -> None:
     assert parse_size(text) == size
 
 
 @pytest.mark.parametrize(
     "text", ["", "K", "abc", "-1", "1.5M", "1T", "0x10", "1e3", "8 8M", "٣", "²", "KiB", "9" * 5000]
 )
-def test_size_is_not_understood_and_it_is_said(text: str) -> None:
+def test_invalid_size_is_refused(text: str) -> None:
     with pytest.raises(ConfigError, match="K, M or G"):
         parse_size(text)
 
 
 @settings(deadline=None)
 @given(st.integers(0, 1 << 40))
-def test_size_in_words_is_understood_again(size: int) -> None:
+def test_printed_size_is_parsed(size: int) -> None:
     assert parse_size(human(size).removesuffix(" bytes")) == size
 
 
-def test_seeded_noise_around_a_good_superblock_is_never_believed_nor_a_crash() -> None:
+def test_noise_in_a_superblock_is_refused_without_a_crash() -> None:
     rng = random.Random(7)
     header = header_of(plan())
     for _ in range(2000):

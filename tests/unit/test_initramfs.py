@@ -67,7 +67,7 @@ def test_folders_come_before_what_is_in_them() -> None:
             assert names.index(str(parent)) < names.index(name)
 
 
-def test_no_two_entries_look_like_one_file_under_two_names() -> None:
+def test_entries_have_distinct_inode_numbers() -> None:
     disk = Initramfs()
     for n in range(9):
         disk.add(f"file{n}", b"x")

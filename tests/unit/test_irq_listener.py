@@ -1,4 +1,4 @@
-"""Interrupts of a device: each is handled, and a device that cannot raise any is polled, counted and named."""
+"""Interrupts of a device: each is handled; a device that raises none is polled, counted and named."""
 
 from __future__ import annotations
 

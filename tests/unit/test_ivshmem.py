@@ -1,4 +1,4 @@
-"""QEMU's ivshmem protocol: the messages in their order, and peers that come, ring, go, or are not what they say."""
+"""QEMU's ivshmem protocol: the messages in their order, and peers that connect, interrupt, leave, or misbehave."""
 
 from __future__ import annotations
 
@@ -57,10 +57,10 @@ def test_messages_come_in_the_order_that_qemu_expects(path: Path) -> None:
     with contextlib.closing(Client(path)), socket.socket(socket.AF_UNIX) as qemu:
         qemu.connect(str(path))
         qemu.settimeout(5)
-        told = [message(qemu) for _ in range(7)]
-        for _, fd in told:
+        messages = [message(qemu) for _ in range(7)]
+        for _, fd in messages:
             os.close(fd) if fd is not None else None
-    words = [(word, fd is not None) for word, fd in told]
+    words = [(word, fd is not None) for word, fd in messages]
     assert words == [(0, False), (1, False), (-1, True), (0, True), (0, True), (1, True), (1, True)]
 
 
@@ -71,10 +71,10 @@ def test_all_share_one_memory_and_ring_one_another(path: Path) -> None:
         for here, there in ((one, two), (two, one)):
             interrupts = here.of_peer(there.number)
             assert interrupts is not None
-            for bell, ear in zip(interrupts, there.eventfds, strict=True):
-                os.eventfd_write(bell.fd, 1)
-                assert select.select([ear], [], [], 5)[0] == [ear]
-                os.eventfd_read(ear)
+            for interrupt, eventfd in zip(interrupts, there.eventfds, strict=True):
+                os.eventfd_write(interrupt.fd, 1)
+                assert select.select([eventfd], [], [], 5)[0] == [eventfd]
+                os.eventfd_read(eventfd)
         assert not select.select([*one.eventfds, *two.eventfds], [], [], 0)[0]
 
 
@@ -91,7 +91,7 @@ def test_number_is_never_0_and_a_client_that_left_has_none(path: Path) -> None:
 
 
 def test_number_that_is_free_again_is_not_given_again_soon(path: Path) -> None:
-    """QEMU 7.2 dies of a peer whose identity it has seen leave."""
+    """QEMU 7.2 crashes when a number that has left is given to another peer."""
     with contextlib.closing(Client(path)) as one:
         numbers = [one.number]
         for _ in range(5):
@@ -120,13 +120,13 @@ def test_second_server_is_refused_and_a_killed_ones_socket_taken_over(path: Path
         killed.bind(str(tmp_path / "stale"))
     with serving(tmp_path / "stale"):
         Client(tmp_path / "stale").close()
-    (tmp_path / "file").write_text("somebody's")
+    (tmp_path / "file").write_text("another program's")
     with pytest.raises(ConfigError, match=r"cannot serve at .*file"):
         Server(tmp_path / "file", SIZE)
-    assert (tmp_path / "file").read_text() == "somebody's"
+    assert (tmp_path / "file").read_text() == "another program's"
 
 
-# --- servers that are none --------------------------------------------------------------------------
+# --- servers of other protocols ---------------------------------------------------------------------
 
 
 def says(*words: int) -> Callable[[socket.socket], None]:

@@ -1,4 +1,4 @@
-"""Imports go down through the layers of the house, never in circles; each kind of violation is noticed."""
+"""Imports go down through the layers, never in circles; each kind of violation is found."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The link beyond an engine: what is seen first, what ends a wait, and what happens when the engine stops."""
+"""The link through an engine: the order of what the peer sees, what ends a wait, and what follows a halt."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ BOTH = pytest.mark.parametrize("n", [L.HOST, L.CARD], ids=L.SIDES)
 
 @pytest.fixture
 def harness() -> LinkHarness:
-    """A link that runs, and a packet has crossed each way."""
+    """A link that runs and has moved a packet in each direction."""
     harness = LinkHarness(Offer(CSUM, MTU), Offer(CSUM, MTU), engine=True)
     harness.start()
     for side in harness.sides:
@@ -56,13 +56,13 @@ def test_new_epoch_is_visible_to_the_peer_before_any_index_is_reset(harness: Lin
     before = side.alive.epoch
     assert all(index(peer, line) > 0 for line in lines)
 
-    def work_and_look() -> None:
+    def work_and_check() -> None:
         assert harness.engine is not None
         harness.engine.step()
         if word(peer, n, "epoch") == before:
             assert all(index(peer, line) > 0 for line in lines), "an index went back under the old epoch"
 
-    side.meanwhile = work_and_look
+    side.meanwhile = work_and_check
     restart_itself(side)
     assert word(peer, n, "epoch") == side.alive.epoch != before
     assert all(index(peer, line) == 0 for line in lines)
@@ -75,10 +75,11 @@ def test_answer_reaches_the_peers_memory_after_both_directions_were_reset(harnes
     peer.crash()
     peer.start()
     harness.carry()
-    starts = [way.figures.get("starts", 0) for way in harness.engine.ways]
+    starts = [direction.figures.get("starts", 0) for direction in harness.engine.directions]
     side.tick()
     assert word(peer, n, "answered") == peer.alive.epoch, "published, and waited for"
-    assert [way.figures.get("starts", 0) for way in harness.engine.ways] == [count + 1 for count in starts]
+    now = [direction.figures.get("starts", 0) for direction in harness.engine.directions]
+    assert now == [count + 1 for count in starts]
 
 
 @BOTH
@@ -91,9 +92,9 @@ def test_doorbell_of_an_old_pump_during_the_handshake_is_harmless(harness: LinkH
             harness.drain()
         peer.crash()
         peer.start()
-        while side.send():  # it has not looked yet, and sends on
+        while side.send():  # it has not noticed yet, and goes on sending
             harness.carry()
-        assert harness.engine.ways[n].state == "halt"
+        assert harness.engine.directions[n].state == "halt"
         peer.tick()
         harness.go_on()
         assert side.running and peer.running
@@ -179,7 +180,7 @@ def test_rings_of_two_sizes_do_not_run(harness: LinkHarness) -> None:
     harness.engine.step()
     harness.card.start()
     harness.engine.pages[L.CARD].words["h2c_ring_log2"] = 14
-    harness.engine.ways[L.HOST].state = "drain"
+    harness.engine.directions[L.HOST].state = "drain"
     harness.go_on(0.2)
     for side in harness.sides:
         assert "link halted: h2c halted: CONFIG, the two sides' rings differ in size" in log(side)
@@ -205,7 +206,7 @@ def test_link_is_never_up_over_a_direction_that_cannot_start() -> None:
 
 @BOTH
 def test_link_waits_for_a_direction_that_drains_slowly(harness: LinkHarness, n: int) -> None:
-    """A memory holds back what is under way: neither side runs before the reset is through, and no index is wiped."""
+    """A memory delays outstanding accesses: neither side runs before the reset is complete, and no index is lost."""
     side, peer = harness.sides[n], harness.sides[1 - n]
     assert harness.engine is not None
     harness.engine.stuck = {L.HOST, L.CARD}
@@ -247,7 +248,7 @@ def test_removed_device_is_reported_and_found_again(harness: LinkHarness) -> Non
     for side in harness.sides:
         assert side.alive.state is LinkState.GONE and side.alive.reason_code is LinkReason.DEVICE_GONE
         assert not side.journal.up and not side.send()
-        assert log(side).count("link gone") == 1, "said once"
+        assert log(side).count("link gone") == 1, "it must be reported once"
     harness.engine.power_up()
     harness.engine.removed = False
     harness.go_on(10.0)

@@ -1,4 +1,4 @@
-"""Either side may die, stall, stop and start at any moment: no wrong packet, none unaccounted for, and up again."""
+"""Either side may die, stall, stop and start at any moment: packets are right or accounted for; the link returns."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ pytestmark = pytest.mark.usefixtures("memory_kind")
 
 
 class Faults(RuleBasedStateMachine):
-    """Two sides between whose steps, and inside them, anything happens."""
+    """Two sides with faults between their steps and inside them."""
 
     engine = False
     examples = 600
@@ -175,7 +175,7 @@ class FaultsThroughEngine(Faults):
             engine.step()
 
 
-class FaultsThroughMover(Faults):
+class FaultsThroughCopier(Faults):
     """The same where the host's stores, and what it sees, cross in transfers, between which the card acts."""
 
     examples = 200
@@ -193,11 +193,11 @@ class FaultsThroughMover(Faults):
 
     @rule(every=st.integers(0, 7))
     def card_acts_now(self, every: int) -> None:
-        """Ahead of every so manieth transfer from here on; 0: of none."""
+        """The card acts before each transfer whose number is a multiple of ``every``; 0: before none."""
         self.others = every
 
     @rule(steps=st.integers(1, 4))
-    def mover_works(self, steps: int) -> None:
+    def copier_works(self, steps: int) -> None:
         host = self.side(L.HOST)
         for _ in range(steps):
             if host.link is not None and not host.stalled:
@@ -252,10 +252,10 @@ def run_machine(machine: type[Faults], examples: int, steps: int) -> None:
 
 MACHINES = pytest.mark.parametrize(
     "machine",
-    [Faults, FaultsThroughEngine, FaultsThroughMover, FaultsOnQueues],
+    [Faults, FaultsThroughEngine, FaultsThroughCopier, FaultsOnQueues],
     ids=["shared", "engine", "copier", "queues"],
 )
-WORLDS = pytest.mark.parametrize(
+HARNESSES = pytest.mark.parametrize(
     "made",
     [LinkHarness, functools.partial(LinkHarness, engine=True), CopierHarness, QueueLinkHarness],
     ids=["shared", "engine", "copier", "queues"],
@@ -275,7 +275,7 @@ def test_link_survives_a_long_sequence_of_faults(machine: type[Faults]) -> None:
     run_machine(machine, examples=20_000, steps=60)
 
 
-@WORLDS
+@HARNESSES
 @pytest.mark.parametrize("victim", [0, 1])
 @pytest.mark.parametrize("stores", range(STORES_IN_A_TICK))
 @pytest.mark.parametrize("what", ["tick", "stop", "start"])
@@ -331,7 +331,7 @@ def test_death_between_any_two_stores_of_the_settlement_counts_what_was_lost_onc
     assert hurt.ledger.lost == 5
 
 
-@WORLDS
+@HARNESSES
 @pytest.mark.parametrize("victim", [0, 1])
 def test_received_records_are_not_lost_when_a_side_dies_twice_before_the_other_ticks(
     victim: int, made: Callable[[], LinkHarness]

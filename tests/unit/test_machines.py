@@ -213,7 +213,7 @@ MACHINES = {
     ),
     "no u-dma-buf": Machine(lambda machine: None, "udmabuf:udmabuf0", code=ErrorCode.WINDOW_MISSING),
     "vfio without its driver": Machine(card(), "vfio:auto", code=ErrorCode.DRIVER_BOUND, says="vfio-pci"),
-    "vfio that was told to do without an IOMMU": Machine(noiommu, "vfio:auto", code=ErrorCode.IOMMU, says="noiommu-14"),
+    "vfio in noiommu mode": Machine(noiommu, "vfio:auto", code=ErrorCode.IOMMU, says="noiommu-14"),
     "vfio by iommufd alone": Machine(iommufd, "vfio:auto", code=ErrorCode.IOMMU, says="iommufd"),
     "vfio without an IOMMU": Machine(
         lambda machine: machine.card(CARD, driver="vfio-pci", iommu=False), "vfio:auto", code=ErrorCode.IOMMU
@@ -260,7 +260,7 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeMachine:
 
 
 def chosen(machine: FakeMachine, url: str) -> Finding:
-    """The doctor's word on the window at ``url``."""
+    """The doctor's finding about the window at ``url``."""
     parsed = WindowUrl.parse(url)
     (finding,) = [one for one in survey(machine.system, parsed) if (one.area, one.subject) == (parsed.kind, "window")]
     return finding

@@ -66,7 +66,7 @@ def test_events_of_both_sides_make_one_trace_in_any_order() -> None:
         assert trace.notes == {"doorbell": "the peer was woken"}
 
 
-def test_trace_is_given_once_and_only_a_poll_after_its_last_event() -> None:
+def test_trace_is_returned_once_one_poll_after_its_last_event() -> None:
     tracer = Tracer()
     tracer.feed(events_of_packet()[3:])
     assert list(tracer.finished()) == []

@@ -1,4 +1,4 @@
-"""The ping-size suite without a network: what ping printed, judged; and ping itself played by a script."""
+"""The ping-size suite without a network: how ping's output is judged, and a script in place of ping."""
 
 from __future__ import annotations
 
@@ -265,7 +265,7 @@ def test_foreign_ping_and_unknown_namespace_are_refused(fake_ping: Path) -> None
     assert caught.value.code is ErrorCode.NAMESPACE_MISSING
 
 
-def test_ping_that_cannot_run_is_loss_with_its_words(fake_ping: Path) -> None:
+def test_ping_that_cannot_run_is_loss_with_its_message(fake_ping: Path) -> None:
     play(fake_ping, "echo 'ping: connect: Network is unreachable' >&2; exit 2")
     (result,) = run_suite([HERE], [56], count=4)
     assert (result.lost, result.ok) == (4, False)
@@ -338,7 +338,7 @@ def test_json_holds_every_number() -> None:
         (PingResult(HERE, 56, 0, 0), PingCode.FAILED),
     ],
 )
-def test_code_names_the_gravest_flaw(result: PingResult, code: PingCode | None) -> None:
+def test_code_is_that_of_the_most_serious_failure(result: PingResult, code: PingCode | None) -> None:
     assert result.code is code
     assert result.ok == (code is None)
     assert json.loads(json.dumps(pingreport.as_json([result])))["results"][0]["code"] == code

@@ -1,4 +1,4 @@
-"""What a program that uses vnetcard may lean on: the names, their documentation, and a light import."""
+"""What a program that uses vnetcard may rely on: the names, their documentation, and a light import."""
 
 from __future__ import annotations
 

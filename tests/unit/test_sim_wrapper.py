@@ -1,4 +1,4 @@
-"""The module that the simulator evaluates: the engine with a register before each input."""
+"""The module that the simulator evaluates is the engine with a register before each input."""
 
 from __future__ import annotations
 

@@ -139,7 +139,7 @@ def test_pump_without_taps_writes_no_events(tapped: TappedHost) -> None:
     assert tapped.reader.missed == 0
 
 
-def test_reader_that_does_not_read_misses_events_and_delays_no_packet() -> None:
+def test_idle_reader_misses_events_and_delays_no_packet() -> None:
     host = TappedHost("coherent", TapRequest(ALL, PACKETS, 2048, ring_bytes=T.RING_MIN))
     host.begin(7, 9)
     host.take(2000)

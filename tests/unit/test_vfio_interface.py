@@ -1,6 +1,6 @@
-"""VFIO without a device: numbers and structures as the kernel's header has them, and what is said when nothing fits.
+"""VFIO without a device: numbers and structures are those of the kernel's header, and each error has its message.
 
-What the ioctls do can be tested on a kernel that has a device alone: tests/e2e/test_card_vfio.py.
+The ioctls themselves are tested in a guest that has a device: tests/e2e/test_card_vfio.py.
 """
 
 from __future__ import annotations
@@ -99,7 +99,7 @@ def test_function_signals_by_msi_x_or_else_by_msi(
         assert function.set == vfio.pack_irq_set(kind, [7])
 
 
-# --- what is said --------------------------------------------------------------------------------------------
+# --- messages ------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture

@@ -78,7 +78,7 @@ def pack_irq_set(index: int, eventfds: list[int]) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """An IOMMU group that VFIO offers; ``noiommu``: in name only, the kernel was told to do without an IOMMU."""
+    """An IOMMU group that VFIO offers; ``noiommu``: in name only, the kernel runs VFIO without an IOMMU."""
 
     node: Path
     noiommu: bool

@@ -50,7 +50,7 @@ def engine_halted(snapshot: Snapshot) -> Iterator[Cause]:
 
 
 def side_blocks(snapshot: Snapshot) -> Iterator[Cause]:
-    """Before the indices: a peer that reads a damaged epoch resets its own indices, which then look impossible."""
+    """Before the indices: a peer that reads a damaged epoch resets its own indices, which then seem impossible."""
     for side, count in counts(snapshot).items():
         if count.get("viol_side_block") or count.get("viol_final_count"):
             yield Cause(

@@ -117,7 +117,7 @@ class Summary:
         if name in ("wake-up", "in the ring") and self.transport:
             return (
                 name,
-                f"{share}: {self.transport} moves records, or the {consumer}'s pump is late; no event tells which",
+                f"{share}: {self.transport} moves records, or the {consumer}'s pump is late; no event shows which",
             )
         if name in ("in the ring", "room"):
             busy = [stage for stage in ("peek", "tun write") if stage in figures]

@@ -11,12 +11,13 @@ are little-endian u32 unless noted otherwise.
 
 A *doorbell* (tx_prod, rx_cons, side_doorbell) is a store of the value into the register's word of the page REGS, then
 an atomic increment of the word at the same offset in the page RUNG, then, if ``asleep`` is 1, an increment of
-``bell`` and a futex wake on it.  The simulator polls the counts, and for each that moved writes the value over
+``doorbell`` of the header and a futex wake on it.  The simulator polls the counts, and for each that moved writes the
+value over
 AXI4-Lite.  So a value rung twice is never lost, and values rung faster than the bus are coalesced, as a posted
 write that overtakes nothing may be.
 
 Any other access goes through the *mailbox*, one at a time a side: ``op``, ``offset`` and ``value`` stored, then
-``request`` incremented and ``bell`` as above; the simulator answers with ``result``, then ``reply = request``, and
+``request`` incremented and ``doorbell`` as above; the simulator answers with ``result``, then ``reply = request``, and
 a futex wake on ``reply``.  Every doorbell rung before the request has been carried when it is answered.
 
 The simulator is also the driver's interrupt handler of both sides.  While a side's interrupt is raised it clears
@@ -53,7 +54,7 @@ HEADER: Final[dict[str, int]] = {
     "base_host": 0x020,  # u64, bus address of the host's memory
     "base_card": 0x028,  # u64
     "doorbell": 0x040,  # futex: wakes the simulator
-    "asleep": 0x044,  # 1: it sleeps, or is about to, and wants the bell
+    "asleep": 0x044,  # 1: it sleeps, or is about to, and has to be woken
     "removed": 0x048,  # 1: the card was removed; register reads return all ones
 }
 LOCK_BYTE: Final = 0

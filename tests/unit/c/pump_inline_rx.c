@@ -14,7 +14,7 @@
 static struct rig rig;
 static struct vnc_pump p, tx; /* of @tx there is only what vnc_inline_rx() uses */
 static struct vnc_producer producer;
-static int port[2], silent[2];
+static int port[2], quiet[2];
 static uint32_t over, delivered;
 static uint32_t restart_in; /* packets to write until the peer has a new epoch, and sends on; 0: it does not */
 
@@ -222,10 +222,10 @@ static void races(uint32_t records)
 int main(int argc, char **argv)
 {
 	rig_port(port);
-	rig_port(silent);
+	rig_port(quiet);
 	rig_open_rx(&rig, &p, port[0]);
 	producer = rig_producer(&rig);
-	tx.port.fd = silent[0];
+	tx.port.fd = quiet[0];
 	rules();
 	leftovers();
 	new_epoch();

@@ -6,7 +6,7 @@
 
 #define MOST 1024 /* records: more than any ring here holds */
 
-struct world {
+struct model {
 	struct vnc_prod_line prod_line;
 	struct vnc_cons_line cons_line;
 	struct vnc_producer p;
@@ -25,7 +25,7 @@ static uint8_t byte_of(uint32_t tag, uint32_t at)
 	return (uint8_t)(tag * 31 + at * 7 + (at >> 8));
 }
 
-static void fill(const struct vnc_span span[2], uint32_t len, uint32_t tag, uint8_t *scratch, const struct world *w)
+static void fill(const struct vnc_span span[2], uint32_t len, uint32_t tag, uint8_t *scratch, const struct model *w)
 {
 	for (uint32_t n = 0; n < len; n++)
 		scratch[n] = byte_of(tag, n);
@@ -37,7 +37,7 @@ static int same(const struct vnc_span a[2], const struct vnc_span b[2])
 	return a[0].base == b[0].base && a[0].len == b[0].len && a[1].base == b[1].base && a[1].len == b[1].len;
 }
 
-static uint32_t some_len(struct world *w)
+static uint32_t some_len(struct model *w)
 {
 	uint32_t near;
 
@@ -52,7 +52,7 @@ static uint32_t some_len(struct world *w)
 	}
 }
 
-static void push(struct world *w)
+static void push(struct model *w)
 {
 	uint32_t most = some_len(w), len = 1 + below(&w->random, most);
 	uint32_t prod = w->prod_line.prod;
@@ -83,7 +83,7 @@ static void push(struct world *w)
 	w->used += vnc_record_bytes(len);
 }
 
-static void pop(struct world *w)
+static void pop(struct model *w)
 {
 	uint32_t len = w->record[w->first].len, tag = w->record[w->first].tag, cons = w->cons_line.cons;
 	struct vnc_view view, again;
@@ -114,7 +114,7 @@ static void pop(struct world *w)
 	w->kept += vnc_record_bytes(len);
 }
 
-static void step(struct world *w)
+static void step(struct model *w)
 {
 	switch (below(&w->random, 6)) {
 	case 0:
@@ -141,7 +141,7 @@ static void step(struct world *w)
 
 static void play(enum vnc_domain domain, uint32_t size, uint32_t start, uint32_t steps, uint64_t seed)
 {
-	struct world *w = aligned_alloc(64, (sizeof(*w) + 63) & ~(size_t)63);
+	struct model *w = aligned_alloc(64, (sizeof(*w) + 63) & ~(size_t)63);
 
 	memset(w, 0, sizeof(*w));
 	w->random = seed;

@@ -9,7 +9,7 @@ import pytest
 
 from tests.harness.needs import need
 from tests.harness.restarts import OUTAGE, until
-from tests.sim.engine_lab import LIMIT, assert_books_balance, iperf3, joined, own, pinging
+from tests.sim.engine_lab import LIMIT, assert_ledgers_balance, iperf3, joined, own, pinging
 from vnetcard.lab.lab import Lab
 from vnetcard.ring import layout as L
 
@@ -26,16 +26,16 @@ def halts(lab: Lab) -> int:
 @pytest.mark.parametrize(
     "what", ["card-write-late@400", pytest.param("host-read-late@300", marks=pytest.mark.campaign)]
 )
-def test_a_link_comes_back_by_itself_once_a_silent_memory_answers(what: str, tmp_path: Path) -> None:
+def test_a_link_comes_back_by_itself_once_an_unresponsive_memory_answers(what: str, tmp_path: Path) -> None:
     need("iperf3")
     with (tmp_path / "log").open("w+") as log, joined("--inject", what, log=log) as (_, lab):
         with pinging(lab):
             until(lambda: halts(lab), "an engine halt is counted", limit=LIMIT)
             until(lambda: SAID in (tmp_path / "log").read_text(), "the agents say why", limit=LIMIT)
             lab.wait_up(limit=LIMIT)
-        assert_books_balance(lab, allow=OUTAGE)
+        assert_ledgers_balance(lab, allow=OUTAGE)
         assert iperf3(lab) > 0
-        assert_books_balance(lab, allow=OUTAGE)
+        assert_ledgers_balance(lab, allow=OUTAGE)
 
 
 def test_a_link_whose_memory_never_answers_comes_back_with_the_card(tmp_path: Path) -> None:
@@ -47,4 +47,4 @@ def test_a_link_whose_memory_never_answers_comes_back_with_the_card(tmp_path: Pa
                 simulator.signal(signal.SIGUSR1)
                 simulator.event(event)
             lab.wait_up(limit=LIMIT)
-        assert_books_balance(lab, allow=OUTAGE)
+        assert_ledgers_balance(lab, allow=OUTAGE)
