@@ -49,7 +49,8 @@ class ReservedMemory:
 
     def places(self) -> WindowPlaces:
         """Make both files.  ConfigError names the tool that is missing."""
-        with self.memory.open("xb") as file:
+        self.memory.touch(0o600, exist_ok=False)
+        with self.memory.open("r+b") as file:
             file.truncate(WINDOW_MIB << 20)
         rest = f"memory-backend-ram,id=rest,size={RAM_MIB - WINDOW_MIB}M"
         window = f"memory-backend-file,id=window,share=on,mem-path={self.memory},size={WINDOW_MIB}M"

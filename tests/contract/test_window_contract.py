@@ -59,12 +59,16 @@ class Place:
         url = self.url + (f"+{size}" if size else "")
         return open_window(url, side=side, queue_bytes=queue_bytes, queues=queues)
 
+    def write(self, content: bytes) -> None:
+        """Put ``content`` into the file, as a program of this user would that keeps it to itself."""
+        self.path.write_bytes(content)
+        self.path.chmod(0o600)
+
     def make(self, side: int = L.HOST, size: str = "") -> None:
         """Make the window and leave it as a killed agent does: the file stays, and no process holds it."""
         with contextlib.closing(self.open(side, size)):
             content = self.path.read_bytes()
-        self.path.write_bytes(content)
-        self.path.chmod(0o600)
+        self.write(content)
 
 
 @pytest.fixture(params=sorted(PLACES))
@@ -206,7 +210,7 @@ def test_impossible_size_is_bad_input_and_leaves_nothing(place: Place) -> None:
 
 
 def test_blank_memory_becomes_a_window(place: Place) -> None:
-    place.path.write_bytes(bytes(64 << 10))
+    place.write(bytes(64 << 10))
     with contextlib.closing(place.open(L.HOST)) as host, contextlib.closing(place.open(L.CARD)) as card:
         assert host.geometry == card.geometry
         assert host.geometry.window_bytes == 64 << 10
@@ -215,6 +219,7 @@ def test_blank_memory_becomes_a_window(place: Place) -> None:
 def test_blank_file_that_another_program_made_is_never_removed(tmp_path: Path) -> None:
     path = tmp_path / "backing"
     path.write_bytes(bytes(64 << 10))
+    path.chmod(0o600)
     open_window(f"file:{path}", side=L.HOST).close()
     with pytest.raises(LayoutMismatch, match=r"32 KiB.*64 KiB.*not the agents' own"):
         open_window(f"file:{path}+32K", side=L.HOST)
@@ -223,7 +228,7 @@ def test_blank_file_that_another_program_made_is_never_removed(tmp_path: Path) -
 
 def test_foreign_contents_are_refused_and_unchanged(place: Place) -> None:
     foreign = os.urandom(1 << 16)
-    place.path.write_bytes(foreign)
+    place.write(foreign)
     for size in ("", "64K", "16K"):
         with pytest.raises(LayoutMismatch, match="no vnetcard window"):
             place.open(L.HOST, size)

@@ -86,6 +86,7 @@ def test_other_wire_version_is_refused(traces: Traces, there: list[str], held: b
                 file.write((7).to_bytes(4, "little") * 2)
             outcome = run([*FPGA, *there[:2], "--window", window])
     if not held:
+        path.touch(0o600)
         path.write_bytes(content[:8] + (7).to_bytes(4, "little") * 2 + content[16:])
         before = path.read_bytes()
         outcome = run([*FPGA, *there[:2], "--window", window])

@@ -62,6 +62,11 @@ class ErrorCode(Code):
         "The process may not open the device or file of the window.",
         "Run as root, or install the udev rule (`vnetcard install-units`) and join its group.",
     )
+    WINDOW_UNTRUSTED = (
+        "window-untrusted",
+        "The window's file, a folder on its path or the process that offers it is another user's or open to others.",
+        "Do what the message says; ?owner=USER and ?group=GROUP name whom to trust.",
+    )
     WINDOW_BUSY = "window-busy", "Another program or driver has the device open.", "End that program."
     WINDOW_TAKEN = (
         "window-taken",

@@ -16,6 +16,7 @@ from vnetcard.plugins.kinds import Kinds
 from vnetcard.ring import layout as L
 from vnetcard.terminal.sizes import parse_size
 from vnetcard.window.contract import Request, Window
+from vnetcard.window.trust import bare_place
 
 __all__ = [
     "KINDS",
@@ -121,11 +122,14 @@ def locate(url: WindowUrl, system: System) -> Device | None:
 
 
 _WITH_OPTIONS = frozenset({"ivshmem", "mem", "pci", "udmabuf", "uio", "vfio", "xdma"})
+_NAMES_A_FILE = frozenset({"file", "shm"})  # its name may have a '?'
 
 
 def without_options(url: str) -> str:
     """``url`` up to its options (``?engine=...``): two URLs that differ in options alone name the same memory."""
     kind, _, _ = url.partition(":")
+    if kind in _NAMES_A_FILE:
+        return bare_place(url)
     return url.partition("?")[0] if kind in _WITH_OPTIONS else url
 
 

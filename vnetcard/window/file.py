@@ -1,42 +1,43 @@
-"""``file:PATH[+SIZE]``: a mapped file, such as the backing file of a virtual machine's memory; mode 0600."""
+"""``file:PATH[?OPTIONS][+SIZE]``: a mapped file, such as the memory of a virtual machine's device; mode 0600.
+
+``owner=USER`` and ``group=GROUP`` let others share it (``trust.py``).
+"""
 
 from __future__ import annotations
 
-import os
-import stat
+import errno
 from pathlib import Path
 
-from vnetcard.codes.error import ErrorCode
 from vnetcard.errors import WindowUnavailable
 from vnetcard.hw.mapping import code_of
 from vnetcard.window.contract import Request
 from vnetcard.window.file_backed import BackedWindow, Opener, open_backed, read_backed
+from vnetcard.window.trust import bare_place, open_or_create, refusal, split_sharing
 
 
 def open_window(request: Request) -> BackedWindow:
     """Open or create the file; see ``vnetcard.window.open_window``."""
-    path = Path(request.place)
+    place, sharing = split_sharing(request.place, f"file:{request.place}")
+    path = Path(place)
     url = f"file:{path}"
 
     def open_file() -> int:
         try:
-            fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NONBLOCK, 0o600)
+            return open_or_create(path, sharing)
         except OSError as error:
+            if error.errno == errno.ELOOP:
+                raise refusal(url, f"{path} is a symbolic link: name the file itself") from error
             raise WindowUnavailable(
                 f"{url}: cannot open {path} ({error.strerror}): name one that you may write, in a folder that exists",
                 code=code_of(error),
             ) from error
-        if not stat.S_ISREG(os.fstat(fd).st_mode):
-            os.close(fd)
-            raise WindowUnavailable(f"{url}: {path} is not a regular file", code=ErrorCode.BAD_URL)
-        return fd
 
     def remove() -> None:
         path.unlink(missing_ok=True)
 
-    return open_backed(Opener(url, path, open_file, remove, blank_is_ours=False), request)
+    return open_backed(Opener(url, path, open_file, remove, blank_is_ours=False, sharing=sharing), request)
 
 
 def read_window(place: str, limit: int | None) -> bytes:
     """A copy of the file's first bytes."""
-    return read_backed(Path(place), f"file:{place}", limit)
+    return read_backed(Path(bare_place(place)), f"file:{place}", limit)

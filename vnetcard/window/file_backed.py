@@ -24,8 +24,9 @@ from vnetcard.ring import layout as L
 from vnetcard.ring.geometry import HEADER_BYTES, Geometry, speaks_our_format
 from vnetcard.ring.sideblock import SideBlock
 from vnetcard.terminal.sizes import human
-from vnetcard.window import locks
+from vnetcard.window import locks, trust
 from vnetcard.window.contract import Request
+from vnetcard.window.trust import ALONE, Sharing
 
 CREATION_LIMIT = 20.0
 """Seconds to wait for another creator, which may have to fill 1 GiB on a slow disk."""
@@ -35,6 +36,7 @@ CREATION_LIMIT = 20.0
 class Opener:
     """How a kind of window reaches its file: open or create (mode 0600), remove (OSError); ``url`` for messages.
 
+    ``sharing``: who may have the file beside this user and root; ``open_backed`` refuses any other file.
     ``blank_is_ours``: a file of zeros was left by a creator that was killed; False: another program made it for us.
     ``one_sided``: the peer has another memory, so a window that does not fit is replaced in place.
     ``checked``: the memory enforces the rules of device memory, and stores to it wake no sleeper.
@@ -45,6 +47,7 @@ class Opener:
     open: Callable[[], int]
     remove: Callable[[], None]
     blank_is_ours: bool
+    sharing: Sharing = ALONE
     one_sided: bool = False
     checked: bool = False
 
@@ -113,6 +116,8 @@ def open_backed(opener: Opener, request: Request) -> BackedWindow:
     while True:
         fd = opener.open()
         try:
+            if os.fstat(fd).st_nlink:
+                _check_file(opener, fd)
             with _creation_lock(fd, opener.url):
                 geometry = _settle(opener, fd, request, notes) if os.fstat(fd).st_nlink else None
                 if geometry is not None:  # write the pid while the creation lock is held
@@ -126,6 +131,25 @@ def open_backed(opener: Opener, request: Request) -> BackedWindow:
             os.close(fd)
             raise
         os.close(fd)
+
+
+def _check_file(opener: Opener, fd: int) -> None:
+    """Refuse a file that others may change; one with other contents for these: its permissions are to stay."""
+    try:
+        trust.check_file(fd, opener.path, opener.url, opener.sharing)
+    except WindowUnavailable as error:
+        header = os.pread(fd, HEADER_BYTES, 0) if error.code == ErrorCode.WINDOW_UNTRUSTED else b""
+        if any(header[:8]) and not speaks_our_format(header):
+            try:
+                Geometry.decode(header, os.fstat(fd).st_size)
+            except LayoutMismatch as mismatch:
+                raise _unusable(opener, mismatch, peer=False) from None
+        raise
+
+
+def _unusable(opener: Opener, error: LayoutMismatch, *, peer: bool) -> LayoutMismatch:
+    remedy = "stop the peer's agent, then remove" if peer else "remove, if nothing uses it,"
+    return LayoutMismatch(f"{opener.url}: {error}; {remedy} {opener.path}, or name another --window")
 
 
 def _settle(opener: Opener, fd: int, request: Request, notes: list[str]) -> Geometry | None:
@@ -151,8 +175,7 @@ def _settle(opener: Opener, fd: int, request: Request, notes: list[str]) -> Geom
         geometry = Geometry.decode(header, size)
     except LayoutMismatch as error:
         if not opener.one_sided and (peer or not speaks_our_format(header)):
-            remedy = "stop the peer's agent, then remove" if peer else "remove, if nothing uses it,"
-            raise LayoutMismatch(f"{opener.url}: {error}; {remedy} {opener.path}, or name another --window") from None
+            raise _unusable(opener, error, peer=peer) from None
         notes.append(f"{opener.url}: {error}; no agent uses it, so it is replaced")
         return _replace(opener, fd, request, size)
     wanted = _planned(request, size) if opener.one_sided else request
