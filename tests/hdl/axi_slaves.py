@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import random
 from collections import deque
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import cocotb
 from cocotb.triggers import Event, RisingEdge
@@ -19,37 +19,73 @@ from tests.hdl.memory import Memory
 
 IDS = range(4)
 ERRORS = (AxiResp.SLVERR, AxiResp.DECERR)
+DEPTH = 16
+"""Requests that a port accepts before the first of them is served."""
+Request = TypeVar("Request")
 
 
-class WritePort(AxiSlaveWrite):
-    """Accepts bursts at once and applies them later, those of different ids in any order."""
+class Reordering(Generic[Request]):
+    """What both ports share: requests wait by id, and ``_serve`` chooses among the ids.  A reset discards them."""
 
-    DEPTH = 16
+    clock: Any
 
     def __init__(self, bus: Any, clock: Any, reset: Any, memory: Memory, rng: random.Random) -> None:
         self.memory = memory
         self.rng = rng
-        self.slow = 0  # largest delay in cycles before a burst is applied
-        self.pending: dict[int, deque[tuple[int, bytes]]] = {n: deque() for n in IDS}
+        self.slow = 0  # largest delay in cycles; a port says of what
+        self.pending: dict[int, deque[Request]] = {n: deque() for n in IDS}
         self.request = Event()
         self.space = Event()
-        self.applying: Any = None
-        super().__init__(bus, clock, reset, target=memory, reset_active_level=False)
+        self.serving: Any = None
+        super().__init__(bus, clock, reset, target=memory, reset_active_level=False)  # type: ignore[call-arg]
 
     def _handle_reset(self, state: bool) -> None:
-        super()._handle_reset(state)
-        for bursts in self.pending.values():
-            bursts.clear()
+        super()._handle_reset(state)  # type: ignore[misc]
+        for requests in self.pending.values():
+            requests.clear()
         self.space.set()
-        if self.applying is not None:
-            self.applying.cancel()
-        self.applying = None if state else cocotb.start_soon(self._apply())
+        if self.serving is not None:
+            self.serving.cancel()
+        self.serving = None if state else cocotb.start_soon(self._serve())
+
+    async def _serve(self) -> None:
+        raise NotImplementedError
+
+    async def _wait_for_space(self) -> None:
+        while sum(map(len, self.pending.values())) >= DEPTH:
+            self.space.clear()
+            await self.space.wait()
+
+    async def _wait_for_request(self) -> bool:
+        """Return once a request is pending; True if none was."""
+        idle = not any(self.pending.values())
+        if idle:
+            self.request.clear()
+            await self.request.wait()
+        return idle
+
+    async def _delay(self) -> None:
+        for _ in range(self.rng.randrange(self.slow + 1)):
+            await RisingEdge(self.clock)
+
+    def _choose(self) -> int:
+        """A random id that has a request."""
+        return self.rng.choice([n for n, requests in self.pending.items() if requests])
+
+    def _accept(self, number: int, request: Request) -> None:
+        self.pending[number].append(request)
+        self.request.set()
+
+
+class WritePort(Reordering[tuple[int, bytes]], AxiSlaveWrite):
+    """Accepts bursts at once and applies them later, those of different ids in any order.
+
+    ``slow`` is the largest delay before a burst is applied.
+    """
 
     async def _process_write(self) -> None:
         while True:
-            while sum(map(len, self.pending.values())) >= self.DEPTH:
-                self.space.clear()
-                await self.space.wait()
+            await self._wait_for_space()
             aw = await self.aw_channel.recv()
             assert int(aw.awburst) == 1 and 1 << int(aw.awsize) == self.byte_lanes
             data, strobes = bytearray(), 0
@@ -62,19 +98,14 @@ class WritePort(AxiSlaveWrite):
             first, count = (strobes & -strobes).bit_length() - 1, strobes.bit_count()
             assert strobes == ((1 << count) - 1) << first and first in (0, 8), f"strobes {strobes:#x}"
             assert first + count == len(data) or (first == 0 and count in (4, 8)), f"strobes {strobes:#x}"
-            self.pending[int(aw.awid)].append((int(aw.awaddr) + first, bytes(data[first : first + count])))
-            self.request.set()
+            self._accept(int(aw.awid), (int(aw.awaddr) + first, bytes(data[first : first + count])))
 
-    async def _apply(self) -> None:
-        clock = RisingEdge(self.clock)
+    async def _serve(self) -> None:
         while True:
-            if not any(self.pending.values()):
-                self.request.clear()
-                await self.request.wait()
+            if await self._wait_for_request():
                 continue
-            for _ in range(self.rng.randrange(self.slow + 1)):
-                await clock
-            chosen = self.rng.choice([n for n, bursts in self.pending.items() if bursts])
+            await self._delay()
+            chosen = self._choose()
             address, data = self.pending[chosen].popleft()
             self.space.set()
             b = self.b_channel._transaction_obj()
@@ -85,50 +116,26 @@ class WritePort(AxiSlaveWrite):
             await self.b_channel.send(b)
 
 
-class ReadPort(AxiSlaveRead):
-    """Accepts requests at once and answers later, those of different ids beat by beat in any order."""
+class ReadPort(Reordering[tuple[int, int]], AxiSlaveRead):
+    """Accepts requests at once and answers later, those of different ids beat by beat in any order.
 
-    DEPTH = 16
-
-    def __init__(self, bus: Any, clock: Any, reset: Any, memory: Memory, rng: random.Random) -> None:
-        self.memory = memory
-        self.rng = rng
-        self.slow = 0  # largest delay in cycles before an answer when no request was outstanding
-        self.pending: dict[int, deque[tuple[int, int]]] = {n: deque() for n in IDS}  # next address, beats to go
-        self.request = Event()
-        self.space = Event()
-        self.answering: Any = None
-        super().__init__(bus, clock, reset, target=memory, reset_active_level=False)
-
-    def _handle_reset(self, state: bool) -> None:
-        super()._handle_reset(state)
-        for bursts in self.pending.values():
-            bursts.clear()
-        self.space.set()
-        if self.answering is not None:
-            self.answering.cancel()
-        self.answering = None if state else cocotb.start_soon(self._answer())
+    A request is the next address and the number of beats left.  ``slow`` is the largest delay before an answer when no
+    request was outstanding.
+    """
 
     async def _process_read(self) -> None:
         while True:
-            while sum(map(len, self.pending.values())) >= self.DEPTH:
-                self.space.clear()
-                await self.space.wait()
+            await self._wait_for_space()
             ar = await self.ar_channel.recv()
             assert int(ar.arburst) == 1 and 1 << int(ar.arsize) == self.byte_lanes
-            self.pending[int(ar.arid)].append((int(ar.araddr), int(ar.arlen) + 1))
-            self.request.set()
+            self._accept(int(ar.arid), (int(ar.araddr), int(ar.arlen) + 1))
 
-    async def _answer(self) -> None:
-        clock = RisingEdge(self.clock)
+    async def _serve(self) -> None:
         while True:
-            if not any(self.pending.values()):
-                self.request.clear()
-                await self.request.wait()
-                for _ in range(self.rng.randrange(self.slow + 1)):
-                    await clock
+            if await self._wait_for_request():
+                await self._delay()
                 continue
-            chosen = self.rng.choice([n for n, bursts in self.pending.items() if bursts])
+            chosen = self._choose()
             address, left = self.pending[chosen].popleft()
             if left > 1:
                 self.pending[chosen].appendleft((address + self.byte_lanes, left - 1))

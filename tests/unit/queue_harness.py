@@ -37,9 +37,9 @@ BURST = 3
 """Packets in a row that enter, or leave, the same queue."""
 
 
-def plan(window: int) -> Geometry:
-    """The geometry of a window of ``window`` bytes with PAIRS queue pairs."""
-    return Geometry.plan(window, queues=PAIRS, instance=1, removable=False)
+def plan(window: int, pairs: int = PAIRS) -> Geometry:
+    """The geometry of a window of ``window`` bytes with ``pairs`` queue pairs."""
+    return Geometry.plan(window, queues=pairs, instance=1, removable=False)
 
 
 FIFO_GEOMETRY = plan(32 << 10)
@@ -101,15 +101,18 @@ class PumpSide:
 
 
 class PumpSides:
-    """Both sides with pumps, over one window."""
+    """Both sides with pumps, over one window of ``pairs`` queue pairs."""
 
-    def __init__(self) -> None:
-        self.geometry = plan(128 << 10)
+    def __init__(self, pairs: int = PAIRS) -> None:
+        self.pairs = pairs
+        self.geometry = plan(128 << 10, pairs)
         self.memory = Memory(mmap.mmap(-1, self.geometry.window_bytes))
         self.sides: list[PumpSide | None] = [None, None]
 
     def start(self, side: int, queues: int = 2) -> PumpSide:
-        self.sides[side] = started = PumpSide(self.memory, self.geometry, side, queues)
+        """Start ``side`` with so many of the pairs, or all if there are fewer."""
+        served = min(queues, self.pairs)
+        self.sides[side] = started = PumpSide(self.memory, self.geometry, side, served)
         return started
 
     def side(self, number: int) -> PumpSide:
@@ -142,17 +145,22 @@ class PumpSides:
 
     def in_flight(self) -> list[int]:
         """The records in flight, for both directions."""
-        return [balance(self.memory, direction, 0, PAIRS).in_flight for direction in L.DIRECTIONS]
+        return [balance(self.memory, direction, 0, self.pairs).in_flight for direction in L.DIRECTIONS]
 
     def unaccounted(self) -> int:
         """Packets that no counter accounts for, over all ends of all queues."""
         endpoints = [
             read_end(self.memory, direction, tx=tx, queue=queue)
             for direction in L.DIRECTIONS
-            for queue in range(PAIRS)
+            for queue in range(self.pairs)
             for tx in (True, False)
         ]
         return sum(abs(end.unaccounted) for end in endpoints)
+
+    def send_over_all(self, side: int, total: int) -> None:
+        """As ``send``: ``total`` packets, distributed over the queues that ``side`` serves."""
+        queues = len(self.side(side).port.far)
+        self.send(side, *((total + n) // queues for n in range(queues)))
 
     def send(self, side: int, *counts: int) -> None:
         """Send ``counts`` packets into the queues of ``side``; returns once its pumps have taken all."""
@@ -166,7 +174,7 @@ class PumpSides:
             time.sleep(0.001)
 
     def tx(self, side: int) -> EndCounters:
-        return read_ends(self.memory, L.DIRECTIONS[side], tx=True, queues=PAIRS)
+        return read_ends(self.memory, L.DIRECTIONS[side], tx=True, queues=self.pairs)
 
     def lost(self, side: int) -> int:
         return self.tx(side).ledger["lost_restart"]
@@ -174,7 +182,7 @@ class PumpSides:
     def received(self, side: int) -> list[int]:
         """The records that ``side`` has received, by queue."""
         back = L.DIRECTIONS[1 - side]
-        return [read_end(self.memory, back, tx=False, queue=n).ledger["rx_received"] for n in range(PAIRS)]
+        return [read_end(self.memory, back, tx=False, queue=n).ledger["rx_received"] for n in range(self.pairs)]
 
 
 # --- with FIFOs and faults -------------------------------------------------------------------------------

@@ -1,7 +1,8 @@
-"""Several queue pairs: one pair of pumps each, commanded as one; ledgers stay exact whenever a side is killed."""
+"""Queue pairs: one pair of pumps each, commanded as one; ledgers stay exact whenever a side is killed."""
 
 from __future__ import annotations
 
+import contextlib
 import random
 from collections.abc import Iterator
 from typing import Any
@@ -36,14 +37,28 @@ def received(*rows: tuple[tuple[int, int], int, int]) -> Generation:
     )
 
 
-@pytest.fixture
-def two() -> Iterator[PumpSides]:
-    both = PumpSides()
+@contextlib.contextmanager
+def running(pairs: int) -> Iterator[PumpSides]:
+    both = PumpSides(pairs)
     for side in (L.HOST, L.CARD):
         both.start(side)
     both.settle()
     yield both
     both.close()
+
+
+@pytest.fixture
+def two() -> Iterator[PumpSides]:
+    """Both sides serve two of the window's three pairs."""
+    with running(PAIRS) as both:
+        yield both
+
+
+@pytest.fixture(params=[1, PAIRS])
+def any_two(request: pytest.FixtureRequest) -> Iterator[PumpSides]:
+    """The same, and both sides of a window that has one pair."""
+    with running(request.param) as both:
+        yield both
 
 
 # --- constructed ledgers -----------------------------------------------------------------------------------
@@ -115,39 +130,46 @@ def test_each_queue_carries_its_own_packets(two: PumpSides) -> None:
 
 
 @pytest.mark.parametrize("victim", [L.HOST, L.CARD])
-def test_restart_with_empty_rings_loses_nothing(two: PumpSides, victim: int) -> None:
-    two.send(victim, 20, 7)
-    two.send(1 - victim, 30, 1)
-    two.settle()
-    two.crash(victim)
-    two.start(victim)
-    two.settle()
-    assert (two.lost(L.HOST), two.lost(L.CARD)) == (0, 0)
+def test_restart_with_empty_rings_loses_nothing(any_two: PumpSides, victim: int) -> None:
+    any_two.send_over_all(victim, 27)
+    any_two.send_over_all(1 - victim, 31)
+    any_two.settle()
+    any_two.crash(victim)
+    any_two.start(victim)
+    any_two.settle()
+    assert (any_two.lost(L.HOST), any_two.lost(L.CARD)) == (0, 0)
 
 
-@pytest.mark.parametrize("first", [L.HOST, L.CARD])
-@pytest.mark.parametrize("counts", [(50, 20), (0, 20), (50, 0)])
-def test_side_killed_before_it_settled_still_finds_the_older_generation(
-    two: PumpSides, first: int, counts: tuple[int, int]
-) -> None:
-    """The side that restarted first runs already; the other is killed between its answer and its own run."""
-    second = 1 - first
-    two.send(second, *counts)
-    two.settle()
+def restart_until_one_runs(two: PumpSides, first: int) -> None:
+    """Kill and restart side ``first`` until it runs, while the other has answered it but not settled yet."""
     two.crash(first)
-    runner, late = two.start(first), two.side(second)
+    runner, late = two.start(first), two.side(1 - first)
     late.link.tick()  # answers the new epoch
     while not runner.runs:
         runner.link.tick()
     assert not late.runs, "it must not have settled yet"
-    two.crash(second)
-    two.start(second)
-    two.settle()
-    assert two.lost(second) == 0, "all packets had arrived"
-    two.send(second, 0, 7)
-    two.send(first, 7, 0)
-    two.settle()
-    assert (two.lost(L.HOST), two.lost(L.CARD)) == (0, 0)
+
+
+@pytest.mark.parametrize("first", [L.HOST, L.CARD])
+@pytest.mark.parametrize(
+    ("pairs", "counts"), [(1, (50,)), (PAIRS, (50, 20)), (PAIRS, (0, 20)), (PAIRS, (50, 0))], ids=str
+)
+def test_side_killed_before_it_settled_still_finds_the_older_generation(
+    first: int, pairs: int, counts: tuple[int, ...]
+) -> None:
+    second = 1 - first
+    with running(pairs) as two:
+        two.send(second, *counts)
+        two.settle()
+        restart_until_one_runs(two, first)
+        two.crash(second)
+        two.start(second)
+        two.settle()
+        assert two.lost(second) == 0, "all packets had arrived"
+        two.send(second, *([0] * (len(counts) - 1)), 7)
+        two.send(first, 7)
+        two.settle()
+        assert (two.lost(L.HOST), two.lost(L.CARD)) == (0, 0)
 
 
 def test_generations_on_other_queues_than_queue_0_are_in_order(two: PumpSides) -> None:
@@ -166,20 +188,16 @@ def test_generations_on_other_queues_than_queue_0_are_in_order(two: PumpSides) -
 
 
 @pytest.mark.parametrize("first", [L.HOST, L.CARD])
-def test_packets_sent_to_a_side_that_dies_before_it_runs_are_lost(two: PumpSides, first: int) -> None:
+def test_packets_sent_to_a_side_that_dies_before_it_runs_are_lost(any_two: PumpSides, first: int) -> None:
     second = 1 - first
-    two.send(first, 50, 50)
-    two.settle()
-    two.crash(first)
-    runner, late = two.start(first), two.side(second)
-    late.link.tick()
-    while not runner.runs:
-        runner.link.tick()
-    two.send(first, 4, 5)
-    two.crash(second)
-    two.start(second)
-    two.settle()
-    assert (two.lost(first), two.lost(second)) == (9, 0)
+    any_two.send_over_all(first, 100)
+    any_two.settle()
+    restart_until_one_runs(any_two, first)
+    any_two.send_over_all(first, 9)
+    any_two.crash(second)
+    any_two.start(second)
+    any_two.settle()
+    assert (any_two.lost(first), any_two.lost(second)) == (9, 0)
 
 
 @pytest.mark.parametrize("again", [1, 2, 3])
@@ -201,23 +219,27 @@ def test_restart_with_another_number_of_queues_reads_all_ledgers(two: PumpSides,
     assert (two.lost(L.HOST), two.lost(L.CARD)) == (0, 0)
 
 
-@pytest.mark.parametrize("again", [1, 2])
-@pytest.mark.parametrize("queue", [0, 1])
-def test_packet_that_died_inside_its_read_is_counted(two: PumpSides, queue: int, again: int) -> None:
-    """Also by an agent that does not serve that queue any more."""
-    two.send(L.HOST, 5, 5)
-    two.settle()
-    before = two.tx(L.HOST).ledger["tx_taken"]
-    two.crash(L.HOST)
-    ring = two.geometry.rings[queue][L.HOST]
-    prod = two.memory.load32(L.queue_offset(queue) + L.QUEUE_LINES["h2c_prod"])
-    two.memory.write(ring.offset + (prod & (ring.size - 1)) + L.RECORD_HEADER, b"\x45 packet")
-    for _ in range(2):
-        two.start(L.HOST, again)
+@pytest.mark.parametrize("victim", [L.HOST, L.CARD])
+@pytest.mark.parametrize(
+    ("pairs", "queue", "again"), [(1, 0, 1), *((PAIRS, n, again) for n in (0, 1) for again in (1, 2))]
+)
+def test_packet_that_died_inside_its_read_is_counted(victim: int, pairs: int, queue: int, again: int) -> None:
+    """The agent was killed after the kernel had filled the place in the ring, and before it published anything.
+
+    A successor that does not serve the queue any more counts it, too.
+    """
+    with running(pairs) as two:
+        two.send_over_all(victim, 10)
         two.settle()
-        assert (two.tx(L.HOST).ledger["tx_taken"], two.lost(L.HOST)) == (before + 1, 1), "counted once"
-        two.crash(L.HOST)
-    two.start(L.HOST)
+        two.crash(victim)
+        ring = two.geometry.rings[queue][victim]
+        prod = two.memory.load32(L.queue_offset(queue) + L.QUEUE_LINES[f"{L.DIRECTIONS[victim]}_prod"])
+        two.memory.write(ring.offset + (prod & (ring.size - 1)) + L.RECORD_HEADER, b"\x45 packet")
+        for _ in range(2):
+            two.start(victim, again)
+            two.settle()
+            assert (two.tx(victim).ledger["tx_taken"], two.lost(victim)) == (11, 1), "counted once"
+            two.crash(victim)
 
 
 def test_queue_that_is_not_served_has_no_pump(two: PumpSides, monkeypatch: pytest.MonkeyPatch) -> None:
