@@ -17,7 +17,7 @@ test check: JOBS := auto
 CWARN := -O2 -Wall -Wextra -Werror -Wno-missing-field-initializers -S -o -
 CROSS := aarch64-linux-gnu-gcc
 
-.PHONY: help demo demo-sim demo-qemu test check lint campaign docs wheels dist clean
+.PHONY: help demo demo-sim demo-qemu test check matrix lint campaign docs wheels dist clean
 .PHONY: hdl formal hdl-coverage hdl-mutations synth waveform
 .PHONY: bench bench-check bench-taps bench-pump-stats bench-hdl bench-sim
 
@@ -49,6 +49,12 @@ test: ## all tests but the campaigns; needs root for most (CI=true: a skipped te
 check: ## the quick tests, without root, in about a minute
 	@scripts/venv.sh test
 	$(PYTEST) tests -m 'not root and not slow and not campaign and not e2e and not hdl'
+
+# MATRIX_ARGS: make matrix MATRIX_ARGS='python-3.13 kernel-5.10'.
+matrix: ## the quick tests on Python 3.11 to 3.14, Debian 12 and 13, guests with older kernels; prints a table
+	@scripts/system-packages.sh matrix
+	@scripts/venv.sh test
+	@$(BIN)/python -m tests.matrix $(MATRIX_ARGS)
 
 hdl: ## simulate the DMA engine: all of tests/hdl, or PCAP=in.pcap [PCAP_OUT=out.pcap] through it
 	@scripts/system-packages.sh test

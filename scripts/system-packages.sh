@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
 # The one place that names system packages.
 #
-#   scripts/system-packages.sh run|sim|qemu|test|bench [--check]
+#   scripts/system-packages.sh run|sim|qemu|test|matrix|bench [--check]
 #
 # `run`: what a demo needs; `sim`: `run` and what the simulator is built with; `qemu`: `run` and what the guests
-# and the ARM64 wheel are built with; `test`: all that and what the tests need; `bench`: `run`, iperf3 and, where
-# they can be installed, the programs that vnetcard is compared with.
+# and the ARM64 wheel are built with; `test`: all that and what the tests need; `matrix`: `test` and what makes the
+# root of another Debian release; `bench`: `run`, iperf3 and, where they can be installed, the programs that vnetcard
+# is compared with.
 # Checks for the commands and files themselves, whatever package they came from, and does nothing when all exist.
 # Installs with apt-get as root or by passwordless sudo; otherwise, and with --check, prints what to install and fails.
 set -euo pipefail
@@ -51,6 +52,11 @@ systemd-analyze                         systemd                systemd
 systemd-sysusers                        systemd                systemd
 qemu-aarch64-static                     qemu-user-static       qemu-user-static
 '
+MATRIX='
+debootstrap                             debootstrap            debootstrap
+unshare                                 util-linux             util-linux
+git                                     git                    git
+'
 BENCH='
 iperf3                                  iperf3                 iperf3
 '
@@ -65,7 +71,7 @@ pkg-config                              pkg-config             pkgconf-pkg-confi
 '
 
 usage() {
-    echo "usage: scripts/system-packages.sh run|sim|qemu|test|bench [--check]" >&2
+    echo "usage: scripts/system-packages.sh run|sim|qemu|test|matrix|bench [--check]" >&2
     exit 2
 }
 
@@ -75,6 +81,7 @@ case ${1-} in
     sim) wanted=$RUN$SIM ;;
     qemu) wanted=$RUN$QEMU ;;
     test) wanted=$RUN$SIM$QEMU$TEST ;;
+    matrix) wanted=$RUN$SIM$QEMU$TEST$MATRIX ;;
     bench) wanted=$RUN$BENCH optional=$CONTENDERS ;;
     *) usage ;;
 esac

@@ -8,6 +8,7 @@
 #   scripts/venv.sh python-lacks  its version when its headers or venv are missing, else nothing
 #
 # It installs and builds the C core again only when one of their inputs has changed.
+# VNETCARD_PYTHON names the Python to use, instead of the newest that is found.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 root=$PWD
@@ -35,7 +36,7 @@ print("complete" if headers and importlib.util.find_spec("ensurepip") else "lack
 find_python() {
     local name found
     python=""
-    for name in python3.13 python3.12 python3.11 python3; do
+    for name in "${names[@]}"; do
         found=$("$name" -I -c "$PROBE" 2>/dev/null) || continue
         [[ -z $python || $found == complete* ]] && read -r state version python <<<"$found"
         [[ $state == complete ]] && return
@@ -43,7 +44,9 @@ find_python() {
     [[ -n $python ]]
 }
 
-no_python="no Python 3.11 or newer found (tried python3.13, python3.12, python3.11, python3)"
+names=(python3.14 python3.13 python3.12 python3.11 python3)
+[[ -z ${VNETCARD_PYTHON-} ]] || names=("$VNETCARD_PYTHON")
+no_python="no Python 3.11 or newer found (tried $(printf '%s, ' "${names[@]}" | sed 's/, $//'))"
 case ${1-} in
     demo | sim | test) mode=$1 ;;
     python)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import configparser
 import importlib.metadata
 import importlib.util
+import lzma
 import platform
 import py_compile
 import tempfile
@@ -21,7 +22,7 @@ from vnetcard.errors import ConfigError
 from vnetcard.sim.build_cache import GUEST, Progress, digest
 from vnetcard.sim.guest.initramfs import Initramfs
 from vnetcard.sim.guest.machines import ARM64, Machine
-from vnetcard.sim.guest.packages import Sysroot, sysroot
+from vnetcard.sim.guest.packages import Kernel, Sysroot, sysroot
 from vnetcard.sim.guest.wheel import guest_wheel
 
 MODULES = (
@@ -89,28 +90,34 @@ class Image:
     machine: Machine = ARM64
 
 
-def image(progress: Progress, machine: Machine = ARM64) -> Image:
-    """The image of the current sources, built if it is not in the cache; raises ConfigError when a tool is missing."""
+def image(progress: Progress, machine: Machine = ARM64, kernel: Kernel | None = None) -> Image:
+    """The image of the current sources, built if it is not in the cache; raises ConfigError when a tool is missing.
+
+    ``kernel``: another one than that of this system's own release.
+    """
     system, wheel = sysroot(progress, machine), guest_wheel(progress, machine)
     recipe = b"".join(Path(__file__).with_name(f"{name}.py").read_bytes() for name in ("image", "initramfs", "inside"))
     version = importlib.metadata.version("pyroute2")
+    modules = kernel.modules if kernel else system.modules
+    suffix = f"-{kernel.release}" if kernel else ""  # the cache keeps a few of each kind
 
     def make_base(folder: Path) -> None:
         progress(f"{machine.title} guest: packing Debian's part ... ")
-        (folder / "initrd").write_bytes(_base(system).encode())
+        (folder / "initrd").write_bytes(_base(system, modules).encode())
         progress("done\n")
 
-    base = GUEST.get("base", digest(system.key, recipe, version), make_base, progress)
+    key = digest(system.key, recipe, version, *([kernel.key] if kernel else []))
+    base = GUEST.get(f"base{suffix}", key, make_base, progress)
 
     def make(folder: Path) -> None:
         (folder / "initrd").write_bytes((base / "initrd").read_bytes() + _ours(wheel, system).encode())
 
-    folder = GUEST.get("image", digest(base.name, wheel.parent.name), make, progress)
-    return Image(system.kernel, folder / "initrd", machine)
+    folder = GUEST.get(f"image{suffix}", digest(base.name, wheel.parent.name), make, progress)
+    return Image(kernel.image if kernel else system.kernel, folder / "initrd", machine)
 
 
-def _base(system: Sysroot) -> Initramfs:
-    """The part of the RAM disk that comes from Debian."""
+def _base(system: Sysroot, modules: Path) -> Initramfs:
+    """The part of the RAM disk that comes from Debian; ``modules`` is the folder of the kernel's."""
     root, python, machine = system.root, system.python, system.machine
     disk = Initramfs()
     script = INIT.replace("{name}", HOSTNAMES[machine.name]).replace("{modules}", " ".join(LOADED + machine.modules))
@@ -128,9 +135,11 @@ def _base(system: Sysroot) -> Initramfs:
         for library in root.glob(f"{folder}/*.so*"):
             disk.copy(f"{folder}/{library.name}", library)
     for name in MODULES:
-        module = system.modules / f"{name}.ko"
+        module = modules / f"{name}.ko"
         if module.exists():
             disk.copy(f"lib/modules/{module.name}", module)
+        elif (compressed := module.with_suffix(".ko.xz")).exists():
+            disk.add(f"lib/modules/{module.name}", lzma.decompress(compressed.read_bytes()))
     _add_python(disk, f"usr/lib/python{python}", root / f"usr/lib/python{python}", unwanted=_NOT_NEEDED)
     packages = f"usr/local/lib/python{python}/dist-packages"
     _add_python(disk, f"{packages}/pyroute2", _folder_of("pyroute2"))

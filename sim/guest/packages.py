@@ -86,14 +86,28 @@ class Sysroot:
         return next(self.root.glob("usr/bin/python3.*")).name.removeprefix("python")
 
 
+@dataclass(frozen=True, slots=True)
+class Kernel:
+    """The kernel of another release of Debian, unpacked in ``root``; ``key`` names this very one."""
+
+    root: Path
+    key: str
+    release: str
+
+    @property
+    def image(self) -> Path:
+        """The kernel, ready to boot."""
+        return next(self.root.glob("boot/vmlinuz-*"))
+
+    @property
+    def modules(self) -> Path:
+        """The folder of its modules, which newer releases compress."""
+        return next(path for usr in ("", "usr/") for path in self.root.glob(f"{usr}lib/modules/*/kernel"))
+
+
 def sysroot(progress: Progress, machine: Machine = ARM64) -> Sysroot:
     """The system of ``machine``, fetched on first use; ConfigError says what is missing for that."""
-    for tool, package in (("apt-get", "apt"), ("dpkg-deb", "dpkg")):
-        if shutil.which(tool) is None:
-            raise ConfigError(
-                f"the {machine.title} guest is made of Debian packages: {tool} ({package}) is missing",
-                code=ErrorCode.TOOL_MISSING,
-            )
+    _need_tools(machine)
     sources = _sources()
     key = digest(sources, *PACKAGES, machine.kernel, PYTHON, *_UNUSED)
 
@@ -108,8 +122,7 @@ def sysroot(progress: Progress, machine: Machine = ARM64) -> Sysroot:
             progress(f" ... {len(wanted)} packages")
             archives = apt.download(wanted)
             progress(" ... unpacking")
-            for archive in archives:
-                _run(["dpkg-deb", "-x", str(archive), str(folder)], f"unpacking {archive.name}")
+            _unpack(archives, folder)
         for name in _UNUSED:
             shutil.rmtree(folder / name, ignore_errors=True)
         for library in folder.glob("usr/lib/**/*.a"):
@@ -119,20 +132,64 @@ def sysroot(progress: Progress, machine: Machine = ARM64) -> Sysroot:
     return Sysroot(GUEST.get(machine.debian, key, make, progress), key, machine)
 
 
-def _sources() -> str:
-    """A sources.list of this system's Debian archives."""
+def kernel_of(release: str, progress: Progress, machine: Machine = ARM64) -> Kernel:
+    """The newest kernel of ``release`` (``bullseye``) for ``machine``, fetched on first use; ConfigError as above."""
+    _need_tools(machine)
+    sources = _source_line(main_archive(), release, "main")
+    key = digest(sources, machine.kernel, *_UNUSED)
+
+    def make(folder: Path) -> None:
+        progress(f"{machine.title} guest: fetching the kernel of Debian's {release} ... ")
+        with tempfile.TemporaryDirectory() as private:
+            apt = _Apt(Path(private), sources, machine)
+            _unpack(apt.download([apt.dependency_of(machine.kernel, "linux-image-")]), folder)
+        progress("done\n")
+
+    return Kernel(GUEST.get(f"kernel-{release}-{machine.debian}", key, make, progress), key, release)
+
+
+def main_archive() -> str:
+    """The address of the archive from which this system's apt takes Debian itself; ConfigError without one."""
+    return next(address for address, _, _ in _archives() if not address.rstrip("/").endswith("-security"))
+
+
+def _need_tools(machine: Machine) -> None:
+    for tool, package in (("apt-get", "apt"), ("dpkg-deb", "dpkg")):
+        if shutil.which(tool) is None:
+            raise ConfigError(
+                f"the {machine.title} guest is made of Debian packages: {tool} ({package}) is missing",
+                code=ErrorCode.TOOL_MISSING,
+            )
+
+
+def _archives() -> list[tuple[str, str, str]]:
+    """Address, release and component of each of this system's Debian archives; ConfigError without any."""
     form = "$(REPO_URI)|$(RELEASE)|$(COMPONENT)"
     wanted = ["Identifier: Packages", "Component: main"]
     listing = _run(["apt-get", "indextargets", "--format", form, *wanted], "asking apt for its archives")
-    signed = f"[signed-by={KEYRING}] " if KEYRING.exists() else ""
-    lines = []
+    found = []
     for line in listing.splitlines():
         address, release, component = line.split("|")
         if "debian" in address.rstrip("/").split("/")[-1]:
-            lines.append(f"deb {signed}{address} {release} {component}\n")
-    if not lines:
+            found.append((address, release, component))
+    if not found:
         raise ConfigError("the guest is made of Debian packages, and this system's apt has no Debian archive")
-    return "".join(sorted(set(lines)))
+    return found
+
+
+def _sources() -> str:
+    """A sources.list of this system's Debian archives."""
+    return "".join(sorted({_source_line(*archive) for archive in _archives()}))
+
+
+def _source_line(address: str, release: str, component: str) -> str:
+    signed = f"[signed-by={KEYRING}] " if KEYRING.exists() else ""
+    return f"deb {signed}{address} {release} {component}\n"
+
+
+def _unpack(archives: Sequence[Path], folder: Path) -> None:
+    for archive in archives:
+        _run(["dpkg-deb", "-x", str(archive), str(folder)], f"unpacking {archive.name}")
 
 
 class _Apt:
