@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.harness.needs import need, need_root
+from tests.harness.orderly_end import OrderlyEnd
 from tests.harness.side_by_side import (  # noqa: F401 - hooks
     is_worker,
     pytest_collection_modifyitems,
@@ -25,8 +26,9 @@ from tests.harness.side_by_side import (  # noqa: F401 - hooks
 # --- signals -----------------------------------------------------------------------------------------
 
 
-def pytest_configure() -> None:
+def pytest_configure(config: pytest.Config) -> None:
     """Undo what a caller may have ignored (nohup, a shell's background job): programs under test inherit it."""
+    config.pluginmanager.register(OrderlyEnd(config))
     for number, default in ((signal.SIGHUP, signal.SIG_DFL), (signal.SIGINT, signal.default_int_handler)):
         if signal.getsignal(number) is signal.SIG_IGN:
             signal.signal(number, default)
