@@ -6,7 +6,7 @@ import pytest
 
 from tests.unit.link_harness import BASES, MTU, LinkHarness, Side
 from vnetcard.codes.link import LinkReason
-from vnetcard.engine.transport import BackOff
+from vnetcard.link.brake import BackOff
 from vnetcard.link.types import LinkState, Offer
 from vnetcard.ring import layout as L
 
@@ -96,7 +96,7 @@ def test_doorbell_of_an_old_pump_during_the_handshake_is_harmless(harness: LinkH
             harness.carry()
         assert harness.engine.directions[n].state == "halt"
         peer.tick()
-        harness.go_on()
+        harness.go_on(1.5)  # the carrier rises twice a second at most
         assert side.running and peer.running
         harness.drain()
         assert side.send() and peer.send()

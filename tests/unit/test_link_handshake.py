@@ -7,6 +7,7 @@ import pytest
 from tests.unit.link_harness import MTU, TICK, LinkHarness
 from vnetcard import _core
 from vnetcard.codes.link import LinkReason
+from vnetcard.link.brake import BackOff
 from vnetcard.link.types import LinkState, Offer
 from vnetcard.ring import layout as L
 from vnetcard.ring.sideblock import SideBlock
@@ -189,6 +190,7 @@ def test_mtu_that_turns_bad_after_it_was_answered_is_a_violation() -> None:
     assert harness.host.alive.reason_code is LinkReason.MTU_OUT_OF_RANGE
     assert harness.host.counters()["viol_side_block"] == 1
     puppet.say(mtu=MTU)
+    puppet.tick(2 * BackOff.FIRST)
     puppet.come_up()
 
 

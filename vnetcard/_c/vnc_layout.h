@@ -348,6 +348,7 @@ enum vnc_link_word {
 	VNC_LINK_OFFLOAD_REFUSED = 9,
 	VNC_LINK_REFUSED = 10,
 	VNC_LINK_ENGINE_HALT = 11,
+	VNC_LINK_BRAKED = 12,
 };
 
 #endif

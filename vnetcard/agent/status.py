@@ -138,6 +138,7 @@ def _view_link(link: Link, since: float) -> dict[str, Any]:
         "reason": link.reason,
         "reason_code": link.reason_code.value,
         "fault_code": link.fault_code,
+        "braked": round(link.braked_for(), 3),
         "since": round(since, 3),
         "epoch": link.epoch,
         "peer_epoch": link.answered,

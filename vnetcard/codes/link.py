@@ -53,6 +53,16 @@ class LinkReason(Code):
         "No peer has the interrupt number that the peer's side block names; the peer is not interrupted and polls.",
         "Restart both agents.",
     )
+    PEER_RESTARTS_TOO_OFTEN = (
+        "peer-restarts-too-often",
+        "The peer published more epochs than an agent that is restarted can.",
+        "See the peer's log for why it restarts; find the other program that writes into the window.",
+    )
+    CARRIER_PAUSE = (
+        "carrier-pause",
+        "Both sides have answered; the carrier has changed often and rises within a second.",
+        "See `vnetcard show link` for why it changes.",
+    )
     OFFLOAD_WITHDRAWN = "offload-withdrawn", "This side no longer offers an offload that its kernel refused."
     ENGINE_HALTED = "engine-halted", "The DMA engine halted.", "See `vnetcard show registers`."
     RECOVERING = "recovering", "This side starts again after the engine halted or the device was gone."

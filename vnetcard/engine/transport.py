@@ -86,24 +86,6 @@ class EngineTransport(Transport, Protocol):
         """Its readable registers by name; empty if it has none."""
 
 
-class BackOff:
-    """Delays between tries: short at first and after a quiet time, otherwise doubled each time."""
-
-    FIRST, LONGEST, QUIET = 0.1, 5.0, 10.0
-    """Seconds."""
-
-    def __init__(self) -> None:
-        self._length = self.FIRST
-        self._asked_at = -self.QUIET
-
-    def next(self, now: float) -> float:
-        """Seconds to wait from ``now``."""
-        quiet = now - self._asked_at > self._length + self.QUIET
-        self._length = self.FIRST if quiet else min(2 * self._length, self.LONGEST)
-        self._asked_at = now
-        return self._length
-
-
 class SharedMemory:
     """The ``Transport`` of shared memory: nothing to do, as the peer reads what this side stores."""
 

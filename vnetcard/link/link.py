@@ -22,20 +22,14 @@ from collections.abc import Callable
 from vnetcard import _core
 from vnetcard._core import Memory
 from vnetcard.codes.link import LinkReason
-from vnetcard.engine.transport import BackOff, Fault, SharedMemory, Transport
+from vnetcard.engine.transport import Fault, SharedMemory, Transport
 from vnetcard.errors import WindowUnavailable
+from vnetcard.link.brake import BackOff, Brake
 from vnetcard.link.endpoints import Endpoints
+from vnetcard.link.pulse import HEARTBEAT_EVERY, HEARTBEAT_LIMIT, Pulse
 from vnetcard.link.types import Agreement, LinkState, Listener, Offer, Refusal, objection
 from vnetcard.ring import layout as L
 from vnetcard.ring.sideblock import SideBlock
-
-HEARTBEAT_EVERY = 0.1
-"""Seconds between two heartbeats."""
-HEARTBEAT_LIMIT = 1.0
-"""Seconds without a heartbeat after which the peer counts as dead."""
-LONGEST_STEP = 0.25
-"""Seconds of a gap between two ticks that count as the peer's silence: after a longer gap this process itself was
-stopped, or its machine paused, and the gap says nothing about the peer."""
 
 
 class Link:
@@ -73,19 +67,19 @@ class Link:
         self.epoch = 0
         self.answered = 0
         self._beat_at = 0.0
-        self._peer_beat = 0
-        self._silence = 0.0
-        self._ticked_at = 0.0
+        self._pulse = Pulse()
         self._handshake_until = 0.0
         self._back_off = BackOff()
         self._retry_at: float | None = None
+        self._brake = Brake()
+        self._overwritten = False
 
     # --- for the owner -------------------------------------------------------------------------------
 
     def start(self) -> None:
         """Publish this side's epoch; what an earlier owner left in the window can no longer be taken for valid."""
         self.own.write_identity()
-        self._ticked_at = self._clock()
+        self._pulse.tick(self._clock())
         self._transport.attach()
         self._new_epoch(LinkReason.STARTING, "starting")
         self._endpoints.drop(peer_dead=False)
@@ -103,15 +97,14 @@ class Link:
     def tick(self) -> float:
         """Read the peer's side block and the pumps' events, and act; returns the seconds until the next call is due."""
         now = self._clock()
-        step = min(now - self._ticked_at, LONGEST_STEP)
-        self._ticked_at = now
+        self._pulse.tick(now)
         try:
-            return self._step(now, step)
+            return self._step(now)
         except WindowUnavailable as error:
             self._suspend(LinkState.GONE, LinkReason.DEVICE_GONE, str(error))
             return HEARTBEAT_EVERY
 
-    def _step(self, now: float, step: float) -> float:
+    def _step(self, now: float) -> float:
         if self._retry_at is not None:
             if now < self._retry_at:
                 return HEARTBEAT_EVERY / 2
@@ -126,13 +119,16 @@ class Link:
             if stable and (fault := self._transport.fault()):
                 self._halt(fault)
                 return HEARTBEAT_EVERY / 2
+        braked = self._brake.holds(now, self.peer.load("epoch"), self.peer.load("heartbeat"))
         own = (self.own.load("epoch"), self.own.load("answered"))
-        if own != (self.epoch, self.answered) and not self._reclaim():
+        if own != (self.epoch, self.answered) and not self._reclaim(braked=braked):
             return HEARTBEAT_EVERY
         self._handle_events()
+        if self._brake.left(now):
+            return HEARTBEAT_EVERY / 2
         self._handle_peer()
         if self.agreement is not None:
-            self._watch_heartbeat(step)
+            self._watch_heartbeat()
             return max(0.001, self._beat_at + HEARTBEAT_EVERY - now)  # urgent events wake the owner
         if self.state is LinkState.HANDSHAKE and now < self._handshake_until:
             return 0.001
@@ -147,11 +143,15 @@ class Link:
         if self.agreement is not None and self.agreement.features & features:
             self._new_epoch(LinkReason.OFFLOAD_WITHDRAWN, why)
 
+    def braked_for(self) -> float:
+        """Seconds until the peer is read again, at the latest; 0 while no brake is on."""
+        return self._brake.left(self._clock())
+
     # --- the handshake -------------------------------------------------------------------------------
 
-    def _new_epoch(self, code: LinkReason, why: str) -> None:
+    def _new_epoch(self, code: LinkReason, why: str, state: LinkState = LinkState.HANDSHAKE) -> None:
         """Step 1: leave the old generation, which no side enters again."""
-        self._leave(LinkState.HANDSHAKE, code, why)
+        self._leave(state, code, why)
         self.answered = 0
         self.own.store("answered", 0)
         self._transport.publish()
@@ -187,9 +187,7 @@ class Link:
         if epoch == 0:
             if self.agreement is not None or self.answered:
                 self._leave(LinkState.WAITING, LinkReason.PEER_STOPPED, "the peer has stopped")
-                self.answered = 0
-                self.own.store("answered", 0)
-                self._transport.publish()
+                self._unanswer()
             elif self.state is not LinkState.WAITING:
                 self._become(LinkState.WAITING, LinkReason.NO_PEER, "no peer yet")
             return
@@ -201,6 +199,10 @@ class Link:
     def _answer(self, epoch: int) -> None:
         if refusal := objection(self.peer.load("version"), self.peer.load("mtu")):
             self._refuse(refusal)
+            return
+        if self._brake.answered(self._clock()):
+            self._pause(LinkReason.PEER_RESTARTS_TOO_OFTEN, "the peer restarts without end")
+            self._unanswer()
             return
         if self.answered:
             self.own.count("peer_restart")
@@ -217,10 +219,15 @@ class Link:
         if self.state is LinkState.REFUSED and self.reason == refusal.text:
             return
         self.own.count("refused")
+        self._brake.apply(self._clock(), self.peer.load("epoch"))
         self._leave(LinkState.REFUSED, refusal.code, refusal.text)
+        self._publish_state("REFUSED")
+        self._unanswer()
+
+    def _unanswer(self) -> None:
+        """Take back the answer to the peer's epoch."""
         self.answered = 0
         self.own.store("answered", 0)
-        self._publish_state("REFUSED")
         self._transport.publish()
 
     def _try_to_run(self) -> None:
@@ -240,6 +247,9 @@ class Link:
         if why := self._transport.not_ready():
             self._become(LinkState.HANDSHAKE, LinkReason.ENGINE_STARTING, why)
             return
+        if not self._brake.may_raise(self._clock()):
+            self._become(LinkState.HANDSHAKE, LinkReason.CARRIER_PAUSE, "the carrier has changed often: a short pause")
+            return
         self._endpoints.hold()
         self._settle(final)
         agreement = self.offer.agree(features, mtu, irq_number, queue_mask)
@@ -252,12 +262,12 @@ class Link:
             queues=agreement.queues,
         )
         self.agreement = agreement
-        self._peer_beat, self._silence = self.peer.load("heartbeat"), 0.0
+        self._pulse.accept(self.peer.load("heartbeat"))
         self._publish_state("RUN")
         self.own.count("link_up")
         self._become(LinkState.RUN, LinkReason.UP, "both sides have answered")
         # Before the pumps run: the kernel drops its answers to a packet that arrives while the carrier is down.
-        self._listener.carrier(True, self.reason)
+        self._set_carrier(True)
         self._endpoints.run()
 
     def _settle(self, final: tuple[int, int, int]) -> None:
@@ -288,43 +298,62 @@ class Link:
         if self.agreement is None:
             return
         if events & _core.EVENT_VIOLATION:
-            self.own.count("own_restart")
-            self._new_epoch(LinkReason.FORMAT_VIOLATION, "the peer violated the format (see viol_* in status)")
+            self._reject(LinkReason.FORMAT_VIOLATION, "the peer violated the format (see viol_* in status)")
         elif events & _core.EVENT_EPOCH and self.peer.load("epoch") == self.answered:
             # The epoch changed and changed back, which a correct peer never does.
             self.own.count("viol_side_block")
-            self.own.count("own_restart")
-            self._new_epoch(LinkReason.EPOCH_CHANGED_BACK, "the peer's epoch changed and changed back")
+            self._reject(LinkReason.EPOCH_CHANGED_BACK, "the peer's epoch changed and changed back")
 
-    def _watch_heartbeat(self, step: float) -> None:
+    def _watch_heartbeat(self) -> None:
         beat = self.peer.load("heartbeat")
-        if beat != self._peer_beat:
-            self._peer_beat, self._silence = beat, 0.0
+        if self._pulse.moved(beat):
             if self.state is LinkState.PEER_DEAD:
+                if not self._brake.may_raise(self._clock()):
+                    return
                 self.own.count("peer_back")
                 self._become(LinkState.RUN, LinkReason.PEER_BACK, "the peer is back")
-                self._listener.carrier(True, self.reason)
+                self._set_carrier(True)
                 self._endpoints.run()
-            return
-        self._silence += step
-        if self._silence >= HEARTBEAT_LIMIT and self.state is LinkState.RUN:
+            self._pulse.accept(beat)
+        elif self._pulse.dead and self.state is LinkState.RUN:
             self.own.count("peer_dead")
             self._become(LinkState.PEER_DEAD, LinkReason.HEARTBEAT_LOST, f"no heartbeat for {HEARTBEAT_LIMIT:.0f} s")
             self._endpoints.drop(peer_dead=True)
-            self._listener.carrier(False, self.reason)
+            self._set_carrier(False)
 
-    def _reclaim(self) -> bool:
-        """This side's line has changed: False if the device is gone, True if another program wrote into the line."""
+    def _reclaim(self, *, braked: bool) -> bool:
+        """This side's line has changed: False if the device is gone, True if another program wrote into the line.
+
+        ``braked``: it is written again after the pause, since the other program may go on; that is no new offence.
+        """
         self.own.store("version", L.VERSION)
         if self.own.load("version") != L.VERSION:
             if self.state is not LinkState.GONE:
                 why = "the window does not hold what is written to it: the device is gone"
                 self._leave(LinkState.GONE, LinkReason.DEVICE_GONE, why)
             return False
-        self.own.count("viol_side_block")
-        self.own.count("own_restart")
-        self._new_epoch(LinkReason.SIDE_BLOCK_OVERWRITTEN, "another program wrote into this side's block")
+        code, why = LinkReason.SIDE_BLOCK_OVERWRITTEN, "another program wrote into this side's block"
+        if braked:
+            self._overwritten = True
+        elif self._overwritten:
+            self._overwritten = False
+            self._new_epoch(code, why)
+        else:
+            self.own.count("viol_side_block")
+            self._reject(code, why)
         return True
+
+    def _reject(self, code: LinkReason, why: str) -> None:
+        """After what a correct peer never does: a new epoch, and a pause before the peer is read again."""
+        self.own.count("own_restart")
+        self._pause(code, why)
+        self._new_epoch(code, self.reason, LinkState.BRAKED)
+
+    def _pause(self, code: LinkReason, why: str) -> None:
+        """Leave, and do not read the peer for a while."""
+        pause = self._brake.apply(self._clock(), self.peer.load("epoch"))
+        self.own.count("braked")
+        self._leave(LinkState.BRAKED, code, f"{why}; pausing for {pause:g} s")
 
     def _halt(self, fault: Fault) -> None:
         self.own.count("engine_halt")
@@ -353,8 +382,12 @@ class Link:
             self.own.count("link_down")
         self._become(state, code, reason, fault_code)
         if was_up:
-            self._listener.carrier(False, reason)
+            self._set_carrier(False)
         self._endpoints.drop(peer_dead=False)
+
+    def _set_carrier(self, up: bool) -> None:
+        self._brake.carrier_changed(self._clock())
+        self._listener.carrier(up, self.reason)
 
     def _become(self, state: LinkState, code: LinkReason, reason: str, fault_code: str = "") -> None:
         changed = (state, code, reason) != (self.state, self.reason_code, self.reason)

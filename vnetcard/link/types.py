@@ -22,6 +22,7 @@ class LinkState(enum.Enum):
     RUN = "run"
     PEER_DEAD = "peer-dead"
     REFUSED = "refused"
+    BRAKED = "braked"  # after what the peer did, for a pause
     HALTED = "halted"  # the DMA engine has stopped with a fault
     GONE = "gone"  # the memory or its device
 

@@ -75,6 +75,8 @@ def _metrics(snapshot: Snapshot) -> Iterator[Metric]:
             yield _gauge("link_running", "1 while packets move", link["up"], side=side)
             if reason := link.get("reason_code"):
                 yield _gauge("link_reason", "1 for the code of the link's reason", 1, side=side, code=reason)
+            braked = link.get("braked", 0) > 0
+            yield _gauge("link_braked", "1 while the link pauses because of what the peer did", braked, side=side)
             yield _gauge("link_mtu", "the MTU agreed on; 0 without a link", link.get("mtu") or 0, side=side)
     for side, parts in snapshot.figures().items():
         index = L.SIDES.index(side)

@@ -337,6 +337,7 @@ LINK_COUNTERS: Final = (
     "offload_refused",
     "refused",
     "engine_halt",
+    "braked",
 )
 """Events of the link, u64 each, in the side block after the identity line."""
 
