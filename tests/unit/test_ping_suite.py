@@ -152,7 +152,7 @@ def test_requests_that_ping_did_not_send_are_lost() -> None:
 
 def test_error_quotes_ping_once_and_only_upon_loss() -> None:
     result = judge(UNREACHABLE, 20, "ping: sendmsg: No buffer\x01 space\nping: sendmsg: No buffer\x01 space\n")
-    assert result.error == "From 10.99.0.1: Destination Host Unreachable; ping: sendmsg: No buffer? space"
+    assert result.error == "From 10.99.0.1: Destination Host Unreachable; ping: sendmsg: No buffer\\x01 space"
     assert result.lost == 20
     assert judge(CLEAN, 3, "ping: Warning: time of day goes back (-1us)").error is None
 

@@ -16,6 +16,7 @@ from vnetcard.link.types import LinkState
 from vnetcard.ring import layout as L
 from vnetcard.ring.counters import Balance
 from vnetcard.ring.window_dump import describe_balance, queue_of, ring_name, view_balance, view_rings, view_side
+from vnetcard.terminal.escape import printable
 from vnetcard.window import Window
 
 if TYPE_CHECKING:
@@ -168,9 +169,11 @@ def text(view: dict[str, Any]) -> str:
     """The status as lines for people."""
     link, window, port = view["link"], view["window"], view["port"]
     place = f" in {port['netns']}" if port["netns"] else ""
+    lost = view.get("log", {}).get("lost", 0)
     lines = [
         f"{view['program']} (pid {view['pid']}): {port['name']} {' '.join(port['addresses'])}{place}",
         *(f"  PROBLEM   {problem['message']}" for problem in port.get("problems", [])),
+        *([f"  PROBLEM   {lost:,} lines of its log were lost: nobody reads it"] if lost else []),
         f"  window    {window['url']}: {window['geometry']}",
         f"  link      {'UP' if link['up'] else 'DOWN'} ({link['state']}: {link['reason']})",
     ]
@@ -185,7 +188,7 @@ def text(view: dict[str, Any]) -> str:
     lines += balance_lines(view["balance"])
     for side in view["sides"]:
         lines += side_lines(side)
-    return "\n".join(lines)
+    return "\n".join(map(printable, lines))
 
 
 def queue_lines(view: dict[str, Any]) -> list[str]:

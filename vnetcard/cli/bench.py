@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from vnetcard.codes.error import ErrorCode
 from vnetcard.errors import ConfigError
-from vnetcard.terminal.arguments import Subparsers, add_command, interrupt, printable
+from vnetcard.terminal.arguments import Subparsers, add_command, interrupt
+from vnetcard.terminal.escape import printable
 
 if TYPE_CHECKING:
     from vnetcard.bench.runner import Plan

@@ -15,7 +15,8 @@ from vnetcard.doctor.timing import Stage
 from vnetcard.doctor.verdict import Finding, Verdict, a_link_could_run, concerning, was_tried
 from vnetcard.hw.sysfs import System
 from vnetcard.ring import layout as L
-from vnetcard.terminal.arguments import Subparsers, add_command, interrupt, printable
+from vnetcard.terminal.arguments import Subparsers, add_command, interrupt
+from vnetcard.terminal.escape import printable
 from vnetcard.terminal.progress import Progress
 from vnetcard.window import WindowUrl
 

@@ -11,6 +11,7 @@ from vnetcard.codes.error import ErrorCode
 from vnetcard.errors import ConfigError
 from vnetcard.ring.window_dump import ATTEMPTS, view_window
 from vnetcard.terminal.arguments import Subparsers, add_command
+from vnetcard.terminal.escape import printable
 from vnetcard.terminal.sizes import human
 from vnetcard.window import read_window, seen_side
 
@@ -81,4 +82,4 @@ def text(view: dict[str, Any]) -> str:
             f"    epoch {side['epoch']:08x}, answered {side['answered']:08x}, version {side['version']}, "
             f"heartbeat {side['heartbeat']}"
         )
-    return "\n".join(lines)
+    return "\n".join(map(printable, lines))

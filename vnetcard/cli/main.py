@@ -27,6 +27,7 @@ from vnetcard.cli import status as status_cmd
 from vnetcard.errors import VnetcardError
 from vnetcard.ring.sideblock import SOFTWARE
 from vnetcard.terminal.arguments import Parser, report_error
+from vnetcard.terminal.escape import escaped_output
 from vnetcard.terminal.stdio import open_missing_descriptors
 
 COMMANDS = (
@@ -78,6 +79,11 @@ def build_parser() -> argparse.ArgumentParser:
 def main(argv: list[str] | None = None) -> int:
     """Run one command; returns its exit status: 0 success, 1 negative, 2 bad input, 130 interrupted."""
     open_missing_descriptors()
+    with escaped_output():
+        return _run(argv)
+
+
+def _run(argv: list[str] | None) -> int:
     args = argparse.Namespace()
     try:
         args = build_parser().parse_args(argv)

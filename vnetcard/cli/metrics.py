@@ -19,6 +19,7 @@ from vnetcard.errors import ConfigError
 from vnetcard.observe import views
 from vnetcard.observe.metrics import Metric, metrics
 from vnetcard.terminal.arguments import DEFAULT_WINDOW, Subparsers, add_command
+from vnetcard.terminal.escape import printable
 from vnetcard.window import WindowUrl
 
 if TYPE_CHECKING:
@@ -127,7 +128,7 @@ class Collector:
             if one.name not in families:
                 kind = self._core.CounterMetricFamily if one.counter else self._core.GaugeMetricFamily
                 families[one.name] = kind(one.name, one.meaning, labels=[name for name, _ in one.labels])
-            families[one.name].add_metric([value for _, value in one.labels], one.value)
+            families[one.name].add_metric([printable(value) for _, value in one.labels], one.value)
         yield from families.values()
 
 

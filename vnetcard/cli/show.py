@@ -9,6 +9,7 @@ from textwrap import wrap
 
 from vnetcard.observe import tables, views
 from vnetcard.terminal.arguments import Subparsers, add_command
+from vnetcard.terminal.escape import clear_terminal
 from vnetcard.window.arguments import add_window
 
 EPILOG = """\
@@ -56,8 +57,9 @@ def run(args: argparse.Namespace) -> int:
         if args.json:
             print(json.dumps(tables.as_json(snapshot, args.what), indent=None if args.watch else 2), flush=True)
         else:
-            home = "\033[H\033[2J" if args.watch else ""
-            print(home + "\n".join(_heading(snapshot, args.what) + tables.SECTIONS[args.what](snapshot)), flush=True)
+            if args.watch:
+                clear_terminal()
+            print("\n".join(_heading(snapshot, args.what) + tables.SECTIONS[args.what](snapshot)), flush=True)
         if not args.watch:
             return 0
         time.sleep(1)

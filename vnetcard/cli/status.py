@@ -10,6 +10,7 @@ from vnetcard.agent import status
 from vnetcard.agent.control import ask_all
 from vnetcard.ring import layout as L
 from vnetcard.terminal.arguments import Subparsers, add_command
+from vnetcard.terminal.escape import clear_terminal
 from vnetcard.window import WindowUrl, url_of_side
 from vnetcard.window.arguments import add_window
 
@@ -54,7 +55,8 @@ def run(args: argparse.Namespace) -> int:
                 flush=True,
             )
         else:
-            home = "\033[H\033[2J" if args.watch else ""
+            if args.watch:
+                clear_terminal()
             unresponsive = [
                 f"{why}\n  to read its window: vnetcard info {url_of_side(url, L.SIDES.index(side))}"
                 for side, why in answers.unresponsive.items()
@@ -64,7 +66,7 @@ def run(args: argparse.Namespace) -> int:
                 for one in problems
                 if not any(one in v["port"]["problems"] for v in views)
             ]
-            print(home + "\n\n".join([*map(status.text, views), *shared, *unresponsive]), flush=True)
+            print("\n\n".join([*map(status.text, views), *shared, *unresponsive]), flush=True)
         if not args.watch:
             return 1 if answers.unresponsive or not all(view["link"]["up"] for view in views) else 0
         time.sleep(1)

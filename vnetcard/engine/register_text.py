@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from vnetcard.engine import registers as R
+from vnetcard.terminal.escape import printable
 
 _BITS: Final[dict[str, Mapping[str, int]]] = {
     "control": R.CONTROL_BITS,
@@ -57,7 +58,7 @@ def _words(name: str, value: int) -> str:
     if name.endswith("_cause"):
         return next((word for word, number in R.CAUSES.items() if number == value), f"cause {value}")
     if name == "id":
-        return value.to_bytes(4, "little").decode("ascii", "backslashreplace")
+        return printable(value.to_bytes(4, "little").decode("ascii", "backslashreplace"))
     if name == "caps":
         return (
             f"{value & 0xFFFF} bit, bursts of {(value >> 16 & 0xFF) + 1} beats, {'card' if value >> 24 & 1 else 'host'}"

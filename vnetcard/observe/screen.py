@@ -11,7 +11,7 @@ from vnetcard.observe.probe import Probe
 from vnetcard.observe.tables import bar
 from vnetcard.observe.views import Snapshot
 from vnetcard.ring import layout as L
-from vnetcard.terminal.arguments import printable
+from vnetcard.terminal.escape import printable
 
 WIDTH, HEIGHT = 80, 24
 COLUMN: Final = 40
@@ -47,7 +47,7 @@ class Screen:
             room = HEIGHT - len(lines) - 3
             lines += ["", "EVENTS", *self._events(min(room, EVENTS))]
         lines = lines[: HEIGHT - 1] + [""] * (HEIGHT - 1 - len(lines))
-        return [line[:WIDTH] for line in [*lines, KEYS]]
+        return [printable(line)[:WIDTH] for line in [*lines, KEYS]]
 
     def _title(self) -> str:
         state = "PAUSED" if self.paused else f"every {self.interval:g} s"

@@ -12,7 +12,7 @@ from vnetcard.observe.views import Snapshot
 from vnetcard.ring import layout as L
 from vnetcard.ring.derived import of_queue
 from vnetcard.ring.window_dump import queue_of, ring_name
-from vnetcard.terminal.arguments import printable
+from vnetcard.terminal.escape import printable
 
 WIDTH: Final = 80
 """Columns of the smallest terminal that is supported."""

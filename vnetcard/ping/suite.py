@@ -33,6 +33,7 @@ from typing import IO, Final, Protocol
 from vnetcard.codes.error import ErrorCode
 from vnetcard.codes.ping import PingCode
 from vnetcard.errors import ConfigError
+from vnetcard.terminal.escape import printable
 
 DEFAULT_SIZES: Final = (56, 256, 512, 1024, 1472, 1473, 2048, 4096, 9000, 65507)
 """Bytes of ICMP payload: ping's default, the last that fits and the first that does not fit 1500 bytes, the largest."""
@@ -164,13 +165,13 @@ class Transcript:
         elif line.startswith("wrong data byte"):
             self.corrupted += 1
         elif error := _ICMP_ERROR.match(line):
-            self.words[f"From {error[1]}: {_printable(error[2])}"] = None
+            self.words[f"From {error[1]}: {printable(error[2].strip())}"] = None
         elif sent := _SENT.match(line):
             self.transmitted = int(sent[1])
 
     def complain(self, text: str) -> None:
         """Process ping's standard error; a repeated line is kept once."""
-        self.words |= dict.fromkeys(_printable(line) for line in text.splitlines() if line.strip())
+        self.words |= dict.fromkeys(printable(line.strip()) for line in text.splitlines() if line.strip())
 
     def result(self, target: Target, size: int, *, problem: str | None = None) -> PingResult:
         """The verdict once ping has ended; ``problem`` is a failure that the caller has seen."""
@@ -333,8 +334,3 @@ def _dropped_by_ping(pid: int) -> int:
         return 0
     rows = [line.split() for table in tables for line in table.splitlines()[1:]]
     return sum(int(row[-1]) for row in rows if f"socket:[{row[9]}]" in links)
-
-
-def _printable(text: str) -> str:
-    """``text`` fit for one line of a report: control characters, which XML forbids, become ``?``."""
-    return "".join(char if char.isprintable() else "?" for char in text.strip())

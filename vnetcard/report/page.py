@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import html as markup
 import time
 import xml.etree.ElementTree as ET
 from collections.abc import Iterable, Sequence
-from html import escape
 from typing import Final, NamedTuple
 
 from vnetcard.ping.report import loss_percent
 from vnetcard.report import plots
 from vnetcard.report.checks import Report
+from vnetcard.terminal.escape import printable
 
 STYLE: Final = """
 :root { color-scheme: light dark; --back: #fff; --text: #1c1c1c; --soft: #666; --line: #ddd; --panel: #f6f6f6;
@@ -37,6 +38,11 @@ svg .curve.c0 { stroke: var(--c0) } svg .curve.c1 { stroke: var(--c1) }
 svg .c0:not(.curve) { fill: var(--c0) } svg .c1:not(.curve) { fill: var(--c1) }
 @media print { body { max-width: none } }
 """
+
+
+def escape(text: str) -> str:
+    """``text`` as the text or a value of an attribute of the page."""
+    return markup.escape(printable(text))
 
 
 def html(report: Report) -> str:
@@ -224,11 +230,6 @@ def junit(report: Report) -> str:
     for one in cases:
         case = ET.SubElement(suite, "testcase", {"classname": one.group, "name": one.name})
         if one.failure:
-            ET.SubElement(case, "failure", {"type": one.codes, "message": _printable(one.failure)})
+            ET.SubElement(case, "failure", {"type": one.codes, "message": printable(one.failure)})
     ET.indent(root)
     return ET.tostring(root, encoding="unicode", xml_declaration=True) + "\n"
-
-
-def _printable(text: str) -> str:
-    """``text`` without the control characters, which XML forbids."""
-    return "".join(char if char.isprintable() else "?" for char in text)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from vnetcard import __version__
 from vnetcard._core import Memory
 from vnetcard.ring import layout as L
+from vnetcard.terminal.escape import printable
 
 SOFTWARE = f"vnetcard {__version__}"
 
@@ -87,10 +88,10 @@ _IDENTITY = struct.Struct("<IIQ24s24s")
 
 
 def decode_identity(line: bytes) -> Identity:
-    """Decode an identity line; bytes that are not ASCII are escaped."""
+    """Decode an identity line; bytes that are not printable ASCII are escaped."""
     pid, _, started, software, machine = _IDENTITY.unpack(line)
 
     def text(raw: bytes) -> str:
-        return raw.split(b"\0")[0].decode("ascii", "backslashreplace")
+        return printable(raw.split(b"\0")[0].decode("ascii", "backslashreplace"))
 
     return Identity(pid, started / 1e9, text(software), text(machine))

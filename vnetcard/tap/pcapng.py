@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from typing import Final
 
 from vnetcard.ring.sideblock import SOFTWARE
+from vnetcard.terminal.escape import printable
 
 SECTION, INTERFACE, STATISTICS, PACKET = 0x0A0D0D0A, 1, 5, 6
 BYTE_ORDER: Final = 0x1A2B3C4D
@@ -47,7 +48,11 @@ def section() -> bytes:
 
 def interface(name: str, description: str, snap: int, chosen: str = "") -> bytes:
     """An interface description block; interfaces are numbered from 0 in their order.  ``chosen``: the filter's text."""
-    options = _option(_NAME, name) + _option(_DESCRIPTION, description) + _option(_RESOLUTION, _NANOSECONDS)
+    options = (
+        _option(_NAME, printable(name))
+        + _option(_DESCRIPTION, printable(description))
+        + _option(_RESOLUTION, _NANOSECONDS)
+    )
     if chosen:
         options += _option(_FILTER, b"\0" + chosen.encode(errors="surrogateescape"))
     return _block(INTERFACE, struct.pack("<HHI", DLT_RAW, 0, snap), options)
@@ -57,7 +62,7 @@ def packet(
     number: int, time: int, data: bytes, length: int, *, direction: int, comments: Iterable[str] = (), missed: int = 0
 ) -> bytes:
     """An enhanced packet block: ``data`` of ``length`` bytes at interface ``number``, ``missed`` packets before it."""
-    options = b"".join(_option(_COMMENT, comment) for comment in comments)
+    options = b"".join(_option(_COMMENT, printable(comment)) for comment in comments)
     options += _option(_FLAGS, struct.pack("<I", direction))
     if missed:
         options += _option(_DROPCOUNT, struct.pack("<Q", missed))

@@ -14,6 +14,7 @@ from types import FrameType
 from typing import Any, Final, NoReturn, TypeAlias
 
 from vnetcard.errors import ConfigError, VnetcardError
+from vnetcard.terminal.escape import printable
 
 DEFAULT_WINDOW: Final = "shm:vnetcard0"
 """The window of commands and agents without ``--window``."""
@@ -82,7 +83,12 @@ def interrupt(number: int, frame: FrameType | None) -> NoReturn:
 
 def complain(program: str, message: object) -> None:
     """Print ``program: error: message`` on stderr, as one line whatever the message quotes."""
-    print(f"{program}: error: {printable(str(message))}", file=sys.stderr)
+    print(complaint(program, message), file=sys.stderr)
+
+
+def complaint(program: str, message: object) -> str:
+    """``program: error: message`` as one line whatever the message quotes."""
+    return f"{program}: error: {printable(str(message))}"
 
 
 def report_error(program: str, error: VnetcardError, *, as_json: bool) -> None:
@@ -91,11 +97,6 @@ def report_error(program: str, error: VnetcardError, *, as_json: bool) -> None:
     if as_json:
         with contextlib.suppress(OSError):  # the reader has gone
             print(json.dumps({"error": {"code": error.code, "message": str(error)}}), flush=True)
-
-
-def printable(text: str) -> str:
-    """``text`` in one line, with control characters escaped, so that a terminal does not execute them."""
-    return "".join(char if char.isprintable() else repr(char)[1:-1] for char in text)
 
 
 # --- arguments that several commands take ------------------------------------------------------------

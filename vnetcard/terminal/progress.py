@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import TextIO
 
-from vnetcard.terminal.arguments import printable
+from vnetcard.terminal.escape import printable, raw
 
 WIDTH = 24
 """Characters of the bar."""
@@ -19,7 +19,7 @@ class Progress:
 
     def __init__(self, total: int, *, stream: TextIO | None = None, only_terminal: bool = False) -> None:
         self._total = max(1, total)
-        self._stream = stream or sys.stderr
+        self._stream = raw(stream or sys.stderr)
         self._done = 0
         self._begun = False
         self._bar = self._stream.isatty()

@@ -1,0 +1,72 @@
+"""Text of others is data: what a terminal, a log or a page would execute is shown as an escape sequence instead."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from collections.abc import Iterator
+from typing import Any, Final, TextIO, cast
+
+CLEAR: Final = "\033[H\033[2J"
+"""Clears a terminal."""
+
+
+def printable(text: str) -> str:
+    """``text`` in one line, with escapes in place of control and format characters, bidirectional ones included."""
+    return text if text.isprintable() else "".join(char if char.isprintable() else repr(char)[1:-1] for char in text)
+
+
+class EscapedStream:
+    """A text stream that writes to ``stream`` and lets no control character through but tab and end of line.
+
+    The escapes are those of JSON, so that printed JSON stays valid.
+    """
+
+    def __init__(self, stream: TextIO) -> None:
+        self.raw = stream
+        """For what is ours alone, such as a progress bar."""
+
+    def write(self, text: str) -> int:
+        """Write ``text``; returns its length."""
+        self.raw.write("".join(map(_escaped, text)))
+        return len(text)
+
+    def writelines(self, lines: list[str]) -> None:
+        """Write each of ``lines``."""
+        for line in lines:
+            self.write(line)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.raw, name)
+
+
+def _escaped(char: str) -> str:
+    return char if char.isprintable() or char in "\n\t" else _json_escape(ord(char))
+
+
+def _json_escape(code: int) -> str:
+    if code < 0x1_0000:
+        return f"\\u{code:04x}"
+    code -= 0x1_0000
+    return f"\\u{0xD800 + (code >> 10):04x}\\u{0xDC00 + (code & 0x3FF):04x}"
+
+
+@contextlib.contextmanager
+def escaped_output() -> Iterator[None]:
+    """Let what is printed during the block pass through ``EscapedStream``: stdout and stderr."""
+    before = sys.stdout, sys.stderr
+    sys.stdout, sys.stderr = (cast("TextIO", EscapedStream(one) if one else one) for one in before)
+    try:
+        yield
+    finally:
+        sys.stdout, sys.stderr = before
+
+
+def clear_terminal() -> None:
+    """Begin a new page on stdout."""
+    raw(sys.stdout).write(CLEAR)
+
+
+def raw(stream: TextIO) -> TextIO:
+    """The stream below ``stream``, for control sequences of our own."""
+    return stream.raw if isinstance(stream, EscapedStream) else stream
