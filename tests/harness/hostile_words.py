@@ -55,7 +55,7 @@ class HostileWords:
         if self.answer():
             self.window.memory.store32(self._prod, 7)
 
-    def violates_anew(self) -> None:
+    def violates_again(self) -> None:
         """The same, each time with a new epoch."""
         if self.answer() and self.host.load("state") == L.STATES["RUN"]:
             self.window.memory.store32(self._prod, 7)
@@ -95,7 +95,7 @@ class HostileWords:
 
 ATTACKS: Final = (
     HostileWords.violates,
-    HostileWords.violates_anew,
+    HostileWords.violates_again,
     HostileWords.restarts,
     HostileWords.changes_epoch_back,
     HostileWords.overwrites,

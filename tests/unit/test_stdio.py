@@ -38,9 +38,9 @@ def test_closed_standard_descriptors_become_the_null_device(closed: tuple[int, .
     assert {number for number in range(3) if places[number] == "/dev/null"} >= set(closed)
 
 
-def test_last_line_of_a_failed_agent_is_json_with_a_code(capsys: pytest.CaptureFixture[str]) -> None:
+def test_last_line_of_a_failed_agent_is_json_with_a_code(capfd: pytest.CaptureFixture[str]) -> None:
     service.report_failure("vnetcard-x86", ConfigError("no", code=ErrorCode.OUT_OF_RANGE), as_json=True)
-    line = json.loads(capsys.readouterr().err)
+    line = json.loads(capfd.readouterr().err)
     assert (line["program"], line["level"], line["message"], line["code"]) == (
         "vnetcard-x86",
         "error",
@@ -48,7 +48,7 @@ def test_last_line_of_a_failed_agent_is_json_with_a_code(capsys: pytest.CaptureF
         "out-of-range",
     )
     service.report_failure("vnetcard-x86", ConfigError("no"), as_json=False)
-    assert capsys.readouterr().err == "vnetcard-x86: error: no\n"
+    assert capfd.readouterr().err == "vnetcard-x86: error: no\n"
 
 
 @pytest.mark.parametrize(

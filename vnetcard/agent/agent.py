@@ -51,7 +51,7 @@ class Agent:
 
     def __init__(self, config: Config) -> None:
         self.config = config
-        self.log = service.logger(config)
+        self.log, self.output = service.open_log(config.program, as_json=config.json_log, level=config.log_level)
         self.window: Window
         self._window_open = False
         self.interface: ManagedInterface | None = None
@@ -212,7 +212,7 @@ class Agent:
                 if watched != self.interface.fileno():
                     watched = self._watch(poll, watched, self.interface.fileno())
             self.taps.settle(endpoints.pairs)
-            self._watchdog.beat()
+            self._beat()
             if link.port_gone:
                 raise PortUnavailable(
                     f"interface {self.port.name} was deleted while the agent used it", code=ErrorCode.PORT_GONE
@@ -231,6 +231,10 @@ class Agent:
                         os.read(fd, 64)
         return None
 
+    def _beat(self) -> None:
+        self._watchdog.beat()
+        self.output.beat()
+
     @staticmethod
     def _watch(poll: select.poll, before: int, now: int) -> int:
         """Replace the descriptor of the kernel's notifications; the present one."""
@@ -246,7 +250,7 @@ class Agent:
         """
         logged = ""
         while not self._stop:
-            self._watchdog.beat()
+            self._beat()
             try:
                 self.window = open_window(
                     self.config.window,
@@ -306,9 +310,11 @@ class Agent:
     def _answer_status(self, question: dict[str, Any]) -> dict[str, Any]:
         del question
         if self.lost:
-            return status.collect_lost(self.config, self.window.url, self.lost, port=self._view_port())
-        since = time.monotonic() - self.since
-        return status.collect(self.config, self.window, self.link, port=self._view_port(), since=since)
+            view = status.collect_lost(self.config, self.window.url, self.lost, port=self._view_port())
+        else:
+            since = time.monotonic() - self.since
+            view = status.collect(self.config, self.window, self.link, port=self._view_port(), since=since)
+        return view | {"log": {"lost": self.output.dropped}}
 
     def _answer_show(self, question: dict[str, Any]) -> dict[str, Any]:
         del question
@@ -344,6 +350,8 @@ def main(side: int, argv: list[str] | None = None) -> int:
     except (VnetcardError, OSError, RuntimeError, MemoryError) as error:
         failure = service.explained(error)
         as_json = agent.config.json_log if agent else "--json-log" in (sys.argv if argv is None else argv)
+        if agent is not None:
+            agent.output.end()
         if failure is None:
             raise
         service.report_failure(PROGRAMS[side], failure, as_json=as_json)
@@ -352,8 +360,6 @@ def main(side: int, argv: list[str] | None = None) -> int:
         for number in STOP_SIGNALS:  # Python restores the default action while it ends: the next one would kill us
             signal.signal(number, signal.SIG_IGN)
     if agent is not None:
-        for stream in (sys.stdout, sys.stderr):
-            with contextlib.suppress(AttributeError, OSError, ValueError):  # closed, or on a full disk
-                stream.flush()
+        agent.output.end()
         os._exit(status)  # all is undone; Python's own teardown takes half a second on a busy machine
     return status
