@@ -1,4 +1,4 @@
-"""Codes of causes: what is wrong with a link, as ``show errors``, ``top`` and ``report`` conclude from its counters.
+"""Codes of causes: what is wrong with a link or beside it, as ``show errors``, ``top`` and ``report`` conclude.
 
 The rules that find them are in ``vnetcard/observe/causes.py``.
 """
@@ -107,6 +107,31 @@ class CauseCode(Code):
         "Packets were dropped or lost because the link was down for a time.",
         "`vnetcard show link` says when and why.",
     )
+    FOREIGN_ADDRESS = (
+        "foreign-address",
+        "Packets came through the link for an address that this side neither has nor has a route to.",
+        "Correct the sender's target, this side's `--address`, or the route; the message has the command.",
+    )
+    NOT_FORWARDING = (
+        "not-forwarding",
+        "Packets came through the link for a network behind this side, which does not forward.",
+        "`sysctl -w net.ipv4.ip_forward=1`, or `net.ipv6.conf.all.forwarding=1`.",
+    )
+    REVERSE_PATH_FILTER = (
+        "reverse-path-filter",
+        "Packets came through the link from a source that the kernel expects on another interface, and were discarded.",
+        "Add the route that the message names, or `sysctl -w net.ipv4.conf.NAME.rp_filter=0` for it and for `all`.",
+    )
+    NO_ROUTE_BACK = (
+        "no-route-back",
+        "Packets came through the link from a source to which this side has no route: answers cannot be sent.",
+        "Add the route that the message names, or start the agent with `--route`.",
+    )
+    NEIGHBOUR_FAILED = (
+        "neighbour-failed",
+        "Packets were forwarded to a machine behind this side that does not answer to ARP or neighbour discovery.",
+        "Check that machine, its cable and its address.",
+    )
     STUCK_CONSUMER = (
         "stuck-consumer",
         "A ring holds records, and the consumer takes none of them.",
@@ -126,4 +151,14 @@ class CauseCode(Code):
         "cpu-starved",
         "Pumps waited for a CPU longer than they had one.",
         "Give the agent a CPU of its own (`taskset`, `nice`), or take load from the machine.",
+    )
+    APPLICATION_TOO_SLOW = (
+        "application-too-slow",
+        "Packets crossed the link and found their socket full: the program that receives them reads too slowly.",
+        "Give the program more CPU time or a larger receive buffer (SO_RCVBUF, `sysctl net.core.rmem_max`).",
+    )
+    INTERFACE_QUEUE_FULL = (
+        "interface-queue-full",
+        "Programs sent faster than the link carries: the kernel's queue before the link was full.",
+        "Send more slowly, or use TCP, which adapts; `ip link set NAME txqueuelen N` takes longer bursts.",
     )

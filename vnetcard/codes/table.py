@@ -11,6 +11,7 @@ from typing import Final
 
 from vnetcard.codes.cause import CauseCode
 from vnetcard.codes.code import Code
+from vnetcard.codes.discard import DiscardCode
 from vnetcard.codes.drop import DropCode
 from vnetcard.codes.error import ErrorCode
 from vnetcard.codes.finding import FindingCode
@@ -26,6 +27,11 @@ _HEAD: Final = """\
 Programs, logs and tests compare codes: a code keeps its meaning. The text of a message may change in any release.
 """
 
+_DISCARDS: Final = """\
+The kernel's counters beside the link, from the moment the agent's link first came up. `link.`, `qdisc.` and `inet6.` \
+count for the link's interface; all others for every interface of its network namespace, so that packets of others \
+count too. A packet may be in two of them where the text says so."""
+
 
 def page() -> str:
     """The text of the page."""
@@ -38,16 +44,19 @@ def page() -> str:
         "Causes", "What `vnetcard show errors`, `top` and `report` conclude from the counters.", CauseCode
     )
     lines += _section("Drops, losses and violations", "Counters that are 0 on a healthy link.", DropCode)
+    lines += _section("Discards of the kernels", _DISCARDS, DiscardCode)
     return "\n".join(lines) + "\n"
 
 
 def _section(title: str, what: str, codes: Iterable[Code]) -> Iterator[str]:
-    yield from ("", f"## {title}", "", what, "")
+    yield from ("", f"## {title}", "", *textwrap.wrap(what, 120), "")
     for code in codes:
         words = f"- `{code}`: {code.meaning}"
         if code.remedy:
             words += f" *Remedy:* {code.remedy}"
-        if isinstance(code, DropCode):
+        if isinstance(code, DiscardCode):
+            words += f" *Counter:* `{code.source}`."
+        if isinstance(code, DropCode | DiscardCode) and code.causes:
             words += " *Causes:* " + ", ".join(f"`{cause}`" for cause in code.causes) + "."
         yield from textwrap.wrap(words, 120, subsequent_indent="  ", break_on_hyphens=False, break_long_words=False)
 

@@ -110,14 +110,14 @@ class Rtnetlink:
     def set_link(self, index: int, *, mtu: int, txqlen: int | None = None, up: bool = False) -> None:
         """Change what is named."""
         flags = IFF_UP if up else 0
-        attributes = _attribute(IFLA_MTU, struct.pack("=I", mtu))
+        attributes = attribute(IFLA_MTU, struct.pack("=I", mtu))
         if txqlen is not None:
-            attributes += _attribute(IFLA_TXQLEN, struct.pack("=I", txqlen))
+            attributes += attribute(IFLA_TXQLEN, struct.pack("=I", txqlen))
         self._ask(RTM_NEWLINK, NLM_F_ACK, _LINK.pack(0, 0, index, flags, flags) + attributes)
 
     def replace_address(self, index: int, address: Address) -> None:
         """Add an address and mark it as ours; an address that is there already is no error."""
-        body = _address_request(index, address) + _attribute(IFA_PROTO, bytes([OUR_PROTOCOL]))
+        body = _address_request(index, address) + attribute(IFA_PROTO, bytes([OUR_PROTOCOL]))
         self._ask(RTM_NEWADDR, NLM_F_ACK | NLM_F_CREATE | NLM_F_REPLACE, body)
 
     def delete_address(self, index: int, address: Address) -> None:
@@ -134,7 +134,7 @@ class Rtnetlink:
         found = {}
         for body in self._dump(RTM_GETLINK, _LINK.pack(0, 0, 0, 0, 0)):
             _, _, index, flags, _ = _LINK.unpack_from(body)
-            found[index] = _link_view(flags, dict(_attributes(body[_LINK.size :])))
+            found[index] = _link_view(flags, dict(attributes(body[_LINK.size :])))
         return found
 
     def addresses(self) -> list[AddressView]:
@@ -142,7 +142,7 @@ class Rtnetlink:
         found = []
         for body in self._dump(RTM_GETADDR, _ADDRESS.pack(0, 0, 0, 0, 0)):
             family, bits, _, _, index = _ADDRESS.unpack_from(body)
-            values = dict(_attributes(body[_ADDRESS.size :]))
+            values = dict(attributes(body[_ADDRESS.size :]))
             packed = values.get(IFA_LOCAL) or values.get(IFA_ADDRESS)
             if packed and family in (socket.AF_INET, socket.AF_INET6):
                 address = ipaddress.ip_interface((packed, bits))
@@ -154,7 +154,7 @@ class Rtnetlink:
         family = socket.AF_INET if version == 4 else socket.AF_INET6
         head = _ROUTE.pack(family, 0, 0, 0, RT_TABLE_MAIN, 0, 0, 0, 0)
         if index:
-            head += _attribute(RTA_OIF, struct.pack("=I", index))
+            head += attribute(RTA_OIF, struct.pack("=I", index))
         views = (_route_view(body) for body in self._dump(RTM_GETROUTE, head))
         return [view for view in views if view is not None and index in (0, view.index)]
 
@@ -162,13 +162,13 @@ class Rtnetlink:
         """The interface by which a packet to ``address`` leaves, after all rules and tables; ENETUNREACH if none."""
         family = socket.AF_INET if address.version == 4 else socket.AF_INET6
         head = _ROUTE.pack(family, len(address.packed) * 8, 0, 0, 0, 0, 0, 0, 0)
-        body = self._ask(RTM_GETROUTE, 0, head + _attribute(RTA_DST, address.packed))
-        return int.from_bytes(dict(_attributes(body[_ROUTE.size :])).get(RTA_OIF, b""), "little")
+        body = self._ask(RTM_GETROUTE, 0, head + attribute(RTA_DST, address.packed))
+        return int.from_bytes(dict(attributes(body[_ROUTE.size :])).get(RTA_OIF, b""), "little")
 
     def queues_held(self, index: int) -> int | None:
         """How many queues of a TUN are open; None for one that has but one, and for any other interface."""
         _, found = self._get_link(index)
-        data = dict(_attributes(dict(_attributes(found.get(IFLA_LINKINFO, b""))).get(IFLA_INFO_DATA, b"")))
+        data = dict(attributes(dict(attributes(found.get(IFLA_LINKINFO, b""))).get(IFLA_INFO_DATA, b"")))
         if not any(data.get(IFLA_TUN_MULTI_QUEUE, b"")):
             return None
         counts = (IFLA_TUN_NUM_QUEUES, IFLA_TUN_NUM_DISABLED_QUEUES)
@@ -178,7 +178,7 @@ class Rtnetlink:
         """The flags and the attributes of an interface."""
         body = self._ask(RTM_GETLINK, 0, _LINK.pack(0, 0, index, 0, 0))
         _, _, _, flags, _ = _LINK.unpack_from(body)
-        return flags, dict(_attributes(body[_LINK.size :]))
+        return flags, dict(attributes(body[_LINK.size :]))
 
     def close(self) -> None:
         """Close the socket.  Idempotent."""
@@ -252,7 +252,7 @@ class RtnetlinkEvents:
             for kind, _, body in _messages(data):
                 if kind in (RTM_NEWLINK, RTM_DELLINK):
                     _, _, about, flags, _ = _LINK.unpack_from(body)
-                    mtu = int.from_bytes(dict(_attributes(body[_LINK.size :])).get(IFLA_MTU, b"\xff\xff"), "little")
+                    mtu = int.from_bytes(dict(attributes(body[_LINK.size :])).get(IFLA_MTU, b"\xff\xff"), "little")
                     left = kind == RTM_DELLINK or not flags & IFF_UP or mtu < IPV6_MTU_MIN
                     disturbed |= about == index and left
 
@@ -262,8 +262,8 @@ class RtnetlinkEvents:
 
 
 def _link_view(flags: int, found: dict[int, bytes]) -> LinkView:
-    families = dict(_attributes(found.get(IFLA_AF_SPEC, b"")))
-    inet6 = dict(_attributes(families.get(socket.AF_INET6, b"")))
+    families = dict(attributes(found.get(IFLA_AF_SPEC, b"")))
+    inet6 = dict(attributes(families.get(socket.AF_INET6, b"")))
     switch = inet6.get(IFLA_INET6_CONF, b"")[DEVCONF_DISABLE_IPV6 * 4 :][:4]
     return LinkView(
         name=found[IFLA_IFNAME].rstrip(b"\0").decode(errors="surrogateescape"),
@@ -278,12 +278,12 @@ def _address_request(index: int, address: Address) -> bytes:
     packed = address.ip.packed
     family = socket.AF_INET if address.version == 4 else socket.AF_INET6
     head = _ADDRESS.pack(family, address.network.prefixlen, 0, 0, index)
-    return head + _attribute(IFA_LOCAL, packed) + _attribute(IFA_ADDRESS, packed)
+    return head + attribute(IFA_LOCAL, packed) + attribute(IFA_ADDRESS, packed)
 
 
 def _route_view(body: bytes) -> RouteView | None:
     family, bits, _, _, table, protocol, _, kind, _ = _ROUTE.unpack_from(body)
-    values = dict(_attributes(body[_ROUTE.size :]))
+    values = dict(attributes(body[_ROUTE.size :]))
     if int.from_bytes(values.get(RTA_TABLE, bytes([table])), "little") != RT_TABLE_MAIN or kind != RTN_UNICAST:
         return None
     size = 4 if family == socket.AF_INET else 16
@@ -314,12 +314,12 @@ def _messages(data: bytes) -> Iterator[tuple[int, int, bytes]]:
         at += (length + 3) & ~3
 
 
-def _attribute(kind: int, value: bytes) -> bytes:
+def attribute(kind: int, value: bytes) -> bytes:
     """One attribute, padded to four bytes."""
     return _ATTRIBUTE.pack(_ATTRIBUTE.size + len(value), kind) + value + bytes(-len(value) % 4)
 
 
-def _attributes(body: bytes) -> list[tuple[int, bytes]]:
+def attributes(body: bytes) -> list[tuple[int, bytes]]:
     """All attributes of an answer; the flags in the upper bits of their types are dropped."""
     found, at = [], 0
     while at + _ATTRIBUTE.size <= len(body):
