@@ -92,7 +92,7 @@ def test_page_shows_in_a_browser_in_its_colour_scheme(good: Path, tmp_path: Path
 def test_page_holds_its_verdict_and_its_plots_and_needs_nothing_else(good: Path, tmp_path: Path) -> None:
     (tmp_path / "r.html").write_text((good / "r.html").read_text())
     dom = browse(tmp_path, "--dump-dom")
-    assert re.search(r'id="verdict"><b>PASS</b> 7 checks passed', dom)
+    assert re.search(r'id="verdict"><b>PASS</b> 8 checks passed', dom)
     assert dom.count("<svg") == 7
     assert re.search(r"Stages of h2c, medians; [a-z -]+ holds packets up", dom)
     assert "nothing was measured" in dom  # --quick measures no stage alone
@@ -108,7 +108,7 @@ def test_junit_and_json_say_the_same(good: Path) -> None:
     assert (
         len(root.findall(".//testcase"))
         == len(content["checks"]) + len(content["pings"]) + len(content["streams"])
-        == 21
+        == 22
     )
     assert all(stream["gbit"] > 0.01 for stream in content["streams"])
 

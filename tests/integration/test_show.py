@@ -99,7 +99,7 @@ def test_a_drop_is_shown_with_its_time_and_its_packet(lab: Lab) -> None:
     assert row["last"] > 1.7e9
     assert "interface-down" in [cause["code"] for cause in rows["causes"]]
     show(lab, "errors", "clear")
-    assert shown(lab, "errors") == {"errors": [], "causes": []}
+    assert shown(lab, "errors") == {"errors": [], "kernel": [], "causes": []}
 
 
 def test_clear_restarts_the_figures_and_leaves_the_counters_unchanged(lab: Lab) -> None:

@@ -10,6 +10,7 @@ import pytest
 
 from vnetcard.agent.history import KEPT, History
 from vnetcard.codes.cause import CauseCode
+from vnetcard.codes.discard import DiscardCode
 from vnetcard.codes.drop import DropCode
 from vnetcard.codes.link import LinkReason
 from vnetcard.engine.register_text import decode
@@ -268,7 +269,8 @@ def test_causes_are_metrics_and_json_with_their_code(answers: list[dict[str, Any
 
 
 def test_link_without_errors_says_only_what_the_agents_know(answers: list[dict[str, Any]]) -> None:
-    assert tables.errors(Snapshot(answers)) == [tables.NO_ERRORS]
+    unknown = [f"{side}: what its kernel discards is not known here" for side in L.SIDES]
+    assert tables.errors(Snapshot(answers)) == [tables.NO_ERRORS, "", *unknown]
     assert tables.NO_ERRORS.startswith("lost inside the link: 0")
 
 
@@ -293,6 +295,90 @@ def test_report_names_what_failed_by_code_in_json_and_junit() -> None:
     failures = ElementTree.fromstring(page.junit(report).partition("\n")[2]).iter("failure")
     assert {"no-peer", "drop_port_down", "interface-down"} <= {one.get("type") for one in failures}
     assert [one["code"] for one in checks.as_json(report)["causes"]] == ["interface-down", "slow-consumer"]
+
+
+# --- what the kernels discard --------------------------------------------------------------------------
+
+
+def kernel(counts: dict[str, int], *, misrouted: tuple[str, ...] = (), sockets: dict[str, int] | None = None) -> Any:
+    """What an agent says of its kernel; ``misrouted`` are codes, with an example of IPv4 each."""
+    words = {"source": "10.9.0.1", "destination": "10.10.10.9", "words": "why", "fix": "`ip route add`", "at": NOW}
+    return {
+        "since": NOW - 10,
+        "problem": "",
+        "counters": {code.value: counts.get(code, 0) for code in DiscardCode},
+        "misrouted": [{**words, "code": code} for code in misrouted],
+        "sockets": [{"address": address, "port": 5201, "drops": n} for address, n in (sockets or {}).items()],
+    }
+
+
+ADDRESS, RCVBUF = "kernel_ip_in_addr_errors", "kernel_udp_rcvbuf_errors"
+
+
+@pytest.mark.parametrize(
+    ("what", "found"),
+    [
+        (kernel({}), []),
+        (kernel({ADDRESS: 5}), []),  # of another interface, as far as is known
+        (kernel({}, misrouted=("foreign-address",)), []),
+        (kernel({ADDRESS: 5}, misrouted=("foreign-address",)), ["foreign-address"]),
+        (kernel({ADDRESS: 5}, misrouted=("not-forwarding",)), ["not-forwarding"]),
+        (kernel({"kernel_ip6_in_addr_errors": 5}, misrouted=("foreign-address",)), []),  # the example is of IPv4
+        (kernel({ADDRESS: 5}, misrouted=("reverse-path-filter",)), []),
+        (kernel({RCVBUF: 5}), ["application-too-slow"]),
+        (kernel({RCVBUF: 5}, sockets={"10.10.10.1": 3}), ["application-too-slow"]),
+        (kernel({RCVBUF: 5}, sockets={"0.0.0.0": 5}), ["application-too-slow"]),
+        (kernel({RCVBUF: 5}, sockets={"10.99.0.1": 4}), ["application-too-slow"]),
+        (kernel({RCVBUF: 5}, sockets={"10.99.0.1": 5}), []),
+        (kernel({"kernel_tcp_listen_drops": 1}), ["application-too-slow"]),
+        (kernel({"kernel_tx_dropped": 1, RCVBUF: 2}), ["application-too-slow", "interface-queue-full"]),
+        (kernel({"kernel_tx_qdisc_dropped": 1}), ["interface-queue-full"]),
+        (kernel({"kernel_udp_no_ports": 1}), []),
+    ],
+)
+def test_cause_beside_the_link_needs_a_count_and_evidence(
+    answers: list[dict[str, Any]], what: Any, found: list[str]
+) -> None:
+    answers[0]["port"]["kernel"] = what
+    assert [cause.code.value for cause in causes(Snapshot(answers))] == found
+
+
+def test_clear_forgets_counts_and_evidence_of_the_kernel(answers: list[dict[str, Any]]) -> None:
+    answers[0]["port"]["kernel"] = kernel({ADDRESS: 5}, misrouted=("foreign-address",))
+    answers[0]["cleared"]["errors"] = {"at": NOW + 1, "figures": {"kernel": {ADDRESS: 2}}}
+    snapshot = Snapshot(answers)
+    assert [(row.code, row.count) for row in snapshot.discards()] == [(ADDRESS, 3)]
+    assert [row.count for row in snapshot.discards(None)] == [5]
+    assert causes(snapshot) == []
+    found = {one.sample: one for one in metrics.metrics(snapshot, "shm:w")}
+    assert found[f"vnetcard_{ADDRESS}_total"].value == 5
+    assert ("scope", "namespace") in found[f"vnetcard_{ADDRESS}_total"].labels
+    assert ("scope", "interface") in found["vnetcard_kernel_tx_dropped_total"].labels
+
+
+def test_kernel_of_each_side_is_shown_or_said_to_be_unknown(answers: list[dict[str, Any]]) -> None:
+    host = answers[0]["port"]
+    host["kernel"] = kernel({})
+    lines = tables.errors(Snapshot(answers[:1]))
+    assert lines[2:] == [
+        "host: discarded by the kernel on tun0 and in its namespace: 0",
+        "card: what its kernel discards is not known here",
+    ]
+    host["kernel"] = kernel({}) | {"problem": "the kernel's counters cannot be read: No such device"}
+    assert "host: the kernel's counters cannot be read: No such device" in tables.errors(Snapshot(answers))
+    host["kernel"] = kernel({"kernel_tx_dropped": 79971, RCVBUF: 68781})
+    lines = tables.errors(Snapshot(answers))
+    assert max(map(len, lines)) <= 80
+    assert any(line.split()[:3] == ["host", "kernel_tx_dropped", "79971"] for line in lines)
+
+
+def test_top_shows_both_kernels_of_a_direction(answers: list[dict[str, Any]]) -> None:
+    answers[0]["port"]["kernel"] = kernel({"kernel_tx_dropped": 79971, RCVBUF: 3, "kernel_icmp_unreachable": 9})
+    answers[1]["port"]["kernel"] = kernel({RCVBUF: 68781, "kernel_ip_out_no_routes": 4})
+    screen = Screen("shm:w", 1.0)
+    screen.add(Snapshot(answers))
+    (line,) = [line for line in screen.draw() if "drops" in line]
+    assert line.split() == ["drops", "0,", "kernels", "79971+68781", "drops", "0,", "kernels", "4+3"]
 
 
 # --- text --------------------------------------------------------------------------------------------

@@ -19,8 +19,10 @@ from vnetcard.agent import collect, service, status
 from vnetcard.agent.config import PROGRAMS, Config, load
 from vnetcard.agent.control import ControlServer, Lease, socket_path
 from vnetcard.agent.history import History
+from vnetcard.agent.kernel_discards import KernelDiscards
 from vnetcard.agent.managed_interface import ManagedInterface
 from vnetcard.agent.negotiation import make_offer, port_for
+from vnetcard.agent.recent_packets import RecentPackets
 from vnetcard.agent.tap_registry import TapRegistry
 from vnetcard.codes.error import ErrorCode
 from vnetcard.codes.link import LinkReason
@@ -55,6 +57,7 @@ class Agent:
         self.window: Window
         self._window_open = False
         self.interface: ManagedInterface | None = None
+        self.discards: KernelDiscards | None = None
         self.link: Link | None = None
         self.endpoints: QueueEndpoints[PumpEndpoints] | None = None
         self.lost: str | None = None
@@ -141,6 +144,8 @@ class Agent:
         managed = ManagedInterface(interface, self.config, self.log)
         self._stack.callback(managed.close)
         managed.configure()
+        self.discards = KernelDiscards(interface)
+        self._stack.callback(self.discards.close)
         return managed
 
     # --- the loop ------------------------------------------------------------------------------------
@@ -204,6 +209,7 @@ class Agent:
         poll.register(self._attention, select.POLLIN)
         watched = -1
         check_at = sample_at = 0.0
+        recent = RecentPackets(self.window, self.config.side)
         while not self._stop:
             pause = link.tick()
             if self.interface is not None:
@@ -224,7 +230,9 @@ class Agent:
                     return lost
             if now >= sample_at:
                 sample_at = now + HISTORY_INTERVAL
-                self.history.sample(collect.watched(self.window, self.config.side))
+                counts = collect.watched(self.window, self.config.side)
+                discards = self.discards.sample(counts, recent) if self.discards else {}
+                self.history.sample(counts | discards)
             for fd, _ in poll.poll(pause * 1000):
                 if fd != watched:
                     with contextlib.suppress(BlockingIOError):
@@ -276,6 +284,8 @@ class Agent:
     def link_up(self, agreement: Agreement) -> None:
         if self.interface is not None:
             self.interface.set_mtu(agreement.mtu)
+        if self.discards is not None:
+            self.discards.begin()
 
     def carrier(self, up: bool, reason: str) -> None:
         if up and self.interface is not None:
@@ -305,7 +315,8 @@ class Agent:
 
     def _view_port(self) -> dict[str, Any]:
         """The interface as the kernel has it; of another kind of port as it was configured."""
-        return status.view_port(self.config) | (self.interface.view() if self.interface else {})
+        kernel = {"kernel": self.discards.view()} if self.discards else {}
+        return status.view_port(self.config) | (self.interface.view() if self.interface else {}) | kernel
 
     def _answer_status(self, question: dict[str, Any]) -> dict[str, Any]:
         del question
@@ -329,7 +340,8 @@ class Agent:
         """Readers count from now on; in the window only a pump's high-water mark is reset."""
         if not self.lost:
             what = str(question.get("what"))
-            self.history.clear(what, collect.baseline(self.window, self.config.side, what))
+            kernel = {"kernel": self.discards.counts()} if self.discards else {}
+            self.history.clear(what, collect.baseline(self.window, self.config.side, what) | kernel)
             if what == "ring" and self.endpoints is not None:
                 for pair in self.endpoints.pairs:
                     pair.rx.reset_high_water()

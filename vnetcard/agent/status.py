@@ -8,6 +8,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from vnetcard.agent.config import Config
+from vnetcard.codes.discard import DiscardCode
 from vnetcard.codes.error import ErrorCode
 from vnetcard.codes.link import LinkReason
 from vnetcard.errors import WindowUnavailable
@@ -188,7 +189,22 @@ def text(view: dict[str, Any]) -> str:
     lines += balance_lines(view["balance"])
     for side in view["sides"]:
         lines += side_lines(side)
+    lines += kernel_lines(port)
     return "\n".join(map(printable, lines))
+
+
+def kernel_lines(port: dict[str, Any]) -> list[str]:
+    """What the kernel discarded outside the link since that came up: on the interface, and in its namespace."""
+    kernel = port.get("kernel")
+    if kernel is None or kernel["problem"] or kernel["since"] is None:
+        return [f"  kernel    PROBLEM {kernel['problem']}"] if kernel and kernel["problem"] else []
+    lines = []
+    for mine, place in ((True, port["name"]), (False, "its namespace, all interfaces together")):
+        counts = {code: kernel["counters"].get(code, 0) for code in DiscardCode if code.of_interface is mine}
+        found = {name: n for name, n in counts.items() if n}
+        words = ", ".join(f"{name} {n}" for name, n in found.items()) or "0"
+        lines.append(f"  kernel    discarded outside the link, {place}: {words}")
+    return lines
 
 
 def queue_lines(view: dict[str, Any]) -> list[str]:

@@ -11,12 +11,18 @@ from collections.abc import Callable, Iterator
 from typing import Final
 
 from vnetcard.codes.cause import CauseCode
-from vnetcard.observe import fault_rules, speed_rules
+from vnetcard.observe import fault_rules, kernel_rules, speed_rules
 from vnetcard.observe.cause import Cause
 from vnetcard.observe.views import Snapshot
 
-LIMITS: Final = (CauseCode.SLOW_CONSUMER, CauseCode.RING_TOO_SMALL, CauseCode.CPU_STARVED)
-"""Causes that make a link slow and lose nothing: under full load there is always one of them."""
+LIMITS: Final = (
+    CauseCode.SLOW_CONSUMER,
+    CauseCode.RING_TOO_SMALL,
+    CauseCode.CPU_STARVED,
+    CauseCode.APPLICATION_TOO_SLOW,
+    CauseCode.INTERFACE_QUEUE_FULL,
+)
+"""What limits the speed, and loses nothing inside the link: under full load there is always one of them."""
 
 RULES: Final[tuple[Callable[[Snapshot], Iterator[Cause]], ...]] = (
     fault_rules.unresponsive,
@@ -31,8 +37,11 @@ RULES: Final[tuple[Callable[[Snapshot], Iterator[Cause]], ...]] = (
     fault_rules.late_wakeups,
     fault_rules.mtu,
     fault_rules.interrupted,
+    kernel_rules.misrouted,
     speed_rules.rings,
     speed_rules.cpu,
+    kernel_rules.application,
+    kernel_rules.interface_queue,
 )
 """In their order: an earlier cause explains later ones."""
 

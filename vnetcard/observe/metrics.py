@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
+from vnetcard.codes.discard import DiscardCode
 from vnetcard.codes.drop import DropCode
 from vnetcard.observe.causes import causes
 from vnetcard.observe.views import Snapshot
@@ -89,6 +90,10 @@ def _metrics(snapshot: Snapshot) -> Iterator[Metric]:
                 yield from _pump("queue_", one, direction=direction, queue=str(queue), side=side)
         for name, value in parts["link"].items():
             yield Metric(PREFIX + name, True, f"events of the link: {name}", (("side", side),), value)
+        if (kernel := snapshot.kernel(side)) is not None:
+            for code in (code for code in DiscardCode if code in kernel["counters"]):
+                labels = (("scope", "interface" if code.of_interface else "namespace"), ("side", side))
+                yield Metric(PREFIX + code, True, code.meaning, labels, kernel["counters"][code])
     for cause in causes(snapshot):
         yield _gauge("cause", "1 for each cause that `vnetcard show errors` names", 1, side=cause.side, code=cause.code)
     for ring in snapshot.rings():

@@ -18,6 +18,7 @@ COLUMN: Final = 40
 EVENTS: Final = 5
 """Lines for the latest changes of the link."""
 SPARKS: Final = " .:-=+*#"
+NONE: Final = "none inside the link, none counted by the kernels that are known here"
 KEYS: Final = "q quit   p pause   c clear errors   + slower   - faster"
 
 
@@ -87,6 +88,13 @@ class Screen:
             for name, n in total.get(side, {}).get(pump, {}).items()
             if name.startswith(("drop_", "lost_"))
         )
+        discards = snapshot.discards()
+        before = sum(
+            row.count for row in discards if row.side == source and row.code.is_packet and row.code.towards_link
+        )
+        behind = sum(
+            row.count for row in discards if row.side == sink and row.code.is_packet and not row.code.towards_link
+        )
         used, size = (sum(ring[what] for ring in rings) for what in ("fill", "size"))
         fill = f"[{bar(used, size):20}] {used / size:4.0%}" if rings else "-"
         high = f"{max(ring.get('rx_high_water', 0) / ring['size'] for ring in rings):.1%} high water" if rings else "-"
@@ -97,7 +105,7 @@ class Screen:
             f"  packets  {_count(tx.get('tx_sent', 0))}/s in, {_count(rx.get('rx_delivered', 0))}/s out",
             f"  ring     {fill}",
             f"           {high}, full {_count(tx.get('tx_ring_full', 0))}/s",
-            f"  drops    {int(drops)}",
+            f"  drops    {int(drops)}, kernels {before}+{behind}",
             f"  batch    {rx.get('rx_received', 0) / calls if calls else 0:.1f} records per call",
             f"  busy     tx {tx.get('tx_busy_ns', 0) / 1e9:4.0%}  rx {rx.get('rx_busy_ns', 0) / 1e9:4.0%}",
             f"  no CPU   tx {tx.get('tx_cpu_wait_ns', 0) / 1e9:4.0%}  rx {rx.get('rx_cpu_wait_ns', 0) / 1e9:4.0%}",
@@ -125,8 +133,10 @@ class Screen:
 
     def _errors(self) -> list[str]:
         snapshot = self.snapshots[-1]
-        rows, found = snapshot.errors(), causes(snapshot)
-        lines = ["ERRORS " + ("  ".join(f"{row.side} {row.name} {row.count}" for row in rows) or "none")]
+        found = causes(snapshot)
+        rows = [f"{row.side} {row.name} {row.count}" for row in snapshot.errors()]
+        rows += [f"{row.side} {row.code} {row.count}" for row in snapshot.discards()]
+        lines = ["ERRORS " + ("  ".join(rows) or NONE)]
         return lines + [f"CAUSE  {cause.code}: {printable(cause.words)}" for cause in found[:1]]
 
     def _events(self, room: int) -> list[str]:

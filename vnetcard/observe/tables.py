@@ -99,18 +99,39 @@ def bar(fill: int, size: int, width: int = BAR) -> str:
 
 
 NO_ERRORS: Final = "lost inside the link: 0, dropped by the agents: 0, violations of the format: 0"
-"""Of the kernels' own queues, firewalls and sockets the agents' counters say nothing."""
+"""Of the kernels' own queues, firewalls and sockets it says nothing: see ``discards``."""
+
+
+def discards(snapshot: Snapshot) -> list[str]:
+    """What each side's kernel discarded beside the link, as far as its agent counts it."""
+    rows, lines = snapshot.discards(), []
+    if rows:
+        lines = ["discarded by the kernels, outside the link:"]
+        for row in rows:
+            where = row.where or "its namespace, all interfaces"
+            last = ago(row.last) if row.last else "-"
+            lines.append(f"{row.side:<6}{row.code:<30}{row.count:>10}  {last:<13}{where}"[:WIDTH])
+    for side in L.SIDES:
+        kernel = snapshot.kernel(side)
+        if kernel is None:
+            lines.append(f"{side}: what its kernel discards is not known here")
+        elif kernel["problem"]:
+            lines.append(f"{side}: {printable(kernel['problem'])}")
+        elif not any(row.side == side for row in rows):
+            name = snapshot.by_side[side]["port"]["name"]
+            lines.append(f"{side}: discarded by the kernel on {name} and in its namespace: 0")
+    return lines
 
 
 def errors(snapshot: Snapshot) -> list[str]:
-    """Every drop, loss and violation, then the causes; what the kernels drop outside the link is not known here."""
+    """Every drop, loss and violation, what the kernels discarded outside the link, then the causes."""
     rows = snapshot.errors()
     lines = [f"{'side':<6}{'name':<20}{'count':>10}  {'last':<13}last of its kind"] if rows else []
     for row in rows:
         line = f"{row.side:<6}{row.name:<20}{row.count:>10}  {ago(row.last) if row.last else '-':<13}"
         sample = printable(row.sample)
         lines += [line + sample] if len(line + sample) <= WIDTH else [line, f"{'':6}{sample}"]
-    lines = lines or [NO_ERRORS]
+    lines = [*(lines or [NO_ERRORS]), "", *discards(snapshot)]
     found = causes(snapshot)
     if found:
         lines += ["", "probable causes, most probable first:"]
@@ -181,6 +202,10 @@ def as_json(snapshot: Snapshot, what: str) -> dict[str, Any]:
             "errors": [
                 {"side": row.side, "name": row.name, "count": row.count, "last": row.last, "sample": row.sample}
                 for row in snapshot.errors()
+            ],
+            "kernel": [
+                {"side": row.side, "name": row.code.value, "count": row.count, "last": row.last, "interface": row.where}
+                for row in snapshot.discards()
             ],
             "causes": [cause.as_json() for cause in causes(snapshot)],
         }

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from vnetcard.agent.control import ask, ask_all
+from vnetcard.codes.discard import DiscardCode
 from vnetcard.codes.error import ErrorCode
 from vnetcard.engine.register_text import since as growth
 from vnetcard.errors import ConfigError
@@ -34,6 +35,20 @@ class Error:
     count: int
     last: float | None
     sample: str
+
+
+@dataclass(frozen=True, slots=True)
+class Discard:
+    """A counter of the kernel of ``side`` that is not 0.
+
+    ``where``: the interface's name, or '' for one of the whole namespace.  ``last`` as for ``Error``.
+    """
+
+    side: str
+    code: DiscardCode
+    count: int
+    last: float | None
+    where: str
 
 
 class Snapshot:
@@ -100,6 +115,25 @@ class Snapshot:
                     if count and is_error_counter(name):
                         note = notes.get(name, {"at": None, "sample": ""})
                         rows.append(Error(side, name, int(count), note["at"], note["sample"]))
+        return rows
+
+    def kernel(self, side: str) -> View | None:
+        """What the agent of ``side`` knows of its kernel's counters beside the link; None where it does not know."""
+        found = self.by_side[side]["port"].get("kernel") if side in self.by_side else None
+        return found if found and found["since"] is not None else None
+
+    def discards(self, what: str | None = "errors") -> list[Discard]:
+        """Every packet that a kernel discarded beside the link, since the link came up or ``what`` was cleared."""
+        rows = []
+        for side in L.SIDES:
+            kernel = self.kernel(side)
+            before = self._baseline(side, what).get("kernel", {})
+            notes = self.by_side[side]["notes"] if kernel else {}
+            for code in DiscardCode:
+                if kernel and (count := kernel["counters"].get(code, 0) - before.get(code, 0)) > 0:
+                    last = notes.get(code, {"at": None})["at"]
+                    where = self.by_side[side]["port"]["name"] if code.of_interface else ""
+                    rows.append(Discard(side, code, count, last, where))
         return rows
 
     def rings(self, only: str | None = None) -> list[View]:

@@ -69,7 +69,8 @@ class Stream:
 class Report:
     """Everything that was measured; ``not_measured`` names what was not, and why.
 
-    ``errors`` is the growth of each counter of errors during the report, by side and name.
+    ``errors`` is the growth of each counter of errors during the report, by side and name; ``kernel`` likewise that of
+    what the kernels discarded outside the link.
     """
 
     window: str
@@ -81,6 +82,7 @@ class Report:
     stages: list[Stage] = field(default_factory=list)
     traces: list[dict[str, Any]] = field(default_factory=list)
     errors: dict[str, int] = field(default_factory=dict)
+    kernel: dict[str, int] = field(default_factory=dict)
     causes: list[Cause] = field(default_factory=list)
     views: list[dict[str, Any]] = field(default_factory=list)
     runtime: dict[str, dict[str, float]] = field(default_factory=dict)
@@ -96,6 +98,9 @@ class Report:
         lost = [f"{one.target.name} {one.size} ({one.lost} of {one.sent})" for one in self.pings if not one.ok]
         sent = sum(one.sent for one in self.pings)
         grown = ", ".join(f"{name} +{n}" for name, n in self.errors.items())
+        discarded = "discarded outside the link: " + (
+            ", ".join(f"{name} +{n}" for name, n in self.kernel.items()) or "0"
+        )
         counters = tuple(dict.fromkeys(name.split()[-1] for name in self.errors))
         faults = tuple(one.code.value for one in self.causes if one.code not in LIMITS)
         failed = [f"{one.subject}: {one.detail}" for one in self.findings if one.verdict is Verdict.FAIL]
@@ -106,6 +111,7 @@ class Report:
             Check("interfaces", not problems, "; ".join(problems) or "addresses and routes are as asked for", codes),
             Check("ping", bool(sent) and not lost, "; ".join(lost) or f"{sent} pings, none lost or damaged"),
             Check("counters", not grown, grown or NO_ERRORS, counters),
+            Check("kernels", True, discarded),  # what is wrong, the causes say
             Check("causes", not faults, "; ".join(one.words for one in self.causes) or "no cause found", faults),
             Check("doctor", not failed, "; ".join(failed) or "nothing to fix"),
         ]
@@ -249,6 +255,10 @@ def _conclude(report: Report, before: Snapshot, after: Snapshot) -> None:
             continue  # one may happen by chance: the rule of lost-doorbell judges them
         if (grown := row.count - earlier.get((row.side, row.name), 0)) > 0:
             report.errors[f"{row.side} {row.name}"] = grown
+    start = {(row.side, row.code): row.count for row in before.discards(None)}
+    for one in after.discards(None):
+        if (grown := one.count - start.get((one.side, one.code), 0)) > 0:
+            report.kernel[f"{one.side} {one.code}"] = grown
     report.causes = causes(after)
     for side, parts in after.figures().items():
         for pump in ("tx", "rx"):
