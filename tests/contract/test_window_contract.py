@@ -38,6 +38,7 @@ PLACES: dict[str, Callable[[Path], tuple[str, Path]]] = {
 ELSEWHERE = {
     "ivshmem": "test_ivshmem_window_contract.py",
     "mem": "test_device_window_contract.py",
+    "memfd": "test_memfd_window.py",
     "pci": "test_device_window_contract.py",
     "sim": "test_sim_window_contract.py",
     "udmabuf": "test_device_window_contract.py",

@@ -68,6 +68,7 @@ EPILOG = """\
 examples:
   {program}                                      the default: window shm:vnetcard0, {address} on tun0
   {program} --netns lab --address fd00::{n}/64 --mtu 9000
+  {program} --window memfd:lab0                  both agents on one machine: memory that no program can cut short
   {program} --window file:/dev/shm/board+64K --config /etc/vnetcard.toml
 
 A configuration file holds the long options without dashes: window = "shm:lab0", address = ["10.9.9.{n}/24"].

@@ -28,21 +28,11 @@ from vnetcard.errors import ConfigError, PeerGone
 from vnetcard.ring import layout as L
 from vnetcard.terminal import limits
 from vnetcard.window import without_options
+from vnetcard.window.run_folder import folder
 
 LINE_MAX = 1 << 20
 TRIES = 10
 """Attempts to bind while another agent, which ends, removes the folder."""
-
-
-def folder() -> Path:
-    """The folder of the sockets of this user's agents."""
-    if named := os.environ.get("VNETCARD_RUN_DIR"):
-        return Path(named)
-    if os.geteuid() == 0:
-        return Path("/run/vnetcard")
-    if runtime := os.environ.get("XDG_RUNTIME_DIR"):
-        return Path(runtime) / "vnetcard"
-    return Path(f"/tmp/vnetcard-{os.geteuid()}")
 
 
 def socket_path(window: str, side: int) -> Path:

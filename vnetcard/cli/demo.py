@@ -100,7 +100,7 @@ def _show(args: argparse.Namespace, log: IO[str], started: float) -> int:
 
 def _show_two_namespaces(args: argparse.Namespace, log: IO[str], started: float) -> Sequence[suite.PingResult]:
     with contextlib.ExitStack() as stack:
-        window, simulator = args.window, None
+        window, simulator = args.window or f"memfd:vnetcard-demo-{os.getpid()}", None
         if args.sim:
             simulator = stack.enter_context(_simulator(args.data_width or 64))
             window = simulator.url

@@ -18,6 +18,7 @@ from vnetcard.window import read_window, seen_side
 EPILOG = """\
 examples:
   vnetcard info shm:vnetcard0
+  vnetcard info memfd:lab0           from a running agent
   vnetcard info file:/tmp/saved-window.bin --json
   vnetcard info sim:lab0.card        the card's memory in a simulation; the engine is shown by `vnetcard status`
 

@@ -8,9 +8,9 @@ import re
 from pathlib import Path
 from typing import Final
 
-from vnetcard.agent import control
 from vnetcard.errors import ConfigError
 from vnetcard.lab.lab import ip
+from vnetcard.window import run_folder
 
 NETNS: Final = Path("/run/netns")
 SHM: Final = Path("/dev/shm")
@@ -20,7 +20,7 @@ def sweep(tag: str) -> list[str]:
     """Remove all that is named after ``tag`` and a process that has ended; returns the names."""
     ours = re.compile(rf"vnetcard-{re.escape(tag)}-([0-9]+)(?![0-9])")
     gone = []
-    for folder in (NETNS, SHM, control.folder()):
+    for folder in (NETNS, SHM, run_folder.folder()):
         for path in sorted(folder.glob(f"*vnetcard-{tag}-*")):
             found = ours.search(path.name)
             if found and not _lives(int(found[1])) and _remove(path):

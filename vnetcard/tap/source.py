@@ -9,12 +9,13 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final, Protocol
 
-from vnetcard.agent.control import ask_all, borrow, folder
+from vnetcard.agent.control import ask_all, borrow
 from vnetcard.codes.error import ErrorCode
 from vnetcard.errors import ConfigError, PeerGone
 from vnetcard.ring import layout as L
 from vnetcard.ring.tap_shm import Event, Reader, TapRequest
 from vnetcard.window import WindowUrl
+from vnetcard.window.run_folder import folder
 
 OPEN_LIMIT: Final = 5.0
 """Seconds for an agent to open a tap."""

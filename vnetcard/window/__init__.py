@@ -38,6 +38,7 @@ KINDS = Kinds(
         "file": "vnetcard.window.file",
         "ivshmem": "vnetcard.window.ivshmem",
         "mem": "vnetcard.window.mem",
+        "memfd": "vnetcard.window.memfd",
         "pci": "vnetcard.window.pci",
         "shm": "vnetcard.window.shm",
         "sim": "vnetcard.window.sim",
@@ -122,7 +123,7 @@ def locate(url: WindowUrl, system: System) -> Device | None:
 
 
 _WITH_OPTIONS = frozenset({"ivshmem", "mem", "pci", "udmabuf", "uio", "vfio", "xdma"})
-_NAMES_A_FILE = frozenset({"file", "shm"})  # its name may have a '?'
+_NAMES_A_FILE = frozenset({"file", "memfd", "shm"})  # its name may have a '?'
 
 
 def without_options(url: str) -> str:

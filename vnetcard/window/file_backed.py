@@ -36,6 +36,7 @@ CREATION_LIMIT = 20.0
 class Opener:
     """How a kind of window reaches its file: open or create (mode 0600), remove (OSError); ``url`` for messages.
 
+    ``path`` None: the memory has no name; ``open`` checks it, and ``remove`` makes the next ``open`` make another.
     ``sharing``: who may have the file beside this user and root; ``open_backed`` refuses any other file.
     ``blank_is_ours``: a file of zeros was left by a creator that was killed; False: another program made it for us.
     ``one_sided``: the peer has another memory, so a window that does not fit is replaced in place.
@@ -43,13 +44,18 @@ class Opener:
     """
 
     url: str
-    path: Path
+    path: Path | None
     open: Callable[[], int]
     remove: Callable[[], None]
     blank_is_ours: bool
     sharing: Sharing = ALONE
     one_sided: bool = False
     checked: bool = False
+
+    @property
+    def folder(self) -> str:
+        """Where the memory is, for messages."""
+        return str(self.path.parent) if self.path else "memory"
 
 
 class BackedWindow:
@@ -74,9 +80,13 @@ class BackedWindow:
         """The window's bytes for bulk transfers, without barriers; release it before ``close``."""
         return memoryview(self._map)
 
+    def fileno(self) -> int:
+        """The descriptor of the file, which holds the locks."""
+        return self._fd
+
     def vanished(self) -> str | None:
         state = os.fstat(self._fd)
-        if state.st_nlink == 0:
+        if state.st_nlink == 0 and self._opener.path is not None:
             return f"{self.url} was deleted"
         if state.st_size < self.geometry.window_bytes:
             return f"{self.url} was cut to {state.st_size} bytes"
@@ -91,7 +101,7 @@ class BackedWindow:
         self._map.close()
         with _creation_lock(self._fd, self.url):
             last = not locks.is_locked(self._fd, 1 - self._side)
-            if last and self.geometry.removable and os.fstat(self._fd).st_nlink:
+            if last and self.geometry.removable and _is_there(self._opener, self._fd):
                 with contextlib.suppress(OSError):
                     self._opener.remove()
             locks.unlock(self._fd, self._side)
@@ -116,16 +126,17 @@ def open_backed(opener: Opener, request: Request) -> BackedWindow:
     while True:
         fd = opener.open()
         try:
-            if os.fstat(fd).st_nlink:
-                _check_file(opener, fd)
+            if opener.path is not None and _is_there(opener, fd):
+                _check_file(opener.path, opener, fd)
             with _creation_lock(fd, opener.url):
-                geometry = _settle(opener, fd, request, notes) if os.fstat(fd).st_nlink else None
+                geometry = _settle(opener, fd, request, notes) if _is_there(opener, fd) else None
                 if geometry is not None:  # write the pid while the creation lock is held
                     return BackedWindow(opener, fd, request.side, geometry, tuple(notes))
         except OSError as error:
             os.close(fd)
             raise WindowUnavailable(
-                f"{opener.url}: cannot use {opener.path} ({error.strerror}); name another --window", code=code_of(error)
+                f"{opener.url}: cannot use {opener.path or 'its memory'} ({error.strerror}); name another --window",
+                code=code_of(error),
             ) from error
         except BaseException:
             os.close(fd)
@@ -133,10 +144,15 @@ def open_backed(opener: Opener, request: Request) -> BackedWindow:
         os.close(fd)
 
 
-def _check_file(opener: Opener, fd: int) -> None:
+def _is_there(opener: Opener, fd: int) -> bool:
+    """Whether the file still has its name."""
+    return opener.path is None or os.fstat(fd).st_nlink > 0
+
+
+def _check_file(path: Path, opener: Opener, fd: int) -> None:
     """Refuse a file that others may change; one with other contents for these: its permissions are to stay."""
     try:
-        trust.check_file(fd, opener.path, opener.url, opener.sharing)
+        trust.check_file(fd, path, opener.url, opener.sharing)
     except WindowUnavailable as error:
         header = os.pread(fd, HEADER_BYTES, 0) if error.code == ErrorCode.WINDOW_UNTRUSTED else b""
         if any(header[:8]) and not speaks_our_format(header):
@@ -239,7 +255,7 @@ def _create(opener: Opener, fd: int, request: Request, *, removable: bool, size:
         if isinstance(error, ConfigError):
             raise
         raise WindowUnavailable(
-            f"{opener.url}: no room for {human(geometry.window_bytes)} in {opener.path.parent} "
+            f"{opener.url}: no room for {human(geometry.window_bytes)} in {opener.folder} "
             f"({error.strerror}): free some (on hugetlbfs, raise vm.nr_hugepages), "
             f"or ask for a smaller window with {opener.url}+SIZE",
             code=ErrorCode.NO_ROOM,
@@ -257,7 +273,7 @@ def _store(fd: int, data: bytes, opener: Opener) -> None:
         state = os.fstat(fd)  # hugetlbfs has no write(2), and maps whole huge pages only
         if state.st_size % state.st_blksize:
             raise ConfigError(
-                f"{opener.url}: {opener.path.parent} hands out huge pages of {human(state.st_blksize)}: "
+                f"{opener.url}: {opener.folder} hands out huge pages of {human(state.st_blksize)}: "
                 f"ask for a multiple of that with {opener.url}+SIZE",
                 code=ErrorCode.WINDOW_SIZE,
             ) from None

@@ -47,6 +47,23 @@ def lock(fd: int, byte: int, *, limit: float, what: str) -> None:
         time.sleep(0.001)
 
 
+def lock_folder(fd: int, *, limit: float, what: str) -> None:
+    """Lock an open folder (flock(2)) until ``fd`` is closed, as ``lock`` does."""
+    deadline = time.monotonic() + limit
+    while True:
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() > deadline:
+                raise WindowUnavailable(
+                    f"{what}: another process has held the lock of its folder for {limit:.0f} s; end it",
+                    code=ErrorCode.WINDOW_BUSY,
+                ) from None
+            time.sleep(0.001)
+        else:
+            return
+
+
 def unlock(fd: int, byte: int) -> None:
     """Unlock ``byte``."""
     fcntl.fcntl(fd, fcntl.F_OFD_SETLK, _flock(fcntl.F_UNLCK, byte))
