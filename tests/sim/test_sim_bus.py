@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import errno
-import os
 import random
 import signal
 import threading
@@ -17,7 +16,7 @@ import pytest
 
 from tests.sim import cards as bus_cards
 from tests.sim.cards import RING_BYTES, RING_OFFSET, Card, Pair, bring_up, opened, send, wait_until
-from tests.sim.simulation import Simulation, objects, simulated
+from tests.sim.simulation import Simulation, cpu_share, objects, simulated
 from vnetcard.engine import registers as R
 from vnetcard.ring import layout as L
 from vnetcard.window import sim_bus
@@ -110,15 +109,7 @@ def test_a_sleeping_simulator_is_woken_by_a_doorbell() -> None:
 
 def test_an_idle_simulator_uses_next_to_no_processor_time() -> None:
     with engine() as (simulation, _):
-        stat = Path(f"/proc/{simulation.process.pid}/stat")
-
-        def busy() -> float:
-            fields = stat.read_text().rpartition(")")[2].split()
-            return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-        before, began = busy(), time.monotonic()
-        time.sleep(2)
-        share = (busy() - before) / (time.monotonic() - began)
+        share = cpu_share(simulation.process.pid, seconds=2)
         assert share < 0.1, f"{share:.0%} of a processor"
 
 

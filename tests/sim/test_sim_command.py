@@ -14,10 +14,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.harness.needs import skip_or_fail
+from tests.harness.needs import need_simulator, skip_or_fail
 from tests.harness.programs import Outcome, run, started
 from tests.sim.cards import opened, send, wait_until
-from tests.sim.simulation import COMMAND, need_simulator, new_name, objects, simulated
+from tests.sim.simulation import COMMAND, new_name, objects, simulated
 from tests.sim.test_sim_bus import engine, halted
 from vnetcard.ring import layout as L
 from vnetcard.sim import build

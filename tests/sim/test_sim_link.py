@@ -7,18 +7,17 @@ import shutil
 import signal
 import subprocess
 import threading
-import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from tests.harness.needs import need, skip_or_fail
+from tests.harness.needs import need, need_simulator, skip_or_fail
 from tests.harness.programs import NOBODY, OPEN_TUN, VNETCARD, as_nobody, demo_traces, home_of_nobody, run, started
 from tests.harness.restarts import OUTAGE, until
 from tests.harness.traffic import V4, assert_no_bad_checksums, assert_stream_arrives
 from tests.sim.engine_lab import LIMIT, assert_ledgers_balance, iperf3, joined, own, pinging
-from tests.sim.simulation import need_simulator, new_name
+from tests.sim.simulation import cpu_share, new_name
 from vnetcard.lab.lab import Lab
 from vnetcard.lab.sim import SimProcess
 from vnetcard.ping import suite
@@ -188,15 +187,7 @@ def test_removed_card_takes_the_link_down_and_brings_it_up_when_put_back() -> No
 def test_an_idle_link_lets_the_simulator_sleep() -> None:
     with joined() as (simulator, lab):
         assert_ledgers_balance(lab)  # at rest
-        stat = Path(f"/proc/{simulator.pid}/stat")
-
-        def busy() -> float:
-            fields = stat.read_text().rpartition(")")[2].split()
-            return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-        before, began = busy(), time.monotonic()
-        time.sleep(2)
-        share = (busy() - before) / (time.monotonic() - began)
+        share = cpu_share(simulator.pid, seconds=2)
         assert share < 0.15, f"{share:.0%} of a processor"
 
 

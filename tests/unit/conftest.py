@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from tests.unit import link_harness
+from tests.unit.fake_machine import FakeMachine
 
 
 @pytest.fixture(params=["coherent", "checked"])
@@ -13,3 +16,9 @@ def memory_kind(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(link_harness, "KIND", request.param)
     kind: str = request.param
     return kind
+
+
+@pytest.fixture
+def board(tmp_path: Path) -> FakeMachine:
+    """A machine without a device, for the tests of the doctor."""
+    return FakeMachine(tmp_path)

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from tests.harness.fake_board import PREFETCHABLE, FakeBoard
+from vnetcard.doctor.verdict import Finding
 from vnetcard.hw.sysfs import System
 
 DECODES, MASTERS = 2, 4
@@ -89,3 +90,9 @@ class FakeMachine:
     def close(self, path: Path) -> None:
         """``path`` may not be opened from now on."""
         self.closed.add(path)
+
+
+def find(findings: list[Finding], subject: str) -> Finding:
+    """The only finding about ``subject``."""
+    (found,) = [one for one in findings if one.subject == subject]
+    return found

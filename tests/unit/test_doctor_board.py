@@ -2,28 +2,16 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
 from tests.harness.fake_board import MEMORY, PREFETCHABLE
-from tests.unit.fake_machine import DECODES, FakeMachine
+from tests.unit.fake_machine import DECODES, FakeMachine, find
 from vnetcard.doctor import cards
 from vnetcard.doctor.verdict import Finding, Verdict, a_link_could_run, concerning
 from vnetcard.doctor.wanted import Wanted
 from vnetcard.window import WindowUrl
 
 CARD = "0000:03:00.0"
-
-
-@pytest.fixture
-def board(tmp_path: Path) -> FakeMachine:
-    return FakeMachine(tmp_path)
-
-
-def find(findings: list[Finding], subject: str) -> Finding:
-    (found,) = [one for one in findings if one.subject == subject]
-    return found
 
 
 def about_card(board: FakeMachine, subject: str, kind: str | None = None) -> Finding:

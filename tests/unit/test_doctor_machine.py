@@ -9,25 +9,14 @@ from pathlib import Path
 import pytest
 
 from tests.harness.soft_sim import soft_simulation
-from tests.unit.fake_machine import FakeMachine
+from tests.unit.fake_machine import FakeMachine, find
 from vnetcard.doctor import devices, memory, software
 from vnetcard.doctor.survey import survey
-from vnetcard.doctor.verdict import Finding, Verdict, a_link_could_run
+from vnetcard.doctor.verdict import Verdict, a_link_could_run
 from vnetcard.hw.sysfs import System
 from vnetcard.ring import layout as L
 from vnetcard.window import WindowUrl, open_window
 from vnetcard.window.sim_bus import bus_name
-
-
-@pytest.fixture
-def board(tmp_path: Path) -> FakeMachine:
-    return FakeMachine(tmp_path)
-
-
-def find(findings: list[Finding], subject: str) -> Finding:
-    (found,) = [one for one in findings if one.subject == subject]
-    return found
-
 
 # --- other devices -----------------------------------------------------------------------------------
 

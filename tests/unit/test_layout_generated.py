@@ -12,6 +12,7 @@ from tests.harness.needs import need
 from vnetcard.engine import layoutgen
 from vnetcard.ring import layout as L
 from vnetcard.ring import tap_layout as T
+from vnetcard.ring.block import Block
 
 BLOCKS = pytest.mark.parametrize("block", L.BLOCKS, ids=lambda block: block.name)
 WORD_TABLES = {
@@ -70,18 +71,18 @@ def test_check_names_the_stale_file_and_exits_1(
 
 
 @BLOCKS
-def test_fields_fit_their_block_and_do_not_overlap(block: L.Block) -> None:
+def test_fields_fit_their_block_and_do_not_overlap(block: Block) -> None:
     assert_disjoint({field.name: (field.offset, field.size) for field in block.fields}, block.size)
 
 
 @BLOCKS
-def test_every_field_is_naturally_aligned(block: L.Block) -> None:
+def test_every_field_is_naturally_aligned(block: Block) -> None:
     for field in block.fields:
         assert field.offset % min(field.size, 8) == 0, field.name
 
 
 @BLOCKS
-def test_field_names_of_a_block_are_unique(block: L.Block) -> None:
+def test_field_names_of_a_block_are_unique(block: Block) -> None:
     assert_unique([field.name for field in block.fields])
 
 

@@ -15,6 +15,7 @@ from textwrap import wrap
 from vnetcard.engine import registers as R
 from vnetcard.ring import layout as L
 from vnetcard.ring import tap_layout as T
+from vnetcard.ring.block import Block
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 NOTE = "Generated from vnetcard/ring/layout.py by `python -m vnetcard.engine.layoutgen`; do not edit."
@@ -59,7 +60,7 @@ def _enum_rows(prefix: str, names: tuple[str, ...]) -> list[str]:
     return [f"\tVNC_{prefix}_{name.upper()} = {n}," for n, name in enumerate(names)]
 
 
-def _struct(block: L.Block) -> list[str]:
+def _struct(block: Block) -> list[str]:
     """A C struct with explicit padding, and the assertions that pin it."""
     name = f"vnc_{block.name}"
     body: list[str] = []

@@ -19,8 +19,9 @@ All values are little-endian and naturally aligned.  A *line* is 64 bytes and ha
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final
+
+from vnetcard.ring.block import Block, lay_out
 
 LINE: Final = 64
 """Bytes of one line: the unit of writing, and the alignment of records and indices."""
@@ -89,51 +90,6 @@ OFFLOADS: Final = ("CSUM", "TSO4", "TSO6", "USO4", "USO6")
 
 RECORD_FLAGS: Final[dict[str, int]] = {"VNET": 1 << 0}
 """VNET: the payload starts with ``hdr_len`` = 10 bytes of virtio_net_hdr."""
-
-
-@dataclass(frozen=True, slots=True)
-class Field:
-    """One field of a block: offset from the block's start, and size, in bytes."""
-
-    name: str
-    offset: int
-    size: int
-    meaning: str
-
-
-@dataclass(frozen=True, slots=True)
-class Block:
-    """A run of fields with one writer.
-
-    ``writer`` and ``reader`` name the roles; ``ordering`` states which store must be visible before which.
-    """
-
-    name: str
-    size: int
-    writer: str
-    reader: str
-    ordering: str
-    fields: tuple[Field, ...]
-
-    def offset(self, field: str) -> int:
-        """Return the offset of ``field`` in bytes from the block's start; raises KeyError when there is none."""
-        for candidate in self.fields:
-            if candidate.name == field:
-                return candidate.offset
-        raise KeyError(f"{self.name} has no field {field}")
-
-
-def lay_out(*rows: tuple[str, int, str]) -> tuple[Field, ...]:
-    """Place ``(name, size, meaning)`` rows one after the other; raises ValueError for a misaligned one."""
-    out: list[Field] = []
-    at = 0
-    for name, size, meaning in rows:
-        natural = min(size, 8)
-        if at % natural:
-            raise ValueError(f"{name} at {at:#x} is not aligned to {natural}")
-        out.append(Field(name, at, size, meaning))
-        at += size
-    return tuple(out)
 
 
 SUPERBLOCK: Final = Block(

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Final
 
 from vnetcard.ring import layout as L
-from vnetcard.ring.layout import Block, lay_out
+from vnetcard.ring.block import Block, lay_out
 
 MAGIC: Final = 0x3150_4154_4443_4E56
 """``VNCDTAP1`` as little-endian bytes."""

@@ -106,6 +106,31 @@ class Namespaces:
             self._made.close()
 
 
+class NamespaceContender:
+    """What contenders that consist of two namespaces and their programs share; a subclass adds ``start``."""
+
+    interfaces = ("tun0", "tun0")
+    offload = False
+
+    def __init__(self, name: str) -> None:
+        self._namespaces = Namespaces(name)
+        self.namespaces = self._namespaces.names
+        self.addresses = ADDRESSES
+
+    @property
+    def pids(self) -> tuple[int, ...]:
+        return self._namespaces.pids
+
+    def prepare(self) -> None:
+        self._namespaces.open()
+
+    def check(self) -> None:
+        self._namespaces.alive()
+
+    def close(self) -> None:
+        self._namespaces.close()
+
+
 def _in_child() -> None:
     """Let the program end with this process, and by signals, which are blocked at this moment."""
     die_with_parent()

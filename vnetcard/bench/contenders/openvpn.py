@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import subprocess
 
-from vnetcard.bench.contenders.namespaces import ADDRESSES, Namespaces
+from vnetcard.bench.contenders.namespaces import ADDRESSES, NamespaceContender
 from vnetcard.bench.validity import Invalid
 from vnetcard.lab.lab import ip, run_in
 
@@ -14,22 +14,14 @@ WIRE_MTU = 65535
 TLS = (("--tls-server", "--dh", "none"), ("--tls-client",))
 
 
-class OpenvpnContender:
+class OpenvpnContender(NamespaceContender):
     """See ``vnetcard.bench.contenders.Contender``."""
 
     def __init__(self) -> None:
-        self._namespaces = Namespaces("openvpn")
-        self.namespaces = self._namespaces.names
-        self.addresses = ADDRESSES
-        self.interfaces = ("tun0", "tun0")
-        self.offload = False
-
-    @property
-    def pids(self) -> tuple[int, ...]:
-        return self._namespaces.pids
+        super().__init__("openvpn")
 
     def prepare(self) -> None:
-        self._namespaces.open()
+        super().prepare()
         here, there = self.namespaces
         ip("-n", here, "link", "add", "wire0", "type", "veth", "peer", "name", "wire0", "netns", there)
         for namespace, address in zip(self.namespaces, WIRE, strict=True):
@@ -60,12 +52,6 @@ class OpenvpnContender:
         new = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
         _output([*new, "-days", "2", "-subj", f"/CN=vnetcard-bench-{side}", "-keyout", key, "-out", certificate])
         return _output(["openssl", "x509", "-fingerprint", "-sha256", "-noout", "-in", certificate]).partition("=")[2]
-
-    def check(self) -> None:
-        self._namespaces.alive()
-
-    def close(self) -> None:
-        self._namespaces.close()
 
 
 def _output(command: list[str]) -> str:

@@ -2,29 +2,20 @@
 
 from __future__ import annotations
 
-from vnetcard.bench.contenders.namespaces import ADDRESSES, Namespaces
+from vnetcard.bench.contenders.namespaces import NamespaceContender
 from vnetcard.lab.lab import ip, run_in
 
 PACKET_MAX = 65535
 """Bytes that it reads at once, enough for the largest packet."""
 
 
-class SocatContender:
+class SocatContender(NamespaceContender):
     """See ``vnetcard.bench.contenders.Contender``."""
 
+    interfaces = ("tun0", "tun1")
+
     def __init__(self) -> None:
-        self._namespaces = Namespaces("socat")
-        self.namespaces = self._namespaces.names
-        self.addresses = ADDRESSES
-        self.interfaces = ("tun0", "tun1")
-        self.offload = False
-
-    @property
-    def pids(self) -> tuple[int, ...]:
-        return self._namespaces.pids
-
-    def prepare(self) -> None:
-        self._namespaces.open()
+        super().__init__("socat")
 
     def start(self, *, mtu: int) -> None:
         ends = [f"TUN,tun-name={name},iff-no-pi" for name in self.interfaces]
@@ -34,9 +25,3 @@ class SocatContender:
         ip("-n", self.namespaces[0], "link", "set", self.interfaces[1], "netns", self.namespaces[1])
         for side, name in enumerate(self.interfaces):
             self._namespaces.set_up(side, name, mtu=mtu)
-
-    def check(self) -> None:
-        self._namespaces.alive()
-
-    def close(self) -> None:
-        self._namespaces.close()

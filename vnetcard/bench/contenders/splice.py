@@ -3,27 +3,17 @@
 from __future__ import annotations
 
 from vnetcard.bench import programs
-from vnetcard.bench.contenders.namespaces import ADDRESSES, Namespaces
+from vnetcard.bench.contenders.namespaces import NamespaceContender
 from vnetcard.port.netns import path_of
 
 
-class SpliceContender:
+class SpliceContender(NamespaceContender):
     """See ``vnetcard.bench.contenders.Contender``."""
 
     def __init__(self, *, offload: bool = True) -> None:
-        self._namespaces = Namespaces("splice" if offload else "plain")
-        self.namespaces = self._namespaces.names
-        self.addresses = ADDRESSES
-        self.interfaces = ("tun0", "tun0")
+        super().__init__("splice" if offload else "plain")
         self.offload = offload
         self._program = programs.compiled("splice")
-
-    @property
-    def pids(self) -> tuple[int, ...]:
-        return self._namespaces.pids
-
-    def prepare(self) -> None:
-        self._namespaces.open()
 
     def start(self, *, mtu: int) -> None:
         places = [str(path_of(name)) for name in self.namespaces]
@@ -31,9 +21,3 @@ class SpliceContender:
         self._namespaces.await_word("ready")
         for side, name in enumerate(self.interfaces):
             self._namespaces.set_up(side, name, mtu=mtu)
-
-    def check(self) -> None:
-        self._namespaces.alive()
-
-    def close(self) -> None:
-        self._namespaces.close()

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 
-from vnetcard.bench.contenders.namespaces import ADDRESSES, Namespaces
+from vnetcard.bench.contenders.namespaces import NamespaceContender
 from vnetcard.lab.lab import run_in
 
 MEMORY_MIB = 256
@@ -15,24 +15,14 @@ BUFFERS = 16384
 ROLES = ("server", "client")
 
 
-class TestpmdContender:
+class TestpmdContender(NamespaceContender):
     """See ``vnetcard.bench.contenders.Contender``."""
 
     __test__ = False  # its name is DPDK's, not pytest's
+    interfaces = ("dtap0", "dtap0")
 
     def __init__(self) -> None:
-        self._namespaces = Namespaces("testpmd")
-        self.namespaces = self._namespaces.names
-        self.addresses = ADDRESSES
-        self.interfaces = ("dtap0", "dtap0")
-        self.offload = False
-
-    @property
-    def pids(self) -> tuple[int, ...]:
-        return self._namespaces.pids
-
-    def prepare(self) -> None:
-        self._namespaces.open()
+        super().__init__("testpmd")
 
     def start(self, *, mtu: int) -> None:
         for side in (0, 1):
@@ -54,9 +44,3 @@ class TestpmdContender:
             f"--vdev=net_memif0,role={ROLES[side]},socket-abstract=no,socket={socket}",
             *("--", "--auto-start", "--forward-mode=io", f"--total-num-mbufs={BUFFERS}"),
         ]
-
-    def check(self) -> None:
-        self._namespaces.alive()
-
-    def close(self) -> None:
-        self._namespaces.close()
