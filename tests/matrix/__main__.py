@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import functools
 import os
+import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -68,6 +69,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     for name in args.cells:
         if name not in known:
             parser.error(f"no cell {name!r} (cells: {', '.join(known)})")
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))  # what a cell has started ends, too
     os.environ["XDG_CACHE_HOME"] = str(ROOT / ".cache")  # guests, as the tests have them
     return run_cells([known[name] for name in args.cells] or list(known.values()), FOLDER, args.json)
 

@@ -20,9 +20,18 @@ from vnetcard.sim.guest.packages import main_archive
 PACKAGES = (
     *("ca-certificates", "git", "make", "procps", "python3", "python3-dev", "python3-venv"),
     *("binutils", "clang", "device-tree-compiler", "ethtool", "g++", "gcc", "groff-base", "iproute2", "iputils-ping"),
-    *("libc6-dev", "liblz4-dev", "perl", "tcpdump", "tshark", "zsh"),
+    *("libc6-dev", "liblz4-dev", "perl", "systemd", "tcpdump", "tmux", "tshark", "zsh"),
+    *("gcc-aarch64-linux-gnu", "libc6-dev-arm64-cross"),
 )
-"""What `make check` needs there."""
+EMULATORS = ("qemu-user-static", "qemu-user")
+"""What `make check` needs there; of the emulators the first that the release has."""
+INSTALL = """
+install="apt-get -q -y install --no-install-recommends"
+emulator=$1
+apt-cache show "$1" >/dev/null 2>&1 || emulator=$2
+shift 2
+DEBIAN_FRONTEND=noninteractive exec $install "$emulator" "$@"
+"""
 SCRIPTS = Path("/usr/share/debootstrap/scripts")
 SCRIPT_FOR_NEW = "sid"
 """The recipe for a release that this machine's debootstrap does not know yet."""
@@ -44,7 +53,8 @@ for device in null:3 zero:5 full:7 random:8 urandom:9; do
     mknod -m 666 "$root/dev/${device%:*}" c 1 "${device#*:}"
 done
 mknod -m 666 "$root/dev/tty" c 5 0
-mkdir "$root/dev/pts" "$root/dev/shm"
+mkdir "$root/dev/net" "$root/dev/pts" "$root/dev/shm"
+mknod -m 666 "$root/dev/net/tun" c 10 200
 mount -t devpts -o newinstance,ptmxmode=666 devpts "$root/dev/pts"
 ln -s pts/ptmx "$root/dev/ptmx"
 ln -s /proc/self/fd "$root/dev/fd"
@@ -85,7 +95,7 @@ def _root(release: str, folder: Path, log: Path) -> Path:
         if shutil.which(tool) is None:
             raise NotAvailable(f"{tool} is missing: scripts/system-packages.sh matrix")
     archive = main_archive()
-    root = folder / f"debian-{release}-{digest(archive, *PACKAGES)}"
+    root = folder / f"debian-{release}-{digest(archive, INSTALL, *EMULATORS, *PACKAGES)}"
     if not root.exists():
         folder.mkdir(parents=True, exist_ok=True)
         new = Path(tempfile.mkdtemp(prefix=f".new-{release}-", dir=folder))
@@ -102,8 +112,8 @@ def _install(release: str, archive: str, root: Path, log: Path) -> None:
     recipe = [] if (SCRIPTS / release).exists() else [SCRIPT_FOR_NEW]
     bootstrap = ["debootstrap", "--variant=minbase", release, str(root), archive, *recipe]
     _logged(["unshare", "--mount", "--pid", "--fork", "--kill-child", *bootstrap], log, f"installing Debian {release}")
-    apt = ["env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "-q", "-y", "install", "--no-install-recommends"]
-    _logged([*enter(root, SHARED), *apt, *PACKAGES], log, f"installing packages of Debian {release}")
+    apt = ["sh", "-c", INSTALL, "sh", *EMULATORS, *PACKAGES]
+    _logged([*enter(root, SHARED), *apt], log, f"installing packages of Debian {release}")
 
 
 def _logged(command: Sequence[str], log: Path, doing: str) -> None:

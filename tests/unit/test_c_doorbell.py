@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.harness.needs import need_arm64_emulator
 from tests.unit.c_build import ARM64, TSAN, WATCHDOG_EXIT, build, must_pass, run, seed
 
 RINGS = 200_000
@@ -27,7 +28,7 @@ def test_ringing_threads_and_simulator_do_not_race(tmp_path: Path) -> None:
 @pytest.mark.arm64
 def test_no_ring_is_lost_on_arm64(tmp_path: Path) -> None:
     program = build(tmp_path, "doorbell_stress.c", flags=ARM64, compiler="aarch64-linux-gnu-gcc")
-    assert slept(must_pass(program, seed(), RINGS // 20, emulator="qemu-aarch64-static"))
+    assert slept(must_pass(program, seed(), RINGS // 20, emulator=need_arm64_emulator()))
 
 
 @pytest.mark.slow

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.harness.needs import need_arm64_emulator
 from tests.unit.c_build import ARM64, TSAN, build, must_pass, run, seed
 
 UPDATES = 300_000
@@ -25,7 +26,7 @@ def test_reader_and_writer_do_not_race(tmp_path: Path) -> None:
 @pytest.mark.arm64
 def test_reader_never_sees_half_an_update_on_arm64(tmp_path: Path) -> None:
     program = build(tmp_path, "ledger_stress.c", flags=ARM64, compiler="aarch64-linux-gnu-gcc")
-    must_pass(program, "threads", seed(), UPDATES // 5, emulator="qemu-aarch64-static")
+    must_pass(program, "threads", seed(), UPDATES // 5, emulator=need_arm64_emulator())
 
 
 def test_killed_writer_leaves_a_whole_update_and_a_successor_continues(tmp_path: Path) -> None:

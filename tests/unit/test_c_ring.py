@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.harness.needs import need, skip_or_fail
+from tests.harness.needs import need, need_arm64_emulator, skip_or_fail
 from tests.unit.c_build import ARM64, ASAN, CORE, TSAN, TSAN_EXIT, WARNINGS, WATCHDOG_EXIT, build, must_pass, run, seed
 
 STEPS = 200_000
@@ -16,7 +16,6 @@ RECORDS = 300_000
 ROUNDS = 300_000
 TRIES = 100
 CROSS = "aarch64-linux-gnu-gcc"
-QEMU = "qemu-aarch64-static"
 
 
 # --- against a model -----------------------------------------------------------------------------------
@@ -36,7 +35,7 @@ def test_ring_touches_nothing_but_its_own_bytes(tmp_path: Path) -> None:
 @pytest.mark.arm64
 def test_ring_behaves_as_a_list_on_arm64(tmp_path: Path) -> None:
     program = build(tmp_path, "ring_model.c", flags=ARM64, compiler=CROSS)
-    assert must_pass(program, seed(), STEPS // 10, emulator=QEMU).endswith("ok\n")
+    assert must_pass(program, seed(), STEPS // 10, emulator=need_arm64_emulator()).endswith("ok\n")
 
 
 # --- between two threads -------------------------------------------------------------------------------
@@ -59,7 +58,7 @@ def test_two_threads_do_not_race(tmp_path: Path) -> None:
 @pytest.mark.arm64
 def test_two_threads_on_arm64(tmp_path: Path) -> None:
     program = build(tmp_path, "ring_stress.c", flags=ARM64, compiler=CROSS)
-    assert slept(must_pass(program, seed(), RECORDS // 10, emulator=QEMU))
+    assert slept(must_pass(program, seed(), RECORDS // 10, emulator=need_arm64_emulator()))
 
 
 def test_missing_release_is_found(tmp_path: Path) -> None:

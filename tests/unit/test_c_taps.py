@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.harness.needs import need_arm64_emulator
 from tests.unit.c_build import ARM64, ASAN, CORE, TSAN, build, must_pass, run, seed
 
 EVENTS = 100_000
@@ -28,7 +29,7 @@ def test_hostile_reader_cannot_make_the_writer_leave_the_ring(tmp_path: Path) ->
 @pytest.mark.arm64
 def test_events_arrive_whole_on_arm64(tmp_path: Path) -> None:
     program = build(tmp_path, *SOURCES, flags=ARM64, compiler="aarch64-linux-gnu-gcc")
-    assert must_pass(program, seed(), EVENTS // 20, emulator="qemu-aarch64-static").endswith("ok\n")
+    assert must_pass(program, seed(), EVENTS // 20, emulator=need_arm64_emulator()).endswith("ok\n")
 
 
 BUGS = {
