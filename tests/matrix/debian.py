@@ -46,6 +46,7 @@ ENTER = """
 set -e
 root=$1 shared=$2
 shift 2
+mount --bind "$root" "$root"  # ip(8) wants a mount point as /
 mount -t proc proc "$root/proc"
 mount -t sysfs -o ro sysfs "$root/sys"
 mount -t tmpfs -o mode=755 dev "$root/dev"
