@@ -1,8 +1,7 @@
 """From counters to causes: what is wrong with a link, the most probable cause first.
 
 Each rule reads the answers of the agents and yields causes.  The rules work on totals since ``errors`` was cleared:
-to judge the present, clear first, then wait.  To add a cause, add its code to ``codes/cause.py``, a rule to
-``fault_rules.py`` or ``speed_rules.py``, and a fault to ``tests/integration/test_fault_table.py``.
+to judge the present, clear first, then wait.  CONTRIBUTING.md says how to add a cause.
 """
 
 from __future__ import annotations
@@ -25,25 +24,12 @@ LIMITS: Final = (
 """What limits the speed, and loses nothing inside the link: under full load there is always one of them."""
 
 RULES: Final[tuple[Callable[[Snapshot], Iterator[Cause]], ...]] = (
-    fault_rules.unresponsive,
-    fault_rules.device_gone,
-    fault_rules.refused,
-    fault_rules.engine_halted,
-    fault_rules.side_blocks,
-    fault_rules.violations,
-    fault_rules.peer,
-    fault_rules.port,
-    fault_rules.too_big,
-    fault_rules.late_wakeups,
-    fault_rules.mtu,
-    fault_rules.interrupted,
-    kernel_rules.misrouted,
-    speed_rules.rings,
-    speed_rules.cpu,
-    kernel_rules.application,
-    kernel_rules.interface_queue,
+    *fault_rules.RULES,
+    *kernel_rules.RULES,
+    *speed_rules.RULES,
+    *kernel_rules.SPEED_RULES,
 )
-"""In their order: an earlier cause explains later ones."""
+"""An earlier cause explains later ones."""
 
 
 def causes(snapshot: Snapshot) -> list[Cause]:

@@ -204,3 +204,20 @@ def interrupted(snapshot: Snapshot) -> Iterator[Cause]:
                 f"the {side}'s link was down for a time: {dropped} packets were dropped and {lost} records in flight "
                 "lost; `vnetcard show link` says when and why",
             )
+
+
+RULES = (
+    unresponsive,
+    device_gone,
+    refused,
+    engine_halted,
+    side_blocks,
+    violations,
+    peer,
+    port,
+    too_big,
+    late_wakeups,
+    mtu,
+    interrupted,
+)
+"""In the order of probability: an earlier cause explains later ones."""

@@ -89,3 +89,8 @@ def interface_queue(snapshot: Snapshot) -> Iterator[Cause]:
             words = f"{dropped} packets of the {side} found the queue of {full[0].where} full: its programs sent "
             words += "faster than the link carried; none of these packets reached the link"
             yield Cause(CauseCode.INTERFACE_QUEUE_FULL, side, words)
+
+
+RULES = (misrouted,)
+SPEED_RULES = (application, interface_queue)
+"""Rules that find what limits the speed; they come last."""

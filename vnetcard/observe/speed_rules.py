@@ -104,3 +104,7 @@ def _counted_seconds(snapshot: Snapshot, side: str) -> float:
     cleared = view["cleared"].get("errors")
     began = cleared["at"] if cleared else min((one["at"] for one in view["link"]["history"]), default=view["at"])
     return float(view["at"] - began)
+
+
+RULES = (rings, cpu)
+"""In the order of probability: an earlier cause explains later ones."""
