@@ -19,6 +19,7 @@ from pathlib import Path
 import pytest
 
 from vnetcard.cli import ping
+from vnetcard.ping import suite
 from vnetcard.ping.suite import DEFAULT_SIZES, PingResult, Target, run_suite
 
 pytestmark = [
@@ -269,23 +270,39 @@ def pings() -> list[int]:
     return found
 
 
-def test_replies_that_ping_had_no_room_for_are_blamed_on_ping(echo: Callable[[Cheat, float], None]) -> None:
-    """Ping is stopped for the middle of the run, so that replies fill its socket's buffer."""
+class Overflow:
+    """An echo that keeps 20 replies back, and returns them at once while ping is stopped."""
 
-    held: list[Reply] = []
+    def __init__(self, *, once: bool) -> None:
+        self.once = once
+        self.overflows = 0
+        self.held: list[Reply] = []
 
-    def stop_ping(number: int, reply: Reply) -> list[Reply]:
-        held.append(reply)
-        if number < 20:
+    def __call__(self, number: int, reply: Reply) -> list[Reply]:
+        if self.once and self.overflows:
+            return [reply]
+        self.held.append(reply)
+        if len(self.held) < 20:
             return []
-        if number == 20:
-            for pid in pings():
-                os.kill(pid, signal.SIGSTOP)
-                threading.Timer(0.3, os.kill, (pid, signal.SIGCONT)).start()
-        replies, held[:] = held[:], []
+        self.overflows += 1
+        for pid in pings():
+            os.kill(pid, signal.SIGSTOP)
+            threading.Timer(0.3, os.kill, (pid, signal.SIGCONT)).start()
+        replies, self.held = self.held, []
         return replies
 
-    echo(stop_ping, 0.0)
+
+def test_size_whose_replies_ping_had_no_room_for_is_pinged_again(echo: Callable[[Cheat, float], None]) -> None:
+    echo(Overflow(once=True), 0.0)
+    result = ping_echo(size=65507, count=25)
+    assert (result.ok, result.repeats) == (True, 1), result
+
+
+def test_replies_that_ping_never_has_room_for_are_blamed_on_ping(
+    echo: Callable[[Cheat, float], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(suite, "REPEATS", 0)
+    echo(Overflow(once=False), 0.0)
     result = ping_echo(size=65507, count=40)
     assert result.lost > 0
     assert result.error is not None

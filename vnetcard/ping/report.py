@@ -22,7 +22,7 @@ def row(result: PingResult, targets: Iterable[Target]) -> str:
     times = (result.rtt_min, result.rtt_avg, result.rtt_p99, result.rtt_max)
     cells = [str(result.size), str(result.sent), str(result.lost), loss_percent(result)]
     cells += ["-" if time is None else f"{time:.3f}" for time in times]
-    notes = "; ".join(_flaws(result))
+    notes = "; ".join(_flaws(result) + _repeats(result))
     return _line(result.target.name, cells, targets) + (f"  {notes}" if notes else "")
 
 
@@ -63,7 +63,7 @@ def as_json(results: Sequence[PingResult]) -> dict[str, Any]:
 
 def from_json(report: dict[str, Any], target: Target) -> list[PingResult]:
     """The results of ``as_json`` of one target, which another machine may call by another name than ``target``."""
-    names = ("size", "sent", "received", "duplicates", "corrupted", "error")
+    names = ("size", "sent", "received", "duplicates", "corrupted", "error", "repeats")
     return [
         PingResult(
             target,
@@ -116,6 +116,11 @@ def _flaws(result: PingResult) -> list[str]:
     return flaws + ([result.error] if result.error else [])
 
 
+def _repeats(result: PingResult) -> list[str]:
+    """That the size was pinged more than once, in words."""
+    return [f"attempt {result.repeats + 1}: ping itself had dropped replies"] if result.repeats else []
+
+
 def _as_dict(result: PingResult) -> dict[str, Any]:
     target = result.target
     times = {"min": result.rtt_min, "avg": result.rtt_avg, "p99": result.rtt_p99, "max": result.rtt_max}
@@ -129,6 +134,7 @@ def _as_dict(result: PingResult) -> dict[str, Any]:
         "corrupted": result.corrupted,
         "rtt_ms": None if result.rtt_min is None else times,
         "error": result.error,
+        "repeats": result.repeats,
         "ok": result.ok,
         "code": result.code,
     }

@@ -7,8 +7,9 @@ judges.  Three habits of ping shape it:
   So ping sends more than ``count`` requests, only the first ``count`` are judged, and then ping is interrupted.
 - ``-p`` fills whole periods of the pattern only and leaves zeros behind them; ``fill_pattern`` picks a
   length that leaves at most two bytes.  ping does not compare the first 16 bytes, its time stamp.
-- ping's socket holds few large replies.  When a stall delivers many at once ping itself drops some; these
-  count as lost, and ``error`` says that ping dropped them.
+- ping's socket holds few large replies.  When a stall delivers many at once ping itself drops some.  If that
+  explains every missing reply the size is pinged again, more slowly; the last attempt is the result.  Replies that
+  are dropped then count as lost, and ``error`` says that ping dropped them.
 """
 
 from __future__ import annotations
@@ -46,6 +47,10 @@ LIMITS: Final[dict[str, tuple[float, float, str]]] = {
 }
 USER_INTERVAL_MIN: Final = 0.002  # seconds; ping refuses less to anyone but root
 PACE_SLACK: Final = 0.02  # seconds that a ping may come late after each interval: waits end on kernel ticks
+REPEATS: Final = 2
+"""How often a size is pinged again because ping's own socket had no room for replies."""
+SLOWER: Final = 4.0
+"""The factor by which the interval grows with each repetition; it ends at the limit of ``LIMITS``."""
 KILL_AFTER: Final = 5.0  # seconds that an interrupted ping has to write its statistics
 NETNS_FOLDER: Final = Path("/run/netns")
 
@@ -97,6 +102,7 @@ class PingResult:
 
     ``corrupted`` counts replies with a wrong byte, cut short, or with a bad checksum.  ``rtt_*`` are in
     milliseconds, None when no reply carried a time stamp (16 bytes).  ``error`` holds ping's own words.
+    ``repeats``: how often the size was pinged again, each time more slowly, because ping itself dropped replies.
     """
 
     target: Target
@@ -110,6 +116,7 @@ class PingResult:
     rtt_p99: float | None = None
     rtt_max: float | None = None
     error: str | None = None
+    repeats: int = 0
 
     @property
     def lost(self) -> int:
@@ -136,7 +143,10 @@ class PingResult:
 
 @dataclass(slots=True)
 class Transcript:
-    """What ping has printed so far; only sequence numbers 1 to ``count`` are judged as answered."""
+    """What ping has printed so far; only sequence numbers 1 to ``count`` are judged as answered.
+
+    ``overflowed`` counts the replies that ping's own socket had no room for.
+    """
 
     count: int
     answered: set[int] = field(default_factory=set)
@@ -145,6 +155,7 @@ class Transcript:
     corrupted: int = 0
     transmitted: int | None = None
     words: dict[str, None] = field(default_factory=dict)
+    overflowed: int = 0
     rest: bytes = b""
 
     def feed(self, output: bytes) -> None:
@@ -173,7 +184,12 @@ class Transcript:
         """Process ping's standard error; a repeated line is kept once."""
         self.words |= dict.fromkeys(printable(line.strip()) for line in text.splitlines() if line.strip())
 
-    def result(self, target: Target, size: int, *, problem: str | None = None) -> PingResult:
+    @property
+    def lost_in_ping(self) -> bool:
+        """Whether replies are missing, and ping itself dropped as many."""
+        return 0 < self.count - len(self.answered) <= self.overflowed
+
+    def result(self, target: Target, size: int, *, problem: str | None = None, repeats: int = 0) -> PingResult:
         """The verdict once ping has ended; ``problem`` is a failure that the caller has seen."""
         if not problem and self.transmitted is not None and self.transmitted < self.count:
             problem = f"ping got only {self.transmitted} of {self.count} requests out"
@@ -184,7 +200,7 @@ class Transcript:
         times: tuple[float | None, float | None, float | None, float | None] = (None, None, None, None)
         if rtts := self.rtts:
             times = (min(rtts), sum(rtts) / len(rtts), percentile(rtts, 99), max(rtts))
-        return PingResult(target, size, *counted, *times, "; ".join(problems) or None)
+        return PingResult(target, size, *counted, *times, "; ".join(problems) or None, repeats)
 
 
 class LinkCounter(Protocol):
@@ -222,29 +238,51 @@ def run_suite(
 
     ``count``: 1 to 30000 pings of each size.  ``interval``: 0.001 to 60 seconds between two, whole
     milliseconds, from 0.002 for ordinary users.  ``timeout``: 0.1 to 30 seconds to wait for late replies.
-    One size takes at most ``count * (interval + 0.02) + timeout + 5`` seconds.  A ping that cannot run is a
-    result with an ``error``, and so are pings that were answered while ``link`` counted fewer packets than replies.
-    ConfigError, before the first ping, for bad input and missing programs.
+    One size takes at most ``count * (interval + 0.02) + timeout + 5`` seconds, unless it is repeated (``REPEATS``).  A
+    ping that cannot run is a result with an ``error``, and so are pings that were answered while ``link`` counted fewer
+    packets than replies.  ConfigError, before the first ping, for bad input and missing programs.
     """
     targets, sizes = list(targets), list(sizes)
     _check(targets, sizes, count=count, interval=interval, timeout=timeout)
     prefixes = {target: command(target) for target in targets}
-    more = math.ceil((timeout + 1) / interval)
-    options = ["-n", "-c", str(count + more), "-i", f"{interval:.3f}", "-W", str(math.ceil(timeout))]
     results: list[PingResult] = []
     for target, size in itertools.product(targets, sizes):
-        argv = [*prefixes[target], *options, "-s", str(size), "-p", fill_pattern(size), target.address]
-        transcript = Transcript(count)
-        before = link.sent(target) if link else None
-        problem = _ping(argv, transcript, count * (interval + PACE_SLACK) + timeout)
-        if link and (answered := len(transcript.answered)):
-            crossed = link.crossed(target, before, answered)
+        one = _Size(target, size, prefixes[target], count, timeout, link)
+        for repeats in range(REPEATS + 1):
+            result, again = one.measure(min(interval * SLOWER**repeats, LIMITS["interval"][1]), repeats)
+            if not again:
+                break
+        results.append(result)
+        if on_result:
+            on_result(result)
+    return results
+
+
+@dataclass(frozen=True, slots=True)
+class _Size:
+    """One size to one target, and what all attempts at it have in common."""
+
+    target: Target
+    size: int
+    prefix: list[str]
+    count: int
+    timeout: float
+    link: LinkCounter | None
+
+    def measure(self, interval: float, repeats: int) -> tuple[PingResult, bool]:
+        """Ping once every ``interval`` seconds; the result, and whether a longer interval may give a better one."""
+        more = math.ceil((self.timeout + 1) / interval)
+        options = ["-n", "-c", str(self.count + more), "-i", f"{interval:.3f}", "-W", str(math.ceil(self.timeout))]
+        argv = [*self.prefix, *options, "-s", str(self.size), "-p", fill_pattern(self.size), self.target.address]
+        transcript = Transcript(self.count)
+        before = self.link.sent(self.target) if self.link else None
+        problem = _ping(argv, transcript, self.count * (interval + PACE_SLACK) + self.timeout)
+        if self.link and (answered := len(transcript.answered)):
+            crossed = self.link.crossed(self.target, before, answered)
             if crossed is not None and crossed < answered:
                 problem = f"only {crossed} packets crossed the link for {answered} replies: see `vnetcard status`"
-        results.append(transcript.result(target, size, problem=problem))
-        if on_result:
-            on_result(results[-1])
-    return results
+        again = problem is None and transcript.lost_in_ping
+        return transcript.result(self.target, self.size, problem=problem, repeats=repeats), again
 
 
 def _check(targets: list[Target], sizes: list[int], **numbers: float) -> None:
@@ -299,6 +337,7 @@ def _ping(argv: list[str], transcript: Transcript, limit: float) -> str | None:
         try:
             _follow(process.stdout, transcript, deadline)
             if len(transcript.answered) < transcript.count and (dropped := _dropped_by_ping(process.pid)):
+                transcript.overflowed = dropped
                 transcript.complain(f"ping itself dropped {dropped} replies that came at once: a longer interval helps")
             process.send_signal(signal.SIGINT)
             try:
