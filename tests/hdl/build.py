@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -77,11 +78,9 @@ def build(folder: Path, width: int, options: Iterable[str] = FAST, rtl: Path = R
 
     Raises AssertionError with the tail of the log when the build fails.
     """
-    from cocotb_tools.runner import get_runner
-
     log = folder.parent / f"{folder.name}.log"
     try:
-        get_runner("verilator").build(
+        _runner().build(
             sources=[*sources(rtl), *(Path(__file__).with_name(name) for name in CHECKS)],
             hdl_toplevel=TOP,
             parameters={"DataW": width},
@@ -139,15 +138,13 @@ def simulate(
 
     ``random_start``: registers without a reset start with random bits, not with 0.
     """
-    from cocotb_tools.runner import get_runner
-
     seed = os.environ.get("VNETCARD_SEED") or seed or str(random.randrange(1 << 31))
     name = f"{folder.name}-{case}{label}"
     log, results = folder.parent / f"{name}.log", folder.parent / f"{name}.xml"
     results.unlink(missing_ok=True)
     why = ""
     try:
-        get_runner("verilator").test(
+        _runner().test(
             hdl_toplevel=TOP,
             hdl_toplevel_lang="verilog",
             test_module=f"tests.hdl.{module}",
@@ -170,6 +167,25 @@ def simulate(
     if not why:
         why = _judge(results, case)
     return Outcome(why and f"{case}: {why}, VNETCARD_SEED={seed}", seed, output)
+
+
+def _runner() -> Any:
+    """Return cocotb's runner for Verilator, made safe for threads.
+
+    It copies os.environ entry by entry, while pytest in the main thread sets and deletes PYTEST_CURRENT_TEST: KeyError.
+    """
+    from cocotb_tools.runner import Verilator
+
+    class Runner(Verilator):
+        def _set_env_common(self) -> None:
+            while True:
+                try:
+                    return super()._set_env_common()
+                except KeyError as error:
+                    if error.args != ("PYTEST_CURRENT_TEST",):
+                        raise
+
+    return Runner()
 
 
 def _judge(results: Path, case: str) -> str:
