@@ -26,8 +26,8 @@ def marked(proofs: Iterable[flow.Proof]) -> list[object]:
 def bugs() -> Iterator[object]:
     for proof in PROOFS:
         for number, bug in enumerate(proof.bugs, 1):
-            # The first bug of each proof is part of every test run.
-            marks = [pytest.mark.campaign] if proof.slow and number > 1 else []
+            # A proof with slow properties takes minutes for each bug.
+            marks = [pytest.mark.campaign] if proof.slow else []
             yield pytest.param(proof, bug, id=f"{proof.name}-{number}-{bug.fails}", marks=marks)
 
 

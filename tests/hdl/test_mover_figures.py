@@ -41,6 +41,7 @@ def test_targets_are_reached(verilator: str, width: int) -> None:
     assert said.stdout.count(" ok ") == 2 * 2 * 2 + 4
 
 
+@pytest.mark.campaign
 def test_engine_with_too_few_outstanding_reads_misses_its_target(verilator: str, tmp_path: Path) -> None:
     rtl = changed(tmp_path, "vnc_dma_top.sv", "ReadsMax   = 8", "ReadsMax   = 2")
     said = bench(64, rtl=rtl)
@@ -48,6 +49,7 @@ def test_engine_with_too_few_outstanding_reads_misses_its_target(verilator: str,
     assert "MISSED 0.85" in said.stdout
 
 
+@pytest.mark.campaign
 def test_engine_that_corrupts_data_gets_no_figures(verilator: str, tmp_path: Path) -> None:
     # Only the data FIFO has an entry 77.
     rtl = changed(tmp_path, "vnc_fifo.sv", "<= in_data_i;", "<= in_data_i ^ Width'(32'(wr_q) == 77);")

@@ -89,7 +89,7 @@ def default_lab() -> Iterator[Lab]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("size", [56, 2048])
+@pytest.mark.parametrize("size", [pytest.param(56, marks=pytest.mark.campaign), 2048])
 def test_flood_of_100_000_pings_loses_none(default_lab: Lab, size: int) -> None:
     _flood(default_lab, L.HOST, size)
 
