@@ -1,4 +1,4 @@
-"""Pipes and sockets that are full because nobody reads them."""
+"""Pipes and sockets that are full because no process reads them."""
 
 from __future__ import annotations
 

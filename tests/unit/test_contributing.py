@@ -59,6 +59,13 @@ def test_recipe_has_at_most_three_steps_and_names_files_that_exist(title: str) -
     assert missing == []
 
 
+def test_every_helper_of_the_tests_is_in_their_table() -> None:
+    table = (ROOT / "tests/README.md").read_text(encoding="utf-8").partition("| module | what it does |")[2]
+    named = {name for row in table.partition("\n\n")[0].splitlines() for name in re.findall(r"`(\w+)`", row)}
+    modules = {path.stem for path in (ROOT / "tests/harness").glob("[!_]*.py")}
+    assert modules - named == set()
+
+
 def test_contributing_names_every_target_of_the_makefile_that_it_mentions() -> None:
     targets = set(re.findall(r"(?m)^([a-z-]+):", (ROOT / "Makefile").read_text(encoding="utf-8")))
     assert set(re.findall(r"`make ([a-z-]+)", PAGE)) <= targets
