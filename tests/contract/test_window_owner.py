@@ -195,7 +195,7 @@ def test_question_mark_without_option_is_part_of_a_name(tmp_path: Path) -> None:
 
 
 def test_permissions_of_a_file_of_another_program_are_not_objected_to(tmp_path: Path) -> None:
-    """Whoever names /etc/passwd by mistake is not advised to change its mode."""
+    """A user who names /etc/passwd by mistake is not advised to change its mode."""
     path = tmp_path / "letter"
     path.write_bytes(b"Dear reader" * 9000)
     path.chmod(0o644)

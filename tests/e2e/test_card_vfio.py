@@ -107,7 +107,7 @@ def test_bar_of_an_ivshmem_server_that_is_polled(lab: CardLab) -> None:
 
 
 CONFIGURED = {"window_base_hi": 1, "window_base_lo": 0, "window_log2": 20, "control": 3}
-"""Of the engine's registers, once an agent has enabled it."""
+"""Registers of the engine once an agent has enabled it."""
 
 
 def registers(board: Client) -> dict[str, int]:

@@ -7,7 +7,7 @@ The receiver prints ``listening``, then each end prints one JSON line: bytes, ha
 stream is its SHA-256; that of UDP is the sum of the datagrams' SHA-256, as datagrams may change places.
 
 UDP waits for acknowledgements of its own, so a fast sender does not flood the receiver's socket: a datagram that is
-missing was lost in between.  ``--segments`` hands the kernel so many datagrams at once (UDP_SEGMENT).
+missing was lost in between.  ``--segments`` hands the kernel N datagrams at once (UDP_SEGMENT).
 """
 
 from __future__ import annotations

@@ -20,7 +20,7 @@ import time
 SILENCE_S = 10.0
 """Seconds without a reply after which a request counts as lost."""
 MOST_LOST = 20
-"""After so many lost requests the sweep ends."""
+"""The number of lost requests after which the sweep ends."""
 SOL_RAW, ICMP_FILTER = 255, 1  # Linux include/linux/socket.h, include/uapi/linux/icmp.h, icmpv6.h
 SO_MEMINFO, MEMINFO_DROPS = 55, 8  # Linux include/uapi/asm-generic/socket.h, sock_diag.h
 ECHO = struct.Struct("!BBHHH")

@@ -149,7 +149,7 @@ def packets_in(file: Path) -> int:
 
 
 def silence(lab: Lab) -> None:
-    """The kernels send nothing by themselves any more: IPv6 is off."""
+    """Keep the kernels from sending packets of their own: IPv6 is off."""
     for namespace in lab.namespaces:
         quiet = "echo 1 > /proc/sys/net/ipv6/conf/all/disable_ipv6"
         subprocess.run(run_in(namespace, ["sh", "-c", quiet]), check=True)

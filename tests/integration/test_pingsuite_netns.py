@@ -150,7 +150,7 @@ Cheat = Callable[[int, Reply], list[Reply]]
 
 @pytest.fixture
 def echo() -> Iterator[Callable[[Cheat, float], None]]:
-    """Start an echo at 10.98.7.2 that passes its replies through a cheat and sends them every so many seconds."""
+    """Start an echo at 10.98.7.2 that passes its replies through a cheat and sends them at an interval in seconds."""
     name = f"vnp{os.getpid() % 100_000}"
     fd = os.open("/dev/net/tun", os.O_RDWR)
     stop = threading.Event()

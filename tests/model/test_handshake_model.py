@@ -110,7 +110,7 @@ pytestmark = [pytest.mark.usefixtures("tools"), pytest.mark.slow]
 
 
 def test_safety(tmp_path: Path) -> None:
-    """Properties 1, 2 and 4, h2c traffic, two restarts a side; and the model is not vacuous."""
+    """Properties 1, 2 and 4, h2c traffic, two restarts per side; and the model is not vacuous."""
     verdict = verify(tmp_path, ("RESTARTS=2", "MOD=8"), SAFETY)
     verdict.must_hold()
     assert verdict.states > 1_000_000

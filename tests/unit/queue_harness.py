@@ -110,7 +110,7 @@ class PumpSides:
         self.sides: list[PumpSide | None] = [None, None]
 
     def start(self, side: int, queues: int = 2) -> PumpSide:
-        """Start ``side`` with so many of the pairs, or all if there are fewer."""
+        """Start ``side`` with ``queues`` of the pairs, or all if there are fewer."""
         served = min(queues, self.pairs)
         self.sides[side] = started = PumpSide(self.memory, self.geometry, side, served)
         return started

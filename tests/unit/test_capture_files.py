@@ -108,7 +108,7 @@ def test_capture_of_all_tap_points_is_read(file: Path, reader: Callable[[Path], 
 
 @pytest.fixture
 def size_limit() -> Iterator[Callable[[int], None]]:
-    """Files of this process can grow to so many bytes, as on a disk that becomes full."""
+    """Limit the files of this process to a size in bytes, as a disk that becomes full does."""
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     yield lambda size: resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
     resource.setrlimit(resource.RLIMIT_FSIZE, before)

@@ -84,7 +84,7 @@ def run(args: argparse.Namespace) -> int:
 
 @dataclass(frozen=True, slots=True)
 class End:
-    """Where packets go in: ``send`` returns False if the packet is refused; ``pause`` waits for so many seconds."""
+    """Where packets go in: ``send`` returns False if the packet is refused; ``pause`` waits for a time in seconds."""
 
     name: str
     send: Callable[[bytes], bool]

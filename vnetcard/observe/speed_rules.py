@@ -14,11 +14,11 @@ from vnetcard.ring.window_dump import queue_of, ring_name
 FULL_SHARE: Final = 0.02
 """A full ring is a cause from this share of all records; below, it only means a burst."""
 WAIT_SHARE: Final = 0.8
-"""A pump is starved when it waits for a CPU for this share of the time in which it could run,"""
+"""A pump is starved when it waits for a CPU for this share of the time in which it could run (and two more limits)."""
 WAIT_LEAST_NS: Final = 500_000_000
-"""... for at least so many nanoseconds,"""
+"""The least wait in nanoseconds of a starved pump."""
 WAIT_OF_ALL: Final = 0.05
-"""... and for this share of all the time: a pump that hardly ever runs waits, too."""
+"""The least share of the whole time that a starved pump waits: a pump that hardly ever runs waits, too."""
 STUCK_S: Final = 1.5
 """Seconds after which a ring that holds records and does not move has a stuck consumer."""
 SMALL_RING: Final = 16
