@@ -10,7 +10,7 @@ import fcntl
 import mmap
 import os
 import struct
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -23,7 +23,10 @@ from vnetcard.ring import tap_layout as T
 _HEAD: Final = struct.Struct("<QIIIIIIIII")
 _EVENT: Final = struct.Struct("<IBBHQQIIIIQ10sHI")
 _STAGE_NAMES: Final = {number: name for name, number in T.STAGES.items()}
+_STATE_NAMES: Final = {number: name for name, number in T.STATES.items()}
+_RESTART: Final = "restart the agent"
 _SEALS: Final = fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL
+_TIME_MAX: Final = (1 << 63) - 1
 _MOST: Final = {
     "stages": 0xFFFF,
     "bytes_of": 0xFFFF,
@@ -171,22 +174,71 @@ class Event:
         """The key that all events of one record have in common, on both sides."""
         return self.direction, self.queue, self.epochs, self.seq
 
-    def batch(self, most: int = 1 << 32) -> Iterator[Record]:
-        """The records that a PUBLISH or RELEASE covers, at most ``most``."""
-        for n in range(min(self.length, most)):
-            yield self.direction, self.queue, self.epochs, (self.seq + n) & 0xFFFF_FFFF
+    def covered(self, records: Collection[Record]) -> list[Record]:
+        """Those of ``records`` that a PUBLISH or RELEASE covers.
+
+        Takes no longer than ``records`` are many, whatever ``length`` says.
+        """
+        if self.length < len(records):
+            batch = ((self.seq + n) & 0xFFFF_FFFF for n in range(self.length))
+            found = ((self.direction, self.queue, self.epochs, seq) for seq in batch)
+            return [record for record in found if record in records]
+        mine = (self.direction, self.queue, self.epochs)
+        return [
+            record for record in records if record[:3] == mine and (record[3] - self.seq) & 0xFFFF_FFFF < self.length
+        ]
+
+    @property
+    def problem(self) -> str:
+        """What no pump writes, in words; empty when the event is possible.
+
+        Events of another computer, or of an agent that is out of order, can hold anything.
+        """
+        numbers: tuple[tuple[str, object, int], ...] = (
+            ("side", self.side, 1),
+            ("queue", self.queue, 0xFFFF),
+            ("drop", self.drop, 0xFF),
+            ("flags", self.flags, 0xFFFF),
+            ("time", self.time, _TIME_MAX),
+            ("before", self.before, _TIME_MAX),
+            *((name, getattr(self, name), 0xFFFF_FFFF) for name in ("seq", "length", "index", "value")),
+            *(("epochs", epoch, 0xFFFF_FFFF) for epoch in self.epochs),
+        )
+        for name, value, most in numbers:
+            if type(value) is not int or not 0 <= value <= most:
+                return f"{name} {value!r} is out of range (0 to {most})"
+        if self.direction not in L.DIRECTIONS or self.stage not in T.STAGES or len(self.epochs) != 2:
+            return f"direction {self.direction!r}, stage {self.stage!r}, epochs {self.epochs!r}"
+        if len(self.vnet) not in (0, L.VNET_HDR) or len(self.data) > L.FRAME_MAX:
+            return f"{len(self.vnet)} bytes of virtio_net_hdr, {len(self.data)} bytes of the packet"
+        return ""
 
 
 class Reader:
-    """The reader's side of the segment ``fd``."""
+    """The reader's side of the segment ``fd``.
+
+    Whatever is in it, nothing outside it is read, and every call ends.  Methods and properties raise LayoutMismatch for
+    what no agent writes.
+    """
 
     def __init__(self, fd: int) -> None:
-        """Raises LayoutMismatch when the segment has another version."""
-        self._map = mmap.mmap(fd, os.fstat(fd).st_size)
-        magic, version, _, self.side, self.pid, *_, self._ring_bytes = _HEAD.unpack_from(self._map)
-        if (magic, version) != (T.MAGIC, T.VERSION):
+        """Raises LayoutMismatch when the segment has another version, or an impossible head."""
+        size = os.fstat(fd).st_size
+        if size < T.RINGS_OFFSET:
+            raise LayoutMismatch(f"the agent's tap segment has {size} bytes: {_RESTART}")
+        self._map = mmap.mmap(fd, size)
+        try:
+            magic, version, _, self.side, self.pid, *_, self._ring_bytes = _HEAD.unpack_from(self._map)
+            if (magic, version) != (T.MAGIC, T.VERSION):
+                raise LayoutMismatch("the agent's tap segment is of another version: update the older one")
+            ring = self._ring_bytes
+            if self.side > 1 or ring < 2 * L.LINE or ring & (ring - 1) or size % queue_bytes(ring):
+                raise LayoutMismatch(
+                    f"the agent's tap segment of {size} bytes names side {self.side} and rings of {ring}: {_RESTART}"
+                )
+        except LayoutMismatch:
             self._map.close()
-            raise LayoutMismatch("the agent's tap segment is of another version: update the older one")
+            raise
         self._memory = _core.Memory(self._map)
         areas = range(0, len(self._map), queue_bytes(self._ring_bytes))
         self._cons = {(area, end): 0 for area in areas for end in ("tx", "rx")}
@@ -195,7 +247,9 @@ class Reader:
     def state(self) -> str:
         """OPEN, WAITING or CLOSED."""
         number = self._memory.load32(T.HEAD.offset("state"))
-        return next(name for name, value in T.STATES.items() if value == number)
+        if number not in _STATE_NAMES:
+            raise LayoutMismatch(f"the agent's tap segment is in state {number}: {_RESTART}")
+        return _STATE_NAMES[number]
 
     @property
     def missed(self) -> int:
@@ -219,39 +273,50 @@ class Reader:
     def _drain(self, area: int, end: str, ring: int, most: int) -> Iterator[Event]:
         prod = self._memory.load32(area + T.LINES[f"{end}_prod"] + T.PROD.offset("prod"))
         cons, size = self._cons[area, end], self._ring_bytes
-        left = min((prod - cons) & 0xFFFF_FFFF, most & -L.LINE)
-        direction = L.DIRECTIONS[self.side if end == "tx" else 1 - self.side]
-        freed = cons
+        there = (prod - cons) & 0xFFFF_FFFF
+        if there > size or there % L.LINE:
+            raise LayoutMismatch(f"prod {prod:#x} and cons {cons:#x} are impossible in a tap's ring of {size} bytes")
+        left, freed = min(there, most & -L.LINE), cons
         while left > 0:
-            at = cons & (size - 1)
-            length, stage, drop, flags, time, generation, seq, packet, index, kept, before, vnet, queue, value = (
-                _EVENT.unpack_from(self._map, ring + at)
-            )
-            own, peer = generation >> 32, generation & 0xFFFF_FFFF
-            yield Event(
-                self.side,
-                direction,
-                queue,
-                _STAGE_NAMES[stage],
-                drop,
-                flags,
-                time,
-                (own, peer) if self.side == L.HOST else (peer, own),
-                seq,
-                packet,
-                index,
-                before,
-                value,
-                vnet if flags & T.FLAGS["VNET"] else b"",
-                self._bytes(ring, at + _EVENT.size, kept),
-            )
+            length, event = self._event(end, ring, cons & (size - 1), there)
+            yield event
             cons = (cons + length) & 0xFFFF_FFFF
+            there -= length
             left -= length
             self._cons[area, end] = cons
             if (cons - freed) & 0xFFFF_FFFF >= size // 4:
                 freed = cons
                 self._free(area, end)
         self._free(area, end)
+
+    def _event(self, end: str, ring: int, at: int, there: int) -> tuple[int, Event]:
+        """The event at offset ``at`` of a ring, and its bytes in the ring, of which ``there`` are written."""
+        length, stage, drop, flags, time, generation, seq, packet, index, kept, before, vnet, queue, value = (
+            _EVENT.unpack_from(self._map, ring + at)
+        )
+        own, peer = generation >> 32, generation & 0xFFFF_FFFF
+        if length % L.LINE or not _EVENT.size + kept <= length <= there or stage not in _STAGE_NAMES:
+            raise LayoutMismatch(f"a tap's event of stage {stage} claims {length} bytes, {kept} of them of a packet")
+        event = Event(
+            self.side,
+            L.DIRECTIONS[self.side if end == "tx" else 1 - self.side],
+            queue,
+            _STAGE_NAMES[stage],
+            drop,
+            flags,
+            time,
+            (own, peer) if self.side == L.HOST else (peer, own),
+            seq,
+            packet,
+            index,
+            before,
+            value,
+            vnet if flags & T.FLAGS["VNET"] else b"",
+            self._bytes(ring, at + _EVENT.size, kept),
+        )
+        if event.problem:
+            raise LayoutMismatch(f"a tap's event is impossible: {event.problem}")
+        return length, event
 
     def _bytes(self, ring: int, at: int, count: int) -> bytes:
         """``count`` bytes at offset ``at`` of a ring, across its end."""

@@ -16,6 +16,12 @@ _TCP: Final = (1, 4)
 _UDP: Final = (5,)
 _ECN: Final = 0x80
 _FIN_PSH, _CWR = 0x09, 0x80
+_SEGMENTS_MAX: Final = 1024
+"""More than a kernel makes of one packet: 65,535 bytes in segments of at least 64.  Each repeats the headers."""
+_HEADERS_MAX: Final = 1024
+"""Bytes of all headers that a segment repeats; a kernel's super-packets have less than 200."""
+_LENGTH_MAX: Final = 65_535
+"""The largest packet that the length fields of IP and UDP can express."""
 
 
 def segments(packet: bytes, vnet: bytes) -> list[bytes]:
@@ -31,7 +37,10 @@ def segments(packet: bytes, vnet: bytes) -> list[bytes]:
     if kind not in _TCP + _UDP or not size or not known or len(packet) < least:
         return [_complete(packet, start, offset)]
     head = start + (packet[start + 12] >> 4) * 4 if kind in _TCP else least
-    if not least <= head <= len(packet):
+    rest = len(packet) - head
+    if not least <= head <= min(len(packet), _HEADERS_MAX) or rest > _SEGMENTS_MAX * size:
+        return [packet]
+    if head + min(size, rest) > _LENGTH_MAX:
         return [packet]
     pieces = [packet[at : at + size] for at in range(head, len(packet), size)]
     return [

@@ -12,6 +12,7 @@ matched by the record's place in the ring (``engine_log.py``).
 
 from __future__ import annotations
 
+import errno
 import os
 import time
 from collections import OrderedDict
@@ -21,7 +22,7 @@ from typing import Final
 
 from vnetcard.ring import layout as L
 from vnetcard.ring import tap_layout as T
-from vnetcard.ring.tap_shm import Event
+from vnetcard.ring.tap_shm import Event, Record
 from vnetcard.tap import engine_log
 from vnetcard.tap.clocks import Clocks
 
@@ -141,7 +142,7 @@ class Tracer:
         """
         self._late_ns = late_ns
         self._filter = chosen
-        self._traces: OrderedDict[object, PacketTrace] = OrderedDict()
+        self._traces: OrderedDict[Record, PacketTrace] = OrderedDict()
         self._drops: list[PacketTrace] = []
         self._poll = 0
         self._now = 0
@@ -179,7 +180,8 @@ class Tracer:
         elif event.stage == "PEEK" and event.before:
             trace.slept_us = event.value
         elif event.drop and event.value:
-            trace.notes["tun write"] = f"refused: {os.strerror(event.value)}"
+            known = event.value in errno.errorcode
+            trace.notes["tun write"] = f"refused: {os.strerror(event.value) if known else f'errno {event.value}'}"
         if event.data and not trace.data:
             trace.data = event.data
             trace.chosen = self._filter is None or self._filter(event.data, event.length)
@@ -193,12 +195,11 @@ class Tracer:
             self.clocks.add(trace.direction, trace.steps["commit"], trace.steps["peek"])
 
     def _take_batch(self, event: Event) -> None:
-        for record in event.batch(MOST):
-            trace = self._traces.get(record)
-            if trace is not None:
-                self._stamp(trace, event)
-                if event.stage == "PUBLISH":
-                    trace.notes["doorbell"] = _NOTICE.get(event.value, "")
+        for record in event.covered(self._traces.keys()):
+            trace = self._traces[record]
+            self._stamp(trace, event)
+            if event.stage == "PUBLISH":
+                trace.notes["doorbell"] = _NOTICE.get(event.value, "")
 
     def _stamp(self, trace: PacketTrace, event: Event) -> None:
         before, done = _STAMPS[event.stage]

@@ -44,6 +44,9 @@ NAME, RESOLUTION, FLAGS, OFFSET = 2, 9, 2, 14
 DIRECTIONS = {"in": 1, "out": 2}
 """Direction of a packet: the lowest two bits of its flags."""
 
+TIME_MAX = 1_000_000_000 << 32
+"""Nanoseconds since 1970 that the stamps of a pcap file cannot hold any more (in 2106)."""
+
 VLAN = (0x8100, 0x88A8)
 IP = (0x0800, 0x86DD)
 
@@ -108,6 +111,11 @@ def read(path: Path, *, interface: str | None = None, direction: str | None = No
             )
         if packet is None:
             others += 1
+        elif not 0 <= frame.time < TIME_MAX:
+            raise ConfigError(
+                f"{path}: packet {number} has an impossible time, {frame.time // 1_000_000_000} s since 1970",
+                code=ErrorCode.BAD_CAPTURE,
+            )
         elif len(packet) > L.FRAME_MAX:
             raise ConfigError(
                 f"{path}: packet {number} has {len(packet)} bytes, a record holds {L.FRAME_MAX}",

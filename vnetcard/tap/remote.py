@@ -26,14 +26,17 @@ from vnetcard.errors import ConfigError
 from vnetcard.ring import layout as L
 from vnetcard.ring import tap_layout as T
 from vnetcard.ring.dissect import Flow, flow_of
-from vnetcard.ring.tap_shm import Event, TapRequest
+from vnetcard.ring.tap_shm import Event, Record, TapRequest
 from vnetcard.tap.bpf import compile_filter
 from vnetcard.tap.source import Sources, poll_events, transport_of
+from vnetcard.terminal.escape import printable
 
 CLOSE_LIMIT: Final = 2.0
 """Seconds that the command has to end by itself, and then after SIGTERM."""
 MOST: Final = 1 << 20
 """Records that may wait for the end of their batch: one whose end was missed waits indefinitely."""
+LINE_MAX: Final = 1 << 20
+"""Bytes of a line: more than the largest packet in hexadecimal digits."""
 PacketFilter = Callable[[bytes, int], bool]
 """Called with the first bytes of a packet and its length, returns whether it is wanted; as ``bpf.Filter``."""
 
@@ -119,7 +122,7 @@ class RecordFilter:
 
     def __init__(self, chosen: PacketFilter) -> None:
         self._chosen = chosen
-        self._wanted: set[object] = set()
+        self._wanted: set[Record] = set()
 
     def select(self, events: Iterable[Event]) -> Iterator[Event]:
         """The wanted ones of ``events``, which must be in order for each pump."""
@@ -139,9 +142,8 @@ class RecordFilter:
 
     def _forget(self, event: Event) -> bool:
         """Forget the records of a finished batch; returns whether one of them was wanted."""
-        batch = set(event.batch())
-        found = self._wanted & batch
-        self._wanted -= batch
+        found = event.covered(self._wanted)
+        self._wanted.difference_update(found)
         return bool(found)
 
 
@@ -158,7 +160,7 @@ def decode(line: str) -> Event:
     """Decode a line of ``encode``; raises ValueError for anything else."""
     try:
         values = dict(zip(Event.__slots__, json.loads(line), strict=True))
-        return Event(
+        event = Event(
             **values
             | {
                 "epochs": tuple(values["epochs"]),
@@ -166,8 +168,24 @@ def decode(line: str) -> Event:
                 "data": bytes.fromhex(values["data"]),
             }
         )
-    except (TypeError, KeyError) as error:
+    except (TypeError, KeyError, RecursionError) as error:
         raise ValueError(f"invalid event: {line[:60]!r}") from error
+    if event.problem:
+        raise ValueError(f"impossible event: {event.problem}")
+    return event
+
+
+def parse(line: bytes) -> Event | int:
+    """Decode a line of the export: an event, or how many were missed so far; raises ValueError for anything else."""
+    if not line.startswith(b"{"):
+        return decode(line.decode())
+    try:
+        missed = json.loads(line)["missed"]
+    except (KeyError, RecursionError) as error:
+        raise ValueError(f"invalid line: {line[:60]!r}") from error
+    if type(missed) is not int or missed < 0:
+        raise ValueError(f"{missed!r} missed events")
+    return int(missed)
 
 
 # --- here --------------------------------------------------------------------------------------------
@@ -193,13 +211,13 @@ class RemoteSource:
                 self._in.write(json.dumps(asdict(request)).encode() + b"\n")
                 self._in.flush()
             greeting = json.loads(self._out.readline())
-            self.side = int(greeting["side"])
+            self.side = L.SIDES.index(L.SIDES[greeting["side"]])
             self.clock = str(greeting["clock"])
-            self.transport = str(greeting["transport"])
+            self.transport = printable(str(greeting["transport"]))
             self.own: Flow | None = (
                 frozenset((host, port) for host, port in greeting["own"]) if greeting["own"] else None
             )
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, LookupError, TypeError, RecursionError) as error:
             self.close()
             raise ConfigError(
                 f"--peer {command!r}: vnetcard trace does not answer there (see its message above)",
@@ -209,14 +227,25 @@ class RemoteSource:
         os.set_blocking(self._out.fileno(), False)
 
     def drain(self) -> Iterator[Event]:
-        """As ``Source.drain``."""
+        """As ``Source.drain``; raises ConfigError for a line that is none of an export."""
+        try:
+            yield from self._drain()
+        except ValueError as error:
+            raise ConfigError(
+                f"--peer: vnetcard trace there sends what cannot be read: {error}", code=ErrorCode.REMOTE_FAILED
+            ) from error
+
+    def _drain(self) -> Iterator[Event]:
         while piece := self._out.read(1 << 16):
             *lines, self._rest = (self._rest + piece).split(b"\n")
+            if len(self._rest) > LINE_MAX:
+                raise ValueError(f"a line of more than {LINE_MAX} bytes")
             for line in lines:
-                if line.startswith(b"{"):
-                    self.missed = int(json.loads(line)["missed"])
+                said = parse(line)
+                if isinstance(said, int):
+                    self.missed = said
                 else:
-                    yield decode(line.decode())
+                    yield said
 
     @property
     def ended(self) -> bool:
