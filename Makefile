@@ -127,6 +127,15 @@ campaign: ## the long tests, with live output
 	@scripts/venv.sh test
 	$(PYTEST) tests -m campaign -s
 
+fuzz: ## search for inputs that the C core or a parser mishandles: FUZZ_SECONDS=60 for each; tests/fuzz/README.md
+	@scripts/system-packages.sh test
+	@scripts/venv.sh test
+	$(BIN)/python -m pytest $(PYTEST_ARGS) tests/fuzz -m campaign -s
+
+coverage: ## lines of the C core that the fuzz corpora reach, and those of the hostile paths that they do not
+	@scripts/venv.sh test
+	$(BIN)/python -m pytest $(PYTEST_ARGS) tests/fuzz/test_corpora.py -k reach_the_lines -s
+
 # x86_side/ and others are vnetcard.x86_side only in an installation; mypy, which runs no import hooks,
 # gets a tree of links with the same structure.
 TYPES := .cache/types

@@ -13,7 +13,7 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 PATH=$PATH:/usr/sbin:/sbin # where Debian keeps ip and ethtool, out of a plain user's PATH
 
-# command or file | Debian, Ubuntu | Fedora ("-": none known); several packages are separated by commas
+# command, file or pattern | Debian, Ubuntu | Fedora ("-": none known); several packages are separated by commas
 RUN='
 ip                                      iproute2               iproute
 ping                                    iputils-ping           iputils
@@ -36,6 +36,7 @@ apt-get                                 apt                    apt
 '
 TEST='
 clang                                   clang                  clang
+/usr/lib/clang/*/lib/*/libclang_rt.fuzzer* libclang-rt-dev     compiler-rt
 iperf3                                  iperf3                 iperf3
 tcpdump                                 tcpdump                tcpdump
 tshark                                  tshark                 wireshark-cli
@@ -121,7 +122,7 @@ find_missing() {
     missing=() apt=() dnf=()
     local probe deb rpm
     while read -r probe deb rpm; do
-        [[ -z $probe || -e $probe ]] && continue
+        [[ -z $probe ]] || compgen -G "$probe" >/dev/null && continue
         [[ $probe != /* ]] && type -P "$probe" >/dev/null && continue
         missing+=("$probe")
         apt+=(${deb//,/ })
