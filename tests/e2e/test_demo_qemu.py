@@ -13,6 +13,7 @@ from tests.harness.programs import (
     VNETCARD,
     Outcome,
     as_nobody,
+    assert_refused,
     demo_processes,
     demo_traces,
     home_of_nobody,
@@ -20,7 +21,6 @@ from tests.harness.programs import (
     started,
 )
 from tests.harness.restarts import until
-from tests.integration.test_bad_input import assert_refused
 from vnetcard.lab.sweep import sweep
 from vnetcard.sim.guest.image import Image
 

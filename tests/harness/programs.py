@@ -57,6 +57,17 @@ def run(
     return Outcome(done.returncode, done.stdout, done.stderr)
 
 
+def assert_refused(outcome: Outcome, program: str, *words: str) -> None:
+    """One line that starts with the program and holds ``words``, exit status 2, and nothing on stdout."""
+    assert outcome.status == 2, outcome
+    assert "Traceback" not in outcome.stderr
+    assert outcome.stderr.count("\n") == 1, outcome.stderr
+    assert re.match(rf"{program}( \w+)?: error: ", outcome.stderr), outcome.stderr
+    for word in words:
+        assert word in outcome.stderr
+    assert outcome.stdout == ""
+
+
 def ip(*words: str) -> str:
     """Run ``ip`` with ``words``; returns its output."""
     done = subprocess.run([need("ip"), *words], capture_output=True, text=True, check=False)

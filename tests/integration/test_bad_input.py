@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.harness.programs import PROGRAMS, Outcome, Traces, run
+from tests.harness.programs import PROGRAMS, Traces, assert_refused, run
 
 pytestmark = pytest.mark.root
 
@@ -161,17 +161,6 @@ COMMAND = {
 def split(line: str) -> list[str]:
     """Words of a command line; a quoted one may hold blanks."""
     return [word.strip("'") for word in re.findall(r"'[^']*'|[^ ]+", line)]
-
-
-def assert_refused(outcome: Outcome, program: str, *words: str) -> None:
-    """One line that starts with the program and holds ``words``, exit status 2, and nothing on stdout."""
-    assert outcome.status == 2, outcome
-    assert "Traceback" not in outcome.stderr
-    assert outcome.stderr.count("\n") == 1, outcome.stderr
-    assert re.match(rf"{program}( \w+)?: error: ", outcome.stderr), outcome.stderr
-    for word in words:
-        assert word in outcome.stderr
-    assert outcome.stdout == ""
 
 
 @pytest.fixture

@@ -9,9 +9,20 @@ from pathlib import Path
 
 import pytest
 
-from tests.harness.programs import FPGA, VNETCARD, X86, Traces, agent, as_nobody, home_of_nobody, ip, privately, run
+from tests.harness.programs import (
+    FPGA,
+    VNETCARD,
+    X86,
+    Traces,
+    agent,
+    as_nobody,
+    assert_refused,
+    home_of_nobody,
+    ip,
+    privately,
+    run,
+)
 from tests.harness.restarts import until
-from tests.integration.test_bad_input import assert_refused
 from vnetcard.ring import layout as L
 
 pytestmark = pytest.mark.root

@@ -11,8 +11,17 @@ from pathlib import Path
 import pytest
 
 from tests.harness.needs import need, skip_or_fail
-from tests.harness.programs import OPEN_TUN, VNETCARD, Outcome, as_nobody, demo_traces, home_of_nobody, run, started
-from tests.integration.test_bad_input import assert_refused
+from tests.harness.programs import (
+    OPEN_TUN,
+    VNETCARD,
+    Outcome,
+    as_nobody,
+    assert_refused,
+    demo_traces,
+    home_of_nobody,
+    run,
+    started,
+)
 
 pytestmark = pytest.mark.root
 

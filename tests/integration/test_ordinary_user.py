@@ -10,9 +10,19 @@ from pathlib import Path
 import pytest
 
 from tests.harness.needs import need
-from tests.harness.programs import FPGA, OPEN_TUN, VNETCARD, X86, agent, as_nobody, home_of_nobody, ip, run
+from tests.harness.programs import (
+    FPGA,
+    OPEN_TUN,
+    VNETCARD,
+    X86,
+    agent,
+    as_nobody,
+    assert_refused,
+    home_of_nobody,
+    ip,
+    run,
+)
 from tests.harness.restarts import until
-from tests.integration.test_bad_input import assert_refused
 from vnetcard.agent.units import units
 from vnetcard.lab.lab import run_in
 

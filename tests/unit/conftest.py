@@ -8,6 +8,10 @@ import pytest
 
 from tests.unit import link_harness
 from tests.unit.fake_machine import FakeMachine
+from tests.unit.fifo_harness import FIFO, GEOMETRY, guarded_memory
+from tests.unit.memories import KINDS
+from vnetcard._core import Memory
+from vnetcard.ring.fifo import Fifo
 
 
 @pytest.fixture(params=["coherent", "checked"])
@@ -22,3 +26,21 @@ def memory_kind(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch)
 def board(tmp_path: Path) -> FakeMachine:
     """A machine without a device, for the tests of the doctor."""
     return FakeMachine(tmp_path)
+
+
+@pytest.fixture(params=KINDS)
+def memory(request: pytest.FixtureRequest) -> Memory:
+    """The window of a FIFO, in each kind of memory."""
+    return guarded_memory(request.param)
+
+
+@pytest.fixture
+def producer(memory: Memory) -> Fifo:
+    """The producer's end of the FIFO."""
+    return Fifo(memory, GEOMETRY, FIFO, role="producer")
+
+
+@pytest.fixture
+def consumer(memory: Memory) -> Fifo:
+    """The consumer's end of the same FIFO."""
+    return Fifo(memory, GEOMETRY, FIFO, role="consumer")

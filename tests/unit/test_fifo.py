@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
-import mmap
 import threading
 from collections import deque
 
@@ -14,48 +12,23 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
 from tests.unit.c_build import seed
-from tests.unit.memories import KINDS, new_memory
+from tests.unit.fifo_harness import (
+    CONS,
+    FIFO,
+    FRAME_MAX,
+    GEOMETRY,
+    LAST_LINE,
+    PROD,
+    RING,
+    WINDOW,
+    guarded_memory,
+    pattern,
+)
+from tests.unit.memories import KINDS
 from vnetcard._core import Memory
 from vnetcard.errors import Closed, ConfigError, FrameTooLarge
 from vnetcard.ring import layout as L
-from vnetcard.ring.fifo import Fifo, locate
-from vnetcard.ring.geometry import Geometry, Ring
-
-WINDOW, RING = 16 << 10, 4 << 10
-# The c2h ring ends where the window ends, followed by a page that must not be touched.
-GEOMETRY = Geometry(WINDOW, ((Ring(0x2000, RING), Ring(0x3000, RING)),), instance=1, removable=False)
-FIFO = "c2h"
-PROD, CONS = (locate(GEOMETRY, FIFO, role).own for role in ("producer", "consumer"))
-FRAME_MAX = RING - L.RECORD_HEADER
-LAST_LINE = 2**32 - L.LINE
-
-
-def guarded_memory(kind: str = "coherent") -> Memory:
-    pages = mmap.mmap(-1, WINDOW + mmap.PAGESIZE)
-    window = (ctypes.c_char * WINDOW).from_buffer(pages)
-    mprotect = ctypes.CDLL(None, use_errno=True).mprotect
-    assert mprotect(ctypes.c_void_p(ctypes.addressof(window) + WINDOW), mmap.PAGESIZE, 0) == 0
-    return new_memory(kind, memoryview(pages)[:WINDOW])
-
-
-@pytest.fixture(params=KINDS)
-def memory(request: pytest.FixtureRequest) -> Memory:
-    return guarded_memory(request.param)
-
-
-@pytest.fixture
-def producer(memory: Memory) -> Fifo:
-    return Fifo(memory, GEOMETRY, FIFO, role="producer")
-
-
-@pytest.fixture
-def consumer(memory: Memory) -> Fifo:
-    return Fifo(memory, GEOMETRY, FIFO, role="consumer")
-
-
-def pattern(size: int, tag: int = 0) -> bytes:
-    return bytes((tag + n * 7) & 0xFF for n in range(size))
-
+from vnetcard.ring.fifo import Fifo
 
 # --- packets and batches -------------------------------------------------------------------------------
 

@@ -9,8 +9,17 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.memories import KINDS
-from tests.unit.test_fifo import CONS, FIFO, FRAME_MAX, GEOMETRY, PROD, RING, WINDOW, guarded_memory, pattern
+from tests.unit.fifo_harness import (
+    CONS,
+    FIFO,
+    FRAME_MAX,
+    GEOMETRY,
+    LAST_LINE,
+    PROD,
+    RING,
+    WINDOW,
+    pattern,
+)
 from vnetcard._core import Consumer, Memory, Producer
 from vnetcard.errors import FifoCorrupt
 from vnetcard.ring import layout as L
@@ -18,22 +27,6 @@ from vnetcard.ring.fifo import Fifo
 
 RING_AT = GEOMETRY.rings[0][1].offset
 HEADER = struct.Struct("<IHHII")  # len, flags, hdr_len, seq, crc32c
-LAST_LINE = 2**32 - L.LINE
-
-
-@pytest.fixture(params=KINDS)
-def memory(request: pytest.FixtureRequest) -> Memory:
-    return guarded_memory(request.param)
-
-
-@pytest.fixture
-def producer(memory: Memory) -> Fifo:
-    return Fifo(memory, GEOMETRY, FIFO, role="producer")
-
-
-@pytest.fixture
-def consumer(memory: Memory) -> Fifo:
-    return Fifo(memory, GEOMETRY, FIFO, role="consumer")
 
 
 # --- records -------------------------------------------------------------------------------------------
