@@ -28,7 +28,7 @@ CLIENTS = 20
 
 
 class Blocked:
-    """A link whose host agent has nobody who reads its stdout, its stderr and its notifications."""
+    """A link whose host agent has no reader of its stdout, its stderr and its notifications."""
 
     def __init__(self, lab: Lab, folder: Path, *options: str) -> None:
         self.lab, self.stdout, self.stderr = lab, FullPipe(), FullPipe()

@@ -8,7 +8,7 @@ import tokenize
 
 from tests.unit.test_glossary import GLOSSARY, NOT_USED, ROOT, rows
 
-FOLDERS = ("vnetcard", "x86_side", "fpga_side", "sim", "tests", "benchmarks")
+FOLDERS = ("vnetcard", "x86_side", "fpga_side", "sim", "hdl", "tests", "benchmarks", "docs")
 PAGES = sorted({*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")} - {GLOSSARY})
 ONLY_IN_IDENTIFIERS = {"crossing", "silent", "way", "ways", "wish", "world", "worlds"}
 """Words of the table that are plain English in prose."""
@@ -56,7 +56,7 @@ def test_no_identifier_uses_a_word_that_the_glossary_replaces() -> None:
     for path in (path for folder in FOLDERS for path in sorted((ROOT / folder).rglob("*"))):
         if path.suffix in (".py", ".pyi"):
             names = python_identifiers(path.read_text(encoding="utf-8"))
-        elif path.suffix in (".c", ".h", ".cpp"):
+        elif path.suffix in (".c", ".h", ".cpp", ".sv", ".svh", ".pml"):
             names = c_identifiers(path.read_text(encoding="utf-8"))
         else:
             continue
