@@ -140,6 +140,20 @@ def test_what_the_kernel_took_away_is_set_again(lab: Lab) -> None:
     until(lambda: codes(lab) == set(), "IPv6 is on again")
 
 
+def test_small_mtu_of_a_peer_and_a_move_at_link_up_cost_nothing_for_good(lab: Lab, netns_pair: tuple[str, str]) -> None:
+    asked = ["10.10.10.1/24", "fd00:7::1/64"]
+    lab.start(HOST, *(word for one in asked for word in ("--address", one)), "--route", "fd00:77::/64")
+    lab.start(CARD, "--mtu", "1000")
+    lab.wait_up()
+    until(lambda: codes(lab) == {ErrorCode.ADDRESS_MISSING, ErrorCode.ROUTE_MISSING}, "IPv6 is gone with the MTU")
+    lab.stop(CARD)
+    ip("-n", lab.namespaces[HOST], "link", "set", "tun0", "netns", netns_pair[0])
+    lab.start(CARD, "--mtu", "1400")
+    until(lambda: port(lab)["addresses"] == asked and codes(lab) == set(), "IPv6 is back behind the move")
+    assert (port(lab)["netns"], port(lab)["mtu"], port(lab)["routes"]) == (netns_pair[0], 1400, ["fd00:77::/64"])
+    until(lambda: answers(netns_pair[0], "10.10.10.5"), "packets after the move")
+
+
 def test_what_another_program_removed_is_named_and_left_alone(lab: Lab) -> None:
     netns = lab.namespaces[HOST]
     lab.start(HOST, "--address", "10.10.10.1/24", "--address", "10.20.0.1/24", "--route", "10.77.0.0/16")

@@ -1,27 +1,33 @@
-"""A kernel that refuses a super-packet at run time: the kind is withdrawn, with the reason, and the link goes on.
+"""Super-packets that the kernel would refuse because their headers are broken take no offload away from the link.
 
-The refused packet comes from a peer that is a test: the real link and pumps, over a socket in place of a TUN.
+They come from a peer that is a test: the real link and pumps, over a socket in place of a TUN.  What happens when the
+kernel refuses good packets is in tests/unit/test_withdrawn.py.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
 import struct
 import threading
 import time
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 
 from tests.harness.ledger import assert_ledgers_balance
 from tests.harness.needs import need
+from tests.harness.programs import ip
 from vnetcard.codes.link import LinkReason
 from vnetcard.lab.lab import Lab
 from vnetcard.link.endpoints import PumpEndpoints
 from vnetcard.link.link import Link
 from vnetcard.link.types import Agreement, LinkState, Offer
+from vnetcard.port import open_port
 from vnetcard.port.memory_pair import PairPort
 from vnetcard.port.offload_probe import probe_packet
+from vnetcard.port.tun import TunPort
 from vnetcard.ring import layout as L
 from vnetcard.window import open_window
 
@@ -29,7 +35,6 @@ pytestmark = pytest.mark.root
 
 ALL = sum(L.FEATURES[name] for name in ("CSUM", "TSO4", "TSO6", "USO4", "USO6"))
 LIMIT_S = 30.0
-REFUSED = "the kernel refused a packet with it (EINVAL)"
 GSO = {"TSO4": 1, "TSO6": 4, "USO4": 5, "USO6": 5}
 
 
@@ -109,53 +114,60 @@ def wait_until(true: Callable[[], bool]) -> None:
         time.sleep(0.005)
 
 
-def vnet_header(gso: int, *, flags: int = 0, size: int = 512, start: int = 0, offset: int = 0) -> bytes:
+def vnet_header(gso: int, *, flags: int = 1, size: int = 512, start: int = 0, offset: int = 0) -> bytes:
     """struct virtio_net_hdr (Linux include/uapi/linux/virtio_net.h)."""
     return struct.pack("<BBHHHH", flags, gso, 0, size, start, offset)
 
 
-def cut_short(kind: str) -> bytes:
-    """A super-packet of ``kind`` that ends inside its transport header: sane to the pump, EINVAL to the kernel."""
-    ipv6 = kind.endswith("6")
-    ip_bytes, transport = (40 if ipv6 else 20), (18 if kind.startswith("TSO") else 7)
-    first = b"\x60" if ipv6 else b"\x45"
-    return vnet_header(GSO[kind], flags=1, start=ip_bytes, offset=4) + first + bytes(ip_bytes + transport - 1)
+def broken(kind: str) -> dict[str, bytes]:
+    """Super-packets of ``kind`` with headers that are not whole, by what is wrong with them."""
+    good = probe_packet(kind)
+    tcp, at = kind.startswith("TSO"), 40 if kind.endswith("6") else 20
+    size = 20 if tcp else 8
+    head, packet = good[: L.VNET_HDR], good[L.VNET_HDR :]
+    field = 16 if tcp else 6
+    return {
+        "cut in its transport header": head + packet[: at + size - 1],
+        "cut in its IP header": vnet_header(GSO[kind], start=4, offset=field) + packet[:19],
+        "checksum elsewhere": vnet_header(GSO[kind], start=at, offset=4) + packet,
+        "checksum inside the IP header": vnet_header(GSO[kind], start=at - 8, offset=field) + packet,
+        "transport header beyond the end": vnet_header(GSO[kind], start=len(packet) - size + 1, offset=field) + packet,
+        "no IP": head + b"\x15" + packet[1:],
+    } | ({"length of the TCP header": head + packet[: at + 12] + b"\xf0" + packet[at + 13 : at + 40]} if tcp else {})
 
 
-def features(lab: Lab) -> dict[str, str]:
-    found: dict[str, str] = lab.status(L.HOST)["link"]["features"]
-    return found
+def host(lab: Lab) -> dict[str, Any]:
+    view: dict[str, Any] = lab.status(L.HOST)
+    return view
+
+
+def bad_frames(lab: Lab) -> int:
+    return int(host(lab)["sides"][L.HOST]["rx"]["drop_bad_frame"])
 
 
 @pytest.mark.parametrize("kind", GSO)
-def test_refused_kind_is_withdrawn_and_the_link_comes_back(lab: Lab, peer: Peer, kind: str) -> None:
-    assert set(features(lab).values()) == {"on"}
-    before = lab.status(L.HOST)["link"]["epoch"]
-    peer.packets.send(cut_short(kind))
-    wait_until(lambda: len(peer.agreements) == 2 and peer.link.state is LinkState.RUN)
-    lab.wait_for(L.HOST, "run")
-    assert features(lab) == dict.fromkeys(features(lab), "on") | {kind: REFUSED}
-    assert peer.agreements[1].features == ALL & ~L.FEATURES[kind]
-    assert lab.status(L.HOST)["link"]["epoch"] != before
-    (view,) = assert_ledgers_balance(lab, allow={"drop_port_refused", "lost_restart", "drop_link_down"})
-    host = view["sides"][L.HOST]
-    assert (host["rx"]["drop_port_refused"], host["link"]["offload_refused"]) == (1, 1)
+def test_broken_super_packets_are_dropped_and_lower_nothing(lab: Lab, peer: Peer, kind: str) -> None:
+    before = host(lab)["link"]
+    assert set(before["features"].values()) == {"on"}
+    packets = broken(kind)
+    for packet in packets.values():
+        peer.packets.send(packet)
+    wait_until(lambda: bad_frames(lab) == len(packets))
+    delivered = host(lab)["sides"][L.HOST]["rx"]["rx_delivered"]
+    peer.packets.send(probe_packet(kind))  # a good one, which no host answers
+    wait_until(lambda: host(lab)["sides"][L.HOST]["rx"]["rx_delivered"] == delivered + 1)
+    after = host(lab)["link"]
+    assert (after["epoch"], after["features"]) == (before["epoch"], before["features"])
+    (view,) = assert_ledgers_balance(lab, allow={"drop_bad_frame"})
+    assert view["sides"][L.HOST]["rx"]["drop_bad_frame"] == len(packets)
 
 
-def test_packets_still_pass_after_a_refusal(lab: Lab, peer: Peer) -> None:
-    peer.packets.send(cut_short("TSO4"))
-    wait_until(lambda: len(peer.agreements) == 2 and peer.link.state is LinkState.RUN)
-    lab.wait_for(L.HOST, "run")
-    delivered = lab.status(L.HOST)["sides"][L.HOST]["rx"]["rx_delivered"]
-    peer.packets.send(probe_packet("TSO6"))  # another kind, valid, which no host answers
-    wait_until(lambda: lab.status(L.HOST)["sides"][L.HOST]["rx"]["rx_delivered"] == delivered + 1)
-    assert features(lab)["TSO6"] == "on"
-
-
-def test_kinds_are_withdrawn_one_after_the_other_until_plain_packets_are_left(lab: Lab, peer: Peer) -> None:
-    for number, kind in enumerate(GSO, start=2):
-        peer.packets.send(cut_short(kind))
-        wait_until(lambda n=number: len(peer.agreements) == n and peer.link.state is LinkState.RUN)
-        lab.wait_for(L.HOST, "run")
-    assert features(lab) == {"CSUM": "on"} | dict.fromkeys(GSO, REFUSED)
-    assert peer.agreements[-1].features == L.FEATURES["CSUM"]
+def test_running_port_says_which_offloads_it_refuses(lab: Lab) -> None:
+    lab.start(L.CARD)
+    lab.wait_up()
+    with contextlib.closing(open_port("tun:probe0", netns=lab.namespaces[L.HOST])) as port:
+        assert isinstance(port, TunPort)
+        verdicts = port.probe_offload()
+        assert port.refused_now(ALL) == 0, "no verdict on an interface that is down"
+        ip("-n", lab.namespaces[L.HOST], "link", "set", "probe0", "up")
+        assert port.refused_now(ALL) == sum(L.FEATURES[kind] for kind in verdicts if port.probe_offload()[kind])

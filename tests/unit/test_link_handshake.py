@@ -7,8 +7,9 @@ import pytest
 from tests.unit.link_harness import MTU, TICK, LinkHarness
 from vnetcard import _core
 from vnetcard.codes.link import LinkReason
+from vnetcard.errors import PortUnavailable
 from vnetcard.link.brake import BackOff
-from vnetcard.link.types import LinkState, Offer
+from vnetcard.link.types import Agreement, LinkState, Offer
 from vnetcard.ring import layout as L
 from vnetcard.ring.sideblock import SideBlock
 
@@ -339,3 +340,21 @@ def test_foreign_write_into_the_own_side_block_is_noticed_and_undone(word: str, 
     assert harness.host.running and harness.card.running
     assert harness.host.counters()["viol_side_block"] == 1
     assert LinkReason.SIDE_BLOCK_OVERWRITTEN in harness.host.journal.codes
+
+
+def test_port_that_refuses_a_setting_delays_the_link_and_ends_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    harness = LinkHarness()
+
+    def refuse(agreement: Agreement) -> None:
+        raise PortUnavailable(f"cannot use {agreement.queues} queues")
+
+    harness.host.start()
+    harness.card.start()
+    with monkeypatch.context() as broken:
+        broken.setattr(harness.host.journal, "link_up", refuse)
+        harness.go_on(1.0)
+        assert not harness.host.running and not harness.host.journal.up
+        assert LinkReason.PORT_NOT_READY in harness.host.journal.codes
+    harness.go_on(BackOff.LONGEST)
+    assert harness.host.running and harness.card.running
+    harness.check_ledgers()

@@ -293,6 +293,50 @@ def test_interface_out_of_reach_is_a_problem_and_no_failure(caplog: pytest.LogCa
     assert sum("no permission, or deleted" in record.message for record in caplog.records) == 1
 
 
+def test_mtu_that_the_kernel_refuses_for_a_moment_is_set_again(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    kernel = Kernel()
+    one = managed(kernel, *words(FOUR))
+    now = time.monotonic()
+    monkeypatch.setattr(time, "monotonic", lambda: now)
+
+    def refuse(*, mtu: int) -> None:
+        raise PortUnavailable(f"interface tun0: cannot set MTU {mtu} (No buffer space available)")
+
+    with monkeypatch.context() as full:
+        full.setattr(kernel, "set_mtu", lambda mtu: refuse(mtu=mtu))
+        one.set_mtu(1400)
+        for _ in range(3):
+            now += one.check() or 0.0
+    assert kernel.view.mtu == 1500 and [r.levelname for r in caplog.records] == ["WARNING"]
+    now += one.check() or 0.0
+    assert one.check() is None and kernel.view.mtu == 1400
+
+
+def test_move_at_link_up_is_followed_whatever_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+    kernel = Kernel()
+    one = managed(kernel, *words(FOUR))
+    now = time.monotonic()
+    monkeypatch.setattr(time, "monotonic", lambda: now)
+    kernel.away, kernel.addresses = True, []
+    with monkeypatch.context() as full:
+
+        def no_descriptor(*, routes: bool) -> Events:
+            raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+        full.setattr(managed_interface, "RtnetlinkEvents", no_descriptor)
+        one.set_mtu(1400)
+        for _ in range(3):
+            wait = one.check()
+            assert wait is not None
+            now += wait
+    for _ in range(3):
+        now += one.check() or 0.0
+    assert one.check() is None
+    assert kernel.view.mtu == 1400 and one.view()["addresses"] == [FOUR]
+
+
 def test_rename_is_shown(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
     kernel = Kernel()

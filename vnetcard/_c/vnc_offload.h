@@ -61,4 +61,42 @@ static inline int vnc_vnet_sane(const struct vnc_vnet_hdr *hdr, uint32_t len)
 	return hdr->hdr_len <= len;
 }
 
+#define VNC_GSO_HEAD 128u
+
+/**
+ * vnc_gso_whole() - are the headers that the GSO kind of @hdr needs there, and whole?
+ * @head: the first bytes of the packet, VNC_GSO_HEAD of them or @len.
+ *
+ * A kernel refuses packets without them, which says nothing about whether it takes this kind.
+ */
+static inline int vnc_gso_whole(const struct vnc_vnet_hdr *hdr, const uint8_t *head, uint32_t len)
+{
+	int udp = hdr->gso_type == VNC_GSO_UDP_L4;
+	uint32_t known = len < VNC_GSO_HEAD ? len : VNC_GSO_HEAD;
+	uint32_t version, at, need = udp ? 8 : 20;
+
+	if (len < 20)
+		return 0;
+	version = head[0] >> 4;
+	if (version != 4 && version != 6)
+		return 0;
+	if (!udp && version != (hdr->gso_type == VNC_GSO_TCPV4 ? 4 : 6))
+		return 0;
+	if (version == 4 && head[9] != (udp ? 17 : 6))
+		return 0;
+	at = version == 4 ? 4u * (head[0] & 15) : 40;
+	if (hdr->flags & VNC_VNET_NEEDS_CSUM) {
+		if (hdr->csum_start < at || hdr->csum_offset != (udp ? 6 : 16))
+			return 0;
+		at = hdr->csum_start; /* behind extension headers, if there are any */
+	}
+	if (at < 20 || at + need > len)
+		return 0;
+	if (!udp && at + need <= known) {
+		need = 4u * (head[at + 12] >> 4);
+		return need >= 20 && at + need <= len;
+	}
+	return 1;
+}
+
 #endif

@@ -149,6 +149,21 @@ static int write_failed(struct vnc_pump *p, const struct vnc_vnet_hdr *hdr, uint
 	return VNC_RX_DROP_PORT_REFUSED;
 }
 
+/* Has @view, a GSO packet of @len bytes led by @hdr, all its headers? */
+static int gso_whole(const struct vnc_view *view, const struct vnc_vnet_hdr *hdr, uint32_t len)
+{
+	const struct vnc_span *span = view->span;
+	uint8_t head[VNC_GSO_HEAD];
+	uint32_t want = len < sizeof(head) ? len : sizeof(head);
+	uint32_t first = span[0].len - view->hdr_len;
+
+	if (first > want)
+		first = want;
+	memcpy(head, span[0].base + view->hdr_len, first);
+	memcpy(head + first, span[1].base, want - first);
+	return vnc_gso_whole(hdr, head, len);
+}
+
 /* Write one packet into the port. Return: DELIVERED, PORT_FULL, or the drop under which it is counted. */
 static int deliver(struct vnc_pump *p, const struct vnc_view *view)
 {
@@ -165,6 +180,8 @@ static int deliver(struct vnc_pump *p, const struct vnc_view *view)
 		memcpy(&hdr, view->span[0].base, sizeof(hdr)); /* once: the peer may change it */
 		needed = vnc_needed_feature(&hdr, view->span[0].base[VNC_VNET_HDR]);
 		if ((needed & ~p->link.features) || !vnc_vnet_sane(&hdr, len))
+			return VNC_RX_DROP_BAD_FRAME;
+		if (hdr.gso_type != VNC_GSO_NONE && !gso_whole(view, &hdr, len))
 			return VNC_RX_DROP_BAD_FRAME;
 	}
 	if (p->port.vnet)

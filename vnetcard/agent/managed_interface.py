@@ -50,6 +50,7 @@ class ManagedInterface:
         self._log = log
         self._wanted: tuple[Item, ...] = (*config.addresses, *_in_order(config.routes))
         self._mtu = config.mtu
+        self._mtu_due = self._listen_due = False
         self._lock = threading.Lock()
         self._taken: set[Item] = set()
         """Missing because of the kernel: to be set again."""
@@ -122,15 +123,22 @@ class ManagedInterface:
     # --- while it runs -----------------------------------------------------------------------------------
 
     def set_mtu(self, mtu: int) -> None:
-        """Set the MTU that both sides have agreed on, and what the kernel gives back or takes away with it."""
-        self._mtu = mtu
-        with self._lock:
-            try:
-                if self.interface.link().mtu != mtu:
-                    self.interface.set_mtu(mtu)
-            except OSError:  # it was moved a moment ago: the check finds it
-                self._check_at = 0.0
+        """Set the MTU that both sides have agreed on, and what the kernel gives back or takes away with it.
+
+        What the kernel refuses now is reported, and tried again by ``check``.
+        """
+        self._mtu, self._mtu_due = mtu, True
         self.check(force=True)
+
+    def _apply_mtu(self) -> None:
+        try:
+            if self.interface.link().mtu != self._mtu:
+                self.interface.set_mtu(self._mtu)
+        except VnetcardError as error:
+            self._report(self._apply_mtu, f"{error}; trying again")
+        else:
+            self._mtu_due = False
+            self._reported.pop(self._apply_mtu, None)
 
     def check(self, *, force: bool = False) -> float | None:
         """Compare with the kernel where it has reported a change; seconds until this is to be called again, if so."""
@@ -145,7 +153,9 @@ class ManagedInterface:
             if force or (self._check_at and now >= self._check_at):
                 self._check_at, self._checked_at = 0.0, now
                 self._compare(disturbed=disturbed)
-                if self._taken and not self._check_at:  # not each change that gives it back is notified
+                if (
+                    self._taken or self._mtu_due or self._listen_due
+                ) and not self._check_at:  # not each change that gives it back is notified
                     self._check_at = now + RETRY_INTERVAL
             if self._moved_at is not None and now >= self._moved_at + MOVE_PAUSE:
                 self._moved_at = None
@@ -154,7 +164,11 @@ class ManagedInterface:
         return max(0.0, min(waits) - now) if waits else None
 
     def _compare(self, *, disturbed: bool) -> None:
+        if self._listen_due:
+            self._listen_again()
         try:
+            if self._mtu_due:
+                self._apply_mtu()
             state = self.interface.state(routes=bool(self._config.routes))
         except OSError:
             return self._follow()
@@ -196,13 +210,24 @@ class ManagedInterface:
         if not self.interface.find():
             self._report(self._follow, "it was moved into a namespace where this process has no permission, or deleted")
             return
-        self._events.close()
-        self._events = self._listen()
+        self._listen_again()
         place = self.interface.place
         where = ns.name_of(place) if isinstance(place, int) else place
         self._log.info("interface %s was moved into the namespace %s", self._name, where or "of this process")
         self._taken |= set(self._wanted)
         self._moved_at = time.monotonic()
+
+    def _listen_again(self) -> None:
+        """Be notified of the namespace in which the interface is now; until that succeeds, checks are timed."""
+        try:
+            events = self._listen()
+        except (OSError, VnetcardError) as error:
+            self._listen_due = True
+            self._report(self._listen_again, f"no notifications from its namespace ({error}); trying again")
+        else:
+            self._events.close()
+            self._events, self._listen_due = events, False
+            self._reported.pop(self._listen_again, None)
 
     def _configure_again(self) -> None:
         try:

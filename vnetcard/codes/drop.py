@@ -78,7 +78,7 @@ class DropCode(Code):
     )
     BAD_FRAME = (
         "drop_bad_frame",
-        "Packets from the peer with an impossible virtio_net_hdr.",
+        "Packets from the peer with an impossible virtio_net_hdr, or super-packets whose headers are not whole.",
         "Update the peer's program.",
         CauseCode.BAD_FRAMES,
     )

@@ -58,6 +58,11 @@ class LinkReason(Code):
         "The peer published more epochs than an agent that is restarted can.",
         "See the peer's log for why it restarts; find the other program that writes into the window.",
     )
+    PORT_NOT_READY = (
+        "port-not-ready",
+        "The kernel refused a setting of the interface that this link needs; it is tried again.",
+        "See the message; `ip link` shows where the interface is.",
+    )
     CARRIER_PAUSE = (
         "carrier-pause",
         "Both sides have answered; the carrier has changed often and rises within a second.",

@@ -23,11 +23,12 @@ from vnetcard import _core
 from vnetcard._core import Memory
 from vnetcard.codes.link import LinkReason
 from vnetcard.engine.transport import Fault, SharedMemory, Transport
-from vnetcard.errors import WindowUnavailable
+from vnetcard.errors import PortUnavailable, WindowUnavailable
 from vnetcard.link.brake import BackOff, Brake
 from vnetcard.link.endpoints import Endpoints
 from vnetcard.link.pulse import HEARTBEAT_EVERY, HEARTBEAT_LIMIT, Pulse
 from vnetcard.link.types import Agreement, LinkState, Listener, Offer, Refusal, objection
+from vnetcard.link.withdrawn import Withdrawn
 from vnetcard.ring import layout as L
 from vnetcard.ring.sideblock import SideBlock
 
@@ -69,10 +70,10 @@ class Link:
         self._beat_at = 0.0
         self._pulse = Pulse()
         self._handshake_until = 0.0
-        self._back_off = BackOff()
+        self._back_off, self._brake = BackOff(), Brake()
         self._retry_at: float | None = None
-        self._brake = Brake()
         self._overwritten = False
+        self._withdrawn = Withdrawn(offer)
 
     # --- for the owner -------------------------------------------------------------------------------
 
@@ -136,10 +137,8 @@ class Link:
 
     def withdraw(self, features: int, why: str) -> None:
         """Stop offering ``features`` because of ``why``; the link restarts if it used one of them."""
-        for name in L.feature_names(self.offer.features & features):
-            self.offer.refusals[name] = why
+        for _ in self._withdrawn.add(features, why):
             self.own.count("offload_refused")
-        self.offer.features &= ~features
         if self.agreement is not None and self.agreement.features & features:
             self._new_epoch(LinkReason.OFFLOAD_WITHDRAWN, why)
 
@@ -160,10 +159,8 @@ class Link:
             pass
         self.epoch = epoch
         self.own.store("version", L.VERSION)
-        self.own.store("features", self.offer.features)
-        self.own.store("mtu", self.offer.mtu)
-        self.own.store("irq_number", self.offer.irq_number)
-        self.own.store("queue_mask", self.offer.queue_mask)
+        for word in ("features", "mtu", "irq_number", "queue_mask"):
+            self.own.store(word, getattr(self.offer, word))
         self._publish_state("INIT")
         self.own.store("epoch", epoch)
         self._transport.announce()
@@ -209,6 +206,8 @@ class Link:
             self._leave(LinkState.HANDSHAKE, LinkReason.PEER_RESTARTED, "the peer has restarted")
         else:
             self._become(LinkState.HANDSHAKE, LinkReason.WAITING_FOR_ANSWER, "waiting for the peer's answer")
+        if self._withdrawn.offer_again():
+            self.own.store("features", self.offer.features)
         self._reset()
         self._publish_state("READY")
         self.answered = epoch
@@ -253,7 +252,11 @@ class Link:
         self._endpoints.hold()
         self._settle(final)
         agreement = self.offer.agree(features, mtu, irq_number, queue_mask)
-        self._listener.link_up(agreement)
+        try:
+            self._listener.link_up(agreement)
+        except PortUnavailable as error:  # the kernel refuses what it took before: it may take it again
+            self._suspend(LinkState.HANDSHAKE, LinkReason.PORT_NOT_READY, str(error))
+            return
         self._endpoints.begin(
             own_epoch=self.epoch,
             peer_epoch=self.answered,
@@ -293,8 +296,8 @@ class Link:
         self.port_gone |= bool(events & _core.EVENT_PORT_GONE)
         if events & _core.EVENT_REFUSED:
             kinds, number = self._endpoints.refused()
-            why = f"the kernel refused a packet with it ({errno.errorcode.get(number, number)})"
-            self.withdraw(kinds, why)
+            if kinds := self._withdrawn.confirmed(kinds, self._clock()):
+                self.withdraw(kinds, f"the kernel refused a packet with it ({errno.errorcode.get(number, number)})")
         if self.agreement is None:
             return
         if events & _core.EVENT_VIOLATION:
@@ -324,7 +327,7 @@ class Link:
     def _reclaim(self, *, braked: bool) -> bool:
         """This side's line has changed: False if the device is gone, True if another program wrote into the line.
 
-        ``braked``: it is written again after the pause, since the other program may go on; that is no new offence.
+        ``braked``: it is written again after the pause, since the other program may go on.
         """
         self.own.store("version", L.VERSION)
         if self.own.load("version") != L.VERSION:
@@ -333,14 +336,12 @@ class Link:
                 self._leave(LinkState.GONE, LinkReason.DEVICE_GONE, why)
             return False
         code, why = LinkReason.SIDE_BLOCK_OVERWRITTEN, "another program wrote into this side's block"
-        if braked:
-            self._overwritten = True
-        elif self._overwritten:
-            self._overwritten = False
-            self._new_epoch(code, why)
-        else:
+        if not braked and not self._overwritten:
             self.own.count("viol_side_block")
             self._reject(code, why)
+        elif not braked:  # what was written during the pause is no new offence
+            self._new_epoch(code, why)
+        self._overwritten = braked
         return True
 
     def _reject(self, code: LinkReason, why: str) -> None:

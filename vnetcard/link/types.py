@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -47,7 +48,9 @@ class Offer:
     """What this side offers: ``features`` as bits of layout.FEATURES, ``mtu`` in bytes.
 
     ``refusals`` maps each feature that is not offered to the reason.  ``irq_number`` is the number to which the peer
-    sends interrupts, ``queues`` the number of queue pairs that this side serves.
+    sends interrupts, ``queues`` the number of queue pairs that this side serves.  ``probe`` tells of features which
+    of them the port refuses now, while the link runs, too; None where that cannot be tested.  ``withdrawn`` are
+    features that were offered until packets with them were refused (``link/withdrawn.py``).
     """
 
     features: int
@@ -55,6 +58,8 @@ class Offer:
     refusals: dict[str, str] = field(default_factory=dict)
     irq_number: int = 0
     queues: int = 1
+    probe: Callable[[int], int] | None = None
+    withdrawn: int = 0
 
     @property
     def queue_mask(self) -> int:

@@ -47,6 +47,9 @@ FLAGS = IFF_TUN | IFF_NO_PI | IFF_VNET_HDR | IFF_NO_CARRIER
 TUN_F = {"CSUM": 0x01, "TSO4": 0x02, "TSO6": 0x04, "USO4": 0x20, "USO6": 0x40}
 """The kernel accepts USO4 and USO6 only together, and any of the others only with CSUM."""
 
+NO_VERDICT = (errno.EIO, errno.EAGAIN, errno.ENOBUFS, errno.EBADFD)
+"""Of a write: the interface is down, out of memory for the moment, or deleted."""
+
 NAME_MAX = 15
 """IFNAMSIZ - 1, Linux include/uapi/linux/if.h"""
 IFREQ_BYTES = 40
@@ -102,6 +105,18 @@ class TunPort:
                 verdicts[kind] = f"the kernel refuses it ({errno.errorcode.get(error.errno or 0, error.strerror)})"
         self.set_offload(0)
         return verdicts
+
+    def refused_now(self, features: int) -> int:
+        """Of ``features``, those with which the kernel refuses a good packet; also while pumps use the port."""
+        refused = 0
+        for kind in PROBES:
+            if features & L.FEATURES[kind]:
+                try:
+                    os.write(self.fds[0], probe_packet(kind))
+                except OSError as error:
+                    if error.errno not in NO_VERDICT:
+                        refused |= L.FEATURES[kind]
+        return refused
 
     def set_offload(self, features: int) -> None:
         wanted = {kind for kind in TUN_F if features & L.FEATURES[kind]}
