@@ -13,17 +13,20 @@ import os
 import socket
 import struct
 import tempfile
+import threading
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
+from unittest import mock
 
+from tests.fuzz.side_block import side_block
 from vnetcard.agent import config
-from vnetcard.agent.control import ControlServer
+from vnetcard.agent.control import ControlServer, ask, socket_path
 from vnetcard.agent.tap_registry import TapRegistry
 from vnetcard.cli import info
-from vnetcard.errors import ConfigError, LayoutMismatch
+from vnetcard.errors import ConfigError, LayoutMismatch, PeerGone
 from vnetcard.ring import dissect
 from vnetcard.ring import layout as L
 from vnetcard.ring.geometry import HEADER_BYTES, Geometry, speaks_our_format
@@ -32,6 +35,7 @@ from vnetcard.ring.tap_shm import Event, Reader
 from vnetcard.ring.window_dump import view_window
 from vnetcard.tap import gso, pcap_reader, remote
 from vnetcard.tap.block_file import BlockFile
+from vnetcard.tap.bpf import Filter
 from vnetcard.tap.clocks import Clocks
 from vnetcard.tap.packet_trace import Tracer
 from vnetcard.tap.pcap_sink import POINTS, Section, packets_at
@@ -195,6 +199,53 @@ def configuration(data: bytes) -> None:
         assert loaded.side == side
 
 
+FILTER_WORDS: Final = (
+    *("and", "or", "not", "(", ")", "tcp", "udp", "icmp", "ip", "ip6", "port 80", "host 10.0.0.1", "net 10.9.0.0/16"),
+    *(
+        "vlan",
+        "len",
+        ">",
+        "<",
+        "=",
+        "&",
+        "+",
+        "-",
+        "*",
+        "/",
+        "0",
+        "1",
+        "0xffffffff",
+        "ip[0]",
+        "tcp[tcpflags]",
+        "icmp[4:4]",
+    ),
+    *(
+        "proto 6",
+        "src",
+        "dst",
+        "portrange 1-9",
+        "greater 60",
+        "less 60",
+        "[",
+        "]",
+        ":",
+        "inbound",
+        "ether",
+        "broadcast",
+    ),
+)
+"""All without names, which libpcap would ask a name server for."""
+
+
+def packet_filter(data: bytes) -> None:
+    """A filter of trace and capture: each byte is one of ``FILTER_WORDS``.  libpcap compiles it and judges packets."""
+    text = " ".join(FILTER_WORDS[number % len(FILTER_WORDS)] for number in data[:200])
+    compiled = Filter(text)
+    for packet in (b"", b"\x45" * 20, bytes(60)):
+        compiled(packet, len(packet) + 1)
+    compiled.close()
+
+
 @contextlib.contextmanager
 def _server() -> Iterator[tuple[Path, TapRegistry]]:
     """A control server that lends taps and repeats other requests."""
@@ -230,6 +281,30 @@ def control(data: bytes) -> None:
             registry.settle([])
 
 
+def answer(data: bytes) -> None:
+    """The answer of what listens at an agent's control socket."""
+    with (
+        tempfile.TemporaryDirectory(prefix="vnetcard-fuzz-") as folder,
+        socket.socket(socket.AF_UNIX) as listener,
+        mock.patch.dict(os.environ, VNETCARD_RUN_DIR=folder),
+    ):
+        listener.bind(str(socket_path("shm:fuzz", L.HOST)))
+        listener.listen()
+        server = threading.Thread(target=_say, args=(listener, data))
+        server.start()
+        try:
+            assert "error" not in ask("shm:fuzz", L.HOST, "status")
+        finally:
+            server.join()
+
+
+def _say(listener: socket.socket, data: bytes) -> None:
+    client, _ = listener.accept()
+    with client, contextlib.suppress(OSError):
+        client.recv(65536)
+        client.sendall(data)
+
+
 _JSON: Final = (b"[", b"{", b'"', b"]", b"}", b"null", b"-1", b"1e999", b"NaN", b"\\ud800", b"9" * 30, b"true", b",")
 _TOML: Final = (b"[", b"]", b"=", b'"', b"'", b"\n", b'mtu = 9', b"[[", b"{", b"}", b"\\u0000", b"1979-05-27", b"nan",
                 b'window = "shm:a"', b"address = []", b"route = [1]", b"0x", b"-", b"+", b".", b"9" * 30)  # fmt: skip
@@ -238,10 +313,13 @@ _PCAPNG: Final = tuple(struct.pack("<I", kind) for kind in (0x0A0D0D0A, 1, 3, 5,
 PARSERS: Final[dict[str, Parser]] = {
     "superblock": Parser(superblock),
     "window": Parser(window),
+    "side_block": Parser(side_block),
     "tap_segment": Parser(tap_segment, (LayoutMismatch,)),
     "tap_line": Parser(tap_line, (ValueError,), _JSON),
     "super_packet": Parser(super_packet),
     "capture": Parser(capture, (ConfigError,), _PCAPNG),
     "configuration": Parser(configuration, (ConfigError,), _TOML, (ValueError, RecursionError)),
+    "answer": Parser(answer, (PeerGone,), _JSON, (RecursionError,)),
+    "filter": Parser(packet_filter, (ConfigError,)),
     "control": Parser(control, (), (*_JSON, b'"ask": "tap"', b"ring_bytes")),
 }

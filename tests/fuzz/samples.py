@@ -17,7 +17,8 @@ from pathlib import Path
 from typing import Final
 from unittest import mock
 
-from tests.fuzz import corpora
+from tests.fuzz import corpora, side_block
+from tests.fuzz.parsers import FILTER_WORDS
 from vnetcard._core import Memory
 from vnetcard.ring import layout as L
 from vnetcard.ring import sideblock, tap_shm
@@ -244,6 +245,17 @@ def configuration() -> dict[str, bytes]:
     }
 
 
+def packet_filter() -> dict[str, bytes]:
+    """Filters; a byte is a word."""
+    texts = {
+        "icmp": ["icmp"],
+        "TCP of a host or net": ["tcp", "port 80", "and", "(", "host 10.0.0.1", "or", "net 10.9.0.0/16", ")"],
+        "arithmetic": ["len", ">", "0xffffffff", "and", "icmp[4:4]", "=", "1"],
+        "no expression": ["and", "(", ">"],
+    }
+    return {name: bytes(map(FILTER_WORDS.index, words)) for name, words in texts.items()}
+
+
 def control() -> dict[str, bytes]:
     """Requests at the control socket."""
     tap = TapRequest(0x3F, 0x3F, 100, 1, 1 << 18).as_question()
@@ -255,9 +267,20 @@ def control() -> dict[str, bytes]:
     }
 
 
+def answer() -> dict[str, bytes]:
+    """Answers of an agent."""
+    return {
+        "status": b'{"side": "host", "window": {"url": "shm:fuzz"}, "problems": []}\n',
+        "refusal": b'{"error": "unknown question"}\n',
+        "no object": b"[1]\n",
+        "nothing": b"",
+    }
+
+
 SAMPLES: Final[dict[str, Callable[[], dict[str, bytes]]]] = {
     "superblock": superblock, "window": window, "tap_segment": tap_segment, "tap_line": tap_line,
     "super_packet": super_packet, "capture": capture, "configuration": configuration, "control": control,
+    "side_block": side_block.honest, "filter": packet_filter, "answer": answer,
 }  # fmt: skip
 
 

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.fuzz.parsers import answer
 from vnetcard.agent import config
-from vnetcard.errors import ConfigError
+from vnetcard.errors import ConfigError, PeerGone
 from vnetcard.ring.layout import HOST
 
 
@@ -22,3 +23,10 @@ def test_configuration_file_with_an_undocumented_error_of_tomllib(tmp_path: Path
     path.write_text(text)
     with pytest.raises(ConfigError):
         config.load(HOST, ["--config", str(path)])
+
+
+@pytest.mark.xfail(raises=RecursionError, strict=True)
+def test_answer_that_is_nested_too_deep() -> None:
+    """The client of the control socket, agent/control.py, expects ValueError alone from json.loads()."""
+    with pytest.raises(PeerGone):
+        answer(b"[" * 100_000 + b"\n")

@@ -272,8 +272,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	fuzz_begin(data, size);
 	lines = (struct lines *)(void *)fuzz_lines();
-	c = (struct vnc_consumer){.ring = fuzz_ring(), .size = VNC_RING_MIN << fuzz_byte() % 3, .domain = fuzz_byte() % 3,
-				  .own = &lines->own, .peer = &lines->peer};
+	c = (struct vnc_consumer){.ring = fuzz_ring(), .own = &lines->own, .peer = &lines->peer};
+	c.size = VNC_RING_MIN << fuzz_byte() % 3;
+	c.domain = fuzz_byte() % 3;
 	c.frame_max = 1 + fuzz_u16() % (c.size - VNC_RECORD_HEADER);
 	fuzz_area(&lines->peer, sizeof(lines->peer), PEERS);
 	fuzz_area(&lines->own, sizeof(lines->own), OURS);

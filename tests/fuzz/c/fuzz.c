@@ -187,10 +187,15 @@ static void apply(const struct poke *poke)
 /** fuzz_poke_op() - read a poke from the script. */
 void fuzz_poke_op(void)
 {
-	struct poke poke = {.after = fuzz_byte(), .where = fuzz_byte(), .choice = fuzz_byte()};
+	struct poke poke = {.after = fuzz_byte()};
 
-	if (poke.choice % 16 >= 9 && poke.choice % 16 != 14)
-		poke.raw = fuzz_u16() | (uint64_t)(poke.choice & 0x80 ? fuzz_u32() : 0) << 16;
+	poke.where = fuzz_byte();
+	poke.choice = fuzz_byte();
+	if (poke.choice % 16 >= 9 && poke.choice % 16 != 14) {
+		poke.raw = fuzz_u16();
+		if (poke.choice & 0x80)
+			poke.raw |= (uint64_t)fuzz_u32() << 16;
+	}
 	if (!poke.after)
 		apply(&poke);
 	else if (pokes_waiting < POKES_MAX)

@@ -193,8 +193,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	fuzz_begin(data, size);
 	lines = (struct lines *)(void *)fuzz_lines();
-	p = (struct vnc_producer){.ring = fuzz_ring(), .size = VNC_RING_MIN << fuzz_byte() % 3, .domain = fuzz_byte() % 3,
-				  .own = &lines->own, .peer = &lines->peer};
+	p = (struct vnc_producer){.ring = fuzz_ring(), .own = &lines->own, .peer = &lines->peer};
+	p.size = VNC_RING_MIN << fuzz_byte() % 3;
+	p.domain = fuzz_byte() % 3;
 	p.frame_max = 1 + fuzz_u16() % (2 * p.size);
 	fuzz_area(&lines->own, sizeof(lines->own), OURS);
 	fuzz_area(&lines->peer, sizeof(lines->peer), PEERS);

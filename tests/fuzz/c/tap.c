@@ -143,9 +143,12 @@ static void set_up(void)
 	number = 0;
 	for (n = 0; n < TAPS; n++) {
 		lines[n] = (struct lines *)(void *)(fuzz_lines() + n * sizeof(struct lines));
-		tap[n] = (struct vnc_tap){
-			.ring = fuzz_ring() + n * SIZE, .size = SIZE, .own = &lines[n]->own, .reader = &lines[n]->reader,
-			.stages = fuzz_byte(), .bytes_of = fuzz_byte(), .snap = fuzz_u16(), .sample = 1 + fuzz_byte() % 8};
+		tap[n] = (struct vnc_tap){.ring = fuzz_ring() + n * SIZE, .size = SIZE, .own = &lines[n]->own,
+					  .reader = &lines[n]->reader};
+		tap[n].stages = fuzz_byte();
+		tap[n].bytes_of = fuzz_byte();
+		tap[n].snap = fuzz_u16();
+		tap[n].sample = 1 + fuzz_byte() % 8;
 		taps.tap[n] = &tap[n];
 		taps.stages |= tap[n].stages;
 		fuzz_area(&lines[n]->own, sizeof(lines[n]->own), OURS);
