@@ -71,32 +71,20 @@ static inline int vnc_vnet_sane(const struct vnc_vnet_hdr *hdr, uint32_t len)
  */
 static inline int vnc_gso_whole(const struct vnc_vnet_hdr *hdr, const uint8_t *head, uint32_t len)
 {
-	int udp = hdr->gso_type == VNC_GSO_UDP_L4;
-	uint32_t known = len < VNC_GSO_HEAD ? len : VNC_GSO_HEAD;
-	uint32_t version, at, need = udp ? 8 : 20;
+	int udp = hdr->gso_type == VNC_GSO_UDP_L4, partial = hdr->flags & VNC_VNET_NEEDS_CSUM;
+	uint32_t known = len < VNC_GSO_HEAD ? len : VNC_GSO_HEAD, need = udp ? 8 : 20;
+	uint32_t version = head[0] >> 4, ip = version == 4 ? 4u * (head[0] & 15) : 40;
+	uint32_t at = partial ? hdr->csum_start : ip; /* behind extension headers, if there are any */
 
-	if (len < 20)
+	if (len < 20 || version != (hdr->gso_type == VNC_GSO_TCPV4 || (udp && version == 4) ? 4u : 6u) ||
+	    (version == 4 && head[9] != (udp ? 17 : 6)))
 		return 0;
-	version = head[0] >> 4;
-	if (version != 4 && version != 6)
+	if (ip < 20 || at < ip || at + need > len || (partial && hdr->csum_offset != (udp ? 6 : 16)))
 		return 0;
-	if (!udp && version != (hdr->gso_type == VNC_GSO_TCPV4 ? 4 : 6))
-		return 0;
-	if (version == 4 && head[9] != (udp ? 17 : 6))
-		return 0;
-	at = version == 4 ? 4u * (head[0] & 15) : 40;
-	if (hdr->flags & VNC_VNET_NEEDS_CSUM) {
-		if (hdr->csum_start < at || hdr->csum_offset != (udp ? 6 : 16))
-			return 0;
-		at = hdr->csum_start; /* behind extension headers, if there are any */
-	}
-	if (at < 20 || at + need > len)
-		return 0;
-	if (!udp && at + need <= known) {
-		need = 4u * (head[at + 12] >> 4);
-		return need >= 20 && at + need <= len;
-	}
-	return 1;
+	if (udp || at + need > known)
+		return 1;
+	need = 4u * (head[at + 12] >> 4);
+	return need >= 20 && at + need <= len;
 }
 
 #endif

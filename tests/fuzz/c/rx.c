@@ -89,6 +89,14 @@ static bool harmless(const struct vnc_vnet_hdr *hdr, uint32_t len)
 	return !(hdr->flags & ~3u) && (!hdr->gso_type || hdr->gso_size) && hdr->hdr_len <= len;
 }
 
+/* Has a super-packet of @len bytes room for the headers of its kind? */
+static bool roomy(const struct vnc_vnet_hdr *hdr, uint32_t len)
+{
+	uint32_t ip = hdr->gso_type == 4 ? 40 : 20, transport = hdr->gso_type == 5 ? 8 : 20;
+
+	return !hdr->gso_type || (len >= ip + transport && (!(hdr->flags & 1) || hdr->csum_start + transport <= len));
+}
+
 /* Is @hdr of a kind that the link does not have, whatever IP version the packet's first byte says by now? */
 static bool foreign(const struct vnc_vnet_hdr *hdr, uint32_t features)
 {
@@ -99,6 +107,18 @@ static bool foreign(const struct vnc_vnet_hdr *hdr, uint32_t features)
 	case 5: return !(features & (VNC_F_USO4 | VNC_F_USO6));
 	default: return true;
 	}
+}
+
+/* Byte @at, from 1 on, of packet @number: a super-packet mostly has the headers of its kind. */
+static uint8_t content(const struct vnc_vnet_hdr *hdr, uint32_t number, uint32_t at)
+{
+	bool tcp = hdr->gso_type == 1 || hdr->gso_type == 4;
+
+	if (hdr->gso_type && at == 9) /* IPv4: its protocol */
+		return number % 8 == 7 ? 1 : tcp ? 6 : 17;
+	if (tcp && (at == 32 || at == 52)) /* the length of a TCP header behind IPv4 or IPv6 */
+		return number % 8 == 6 ? 0x40 : 0x50;
+	return fuzz_fill(number, at);
 }
 
 static void check_packet(const struct iovec *iov, int n)
@@ -116,7 +136,7 @@ static void check_packet(const struct iovec *iov, int n)
 	if (lead) {
 		CHECK(iov[0].iov_len == lead && !fuzz_shared(iov[0].iov_base)); /* the kernel gets what was checked */
 		__builtin_memcpy(&hdr, packet, lead);
-		CHECK(harmless(&hdr, len - lead) && !foreign(&hdr, p->link.features));
+		CHECK(harmless(&hdr, len - lead) && !foreign(&hdr, p->link.features) && roomy(&hdr, len - lead));
 	}
 	port.bytes += len - lead;
 	port.taken++;
@@ -127,7 +147,7 @@ static void check_packet(const struct iovec *iov, int n)
 	CHECK(sent.count && sent.record[sent.first % SENT_MAX].len == len - lead);
 	CHECK(!lead || !memcmp(&hdr, &sent.record[sent.first % SENT_MAX].hdr, lead));
 	for (at = 1; at < len - lead; at++)
-		CHECK(packet[lead + at] == fuzz_fill(sent.first, at));
+		CHECK(packet[lead + at] == content(&sent.record[sent.first % SENT_MAX].hdr, sent.first, at));
 	sent.first++;
 	sent.count--;
 }
@@ -177,7 +197,12 @@ static void push(void)
 	uint8_t *place = c->ring + (sent.prod & (c->size - 1)), how = fuzz_byte(), first = how & 1 ? 0x60 : 0x45;
 	struct vnc_vnet_hdr hdr = fuzz_vnet(lead ? how / 2 : 0, len);
 	uint32_t record = vnc_record_bytes(len + lead);
+	uint8_t head[VNC_GSO_HEAD];
 
+	if (hdr.gso_type && first == 0x60 && hdr.csum_start == 20 && how & 2)
+		hdr.csum_start = 40;
+	if (hdr.gso_type == 5 && how & 64)
+		hdr.csum_offset = 6;
 	len = len <= p->link.packet_max ? len : p->link.packet_max;
 	record = vnc_record_bytes(len + lead);
 	if (sent.count == SENT_MAX || record > c->size - (sent.prod - *fuzz_raw32(&lines->own.cons)))
@@ -186,11 +211,14 @@ static void push(void)
 	*fuzz_raw64(place + 8) = sent.seq;
 	for (n = 0; n < len + lead; n++)
 		c->ring[(sent.prod + VNC_RECORD_HEADER + n) & (c->size - 1)] =
-			n < lead ? ((uint8_t *)&hdr)[n] : n == lead ? first : fuzz_fill(sent.seq, n - lead);
+			n < lead ? ((uint8_t *)&hdr)[n] : n == lead ? first : content(&hdr, sent.seq, n - lead);
 	sent.record[sent.seq % SENT_MAX].len = len;
 	sent.record[sent.seq % SENT_MAX].hdr = hdr;
-	sent.record[sent.seq % SENT_MAX].good =
-		harmless(&hdr, len) && !(vnc_needed_feature(&hdr, first) & ~p->link.features);
+	for (n = 0; n < sizeof(head); n++)
+		head[n] = n ? content(&hdr, sent.seq, n) : first;
+	sent.record[sent.seq % SENT_MAX].good = harmless(&hdr, len) &&
+						!(vnc_needed_feature(&hdr, first) & ~p->link.features) &&
+						(!hdr.gso_type || vnc_gso_whole(&hdr, head, len));
 	sent.count++;
 	sent.seq++;
 	sent.prod += record;
