@@ -90,6 +90,18 @@ def test_packets_are_found_after_they_were_delivered_fresh_ones_apart(ring: Ring
     assert ring.heads(fresh=False) == [b"a" * 20, b"b" * HEAD_BYTES]
 
 
+def test_packets_of_every_queue_are_found() -> None:
+    places = tuple(Place(0x2000 + RING * n, RING) for n in range(4))
+    geometry = Geometry(0x2000 + 4 * RING, (places[:2], places[2:]), instance=1, removable=False)
+    memory = new_memory("coherent", mmap.mmap(-1, geometry.window_bytes))
+    window: Any = SimpleNamespace(memory=memory, geometry=geometry)
+    recent = RecentPackets(window, L.HOST)
+    for queue in range(2):
+        Fifo(memory, geometry, "c2h", role="both", queue=queue).try_push(b"q%d" % queue)
+        Fifo(memory, geometry, "h2c", role="both", queue=queue).try_push(b"own packets are not received ones")
+    assert [head for _, head in recent.heads()] == [b"q0", b"q1"]
+
+
 def test_virtio_header_is_not_part_of_a_head(ring: Ring) -> None:
     ring.fifo.try_push(bytes(L.VNET_HDR) + b"p" * 30, hdr_len=L.VNET_HDR)
     assert ring.heads(fresh=True) == [b"p" * 30]

@@ -16,7 +16,8 @@ EPILOG = """\
 what is shown:
   runtime    each pump: calls, records per call, ns per record, sleeps, wake-ups, batches by size, time without a CPU
   ring       each ring: fill, high-water mark, indices, which end sleeps, last movement
-  errors     every drop, loss and violation by name, with the last time and a sample, and the probable cause
+  errors     every drop, loss and violation by name, with the last time and a sample; what the kernels discarded before
+             and after the link; the probable causes
   registers  the DMA engine's registers, decoded
   link       the link's changes of state with their reasons
 
