@@ -41,6 +41,7 @@ BESIDE = {cause for code in DiscardCode for cause in code.causes}
 def lab() -> Iterator[Lab]:
     """Two computers; behind the card is a network 10.99.0.0/24 whose only machine answers to nothing."""
     with joined(host=("--queues", "2"), card=()) as lab:
+        assert lab.status(L.CARD)["link"]["queues"] == 2
         host, card = lab.namespaces
         ip("-n", card, "link", "add", "lan0", "type", "veth", "peer", "name", "lan1")
         for name in ("lan0", "lan1"):
@@ -111,26 +112,30 @@ def wait_until(lab: Lab, right: Callable[[Snapshot], bool]) -> Snapshot:
 # --- floods -------------------------------------------------------------------------------------------
 
 
+def link_losses(snapshot: Snapshot) -> int:
+    return sum(row.count for row in snapshot.errors() if row.name.startswith(("drop_", "lost_")))
+
+
 @pytest.mark.parametrize("version", [4, 6])
 def test_every_datagram_of_a_flood_is_found(lab: Lab, version: int) -> None:
     address, six = (V4, V6)[version == 6][L.CARD], "6" if version == 6 else ""
+    full = f"kernel_udp{six}_rcvbuf_errors"
     views.clear(lab.url, "errors")
-    sent = 0
-    with udp(lab, L.CARD, version, address) as sink, udp(lab, L.HOST, version) as source:
+    with contextlib.ExitStack() as stack:
+        sink = stack.enter_context(udp(lab, L.CARD, version, address))
         sink.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
         sink.settimeout(0.2)
-        source.connect(sink.getsockname()[:2])
-        before = lab.status(L.HOST)["sides"]
-        os.kill(lab.agent(L.HOST).pid, signal.SIGSTOP)  # so the interface's queue is full
+        sources = [stack.enter_context(udp(lab, L.HOST, version)) for _ in range(8)]  # for both queues
+        for source in sources:
+            source.connect(sink.getsockname()[:2])
+        os.kill(lab.agent(L.HOST).pid, signal.SIGSTOP)  # until the interface's queues are full
         try:
-            for _ in range(3000):
-                source.send(b"v" * 200)
-                sent += 1
+            for n in range(4000):
+                sources[n % 8].send(b"v" * 200)
         finally:
             os.kill(lab.agent(L.HOST).pid, signal.SIGCONT)
-        for _ in range(500):
-            source.send(b"v" * 200)
-            sent += 1
+        for n in range(500):
+            sources[n % 8].send(b"v" * 200)
         wait_for_rest(lab)
         delivered = 0
         with contextlib.suppress(TimeoutError):
@@ -139,14 +144,26 @@ def test_every_datagram_of_a_flood_is_found(lab: Lab, version: int) -> None:
         snapshot = views.gather(lab.url)
         port = sink.getsockname()[1]
     host, card = discarded(snapshot, "host"), discarded(snapshot, "card")
-    inside_link = sum(row.count for row in snapshot.errors() if row.name.startswith(("drop_", "lost_")))
     assert host["kernel_tx_dropped"] >= 1000
-    assert card[f"kernel_udp{six}_rcvbuf_errors"] > 0
-    assert sent == delivered + host["kernel_tx_dropped"] + card[f"kernel_udp{six}_rcvbuf_errors"] + inside_link, before
+    assert card[full] > 0
+    assert delivered + host["kernel_tx_dropped"] + card[full] + link_losses(snapshot) == 4500
     found = {cause.code: cause for cause in causes(snapshot)}
     assert found[CauseCode.INTERFACE_QUEUE_FULL].side == "host"
     assert found[CauseCode.APPLICATION_TOO_SLOW].side == "card"
-    assert f":{port} dropped {card[f'kernel_udp{six}_rcvbuf_errors']}" in found[CauseCode.APPLICATION_TOO_SLOW].words
+    assert f":{port} dropped {card[full]}" in found[CauseCode.APPLICATION_TOO_SLOW].words
+
+
+def test_cause_is_found_in_a_flood_that_fills_the_rings_many_times(lab: Lab) -> None:
+    views.clear(lab.url, "errors")
+    with udp(lab, L.HOST) as source:
+        for _ in range(8000):
+            source.sendto(b"v" * 1400, ("10.10.10.9", PORT))
+    wait_for_rest(lab)
+    snapshot = views.gather(lab.url)
+    host, card = discarded(snapshot, "host"), discarded(snapshot, "card")
+    assert host.get("kernel_tx_dropped", 0) + card["kernel_ip_in_addr_errors"] + link_losses(snapshot) == 8000
+    found = {cause.code: cause.words for cause in causes(snapshot)}
+    assert "10.10.10.1 > 10.10.10.9" in found[CauseCode.FOREIGN_ADDRESS]
 
 
 # --- wrong routes --------------------------------------------------------------------------------------

@@ -6,7 +6,9 @@ import contextlib
 import ipaddress
 import os
 import resource
+import socket
 import struct
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +17,7 @@ from typing import Any
 
 import pytest
 
+from tests.harness.needs import need, skip_or_fail
 from tests.harness.programs import ip, run
 from vnetcard.agent.kernel_discards import KernelDiscards
 from vnetcard.agent.misrouted import Place, judge
@@ -22,6 +25,7 @@ from vnetcard.lab.lab import run_in
 from vnetcard.port import kernel_counters
 from vnetcard.port.address import parse_address
 from vnetcard.port.interface import Interface
+from vnetcard.port.netns import inside
 from vnetcard.port.tun import TunPort, open_port
 from vnetcard.ring import layout as L
 from vnetcard.ring.dissect import Packet
@@ -208,6 +212,29 @@ def test_idle_link_asks_the_kernel_nothing(tun: Tun, discards: KernelDiscards, m
     tun.deliver(FOREIGN[4])
     assert discards.sample({"h2c cons": 64}, recent)[COUNTER[4]] == 0, "nothing moved"
     assert discards.sample({"h2c cons": 128}, recent)[COUNTER[4]] == 5
+
+
+def test_every_packet_that_a_queueing_discipline_drops_is_found(tun: Tun, discards: KernelDiscards) -> None:
+    namespace = str(tun.interface.place)
+    command = [need("tc"), "qdisc", "replace", "dev", "tun0", "root", "tbf", "rate", "1mbit", "burst", "3kb"]
+    done = run(run_in(namespace, [*command, "limit", "5kb"]))
+    if done.status:
+        skip_or_fail(f"this kernel has no tbf: {done.stderr}")
+    quiet = ["sysctl", "-qw", "net.ipv6.conf.tun0.disable_ipv6=1"]  # no router solicitation
+    assert run(run_in(namespace, quiet)).status == 0
+    discards.counts()
+    with inside(namespace):
+        source = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    with source:
+        for _ in range(100):
+            source.sendto(b"v" * 200, ("10.10.10.1", 2000))
+    got = 0
+    deadline = time.monotonic() + 30.0
+    while got + (dropped := discards.counts()["kernel_tx_qdisc_dropped"]) < 100 and time.monotonic() < deadline:
+        with contextlib.suppress(BlockingIOError):
+            got += os.read(tun.port.fds[0], 2000)[L.VNET_HDR] >> 4 == 4  # not one of IPv6, from before
+    assert got + dropped == 100
+    assert dropped > 50
 
 
 # --- what the kernel would do with a packet ------------------------------------------------------------

@@ -19,6 +19,8 @@ KEPT_INTERVAL: Final = 0.9
 """Least seconds between two of them."""
 WALKED_MAX: Final = 256
 """Records that are read between two moments."""
+SEARCHED_LINES: Final = 1024
+"""Lines of a ring in which the beginning of a record is searched: as many as the largest record has."""
 HEAD_BYTES: Final = 64
 """Bytes of a packet that are returned: enough for the addresses and ports of IPv4 and IPv6."""
 _RECORD: Final = struct.Struct("<IHHII")
@@ -55,14 +57,35 @@ class RecentPackets:
         """
         for number, end in enumerate(self._rings):
             prod = self._memory.load32(end.peer)
-            first = self._now if _ahead(self._before[number], prod) > end.ring.size else self._before
-            for head in self._walk(number, first[number], _ahead(first[number], prod)):
+            first = self._before[number]
+            if _ahead(first, prod) > end.ring.size:  # which has been overwritten: all in the ring is newer
+                first = self._search(number, prod)
+            for head in self._walk(number, first, _ahead(first, prod)):
                 yield True, head
         for earlier, later in reversed(list(pairwise([*self._earlier, self._before]))):
             for number, end in enumerate(self._rings):
                 if _ahead(earlier[number], self._memory.load32(end.peer)) <= end.ring.size:
                     for head in self._walk(number, earlier[number], _ahead(earlier[number], later[number])):
                         yield False, head
+
+    def _search(self, number: int, prod: int) -> int:
+        """Where one of the latest records before ``prod`` begins, by its number and its successor's; else ``prod``."""
+        size = self._rings[number].ring.size
+        for back in range(min(SEARCHED_LINES * L.LINE, size), 0, -L.LINE):
+            start = (prod - back) & 0xFFFF_FFFF
+            length, seq = self._record(number, start)
+            step = L.align_record(length)
+            if length and step <= back and (step == back or self._record(number, start + step)[1] == seq + 1):
+                return start
+        return prod
+
+    def _record(self, number: int, index: int) -> tuple[int, int]:
+        """Length and number of the record at ``index``; length 0 where there is none."""
+        ring = self._rings[number].ring
+        place = index & (ring.size - L.LINE)
+        length, flags, hdr_len, seq, _ = _RECORD.unpack(self._memory.read(ring.offset + place, L.RECORD_HEADER))
+        valid = 1 <= length <= L.FRAME_MAX and hdr_len in (0, L.VNET_HDR) and not flags & ~L.RECORD_FLAGS["VNET"]
+        return (length if valid else 0), seq
 
     def _walk(self, number: int, start: int, span: int) -> Iterator[bytes]:
         ring = self._rings[number].ring

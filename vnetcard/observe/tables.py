@@ -108,7 +108,7 @@ def discards(snapshot: Snapshot) -> list[str]:
     if rows:
         lines = ["discarded by the kernels, outside the link:"]
         for row in rows:
-            where = row.where or "its namespace, all interfaces"
+            where = row.where or "whole namespace"
             last = ago(row.last) if row.last else "-"
             lines.append(f"{row.side:<6}{row.code:<30}{row.count:>10}  {last:<13}{where}"[:WIDTH])
     for side in L.SIDES:
