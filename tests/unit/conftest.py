@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -10,7 +11,9 @@ from tests.unit import link_harness
 from tests.unit.fake_machine import FakeMachine
 from tests.unit.fifo_harness import FIFO, GEOMETRY, guarded_memory
 from tests.unit.memories import KINDS
+from tests.unit.status_answers import view
 from vnetcard._core import Memory
+from vnetcard.ring import layout as L
 from vnetcard.ring.fifo import Fifo
 
 
@@ -44,3 +47,9 @@ def producer(memory: Memory) -> Fifo:
 def consumer(memory: Memory) -> Fifo:
     """The consumer's end of the same FIFO."""
     return Fifo(memory, GEOMETRY, FIFO, role="consumer")
+
+
+@pytest.fixture
+def answers() -> list[dict[str, Any]]:
+    """The answers of both agents of a link at rest."""
+    return [view(L.HOST), view(L.CARD)]
