@@ -42,7 +42,9 @@ class Blocked:
 
     def end(self) -> None:
         """SIGTERM ends the agent all the same."""
-        assert seconds_to_end(self.lab.agent(L.HOST), signal.SIGTERM) < END_LIMIT
+        took = seconds_to_end(self.lab.agent(L.HOST), signal.SIGTERM)
+        print(f"ended after {took:.3f} s")
+        assert took < END_LIMIT
         assert self.lab.stop(L.HOST) == 0
 
     def close(self) -> None:

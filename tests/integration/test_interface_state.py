@@ -150,7 +150,11 @@ def test_small_mtu_of_a_peer_and_a_move_at_link_up_cost_nothing_for_good(lab: La
     ip("-n", lab.namespaces[HOST], "link", "set", "tun0", "netns", netns_pair[0])
     lab.start(CARD, "--mtu", "1400")
     until(lambda: port(lab)["addresses"] == asked and codes(lab) == set(), "IPv6 is back behind the move")
-    assert (port(lab)["netns"], port(lab)["mtu"], port(lab)["routes"]) == (netns_pair[0], 1400, ["fd00:77::/64"])
+    assert (port(lab)["netns"], port(lab)["mtu"], port(lab)["routes"]) == (
+        netns_pair[0],
+        1400,
+        ["fd00:77::/64 metric 1024"],
+    )
     until(lambda: answers(netns_pair[0], "10.10.10.5"), "packets after the move")
 
 

@@ -7,9 +7,12 @@ import itertools
 import logging
 import os
 import re
+import subprocess
+import sys
 import threading
 from collections import Counter
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -130,3 +133,18 @@ def test_repeated_lines_keep_level_and_code(capfd: pytest.CaptureFixture[str]) -
     assert '"level": "error"' in lines[-1] and '"code": "no-peer"' in lines[-1] and "... 85 times" in lines[-1]
     assert "\\\\x1b[2J" in lines[0]
     logging.getLogger("vnetcard.vnetcard-test").handlers.clear()
+
+
+DEFECT = "from vnetcard.agent import agent; agent.Agent.run = lambda self: 1 / 0; agent.main(0, [])"
+
+
+@pytest.mark.parametrize("blocked", [True, False])
+def test_agent_with_a_defect_ends_with_its_traceback_whether_it_is_read_or_not(blocked: bool) -> None:
+    with contextlib.closing(FullPipe()) as pipe:
+        if not blocked:
+            pipe.empty()
+        with Path(pipe.path).open("w") as stderr:
+            assert (
+                subprocess.run([sys.executable, "-c", DEFECT], stderr=stderr, timeout=60, check=False).returncode == 2
+            )
+        assert ("ZeroDivisionError" in pipe.empty()) != blocked

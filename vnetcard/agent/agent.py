@@ -11,6 +11,7 @@ import select
 import signal
 import sys
 import time
+import traceback
 from collections.abc import Callable
 from types import FrameType
 from typing import Any
@@ -359,14 +360,17 @@ def main(side: int, argv: list[str] | None = None) -> int:
     try:
         agent = Agent(load(side, argv))
         agent.run()
-    except (VnetcardError, OSError, RuntimeError, MemoryError) as error:
+    except Exception as error:
         failure = service.explained(error)
         as_json = agent.config.json_log if agent else "--json-log" in (sys.argv if argv is None else argv)
         if agent is not None:
             agent.output.end()
-        if failure is None:
+        if failure is not None:
+            service.report_failure(PROGRAMS[side], failure, as_json=as_json)
+        elif agent is not None:  # a defect of this program; Python's own traceback could wait for its reader
+            service.last_words(2, "".join(traceback.format_exception(error)).rstrip())
+        else:
             raise
-        service.report_failure(PROGRAMS[side], failure, as_json=as_json)
         status = 1 if agent is not None and agent.announced else 2
     finally:
         for number in STOP_SIGNALS:  # Python restores the default action while it ends: the next one would kill us
