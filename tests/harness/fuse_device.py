@@ -51,6 +51,8 @@ ATTR: Final = struct.Struct("=6Q10I")
 ROOT: Final = 1
 MOST: Final = 1 << 17
 SIZE: Final = 1 << 40
+THREADS: Final = 4
+"""A transfer that hangs holds one; a file is closed all the same."""
 
 
 class Device(Protocol):
@@ -145,12 +147,14 @@ def fuse_devices(folder: Path, devices: Mapping[str, Device | int]) -> Iterator[
         os.close(fd)
         raise OSError(ctypes.get_errno(), "mount")
     server = _Server(fd, devices)
-    thread = threading.Thread(target=server.serve, name="fuse", daemon=True)
-    thread.start()
+    threads = [threading.Thread(target=server.serve, name="fuse", daemon=True) for _ in range(THREADS)]
+    for thread in threads:
+        thread.start()
     try:
         yield folder
     finally:
         libc.umount2(bytes(folder), 2)  # MNT_DETACH: also with a file open
-        thread.join(10)
+        for thread in threads:
+            thread.join(10)
         os.close(fd)
     assert not server.rules.broken, f"a host with the stock driver would have crashed: {server.rules.broken}"

@@ -5,10 +5,14 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import select
+import signal
+import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -16,9 +20,10 @@ from tests.harness.engine_restarts import KEEP, start_both
 from tests.harness.fake_board import FakeBoard
 from tests.harness.fuse_device import fuse_devices
 from tests.harness.ledger import assert_ledgers_balance
-from tests.harness.programs import VNETCARD, run
-from tests.harness.restarts import OUTAGE, ping, ping_suite
-from tests.harness.xdma_lab import XdmaLab
+from tests.harness.programs import LIMIT, VNETCARD, X86, run, started
+from tests.harness.restarts import OUTAGE, ping, ping_suite, until
+from tests.harness.xdma_lab import ADDRESS, SIZE, XdmaLab, devices
+from vnetcard.agent.control import ask
 from vnetcard.engine import registers as R
 from vnetcard.engine import registers_xdma
 from vnetcard.engine.irq import IrqListener
@@ -210,6 +215,88 @@ def test_agent_answers_while_a_transfer_hangs_and_notices_the_removal_within_a_s
             lab.wait_up()
             ping(lab, L.CARD)
 
+
+class Stuck:
+    """An ``act`` that lets the first moves pass, and holds all others until ``release``."""
+
+    def __init__(self, first: int) -> None:
+        self._first, self._free = first, threading.Event()
+        self.held = threading.Event()
+
+    def __call__(self, move: int, count: int) -> int:
+        if move > self._first:
+            self.held.set()
+            self._free.wait()
+        return count
+
+    def release(self) -> None:
+        self._free.set()
+
+
+@contextlib.contextmanager
+def stuck_host(tree: FakeBoard, tmp_path: Path, first: int) -> Iterator[subprocess.Popen[str]]:
+    """The host's agent, whose transfers from number ``first`` on do not return; the card has no agent."""
+    memory, mount = Memory(devices(tree)), tmp_path / "devices"
+    mount.mkdir()
+    names = [f"xdma0_{direction}_0" for direction in ("h2c", "c2h")]
+    memory.act = act = Stuck(first)
+    with contextlib.closing(memory), fuse_devices(mount, dict.fromkeys(names, memory)):
+        for name in names:
+            (tree.root / "dev" / name).unlink()
+            (tree.root / "dev" / name).symlink_to(mount / name)
+        words = ["--window", URL_AT, "--name", "vncstuck", "--address", "none"]
+        with started([*X86, *words]) as agent:
+            try:
+                assert act.held.wait(LIMIT), "the agent has begun no transfer that hangs"
+                yield agent
+            finally:
+                act.release()
+
+
+ENDS_WITHIN = 8.0
+"""Seconds: less than the 10 s for which a call waits for a transfer, and the agent needs little more than one."""
+URL_AT = f"xdma:0@{ADDRESS:#x}+{SIZE}"
+
+
+@pytest.mark.parametrize("first", [0, 1, 2], ids=["at the first check", "at the second check", "with the link"])
+def test_agent_whose_transfer_hangs_ends_on_sigterm_and_names_the_address(
+    tree: FakeBoard, tmp_path: Path, first: int
+) -> None:
+    """The kernel lets no process end that waits in this driver: what can be seen is the agent's last line."""
+    with stuck_host(tree, tmp_path, first) as agent:
+        agent.send_signal(signal.SIGTERM)
+        assert agent.stderr is not None
+        address = ADDRESS + SIZE - L.LINE if first == 0 else ADDRESS
+        words = f"at card address {address:#x} has not returned for"
+        seen = ""
+        deadline = time.monotonic() + ENDS_WITHIN
+        while words not in seen:
+            left = deadline - time.monotonic()
+            assert left > 0 and select.select([agent.stderr], [], [], left)[0], f"not named: {seen}"
+            piece = os.read(agent.stderr.fileno(), 1 << 16).decode()
+            assert piece, f"ended without naming it: {seen}"
+            seen += piece
+    assert agent.returncode == 0
+
+
+def test_agent_answers_and_beats_while_the_link_waits_for_a_transfer(tree: FakeBoard, tmp_path: Path) -> None:
+    def status() -> dict[str, Any]:
+        return ask(f"xdma:0@{ADDRESS:#x}", L.HOST, "status")
+
+    def beat() -> int:
+        return int.from_bytes(own_window()[BEAT : BEAT + 4], "little")
+
+    def own_window() -> bytes:
+        (path,) = Path("/dev/shm").glob(f"vnetcard-xdma-*{tree.root.name}*")
+        return path.read_bytes()[: L.rings_offset(1)]
+
+    with stuck_host(tree, tmp_path, 2):
+        until(lambda: "has not returned for" in status()["engine"]["engine"], "status names it")
+        before = beat()
+        until(lambda: beat() != before, "the heartbeat moves")
+
+
+BEAT = L.side_offset(L.HOST) + L.SIDE_CONTROL.offset("heartbeat")
 
 # --- registers ---------------------------------------------------------------------------------------
 

@@ -45,6 +45,8 @@ WINDOW_CHECK_INTERVAL = 0.5
 """Seconds between two checks that the window's memory is still shared with the peer."""
 HISTORY_INTERVAL = 1.0
 """Seconds between two samples of the counters for the history: rare, so that an idle agent uses no CPU."""
+STOP_GRACE = 1.0
+"""Seconds after the signal for which a device may still let the agent wait."""
 LIMIT_PAUSE = 0.5
 """Seconds until a running agent that has reached a limit of the system tries again."""
 
@@ -67,6 +69,7 @@ class Agent:
         self.history = History()
         self._watchdog = service.Watchdog()
         self._stop = False
+        self._stop_at = 0.0
         self._stack = contextlib.ExitStack()
         self._wake_read, self._wake_write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         self._attention = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
@@ -98,11 +101,26 @@ class Agent:
         with contextlib.ExitStack() as last:
             last.callback(service.notify, "STOPPING=1")
             if self._window_open:
-                last.callback(self.window.close)
+                last.callback(self._close_window)
             last.callback(self._stack.close)
+
+    def _close_window(self) -> None:
+        hangs = self.window.engine.hangs() if self.window.engine else None
+        self.window.close()
+        if hangs:
+            self.log.warning("left behind: %s", hangs)
+
+    def _pulse(self) -> None:
+        """Stay alive while a device lets this process wait, but not for long after a signal."""
+        self._watchdog.beat()
+        if self.link is not None:
+            self.link.own.beat()
+        if self._stop and time.monotonic() - self._stop_at > STOP_GRACE:
+            raise WindowUnavailable("the agent was told to stop")
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
         del number, frame
+        self._stop_at = self._stop_at or time.monotonic()
         self._stop = True  # no exception: it could come between the creation of an object and its registration
 
     def _open_window(self) -> None:
@@ -178,7 +196,7 @@ class Agent:
             self.history.changed("gone", self.lost, LinkReason.DEVICE_GONE)
             self.log.warning("window lost: %s; opening it again", self.lost)
             self._window_open = False
-            self.window.close()
+            self._close_window()
             if self._wait_for_window(VnetcardError):
                 self.lost = None
 
@@ -266,8 +284,14 @@ class Agent:
                     side=self.config.side,
                     queue_bytes=self.config.queue_bytes,
                     queues=self.config.queues,
+                    pulse=self._pulse,
                 )
-            except retried as error:
+            except VnetcardError as error:
+                if self._stop and not isinstance(error, WindowNotReady):
+                    self.log.warning("%s", error)
+                    return False
+                if not isinstance(error, retried):
+                    raise
                 if str(error) != logged:
                     self.log.error("%s; trying again", error, extra={"code": error.code})
                     logged = str(error)

@@ -311,6 +311,9 @@ class Engine:
 
     # --- for people ----------------------------------------------------------------------------------
 
+    def hangs(self) -> str | None:
+        return None
+
     def describe(self) -> str:
         """``64-bit engine, bursts of 64 beats, window of 8 MiB at 0x100000000``."""
         return (

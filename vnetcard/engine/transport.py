@@ -73,6 +73,9 @@ class EngineTransport(Transport, Protocol):
     def irq(self) -> IrqListener | None:
         """The listener to the engine's interrupt; None: it has none, or none was asked for."""
 
+    def hangs(self) -> str | None:
+        """What a driver has not returned from for a second or more, in words; None: nothing."""
+
     def doorbells(self) -> Doorbells:
         """What the producer calls with each new prod, and the consumer with each new cons."""
 

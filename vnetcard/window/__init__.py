@@ -15,7 +15,7 @@ from vnetcard.hw.sysfs import System
 from vnetcard.plugins.kinds import Kinds
 from vnetcard.ring import layout as L
 from vnetcard.terminal.sizes import parse_size
-from vnetcard.window.contract import Request, Window
+from vnetcard.window.contract import Pulse, Request, Window, no_pulse
 from vnetcard.window.trust import bare_place
 
 __all__ = [
@@ -85,18 +85,26 @@ class WindowUrl:
         return f"{self.kind}:{self.place}"
 
 
-def open_window(url: str, *, side: int, queue_bytes: int | None = None, queues: int | None = None) -> Window:
+def open_window(
+    url: str,
+    *,
+    side: int,
+    queue_bytes: int | None = None,
+    queues: int | None = None,
+    pulse: Pulse = no_pulse,
+) -> Window:
     """Open, or create, the window at ``url`` for ``side`` (HOST or CARD).
 
     ``queue_bytes`` is the size of each ring, ``queues`` the number of queue pairs; None accepts what exists, or
-    the default.
+    the default.  ``pulse`` is called several times a second while a device lets the caller wait, here and in the calls
+    of the link; a WindowUnavailable that it raises ends the wait.
 
     Raises ConfigError (the URL, a size out of range, a broken plug-in), WindowUnavailable (missing, no permission,
     no space, the side is taken by another process, which is named), LayoutMismatch, or WindowNotReady (the card's
     side of device memory: the host's agent has not laid out a window in it yet).
     """
     parsed = WindowUrl.parse(url)
-    request = Request(place=parsed.place, side=side, size=parsed.size, queue_bytes=queue_bytes, queues=queues)
+    request = Request(parsed.place, side, parsed.size, queue_bytes, queues, pulse)
     window: Window = KINDS.load(parsed.kind).open_window(request)
     return window
 

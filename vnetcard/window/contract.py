@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
@@ -15,12 +16,21 @@ if TYPE_CHECKING:
     from vnetcard.window.interrupts import Interrupts
 
 
+Pulse = Callable[[], None]
+"""Called several times a second while a device lets its caller wait; raises WindowUnavailable to end the wait."""
+
+
+def no_pulse() -> None:
+    """The pulse of a caller that waits for as long as it takes."""
+
+
 @dataclass(frozen=True, slots=True)
 class Request:
     """What the opener of a window asks for; None accepts what exists, or the default.
 
     ``side`` is HOST or CARD; sizes are in bytes.  ``queues`` is the number of queue pairs of a new window; for the
-    host an existing window must have as many, the card accepts any number.
+    host an existing window must have as many, the card accepts any number.  ``pulse`` is called while a device lets
+    the opener wait, and later the link.
     """
 
     place: str
@@ -28,6 +38,7 @@ class Request:
     size: int | None = None
     queue_bytes: int | None = None
     queues: int | None = None
+    pulse: Pulse = no_pulse
 
     def objection(self, geometry: Geometry) -> str | None:
         """How the geometry of an existing window differs from the request, in words; None if it does not."""

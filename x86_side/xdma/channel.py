@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -22,6 +23,9 @@ GONE: Final = frozenset({errno.ENODEV, errno.ENXIO, errno.EBADF, errno.ESHUTDOWN
 ERESTARTSYS: Final = 512
 """A number internal to the kernel, which the XDMA driver returns to user space when a transfer has timed out."""
 TIMED_OUT: Final = frozenset({errno.ETIMEDOUT, ERESTARTSYS})
+
+
+_VERB: Final = {"READ": "a read", "WRITE": "a write"}
 
 
 class Channel(Protocol):
@@ -87,7 +91,17 @@ class CardMemory:
         self._to_card, self._from_card = to_card, from_card
         self.base, self.size = base, size
         self._clock, self._sleep = clock, sleep
+        self._current: tuple[float, int, str] | None = None
         self.retries = 0
+
+    def waits(self, least: float = 0.0) -> str | None:
+        """The transfer that has been with the driver for ``least`` seconds or more, with its address; None: none."""
+        if (current := self._current) is None:
+            return None
+        since, thread, what = current
+        seconds = self._clock() - since
+        asleep = ", in uninterruptible sleep (state D)" if _state(thread) == "D" else ""
+        return f"{what} has not returned for {seconds:.0f} s{asleep}" if seconds >= least else None
 
     def write(self, offset: int, data: bytes | bytearray | memoryview) -> None:
         """Write all of ``data``; acknowledged on return.  Raises TransferFailed or DeviceGone."""
@@ -110,6 +124,8 @@ class CardMemory:
         deadline: float | None = None
         while done < len(span):
             address = self.base + offset + done
+            where = f"{_VERB[cause]} over {channel.name} at card address {address:#x}"
+            self._current = self._clock(), threading.get_native_id(), where
             try:
                 moved = channel.move(span[done:], address)
             except OSError as error:
@@ -118,6 +134,8 @@ class CardMemory:
                 deadline = deadline or self._clock() + BUSY_LIMIT
                 self._wait(channel, address, deadline)
                 continue
+            finally:
+                self._current = None
             if not 0 < moved <= len(span) - done:
                 raise TransferFailed(cause, address, f"{channel.name} moved {moved} of {len(span) - done} bytes")
             done, deadline = done + moved, None
@@ -134,5 +152,11 @@ def _failure(error: OSError, name: str, cause: str, address: int) -> Exception:
         return DeviceGone(f"{name} is gone ({error.strerror}): was the card removed, or its driver unloaded?")
     if error.errno in TIMED_OUT:
         return TransferFailed("TIMEOUT", address, f"{name} timed out")
-    verb = {"READ": "a read", "WRITE": "a write"}[cause]
-    return TransferFailed(cause, address, f"{verb} over {name} failed ({error.strerror})")
+    return TransferFailed(cause, address, f"{_VERB[cause]} over {name} failed ({error.strerror})")
+
+
+def _state(thread: int) -> str:
+    """The kernel's letter for what the thread does: R, S, D, ...; '' once it has ended (proc(5))."""
+    with contextlib.suppress(OSError):
+        return Path(f"/proc/self/task/{thread}/stat").read_text().rpartition(")")[2].split()[0]
+    return ""

@@ -18,13 +18,15 @@ from vnetcard.codes.error import ErrorCode
 from vnetcard.engine.irq import IrqListener
 from vnetcard.engine.transport import Doorbells, Fault
 from vnetcard.errors import WindowUnavailable
+from vnetcard.window.contract import Pulse, no_pulse
 from vnetcard.x86_side.xdma.copier_stats import CopierStats
 from vnetcard.x86_side.xdma.dma_copier import DmaCopier
+from vnetcard.x86_side.xdma.in_thread import PULSE_EVERY, beat
 
 CALL_LIMIT: Final = 10.0
 """Seconds for one call; the XDMA driver's own limit for a transfer is 10 s, too."""
-LOST_EVERY: Final = 0.25
-"""Seconds between two checks, during a call, of whether the devices still exist."""
+HANGS_AFTER: Final = 1.0
+"""Seconds after which a transfer that has not returned is named."""
 STOP_LIMIT: Final = 2.0
 """Seconds to wait for the thread to end; a thread that hangs in a driver is abandoned."""
 IDLE_SHARE: Final = 8
@@ -58,12 +60,13 @@ class CopierThread:
         *,
         events: Path | None = None,
         lost: Callable[[], str | None] = lambda: None,
+        pulse: Pulse = no_pulse,
     ) -> None:
         """``what`` describes the copier; ``lost`` returns why its devices are gone, which ends a call that hangs.
 
-        Raises OSError if ``events`` cannot be opened.
+        ``pulse`` is called while a call waits.  Raises OSError if ``events`` cannot be opened.
         """
-        self._copier, self._what, self._lost = copier, what, lost
+        self._copier, self._what, self._lost, self._pulse = copier, what, lost, pulse
         self._map = mmap.mmap(-1, mmap.PAGESIZE)
         self._page = Memory(self._map)
         self._page.store32(_ALWAYS, 1)
@@ -117,12 +120,14 @@ class CopierThread:
         if not wait:
             return
         deadline = time.monotonic() + CALL_LIMIT
-        while not call.done.wait(LOST_EVERY):
+        while not call.done.wait(PULSE_EVERY):
             if why := self._lost():
                 raise WindowUnavailable(why, code=ErrorCode.DEVICE_GONE)
+            beat(self._pulse, self.hangs)
             if time.monotonic() < deadline:
                 continue
-            raise WindowUnavailable(f"{self._copier.name} did not return within {CALL_LIMIT:.0f} s: a transfer hangs")
+            why = self._copier.waits(0) or "it is busy"
+            raise WindowUnavailable(f"{self._copier.name} did not return within {CALL_LIMIT:.0f} s: {why}")
         if call.error is not None:
             raise call.error
 
@@ -152,8 +157,13 @@ class CopierThread:
     def doorbells(self) -> Doorbells:
         return self._doorbell(_PROD), self._doorbell(_CONS)
 
+    def hangs(self) -> str | None:
+        """The transfer that the driver does not end, with its card address; None: there is none."""
+        return self._copier.waits(HANGS_AFTER)
+
     def describe(self) -> str:
-        return self._what
+        hangs = self.hangs()
+        return f"{self._what}; {hangs}" if hangs else self._what
 
     def statistics(self) -> CopierStats:
         return self._copier.stats
@@ -165,7 +175,7 @@ class CopierThread:
         """End the thread, after the pumps are closed; False if it hangs in a transfer and still uses its memory."""
         self._ending = True
         self._ring()
-        self._thread.join(STOP_LIMIT)
+        self._thread.join(PULSE_EVERY if self.hangs() else STOP_LIMIT)
         if self.irq is not None:
             self.irq.close()
         if self._thread.is_alive():

@@ -131,6 +131,10 @@ class DmaCopier:
         self._check_gone()
         return self._fault
 
+    def waits(self, least: float) -> str | None:
+        """The transfer that has been with the driver for ``least`` seconds or more; may be asked by any thread."""
+        return self._card.waits(least)
+
     def detach(self) -> None:
         self._enabled = False
         self._set_live(False)

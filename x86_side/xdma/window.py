@@ -20,11 +20,12 @@ from vnetcard.ring import layout as L
 from vnetcard.ring.geometry import HEADER_BYTES, Geometry, speaks_our_format
 from vnetcard.terminal.sizes import human
 from vnetcard.window import shm
-from vnetcard.window.contract import Request
+from vnetcard.window.contract import Pulse, Request
 from vnetcard.window.file_backed import BackedWindow, open_backed
 from vnetcard.x86_side.xdma.channel import CardMemory, DeviceChannel, DeviceGone, TransferFailed
 from vnetcard.x86_side.xdma.copier_thread import CopierThread
 from vnetcard.x86_side.xdma.dma_copier import DmaCopier
+from vnetcard.x86_side.xdma.in_thread import in_thread
 from vnetcard.x86_side.xdma.remote_window import GONE
 
 OPTIONS: Final = ("channel", "events", "format")
@@ -81,7 +82,9 @@ class Place:
 class XdmaWindow:
     """The host's window and its DMA copier; see ``vnetcard.window.Window`` for the contract."""
 
-    def __init__(self, place: Place, window: BackedWindow, to_card: DeviceChannel, from_card: DeviceChannel) -> None:
+    def __init__(
+        self, place: Place, window: BackedWindow, to_card: DeviceChannel, from_card: DeviceChannel, pulse: Pulse
+    ) -> None:
         self._window, self._channels = window, (to_card, from_card)
         self._spans = window.spans()
         self._open = True
@@ -100,7 +103,7 @@ class XdmaWindow:
         what = f"DMA copier over {place.device(f'*_{place.channel}')}, {human(size)} at {place.base:#x}"
         events = place.device(f"events_{place.events}") if place.events is not None else None
         try:
-            self.engine = CopierThread(self._copier, what, events=events, lost=self._lost)
+            self.engine = CopierThread(self._copier, what, events=events, lost=self._lost, pulse=pulse)
         except OSError as error:
             self._spans.release()
             raise unavailable(place.url, events or place.prefix, error) from error
@@ -137,8 +140,9 @@ def open_window(request: Request) -> XdmaWindow:
         from_card = _open(opened, place, "c2h", to_card=False)
         window = open_backed(shm.opener(place.memory_name, place.url), request)
         opened.callback(window.close)
-        _check(place, CardMemory(to_card, from_card, base=place.base, size=request.size or 0))
-        whole = XdmaWindow(place, window, to_card, from_card)
+        card = CardMemory(to_card, from_card, base=place.base, size=request.size or 0)
+        in_thread(lambda: _check(place, card), request.pulse, card.waits)
+        whole = XdmaWindow(place, window, to_card, from_card, request.pulse)
         opened.pop_all()
         return whole
 
