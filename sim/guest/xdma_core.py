@@ -72,6 +72,7 @@ class XdmaCore:
         self.faults = Faults()
         self.transfers = {H2C: 0, C2H: 0}
         self.errors = 0
+        self.polls = 0
         self._base = base
         self._made = contextlib.ExitStack()
         self.socket = folder / "xdma.sock"
@@ -129,6 +130,7 @@ class XdmaCore:
         idle = 0
         while not self._ended.is_set():
             idle += 1
+            self.polls += 1
             for channel in (H2C, C2H):
                 control = self._load(channel + CONTROL)
                 if control & RUN and not self.faults.hangs:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.harness.restarts import until
 from vnetcard.sim.guest.xdma_core import (
     ALIGNMENTS,
     C2H,
@@ -115,7 +116,10 @@ def test_descriptor_without_the_magic_number_stops_the_engine(driver: Driver) ->
 def test_core_that_hangs_answers_once_it_is_let_go(core: XdmaCore, driver: Driver) -> None:
     core.faults.hangs = True
     driver.start(H2C, (64, BUFFER, BASE))
-    assert driver.register(H2C + STATUS) == 0
+    begun = core.polls
+    until(lambda: core.polls > begun + 2, "the core has seen the run bit")
+    assert driver.register(H2C + CONTROL) & RUN, "the core has begun the transfer"
+    assert (driver.register(H2C + STATUS), core.transfers[H2C]) == (0, 0)
     core.faults.hangs = False
     assert driver.wait(H2C) == STOPPED | DONE
 
