@@ -12,9 +12,9 @@ import pytest
 
 from tests.harness.needs import need
 from tests.harness.open_taps import has_open_tap
-from tests.harness.programs import VNETCARD, Outcome, run, started
+from tests.harness.programs import VNETCARD, Outcome, ip, run, started
 from tests.harness.restarts import until
-from vnetcard.lab.lab import Lab
+from vnetcard.lab.lab import Lab, run_in
 from vnetcard.ring.layout import CARD, HOST
 from vnetcard.tap import pcap_reader
 from vnetcard.tap.pcap_reader import Packet
@@ -157,3 +157,48 @@ def test_peer_that_is_not_there_is_one_line(tmp_path: Path, monkeypatch: pytest.
         done = replay(lab, tmp_path / "in.pcap")
         assert done.status == 2
         assert "the host's link is down (no peer yet): it would drop every packet" in done.stderr
+
+
+QUIET_TUN0 = """
+default=/proc/sys/net/ipv6/conf/default/disable_ipv6
+[ ! -e $default ] || echo 1 >$default
+ip link add tun0 type veth peer name tun0p
+ip link set tun0 up
+ip link set tun0p up
+[ ! -e $default ] || echo 0 >$default
+"""
+"""Another interface that is called tun0, which sends nothing by itself."""
+
+
+@pytest.mark.parametrize("move", [False, True], ids=["renamed", "moved"])
+def test_replay_follows_its_interface_and_writes_into_no_other(
+    lab: Lab, tmp_path: Path, netns_pair: tuple[str, str], move: bool
+) -> None:
+    """In the middle another interface gets the name; it does not send a single packet."""
+    home, other = lab.namespaces[HOST], netns_pair[0]
+    pcap_reader.write(tmp_path / "in.pcap", spaced(2000, 1))
+    try:
+        with started([*VNETCARD, "replay", "--window", lab.url, "--json", str(tmp_path / "in.pcap")]) as replaying:
+            before = taken(lab)
+            until(lambda: taken(lab) > before + 20, "the replay is under way")
+            ip("-n", home, "link", "set", "tun0", *(("netns", other) if move else ("name", "pcie0")))
+            done = run(run_in(home, ["sh", "-ec", QUIET_TUN0]))
+            assert done.status == 0, done
+            middle = taken(lab)
+            until(lambda: taken(lab) > middle + 20, "the replay goes on")
+            out, err = replaying.communicate(timeout=60)
+        assert (replaying.returncode, err) == (0, "")
+        assert json.loads(out)["refused"] == 0
+        (link,) = json.loads(ip("-n", home, "-s", "-j", "link", "show", "tun0"))
+        assert link["stats64"]["tx"]["packets"] == 0, "another interface has sent packets of the replay"
+    finally:
+        run(["ip", "-n", home, "link", "del", "tun0p"])
+        where, name = (other, "tun0") if move else (home, "pcie0")
+        ip("-n", where, "link", "set", name, *(("netns", home) if move else ("name", "tun0")))
+        lab.wait_up()
+
+
+def taken(lab: Lab) -> int:
+    """How many packets the host's pump has taken from its interface."""
+    count: int = lab.status(HOST)["sides"][HOST]["tx"]["tx_taken"]
+    return count

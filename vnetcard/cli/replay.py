@@ -8,22 +8,20 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import errno
 import json
 import select
-import socket
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from vnetcard.agent.control import ask
 from vnetcard.errors import ConfigError, PeerGone
 from vnetcard.link.session import LinkSession
 from vnetcard.ping.target import netns_of
 from vnetcard.port.memory_pair import PairPort
-from vnetcard.port.netns import inside
+from vnetcard.port.raw_socket import FULL, InterfaceLeft, RawSocket
 from vnetcard.ring import layout as L
 from vnetcard.ring.window_dump import view_ring
 from vnetcard.tap import pcap_reader
@@ -44,8 +42,6 @@ exit status: 0 every packet went into the link, 1 some were refused, 2 bad input
 """
 UP_LIMIT: Final = 10.0
 """Seconds allowed for the link to come up, and for the last packets to leave."""
-ETHERTYPES: Final = {4: 0x0800, 6: 0x86DD}
-FULL: Final = (errno.EAGAIN, errno.ENOBUFS)
 
 
 def add_parser(subparsers: Subparsers) -> None:
@@ -138,30 +134,63 @@ def injector(window: str, url: str, side: int) -> Iterator[End]:
         with link_end(window, url, side) as end:
             yield end
         return
-    if not view["link"]["up"]:
-        raise ConfigError(f"the {L.SIDES[side]}'s link is down ({view['link']['reason']}): it would drop every packet")
-    name = view["port"]["name"]
-    try:
-        with inside(netns_of(view)), socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, 0) as out:
-            yield End(f"{name} of the {L.SIDES[side]}'s agent", lambda packet: through_interface(out, name, packet))
-    except PermissionError as error:
-        raise ConfigError(f"no permission for a raw socket on {name}: it takes root, or CAP_NET_RAW") from error
+    with contextlib.closing(AgentInterface(url, side, view)) as interface:
+        yield End(f"{interface.name} of the {L.SIDES[side]}'s agent", interface.send)
 
 
-def through_interface(out: socket.socket, name: str, packet: bytes) -> bool:
-    """As an application's packet: the interface's queue, then the agent."""
-    kind = ETHERTYPES.get(packet[0] >> 4)
-    if kind is None:
-        return False
-    while True:
-        try:
-            out.sendto(packet, (name, kind))
-        except OSError as error:
-            if error.errno not in FULL:
-                return False
-            time.sleep(0.0005)
-            continue
-        return True
+class AgentInterface:
+    """The interface of the agent of ``side``, which is held, and followed when it moves to another namespace."""
+
+    def __init__(self, url: str, side: int, view: dict[str, Any]) -> None:
+        """``view`` is the agent's status.  ConfigError: its link is down, or there is no permission."""
+        self._url, self._side = url, side
+        if not view["link"]["up"]:
+            raise ConfigError(
+                f"the {L.SIDES[side]}'s link is down ({view['link']['reason']}): it would drop every packet"
+            )
+        self.name: str = view["port"]["name"]
+        self._socket: RawSocket | None = None
+        self._find(view)
+
+    def _find(self, view: dict[str, Any] | None = None) -> RawSocket:
+        """Open the interface where the agent has it now; ConfigError when it cannot be found there."""
+        self.close()
+        deadline = time.monotonic() + UP_LIMIT
+        while True:
+            try:
+                self._socket = opened = self._open(view or ask(self._url, self._side, "status"))
+                return opened
+            except PermissionError as error:
+                raise ConfigError(
+                    f"no permission for a raw socket on {self.name}: it takes root, or CAP_NET_RAW"
+                ) from error
+            except (InterfaceLeft, PeerGone) as error:
+                if time.monotonic() > deadline:
+                    raise ConfigError(f"{self.name} was deleted, moved or set down ({error})") from error
+                view = None
+                time.sleep(0.02)
+
+    def _open(self, view: dict[str, Any]) -> RawSocket:
+        """Raises InterfaceLeft when the interface is not where ``view`` says, PermissionError."""
+        port = view["port"]
+        self.name = port["name"]
+        if not port.get("up") or not view["link"]["up"]:
+            raise InterfaceLeft("it is down")
+        return RawSocket(netns_of(view), port["index"], netns_id=port["netns_id"])
+
+    def send(self, packet: bytes) -> bool:
+        """As an application's packet: the interface's queue, then the agent."""
+        while True:
+            try:
+                return (self._socket or self._find()).send(packet)
+            except InterfaceLeft:
+                self.close()
+
+    def close(self) -> None:
+        """Close its sockets.  Idempotent."""
+        if self._socket is not None:
+            self._socket.close()
+            self._socket = None
 
 
 @contextlib.contextmanager
