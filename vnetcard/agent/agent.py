@@ -23,6 +23,7 @@ from vnetcard.agent.history import History
 from vnetcard.agent.kernel_discards import KernelDiscards
 from vnetcard.agent.managed_interface import ManagedInterface
 from vnetcard.agent.negotiation import make_offer, port_for
+from vnetcard.agent.pulse import Pulse
 from vnetcard.agent.recent_packets import RecentPackets
 from vnetcard.agent.tap_registry import TapRegistry
 from vnetcard.codes.error import ErrorCode
@@ -45,8 +46,6 @@ WINDOW_CHECK_INTERVAL = 0.5
 """Seconds between two checks that the window's memory is still shared with the peer."""
 HISTORY_INTERVAL = 1.0
 """Seconds between two samples of the counters for the history: rare, so that an idle agent uses no CPU."""
-STOP_GRACE = 1.0
-"""Seconds after the signal for which a device may still let the agent wait."""
 LIMIT_PAUSE = 0.5
 """Seconds until a running agent that has reached a limit of the system tries again."""
 
@@ -68,8 +67,8 @@ class Agent:
         self.announced = False
         self.history = History()
         self._watchdog = service.Watchdog()
+        self._pulse = Pulse(self._watchdog.beat)
         self._stop = False
-        self._stop_at = 0.0
         self._stack = contextlib.ExitStack()
         self._wake_read, self._wake_write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         self._attention = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
@@ -110,17 +109,9 @@ class Agent:
         if hangs:
             self.log.warning("left behind: %s", hangs)
 
-    def _pulse(self) -> None:
-        """Stay alive while a device lets this process wait, but not for long after a signal."""
-        self._watchdog.beat()
-        if self.link is not None:
-            self.link.own.beat()
-        if self._stop and time.monotonic() - self._stop_at > STOP_GRACE:
-            raise WindowUnavailable("the agent was told to stop")
-
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
         del number, frame
-        self._stop_at = self._stop_at or time.monotonic()
+        self._pulse.stop()
         self._stop = True  # no exception: it could come between the creation of an object and its registration
 
     def _open_window(self) -> None:
@@ -179,7 +170,7 @@ class Agent:
         self.endpoints = session.pumps
         self.taps.settle(self.endpoints.pairs, fresh=True)
         try:
-            self.link = session.link
+            self.link = self._pulse.link = session.link
             session.start()
             if not self.announced:
                 self._announce()
@@ -188,7 +179,7 @@ class Agent:
             self.lost = str(error)
         finally:
             session.stop()
-            self.link = None
+            self.link = self._pulse.link = None
             self.endpoints = None
             session.close()
             self.taps.unsettle()
