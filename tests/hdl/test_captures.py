@@ -208,6 +208,7 @@ def test_missing_file_and_impossible_target_are_refused_in_one_line(
         assert why in err and err.count("\n") == 1
 
 
+@pytest.mark.hdl  # `make hdl` wants every system package of the tests
 def test_make_passes_the_file_on_and_fails_with_it(tmp_path: Path) -> None:
     """Run `make hdl` with a file name that contains a space."""
     (tmp_path / "a capture.txt").write_text("hello")
