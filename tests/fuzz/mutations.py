@@ -100,6 +100,11 @@ MUTATIONS: Final = (
         "(needed & ~p->link.features) ||",
         "(needed & VNC_FEATURE_UNKNOWN) ||",
     ),
+    _rx(
+        "super-packet without its headers reaches the kernel",
+        "!gso_whole(view, &hdr, len)",
+        "gso_whole(view, &hdr, len) > 1",
+    ),
     Mutation("checksum field one byte behind the packet", "rx", "vnc_offload.h", "+ 2 > len", "+ 1 > len"),
     _rx("dropped record is not counted", "now[drop]++;", ""),
     _rx(

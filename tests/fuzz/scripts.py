@@ -143,7 +143,11 @@ def rx() -> dict[str, bytes]:
 
     refuse = [bytes([6, kind + 8]) for kind in range(8)]
     flow = b"".join(push(n * 89 % 1480 + 1) + (move(9) if n % 2 else b"") for n in range(30))
-    kinds = b"".join(push(300, kind) + move(3) for kind in (0, 2, 4, 6, 7, 8, 10, 18, 30, 32, 33, 64, 160, 161, 255))
+    offloads = [2 * (gso + checksum) + version for gso in (1, 2, 3) for checksum in (0, 16) for version in (0, 1)]
+    kinds = b"".join(
+        push(300, how) + move(3) for how in (0, 4, 8, 10, 18, *[37] * 4, 30, 32, 33, 64, 160, 161, 255, *offloads * 2)
+    )
+    kinds += b"".join(push(length, how) + move(3) for length in (9, 30, 45) for how in offloads)
     refused = b"".join(refuse[kind] + push(99, 2) + push(98) + move(4) + move(4) for kind in range(8))
     seeds = {}
     for domain in range(3):
@@ -157,6 +161,7 @@ def rx() -> dict[str, bytes]:
         "polling peer": _pump(PLAIN, 0, flow, move(63), bytes([8]), flow),
         "peer that is awake": _pump(PLAIN, _WAKING, bytes([7, 0, 0]), flow),
         "record without virtio_net_hdr on a link with it": _pump(TSO, 0, push(60), poke(3, 5, ZERO), move(2)),
+        "super-packet of no IP version": _pump(TSO, 0, push(300, 2), poke(3, 8, ZERO), move(2)),
         "checksum beyond the packet": _pump(TSO, 0, push(60, 2 * (16 + 64)), move(2)),
         "killed and started again": _pump(TSO, _WAKING, flow, bytes([9, 0, 1]), flow),
         "new epoch": _pump(PLAIN, 0, push(60), poke(3, epoch, NEXT), move(2), bytes([7, 70, 0]), push(60), move(2)),

@@ -17,14 +17,18 @@ static struct lines {
 static struct vnc_pump *p;
 static struct fuzz_setup setup;
 
+struct record {
+	uint32_t len, seq; /* @len without virtio_net_hdr */
+	struct vnc_vnet_hdr hdr;
+	uint8_t first;     /* byte of the packet */
+	bool formed;       /* a super-packet with the headers that it needs */
+	bool good;         /* reaches the port */
+};
+
 /* The honest producer's records that are not delivered, oldest first. */
 static struct {
 	uint32_t prod, seq, first, count;
-	struct {
-		uint32_t len; /* without virtio_net_hdr */
-		struct vnc_vnet_hdr hdr;
-		bool good;    /* reaches the port */
-	} record[SENT_MAX];
+	struct record record[SENT_MAX];
 } sent;
 
 static struct {
@@ -109,16 +113,49 @@ static bool foreign(const struct vnc_vnet_hdr *hdr, uint32_t features)
 	}
 }
 
-/* Byte @at, from 1 on, of packet @number: a super-packet mostly has the headers of its kind. */
-static uint8_t content(const struct vnc_vnet_hdr *hdr, uint32_t number, uint32_t at)
+/* Where the transport header starts behind an IP header without options. */
+static uint32_t transport_of(const struct record *r)
 {
-	bool tcp = hdr->gso_type == 1 || hdr->gso_type == 4;
+	return r->first >> 4 == 4 ? 20 : 40;
+}
 
-	if (hdr->gso_type && at == 9) /* IPv4: its protocol */
-		return number % 8 == 7 ? 1 : tcp ? 6 : 17;
-	if (tcp && (at == 32 || at == 52)) /* the length of a TCP header behind IPv4 or IPv6 */
-		return number % 8 == 6 ? 0x40 : 0x50;
-	return fuzz_fill(number, at);
+/* Byte @at of the packet of @r. */
+static uint8_t byte_of(const struct record *r, uint32_t at)
+{
+	bool udp = r->hdr.gso_type == 5;
+
+	if (at == 0)
+		return r->first;
+	if (r->formed && at == 9 && r->first >> 4 == 4)
+		return udp ? 17 : 6;
+	if (r->formed && !udp && at == transport_of(r) + 12)
+		return 0x50; /* no options */
+	return fuzz_fill(r->seq, at);
+}
+
+/* Has a super-packet the headers without which a kernel refuses it?  Written here once more. */
+static bool whole(const struct record *r)
+{
+	const struct vnc_vnet_hdr *hdr = &r->hdr;
+	bool udp = hdr->gso_type == 5;
+	uint32_t at = transport_of(r), options;
+
+	if (hdr->gso_type == 0)
+		return true;
+	if (r->len < 20 || (hdr->gso_type == 1 && r->first >> 4 != 4) || (hdr->gso_type == 4 && r->first >> 4 != 6))
+		return false;
+	if (r->first >> 4 == 4 && byte_of(r, 9) != (udp ? 17 : 6))
+		return false;
+	if ((hdr->flags & 1) && (hdr->csum_start < at || hdr->csum_offset != (udp ? 6 : 16)))
+		return false;
+	if (hdr->flags & 1)
+		at = hdr->csum_start;
+	if (at + (udp ? 8 : 20) > r->len)
+		return false;
+	if (udp || at + 20 > 128) /* of the packet's start alone */
+		return true;
+	options = byte_of(r, at + 12) / 16 * 4u;
+	return options >= 20 && at + options <= r->len;
 }
 
 static void check_packet(const struct iovec *iov, int n)
@@ -146,8 +183,8 @@ static void check_packet(const struct iovec *iov, int n)
 		sent.first++, sent.count--;
 	CHECK(sent.count && sent.record[sent.first % SENT_MAX].len == len - lead);
 	CHECK(!lead || !memcmp(&hdr, &sent.record[sent.first % SENT_MAX].hdr, lead));
-	for (at = 1; at < len - lead; at++)
-		CHECK(packet[lead + at] == content(&sent.record[sent.first % SENT_MAX].hdr, sent.first, at));
+	for (at = 0; at < len - lead; at++)
+		CHECK(packet[lead + at] == byte_of(&sent.record[sent.first % SENT_MAX], at));
 	sent.first++;
 	sent.count--;
 }
@@ -194,34 +231,29 @@ static void push(void)
 	struct vnc_consumer *c = &p->consumer;
 	uint32_t lead = p->link.features & VNC_F_CSUM ? VNC_VNET_HDR : 0, n;
 	uint32_t len = 1 + fuzz_u16() % (p->link.packet_max + 8);
-	uint8_t *place = c->ring + (sent.prod & (c->size - 1)), how = fuzz_byte(), first = how & 1 ? 0x60 : 0x45;
-	struct vnc_vnet_hdr hdr = fuzz_vnet(lead ? how / 2 : 0, len);
-	uint32_t record = vnc_record_bytes(len + lead);
-	uint8_t head[VNC_GSO_HEAD];
+	uint8_t *place = c->ring + (sent.prod & (c->size - 1)), how = fuzz_byte();
+	struct record *r = &sent.record[sent.seq % SENT_MAX];
 
-	if (hdr.gso_type && first == 0x60 && hdr.csum_start == 20 && how & 2)
-		hdr.csum_start = 40;
-	if (hdr.gso_type == 5 && how & 64)
-		hdr.csum_offset = 6;
 	len = len <= p->link.packet_max ? len : p->link.packet_max;
-	record = vnc_record_bytes(len + lead);
-	if (sent.count == SENT_MAX || record > c->size - (sent.prod - *fuzz_raw32(&lines->own.cons)))
+	if (sent.count == SENT_MAX ||
+	    vnc_record_bytes(len + lead) > c->size - (sent.prod - *fuzz_raw32(&lines->own.cons)))
 		return;
+	*r = (struct record){.len = len, .seq = sent.seq, .first = how & 1 ? 0x60 : 0x45,
+			     .hdr = fuzz_vnet(lead ? how / 2 : 0, len)};
+	r->formed = r->hdr.gso_type && sent.seq % 4 != 3;
+	if (r->formed && r->hdr.csum_start == 20) {
+		r->hdr.csum_start = (uint16_t)transport_of(r);
+		r->hdr.csum_offset = r->hdr.gso_type == 5 ? 6 : 16;
+	}
+	r->good = harmless(&r->hdr, len) && whole(r) && !(vnc_needed_feature(&r->hdr, r->first) & ~p->link.features);
 	*fuzz_raw64(place) = (len + lead) | (uint64_t)(lead ? VNC_REC_VNET : 0) << 32 | (uint64_t)lead << 48;
 	*fuzz_raw64(place + 8) = sent.seq;
 	for (n = 0; n < len + lead; n++)
 		c->ring[(sent.prod + VNC_RECORD_HEADER + n) & (c->size - 1)] =
-			n < lead ? ((uint8_t *)&hdr)[n] : n == lead ? first : content(&hdr, sent.seq, n - lead);
-	sent.record[sent.seq % SENT_MAX].len = len;
-	sent.record[sent.seq % SENT_MAX].hdr = hdr;
-	for (n = 0; n < sizeof(head); n++)
-		head[n] = n ? content(&hdr, sent.seq, n) : first;
-	sent.record[sent.seq % SENT_MAX].good = harmless(&hdr, len) &&
-						!(vnc_needed_feature(&hdr, first) & ~p->link.features) &&
-						(!hdr.gso_type || vnc_gso_whole(&hdr, head, len));
+			n < lead ? ((uint8_t *)&r->hdr)[n] : byte_of(r, n - lead);
 	sent.count++;
 	sent.seq++;
-	sent.prod += record;
+	sent.prod += vnc_record_bytes(len + lead);
 	*fuzz_raw32(&lines->peer.prod) = sent.prod;
 }
 
