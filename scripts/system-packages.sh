@@ -10,6 +10,7 @@
 # Checks for the commands and files themselves, whatever package they came from, and does nothing when all exist.
 # Installs with apt-get as root or by passwordless sudo; otherwise, and with --check, prints what to install and fails.
 set -euo pipefail
+unset CDPATH # with it, cd goes elsewhere, and prints where
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 PATH=$PATH:/usr/sbin:/sbin # where Debian keeps ip and ethtool, out of a plain user's PATH
 

@@ -10,6 +10,7 @@
 # It installs and builds the C core again only when one of their inputs has changed.
 # VNETCARD_PYTHON names the Python to use, instead of the newest that is found.
 set -euo pipefail
+unset CDPATH # with it, cd goes elsewhere, and prints where
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 root=$PWD
 export PIP_DISABLE_PIP_VERSION_CHECK=1

@@ -7,9 +7,11 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
+from tests.harness.programs import VNETCARD
 from vnetcard.agent import service
 from vnetcard.codes.error import ErrorCode
 from vnetcard.errors import ConfigError, PortUnavailable
@@ -77,3 +79,57 @@ def test_limit_below_an_error_of_ours_is_named_too() -> None:
 )
 def test_defect_is_not_explained_away(error: Exception) -> None:
     assert service.explained(error) is None
+
+
+@pytest.mark.parametrize("words", [["--help"], ["--version"], ["man"], ["doctor", "--no-measure"]], ids=" ".join)
+@pytest.mark.parametrize("buffered", [True, False])
+def test_output_that_cannot_be_written_is_one_line_and_a_failure(words: list[str], buffered: bool) -> None:
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [*VNETCARD, *words],
+            stdin=subprocess.DEVNULL,
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=os.environ | {"PYTHONUNBUFFERED": "" if buffered else "1"},
+            check=False,
+        )
+    assert done.returncode == 2
+    assert done.stderr.splitlines()[-1] == "vnetcard: error: cannot write to standard output (No space left on device)"
+    assert "Traceback" not in done.stderr and "Exception" not in done.stderr
+
+
+def test_command_with_closed_standard_output_runs() -> None:
+    command = ["sh", "-c", 'exec "$@" >&-', "sh", *VNETCARD, "man"]
+    done = subprocess.run(command, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+LIMIT_SCRIPT = """
+import errno, os
+from vnetcard.errors import PortUnavailable
+from vnetcard.port.interface import Interface
+import resource
+Interface("lo").close()
+resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))
+held, seen = [], []
+try:
+    while True:
+        held.append(os.dup(0))
+except OSError:
+    pass
+for _ in range(8):
+    try:
+        Interface("lo").close()
+        seen.append("opened")
+    except OSError as error:
+        assert error.errno == errno.EMFILE, error
+        seen.append("EMFILE")
+    os.close(held.pop())
+assert seen[0] == "EMFILE" and seen[-1] == "opened", seen
+"""
+
+
+def test_limit_of_descriptors_is_not_taken_for_a_missing_interface() -> None:
+    """However many are left: the C library looks an interface up through a socket, and hides why it got none."""
+    subprocess.run([sys.executable, "-c", LIMIT_SCRIPT], check=True, stdin=subprocess.DEVNULL)

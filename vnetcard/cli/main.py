@@ -24,10 +24,10 @@ from vnetcard.cli import (
     trace,
 )
 from vnetcard.cli import status as status_cmd
-from vnetcard.errors import VnetcardError
+from vnetcard.errors import ConfigError, VnetcardError
 from vnetcard.ring.sideblock import SOFTWARE
-from vnetcard.terminal.arguments import Parser, report_error
-from vnetcard.terminal.escape import escaped_output
+from vnetcard.terminal.arguments import Parser, complain, report_error
+from vnetcard.terminal.escape import escaped_output, stdout_error
 from vnetcard.terminal.stdio import open_missing_descriptors
 
 COMMANDS = (
@@ -88,6 +88,7 @@ def _run(argv: list[str] | None) -> int:
     try:
         args = build_parser().parse_args(argv)
         status: int = args.run(args)
+        sys.stdout.flush()
     except VnetcardError as error:
         report_error("vnetcard", error, as_json=getattr(args, "json", False) is True)
         return 2
@@ -97,6 +98,14 @@ def _run(argv: list[str] | None) -> int:
     except BrokenPipeError:
         sys.stderr.close()  # the reader of our output has closed it; Python's own message would be noise
         return 1
+    except (OSError, SystemExit):  # argparse ends the process after --help, whatever became of it
+        unwritten = stdout_error()
+        if unwritten is None:
+            raise
+        if isinstance(unwritten, BrokenPipeError):
+            return 1
+        complain("vnetcard", ConfigError(f"cannot write to standard output ({unwritten.strerror})"))
+        return 2
     return status
 
 

@@ -75,12 +75,7 @@ class Interface:
         self._locate = locate
         self._iproute: Any = None
         with ns.inside(netns):
-            try:
-                self.index = socket.if_nametoindex(name)
-            except OSError as error:
-                if error.errno in (errno.EMFILE, errno.ENFILE, errno.ENOMEM):
-                    raise
-                raise PortUnavailable(f"no interface {name!r}", code=ErrorCode.PORT_GONE) from None
+            self.index = _index_of(name)
             self._netlink = Rtnetlink()
         self._name = name
 
@@ -296,3 +291,12 @@ def is_route(view: RouteView, route: Route) -> bool:
     """Is the route that the kernel has the one that was asked for?"""
     same = view.destination == route.destination and view.gateway == route.gateway
     return same and (route.metric is None or view.metric == route.effective_metric)
+
+
+def _index_of(name: str) -> int:
+    """The interface's index; PortUnavailable without one, OSError where a limit keeps the kernel from being asked."""
+    try:
+        return socket.if_nametoindex(name)
+    except OSError:
+        os.close(os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC))  # the call above gives no number for a limit
+        raise PortUnavailable(f"no interface {name!r}", code=ErrorCode.PORT_GONE) from None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import sys
 from collections.abc import Iterator
 from typing import Any, Final, TextIO, cast
@@ -25,11 +26,27 @@ class EscapedStream:
     def __init__(self, stream: TextIO) -> None:
         self.raw = stream
         """For what is ours alone, such as a progress bar."""
+        self.error: OSError | None = None
+        """Why something could not be written, such as a full disk."""
 
     def write(self, text: str) -> int:
         """Write ``text``; returns its length."""
-        self.raw.write("".join(map(_escaped, text)))
+        with self._noted():
+            self.raw.write("".join(map(_escaped, text)))
         return len(text)
+
+    def flush(self) -> None:
+        """Write what is still in memory."""
+        with self._noted():
+            self.raw.flush()
+
+    @contextlib.contextmanager
+    def _noted(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            self.error = self.error or error
+            raise
 
     def writelines(self, lines: list[str]) -> None:
         """Write each of ``lines``."""
@@ -60,6 +77,18 @@ def escaped_output() -> Iterator[None]:
         yield
     finally:
         sys.stdout, sys.stderr = before
+
+
+def stdout_error() -> OSError | None:
+    """Why something that was printed could not be written, and is lost; None: all of it was written."""
+    with contextlib.suppress(OSError):
+        sys.stdout.flush()
+    error = sys.stdout.error if isinstance(sys.stdout, EscapedStream) else None
+    if error is not None:
+        null = os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC)
+        os.dup2(null, 1)  # Python flushes once more at its end
+        os.close(null)
+    return error
 
 
 def clear_terminal() -> None:
