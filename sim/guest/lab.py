@@ -68,9 +68,9 @@ class CardLab:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def boot(self, *, options: Sequence[str] = ()) -> Guest:
-        """Start a guest; ``options`` are more of QEMU's."""
-        self.guest = Guest(self._image, self.places.memory, options=[*self.places.device, *options])
+    def boot(self, *, options: Sequence[str] = (), words: str = "") -> Guest:
+        """Start a guest; ``options`` are more of QEMU's, ``words`` more of the kernel's command line."""
+        self.guest = Guest(self._image, self.places.memory, options=[*self.places.device, *options], words=words)
         return self.guest
 
     def start_card(self, *options: str) -> None:

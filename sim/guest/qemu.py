@@ -108,17 +108,24 @@ def _value(path: Path) -> str:
 
 
 IOMMU = ("-machine", "iommu=smmuv3,gic-version=3")
-"""QEMU's options with which the guest's user space gets a device's interrupts by VFIO."""
+"""QEMU's options with which an ARM64 guest's user space gets a device's interrupts by VFIO."""
+X86_IOMMU = ("-device", "intel-iommu,intremap=on")
+"""The same for an x86-64 guest, whose kernel needs ``X86_IOMMU_WORDS`` as well."""
+X86_IOMMU_WORDS = "no_timer_check"
+"""For the kernel's command line: through a remapping IO-APIC the emulated timer does not pass the kernel's check."""
 
 
 class Guest:
     """A running guest; ``close`` ends it.  One thread at a time may use it."""
 
-    def __init__(self, image: Image, memory: Path | None, *, options: Sequence[str] = (), wait: bool = True) -> None:
+    def __init__(
+        self, image: Image, memory: Path | None, *, options: Sequence[str] = (), words: str = "", wait: bool = True
+    ) -> None:
         """Boot it, with the file ``memory`` as the BAR of an ivshmem device, and return once it takes commands.
 
         ``wait=False`` returns at once; call ``wait_ready`` then.  ``options`` are more of QEMU's, such as
-        ``doorbell_bar``.  LabError, with the last lines of its console, when it does not come up.
+        ``doorbell_bar``, ``words`` more of the kernel's command line.  LabError, with the last lines of its console,
+        when it does not come up.
         """
         self.machine = machine = image.machine
         program = find_qemu(machine)
@@ -132,7 +139,7 @@ class Guest:
                 [
                     *(program, *machine.options, "-display", "none", "-nic", "none", "-no-reboot", "-serial", "stdio"),
                     *("-kernel", str(image.kernel), "-initrd", str(image.initrd)),
-                    *("-append", f"console={machine.console} quiet panic=-1"),
+                    *("-append", f"console={machine.console} quiet panic=-1 {words}"),
                     *("-chardev", f"socket,id=port,fd={theirs.fileno()}", "-device", machine.serial),
                     *("-device", "virtserialport,chardev=port,name=vnetcard"),
                     *(plain_bar(memory) if memory else ()),

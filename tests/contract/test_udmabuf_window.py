@@ -13,11 +13,14 @@ import pytest
 from tests.contract.device_place import ADDRESS, SIZE
 from tests.harness.fake_board import MEMORY, FakeBoard
 from vnetcard.codes.error import ErrorCode
+from vnetcard.doctor import devices
+from vnetcard.doctor.verdict import Verdict
 from vnetcard.engine import registers as R
 from vnetcard.engine import registers_xdma
 from vnetcard.errors import ConfigError, VnetcardError, WindowUnavailable
+from vnetcard.hw.sysfs import System
 from vnetcard.ring import layout as L
-from vnetcard.window import open_window
+from vnetcard.window import open_window, read_window
 
 
 @pytest.mark.parametrize(
@@ -111,6 +114,37 @@ def test_buffer_that_the_cards_dma_cannot_reach_is_refused(
         open_window(url, side=L.HOST)
     assert caught.value.code is code
     assert ("bind=pci/0000:03:00.0" in str(caught.value)) is (bound_to == "nothing")
+
+
+@pytest.mark.parametrize(
+    ("version", "mode", "iommu", "words"),
+    [
+        ("5.5.0", 3, "DMA-FQ", r"5\.5\.0 stops the kernel .*: use version 5\.4\.2"),
+        ("5.5.1", 4, "DMA", r"5\.5\.1 stops the kernel"),
+        ("5.5.0", 3, "identity", ""),
+        ("5.5.0", 3, "", ""),
+        ("5.4.2", 2, "DMA-FQ", r"quirk_mmap_mode 2 maps other memory: load u-dma-buf with quirk_mmap_mode=1"),
+        ("5.4.2", 3, "DMA-FQ", ""),
+        ("5.4.2", 4, "DMA-FQ", ""),
+    ],
+)
+def test_buffer_behind_an_iommu_that_the_driver_cannot_map_is_never_mapped(
+    board: FakeBoard, version: str, mode: int, iommu: str, words: str
+) -> None:
+    """Seen with the driver itself (tests/e2e/test_stock_udmabuf.py): the mmap alone is a kernel BUG."""
+    card = board.function("0000:03:00.0", ids=(0x10EE, 0x9038), bars={0: (4096, MEMORY)})
+    if iommu:
+        board.iommu(card, kind=iommu)
+    board.udmabuf("own", size=SIZE, address=ADDRESS, bind=card, version=version, quirk_mmap=mode)
+    (finding,) = [one for one in devices.inspect(System.here(), "udmabuf") if one.subject == "own"]
+    assert (finding.verdict is Verdict.FAIL) is bool(words), finding
+    for act in (lambda: open_window("udmabuf:own", side=L.HOST).close(), lambda: read_window("udmabuf:own")):
+        if not words:
+            act()
+            continue
+        with pytest.raises(WindowUnavailable, match=words) as caught:
+            act()
+        assert caught.value.code is ErrorCode.WINDOW_UNMAPPABLE
 
 
 @pytest.mark.parametrize(("offset", "good"), [("0x0", True), ("0xf000", True), ("0x10000", False), ("0x100000", False)])

@@ -15,8 +15,13 @@ from vnetcard.sim.guest.image import Image
 from vnetcard.sim.guest.image import image as make_image
 from vnetcard.sim.guest.machines import ARM64, X86_64
 
-collect_ignore = [] if os.environ.get("VNETCARD_XDMA_KO") else ["test_stock_xdma.py"]
-"""Tests that need a kernel module of another project are collected only where a variable names it."""
+BUILT = {
+    "VNETCARD_XDMA_KO": "test_stock_xdma.py",
+    "VNETCARD_UDMABUF_KO": "test_stock_udmabuf.py",
+    "VNETCARD_IOMMUFD_KERNEL": "test_card_iommufd.py",
+}
+collect_ignore = [test for variable, test in BUILT.items() if not os.environ.get(variable)]
+"""Tests that need a module or kernel of another project are collected only where a variable names it."""
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -6,7 +6,7 @@ itself is not part of this project.
 
 from __future__ import annotations
 
-import base64
+import json
 import os
 import sys
 from collections.abc import Iterator
@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.e2e.own_module import put_module
 from tests.harness.fake_board import FakeBoard
 from tests.harness.restarts import until
 from vnetcard.lab.lab import ADDRESSES, Lab
@@ -22,20 +23,16 @@ from vnetcard.ping.suite import DEFAULT_SIZES, Target, run_suite
 from vnetcard.ring import layout as L
 from vnetcard.sim.guest.image import Image
 from vnetcard.sim.guest.qemu import Command, Guest, shared_ram
-from vnetcard.sim.guest.xdma_core import XdmaCore
+from vnetcard.sim.guest.xdma_core import C2H, H2C, XdmaCore
 
 pytestmark = [pytest.mark.e2e, pytest.mark.root, pytest.mark.slow, pytest.mark.timeout(900)]
 
 BASE, SIZE = 0x1000_0000, 1 << 20
 WINDOW = f"xdma:0@{BASE:#x}+{SIZE}"
 CARD = f"mem:{BASE:#x}+{SIZE}"
-LOAD = """
-import base64, sys
-open("/run/xdma.ko", "wb").write(base64.b64decode(sys.stdin.read()))
-"""
 BIND = """
 set -e
-insmod /run/xdma.ko h2c_timeout=3 c2h_timeout=3
+insmod $1 h2c_timeout=3 c2h_timeout=3
 echo 1af4 1110 > /sys/bus/pci/drivers/xdma/new_id
 until [ -e /dev/xdma0_c2h_0 ]; do sleep 0.05; done
 """
@@ -76,9 +73,7 @@ def bench(host_image: Image, tmp_path_factory: pytest.TempPathFactory) -> Iterat
                 Lab("e2e-xdma", window=CARD, log=sys.stderr, sides=[L.CARD]) as lab,
                 Guest(host_image, None, options=[*shared_ram(ram, 256), *core.device]) as guest,
             ):
-                module = Path(os.environ["VNETCARD_XDMA_KO"]).read_bytes()
-                assert guest.run("python3", "-c", LOAD, text=base64.b64encode(module).decode(), limit=300).status == 0
-                bound = guest.run("sh", "-c", BIND, limit=120)
+                bound = guest.run("sh", "-c", BIND, "sh", put_module(guest, "VNETCARD_XDMA_KO"), limit=120)
                 assert bound.status == 0, f"{bound}\n{guest.console()}"
                 yield Bench(guest, core, lab)
         finally:
@@ -87,9 +82,19 @@ def bench(host_image: Image, tmp_path_factory: pytest.TempPathFactory) -> Iterat
 
 
 def test_info_and_doctor_read_the_card_over_the_driver(bench: Bench) -> None:
+    """The card's memory is blank: info says so, and the doctor lays a window out, measures it, and reports it."""
     done = bench.guest.run("vnetcard", "info", WINDOW, limit=120)
-    assert "BUG" not in bench.guest.console()
-    assert bench.core.transfers[0x1000] > 0, done
+    assert bench.core.transfers[C2H] > 0 and done.status == 1, done
+    assert "no vnetcard window here" in done.stdout
+    before = dict(bench.core.transfers)
+    done = bench.guest.run("vnetcard", "doctor", "--window", WINDOW, "--json", limit=300)
+    assert done.status == 0, done
+    findings = {(one["area"], one["subject"]): one for one in json.loads(done.stdout)["findings"]}
+    assert findings["xdma", "xdma0"]["verdict"] == "ok", findings
+    assert all(bench.core.transfers[channel] > before[channel] for channel in (H2C, C2H)), (
+        "the doctor tried no transfer"
+    )
+    assert (bench.core.errors, "BUG" in bench.guest.console()) == (0, False)
 
 
 def test_every_ping_of_every_size_is_answered_in_both_directions(bench: Bench) -> None:

@@ -97,6 +97,8 @@ class FakeBoard:
         coherent: bool = False,
         sync_mode: int = 1,
         bind: Path | None = None,
+        version: str = "5.4.2",
+        quirk_mmap: int = 3,
     ) -> Path:
         """/dev/NAME of the driver u-dma-buf and its attributes; ``bind``: the PCI function that it was made for."""
         folder = self.root / "sys/class/u-dma-buf" / name
@@ -106,6 +108,8 @@ class FakeBoard:
             ("phys_addr", f"{address:#018x}"),
             ("sync_mode", f"{sync_mode}"),
             ("dma_coherent", f"{int(coherent)}"),
+            ("driver_version", version),
+            ("quirk_mmap_mode", f"{quirk_mmap}"),
         ):
             (folder / attribute).write_text(f"{value}\n")
         if bind is not None:

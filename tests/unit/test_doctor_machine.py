@@ -66,6 +66,14 @@ def test_xdma_with_registers_alone_serves_an_engine_alone(board: FakeMachine) ->
     assert ": no h2c and no c2h channel, so registers alone (?engine=xdma:0)" in finding.detail
 
 
+def test_vfio_device_without_a_group_is_shown(board: FakeMachine) -> None:
+    board.write("dev/iommu", "")
+    board.write("dev/vfio/devices/vfio3", "")
+    found = devices.inspect(board.system, "vfio")
+    assert find(found, "iommu").verdict is Verdict.OK
+    assert "vfio3" in find(found, "vfio3").detail
+
+
 def test_vfio_without_an_iommu_fails(board: FakeMachine) -> None:
     board.write("dev/vfio/vfio", "")
     assert find(devices.inspect(board.system, "vfio"), "IOMMU").verdict is Verdict.FAIL

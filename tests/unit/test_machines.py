@@ -115,7 +115,8 @@ def noiommu(machine: FakeMachine) -> None:
 
 
 def iommufd(machine: FakeMachine) -> None:
-    machine.card(CARD, driver="vfio-pci")
+    card = machine.card(CARD, driver="vfio-pci")
+    (card / "vfio-dev/vfio0").mkdir(parents=True)
     machine.write("dev/vfio/devices/vfio0", "")
     machine.write("dev/iommu", "")
 
@@ -214,7 +215,6 @@ MACHINES = {
     "no u-dma-buf": Machine(lambda machine: None, "udmabuf:udmabuf0", code=ErrorCode.WINDOW_MISSING),
     "vfio without its driver": Machine(card(), "vfio:auto", code=ErrorCode.DRIVER_BOUND, says="vfio-pci"),
     "vfio in noiommu mode": Machine(noiommu, "vfio:auto", code=ErrorCode.IOMMU, says="noiommu-14"),
-    "vfio by iommufd alone": Machine(iommufd, "vfio:auto", code=ErrorCode.IOMMU, says="iommufd"),
     "vfio without an IOMMU": Machine(
         lambda machine: machine.card(CARD, driver="vfio-pci", iommu=False), "vfio:auto", code=ErrorCode.IOMMU
     ),
@@ -291,6 +291,13 @@ def test_doctor_says_what_the_agent_does(machine: FakeMachine, row: Machine) -> 
 def test_vfio_group_is_the_one_that_an_agent_would_open(machine: FakeMachine) -> None:
     """The agent's ioctls are tested in a virtual machine (tests/e2e/test_card_vfio.py)."""
     vfio_group(machine)
+    assert chosen(machine, "vfio:auto").file == str(machine.root / "dev/vfio/14")
+
+
+def test_vfio_device_of_the_function_itself_is_opened_where_there_are_no_groups(machine: FakeMachine) -> None:
+    iommufd(machine)
+    assert chosen(machine, "vfio:auto").file == str(machine.root / "dev/vfio/devices/vfio0")
+    machine.write("dev/vfio/14", "")
     assert chosen(machine, "vfio:auto").file == str(machine.root / "dev/vfio/14")
 
 

@@ -80,7 +80,7 @@ class FakeFunction(vfio.Function):
                 self.set = packed
             return packed
 
-        monkeypatch.setattr(vfio, "_ioctl", answer)
+        monkeypatch.setattr(vfio, "ioctl", answer)
         monkeypatch.setattr(vfio, "set_bus_master", lambda fd, start: None)
 
 

@@ -72,6 +72,11 @@ def _uio(system: System) -> Iterator[Finding]:
 
 
 def _vfio(system: System) -> Iterator[Finding]:
+    own_devices = entries(system.dev / "vfio/devices")
+    if own_devices:
+        yield _device(system, "vfio", system.dev / "iommu", "iommufd")
+    for node in own_devices:
+        yield _device(system, "vfio", node, f"the function's own device {node.name}")
     container = system.dev / "vfio/vfio"
     if not container.exists():
         return
@@ -97,6 +102,9 @@ def _udmabuf(system: System) -> Iterator[Finding]:
         if not buffer.usable and finding.verdict is Verdict.OK:
             words = f"{words}: mapped cached, but its DMA is not coherent"
             fix = f"`echo 1 > {buffer.path / 'sync_mode'}`"
+            finding = replace(finding, verdict=Verdict.FAIL, detail=words, fix=fix, code=ErrorCode.WINDOW_UNMAPPABLE)
+        elif problem := udmabuf.map_problem(system, buffer):
+            words, _, fix = f"{words}: {problem}".rpartition(": ")
             finding = replace(finding, verdict=Verdict.FAIL, detail=words, fix=fix, code=ErrorCode.WINDOW_UNMAPPABLE)
         yield finding
 

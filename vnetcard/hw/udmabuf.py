@@ -22,7 +22,9 @@ CACHED: Final = ("0", "4")
 class Buffer:
     """A buffer; numbers are None where sysfs has none.  ``address`` is the bus address for the device that it is for.
 
-    ``bound`` is the PCI function that it was made for (the driver's ``bind=pci/BDF``), or ''.
+    ``bound`` is the PCI function that it was made for (the driver's ``bind=pci/BDF``), or '': the class device is below
+    that function in sysfs, and its link ``device`` leads to it.  ``version`` is the driver's, ``quirk_mmap`` its
+    ``quirk_mmap_mode``; '' where sysfs has none.
     """
 
     path: Path
@@ -32,6 +34,8 @@ class Buffer:
     sync_mode: str
     coherent: bool
     bound: str
+    version: str = ""
+    quirk_mmap: str = ""
 
     @property
     def name(self) -> str:
@@ -64,6 +68,8 @@ def _buffer(system: System, path: Path) -> Buffer:
         text(path / "sync_mode") or "1",
         text(path / "dma_coherent") == "1",
         bound if bound and (system.sys / "bus/pci/devices" / bound).exists() else "",
+        text(path / "driver_version") or "",
+        text(path / "quirk_mmap_mode") or "",
     )
 
 
@@ -80,6 +86,8 @@ def choose(system: System, name: str, url: str) -> Buffer:
             f"`echo 1 > {buffer.path / 'sync_mode'}`",
             code=ErrorCode.WINDOW_UNMAPPABLE,
         )
+    if problem := map_problem(system, buffer):
+        raise WindowUnavailable(f"{url}: {problem}", code=ErrorCode.WINDOW_UNMAPPABLE)
     known_number(buffer, "size", buffer.size, url)
     return buffer
 
@@ -106,6 +114,31 @@ def device_of(buffer: Buffer, url: str) -> Device:
     )
 
 
+BROKEN_VERSION: Final = "5.5."
+"""It marks every map as one of bare page frames, on which the kernel's code for an IOMMU's pages stops: ``kernel BUG``
+in vm_insert_page (seen with 5.5.0 on Linux 6.1; 5.4.2 maps the same buffer)."""
+BLIND_MODE: Final = "2"
+"""The ``quirk_mmap_mode`` that maps the buffer's bus address as if it were a physical one."""
+
+
+def map_problem(system: System, buffer: Buffer) -> str | None:
+    """Why ``buffer`` must not be mapped, or None: its memory is behind an IOMMU, with which the driver cannot cope."""
+    if not buffer.bound or not _translated(system.sys / "bus/pci/devices" / buffer.bound):
+        return None
+    where = f"an IOMMU translates for {buffer.bound}, to which {buffer.name} is bound"
+    if buffer.version.startswith(BROKEN_VERSION):
+        return f"{where}: to map it with u-dma-buf {buffer.version} stops the kernel (BUG): use version 5.4.2"
+    if buffer.quirk_mmap == BLIND_MODE:
+        return f"{where}: quirk_mmap_mode 2 maps other memory: load u-dma-buf with quirk_mmap_mode=1"
+    return None
+
+
+def _translated(function: Path) -> bool:
+    """Does an IOMMU translate the DMA of the PCI function?"""
+    group = function / "iommu_group"
+    return group.exists() and text(group.resolve() / "type") != "identity"
+
+
 def iommu_problem(system: System, buffer: Buffer, function: Function | None) -> str | None:
     """Why the PCI ``function`` cannot reach ``buffer`` at its address, or None.
 
@@ -116,8 +149,7 @@ def iommu_problem(system: System, buffer: Buffer, function: Function | None) -> 
         return None
     if buffer.bound:
         return f"{buffer.name} is bound to {buffer.bound}, not to {function.address}"
-    group = function.path / "iommu_group"
-    if not group.exists() or text(group.resolve() / "type") == "identity":
+    if not _translated(function.path):
         return None
     return (
         f"an IOMMU translates the DMA of {function.address}, and {buffer.name} is not bound to it: load u-dma-buf with "

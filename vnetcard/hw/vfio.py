@@ -1,6 +1,8 @@
-"""The kernel's VFIO interface (include/uapi/linux/vfio.h), as far as a card needs it: container, group, device.
+"""The kernel's VFIO interface (include/uapi/linux/vfio.h), as far as a card needs it.
 
-The ioctls pack their structures by hand; every call raises OSError with the kernel's number.
+A function is opened through its group and a container (``GroupFunction``), or, since Linux 6.6, through a device of its
+own and iommufd (``iommufd.py``).  The ioctls pack their structures by hand; every call raises OSError with the
+kernel's number.
 """
 
 from __future__ import annotations
@@ -60,7 +62,7 @@ class Region:
     can_map: bool
 
 
-def _ioctl(fd: int, number: int, packed: bytes) -> bytes:
+def ioctl(fd: int, number: int, packed: bytes) -> bytes:
     """An ioctl on a structure; returns the structure as the kernel leaves it."""
     buffer = bytearray(packed)
     fcntl.ioctl(fd, number, buffer, True)
@@ -100,44 +102,35 @@ class NotViable(Exception):
 
 
 class Function:
-    """A PCI function, opened through its group, which one process at a time can open.
+    """A PCI function that this process has opened; one process at a time can.
 
     The kernel resets the function when it is opened (without FLR possibly its whole bus), and again when it is closed.
     """
 
-    def __init__(self, group: Path, container: Path, name: str) -> None:
-        """``name`` as in sysfs.  Raises OSError (EBUSY: another process has the group), NotViable."""
+    fd: int
+
+    def __init__(self) -> None:
+        """Raises OSError."""
         self._fds: list[int] = []
         try:
-            self._open(group, container, name)
+            self._open()
         except BaseException:
             self.close()
             raise
 
-    def _open(self, group: Path, container: Path, name: str) -> None:
-        group_fd = os.open(group, os.O_RDWR | os.O_CLOEXEC)
-        self._fds.append(group_fd)
-        status = _ioctl(group_fd, GROUP_GET_STATUS, GROUP_STATUS.pack(GROUP_STATUS.size, 0))
-        if not GROUP_STATUS.unpack(status)[1] & GROUP_VIABLE:
-            raise NotViable
-        container_fd = os.open(container, os.O_RDWR | os.O_CLOEXEC)
-        self._fds.append(container_fd)
-        self._container = container_fd
-        version = fcntl.ioctl(container_fd, GET_API_VERSION)
-        if version != API_VERSION:
-            raise OSError(f"the kernel speaks version {version} of VFIO, this software {API_VERSION}")
-        fcntl.ioctl(group_fd, GROUP_SET_CONTAINER, struct.pack("=i", container_fd))
-        kind = next((kind for kind in TYPE1_IOMMUS if fcntl.ioctl(container_fd, CHECK_EXTENSION, kind)), None)
-        if kind is None:
-            raise OSError("the kernel has no type 1 IOMMU: load vfio_iommu_type1")
-        fcntl.ioctl(container_fd, SET_IOMMU, kind)
-        self.fd = fcntl.ioctl(group_fd, GROUP_GET_DEVICE_FD, bytearray(name.encode() + b"\0"), True)
-        self._fds.append(self.fd)
+    def _open(self) -> None:
+        """Set ``fd``; every descriptor is in ``_fds`` as soon as it is open."""
+        raise NotImplementedError
+
+    def _keep(self, path: Path) -> int:
+        fd = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+        self._fds.append(fd)
+        return fd
 
     def region(self, index: int) -> Region:
         """A BAR, 0 to 5, or CONFIG_REGION; its size is 0 if the function has none."""
         packed = REGION_INFO.pack(REGION_INFO.size, 0, index, 0, 0, 0)
-        _, flags, _, _, size, offset = REGION_INFO.unpack(_ioctl(self.fd, DEVICE_GET_REGION_INFO, packed))
+        _, flags, _, _, size, offset = REGION_INFO.unpack(ioctl(self.fd, DEVICE_GET_REGION_INFO, packed))
         return Region(size, offset, bool(flags & REGION_MMAP))
 
     def vectors(self) -> int:
@@ -149,13 +142,13 @@ class Function:
 
     def _vectors(self, kind: int) -> int:
         packed = IRQ_INFO.pack(IRQ_INFO.size, 0, kind, 0)
-        count: int = IRQ_INFO.unpack(_ioctl(self.fd, DEVICE_GET_IRQ_INFO, packed))[3]
+        count: int = IRQ_INFO.unpack(ioctl(self.fd, DEVICE_GET_IRQ_INFO, packed))[3]
         return count
 
     def listen(self, eventfds: list[int]) -> None:
         """Let its vectors from 0 on signal ``eventfds``."""
         self._become_master()  # a message-signalled interrupt is a write by the function
-        _ioctl(self.fd, DEVICE_SET_IRQS, pack_irq_set(self._kind(), eventfds))
+        ioctl(self.fd, DEVICE_SET_IRQS, pack_irq_set(self._kind(), eventfds))
 
     def _become_master(self) -> None:
         set_bus_master(self.fd, self.region(CONFIG_REGION).offset)
@@ -165,12 +158,44 @@ class Function:
         self._become_master()
         pin = ctypes.c_char.from_buffer(memory)
         try:
-            address = ctypes.addressof(pin)
-            _ioctl(self._container, IOMMU_MAP_DMA, DMA_MAP.pack(DMA_MAP.size, DMA_READ_WRITE, address, at, len(memory)))
+            self._map(ctypes.addressof(pin), at, len(memory))
         finally:
             del pin
+
+    def _map(self, address: int, at: int, count: int) -> None:
+        """Show ``count`` bytes at ``address`` of this process to the function at ``at``."""
+        raise NotImplementedError
 
     def close(self) -> None:
         """Close everything; the kernel switches the interrupts off.  Idempotent."""
         while self._fds:
             os.close(self._fds.pop())
+
+
+class GroupFunction(Function):
+    """A function opened through its group."""
+
+    def __init__(self, group: Path, container: Path, name: str) -> None:
+        """``name`` as in sysfs.  Raises OSError (EBUSY: another process has the group), NotViable."""
+        self._group, self._container_node, self._name = group, container, name
+        super().__init__()
+
+    def _open(self) -> None:
+        group = self._keep(self._group)
+        status = ioctl(group, GROUP_GET_STATUS, GROUP_STATUS.pack(GROUP_STATUS.size, 0))
+        if not GROUP_STATUS.unpack(status)[1] & GROUP_VIABLE:
+            raise NotViable
+        self._container = container = self._keep(self._container_node)
+        version = fcntl.ioctl(container, GET_API_VERSION)
+        if version != API_VERSION:
+            raise OSError(f"the kernel speaks version {version} of VFIO, this software {API_VERSION}")
+        fcntl.ioctl(group, GROUP_SET_CONTAINER, struct.pack("=i", container))
+        kind = next((kind for kind in TYPE1_IOMMUS if fcntl.ioctl(container, CHECK_EXTENSION, kind)), None)
+        if kind is None:
+            raise OSError("the kernel has no type 1 IOMMU: load vfio_iommu_type1")
+        fcntl.ioctl(container, SET_IOMMU, kind)
+        self.fd = fcntl.ioctl(group, GROUP_GET_DEVICE_FD, bytearray(self._name.encode() + b"\0"), True)
+        self._fds.append(self.fd)
+
+    def _map(self, address: int, at: int, count: int) -> None:
+        ioctl(self._container, IOMMU_MAP_DMA, DMA_MAP.pack(DMA_MAP.size, DMA_READ_WRITE, address, at, count))

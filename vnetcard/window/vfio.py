@@ -1,6 +1,7 @@
 """``vfio:BDF[/BAR]``: a memory BAR of a PCI function that the kernel's vfio-pci has, with its interrupts.
 
-For an agent that is not root: a udev rule gives /dev/vfio/GROUP to a group.  A function with the registers of QEMU's
+For an agent that is not root: a udev rule gives /dev/vfio/GROUP to a group.  Where the kernel makes no groups, the
+function's own device /dev/vfio/devices/vfioN is opened, with /dev/iommu.  A function with the registers of QEMU's
 ivshmem-doorbell in BAR 0 has interrupts: the sides wake each other.  ``format`` as for ``pci:``.
 
 With ``engine`` the BAR is the register page of the DMA engine, this side's window is memory of its own (``+SIZE``) that
@@ -22,7 +23,7 @@ from vnetcard.codes.error import ErrorCode
 from vnetcard.engine import registers as R
 from vnetcard.engine.dma import MappedRegisters
 from vnetcard.errors import ConfigError, WindowUnavailable
-from vnetcard.hw import pci, vfio
+from vnetcard.hw import iommufd, pci, vfio
 from vnetcard.hw.mapping import Device, code_of
 from vnetcard.hw.sysfs import System
 from vnetcard.ring import layout as L
@@ -40,6 +41,8 @@ DRIVER: Final = "vfio-pci"
 IVSHMEM: Final = (0x1AF4, 0x1110)
 IV_POSITION, DOORBELL = 8, 12
 """Registers of ivshmem-doorbell in BAR 0: the own identity, and ``identity << 16 | vector`` to interrupt a peer."""
+_DEVICES: Final = "devices"
+"""The folder in /dev/vfio with a device for each function."""
 _REMEDY: Final = {
     errno.EBUSY: "another process has it: end that process",
     errno.EACCES: "run as root, or let a udev rule give you the group",
@@ -185,10 +188,10 @@ class _Found:
 
 
 def locate(place: str, size: int | None, system: System) -> Device:
-    """The BAR that ``place`` names, with its function's group as the file; opens nothing."""
+    """The BAR that ``place`` names, with its function's group or device as the file; opens nothing."""
     del size
     function, bar, _ = _choose(place, system)
-    return _device(f"vfio:{place}", function, bar, _group(function, f"vfio:{place}", system))
+    return _device(f"vfio:{place}", function, bar, _node(function, f"vfio:{place}", system))
 
 
 def _choose(place: str, system: System) -> tuple[pci.Function, pci.Bar, frozenset[str]]:
@@ -207,13 +210,13 @@ def _choose(place: str, system: System) -> tuple[pci.Function, pci.Bar, frozense
     return function, bar, options
 
 
-def _device(url: str, function: pci.Function, bar: pci.Bar, group: Path) -> Device:
+def _device(url: str, function: pci.Function, bar: pci.Bar, node: Path) -> Device:
     return Device(
         url=url,
         what=f"BAR {bar.index} of PCI function {function.address}",
-        file=group,
+        file=node,
         size=bar.size,
-        lock=None,  # one process at a time opens a group
+        lock=None,  # one process at a time opens it
         lost=function.lost,
     )
 
@@ -221,9 +224,9 @@ def _device(url: str, function: pci.Function, bar: pci.Bar, group: Path) -> Devi
 def _find(place: str) -> _Found:
     url, system = f"vfio:{place}", System.here()
     function, chosen, options = _choose(place, system)
-    bar, group = chosen.index, _group(function, url, system)
+    bar, node = chosen.index, _node(function, url, system)
     with contextlib.ExitStack() as opened:
-        opened_function = _open(function, group, url, system)
+        opened_function = _open(function, node, url, system)
         opened.callback(opened_function.close)
         region = opened_function.region(bar)
         if not region.size or not region.can_map:
@@ -236,7 +239,7 @@ def _find(place: str) -> _Found:
         if interrupts is not None:
             opened.callback(interrupts.close)
         device = replace(
-            _device(url, function, chosen, group),
+            _device(url, function, chosen, node),
             file=Path(f"/dev/vfio ({function.address})"),
             fd=opened_function.fd,
             size=region.size,
@@ -246,8 +249,8 @@ def _find(place: str) -> _Found:
     return _Found(function.address, opened_function, region, device, interrupts, options)
 
 
-def _group(function: pci.Function, url: str, system: System) -> Path:
-    """The node of the function's IOMMU group in /dev/vfio."""
+def _node(function: pci.Function, url: str, system: System) -> Path:
+    """The node of the function's IOMMU group in /dev/vfio, or of the function itself where there are no groups."""
     link = function.path / "iommu_group"
     if not link.exists():
         raise WindowUnavailable(
@@ -262,28 +265,25 @@ def _group(function: pci.Function, url: str, system: System) -> Path:
             "memory: switch the IOMMU on, or use pci:",
             code=ErrorCode.IOMMU,
         )
-    if not (system.dev / "vfio" / name).exists() and (system.dev / "vfio/devices").exists():
-        raise WindowUnavailable(
-            f"{url}: the kernel offers devices by iommufd only (/dev/vfio/devices); vnetcard needs groups "
-            "(CONFIG_VFIO_GROUP): use a kernel with them, or pci:",
-            code=ErrorCode.IOMMU,
-        )
-    return system.dev / "vfio" / name
+    group = system.dev / "vfio" / name
+    return group if group.exists() else iommufd.node_of(system, function.path) or group
 
 
-def _open(function: pci.Function, group: Path, url: str, system: System) -> vfio.Function:
+def _open(function: pci.Function, node: Path, url: str, system: System) -> vfio.Function:
     try:
-        return vfio.Function(group, system.dev / "vfio/vfio", function.address)
+        if node.parent.name == _DEVICES:
+            return iommufd.CdevFunction(node, system.dev / "iommu")
+        return vfio.GroupFunction(node, system.dev / "vfio/vfio", function.address)
     except vfio.NotViable:
         raise WindowUnavailable(
-            f"{url}: another function of {group} has a kernel driver: bind all of the group to {DRIVER}, or to none "
+            f"{url}: another function of {node} has a kernel driver: bind all of the group to {DRIVER}, or to none "
             f"(ls {function.path / 'iommu_group'}/devices)",
             code=ErrorCode.DRIVER_BOUND,
         ) from None
     except OSError as error:
         remedy = _REMEDY.get(error.errno or 0, "see dmesg")
         raise WindowUnavailable(
-            f"{url}: cannot open {group} ({error.strerror or error}): {remedy}", code=code_of(error)
+            f"{url}: cannot open {error.filename or node} ({error.strerror or error}): {remedy}", code=code_of(error)
         ) from error
 
 
