@@ -290,6 +290,7 @@ def answer(data: bytes) -> None:
     ):
         listener.bind(str(socket_path("shm:fuzz", L.HOST)))
         listener.listen()
+        listener.settimeout(20)
         server = threading.Thread(target=_say, args=(listener, data))
         server.start()
         try:

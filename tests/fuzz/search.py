@@ -1,6 +1,7 @@
 """Searches for inputs that a parser in Python mishandles: mutates a corpus, and keeps what reaches new lines.
 
-``python -m tests.fuzz.search PARSER [--seconds 60]``; VNETCARD_SEED chooses the seed.
+``python -m tests.fuzz.search [--seconds 60] [PARSER...]`` adds what it keeps to the corpora; VNETCARD_SEED chooses
+the seed.
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ from tests.fuzz.parsers import PARSERS, Parser
 from tests.unit.c_build import seed
 
 LONGEST: Final = 1 << 17
+KEPT: Final = 600
+"""Characters of a line in a corpus that is worth its place."""
 INTERESTING: Final = (0, 1, 7, 8, 63, 64, 127, 128, 255, 0x7FFF, 0xFFFF, 0x8000_0000, 0x7FFF_FFFF, 0xFFFF_FFFF, 2**63,
                       2**64 - 1)  # fmt: skip
 
@@ -170,14 +173,16 @@ def search(
 
 
 def main() -> None:
-    """Search, and add what reached something new to the corpus, if it is short."""
+    """Search, and add the short inputs that reached something new to the corpora."""
     arguments = argparse.ArgumentParser(description=__doc__)
     arguments.add_argument("parser", nargs="*", default=list(PARSERS))
     arguments.add_argument("--seconds", type=float, default=60)
     chosen = arguments.parse_args()
     for name in chosen.parser:
         tried, found = search(name, seed(), seconds=chosen.seconds)
-        print(f"{name}: {tried} inputs, {len(found)} reached something new")
+        kept = {corpora.digest(data): data for data in found if len(corpora.encode(data)) <= KEPT}
+        corpora.store(name, corpora.load(name) | kept)
+        print(f"{name}: {tried} inputs, {len(found)} reached something new, kept {len(kept)}")
 
 
 if __name__ == "__main__":
