@@ -15,6 +15,7 @@ EVENT_EPOCH: int
 EVENT_VIOLATION: int
 EVENT_PORT_GONE: int
 EVENT_REFUSED: int
+EVENT_WINDOW_LOST: int
 WAIT_ADAPTIVE: int
 WAIT_POLL: int
 WAIT_SLEEP: int
@@ -25,6 +26,13 @@ type_buffer = bytes | bytearray | memoryview
 
 class Corrupt(Exception):
     """The peer violated the ring's format; ``vnetcard.errors.FifoCorrupt`` is raised from it."""
+
+def allocate(fd: int, size: int, /) -> bool:
+    """Give the first ``size`` bytes of a file memory or disk (fallocate(2)), and leave their contents as they are.
+
+    False where the file system cannot do that.  Unlike posix_fallocate(3) it then writes nothing, which could undo a
+    store of another process.  Raises OSError, as with ENOSPC.
+    """
 
 def pread_into(fd: int, buffer: bytearray | memoryview, position: int, /) -> int:
     """Read from ``position`` of a DMA driver's character device into ``buffer``; how many bytes, maybe fewer.
@@ -53,6 +61,12 @@ class Memory:
     @property
     def size(self) -> int:
         """Bytes of the window; 0 when closed."""
+    @property
+    def lost(self) -> bool:
+        """Whether an access has found a part of the memory missing: its file was cut short, or has no room for a page.
+
+        Always False for device memory and checked memory, and after ``close``.
+        """
     def load32(self, offset: int, /) -> int:
         """Load one u32, acquire."""
     def store32(self, offset: int, value: int, /) -> None:

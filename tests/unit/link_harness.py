@@ -66,7 +66,7 @@ class MortalMemory:
     def __init__(self, memory: Memory) -> None:
         self._memory = memory
         self.stores_left: int | None = None
-        self.device_gone = False
+        self.device_gone = self.lost = False
         self.load64, self.read, self.words = memory.load64, memory.read, memory.words
 
     def load32(self, offset: int) -> int:

@@ -22,10 +22,10 @@ LEDGERS = [L.queue_offset(0) + L.QUEUE_LEDGERS[name] for name in ("h2c_tx", "c2h
 
 
 class Host:
-    """The pumps of a host, and the FIFOs of a card; ``kind`` of memory as in ``memories.KINDS``."""
+    """The pumps of a host, and the FIFOs of a card; ``kind`` of memory as in ``memories.KINDS``, in file ``fd``."""
 
-    def __init__(self, wait: str = "sleep", *, kind: str = "coherent") -> None:
-        window = mmap.mmap(-1, WINDOW)
+    def __init__(self, wait: str = "sleep", *, kind: str = "coherent", fd: int = -1) -> None:
+        window = mmap.mmap(fd, WINDOW)
         self.memory, self.peer = new_memory(kind, window), new_memory(kind, window)
         self.port = PairPort("host")
         self.attention = os.eventfd(0, os.EFD_NONBLOCK)

@@ -2,6 +2,8 @@
 /* _core.Memory: access to a window with bounds checks and barriers. */
 #include "core_py.h"
 #include "vnc_sigbus.h"
+#include <errno.h>
+#include <fcntl.h>
 
 /* The address of @bytes at @offset, a multiple of @align, in the window; or NULL with an exception. */
 void *core_at(MemoryObject *m, unsigned long long offset, unsigned long long bytes, unsigned int align)
@@ -77,7 +79,9 @@ static PyObject *memory_new(PyTypeObject *type, PyObject *args, PyObject *kwargs
 	}
 	if (check == Py_None) {
 		m->base = m->view.buf;
-		vnc_sigbus_add(m->base, (size_t)m->view.len); /* a device may be removed, a file cut short */
+		m->lost = vnc_sigbus_add(m->base, (size_t)m->view.len); /* a device may go, a file be cut short */
+		if (device)
+			m->lost = NULL; /* its words show that it is gone */
 		return (PyObject *)m;
 	}
 	m->domain = VNC_CHECKED;
@@ -94,6 +98,7 @@ static void memory_release(MemoryObject *m)
 	if (!m->open)
 		return;
 	m->open = false;
+	m->lost = NULL;
 	if (VNC_IS_CHECKED(m->domain))
 		vnc_checked_close(m->base);
 	else
@@ -273,6 +278,35 @@ static PyObject *memory_size(MemoryObject *m, void *unused)
 	return PyLong_FromSsize_t(m->open ? m->view.len : 0);
 }
 
+static PyObject *memory_lost(MemoryObject *m, void *unused)
+{
+	(void)unused;
+	return PyBool_FromLong(m->lost && __atomic_load_n(m->lost, __ATOMIC_ACQUIRE));
+}
+
+/* _core.allocate(), see _core.pyi. */
+PyObject *core_allocate(PyObject *module, PyObject *args)
+{
+	long long bytes;
+	int fd, failed;
+
+	(void)module;
+	if (!PyArg_ParseTuple(args, "iL:allocate", &fd, &bytes))
+		return NULL;
+	do {
+		Py_BEGIN_ALLOW_THREADS
+		failed = fallocate(fd, 0, 0, (off_t)bytes) < 0 ? errno : 0;
+		Py_END_ALLOW_THREADS
+		if (failed == EINTR && PyErr_CheckSignals() < 0)
+			return NULL;
+	} while (failed == EINTR);
+	if (failed && failed != EOPNOTSUPP) {
+		errno = failed;
+		return PyErr_SetFromErrno(PyExc_OSError);
+	}
+	return PyBool_FromLong(!failed);
+}
+
 static PyMethodDef methods[] = {
 	{"close", (PyCFunction)memory_close, METH_NOARGS, NULL},
 	{"load32", (PyCFunction)memory_load32, METH_VARARGS, NULL},
@@ -289,7 +323,11 @@ static PyMethodDef methods[] = {
 	{NULL},
 };
 
-static PyGetSetDef properties[] = {{"size", (getter)memory_size, NULL, NULL, NULL}, {NULL}};
+static PyGetSetDef properties[] = {
+	{"size", (getter)memory_size, NULL, NULL, NULL},
+	{"lost", (getter)memory_lost, NULL, NULL, NULL},
+	{NULL},
+};
 
 PyTypeObject Memory_Type = {
 	PyVarObject_HEAD_INIT(NULL, 0)

@@ -4,6 +4,7 @@
 
 static PyMethodDef functions[] = {
 	{"recover_ledger", (PyCFunction)(void (*)(void))core_recover_ledger, METH_VARARGS | METH_KEYWORDS, NULL},
+	{"allocate", core_allocate, METH_VARARGS, NULL},
 	{"pread_into", core_pread_into, METH_VARARGS, NULL},
 	{"pwrite_from", core_pwrite_from, METH_VARARGS, NULL},
 	{NULL, NULL, 0, NULL},
@@ -31,6 +32,7 @@ PyMODINIT_FUNC PyInit__core(void)
 		{"EVENT_VIOLATION", VNC_EVENT_VIOLATION},
 		{"EVENT_PORT_GONE", VNC_EVENT_PORT_GONE},
 		{"EVENT_REFUSED", VNC_EVENT_REFUSED},
+		{"EVENT_WINDOW_LOST", VNC_EVENT_WINDOW_LOST},
 		{"WAIT_ADAPTIVE", VNC_WAIT_ADAPTIVE},
 		{"WAIT_POLL", VNC_WAIT_POLL},
 		{"WAIT_SLEEP", VNC_WAIT_SLEEP},

@@ -83,6 +83,7 @@ static PyObject *pump_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 	}
 	self->memory = (MemoryObject *)Py_NewRef(a.memory);
 	self->memory->users++;
+	self->pump->lost = self->memory->lost;
 	return (PyObject *)self;
 }
 

@@ -13,6 +13,7 @@ typedef struct {
 	uint8_t *base; /* view.buf, or the front of checked memory (vnc_checked.h) */
 	enum vnc_domain domain;
 	Py_ssize_t users; /* ends, pumps and doorbells that refer to it */
+	uint32_t *lost; /* of coherent memory: 1 once a part of it was found missing; else NULL */
 	bool open;
 } MemoryObject;
 
@@ -49,6 +50,7 @@ PyObject *core_words(enum vnc_domain domain, const uint64_t *words, Py_ssize_t c
 int core_ready_fifo(PyObject *module);
 PyObject *core_recover_ledger(PyObject *module, PyObject *args, PyObject *kwargs);
 PyObject *core_pread_into(PyObject *module, PyObject *args);
+PyObject *core_allocate(PyObject *module, PyObject *args);
 PyObject *core_pwrite_from(PyObject *module, PyObject *args);
 
 #endif

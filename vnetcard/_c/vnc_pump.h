@@ -29,6 +29,7 @@
 #include "vnc_stats.h"
 #include "vnc_tap.h"
 #include "vnc_wait.h"
+#include <errno.h>
 #include <pthread.h>
 #include <stdbool.h>
 
@@ -38,6 +39,7 @@ enum vnc_command { VNC_HOLD, VNC_DROP_LINK_DOWN, VNC_DROP_PEER_DEAD, VNC_RUN, VN
 #define VNC_EVENT_VIOLATION 2u /* the peer violated the format; counted under viol_* */
 #define VNC_EVENT_PORT_GONE 4u /* the port does not exist any more */
 #define VNC_EVENT_REFUSED 8u   /* the port refused an offload kind: see @refused */
+#define VNC_EVENT_WINDOW_LOST 16u /* a part of the window's memory is missing: see @lost */
 
 /** enum vnc_wake_mode - how a pump wakes the peer's pump, and is woken by it. */
 enum vnc_wake_mode {
@@ -57,6 +59,7 @@ enum vnc_stop {
 	VNC_STOP_RING_FULL,  /* tx: no room for the largest packet */
 	VNC_STOP_EPOCH,      /* the peer has a new epoch */
 	VNC_STOP_VIOLATION,  /* the peer violated the format; it is counted */
+	VNC_STOP_WINDOW_LOST, /* a part of the window's memory is missing */
 };
 
 /** struct vnc_port - what a pump knows of its port. */
@@ -100,6 +103,7 @@ struct vnc_pump {
 		struct vnc_producer producer; /* tx */
 		struct vnc_consumer consumer; /* rx */
 	};
+	uint32_t *lost; /* coherent memory: 1 once a part of it was found missing (vnc_sigbus.h); NULL: not known */
 	const uint32_t *peer_index; /* on this the pump sleeps: the peer's cons (tx) or prod (rx) */
 	struct vnc_ledger ledger;
 	struct vnc_stats stats;
@@ -147,6 +151,22 @@ static inline uint64_t vnc_pump_records(const struct vnc_pump *p)
 static inline bool vnc_pump_commanded(const struct vnc_pump *p, uint32_t command)
 {
 	return __atomic_load_n(&p->command, __ATOMIC_ACQUIRE) != command;
+}
+
+/** vnc_pump_window_lost() - was a part of the window's memory found missing? */
+static inline bool vnc_pump_window_lost(const struct vnc_pump *p)
+{
+	return p->lost && __atomic_load_n(p->lost, __ATOMIC_ACQUIRE);
+}
+
+/** vnc_pump_faulted() - did a system call of the pump fail, with errno, because memory of the window is missing? */
+static inline bool vnc_pump_faulted(struct vnc_pump *p)
+{
+	if (errno != EFAULT || p->domain != VNC_COHERENT)
+		return false;
+	if (p->lost)
+		__atomic_store_n(p->lost, 1, __ATOMIC_RELEASE);
+	return true;
 }
 
 /** vnc_pump_epoch_changed() - has the peer a new epoch? */

@@ -124,6 +124,7 @@ bool vnc_pump_hold_if(struct vnc_pump *p, enum vnc_stop stop)
 		[VNC_STOP_PORT_GONE] = VNC_EVENT_PORT_GONE,
 		[VNC_STOP_EPOCH] = VNC_EVENT_EPOCH,
 		[VNC_STOP_VIOLATION] = VNC_EVENT_VIOLATION,
+		[VNC_STOP_WINDOW_LOST] = VNC_EVENT_WINDOW_LOST,
 	};
 
 	if (!event[stop])

@@ -9,7 +9,7 @@
  *   RING_FULL     spin, then sleep on the peer's cons
  *   RING_EMPTY                                              move the partner's packets inline, spin, then sleep on
  *                                                           the peer's prod
- *   PORT_GONE, EPOCH, VIOLATION: go to HOLD and raise an event.  COMMAND: take it up.
+ *   PORT_GONE, EPOCH, VIOLATION, WINDOW_LOST: go to HOLD and raise an event.  COMMAND: take it up.
  */
 #include "vnc_pump.h"
 #include <errno.h>

@@ -110,6 +110,8 @@ static enum vnc_stop violation(struct vnc_pump *p, enum vnc_ring_result what)
 		[VNC_BAD_SEQ] = VNC_RXSTAT_VIOL_SEQ,
 	};
 
+	if (vnc_pump_window_lost(p))
+		return VNC_STOP_WINDOW_LOST; /* all ones, which the peer did not write */
 	if (vnc_pump_epoch_changed(p))
 		return VNC_STOP_EPOCH;
 	vnc_stats_count(&p->stats, word[what]);
@@ -132,13 +134,18 @@ static struct vnc_view readable(struct vnc_pump *p, const struct vnc_view *view)
 	return out;
 }
 
-enum { DELIVERED = 0, PORT_FULL = -1 }; /* else the ledger's word of a drop */
+enum { DELIVERED = 0, PORT_FULL = -1, FAULTED = -2 }; /* else the ledger's word of a drop */
 
-/* The port has not taken a packet led by @hdr, with errno. Return: PORT_FULL, or the drop under which it is counted. */
+/*
+ * The port has not taken a packet led by @hdr, with errno. Return: PORT_FULL, FAULTED if its memory is missing, or the
+ * drop under which it is counted.
+ */
 static int write_failed(struct vnc_pump *p, const struct vnc_vnet_hdr *hdr, uint8_t first)
 {
 	if (errno == EAGAIN || errno == ENOBUFS)
 		return PORT_FULL;
+	if (vnc_pump_faulted(p))
+		return FAULTED;
 	p->last_errno = errno;
 	if (errno == EIO || errno == EBADFD || errno == EBADF)
 		return VNC_RX_DROP_PORT_DOWN;
@@ -164,7 +171,7 @@ static int gso_whole(const struct vnc_view *view, const struct vnc_vnet_hdr *hdr
 	return vnc_gso_whole(hdr, head, len);
 }
 
-/* Write one packet into the port. Return: DELIVERED, PORT_FULL, or the drop under which it is counted. */
+/* Write one packet into the port. Return: DELIVERED, or as write_failed(). */
 static int deliver(struct vnc_pump *p, const struct vnc_view *view)
 {
 	struct vnc_vnet_hdr hdr = {0};
@@ -238,12 +245,14 @@ static void count_record(struct vnc_pump *p, const struct vnc_view *view, int dr
 	vnc_ledger_flip(&p->ledger);
 }
 
-/* Write @view, which is readable(), into the port. Return: VNC_STOP_NONE, PORT_FULL or PORT_GONE. */
+/* Write @view, which is readable(), into the port. Return: VNC_STOP_NONE, PORT_FULL, PORT_GONE or WINDOW_LOST. */
 static enum vnc_stop move_one(struct vnc_pump *p, const struct vnc_view *view)
 {
 	int drop = deliver(p, view);
 	bool by_port = drop != DELIVERED && drop != VNC_RX_DROP_BAD_FRAME;
 
+	if (drop == FAULTED)
+		return VNC_STOP_WINDOW_LOST;
 	if (drop == PORT_FULL) {
 		p->refused_record = *view;
 		return VNC_STOP_PORT_FULL;
@@ -320,7 +329,7 @@ static enum vnc_stop move_next(struct vnc_pump *p)
 /**
  * vnc_rx_move() - move up to @max records from the ring into the port; the thread holds the pump's lock.
  * @command: the command in force.
- * Return: VNC_STOP_NONE, COMMAND, PORT_FULL, PORT_GONE, RING_EMPTY, EPOCH or VIOLATION.
+ * Return: VNC_STOP_NONE, COMMAND, PORT_FULL, PORT_GONE, RING_EMPTY, EPOCH, VIOLATION or WINDOW_LOST.
  */
 enum vnc_stop vnc_rx_move(struct vnc_pump *p, uint32_t max, uint32_t command)
 {
@@ -329,6 +338,8 @@ enum vnc_stop vnc_rx_move(struct vnc_pump *p, uint32_t max, uint32_t command)
 	while (max) {
 		if (vnc_pump_commanded(p, command))
 			return VNC_STOP_COMMAND;
+		if (vnc_pump_window_lost(p))
+			return VNC_STOP_WINDOW_LOST;
 		stop = move_next(p);
 		if (stop == VNC_STOP_NONE)
 			max--;

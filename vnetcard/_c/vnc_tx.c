@@ -134,6 +134,8 @@ static enum vnc_stop bad_index(struct vnc_pump *p)
 {
 	uint32_t bad = vnc_load32(p->domain, p->peer_index);
 
+	if (vnc_pump_window_lost(p))
+		return VNC_STOP_WINDOW_LOST; /* all ones, which the peer did not write */
 	if (vnc_pump_epoch_changed(p))
 		return VNC_STOP_EPOCH;
 	vnc_stats_count(&p->stats, VNC_TXSTAT_VIOL_CONS);
@@ -170,11 +172,13 @@ static enum vnc_stop read_failed(struct vnc_pump *p)
 {
 	if (errno == EAGAIN || errno == EINTR)
 		return VNC_STOP_PORT_EMPTY;
+	if (vnc_pump_faulted(p))
+		return VNC_STOP_WINDOW_LOST;
 	p->last_errno = errno;
 	return VNC_STOP_PORT_GONE;
 }
 
-/* Move one packet from the port into the ring, to @place. Return: VNC_STOP_NONE, PORT_EMPTY or PORT_GONE. */
+/* Move one packet from the port into the ring, to @place. Return: VNC_STOP_NONE, or as read_failed(). */
 static enum vnc_stop move_one(struct vnc_pump *p, const struct vnc_span place[2])
 {
 	bool direct = p->domain == VNC_COHERENT;
@@ -243,7 +247,7 @@ static enum vnc_stop move_one(struct vnc_pump *p, const struct vnc_span place[2]
 /**
  * vnc_tx_move() - move up to @max packets from the port into the ring; the thread holds the pump's lock.
  * @command: the command in force.
- * Return: VNC_STOP_NONE, COMMAND, PORT_EMPTY, PORT_GONE, RING_FULL, EPOCH or VIOLATION.
+ * Return: VNC_STOP_NONE, COMMAND, PORT_EMPTY, PORT_GONE, RING_FULL, EPOCH, VIOLATION or WINDOW_LOST.
  */
 enum vnc_stop vnc_tx_move(struct vnc_pump *p, uint32_t max, uint32_t command)
 {
@@ -255,6 +259,8 @@ enum vnc_stop vnc_tx_move(struct vnc_pump *p, uint32_t max, uint32_t command)
 	for (; max; max--) {
 		if (vnc_pump_commanded(p, command))
 			return VNC_STOP_COMMAND;
+		if (vnc_pump_window_lost(p))
+			return VNC_STOP_WINDOW_LOST;
 		got = vnc_ring_reserve(r, r->frame_max, span);
 		if (got != VNC_OK)
 			return got == VNC_FULL ? VNC_STOP_RING_FULL : bad_index(p);

@@ -63,6 +63,7 @@ class Agent:
         self.link: Link | None = None
         self.endpoints: QueueEndpoints[PumpEndpoints] | None = None
         self.lost: str | None = None
+        self.lost_code = LinkReason.DEVICE_GONE
         self.since = time.monotonic()
         self.announced = False
         self.history = History()
@@ -184,7 +185,8 @@ class Agent:
             session.close()
             self.taps.unsettle()
         if self.lost:
-            self.history.changed("gone", self.lost, LinkReason.DEVICE_GONE)
+            self.lost_code = LinkReason.WINDOW_LOST if self.window.memory.lost else LinkReason.DEVICE_GONE
+            self.history.changed("gone", self.lost, self.lost_code)
             self.log.warning("window lost: %s; opening it again", self.lost)
             self._window_open = False
             self._close_window()
@@ -233,6 +235,8 @@ class Agent:
                 raise PortUnavailable(
                     f"interface {self.port.name} was deleted while the agent used it", code=ErrorCode.PORT_GONE
                 )
+            if link.reason_code is LinkReason.WINDOW_LOST:
+                return self.window.vanished() or link.reason
             now = time.monotonic()
             if now >= check_at:
                 check_at = now + WINDOW_CHECK_INTERVAL
@@ -337,7 +341,7 @@ class Agent:
     def _answer_status(self, question: dict[str, Any]) -> dict[str, Any]:
         del question
         if self.lost:
-            view = status.collect_lost(self.config, self.window.url, self.lost, port=self._view_port())
+            view = status.collect_lost(self.config, self.window.url, self.lost, self.lost_code, port=self._view_port())
         else:
             since = time.monotonic() - self.since
             view = status.collect(self.config, self.window, self.link, port=self._view_port(), since=since)
@@ -346,7 +350,9 @@ class Agent:
     def _answer_show(self, question: dict[str, Any]) -> dict[str, Any]:
         del question
         if self.lost:
-            return collect.collect_lost(self.config, self.window.url, self.lost, self.history, port=self._view_port())
+            return collect.collect_lost(
+                self.config, self.window.url, self.lost, self.lost_code, self.history, port=self._view_port()
+            )
         since = time.monotonic() - self.since
         return collect.collect(
             self.config, self.window, self.link, self.endpoints, self.history, port=self._view_port(), since=since

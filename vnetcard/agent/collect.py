@@ -11,6 +11,7 @@ from vnetcard._core import Memory
 from vnetcard.agent import status, thread_cpu
 from vnetcard.agent.config import Config
 from vnetcard.agent.history import History
+from vnetcard.codes.link import LinkReason
 from vnetcard.engine.register_text import decode
 from vnetcard.errors import WindowUnavailable
 from vnetcard.link.endpoints import PumpEndpoints
@@ -111,9 +112,11 @@ def collect(
     }
 
 
-def collect_lost(config: Config, url: str, reason: str, history: History, *, port: dict[str, Any]) -> dict[str, Any]:
+def collect_lost(
+    config: Config, url: str, reason: str, code: LinkReason, history: History, *, port: dict[str, Any]
+) -> dict[str, Any]:
     """The answer while the window is lost."""
-    view = status.collect_lost(config, url, reason, port=port)
+    view = status.collect_lost(config, url, reason, code, port=port)
     return {
         **{name: view[name] for name in ("program", "side", "pid", "port", "window", "engine", "balance", "rings")},
         "at": time.time(),

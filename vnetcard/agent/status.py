@@ -54,7 +54,7 @@ def collect(config: Config, window: Window, link: Link | None, *, port: dict[str
     }
 
 
-def collect_lost(config: Config, url: str, reason: str, *, port: dict[str, Any]) -> dict[str, Any]:
+def collect_lost(config: Config, url: str, reason: str, code: LinkReason, *, port: dict[str, Any]) -> dict[str, Any]:
     """The state of an agent whose window is lost, for the reason ``reason``, and which waits for the next one."""
     return {
         **_view_agent(config, port),
@@ -63,7 +63,7 @@ def collect_lost(config: Config, url: str, reason: str, *, port: dict[str, Any])
         "link": {
             "state": LinkState.GONE.value,
             "reason": reason,
-            "reason_code": LinkReason.DEVICE_GONE.value,
+            "reason_code": code.value,
             "fault_code": "",
             "up": False,
         },

@@ -88,6 +88,11 @@ class ErrorCode(Code):
         "The device does not answer: it was removed, has lost power or is in reset.",
         "Power and program the card, then rescan the bus.",
     )
+    WINDOW_LOST = (
+        "window-lost",
+        "A part of the window's memory is missing: its file was cut short, or its file system has no room for it.",
+        "Make room, and find the program that changes the file; memfd: windows cannot be cut short.",
+    )
     DRIVER_BOUND = (
         "driver-bound",
         "A kernel driver owns the device, or the driver that the window needs does not.",

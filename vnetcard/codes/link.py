@@ -72,4 +72,9 @@ class LinkReason(Code):
     ENGINE_HALTED = "engine-halted", "The DMA engine halted.", "See `vnetcard show registers`."
     RECOVERING = "recovering", "This side starts again after the engine halted or the device was gone."
     DEVICE_GONE = "device-gone", "The window's device or memory is gone.", "Rescan the bus, or restart the agents."
+    WINDOW_LOST = (
+        "window-lost",
+        "A part of the window's memory is missing: its file was cut short, or its file system has no room for it.",
+        "Make room, and find the program that changes the file; memfd: windows cannot be cut short.",
+    )
     STOPPED = "stopped", "This side has stopped."

@@ -28,6 +28,7 @@ from vnetcard.link.brake import BackOff, Brake
 from vnetcard.link.endpoints import Endpoints
 from vnetcard.link.pulse import HEARTBEAT_EVERY, HEARTBEAT_LIMIT, Pulse
 from vnetcard.link.types import Agreement, LinkState, Listener, Offer, Refusal, objection
+from vnetcard.link.window_lost import check_memory, reason_of
 from vnetcard.link.withdrawn import Withdrawn
 from vnetcard.ring import layout as L
 from vnetcard.ring.sideblock import SideBlock
@@ -100,9 +101,10 @@ class Link:
         now = self._clock()
         self._pulse.tick(now)
         try:
+            check_memory(self.own)
             return self._step(now)
         except WindowUnavailable as error:
-            self._suspend(LinkState.GONE, LinkReason.DEVICE_GONE, str(error))
+            self._suspend(LinkState.GONE, reason_of(error), str(error))
             return HEARTBEAT_EVERY
 
     def _step(self, now: float) -> float:
@@ -371,8 +373,6 @@ class Link:
         self._retry_at = None
         self.own.count("own_restart")
         self._new_epoch(LinkReason.RECOVERING, f"restarting after: {self.reason}")
-
-    # --- states --------------------------------------------------------------------------------------
 
     def _leave(self, state: LinkState, code: LinkReason, reason: str, fault_code: str = "") -> None:
         """Stop the pumps, end the agreement, and report the new state."""

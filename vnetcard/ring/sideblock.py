@@ -35,6 +35,11 @@ class SideBlock:
         self._beat = self.load("heartbeat")
         self._counters = list(memory.words(self._base + L.LINK_COUNTERS_OFFSET, len(L.LINK_COUNTERS)))
 
+    @property
+    def memory_lost(self) -> bool:
+        """Whether a part of the window's memory is missing, as ``Memory.lost``."""
+        return self._memory.lost
+
     def load(self, field: str) -> int:
         """A u32 of the control line, acquire; each call reads the word once, since it may change at any time."""
         return self._memory.load32(self._base + L.SIDE_CONTROL.offset(field))

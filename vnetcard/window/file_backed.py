@@ -16,7 +16,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from vnetcard._core import Memory
+from vnetcard._core import Memory, allocate
 from vnetcard.codes.error import ErrorCode
 from vnetcard.errors import ConfigError, LayoutMismatch, WindowUnavailable
 from vnetcard.hw.mapping import code_of
@@ -92,6 +92,10 @@ class BackedWindow:
             return f"{self.url} was cut to {state.st_size} bytes"
         if os.pread(self._fd, L.LINE, 0) != self._superblock:  # cut, and laid out again by the peer's agent
             return f"{self.url} was laid out again under this agent"
+        if self._opener.path is not None and not _is_at(self._opener.path, self._fd):
+            return f"{self.url} was moved away or replaced by another file"
+        if self.memory.lost:
+            return f"a part of the memory of {self.url} is missing: its file system had no room for it"
         return None
 
     def close(self) -> None:
@@ -101,7 +105,8 @@ class BackedWindow:
         self._map.close()
         with _creation_lock(self._fd, self.url):
             last = not locks.is_locked(self._fd, 1 - self._side)
-            if last and self.geometry.removable and _is_there(self._opener, self._fd):
+            path = self._opener.path
+            if last and self.geometry.removable and (path is None or _is_at(path, self._fd)):
                 with contextlib.suppress(OSError):
                     self._opener.remove()
             locks.unlock(self._fd, self._side)
@@ -147,6 +152,15 @@ def open_backed(opener: Opener, request: Request) -> BackedWindow:
 def _is_there(opener: Opener, fd: int) -> bool:
     """Whether the file still has its name."""
     return opener.path is None or os.fstat(fd).st_nlink > 0
+
+
+def _is_at(path: Path, fd: int) -> bool:
+    """Whether the open file is the one at ``path`` now."""
+    try:
+        there, ours = path.lstat(), os.fstat(fd)
+    except OSError:
+        return False
+    return (there.st_dev, there.st_ino) == (ours.st_dev, ours.st_ino)
 
 
 def _check_file(path: Path, opener: Opener, fd: int) -> None:
@@ -197,6 +211,7 @@ def _settle(opener: Opener, fd: int, request: Request, notes: list[str]) -> Geom
     wanted = _planned(request, size) if opener.one_sided else request
     wrong = wanted.objection(geometry)
     if not wrong:
+        _allocate(opener, fd, geometry.window_bytes)
         return geometry
     if peer:
         raise LayoutMismatch(f"{opener.url}: {wrong}, and the peer's agent is using it: ask for the same or stop it")
@@ -245,6 +260,8 @@ def _create(opener: Opener, fd: int, request: Request, *, removable: bool, size:
         geometry = _plan(request, removable=removable, size=size)
         if size is None:
             os.posix_fallocate(fd, 0, geometry.window_bytes)  # all of it: a hole would be a SIGBUS later
+        else:
+            allocate(fd, geometry.window_bytes)
         _store(fd, bytes(L.rings_offset(len(geometry.rings))), opener)
         _store(fd, geometry.encode(magic=False), opener)
         _store(fd, L.MAGIC.to_bytes(8, "little"), opener)
@@ -254,13 +271,25 @@ def _create(opener: Opener, fd: int, request: Request, *, removable: bool, size:
                 opener.remove()
         if isinstance(error, ConfigError):
             raise
-        raise WindowUnavailable(
-            f"{opener.url}: no room for {human(geometry.window_bytes)} in {opener.folder} "
-            f"({error.strerror}): free some (on hugetlbfs, raise vm.nr_hugepages), "
-            f"or ask for a smaller window with {opener.url}+SIZE",
-            code=ErrorCode.NO_ROOM,
-        ) from error
+        raise _no_room(opener, geometry.window_bytes, error) from error
     return geometry
+
+
+def _allocate(opener: Opener, fd: int, size: int) -> None:
+    """Fill the holes of a file that is used as it is; what agents have stored in it stays."""
+    try:
+        allocate(fd, size)
+    except OSError as error:
+        raise _no_room(opener, size, error) from error
+
+
+def _no_room(opener: Opener, size: int, error: OSError) -> WindowUnavailable:
+    return WindowUnavailable(
+        f"{opener.url}: no room for {human(size)} in {opener.folder} "
+        f"({error.strerror}): free some (on hugetlbfs, raise vm.nr_hugepages), "
+        f"or ask for a smaller window with {opener.url}+SIZE",
+        code=ErrorCode.NO_ROOM,
+    )
 
 
 def _store(fd: int, data: bytes, opener: Opener) -> None:
