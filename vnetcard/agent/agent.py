@@ -17,6 +17,7 @@ from types import FrameType
 from typing import Any
 
 from vnetcard.agent import collect, service, status
+from vnetcard.agent.close_window import close_window
 from vnetcard.agent.config import PROGRAMS, Config, load
 from vnetcard.agent.control import ControlServer, Lease, socket_path
 from vnetcard.agent.history import History
@@ -101,14 +102,8 @@ class Agent:
         with contextlib.ExitStack() as last:
             last.callback(service.notify, "STOPPING=1")
             if self._window_open:
-                last.callback(self._close_window)
+                last.callback(close_window, self.window, self.log)
             last.callback(self._stack.close)
-
-    def _close_window(self) -> None:
-        hangs = self.window.engine.hangs() if self.window.engine else None
-        self.window.close()
-        if hangs:
-            self.log.warning("left behind: %s", hangs)
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
         del number, frame
@@ -189,7 +184,7 @@ class Agent:
             self.history.changed("gone", self.lost, self.lost_code)
             self.log.warning("window lost: %s; opening it again", self.lost)
             self._window_open = False
-            self._close_window()
+            close_window(self.window, self.log)
             if self._wait_for_window(VnetcardError):
                 self.lost = None
 

@@ -24,11 +24,12 @@ from typing import Any
 
 from vnetcard.agent.client_wait import ANSWER_LIMIT, NoAnswer, await_answer
 from vnetcard.codes.error import ErrorCode
-from vnetcard.errors import ConfigError, PeerGone
+from vnetcard.errors import ConfigError, PeerGone, WindowUnavailable
 from vnetcard.ring import layout as L
 from vnetcard.terminal import limits
 from vnetcard.window import without_options
-from vnetcard.window.run_folder import folder
+from vnetcard.window.run_folder import folder, trusted_in
+from vnetcard.window.trust import Peer, Sharing
 
 LINE_MAX = 1 << 20
 TRIES = 10
@@ -245,10 +246,22 @@ class _Agent:
             raise PeerGone(f"no {self.name} answers{self.window} at {self.path}") from error
 
     def put(self, client: socket.socket, question: dict[str, Any]) -> None:
+        trusted = self._trusted()
         client.settimeout(ANSWER_LIMIT)
         client.connect(str(self.path))
+        if not (peer := Peer.of(client)).is_trusted(trusted):
+            raise ConfigError(f"{self.path} is served by {peer}, not by your agent", code=ErrorCode.WINDOW_UNTRUSTED)
         client.sendall(json.dumps(question).encode() + b"\n")
         await_answer(client)
+
+    def _trusted(self) -> Sharing:
+        """Whose answers are believed."""
+        try:
+            return trusted_in(self.path.parent)
+        except WindowUnavailable as error:
+            raise ConfigError(
+                f"control sockets in {error}: run this as the agent's user, or set VNETCARD_RUN_DIR", code=error.code
+            ) from error
 
     def checked(self, reply: object) -> dict[str, Any]:
         if not isinstance(reply, dict):

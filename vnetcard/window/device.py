@@ -59,12 +59,7 @@ class _Held:
         except OSError as error:
             raise WindowUnavailable(f"{device.url}: cannot lock {device.lock} ({error.strerror})") from error
         if not free:
-            owner = SideBlock(self.memory, side).identity().pid
-            raise WindowUnavailable(
-                f"the {L.SIDES[side]} side of {device.url} is taken by process {owner}: "
-                "stop that agent, or name another --window",
-                code=ErrorCode.WINDOW_TAKEN,
-            )
+            raise locks.taken(self._lock_fd, device.lock_at + side, f"the {L.SIDES[side]} side of {device.url}")
 
     def close(self) -> None:
         self._mapping.close()

@@ -12,7 +12,8 @@ import errno
 import mmap
 import os
 import secrets
-from collections.abc import Callable
+import stat
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -25,11 +26,13 @@ from vnetcard.ring.geometry import HEADER_BYTES, Geometry, speaks_our_format
 from vnetcard.ring.sideblock import SideBlock
 from vnetcard.terminal.sizes import human
 from vnetcard.window import locks, trust
-from vnetcard.window.contract import Request
+from vnetcard.window.contract import Pulse, Request, no_pulse
 from vnetcard.window.trust import ALONE, Sharing
 
 CREATION_LIMIT = 20.0
 """Seconds to wait for another creator, which may have to fill 1 GiB on a slow disk."""
+REMOVAL_LIMIT = 1.0
+"""Seconds to wait for it when a window is closed: then the file stays."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,24 +102,30 @@ class BackedWindow:
         return None
 
     def close(self) -> None:
+        """As ``Window.close``; WindowUnavailable, when all else is done, if the file could not be removed."""
         if self._fd < 0:
             return
         self.memory.close()
         self._map.close()
-        with _creation_lock(self._fd, self.url):
-            last = not locks.is_locked(self._fd, 1 - self._side)
+        fd, self._fd = self._fd, -1
+        try:
             path = self._opener.path
-            if last and self.geometry.removable and (path is None or _is_at(path, self._fd)):
+            if self.geometry.removable and path is not None and _is_at(path, fd):
+                self._remove_if_last(path, fd)
+        finally:
+            os.close(fd)  # which unlocks the side
+
+    def _remove_if_last(self, path: Path, fd: int) -> None:
+        with _creation_lock(fd, self.url, REMOVAL_LIMIT):
+            if not locks.is_locked(fd, 1 - self._side) and _is_at(path, fd):
                 with contextlib.suppress(OSError):
                     self._opener.remove()
-            locks.unlock(self._fd, self._side)
-        os.close(self._fd)
-        self._fd = -1
+            locks.unlock(fd, self._side)
 
 
 @contextlib.contextmanager
-def _creation_lock(fd: int, url: str):  # type: ignore[no-untyped-def]
-    locks.lock(fd, locks.CREATION, limit=CREATION_LIMIT, what=url)
+def _creation_lock(fd: int, url: str, limit: float, pulse: Pulse = no_pulse) -> Iterator[None]:
+    locks.lock(fd, locks.CREATION, limit=limit, what=url, pulse=pulse)
     try:
         yield
     finally:
@@ -133,7 +142,7 @@ def open_backed(opener: Opener, request: Request) -> BackedWindow:
         try:
             if opener.path is not None and _is_there(opener, fd):
                 _check_file(opener.path, opener, fd)
-            with _creation_lock(fd, opener.url):
+            with _creation_lock(fd, opener.url, CREATION_LIMIT, request.pulse):
                 geometry = _settle(opener, fd, request, notes) if _is_there(opener, fd) else None
                 if geometry is not None:  # write the pid while the creation lock is held
                     return BackedWindow(opener, fd, request.side, geometry, tuple(notes))
@@ -187,12 +196,7 @@ def _settle(opener: Opener, fd: int, request: Request, notes: list[str]) -> Geom
     size = os.fstat(fd).st_size
     header = os.pread(fd, HEADER_BYTES, 0)
     if not locks.try_lock(fd, request.side):
-        owner = int.from_bytes(header[_pid_at(request.side) :][:4], "little")
-        raise WindowUnavailable(
-            f"the {L.SIDES[request.side]} side of {opener.url} is taken by process {owner}: "
-            "stop that agent, or name another --window",
-            code=ErrorCode.WINDOW_TAKEN,
-        )
+        raise locks.taken(fd, request.side, f"the {L.SIDES[request.side]} side of {opener.url}")
     if size == 0:
         return _create(opener, fd, request, removable=True)
     if header[:8] == bytes(8):
@@ -232,10 +236,6 @@ def _planned(request: Request, size: int) -> Request:
     """``request`` with its defaults: with no peer to agree with, the sizes of an earlier owner do not count."""
     plan = _plan(request, removable=False, size=size)
     return replace(request, size=plan.window_bytes, queue_bytes=plan.ring_bytes, queues=len(plan.rings))
-
-
-def _pid_at(side: int) -> int:
-    return L.side_offset(side) + L.LINE + L.SIDE_IDENTITY.offset("pid")
 
 
 def _plan(request: Request, *, removable: bool, size: int | None = None) -> Geometry:
@@ -311,9 +311,21 @@ def _store(fd: int, data: bytes, opener: Opener) -> None:
 
 
 def read_backed(path: Path, url: str, limit: int | None) -> bytes:
-    """A copy of the file's first ``limit`` bytes; WindowUnavailable when it cannot be read."""
+    """A copy of the file's first ``limit`` bytes, at most of those that it has now.
+
+    Raises WindowUnavailable when it cannot be read, is not a regular file, or is larger than any window.
+    """
     try:
-        with path.open("rb") as file:
-            return file.read(-1 if limit is None else limit)
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY)
+        with open(fd, "rb", buffering=0) as file:  # noqa: PTH123 - a descriptor
+            state = os.fstat(fd)
+            if not stat.S_ISREG(state.st_mode):
+                raise WindowUnavailable(f"{url}: {path} is not a regular file", code=ErrorCode.BAD_URL)
+            if state.st_size > L.WINDOW_MAX and limit is None:
+                raise WindowUnavailable(
+                    f"{url}: {path} has {human(state.st_size)}, a window at most {human(L.WINDOW_MAX)}",
+                    code=ErrorCode.WINDOW_SIZE,
+                )
+            return file.read(state.st_size if limit is None else min(limit, state.st_size))
     except OSError as error:
         raise WindowUnavailable(f"{url}: cannot read {path} ({error.strerror})", code=code_of(error)) from error

@@ -14,7 +14,7 @@ import contextlib
 import fcntl
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -23,7 +23,7 @@ from vnetcard.errors import ConfigError, WindowUnavailable
 from vnetcard.hw.mapping import code_of
 from vnetcard.ring import layout as L
 from vnetcard.window import locks, run_folder, trust
-from vnetcard.window.contract import Request
+from vnetcard.window.contract import Pulse, Request
 from vnetcard.window.file_backed import BackedWindow, Opener, open_backed
 from vnetcard.window.memfd_socket import Giver, get_memory, owner_of
 from vnetcard.window.trust import Sharing
@@ -96,7 +96,7 @@ def open_window(request: Request) -> MemfdWindow:
     """Get the memory from the peer's agent, or make it; see ``vnetcard.window.open_window``."""
     place = Place.parse(request.place)
     own = place.of_side(request.side)
-    with _only_one(place):
+    with _only_one(place, request.pulse):
         if owner := owner_of(own):
             raise WindowUnavailable(
                 f"the {L.SIDES[request.side]} side of {place.url} is taken by {owner}: stop that agent, or name "
@@ -172,7 +172,7 @@ def _give(place: Place, own: Path, fd: int) -> Giver:
 
 
 @contextlib.contextmanager
-def _only_one(place: Place) -> Iterator[None]:
+def _only_one(place: Place, pulse: Pulse) -> Iterator[None]:
     """Hold the lock of the sockets' folder, in which nobody else could put a socket; makes the folder if it may."""
     folder = place.socket.parent
     while True:
@@ -189,7 +189,7 @@ def _only_one(place: Place) -> Iterator[None]:
             ) from error
         try:
             trust.check_folders(place.socket, place.url, place.sharing)
-            locks.lock_folder(fd, limit=FOLDER_LIMIT, what=place.url)
+            locks.lock_folder(fd, limit=FOLDER_LIMIT, what=place.url, pulse=pulse)
             if os.fstat(fd).st_nlink or not place.by_name:
                 yield
                 return
@@ -200,9 +200,11 @@ def _only_one(place: Place) -> Iterator[None]:
 def read_window(place: str, limit: int | None) -> bytes:
     """A copy of the memory's first bytes, from whichever agent gives it."""
     where = Place.parse(place)
-    sharing = where.sharing
+    with contextlib.suppress(FileNotFoundError):
+        found = run_folder.trusted_in(where.socket.parent)
+        where = replace(where, sharing=replace(where.sharing, owner=where.sharing.owner or found.owner))
     for side in (L.HOST, L.CARD):
-        fd = get_memory(where.of_side(side), where.url, sharing)
+        fd = get_memory(where.of_side(side), where.url, where.sharing)
         if fd is not None:
             try:
                 size = min(os.fstat(fd).st_size, L.WINDOW_MAX)

@@ -175,12 +175,13 @@ def check_folders(path: Path, url: str, sharing: Sharing) -> None:
     they are accepted, unless another user could have made them.
     """
     try:
-        _walk(path.absolute().parent, url, sharing)
+        walk(path.absolute().parent, url, sharing)
     except OSError as error:
         raise refusal(url, f"cannot check the folders of {path} ({error.strerror})") from error
 
 
-def _walk(folder: Path, url: str, sharing: Sharing) -> None:
+def walk(folder: Path, url: str, sharing: Sharing) -> bool:
+    """``check_folders`` up to ``folder``: whether every user may create entries in it, as in /tmp.  OSError."""
     here = Path("/")
     open_to_all = _check_folder(here, os.lstat(here), url, sharing, in_open=False)
     todo, links = list(reversed(folder.parts[1:])), 0
@@ -204,6 +205,7 @@ def _walk(folder: Path, url: str, sharing: Sharing) -> None:
         todo += reversed(target.parts[target.is_absolute() :])
         if target.is_absolute():
             here, open_to_all = Path("/"), False
+    return open_to_all
 
 
 def _check_folder(path: Path, state: os.stat_result, url: str, sharing: Sharing, *, in_open: bool) -> bool:
