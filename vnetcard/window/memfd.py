@@ -98,9 +98,9 @@ def open_window(request: Request) -> MemfdWindow:
     own = place.of_side(request.side)
     with _only_one(place, request.pulse):
         if owner := owner_of(own):
+            remedy = "stop that agent, or name another --window" if owner.pid > 1 else "name another --window"
             raise WindowUnavailable(
-                f"the {L.SIDES[request.side]} side of {place.url} is taken by {owner}: stop that agent, or name "
-                "another --window",
+                f"the {L.SIDES[request.side]} side of {place.url} is taken by {owner}: {remedy}",
                 code=ErrorCode.WINDOW_TAKEN,
             )
         window = open_backed(_opener(place, request.side), request)

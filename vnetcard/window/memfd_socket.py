@@ -142,7 +142,8 @@ def get_memory(path: Path, url: str, sharing: Sharing) -> int | None:
             return None  # also one that ended just now
         except (TimeoutError, BlockingIOError) as error:
             raise WindowNotReady(
-                f"{url}: {peer or f'the agent at {path}'} has the memory and does not answer: continue or end it",
+                f"{url}: {peer or f'the agent at {path}'} has the memory and does not answer: continue it, or name "
+                "another --window",
                 code=ErrorCode.PEER_UNRESPONSIVE,
             ) from error
         except OSError as error:

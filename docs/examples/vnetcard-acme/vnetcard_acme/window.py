@@ -12,6 +12,7 @@ from pathlib import Path
 from vnetcard.errors import ConfigError, WindowUnavailable
 from vnetcard.window.contract import Request, Window
 from vnetcard.window.file_backed import Opener, open_backed, read_backed
+from vnetcard.window.trust import ALONE, open_or_create
 
 
 def open_window(request: Request) -> Window:
@@ -20,7 +21,7 @@ def open_window(request: Request) -> Window:
 
     def open_file() -> int:
         try:
-            return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            return open_or_create(path, ALONE)
         except OSError as error:
             raise WindowUnavailable(f"{url}: cannot open {path} ({error.strerror}): check ACME_MEMORY") from error
 
