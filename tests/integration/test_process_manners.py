@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.harness.needs import need
 from tests.harness.programs import X86, run
 from tests.harness.restarts import until
 from vnetcard.agent.control import ask
@@ -58,6 +59,31 @@ def test_ignored_signal_stays_ignored(lab: Lab, number: signal.Signals) -> None:
         assert agent.poll() is None
         agent.terminate()
         assert agent.wait(20) == 0
+
+
+def test_signal_that_the_caller_has_blocked_ends_the_agent(lab: Lab) -> None:
+    def block() -> None:
+        signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM, signal.SIGINT])
+
+    with subprocess.Popen(
+        command(lab),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        preexec_fn=block,  # noqa: PLW1509 - the main thread starts it
+    ) as agent:
+        assert agent.stdout is not None
+        assert b" ready: " in agent.stdout.readline()
+        agent.terminate()
+        try:
+            assert agent.wait(20) == 0
+        finally:
+            agent.kill()
+
+
+def test_namespace_without_proc_is_one_line(lab: Lab) -> None:
+    done = run([need("unshare"), "--mount", "sh", "-c", 'umount -l /proc; exec "$@"', "sh", *command(lab)])
+    assert (done.status, done.stderr.count("\n")) == (2, 1), done
+    assert "mount /proc" in done.stderr
 
 
 @pytest.mark.parametrize("closed", [(1,), (2,), (0, 1, 2)], ids=["stdout", "stderr", "all"])

@@ -104,6 +104,7 @@ check:
 """
 PASS = '<testcase classname="tests.unit.test_a" name="test_good"/>'
 SKIP = '<testcase classname="tests.unit.test_a" name="test_idle"><skipped/></testcase>'
+EXPECTED = '<testcase classname="tests.unit.test_a" name="test_known"><skipped type="pytest.xfail"/></testcase>'
 FAIL = '<testcase classname="tests.unit.test_a" name="test_bad"><failure/></testcase>'
 
 
@@ -128,8 +129,8 @@ def quick(checkout: Path, cases: str, end: str = "true") -> Ran:
 def test_quick_part_is_make_check_in_a_copy_with_missing_tools_as_failures(checkout: Path) -> None:
     (checkout.parent / "copy").mkdir()
     (checkout.parent / "copy/old").touch()
-    ran = quick(checkout, PASS + SKIP)
-    assert (ran.tests, ran.skipped) == (2, 1)
+    ran = quick(checkout, PASS + SKIP + EXPECTED)
+    assert (ran.tests, ran.skipped) == (3, 1)
     assert ran.system.startswith("Python 3.")
     assert "CI=true" in (checkout.parent / "log").read_text()
     names = {path.name for path in (checkout.parent / "copy").iterdir()}

@@ -84,6 +84,7 @@ class Agent:
             if number == signal.SIGTERM or signal.getsignal(number) is not signal.SIG_IGN:
                 signal.signal(number, self._on_signal)
         signal.set_wakeup_fd(self._wake_write, warn_on_full_buffer=False)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)  # a caller's mask is inherited
         try:
             for step in (self._open_window, self._open_port, self._open_control):
                 if not self._stop:

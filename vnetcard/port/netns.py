@@ -46,7 +46,7 @@ def inside(place: str | int | None) -> Iterator[None]:
         target = place if isinstance(place, int) else _open(place)
         if target is not place:
             opened.callback(os.close, target)
-        home = os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+        home = _open_home()
         opened.callback(os.close, home)
         try:
             _enter(target)
@@ -58,6 +58,17 @@ def inside(place: str | int | None) -> Iterator[None]:
             yield
         finally:
             _enter(home)
+
+
+def _open_home() -> int:
+    """The calling thread's own namespace."""
+    path = "/proc/thread-self/ns/net"
+    try:
+        return os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError as error:
+        raise PortUnavailable(
+            f"cannot enter a network namespace: there is no {path}; mount /proc", code=ErrorCode.NAMESPACE_PERMISSION
+        ) from error
 
 
 def _open(name: str) -> int:
