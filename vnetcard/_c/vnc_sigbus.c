@@ -44,7 +44,8 @@ static int replace_page(uint8_t *at)
 		start = (uint8_t *)((uintptr_t)at & ~(uintptr_t)(size - 1));
 		if (range_of(start) != range_of(at))
 			return 0;
-		if (mmap(start, size, PROT_READ | PROT_WRITE, MAP_FIXED | MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) == start) {
+		if (mmap(start, size, PROT_READ | PROT_WRITE, MAP_FIXED | MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) ==
+		    start) {
 			memset(start, 0xff, size);
 			return 1;
 		}
