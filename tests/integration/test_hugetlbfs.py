@@ -57,3 +57,20 @@ def test_impossible_size_is_refused(tmp_path: Path, size: str, message: str) -> 
     assert done.status == 2
     assert message in done.stderr
     assert len(done.stderr.splitlines()) == 1
+
+
+CUT = """
+import os, sys
+from vnetcard.window import open_window
+window = open_window(sys.argv[1], side=0)
+os.truncate(sys.argv[2], int(sys.argv[3]))
+print(hex(window.memory.load32(window.geometry.window_bytes - 64)), window.memory.lost, window.vanished())
+window.close()
+"""
+
+
+def test_window_that_is_cut_short_reads_as_all_ones_in_huge_pages(tmp_path: Path) -> None:
+    window, size = f"{tmp_path}/window", PAGES * HUGE
+    done = on_hugetlbfs(tmp_path, sys.executable, "-c", CUT, f"file:{window}+{size}", window, str(HUGE))
+    assert done.status == 0, done
+    assert done.stdout.startswith("0xffffffff True ") and f"was cut to {HUGE} bytes" in done.stdout
