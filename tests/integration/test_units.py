@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.harness.needs import need
-from tests.harness.programs import VNETCARD, Outcome, as_nobody, home_of_nobody, run
+from tests.harness.programs import VNETCARD, Outcome, as_nobody, home_of_nobody, privately, run
 from vnetcard.agent import units
 from vnetcard.hw.pci_cards import KNOWN
 
@@ -165,16 +165,53 @@ def test_sysusers_creates_the_user_of_the_service(service: Path) -> None:
 
 # --- udev --------------------------------------------------------------------------------------------
 
-RULES = (Path(units.__file__).parent / "60-vnetcard.rules").read_text()
+RULES = re.sub(r"\\\n *", "", (Path(units.__file__).parent / "60-vnetcard.rules").read_text())
 
 
 def test_udev_rule_opens_every_card_that_pci_auto_takes() -> None:
-    opened = re.findall(r'ATTR\{vendor\}=="0x(\w+)"(?:, ATTR\{device\}=="0x([^"]+)")?', RULES)
+    opened = re.findall(r'ATTR\{vendor\}=="0x(\w+)", ATTR\{device\}=="([^"]+)"', RULES)
     assert {int(vendor, 16) for vendor, _ in opened} == {card.vendor for card in KNOWN if card.automatic}
-    for card in (card for card in KNOWN if card.automatic):
-        patterns = [device or "*" for vendor, device in opened if int(vendor, 16) == card.vendor]
-        for device in filter(card.match, range(1 << 16)):
-            assert any(fnmatch.fnmatch(f"{device:04x}", pattern) for pattern in patterns), f"{card.name} {device:04x}"
+    for vendor in {card.vendor for card in KNOWN if card.automatic}:
+        patterns = [one for name, devices in opened if int(name, 16) == vendor for one in devices.split("|")]
+        cards = [card for card in KNOWN if card.automatic and card.vendor == vendor]
+        for device in range(1 << 16):
+            given = any(fnmatch.fnmatch(f"0x{device:04x}", pattern) for pattern in patterns)
+            assert given == any(card.match(device) for card in cards), f"{vendor:04x}:{device:04x}"
+
+
+def test_udev_rule_gives_away_no_whole_subsystem() -> None:
+    """Neither every UIO device nor every VFIO group: another program's device is not for the group of a network."""
+    for line in RULES.splitlines():
+        if 'GROUP="vnetcard"' in line and "u-dma-buf" not in line and 'KERNEL=="iommu"' not in line:
+            assert 'ENV{VNETCARD}=="1"' in line or "PROGRAM==" in line, line
+
+
+GROUP_CHECK = """
+mount -t tmpfs tmpfs /sys/kernel; mount -t tmpfs tmpfs /run
+mkdir -p /run/udev/data
+for f in {functions}; do
+    mkdir -p /sys/kernel/iommu_groups/7/devices/$f; echo ${{f%%-*}} >/sys/kernel/iommu_groups/7/devices/$f/class
+done
+echo E:VNETCARD=1 >/run/udev/data/+pci:0x020000-ours; echo E:OTHER=1 >/run/udev/data/+pci:0x020000-theirs
+"""
+
+
+@pytest.mark.root
+@pytest.mark.parametrize(
+    ("functions", "given"),
+    [
+        ("0x020000-ours", True),
+        ("0x060400-bridge 0x020000-ours", True),
+        ("0x020000-ours 0x020000-theirs", False),
+        ("0x020000-theirs", False),
+        ("0x020000-unknown", False),
+    ],
+)
+def test_udev_rule_gives_only_groups_of_such_cards(functions: str, given: bool) -> None:
+    (command,) = re.findall(r'PROGRAM=="/bin/sh -c \'(.*?)\'"', RULES)
+    script = command.replace("$$", "$").replace("%k", "7")
+    done = run(privately(GROUP_CHECK.format(functions=functions), ["/bin/sh", "-c", script]))
+    assert (done.status == 0) == given, done
 
 
 def test_udev_rule_jumps_only_to_labels_that_come_later() -> None:
@@ -184,8 +221,8 @@ def test_udev_rule_jumps_only_to_labels_that_come_later() -> None:
 
 def test_udev_knows_every_key_of_the_rule() -> None:
     """The grammar of udev(7), as far as we use it; Debian 12 has no `udevadm verify` yet."""
-    term = r"(?:(?:ACTION|SUBSYSTEM|DRIVER|KERNEL|ATTR\{\w+\}|ENV\{\w+\})(?:==|!=)|"
-    term += r'(?:ENV\{\w+\}|ATTR\{\w+\}|GROUP|MODE|GOTO|LABEL)=|RUN\+=)"[^"]*"'
+    term = r"(?:(?:ACTION|SUBSYSTEM|DRIVER|KERNEL|PROGRAM|ATTR\{\w+\}|ENV\{\w+\})(?:==|!=)|"
+    term += r'(?:ENV\{\w+\}|ATTR\{\w+\}|IMPORT\{parent\}|GROUP|MODE|GOTO|LABEL)=|RUN\+=)"[^"]*"'
     lines = [line for line in RULES.splitlines() if line and not line.startswith("#")]
     assert len(lines) > 10
     for line in lines:
