@@ -47,15 +47,11 @@ CLOCK: Final = 1_800_000_000 * 10**9
 
 @dataclass(frozen=True, slots=True)
 class Parser:
-    """``read`` parses an input; ``refusals``: the documented errors; ``words``: what mutations may insert.
-
-    ``known``: errors that are not documented, and are defects: ``test_known_defects.py`` has an input of each.
-    """
+    """``read`` parses an input; ``refusals``: the documented errors; ``words``: what mutations may insert."""
 
     read: Callable[[bytes], None]
     refusals: tuple[type[BaseException], ...] = ()
     words: tuple[bytes, ...] = ()
-    known: tuple[type[BaseException], ...] = ()
 
 
 # --- windows -----------------------------------------------------------------------------------------
@@ -319,8 +315,8 @@ PARSERS: Final[dict[str, Parser]] = {
     "tap_line": Parser(tap_line, (ValueError,), _JSON),
     "super_packet": Parser(super_packet),
     "capture": Parser(capture, (ConfigError,), _PCAPNG),
-    "configuration": Parser(configuration, (ConfigError,), _TOML, (ValueError, RecursionError)),
-    "answer": Parser(answer, (PeerGone,), _JSON, (RecursionError,)),
+    "configuration": Parser(configuration, (ConfigError,), _TOML),
+    "answer": Parser(answer, (PeerGone,), _JSON),
     "filter": Parser(packet_filter, (ConfigError,)),
     "control": Parser(control, (), (*_JSON, b'"ask": "tap"', b"ring_bytes")),
 }

@@ -153,7 +153,9 @@ def _read_file(path: Path, known: set[str]) -> dict[str, Any]:
         table = tomllib.loads(_text(path.read_bytes()))
     except OSError as error:
         raise ConfigError(f"--config {path}: cannot read it ({error.strerror})", code=ErrorCode.CONFIG_FILE) from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except RecursionError as error:
+        raise ConfigError(f"--config {path}: nested too deep", code=ErrorCode.CONFIG_FILE) from error
+    except ValueError as error:  # TOMLDecodeError, UnicodeDecodeError, or a number of thousands of digits
         raise ConfigError(f"--config {path}: not TOML: {error}", code=ErrorCode.CONFIG_FILE) from error
     values = {key.replace("-", "_"): value for key, value in table.items()}
     if unknown := sorted(set(values) - known):

@@ -242,7 +242,7 @@ class _Agent:
             raise PeerGone(f"{who} {error}", unresponsive=True) from error
         except BlockingIOError as error:  # the backlog is full of clients that gave up
             raise PeerGone(f"{who} accepts no more requests: it is stopped or hangs", unresponsive=True) from error
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, RecursionError) as error:  # RecursionError: JSON that is nested too deep
             raise PeerGone(f"no {self.name} answers{self.window} at {self.path}") from error
 
     def put(self, client: socket.socket, question: dict[str, Any]) -> None:
