@@ -14,6 +14,9 @@ unset CDPATH # with it, cd goes elsewhere, and prints where
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 root=$PWD
 export PIP_DISABLE_PIP_VERSION_CHECK=1
+# What a user's shell or pip.conf may say would install elsewhere, or load another package of that name.
+export PIP_USER=0
+unset PIP_TARGET PIP_PREFIX PIP_ROOT PIP_DRY_RUN PYTHONPATH PYTHONHOME
 
 say() { echo "venv: $*"; }
 die() {
