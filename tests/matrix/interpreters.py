@@ -16,6 +16,14 @@ from tests.matrix.quick_part import run_quick_part
 RELEASES = {"3.11": "bookworm", "3.13": "trixie", "3.14": "forky"}
 """The release of Debian whose own Python it is."""
 UV_LIMIT_S = 600.0
+APART = """
+set -e
+for folder in /dev/shm /run/netns /run/vnetcard; do
+    mkdir -p "$folder"
+    mount -t tmpfs -o mode=1777 apart "$folder"
+done
+exec "$@"
+"""
 _PROBE = """
 import ensurepip, os, sys, sysconfig
 assert "%d.%d" % sys.version_info[:2] == sys.argv[1]
@@ -34,7 +42,17 @@ def run_with_python(version: str, folder: Path, log: Path) -> Ran:
         with log.open("a") as out:
             out.write(f"{missing}; trying Debian {RELEASES[version]}\n")
         return run_in_release(RELEASES[version], folder, log)
-    return run_quick_part(folder / f"python-{version}", log, python=python)
+    return run_quick_part(folder / f"python-{version}", log, python=python, enter=apart())
+
+
+def apart() -> list[str]:
+    """The words before a command that, for root, hide from it what other sessions make at the same time.
+
+    The tests check at their end that nothing is left in these folders.
+    """
+    if os.geteuid() != 0 or shutil.which("unshare") is None:
+        return []
+    return ["unshare", "--mount", "--fork", "--kill-child", "sh", "-c", APART, "sh"]
 
 
 def find_python(version: str, folder: Path, log: Path) -> str:
