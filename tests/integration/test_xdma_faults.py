@@ -27,9 +27,10 @@ from vnetcard.agent.control import ask
 from vnetcard.engine import registers as R
 from vnetcard.engine import registers_xdma
 from vnetcard.engine.irq import IrqListener
-from vnetcard.errors import VnetcardError
+from vnetcard.errors import VnetcardError, WindowUnavailable
 from vnetcard.ring import layout as L
 from vnetcard.window import open_window
+from vnetcard.x86_side.xdma import copier_thread
 from vnetcard.x86_side.xdma.channel import CardMemory, DeviceChannel, DeviceGone, TransferFailed
 
 pytestmark = pytest.mark.root
@@ -294,6 +295,40 @@ def test_agent_answers_and_beats_while_the_link_waits_for_a_transfer(tree: FakeB
         until(lambda: "has not returned for" in status()["engine"]["engine"], "status names it")
         before = beat()
         until(lambda: beat() != before, "the heartbeat moves")
+
+
+def test_devices_of_a_hanging_transfer_are_closed_once_it_returns(
+    tree: FakeBoard, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While they are open the driver gives a rescanned card another number, and the link would not come back."""
+    monkeypatch.setattr(copier_thread, "CALL_LIMIT", 0.1)
+    monkeypatch.setattr(copier_thread, "STOP_LIMIT", 0.1)
+
+    def open_devices() -> list[str]:
+        links = []
+        for path in Path("/proc/self/fd").iterdir():
+            with contextlib.suppress(FileNotFoundError):  # that of the listing
+                links.append(str(path.readlink()))
+        return [link for link in links if "xdma0_" in link]
+
+    memory, mount = Memory(devices(tree)), tmp_path / "devices"
+    mount.mkdir()
+    names = [f"xdma0_{direction}_0" for direction in ("h2c", "c2h")]
+    memory.act = act = Stuck(2)
+    with contextlib.closing(memory), fuse_devices(mount, dict.fromkeys(names, memory)):
+        for name in names:
+            (tree.root / "dev" / name).unlink()
+            (tree.root / "dev" / name).symlink_to(mount / name)
+        try:
+            window = open_window(URL_AT, side=L.HOST)
+            assert window.engine is not None
+            with pytest.raises(WindowUnavailable, match="did not return"):
+                window.engine.announce()
+            window.close()
+            assert len(open_devices()) == 2
+        finally:
+            act.release()
+        until(lambda: open_devices() == [], "both devices are closed")
 
 
 BEAT = L.side_offset(L.HOST) + L.SIDE_CONTROL.offset("heartbeat")

@@ -171,13 +171,18 @@ class CopierThread:
     def registers(self) -> dict[str, int]:
         return {}
 
+    def join(self) -> None:
+        """Wait for the end of the thread, which ``close`` has asked for, for as long as the driver holds it."""
+        self._thread.join()
+
     def close(self) -> bool:
         """End the thread, after the pumps are closed; False if it hangs in a transfer and still uses its memory."""
         self._ending = True
         self._ring()
-        self._thread.join(PULSE_EVERY if self.hangs() else STOP_LIMIT)
-        if self.irq is not None:
-            self.irq.close()
+        self._thread.join(STOP_LIMIT)
+        irq, self.irq = self.irq, None
+        if irq is not None:
+            irq.close()
         if self._thread.is_alive():
             return False
         self._kick = None

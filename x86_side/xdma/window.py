@@ -9,6 +9,7 @@ interrupt K, ``format`` lays out a window whatever the card's memory holds.
 from __future__ import annotations
 
 import contextlib
+import threading
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
@@ -115,11 +116,22 @@ class XdmaWindow:
         return self._copier.gone or self._window.vanished() or self._lost()
 
     def close(self) -> None:
+        """As the contract says; while a transfer hangs, its memory stays mapped and its devices open until it ends."""
         if not self._open:
             return
         self._open = False
-        if not self.engine.close():
-            return  # the thread hangs in the driver, which may still write to this memory: keep it mapped
+        if self.engine.close():
+            self._release()
+        else:
+            threading.Thread(target=self._release_later, name="vnetcard release", daemon=True).start()
+
+    def _release_later(self) -> None:
+        """The driver gives the device's number to no other while it is open, so the link could not come back."""
+        self.engine.join()
+        self.engine.close()
+        self._release()
+
+    def _release(self) -> None:
         self._spans.release()
         self._window.close()
         for channel in self._channels:
