@@ -23,7 +23,7 @@ from vnetcard.ping.suite import DEFAULT_SIZES, Target, run_suite
 from vnetcard.ring import layout as L
 from vnetcard.sim.guest.image import Image
 from vnetcard.sim.guest.qemu import Command, Guest, shared_ram
-from vnetcard.sim.guest.xdma_core import C2H, H2C, XdmaCore
+from vnetcard.sim.guest.xdma_core import C2H, XdmaCore
 
 pytestmark = [pytest.mark.e2e, pytest.mark.root, pytest.mark.slow, pytest.mark.timeout(900)]
 
@@ -82,18 +82,16 @@ def bench(host_image: Image, tmp_path_factory: pytest.TempPathFactory) -> Iterat
 
 
 def test_info_and_doctor_read_the_card_over_the_driver(bench: Bench) -> None:
-    """The card's memory is blank: info says so, and the doctor lays a window out, measures it, and reports it."""
+    """The card's memory is blank: info says so; the doctor reads it over the driver before it says what could run."""
     done = bench.guest.run("vnetcard", "info", WINDOW, limit=120)
     assert bench.core.transfers[C2H] > 0 and done.status == 1, done
     assert "no vnetcard window here" in done.stdout
-    before = dict(bench.core.transfers)
+    before = bench.core.transfers[C2H]
     done = bench.guest.run("vnetcard", "doctor", "--window", WINDOW, "--json", limit=300)
     assert done.status == 0, done
     findings = {(one["area"], one["subject"]): one for one in json.loads(done.stdout)["findings"]}
     assert findings["xdma", "xdma0"]["verdict"] == "ok", findings
-    assert all(bench.core.transfers[channel] > before[channel] for channel in (H2C, C2H)), (
-        "the doctor tried no transfer"
-    )
+    assert bench.core.transfers[C2H] > before, "the doctor tried no transfer"
     assert (bench.core.errors, "BUG" in bench.guest.console()) == (0, False)
 
 
