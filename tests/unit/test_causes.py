@@ -194,6 +194,8 @@ def test_kernel_of_each_side_is_shown_or_said_to_be_unknown(answers: list[dict[s
         "host: discarded by the kernel on tun0 and in its namespace: 0",
         "card: what its kernel discards is not known here",
     ]
+    host["kernel"] = kernel({}) | {"since": None}
+    assert "host: what its kernel discards is counted from when the link comes up" in tables.errors(Snapshot(answers))
     host["kernel"] = kernel({}) | {"problem": "the kernel's counters cannot be read: No such device"}
     assert "host: the kernel's counters cannot be read: No such device" in tables.errors(Snapshot(answers))
     host["kernel"] = kernel({"kernel_tx_dropped": 79971, RCVBUF: 68781})

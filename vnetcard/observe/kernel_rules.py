@@ -20,7 +20,7 @@ def misrouted(snapshot: Snapshot) -> Iterator[Cause]:
         if kernel is None:
             continue
         rows = [row for row in snapshot.discards() if row.side == side]
-        cleared = snapshot.cleared_at("errors") or 0.0
+        cleared = snapshot.by_side[side]["cleared"].get("errors", {}).get("at", 0.0)
         for code in CauseCode:
             grown = {row.code.version for row in rows if code in row.code.causes}
             found = [one for one in kernel["misrouted"] if one["code"] == code and one["at"] >= cleared]

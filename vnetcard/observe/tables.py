@@ -114,7 +114,9 @@ def discards(snapshot: Snapshot) -> list[str]:
     for side in L.SIDES:
         kernel = snapshot.kernel(side)
         if kernel is None:
-            lines.append(f"{side}: what its kernel discards is not known here")
+            later = side in snapshot.by_side and "kernel" in snapshot.by_side[side]["port"]
+            known = "is counted from when the link comes up" if later else "is not known here"
+            lines.append(f"{side}: what its kernel discards {known}")
         elif kernel["problem"]:
             lines.append(f"{side}: {printable(kernel['problem'])}")
         elif not any(row.side == side for row in rows):
