@@ -18,9 +18,10 @@ from typing import Any
 import pytest
 
 from tests.harness.needs import need, skip_or_fail
-from tests.harness.programs import ip, run
+from tests.harness.programs import NOBODY, ip, run
 from vnetcard.agent.kernel_discards import KernelDiscards
 from vnetcard.agent.misrouted import Place, judge
+from vnetcard.errors import PortUnavailable
 from vnetcard.lab.lab import run_in
 from vnetcard.port import kernel_counters
 from vnetcard.port.address import parse_address
@@ -84,6 +85,7 @@ def discards(tun: Tun) -> Iterator[KernelDiscards]:
         tun.deliver(FOREIGN[version], 3)  # before the link is up
     discards = KernelDiscards(tun.interface)
     assert discards.counts() == {}
+    deliver(tun)
     discards.begin()
     yield discards
     discards.close()
@@ -185,13 +187,13 @@ def test_deleted_interface_is_a_problem_in_words_and_keeps_its_count(tun: Tun, d
 
 
 def test_agent_without_descriptors_counts_once_it_has_some(tun: Tun) -> None:
-    discards = KernelDiscards(tun.interface)
     recent: Any = SimpleNamespace(mark=lambda: None, heads=lambda: iter(()))
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     lowest = os.open("/dev/null", os.O_RDONLY)
     os.close(lowest)
     resource.setrlimit(resource.RLIMIT_NOFILE, (lowest, hard))
     try:
+        discards = KernelDiscards(tun.interface)
         discards.begin()
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
@@ -201,6 +203,20 @@ def test_agent_without_descriptors_counts_once_it_has_some(tun: Tun) -> None:
     tun.deliver(FOREIGN[4])
     assert discards.counts()[COUNTER[4]] == 5
     discards.close()
+
+
+def test_agent_that_has_given_up_its_permissions_counts(tun: Tun) -> None:
+    discards = KernelDiscards(tun.interface)
+    os.seteuid(NOBODY)
+    try:
+        with pytest.raises(PortUnavailable), inside(str(tun.interface.place)):
+            pass
+        discards.begin()
+        deliver(tun)
+        assert counted(discards) == (5, 5)
+    finally:
+        os.seteuid(0)
+        discards.close()
 
 
 def test_idle_link_asks_the_kernel_nothing(tun: Tun, discards: KernelDiscards, monkeypatch: pytest.MonkeyPatch) -> None:

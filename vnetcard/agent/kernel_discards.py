@@ -64,6 +64,7 @@ class KernelDiscards:
         self._busy_until = 0.0
         self._old_sockets: dict[int, int] = {}
         self._evidence: dict[tuple[str, str, str], tuple[float, Misrouted]] = {}
+        self._read()  # while this process may still enter the namespace
 
     def begin(self) -> None:
         """Count from now on; called whenever the link comes up, and only the first call counts."""
@@ -71,8 +72,9 @@ class KernelDiscards:
         with self._lock:
             if self._since is None:
                 self._read()
-                if self._counters is not None:
+                if self._counters is not None and not self._problem:
                     self._since = time.time()
+                    self._grown = dict.fromkeys(self._grown, 0)
                     self._old_sockets = {one.inode: one.drops for one in self._counters.sockets()}
 
     def sample(self, moved: Mapping[str, int], recent: RecentPackets) -> dict[str, int]:
@@ -151,9 +153,8 @@ class KernelDiscards:
             with contextlib.suppress(OSError):
                 self._add(self._counters.tables())
             self._counters.close()
-            self._last |= fresh.tables()
-        else:
-            self._last = fresh.read()
+        self._last |= fresh.tables()
+        self._old_sockets = {one.inode: one.drops for one in fresh.sockets()}
         self._counters, self._where = fresh, where
 
     def _add(self, raw: Mapping[str, int]) -> None:
