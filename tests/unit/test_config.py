@@ -27,6 +27,7 @@ VALUES: dict[str, tuple[list[str], Any]] = {
     "wait": (["sleep"], "sleep"),
     "offload": (["csum,tso4"], "csum,tso4"),
     "persist": ([], True),
+    "trust-peer": ([], True),
     "log-level": (["debug"], "debug"),
     "json-log": ([], True),
 }

@@ -121,6 +121,7 @@ class Kernel:
 @pytest.fixture(autouse=True)
 def events(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(managed_interface, "RtnetlinkEvents", Events)
+    monkeypatch.setattr(managed_interface, "distrust", lambda name, place: [])
 
 
 def config(*options: str) -> Config:

@@ -46,6 +46,7 @@ class Config:
     wait: str
     offload: frozenset[str]
     persist: bool
+    trust_peer: bool
     log_level: str
     json_log: bool
 
@@ -114,6 +115,12 @@ def parser(side: int) -> argparse.ArgumentParser:
     p.add_argument("--wait", choices=sorted(WAITS), help="how pumps wait: spin then sleep, spin, or sleep (adaptive)")
     p.add_argument("--offload", metavar="KINDS", help=f"auto, off, or a list of {','.join(OFFLOADS)} (auto)")
     p.add_argument("--persist", action="store_const", const=True, help="keep the interface when the agent ends")
+    p.add_argument(
+        "--trust-peer",
+        action="store_const",
+        const=True,
+        help="leave the kernel's defaults: router advertisements, redirects and any source address of the peer count",
+    )
     p.add_argument("--config", metavar="FILE", help="a TOML file with these options")
     p.add_argument("--log-level", choices=LOG_LEVELS, help="(info)")
     p.add_argument("--json-log", action="store_const", const=True, help="log one JSON object per line")
@@ -137,7 +144,15 @@ def load(side: int, argv: list[str] | None = None) -> Config:
     return _check(side, values)
 
 
-_TYPES: dict[str, type] = {"mtu": int, "queues": int, "persist": bool, "json_log": bool, "address": list, "route": list}
+_TYPES: dict[str, type] = {
+    "mtu": int,
+    "queues": int,
+    "persist": bool,
+    "trust_peer": bool,
+    "json_log": bool,
+    "address": list,
+    "route": list,
+}
 """Types of the keys that are not strings."""
 
 
@@ -217,6 +232,7 @@ def _check(side: int, values: dict[str, Any]) -> Config:
         wait=values.get("wait", "adaptive"),
         offload=_offloads(values.get("offload", "auto")),
         persist=values.get("persist", False),
+        trust_peer=values.get("trust_peer", False),
         log_level=values.get("log_level", "info"),
         json_log=values.get("json_log", False),
     )

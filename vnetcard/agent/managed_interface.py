@@ -19,6 +19,7 @@ from vnetcard.errors import PortUnavailable, VnetcardError
 from vnetcard.port import netns as ns
 from vnetcard.port.address import Address, Route
 from vnetcard.port.interface import Interface, State, is_route
+from vnetcard.port.peer_trust import distrust
 from vnetcard.port.rtnetlink import IPV6_MTU_MIN, LinkView, RtnetlinkEvents
 
 MOVE_PAUSE: Final = 0.5
@@ -51,6 +52,7 @@ class ManagedInterface:
         self._wanted: tuple[Item, ...] = (*config.addresses, *_in_order(config.routes))
         self._mtu = config.mtu
         self._mtu_due = self._listen_due = False
+        self._unprotected: list[str] = []
         self._lock = threading.Lock()
         self._taken: set[Item] = set()
         """Missing because of the kernel: to be set again."""
@@ -75,6 +77,7 @@ class ManagedInterface:
 
         PortUnavailable when the kernel refuses any of it; IPv6 alone may be missing beside IPv4.
         """
+        self._protect()
         self.interface.up(mtu=self._mtu)
         self._remove_outdated(self.interface.state(routes=True))
         link = self.interface.link()
@@ -87,7 +90,17 @@ class ManagedInterface:
                 self._report(item, f"{item} is not set: {cause}")
         self._set([item for item in self._wanted if item not in self._taken])
         self._check_at = time.monotonic() + RETRY_INTERVAL if self._taken else 0.0
+        self._report_unprotected()
         self._report_conflicts(self.interface.state(routes=False))
+
+    def _protect(self) -> None:
+        """Keep the peer's packets from configuring this machine."""
+        self._unprotected = [] if self._config.trust_peer else distrust(self._name, self.interface.place)
+
+    def _report_unprotected(self) -> None:
+        self._protect()
+        if self._unprotected:
+            self._report(self._protect, _peer_trusted(self._unprotected).message)
 
     def _remove_outdated(self, state: State) -> None:
         for one in state.addresses:
@@ -175,6 +188,7 @@ class ManagedInterface:
         if state.link.name != self._name:
             self._log.info("interface %s is named %s now", self._name, state.link.name)
             self._name = state.link.name
+        self._report_unprotected()
         self._restore(state, disturbed=disturbed)
         self._report_conflicts(state)
         return None
@@ -233,6 +247,7 @@ class ManagedInterface:
         try:
             link = self.interface.link()
             if not link.up or link.mtu != self._mtu:
+                self._protect()
                 self.interface.up(mtu=self._mtu)
             self._compare(disturbed=True)
         except (OSError, VnetcardError) as error:
@@ -266,6 +281,8 @@ class ManagedInterface:
             # What is seen here is remembered for the check, before whose turn the cause may have gone again.
             self._taken |= {item for item in self._missing(state) if _cause(item, state.link)}
         problems = [*self._missing_problems(state), *_conflicts(state)]
+        if self._unprotected:
+            problems.append(_peer_trusted(self._unprotected))
         return {
             "name": state.link.name,
             "index": state.index,
@@ -309,6 +326,11 @@ class ManagedInterface:
         """Close the sockets; the interface stays as it is."""
         self._events.close()
         self.interface.close()
+
+
+def _peer_trusted(settings: list[str]) -> Problem:
+    words = f"the peer may configure this machine, since these settings are refused: {'; '.join(settings)}"
+    return Problem(ErrorCode.PEER_TRUSTED, words)
 
 
 def _in_order(routes: tuple[Route, ...]) -> list[Route]:

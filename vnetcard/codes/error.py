@@ -135,6 +135,11 @@ class ErrorCode(Code):
         "Start one agent with another --netns.",
     )
     ADDRESS_MISSING = "address-missing", "A configured address is not on the interface.", "See its cause."
+    PEER_TRUSTED = (
+        "peer-trusted",
+        "Settings that keep the peer from configuring this machine's kernel cannot be set.",
+        "Give the agent CAP_NET_ADMIN, set them as root, or start it with --trust-peer.",
+    )
     ROUTE_CONFLICT = (
         "route-conflict",
         "Another interface has a route to the same destination, which is never replaced.",
