@@ -259,6 +259,8 @@ class Pump:
     @property
     def last_errno(self) -> int:
         """The errno of the port's last refusal; 0 when there was none."""
+    segments_max: int
+    """Rx: most segments (1 to 65545) that the kernel may have to make of one record; others count as bad frames."""
     @property
     def mode(self) -> int:
         """The command in force; an event other than EVENT_REFUSED changes it from RUN to HOLD."""

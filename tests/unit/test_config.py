@@ -28,6 +28,7 @@ VALUES: dict[str, tuple[list[str], Any]] = {
     "offload": (["csum,tso4"], "csum,tso4"),
     "persist": ([], True),
     "trust-peer": ([], True),
+    "max-segments": (["64"], 64),
     "log-level": (["debug"], "debug"),
     "json-log": ([], True),
 }
@@ -79,7 +80,7 @@ def test_file_and_command_line_are_equivalent(option: str, tmp_path: Path) -> No
 def test_command_line_overrides_the_file(option: str, tmp_path: Path) -> None:
     others: dict[str, Any] = {"mtu": 1400, "address": "10.1.1.1/8", "route": "10.2.0.0/16", "window": "shm:other"}
     others |= {"port": "tun:tun5", "offload": "off", "queue-bytes": "4K", "wait": "poll", "log-level": "error"}
-    others |= {"queues": 3}
+    others |= {"queues": 3, "max-segments": 100}
     other = others.get(option, False if VALUES[option][1] is True else "tun5")
     line = f"{option} = {json.dumps(other)}\n"
     assert from_file(tmp_path / "a.toml", line, *words(option)) == load(L.HOST, words(option))

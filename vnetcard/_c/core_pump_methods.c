@@ -275,6 +275,33 @@ static PyObject *pump_refused(PumpObject *self, void *unused)
 	return p ? PyLong_FromUnsignedLong(__atomic_load_n(&p->refused, __ATOMIC_ACQUIRE)) : NULL;
 }
 
+static PyObject *pump_segments(PumpObject *self, void *unused)
+{
+	struct vnc_pump *p = pump_of(self);
+
+	(void)unused;
+	return p ? PyLong_FromUnsignedLong(__atomic_load_n(&p->segments_max, __ATOMIC_RELAXED)) : NULL;
+}
+
+static int pump_set_segments(PumpObject *self, PyObject *value, void *unused)
+{
+	struct vnc_pump *p = pump_of(self);
+	unsigned long most;
+
+	(void)unused;
+	if (!p)
+		return -1;
+	most = value ? PyLong_AsUnsignedLong(value) : 0;
+	if (PyErr_Occurred())
+		return -1;
+	if (!most || most > VNC_FRAME_MAX) {
+		PyErr_SetString(PyExc_ValueError, "segments_max is out of range");
+		return -1;
+	}
+	__atomic_store_n(&p->segments_max, (uint32_t)most, __ATOMIC_RELAXED);
+	return 0;
+}
+
 static PyObject *pump_errno(PumpObject *self, void *unused)
 {
 	struct vnc_pump *p = pump_of(self);
@@ -296,6 +323,7 @@ PyGetSetDef core_pump_properties[] = {
 	{"stats", (getter)pump_stats, NULL, NULL, NULL},
 	{"samples", (getter)pump_samples, NULL, NULL, NULL},
 	{"refused", (getter)pump_refused, NULL, NULL, NULL},
+	{"segments_max", (getter)pump_segments, (setter)pump_set_segments, NULL, NULL},
 	{"last_errno", (getter)pump_errno, NULL, NULL, NULL},
 	{"mode", (getter)pump_mode, NULL, NULL, NULL},
 	{NULL},

@@ -120,6 +120,7 @@ struct vnc_pump {
 	uint32_t events;       /* VNC_EVENT_*, set by the pump, taken by the agent */
 	uint32_t refused;      /* VNC_F_* kinds that the port refused */
 	int last_errno;        /* of the port's last refusal */
+	uint32_t segments_max; /* rx: that the kernel may have to make of one record; set by the agent at any time */
 	int kick_fd;           /* eventfd that ends the pump's poll() */
 	int attention_fd;      /* eventfd that ends the agent's poll() */
 	/* the other pump of this side, whose packets this one's thread may move; NULL: none */

@@ -23,6 +23,7 @@ int vnc_rx_open(struct vnc_pump *p, const struct vnc_consumer *consumer, uint64_
 	int error = vnc_pump_open(p, &vnc_kind_rx, consumer->domain, ledger, batches);
 
 	p->consumer = *consumer;
+	p->segments_max = VNC_SEGMENTS_MAX;
 	p->peer_index = &consumer->peer->prod;
 	p->stats.records = vnc_pump_records(p);
 	p->stats.high_water = p->stats.now[VNC_RXSTAT_HIGH_WATER];
@@ -188,7 +189,9 @@ static int deliver(struct vnc_pump *p, const struct vnc_view *view)
 		needed = vnc_needed_feature(&hdr, view->span[0].base[VNC_VNET_HDR]);
 		if ((needed & ~p->link.features) || !vnc_vnet_sane(&hdr, len))
 			return VNC_RX_DROP_BAD_FRAME;
-		if (hdr.gso_type != VNC_GSO_NONE && !gso_whole(view, &hdr, len))
+		if (hdr.gso_type != VNC_GSO_NONE &&
+		    (!vnc_gso_cheap(&hdr, len, __atomic_load_n(&p->segments_max, __ATOMIC_RELAXED)) ||
+		     !gso_whole(view, &hdr, len)))
 			return VNC_RX_DROP_BAD_FRAME;
 	}
 	if (p->port.vnet)

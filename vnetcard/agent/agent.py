@@ -165,6 +165,8 @@ class Agent:
         if self.config.side == L.CARD and self.config.queues is None and self.offer.queues < pairs_of(self.window):
             self.log.warning("%d of %d queue pairs: %s", self.offer.queues, pairs_of(self.window), self._fewer)
         self.endpoints = session.pumps
+        for pair in session.pumps.pairs:
+            pair.rx.segments_max = self.config.max_segments
         self.taps.settle(self.endpoints.pairs, fresh=True)
         try:
             self.link = self._pulse.link = session.link

@@ -78,7 +78,8 @@ class DropCode(Code):
     )
     BAD_FRAME = (
         "drop_bad_frame",
-        "Packets from the peer with an impossible virtio_net_hdr, or super-packets whose headers are not whole.",
+        "Packets from the peer with an impossible virtio_net_hdr, or super-packets whose headers are not whole or "
+        "that the kernel would have to cut into more segments than --max-segments.",
         "Update the peer's program.",
         CauseCode.BAD_FRAMES,
     )

@@ -83,7 +83,8 @@ def violations(snapshot: Snapshot) -> Iterator[Cause]:
             yield Cause(
                 CauseCode.BAD_FRAMES,
                 other(side),
-                f"{count['drop_bad_frame']} packets from the {other(side)} had an impossible virtio_net_hdr",
+                f"{count['drop_bad_frame']} packets from the {other(side)} had an impossible virtio_net_hdr, broken "
+                "headers or too many segments",
             )
 
 
