@@ -19,6 +19,7 @@ from vnetcard.agent.control import ask
 from vnetcard.codes.link import LinkReason
 from vnetcard.lab.lab import Lab
 from vnetcard.ring import layout as L
+from vnetcard.window import locks
 
 pytestmark = pytest.mark.root
 
@@ -140,3 +141,26 @@ def test_memory_that_is_taken_away_is_a_lost_window_until_there_is_room_again(pl
     ping(place.lab, L.HOST)
     shown = run([*VNETCARD, "show", "errors", "--window", place.lab.url, "--json"])
     assert '"drop_port_refused": 0' in shown.stdout.replace("'", '"') or "drop_port_refused" not in shown.stdout
+
+
+def _has_open(pid: int, path: Path) -> bool:
+    with contextlib.suppress(OSError):
+        return any(path.samefile(fd) for fd in Path(f"/proc/{pid}/fd").iterdir() if fd.exists())
+    return False
+
+
+def test_agent_ends_soon_although_another_process_holds_the_creation_lock(tmp_path: Path) -> None:
+    """While it waits for the lock at its start, and while it would remove the window at its end."""
+    window = tmp_path / "window"
+    window.touch(0o600)
+    with Lab("lock", window=f"file:{window}+64K") as lab:
+        fd = os.open(window, os.O_RDWR)
+        assert locks.try_lock(fd, locks.CREATION)
+        lab.launch(L.HOST)
+        until(lambda: _has_open(lab.agent(L.HOST).pid, window), "the agent has opened the file")
+        assert lab.stop(L.HOST, limit=10.0) == 0
+        locks.unlock(fd, locks.CREATION)
+        lab.start(L.HOST)
+        assert locks.try_lock(fd, locks.CREATION)
+        assert lab.stop(L.HOST, limit=10.0) == 0
+        os.close(fd)
