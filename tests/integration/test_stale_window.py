@@ -65,6 +65,7 @@ WITHOUT_LEDGERS = {"random index lines", "random side blocks", "random everythin
 @pytest.mark.parametrize("content", CONTENTS)
 def test_stale_contents_do_not_hurt(lab: Lab, content: str) -> None:
     rng = chance()
+    shm_path(lab).touch(mode=0o600)
     shm_path(lab).write_bytes(CONTENTS[content](rng))
     order = rng.sample((L.HOST, L.CARD), 2)
     for side in order:
