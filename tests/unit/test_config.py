@@ -29,6 +29,7 @@ VALUES: dict[str, tuple[list[str], Any]] = {
     "persist": ([], True),
     "trust-peer": ([], True),
     "max-segments": (["64"], 64),
+    "privileges": (["follow"], "follow"),
     "log-level": (["debug"], "debug"),
     "json-log": ([], True),
 }
@@ -81,6 +82,7 @@ def test_command_line_overrides_the_file(option: str, tmp_path: Path) -> None:
     others: dict[str, Any] = {"mtu": 1400, "address": "10.1.1.1/8", "route": "10.2.0.0/16", "window": "shm:other"}
     others |= {"port": "tun:tun5", "offload": "off", "queue-bytes": "4K", "wait": "poll", "log-level": "error"}
     others |= {"queues": 3, "max-segments": 100}
+    others |= {"queues": 3, "privileges": "keep"}
     other = others.get(option, False if VALUES[option][1] is True else "tun5")
     line = f"{option} = {json.dumps(other)}\n"
     assert from_file(tmp_path / "a.toml", line, *words(option)) == load(L.HOST, words(option))

@@ -101,6 +101,9 @@ class Kernel:
     def remove_address(self, address: Address) -> None:
         self.addresses.remove(address)
 
+    def prepare_routes(self) -> None:
+        pass
+
     def add_route(self, route: Route) -> None:
         reachable = [one.network for one in self.addresses] + [one.destination for one in self.routes]
         if route.gateway is not None and not any(route.gateway in network for network in reachable):

@@ -13,7 +13,6 @@ import sys
 import time
 import traceback
 from collections.abc import Callable
-from types import FrameType
 from typing import Any
 
 from vnetcard.agent import collect, service, status
@@ -24,6 +23,7 @@ from vnetcard.agent.history import History
 from vnetcard.agent.kernel_discards import KernelDiscards
 from vnetcard.agent.managed_interface import ManagedInterface
 from vnetcard.agent.negotiation import make_offer, port_for
+from vnetcard.agent.privileges import Privileges
 from vnetcard.agent.pulse import Pulse
 from vnetcard.agent.recent_packets import RecentPackets
 from vnetcard.agent.tap_registry import TapRegistry
@@ -56,6 +56,7 @@ class Agent:
 
     def __init__(self, config: Config) -> None:
         self.config = config
+        self.privileges = Privileges(config)
         self.log, self.output = service.open_log(config.program, as_json=config.json_log, level=config.log_level)
         self.window: Window
         self._window_open = False
@@ -106,8 +107,7 @@ class Agent:
                 last.callback(close_window, self.window, self.log)
             last.callback(self._stack.close)
 
-    def _on_signal(self, number: int, frame: FrameType | None) -> None:
-        del number, frame
+    def _on_signal(self, *_: object) -> None:
         self._pulse.stop()
         self._stop = True  # no exception: it could come between the creation of an object and its registration
 
@@ -133,6 +133,7 @@ class Agent:
         self.offer = make_offer(config, self.port, self.window)
 
     def _open_control(self) -> None:
+        self.privileges.settle()
         self._stack.callback(self.taps.close)
         control = ControlServer(socket_path(self.window.url, self.config.side), self.answer)
         self._stack.callback(control.close)
@@ -336,17 +337,15 @@ class Agent:
         kernel = {"kernel": self.discards.view()} if self.discards else {}
         return status.view_port(self.config) | (self.interface.view() if self.interface else {}) | kernel
 
-    def _answer_status(self, question: dict[str, Any]) -> dict[str, Any]:
-        del question
+    def _answer_status(self, _: dict[str, Any]) -> dict[str, Any]:
         if self.lost:
             view = status.collect_lost(self.config, self.window.url, self.lost, self.lost_code, port=self._view_port())
         else:
             since = time.monotonic() - self.since
             view = status.collect(self.config, self.window, self.link, port=self._view_port(), since=since)
-        return view | {"log": {"lost": self.output.dropped}}
+        return view | {"log": {"lost": self.output.dropped}, "privileges": self.privileges.view()}
 
-    def _answer_show(self, question: dict[str, Any]) -> dict[str, Any]:
-        del question
+    def _answer_show(self, _: dict[str, Any]) -> dict[str, Any]:
         if self.lost:
             return collect.collect_lost(
                 self.config, self.window.url, self.lost, self.lost_code, self.history, port=self._view_port()

@@ -48,6 +48,7 @@ class Config:
     persist: bool
     trust_peer: bool
     max_segments: int
+    privileges: str
     log_level: str
     json_log: bool
 
@@ -61,6 +62,12 @@ MAX_SEGMENTS = 512
 """Of one record: 64 KiB in segments of 128 bytes, which the kernel makes in about half a millisecond."""
 PROGRAMS = ("vnetcard-x86", "vnetcard-fpga")
 OFFLOADS = ("csum", "tso4", "tso6", "uso4", "uso6")
+
+PRIVILEGES = ("least", "follow", "keep")
+PRIVILEGES_HELP = (
+    "what to keep after the set-up: what the link needs, that and what it takes to follow the interface into other "
+    "network namespaces, or everything (least)"
+)
 
 QUEUES_HELP = (
     f"queue pairs of the window, and of the interface: 1 to {L.QUEUES_MAX} (1)",
@@ -130,6 +137,7 @@ def parser(side: int) -> argparse.ArgumentParser:
         const=True,
         help="leave the kernel's defaults: router advertisements, redirects and any source address of the peer count",
     )
+    p.add_argument("--privileges", choices=PRIVILEGES, help=PRIVILEGES_HELP)
     p.add_argument("--config", metavar="FILE", help="a TOML file with these options")
     p.add_argument("--log-level", choices=LOG_LEVELS, help="(info)")
     p.add_argument("--json-log", action="store_const", const=True, help="log one JSON object per line")
@@ -212,7 +220,7 @@ def _check(side: int, values: dict[str, Any]) -> Config:
     mtu = values.get("mtu", L.MTU_DEFAULT)
     if not L.MTU_MIN <= mtu <= L.MTU_MAX:
         raise ConfigError(f"--mtu {mtu} is out of range ({L.MTU_MIN} to {L.MTU_MAX})", code=ErrorCode.OUT_OF_RANGE)
-    for option, allowed in (("wait", sorted(WAITS)), ("log_level", LOG_LEVELS)):
+    for option, allowed in (("wait", sorted(WAITS)), ("log_level", LOG_LEVELS), ("privileges", PRIVILEGES)):
         if option in values and values[option] not in allowed:
             raise ConfigError(f"{option.replace('_', '-')} {values[option]!r} is not one of {', '.join(allowed)}")
     addresses = values.get("address", [DEFAULT_ADDRESS[side]])
@@ -247,6 +255,7 @@ def _check(side: int, values: dict[str, Any]) -> Config:
         persist=values.get("persist", False),
         trust_peer=values.get("trust_peer", False),
         max_segments=max_segments,
+        privileges=values.get("privileges", PRIVILEGES[0]),
         log_level=values.get("log_level", "info"),
         json_log=values.get("json_log", False),
     )

@@ -11,6 +11,8 @@ from collections import deque
 from collections.abc import Callable
 from typing import Final
 
+from vnetcard.terminal import capabilities
+
 KEPT: Final = 1000
 """Lines that wait to be written; later ones are dropped and counted."""
 
@@ -44,13 +46,17 @@ class LineWriter:
                 return
             self._idle.clear()
         try:
-            threading.Thread(target=self._run, name="log", daemon=True).start()
+            threading.Thread(target=self._run_apart, name="log", daemon=True).start()
         except RuntimeError:  # out of tasks
             self._run(may_block=False)
 
     def close(self, seconds: float) -> bool:
         """Wait until all lines are written, at most ``seconds``; False: they are lost, as the reader does not read."""
         return self._idle.wait(seconds)
+
+    def _run_apart(self) -> None:
+        capabilities.shed()
+        self._run()
 
     def _run(self, *, may_block: bool = True) -> None:
         while True:

@@ -31,6 +31,11 @@ RETRY_INTERVAL: Final = 1.0
 KERNEL_PROTOCOL: Final = 2
 """rtm_protocol of the routes that the kernel derives from addresses (RTPROT_KERNEL)."""
 
+FOLLOW_REFUSED: Final = (
+    "it was moved into a namespace where this process has no permission, or deleted; an agent of root follows it with "
+    "--privileges follow"
+)
+
 Item = Address | Route
 
 
@@ -88,6 +93,8 @@ class ManagedInterface:
             if cause := _cause(item, link):
                 self._taken.add(item)
                 self._report(item, f"{item} is not set: {cause}")
+        if self._config.routes:
+            self.interface.prepare_routes()
         self._set([item for item in self._wanted if item not in self._taken])
         self._check_at = time.monotonic() + RETRY_INTERVAL if self._taken else 0.0
         self._report_unprotected()
@@ -222,7 +229,7 @@ class ManagedInterface:
     def _follow(self) -> None:
         """The interface has left its namespace: go on with it where it is."""
         if not self.interface.find():
-            self._report(self._follow, "it was moved into a namespace where this process has no permission, or deleted")
+            self._report(self._follow, FOLLOW_REFUSED)
             return
         self._listen_again()
         place = self.interface.place

@@ -20,6 +20,9 @@ from vnetcard.ring.window_dump import describe_balance, queue_of, ring_name, vie
 from vnetcard.terminal.escape import printable
 from vnetcard.window import Window
 
+ALL_CAPABILITIES = 38
+"""At least, of a process that holds all: Linux 5.4 has 38."""
+
 if TYPE_CHECKING:
     from vnetcard.engine.transport import EngineTransport
 
@@ -175,6 +178,7 @@ def text(view: dict[str, Any]) -> str:
         f"{view['program']} (pid {view['pid']}): {port['name']} {' '.join(port['addresses'])}{place}",
         *(f"  PROBLEM   {problem['message']}" for problem in port.get("problems", [])),
         *([f"  PROBLEM   {lost:,} lines of its log were lost: nobody reads it"] if lost else []),
+        *holding_lines(view.get("privileges")),
         f"  window    {window['url']}: {window['geometry']}",
         f"  link      {'UP' if link['up'] else 'DOWN'} ({link['state']}: {link['reason']})",
     ]
@@ -191,6 +195,17 @@ def text(view: dict[str, Any]) -> str:
         lines += side_lines(side)
     lines += kernel_lines(port)
     return "\n".join(map(printable, lines))
+
+
+def holding_lines(held: dict[str, Any] | None) -> list[str]:
+    """What the agent's process may do; nothing for an agent of an older version."""
+    if held is None:
+        return []
+    powers = "all capabilities" if len(held["capabilities"]) >= ALL_CAPABILITIES else " ".join(held["capabilities"])
+    limits = [name for name in ("no_new_privs", "seccomp", "landlock") if held.get(name)]
+    return [
+        f"  holds     user {held['user']}, {powers or 'no capability'}; {', '.join(limits) or 'without restrictions'}"
+    ]
 
 
 def kernel_lines(port: dict[str, Any]) -> list[str]:

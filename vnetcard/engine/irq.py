@@ -10,6 +10,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
+from vnetcard.terminal import capabilities
+
 FIRST_LIMIT: Final = 1.0
 """Seconds for the first interrupt to come; without one the handler is called periodically until one comes.
 
@@ -46,6 +48,7 @@ class IrqListener:
         self._thread.start()
 
     def _run(self) -> None:
+        capabilities.shed()
         signal.pthread_sigmask(signal.SIG_SETMASK, signal.valid_signals())
         try:
             why = self._listen()

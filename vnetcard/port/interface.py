@@ -174,6 +174,10 @@ class Interface:
         root = Root(f"ip address del {address} dev {self.name}", lambda: not self._has_address(address))
         self._try(f"remove address {address}", root, lambda: self._netlink.delete_address(self.index, address))
 
+    def prepare_routes(self) -> None:
+        """Open what routes are set with, which takes a permission that the process may give up; PortUnavailable."""
+        self._pyroute2()
+
     def add_route(self, route: Route) -> None:
         """Add ``route`` over this interface; one that is there already is no error.
 

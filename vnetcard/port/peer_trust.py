@@ -8,11 +8,12 @@ removes IPv6 from an interface (MTU below 1280, another namespace), so they are 
 
 from __future__ import annotations
 
+import contextlib
 import os
 from pathlib import Path
 from typing import Final
 
-from vnetcard.errors import VnetcardError
+from vnetcard.errors import PortUnavailable, VnetcardError
 from vnetcard.port import netns as ns
 
 SETTINGS: Final = {
@@ -26,30 +27,62 @@ SETTINGS: Final = {
 ROOT: Final = Path("/proc/sys/net")
 
 
+FAMILIES: Final = ("ipv4/conf", "ipv6/conf")
+"""The folders below ROOT that a network namespace has for itself."""
+_folders: dict[str, dict[str, int]] = {}
+"""FAMILIES of namespaces that were entered, by ``netns.identity``: kept open, as a process may lose the permission."""
+
+
 def distrust(name: str, place: str | int | None) -> list[str]:
     """Apply ``SETTINGS`` to the interface ``name`` of a namespace; those that cannot be set, each with the reason.
 
     A setting that the kernel does not have (it runs without IPv6) is none.  Idempotent.
     """
-    failed = []
     try:
-        with ns.inside(place):
-            for setting, value in SETTINGS.items():
-                path = setting.format(name)
-                if why := _set(ROOT / path, value):
-                    failed.append(f"net/{path} = {value} ({why})")
+        folders = _open_folders(place)
     except (OSError, VnetcardError) as error:
-        failed.append(str(error))
+        return [str(error)]
+    failed = []
+    for setting, value in SETTINGS.items():
+        path = setting.format(name)
+        family = next(one for one in FAMILIES if path.startswith(one))
+        if family in folders and (why := _set(folders[family], path.removeprefix(f"{family}/"), value)):
+            failed.append(f"net/{path} = {value} ({why})")
     return failed
 
 
-def _set(path: Path, value: str) -> str:
+def _open_folders(place: str | int | None) -> dict[str, int]:
+    """The folders of the namespace; those from when it could be entered, where that is not permitted any more."""
+    identity = ns.identity(place)
+    found = {}
+    try:
+        with ns.inside(place):
+            for family in FAMILIES:
+                with contextlib.suppress(FileNotFoundError):
+                    found[family] = os.open(ROOT / family, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except PortUnavailable:
+        if identity not in _folders:
+            raise
+    else:
+        for old in _folders.pop(identity, {}).values():
+            os.close(old)
+        _folders[identity] = found
+    return _folders[identity]
+
+
+def _set(folder: int, path: str, value: str) -> str:
     """Write ``value`` where it is not there yet; why that failed, or ''."""
     try:
-        if path.read_text().strip() != value:
-            path.write_text(value)
+        if _read(folder, path).strip() != value:
+            with os.fdopen(os.open(path, os.O_WRONLY | os.O_CLOEXEC, dir_fd=folder), "w") as file:
+                file.write(value)
     except FileNotFoundError:
         return ""
     except OSError as error:
         return error.strerror or os.strerror(error.errno or 0)
     return ""
+
+
+def _read(folder: int, path: str) -> str:
+    with os.fdopen(os.open(path, os.O_RDONLY | os.O_CLOEXEC, dir_fd=folder)) as file:
+        return file.read()

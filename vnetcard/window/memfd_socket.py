@@ -18,6 +18,7 @@ from typing import Final
 from vnetcard.codes.error import ErrorCode
 from vnetcard.errors import WindowNotReady, WindowUnavailable
 from vnetcard.hw.mapping import code_of
+from vnetcard.terminal import capabilities
 from vnetcard.window import trust
 from vnetcard.window.trust import Peer, Sharing
 
@@ -65,6 +66,7 @@ class Giver:
         self._path.chmod(self._sharing.mode)
 
     def _serve(self) -> None:
+        capabilities.shed()
         while True:
             try:
                 client, _ = self._listener.accept()

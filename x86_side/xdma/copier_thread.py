@@ -18,6 +18,7 @@ from vnetcard.codes.error import ErrorCode
 from vnetcard.engine.irq import IrqListener
 from vnetcard.engine.transport import Doorbells, Fault
 from vnetcard.errors import WindowUnavailable
+from vnetcard.terminal import capabilities
 from vnetcard.window.contract import Pulse, no_pulse
 from vnetcard.x86_side.xdma.copier_stats import CopierStats
 from vnetcard.x86_side.xdma.dma_copier import DmaCopier
@@ -89,6 +90,7 @@ class CopierThread:
     # --- the thread ----------------------------------------------------------------------------------
 
     def _run(self) -> None:
+        capabilities.shed()
         signal.pthread_sigmask(signal.SIG_SETMASK, signal.valid_signals())  # a signal would interrupt a transfer
         idle_since = time.monotonic()
         while not self._ending:

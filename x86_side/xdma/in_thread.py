@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Final, TypeVar
 
 from vnetcard.errors import WindowUnavailable
+from vnetcard.terminal import capabilities
 from vnetcard.window.contract import Pulse
 
 PULSE_EVERY: Final = 0.25
@@ -39,6 +40,7 @@ def in_thread(act: Callable[[], T], pulse: Pulse, waits: Waits) -> T:
     done = threading.Event()
 
     def run() -> None:
+        capabilities.shed()
         signal.pthread_sigmask(signal.SIG_SETMASK, signal.valid_signals())  # a signal would interrupt a transfer
         try:
             results.append(act())
