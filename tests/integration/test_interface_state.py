@@ -92,7 +92,7 @@ def test_routes_are_taken_in_any_order_over_addresses_without_a_network(lab: Lab
 
 def test_rename_and_move_are_followed_and_packets_go_on(lab: Lab, netns_pair: tuple[str, str]) -> None:
     old, new = lab.namespaces[HOST], netns_pair[0]
-    lab.start(HOST, "--privileges", "follow")
+    lab.start(HOST)
     lab.start(CARD)
     lab.wait_up()
     ip("-n", old, "link", "set", "tun0", "down")
@@ -142,7 +142,7 @@ def test_what_the_kernel_took_away_is_set_again(lab: Lab) -> None:
 
 def test_small_mtu_of_a_peer_and_a_move_at_link_up_cost_nothing_for_good(lab: Lab, netns_pair: tuple[str, str]) -> None:
     asked = ["10.10.10.1/24", "fd00:7::1/64"]
-    more = ("--route", "fd00:77::/64", "--privileges", "follow")
+    more = ("--route", "fd00:77::/64")
     lab.start(HOST, *(word for one in asked for word in ("--address", one)), *more)
     lab.start(CARD, "--mtu", "1000")
     lab.wait_up()

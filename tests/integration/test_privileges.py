@@ -23,7 +23,7 @@ CAP_NET_ADMIN = 1 << 12
 def lab() -> Iterator[Lab]:
     """The host's agent with least privilege, the card's as it was started."""
     with Lab("holds") as lab:
-        lab.start(HOST, "--address", "10.10.10.1/24", "--address", "fd00::1/64")
+        lab.start(HOST, "--privileges", "least", "--address", "10.10.10.1/24", "--address", "fd00::1/64")
         lab.start(CARD, "--privileges", "keep")
         lab.wait_up()
         yield lab

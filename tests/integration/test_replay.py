@@ -27,7 +27,7 @@ SAMPLE = Path(__file__).parents[1] / "hdl/data/ping-and-tcp.pcap"
 @pytest.fixture(scope="module")
 def lab() -> Iterator[Lab]:
     with Lab("replay") as lab:
-        lab.start(HOST, "--offload", "off", "--privileges", "follow")
+        lab.start(HOST, "--offload", "off")
         lab.start(CARD, "--offload", "off")
         lab.wait_up()
         yield lab

@@ -29,7 +29,7 @@ VALUES: dict[str, tuple[list[str], Any]] = {
     "persist": ([], True),
     "trust-peer": ([], True),
     "max-segments": (["64"], 64),
-    "privileges": (["follow"], "follow"),
+    "privileges": (["least"], "least"),
     "log-level": (["debug"], "debug"),
     "json-log": ([], True),
 }

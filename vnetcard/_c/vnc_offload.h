@@ -87,15 +87,16 @@ static inline int vnc_gso_whole(const struct vnc_vnet_hdr *hdr, const uint8_t *h
 	return need >= 20 && at + need <= len;
 }
 
-#define VNC_TCP_SEGMENT_MIN 48u /* the default of Linux's sysctl net.ipv4.tcp_min_snd_mss */
-#define VNC_SEGMENTS_MAX 512u   /* 64 KiB in segments of 128 bytes */
+#define VNC_SEGMENTS_MAX 512u /* 64 KiB in segments of 128 bytes */
 
-/** vnc_gso_cheap() - does the kernel make at most @most segments of a super-packet of @len bytes led by @hdr? */
+/**
+ * vnc_gso_cheap() - does the kernel make at most @most segments of a super-packet of @len bytes led by @hdr?
+ *
+ * A small segment alone is no offence: a host that forwards merges what arrives, be it single keystrokes (GRO).
+ */
 static inline int vnc_gso_cheap(const struct vnc_vnet_hdr *hdr, uint32_t len, uint32_t most)
 {
-	uint32_t least = hdr->gso_type == VNC_GSO_UDP_L4 ? 1 : VNC_TCP_SEGMENT_MIN;
-
-	return hdr->gso_size >= least && len / hdr->gso_size <= most;
+	return hdr->gso_size && len / hdr->gso_size <= most;
 }
 
 #endif

@@ -63,10 +63,10 @@ MAX_SEGMENTS = 512
 PROGRAMS = ("vnetcard-x86", "vnetcard-fpga")
 OFFLOADS = ("csum", "tso4", "tso6", "uso4", "uso6")
 
-PRIVILEGES = ("least", "follow", "keep")
+PRIVILEGES = ("follow", "least", "keep")
 PRIVILEGES_HELP = (
-    "what to keep after the set-up: what the link needs, that and what it takes to follow the interface into other "
-    "network namespaces, or everything (least)"
+    "what to keep after the set-up: what the link needs and what it takes to follow the interface into other network "
+    "namespaces, only what the link needs, or everything (follow)"
 )
 
 QUEUES_HELP = (

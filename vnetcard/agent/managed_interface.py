@@ -32,8 +32,8 @@ KERNEL_PROTOCOL: Final = 2
 """rtm_protocol of the routes that the kernel derives from addresses (RTPROT_KERNEL)."""
 
 FOLLOW_REFUSED: Final = (
-    "it was moved into a namespace where this process has no permission, or deleted; an agent of root follows it with "
-    "--privileges follow"
+    "it was moved into a namespace where this process has no permission, or deleted; an agent of root follows it "
+    "unless --privileges least forbids it"
 )
 
 Item = Address | Route

@@ -90,8 +90,8 @@ static bool harmless(const struct vnc_vnet_hdr *hdr, uint32_t len)
 {
 	if ((hdr->flags & 1) && (uint32_t)hdr->csum_start + hdr->csum_offset + 2 > len)
 		return false;
-	if (hdr->gso_type && hdr->gso_size < (hdr->gso_type == 5 ? 1 : 48))
-		return false; /* of TCP, Linux itself makes no smaller segments */
+	if (hdr->gso_type && !hdr->gso_size)
+		return false;
 	if (hdr->gso_type && len / hdr->gso_size > 512)
 		return false; /* too much work for the kernel */
 	return !(hdr->flags & ~3u) && hdr->hdr_len <= len;
