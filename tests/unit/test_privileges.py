@@ -35,7 +35,7 @@ def test_agent_keeps_what_its_interface_and_its_window_need(options: list[str], 
 
 
 @pytest.mark.parametrize("options", [[], ["--privileges", "follow"]])
-def test_agent_may_follow_its_interface_into_another_namespace_unless_told_otherwise(options: list[str]) -> None:
+def test_agent_may_follow_its_interface_into_another_namespace_by_default(options: list[str]) -> None:
     assert needed(load(HOST, options)) == {"NET_ADMIN", "SYS_ADMIN"}
 
 
