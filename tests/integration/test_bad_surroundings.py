@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -89,13 +91,15 @@ def test_geometry_that_differs_from_the_running_peers_is_refused(
 @pytest.mark.parametrize("held", [True, False], ids=["of a live peer", "unused"])
 def test_other_wire_version_is_refused(traces: Traces, there: list[str], held: bool, tmp_path: Path) -> None:
     path, window = tmp_path / "window", f"file:{tmp_path / 'window'}"
-    with host_agent(traces, window):
+    with host_agent(traces, window) as pid:
         content = path.read_bytes()
         if held:
+            os.kill(pid, signal.SIGSTOP)  # it would replace the window within half a second
             with path.open("r+b") as file:
                 file.seek(L.SUPERBLOCK.offset("version_min"))
                 file.write((7).to_bytes(4, "little") * 2)
             outcome = run([*FPGA, *there[:2], "--window", window])
+            os.kill(pid, signal.SIGCONT)
     if not held:
         path.touch(0o600)
         path.write_bytes(content[:8] + (7).to_bytes(4, "little") * 2 + content[16:])
@@ -108,12 +112,18 @@ def test_other_wire_version_is_refused(traces: Traces, there: list[str], held: b
 def test_damaged_window_is_replaced_by_the_agent_that_runs(traces: Traces, there: list[str]) -> None:
     """What an agent that starts in between reports is tested in tests/contract."""
     path, at = Path("/dev/shm", traces.shm), L.SUPERBLOCK.offset("rings_offset")
+
+    def replaced() -> bool:
+        with contextlib.suppress(FileNotFoundError):
+            return path.read_bytes()[at : at + 4] == whole
+        return False
+
     with host_agent(traces, f"shm:{traces.shm}"):
         whole = path.read_bytes()[at : at + 4]
         with path.open("r+b") as file:
             file.seek(at)
             file.write(b"\xff")
-        until(lambda: path.read_bytes()[at : at + 4] == whole, "the host's agent has replaced the window")
+        until(replaced, "the host's agent has replaced the window")
         with agent([*FPGA, *there]):
             pass  # it has printed that it is ready
 
