@@ -1,8 +1,9 @@
 """Which tests run at the same time when there are several processes for them (xdist), and in what order.
 
-A test belongs to one of three kinds, by its folder:
+A test belongs to one of four kinds, by its folder:
 
     AGENTS      tests with running agents, many of which measure time: one after the other, in one process
+    SIMULATED   agents over a simulated engine, which do not: one after the other, in another process
     the others  quick tests: in the other processes at the same time
     PATIENT     tests that only compute: after the quick ones, the longest first, and with less CPU priority,
                 so that agents find the machine almost idle
@@ -20,8 +21,10 @@ from typing import Any
 
 import pytest
 
-AGENTS = ("tests/integration/", "tests/sim/", "tests/arm64/test_two_architectures.py", "tests/e2e/")
+AGENTS = ("tests/integration/", "tests/arm64/test_two_architectures.py", "tests/e2e/")
 """In this order: emulated guests suffer most from a busy machine, so they come when the patient tests have ended."""
+SIMULATED = "tests/sim/"
+"""They follow the quick tests: by then the simulators are built."""
 PATIENT = ("tests/hdl/", "tests/model/", "tests/arm64/")
 WANTED = "tests/hdl/test_simulators.py"
 """Agents need what it builds: it begins before the quick tests, with normal priority."""
@@ -50,6 +53,8 @@ def group(test: str) -> str:
     """The group of a test by its node id."""
     if test.startswith(AGENTS):
         return "agents"
+    if test.startswith(SIMULATED):
+        return "simulated"
     file, _, name = test.partition("::")
     if file.endswith(APART):
         return test
@@ -71,7 +76,7 @@ def turn(test: str) -> tuple[int, int]:
         return 1, 0
     if is_patient(test):
         return 3, next((n for n, long in enumerate(LONGEST) if re.search(long, test)), len(LONGEST))
-    return 2, 0
+    return 2, int(test.startswith(SIMULATED))
 
 
 def is_worker(config: pytest.Config) -> bool:
