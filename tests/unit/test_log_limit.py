@@ -10,6 +10,7 @@ import re
 import subprocess
 import sys
 import threading
+import time
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -80,12 +81,17 @@ def test_writer_does_not_wait_for_a_pipe_without_a_reader_and_reports_what_was_l
     with contextlib.closing(FullPipe()) as pipe:
         fd = os.open(pipe.path, os.O_WRONLY)
         writer = LineWriter(fd, "{} lost".format)
-        for n in range(KEPT + 100):
+        writer.put("line 0")
+        deadline = time.monotonic() + 60
+        while writer._lines:  # until the writing thread has it
+            assert time.monotonic() < deadline
+            time.sleep(0.001)
+        for n in range(1, KEPT + 101):
             writer.put(f"line {n}")
         assert not writer.close(0.01)
-        assert 98 <= writer.dropped <= 100  # one is with the writing thread
+        assert writer.dropped == 100
         writer.put("one more")
-        text = pipe.read_until(lambda text: f"line {KEPT - 1}\n" in text)
+        text = pipe.read_until(lambda text: f"line {KEPT}\n" in text)
         assert writer.close(60)
         writer.put("end")
         text += pipe.read_until(lambda text: text.endswith("end\n"))
