@@ -53,6 +53,8 @@ spin                                    spin                   -
 systemd-analyze                         systemd                systemd
 systemd-sysusers                        systemd                systemd
 qemu-aarch64-static                     qemu-user-static       qemu-user-static
+wg                                      wireguard-tools        wireguard-tools
+wireguard-go                            wireguard-go           -
 '
 MATRIX='
 debootstrap                             debootstrap            debootstrap

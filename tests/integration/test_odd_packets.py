@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+import os
 import random
 import socket
 import struct
+import subprocess
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 
 from tests.harness.ledger import assert_ledgers_balance
+from tests.harness.needs import need
 from tests.harness.programs import ip, run
+from tests.harness.restarts import until
 from tests.harness.traffic import ADDRESS, assert_no_bad_checksums, joined, snmp
 from vnetcard.lab.lab import Lab, run_in
 from vnetcard.port.netns import inside
@@ -127,6 +133,36 @@ def test_stream_with_explicit_congestion_notification_is_whole(lab: Lab) -> None
 
 def test_stream_through_a_tunnel_is_whole(lab: Lab) -> None:
     assert_stream_is_whole(*sockets(lab, 4, socket.SOCK_STREAM), TUNNEL[CARD], ODD, nothing)
+
+
+@pytest.fixture
+def wireguard(lab: Lab) -> Iterator[str]:
+    """WireGuard over the link, by a process on each side; the card's address in it."""
+    keys = [run([need("wg"), "genkey"]).stdout for _ in (HOST, CARD)]
+    public = [subprocess.run(["wg", "pubkey"], input=key, capture_output=True, text=True, check=True) for key in keys]
+    names = [f"wg{os.getpid()}{letter}" for letter in "hc"]
+    with contextlib.ExitStack() as stack:
+        for side, netns in enumerate(lab.namespaces):
+            command = run_in(netns, [need("wireguard-go"), "-f", names[side]])
+            quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+            process = stack.enter_context(subprocess.Popen(command, **quiet))
+            stack.callback(process.terminate)
+            until(lambda name=names[side]: Path(f"/var/run/wireguard/{name}.sock").exists(), "WireGuard runs")
+            text = f"[Interface]\nPrivateKey = {keys[side].strip()}\nListenPort = 51820\n[Peer]\n"
+            text += f"PublicKey = {public[1 - side].stdout.strip()}\nAllowedIPs = 10.66.0.0/24\n"
+            text += f"Endpoint = {ADDRESS[4][1 - side]}:51820\n"
+            done = subprocess.run(
+                run_in(netns, ["wg", "setconf", names[side], "/dev/stdin"]),
+                input=text, capture_output=True, text=True, check=False,
+            )  # fmt: skip
+            assert done.returncode == 0, done.stderr
+            ip("-n", netns, "address", "add", f"10.66.0.{side + 1}/24", "dev", names[side])
+            ip("-n", netns, "link", "set", names[side], "up", "mtu", "1420")
+        yield "10.66.0.2"
+
+
+def test_stream_through_wireguard_is_whole(lab: Lab, wireguard: str) -> None:
+    assert_stream_is_whole(*sockets(lab, 4, socket.SOCK_STREAM), wireguard, ODD, nothing)
 
 
 def test_stream_to_a_machine_behind_the_card_is_whole(lab: Lab, netns_pair: tuple[str, str]) -> None:
