@@ -91,6 +91,7 @@ def test_window_keeps_its_promise(place: Place, check: Callable[[OpenWindow], No
     assert not place.path.exists(), "the last process left the window behind"
 
 
+@pytest.mark.slow
 def test_largest_window_works(place: Place) -> None:
     folder = place.path.parent
     if shutil.disk_usage(folder).free < 2 * L.WINDOW_MAX:
@@ -277,6 +278,7 @@ def _race(url: str, side: int, barrier: Barrier, results: multiprocessing.Queue)
 ROUNDS, RACERS = 20, 8
 
 
+@pytest.mark.slow
 def test_eight_creators_at_once_make_one_window(place: Place) -> None:
     context = multiprocessing.get_context("fork")
     barrier, results = context.Barrier(RACERS), context.Queue()

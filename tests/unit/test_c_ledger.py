@@ -15,10 +15,12 @@ STEPPED_UPDATES = 200
 TRIES = 20
 
 
+@pytest.mark.slow
 def test_reader_never_sees_half_an_update(tmp_path: Path) -> None:
     must_pass(build(tmp_path, "ledger_stress.c"), "threads", seed(), UPDATES)
 
 
+@pytest.mark.slow
 def test_reader_and_writer_do_not_race(tmp_path: Path) -> None:
     must_pass(build(tmp_path, "ledger_stress.c", flags=TSAN), "threads", seed(), UPDATES // 3)
 

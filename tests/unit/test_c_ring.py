@@ -75,12 +75,14 @@ def test_lost_wake_up_is_found(tmp_path: Path, broken: str) -> None:
     assert done.returncode == WATCHDOG_EXIT
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("domain", [0, 1], ids=["coherent", "device"])
 def test_one_of_index_and_need_wakeup_is_seen(tmp_path: Path, domain: int) -> None:
     program = build(tmp_path, "barrier_litmus.c")
     assert must_pass(program, ROUNDS, domain).startswith("0 of")
 
 
+@pytest.mark.slow
 def test_missing_fence_is_found(tmp_path: Path) -> None:
     if len(os.sched_getaffinity(0)) < 2:
         skip_or_fail("one core never sees its own loads and stores reordered")

@@ -14,6 +14,7 @@ EVENTS = 100_000
 SOURCES = ("tap_stress.c", "vnc_tap.c")
 
 
+@pytest.mark.slow
 def test_events_arrive_whole_and_in_order_and_missed_ones_are_counted(tmp_path: Path) -> None:
     assert must_pass(build(tmp_path, *SOURCES), seed(), EVENTS).endswith("ok\n")
 

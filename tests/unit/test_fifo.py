@@ -137,6 +137,7 @@ def test_unknown_fifo_is_refused(memory: Memory) -> None:
             Fifo(memory, GEOMETRY, direction, role="both", queue=queue)
 
 
+@pytest.mark.slow
 def test_threads_may_share_an_end(producer: Fifo, consumer: Fifo, count: int = 3000) -> None:
     got: list[list[bytes]] = [[], []]
     left = threading.Semaphore(2 * count)
@@ -225,6 +226,7 @@ class RingAgainstDeque(RuleBasedStateMachine):
             assert self.tx.fill == self.rx.fill == self.used()
 
 
+@pytest.mark.slow
 def test_ring_behaves_as_a_deque() -> None:
     hypothesis_seed(seed())(RingAgainstDeque)
     quick = settings(

@@ -316,6 +316,7 @@ def test_tap_has_the_packets_of_every_queue_with_its_number(two: PumpSides) -> N
     registry.close()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("victims", [(L.HOST,), (L.CARD,), (L.HOST, L.CARD)])
 def test_ledgers_balance_after_kills_under_load(two: PumpSides, victims: tuple[int, ...]) -> None:
     """Packets wait in rings and ports when a side dies."""
