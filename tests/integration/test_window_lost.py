@@ -143,6 +143,7 @@ def test_memory_that_is_taken_away_is_a_lost_window_until_there_is_room_again(pl
         place.lab.wait_up()
     ping(place.lab, L.HOST)
     shown = run([*VNETCARD, "show", "errors", "--window", place.lab.url, "--json"])
+    assert shown.stdout.startswith("{"), shown
     assert '"drop_port_refused": 0' in shown.stdout.replace("'", '"') or "drop_port_refused" not in shown.stdout
 
 
