@@ -12,13 +12,12 @@ import signal
 import sys
 import time
 import traceback
-from collections.abc import Callable
-from typing import Any
 
-from vnetcard.agent import collect, service, status
+from vnetcard.agent import collect, service
+from vnetcard.agent.answers import Answers
 from vnetcard.agent.close_window import close_window
 from vnetcard.agent.config import PROGRAMS, Config, load
-from vnetcard.agent.control import ControlServer, Lease, socket_path
+from vnetcard.agent.control import ControlServer, socket_path
 from vnetcard.agent.history import History
 from vnetcard.agent.kernel_discards import KernelDiscards
 from vnetcard.agent.managed_interface import ManagedInterface
@@ -135,7 +134,7 @@ class Agent:
     def _open_control(self) -> None:
         self.privileges.settle()
         self._stack.callback(self.taps.close)
-        control = ControlServer(socket_path(self.window.url, self.config.side), self.answer)
+        control = ControlServer(socket_path(self.window.url, self.config.side), Answers(self).answer)
         self._stack.callback(control.close)
 
     def _announce(self) -> None:
@@ -316,55 +315,6 @@ class Agent:
         self.log.info("%s", message, extra={"code": code.value})
         if (link := self.link) is not None:
             self.history.changed(link.state.value, link.reason, link.reason_code, link.fault_code)
-
-    # --- requests of the control socket ------------------------------------------------------------------
-
-    def answer(self, question: dict[str, Any]) -> dict[str, Any] | Lease:
-        """``{"ask": NAME}`` with a name of the table; ``tap`` takes what ``vnetcard.ring.tap_shm.TapRequest`` reads."""
-        answers: dict[str, Callable[[dict[str, Any]], dict[str, Any] | Lease]] = {
-            "status": self._answer_status,
-            "show": self._answer_show,
-            "clear": self._answer_clear,
-            "tap": self.taps.lend,
-        }
-        answer = answers.get(str(question.get("ask")))
-        if answer is None:
-            return {"error": f"unknown question {question.get('ask')!r} (known: {', '.join(answers)})"}
-        return answer(question)
-
-    def _view_port(self) -> dict[str, Any]:
-        """The interface as the kernel has it; of another kind of port as it was configured."""
-        kernel = {"kernel": self.discards.view()} if self.discards else {}
-        return status.view_port(self.config) | (self.interface.view() if self.interface else {}) | kernel
-
-    def _answer_status(self, _: dict[str, Any]) -> dict[str, Any]:
-        if self.lost:
-            view = status.collect_lost(self.config, self.window.url, self.lost, self.lost_code, port=self._view_port())
-        else:
-            since = time.monotonic() - self.since
-            view = status.collect(self.config, self.window, self.link, port=self._view_port(), since=since)
-        return view | {"log": {"lost": self.output.dropped}, "privileges": self.privileges.view()}
-
-    def _answer_show(self, _: dict[str, Any]) -> dict[str, Any]:
-        if self.lost:
-            return collect.collect_lost(
-                self.config, self.window.url, self.lost, self.lost_code, self.history, port=self._view_port()
-            )
-        since = time.monotonic() - self.since
-        return collect.collect(
-            self.config, self.window, self.link, self.endpoints, self.history, port=self._view_port(), since=since
-        )
-
-    def _answer_clear(self, question: dict[str, Any]) -> dict[str, Any]:
-        """Readers count from now on; in the window only a pump's high-water mark is reset."""
-        if not self.lost:
-            what = str(question.get("what"))
-            kernel = {"kernel": self.discards.counts()} if self.discards else {}
-            self.history.clear(what, collect.baseline(self.window, self.config.side, what) | kernel)
-            if what == "ring" and self.endpoints is not None:
-                for pair in self.endpoints.pairs:
-                    pair.rx.reset_high_water()
-        return {"cleared": question.get("what")}
 
 
 def main(side: int, argv: list[str] | None = None) -> int:

@@ -10,17 +10,25 @@ import logging
 import threading
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any, Final
 
 from vnetcard.agent.config import Config
+from vnetcard.agent.interface_problems import (
+    Item,
+    cause_of,
+    conflicts,
+    depends_on,
+    in_order,
+    missing_problem,
+    peer_trusted,
+)
 from vnetcard.codes.error import ErrorCode
 from vnetcard.errors import PortUnavailable, VnetcardError
 from vnetcard.port import netns as ns
-from vnetcard.port.address import Address, Route
+from vnetcard.port.address import Route
 from vnetcard.port.interface import Interface, State, is_route
 from vnetcard.port.peer_trust import distrust
-from vnetcard.port.rtnetlink import IPV6_MTU_MIN, LinkView, RtnetlinkEvents
+from vnetcard.port.rtnetlink import RtnetlinkEvents
 
 MOVE_PAUSE: Final = 0.5
 """Seconds after a move in which the program that moved the interface may configure it, before the agent does."""
@@ -36,16 +44,6 @@ FOLLOW_REFUSED: Final = (
     "unless --privileges least forbids it"
 )
 
-Item = Address | Route
-
-
-@dataclass(frozen=True, slots=True)
-class Problem:
-    """What is wrong with the interface; ``message`` is one sentence."""
-
-    code: ErrorCode
-    message: str
-
 
 class ManagedInterface:
     """``check`` and ``set_mtu`` belong to the agent's thread; ``view`` may be called by any."""
@@ -54,7 +52,7 @@ class ManagedInterface:
         self.interface = interface
         self._config = config
         self._log = log
-        self._wanted: tuple[Item, ...] = (*config.addresses, *_in_order(config.routes))
+        self._wanted: tuple[Item, ...] = (*config.addresses, *in_order(config.routes))
         self._mtu = config.mtu
         self._mtu_due = self._listen_due = False
         self._unprotected: list[str] = []
@@ -87,10 +85,10 @@ class ManagedInterface:
         self._remove_outdated(self.interface.state(routes=True))
         link = self.interface.link()
         addresses = self._config.addresses
-        if addresses and all(_cause(address, link) for address in addresses):
-            raise PortUnavailable(f"interface {self._name}: {_cause(addresses[0], link)}", code=ErrorCode.FAMILY_OFF)
+        if addresses and all(cause_of(address, link) for address in addresses):
+            raise PortUnavailable(f"interface {self._name}: {cause_of(addresses[0], link)}", code=ErrorCode.FAMILY_OFF)
         for item in self._wanted:
-            if cause := _cause(item, link):
+            if cause := cause_of(item, link):
                 self._taken.add(item)
                 self._report(item, f"{item} is not set: {cause}")
         if self._config.routes:
@@ -107,7 +105,7 @@ class ManagedInterface:
     def _report_unprotected(self) -> None:
         self._protect()
         if self._unprotected:
-            self._report(self._protect, _peer_trusted(self._unprotected).message)
+            self._report(self._protect, peer_trusted(self._unprotected).message)
 
     def _remove_outdated(self, state: State) -> None:
         for one in state.addresses:
@@ -207,10 +205,10 @@ class ManagedInterface:
                 self._taken.discard(item)
                 del self._reported[item]
         for item in missing:
-            if cause := _cause(item, state.link):
+            if cause := cause_of(item, state.link):
                 self._taken.add(item)
                 self._report(item, f"{item} is gone: {cause}")
-            elif disturbed or item in self._taken or _depends(item, missing):
+            elif disturbed or item in self._taken or depends_on(item, missing):
                 self._taken.add(item)
                 self._set_again(item)
             else:
@@ -267,7 +265,7 @@ class ManagedInterface:
             self._log.warning("interface %s: %s", self._name, message)
 
     def _report_conflicts(self, state: State) -> None:
-        messages = {problem.message: problem for problem in _conflicts(state)}
+        messages = {problem.message: problem for problem in conflicts(state)}
         for key in [key for key in self._reported if isinstance(key, str) and key not in messages]:
             del self._reported[key]
         for message, problem in messages.items():
@@ -286,10 +284,11 @@ class ManagedInterface:
                 message = f"interface {self._name} is not in its namespace any more"
                 return {"name": self._name, "problems": [{"code": ErrorCode.PORT_GONE.value, "message": message}]}
             # What is seen here is remembered for the check, before whose turn the cause may have gone again.
-            self._taken |= {item for item in self._missing(state) if _cause(item, state.link)}
-        problems = [*self._missing_problems(state), *_conflicts(state)]
+            self._taken |= {item for item in self._missing(state) if cause_of(item, state.link)}
+        missing = [missing_problem(item, state.link, taken=item in self._taken) for item in self._missing(state)]
+        problems = [*missing, *conflicts(state)]
         if self._unprotected:
-            problems.append(_peer_trusted(self._unprotected))
+            problems.append(peer_trusted(self._unprotected))
         return {
             "name": state.link.name,
             "index": state.index,
@@ -321,79 +320,7 @@ class ManagedInterface:
             elif item not in there:
                 yield item
 
-    def _missing_problems(self, state: State) -> Iterator[Problem]:
-        for item in self._missing(state):
-            code = ErrorCode.ROUTE_MISSING if isinstance(item, Route) else ErrorCode.ADDRESS_MISSING
-            kind = "route" if isinstance(item, Route) else "address"
-            default = "the kernel removed it" if item in self._taken else "another program removed it"
-            cause = _cause(item, state.link) or default
-            yield Problem(code, f"the {kind} {item} is missing on {state.link.name}: {cause}")
-
     def close(self) -> None:
         """Close the sockets; the interface stays as it is."""
         self._events.close()
         self.interface.close()
-
-
-def _peer_trusted(settings: list[str]) -> Problem:
-    words = f"the peer may configure this machine, since these settings are refused: {'; '.join(settings)}"
-    return Problem(ErrorCode.PEER_TRUSTED, words)
-
-
-def _in_order(routes: tuple[Route, ...]) -> list[Route]:
-    """Routes without a gateway first: a gateway may be behind them."""
-    return sorted(routes, key=lambda route: route.gateway is not None)
-
-
-def _version(item: Item) -> int:
-    return item.destination.version if isinstance(item, Route) else item.version
-
-
-def _cause(item: Item, link: LinkView) -> str:
-    """Why the kernel does not let the interface have ``item`` now; '' when it does."""
-    six = _version(item) == 6
-    if not link.up and (six or isinstance(item, Route)):
-        return "the interface is down"
-    if six and link.mtu < IPV6_MTU_MIN:
-        return f"the MTU of {link.mtu} is below {IPV6_MTU_MIN}, which IPv6 needs; it is set again with a larger MTU"
-    if six and link.ipv6_off:
-        return f"IPv6 is switched off here: sysctl net.ipv6.conf.{link.name}.disable_ipv6 is 1"
-    if six and link.ipv6_off is None:
-        return "this kernel runs without IPv6 (ipv6.disable=1, or no module ipv6)"
-    return ""
-
-
-def _depends(item: Item, missing: list[Item]) -> bool:
-    """Did the kernel remove ``item`` together with an address that another program removed?
-
-    With a primary address go the secondary ones of its network, and with an address the routes through it.
-    """
-    before = missing[: missing.index(item)]
-    addresses = [one for one in before if not isinstance(one, Route)]
-    if isinstance(item, Route):
-        return any(one.version == _version(item) for one in addresses)
-    return any(one.version == 4 and one.network == item.network for one in addresses)
-
-
-def _conflicts(state: State) -> Iterator[Problem]:
-    """Other interfaces of the namespace with an address or route inside the link's own network."""
-    found: set[Address] = set()
-    for own in (one.address for one in state.addresses if not one.address.is_link_local):
-        for name, other in state.others:
-            if other.version != own.version:
-                continue
-            if other.ip == own.ip:
-                words = f"{name} has the address {own.ip} of {state.link.name} too: the kernel answers for both"
-            elif other.ip in own.network or other.network.subnet_of(own.network):  # type: ignore[arg-type]
-                words = f"{name} has {other}, inside the network of {state.link.name} ({own}): packets for the peer "
-                words += f"may take {name} or never leave this machine"
-            else:
-                continue
-            found.add(own)
-            yield Problem(ErrorCode.ADDRESS_CONFLICT, words)
-    for own, name in state.detours:
-        if own not in found:
-            words = (
-                f"packets to the network of {state.link.name} ({own}) leave by {name}: another route or rule precedes"
-            )
-            yield Problem(ErrorCode.ROUTE_CONFLICT, words)

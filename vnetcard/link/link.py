@@ -27,6 +27,7 @@ from vnetcard.errors import PortUnavailable, WindowUnavailable
 from vnetcard.link.brake import BackOff, Brake
 from vnetcard.link.endpoints import Endpoints
 from vnetcard.link.pulse import HEARTBEAT_EVERY, HEARTBEAT_LIMIT, Pulse
+from vnetcard.link.settlement import settle
 from vnetcard.link.types import Agreement, LinkState, Listener, Offer, Refusal, objection
 from vnetcard.link.window_lost import check_memory, reason_of
 from vnetcard.link.withdrawn import Withdrawn
@@ -252,7 +253,9 @@ class Link:
             self._become(LinkState.HANDSHAKE, LinkReason.CARRIER_PAUSE, "the carrier has changed often: a short pause")
             return
         self._endpoints.hold()
-        self._settle(final)
+        if impossible := settle(self._endpoints, final):
+            self.own.count("viol_final_count")
+            self._listener.report(impossible, LinkReason.FINAL_COUNT_IMPOSSIBLE)
         agreement = self.offer.agree(features, mtu, irq_number, queue_mask)
         try:
             self._listener.link_up(agreement)
@@ -274,22 +277,6 @@ class Link:
         # Before the pumps run: the kernel drops its answers to a packet that arrives while the carrier is down.
         self._set_carrier(True)
         self._endpoints.run()
-
-    def _settle(self, final: tuple[int, int, int]) -> None:
-        """Count the records of this side's last generation that the peer did not receive as lost."""
-        sent = self._endpoints.sent()
-        if not sent.own_epoch:
-            return
-        peer_own, peer_peer, records = final  # the epochs as the peer names them
-        received = records if (peer_own, peer_peer) == (sent.peer_epoch, sent.own_epoch) else 0
-        if received > sent.records:
-            self.own.count("viol_final_count")
-            self._listener.report(
-                f"the peer claims to have received {received} of {sent.records} records: counted as {sent.records}",
-                LinkReason.FINAL_COUNT_IMPOSSIBLE,
-            )
-            received = sent.records
-        self._endpoints.settle(sent.records - received)
 
     # --- supervision -----------------------------------------------------------------------------------
 
