@@ -13,6 +13,7 @@ from types import FrameType
 
 from vnetcard.hdl.formal import flow
 from vnetcard.hdl.formal.proofs import PROOFS
+from vnetcard.hdl.tools import ToolMissing
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +76,7 @@ def main() -> int:
     started = time.monotonic()
     try:
         good = all([show(proof) for proof in PROOFS if not wanted or proof.name in wanted])
-    except flow.FormalError as error:
+    except (flow.FormalError, ToolMissing) as error:
         print(f"formal: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:

@@ -20,13 +20,14 @@ import os
 import re
 import shutil
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
+
+from vnetcard.hdl.tools import tool
 
 FORMAL = Path(__file__).resolve().parent
 RTL = Path(os.environ.get("VNETCARD_RTL", FORMAL.parent / "rtl"))
@@ -61,7 +62,7 @@ write_smt2 -stbv model.smt2
 
 
 class FormalError(Exception):
-    """A tool is missing, timed out, or gave an answer that is neither yes nor no."""
+    """A tool timed out, or gave an answer that is neither yes nor no."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,24 +99,6 @@ class Answer:
     name: str
     good: bool
     seconds: float
-
-
-def tool(name: str) -> str:
-    """Return the path of a tool that pip installed beside this Python.
-
-    Raises FormalError when it is missing.
-    """
-    beside = Path(sys.executable).parent / name
-    found = str(beside) if beside.exists() else shutil.which(name)
-    if found is None:
-        raise FormalError(f"{name} is missing: pip install 'vnetcard[hdl]'")
-    return found
-
-
-def missing_tools() -> list[str]:
-    """Return the tools that are missing."""
-    beside = Path(sys.executable).parent
-    return [name for name in TOOLS if not (beside / name).exists() and shutil.which(name) is None]
 
 
 def run(command: list[str], cwd: Path, limit: float) -> subprocess.CompletedProcess[str]:

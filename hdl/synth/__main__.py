@@ -13,6 +13,7 @@ from tempfile import TemporaryDirectory
 from types import FrameType
 
 from vnetcard.hdl.synth import flow, yardstick
+from vnetcard.hdl.tools import ToolMissing
 
 HEADER = f"{'bits':>5} {'LUTs':>6} {'FFs':>6} {'LUT RAM':>8} {'block RAM':>10} {'MHz':>6} {'target':>7}  slowest path"
 
@@ -54,7 +55,7 @@ def main() -> int:
         for width in given.widths:
             measured[width] = measure(width, routed=not given.size_only)
             print(line(measured[width]), flush=True)
-    except flow.SynthError as error:
+    except (flow.SynthError, ToolMissing) as error:
         print(f"synth: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:

@@ -14,10 +14,11 @@ import os
 import re
 import shutil
 import subprocess
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from vnetcard.hdl.tools import tool
 
 SYNTH = Path(__file__).resolve().parent
 RTL = Path(os.environ.get("VNETCARD_RTL", SYNTH.parent / "rtl"))
@@ -52,7 +53,7 @@ write_json wrapped.json
 
 
 class SynthError(Exception):
-    """A tool is missing or failed."""
+    """A tool failed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,24 +78,6 @@ class Speed:
     mhz: float
     path_from: str
     path_to: str
-
-
-def tool(name: str) -> str:
-    """Return the path of a tool that pip installed beside this Python.
-
-    Raises SynthError when it is missing.
-    """
-    beside = Path(sys.executable).parent / name
-    found = str(beside) if beside.exists() else shutil.which(name)
-    if found is None:
-        raise SynthError(f"{name} is missing: pip install 'vnetcard[hdl]'")
-    return found
-
-
-def missing_tools() -> list[str]:
-    """Return the tools that are missing."""
-    beside = Path(sys.executable).parent
-    return [name for name in TOOLS if not (beside / name).exists() and shutil.which(name) is None]
 
 
 def _run(folder: Path, name: str, *arguments: str) -> None:

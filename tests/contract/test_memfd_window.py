@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
-import multiprocessing
 import os
 import signal
 import socket
@@ -13,11 +12,11 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from multiprocessing.synchronize import Barrier
 from pathlib import Path
 
 import pytest
 
+from tests.contract.creation_race import assert_racers_make_one_window
 from tests.harness.programs import NOBODY, as_nobody, run, started
 from vnetcard.codes.error import ErrorCode
 from vnetcard.errors import ConfigError, LayoutMismatch, WindowNotReady, WindowUnavailable
@@ -261,36 +260,5 @@ def test_memory_of_a_stranger_is_not_taken(shared: Path) -> None:
             assert window.geometry.instance == instance
 
 
-ROUNDS, RACERS = 10, 6
-
-
-def _race(url: str, side: int, barrier: Barrier, results: multiprocessing.Queue) -> None:
-    for n in range(ROUNDS):
-        barrier.wait(60)
-        try:
-            window = open_window(f"{url}-{n}+64K", side=side)
-        except WindowUnavailable:
-            results.put((n, None))
-            barrier.wait(60)
-        else:
-            results.put((n, window.geometry))
-            barrier.wait(60)
-            window.close()
-
-
 def test_six_agents_at_once_make_one_window(path: str) -> None:
-    context = multiprocessing.get_context("fork")
-    barrier, results = context.Barrier(RACERS), context.Queue()
-    racers = [context.Process(target=_race, args=(path, n % 2, barrier, results)) for n in range(RACERS)]
-    for racer in racers:
-        racer.start()
-    rounds: dict[int, list[Geometry]] = {n: [] for n in range(ROUNDS)}
-    for _ in range(RACERS * ROUNDS):
-        n, geometry = results.get(timeout=60)
-        if geometry is not None:
-            rounds[n].append(geometry)
-    for racer in racers:
-        racer.join(60)
-        assert racer.exitcode == 0
-    for n, winners in rounds.items():
-        assert len(winners) == 2 and winners[0] == winners[1], f"round {n}: {winners}"
+    assert_racers_make_one_window(path, rounds=10, racers=6)

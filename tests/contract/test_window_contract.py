@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.contract.creation_race import assert_racers_make_one_window
 from tests.harness.needs import skip_or_fail
 from vnetcard.errors import ConfigError, LayoutMismatch, WindowUnavailable
 from vnetcard.ring import layout as L
@@ -261,42 +262,10 @@ def test_reading_disturbs_no_agent(place: Place) -> None:
         place.open(L.CARD).close()  # the free side is still free
 
 
-def _race(url: str, side: int, barrier: Barrier, results: multiprocessing.Queue) -> None:
-    for n in range(ROUNDS):
-        barrier.wait(60)
-        try:
-            window = open_window(f"{url}-{n}+64K", side=side)
-        except WindowUnavailable:
-            results.put((n, None))
-            barrier.wait(60)
-        else:
-            results.put((n, window.geometry))
-            barrier.wait(60)
-            window.close()
-
-
-ROUNDS, RACERS = 20, 8
-
-
 @pytest.mark.slow
 def test_eight_creators_at_once_make_one_window(place: Place) -> None:
-    context = multiprocessing.get_context("fork")
-    barrier, results = context.Barrier(RACERS), context.Queue()
-    racers = [context.Process(target=_race, args=(place.url, n % 2, barrier, results)) for n in range(RACERS)]
-    for racer in racers:
-        racer.start()
-    rounds: dict[int, list[Geometry]] = {n: [] for n in range(ROUNDS)}
-    for _ in range(RACERS * ROUNDS):
-        n, geometry = results.get(timeout=60)
-        if geometry is not None:
-            rounds[n].append(geometry)
-    for racer in racers:
-        racer.join(60)
-        assert racer.exitcode == 0
-    for n, winners in rounds.items():
-        assert len(winners) == 2, f"round {n}: {len(winners)} processes hold the window's two sides"
-        assert winners[0] == winners[1], f"round {n}: two windows"
-        assert not place.path.with_name(f"{place.path.name}-{n}").exists()
+    assert_racers_make_one_window(place.url, rounds=20, racers=8)
+    assert not list(place.path.parent.glob(f"{place.path.name}-*"))
 
 
 def _come_and_go(url: str, side: int, barrier: Barrier, results: multiprocessing.Queue) -> None:

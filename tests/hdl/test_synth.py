@@ -9,6 +9,7 @@ import pytest
 
 from tests.harness.needs import skip_or_fail
 from vnetcard.hdl.synth import flow, yardstick
+from vnetcard.hdl.tools import missing_tools
 
 pytestmark = [pytest.mark.hdl, pytest.mark.slow, pytest.mark.timeout(900)]
 
@@ -25,7 +26,7 @@ def synthesized(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, yosys: None
 ) -> Iterator[tuple[int, Path, flow.Size]]:
     """Data width, folder and size of one synthesis."""
-    if missing := flow.missing_tools():
+    if missing := missing_tools(flow.TOOLS):
         skip_or_fail(f"{', '.join(missing)} missing: scripts/venv.sh test")
     folder = tmp_path_factory.mktemp("synth")
     yield request.param, folder, flow.synthesize(request.param, folder)
