@@ -18,7 +18,7 @@ CWARN := -O2 -Wall -Wextra -Werror -Wno-missing-field-initializers -S -o -
 CROSS := aarch64-linux-gnu-gcc
 
 .PHONY: help demo demo-sim demo-qemu test check matrix lint campaign docs wheels dist clean
-.PHONY: hdl formal hdl-coverage hdl-mutations synth waveform
+.PHONY: adversary fuzz coverage hdl formal hdl-coverage hdl-mutations synth waveform
 .PHONY: bench bench-check bench-taps bench-pump-stats bench-hdl bench-sim
 
 help: ## list these targets
@@ -126,6 +126,12 @@ campaign: ## the long tests, with live output
 	@scripts/system-packages.sh test
 	@scripts/venv.sh test
 	$(PYTEST) tests -m campaign -s
+
+# ADVERSARY_ARGS: make adversary ADVERSARY_ARGS='--seconds 5 --json FILE'; see --help.
+adversary: ## attack a real agent in every way that a card has; log lines, carrier changes, CPU, TCP; 5 minutes, root
+	@scripts/system-packages.sh test
+	@scripts/venv.sh test
+	$(BIN)/python -m tests.adversary $(ADVERSARY_ARGS)
 
 fuzz: ## search for inputs that the C core or a parser mishandles: FUZZ_SECONDS=60 for each; tests/fuzz/README.md
 	@scripts/system-packages.sh test
