@@ -259,6 +259,13 @@ class Pump:
     @property
     def last_errno(self) -> int:
         """The errno of the port's last refusal; 0 when there was none."""
+    def filter(self, *, allow: Sequence[tuple[bytes, int]], configuration: bool) -> None:
+        """Rx: packets to drop.  [held]
+
+        ``allow``: networks (4 or 16 bytes of address, prefix length) of which one has a packet's source; none: any
+        source.  ValueError for another size, or for more than 64.  Without ``configuration`` ICMP redirects and IPv6
+        router advertisements are dropped.  A new pump drops neither.
+        """
     segments_max: int
     """Rx: most segments (1 to 65545) that the kernel may have to make of one record; others count as bad frames."""
     @property

@@ -105,6 +105,15 @@ MUTATIONS: Final = (
         "!gso_whole(view, &hdr, len)",
         "gso_whole(view, &hdr, len) > 1",
     ),
+    _rx(
+        "kernel reads what the filter checked out of the ring",
+        "iov[n++] = (struct iovec){head->bytes, copied};",
+        "copied = 0;",
+    ),
+    Mutation(
+        "source is not compared", "rx", "vnc_filter.h", "f->allowed && !vnc_filter_allowed(", "0 && vnc_filter_allowed("
+    ),
+    Mutation("redirect passes", "rx", "vnc_filter.h", "== 134 ||", "== 0 ||"),
     Mutation("checksum field one byte behind the packet", "rx", "vnc_offload.h", "+ 2 > len", "+ 1 > len"),
     _rx("dropped record is not counted", "now[drop]++;", ""),
     _rx(

@@ -117,7 +117,7 @@ def tap() -> dict[str, bytes]:
 
 # --- the pumps ---------------------------------------------------------------------------------------
 
-PLAIN, HOOKED, VNET, TSO, USO, TAPPED = 0, 2, 4, 4 + 16, 4 + 24, 32
+PLAIN, HOOKED, VNET, TSO, USO, TAPPED, FILTERED = 0, 2, 4, 4 + 16, 4 + 24, 32, 64
 FUTEX, DOORBELL, WAKE = 1, 2, 4
 _WAKING = FUTEX | WAKE
 
@@ -129,7 +129,7 @@ def _pump(how: int, wake: int, *parts: bytes, packet_max: int = 1500, index: int
 
 def _in_domain(how: int, domain: int) -> int:
     """``how`` with the memory's domain, which is its rest by three: the bits for it are not used otherwise."""
-    return next(n for n in (how, how | 64, how | 128, how | 192, how | 1, how | 2, how | 3) if n % 3 == domain)
+    return next(n for n in (how, how | 128, how | 1, how | 2) if n % 3 == domain)
 
 
 def rx() -> dict[str, bytes]:
@@ -148,6 +148,8 @@ def rx() -> dict[str, bytes]:
         push(300, how) + move(3) for how in (0, 4, 8, 10, 18, *[37] * 4, 30, 32, 33, 64, 160, 161, 255, *offloads * 2)
     )
     kinds += b"".join(push(length, how) + move(3) for length in (9, 30, 45) for how in offloads)
+    headers = b"".join(push(length, n % 2) + move(9) for n in range(140) for length in (44 + n * 13 % 700,))
+    headers += b"".join(push(length, length % 2) + move(1) for length in (1, 19, 20, 21, 39, 40, 41, 48))
     refused = b"".join(refuse[kind] + push(99, 2) + push(98) + move(4) + move(4) for kind in range(8))
     seeds = {}
     for domain in range(3):
@@ -155,6 +157,8 @@ def rx() -> dict[str, bytes]:
             start = _in_domain(how, domain)
             seeds[f"packets, {name}, domain {domain}"] = _pump(start, _WAKING, flow, kinds, index=66)
             seeds[f"refused, {name}, domain {domain}"] = _pump(start, WAKE, refused)
+        seeds[f"filter, domain {domain}"] = _pump(_in_domain(VNET | FILTERED, domain), _WAKING, headers, index=66)
+        seeds[f"filter of plain packets, domain {domain}"] = _pump(_in_domain(FILTERED, domain), 0, headers)
     epoch, prod, head = 3, 0, 4
     return seeds | {
         "through an engine": _pump(PLAIN, DOORBELL, flow),
@@ -174,6 +178,10 @@ def rx() -> dict[str, bytes]:
         "virtio_net_hdr changes after its check": _pump(
             TSO, 0, push(600, 2), *(poke(3, 7, ONES, after) for after in range(4, 9)), move(2)
         ),
+        "packet changes while the filter reads it": _pump(
+            VNET | FILTERED, 0, *(push(300, n % 2) + poke(3, 7 + n % 2, ONES, n // 2) + move(2) for n in range(40))
+        ),
+        "no IP behind a filter": _pump(FILTERED, 0, push(60), poke(3, 7, ZERO), move(2)),
         "every load changes the record": _pump(
             _in_domain(TSO, 2), 0, push(60, 2), *(poke(3, 4 + n % 4, ONES, n + 2) for n in range(8)), move(9)
         ),

@@ -35,9 +35,9 @@ def joined(*, size: str = "8M", host: Sequence[str] = (), card: Sequence[str] = 
 
 
 @contextmanager
-def pinging(lab: Lab) -> Iterator[None]:
-    """Pings from the host, a hundred a second, during the block."""
-    command = run_in(lab.namespaces[L.HOST], [need("ping"), "-q", "-i", "0.01", V4[L.CARD]])
+def pinging(lab: Lab, *options: str, side: int = L.HOST) -> Iterator[None]:
+    """Pings from ``side``, a hundred a second, during the block; ``options`` of ping."""
+    command = run_in(lab.namespaces[side], [need("ping"), "-q", "-i", "0.01", *options, V4[1 - side]])
     with subprocess.Popen(command, stdout=subprocess.DEVNULL) as process:
         try:
             yield

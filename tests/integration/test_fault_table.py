@@ -102,6 +102,22 @@ def refused_packets() -> Iterator[Lab]:
 
 
 @contextlib.contextmanager
+def foreign_sources() -> Iterator[Lab]:
+    """A card that sends from 10.10.10.6."""
+    packet = bytes([0x45, 0, 0, 84, *bytes(4), 64, 17, 0, 0, 10, 10, 10, 6, 10, 10, 10, 1]) + bytes(64)
+    with faulty_card("--allow", "10.10.10.5", sends=True, packet=packet) as lab:
+        yield lab
+
+
+@contextlib.contextmanager
+def redirects() -> Iterator[Lab]:
+    """A card that sends ICMP redirects."""
+    packet = bytes([0x45, 0, 0, 84, *bytes(4), 64, 1, 0, 0, 10, 10, 10, 5, 10, 10, 10, 1, 5, 1]) + bytes(62)
+    with faulty_card(sends=True, packet=packet) as lab:
+        yield lab
+
+
+@contextlib.contextmanager
 def mtu_mismatch() -> Iterator[Lab]:
     with joined(("--mtu", "9000")) as lab:
         yield lab
@@ -251,6 +267,8 @@ TABLE = {
     "scribbled side block": Fault(corrupt_side_block, "corrupt-side-block", "card", "overwritten"),
     "impossible header of an offload": Fault(bad_frames, "bad-frames", "card", "impossible virtio_net_hdr"),
     "packet that a kernel refuses": Fault(refused_packets, "port-refused", "host", "the host's kernel refused"),
+    "source that is not allowed": Fault(foreign_sources, "foreign-sources", "card", "outside the host's --allow"),
+    "peer that sends redirects": Fault(redirects, "peer-configures", "card", "would configure the host"),
     "MTU raised on the interface": Fault(raised_mtu, "packet-too-big", "host", "`ip link set tun0 mtu 1500`"),
     "offload that the peer does not take": Fault(
         lambda: counting("drop_offload"), "offload-mismatch", "card", "5 packets of the card's kernel"

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vnetcard.agent.config import DEFAULT_ADDRESS, PROGRAMS, Config, load, parser
+from vnetcard.codes.error import ErrorCode
 from vnetcard.errors import ConfigError
 from vnetcard.ring import layout as L
 
@@ -27,6 +28,7 @@ VALUES: dict[str, tuple[list[str], Any]] = {
     "wait": (["sleep"], "sleep"),
     "offload": (["csum,tso4"], "csum,tso4"),
     "persist": ([], True),
+    "allow": (["10.9.9.0/24", "fd00::/64"], ["10.9.9.0/24", "fd00::/64"]),
     "trust-peer": ([], True),
     "max-segments": (["64"], 64),
     "privileges": (["least"], "least"),
@@ -82,7 +84,7 @@ def test_command_line_overrides_the_file(option: str, tmp_path: Path) -> None:
     others: dict[str, Any] = {"mtu": 1400, "address": "10.1.1.1/8", "route": "10.2.0.0/16", "window": "shm:other"}
     others |= {"port": "tun:tun5", "offload": "off", "queue-bytes": "4K", "wait": "poll", "log-level": "error"}
     others |= {"queues": 3, "max-segments": 100}
-    others |= {"queues": 3, "privileges": "keep"}
+    others |= {"queues": 3, "privileges": "keep", "allow": "10.1.1.1"}
     other = others.get(option, False if VALUES[option][1] is True else "tun5")
     line = f"{option} = {json.dumps(other)}\n"
     assert from_file(tmp_path / "a.toml", line, *words(option)) == load(L.HOST, words(option))
@@ -98,6 +100,29 @@ def test_single_address_and_number_of_bytes_need_no_quotes_or_brackets(tmp_path:
     config = from_file(tmp_path / "a.toml", 'address = "10.9.9.1/24"\nqueue-bytes = 65536\n')
     assert [str(address) for address in config.addresses] == ["10.9.9.1/24"]
     assert config.queue_bytes == 65536
+
+
+def test_allowed_sources_are_networks() -> None:
+    def allowed(*texts: str) -> list[str]:
+        return [str(one) for one in load(L.HOST, [word for text in texts for word in ("--allow", text)]).allow]
+
+    assert allowed("10.9.9.5", "fd00::5", "10.9.9.5/32", "0.0.0.0/0") == ["10.9.9.5/32", "fd00::5/128", "0.0.0.0/0"]
+    assert allowed("10.9.0.0/255.255.0.0") == ["10.9.0.0/16"]
+    for wrong, words in {
+        "10.9.9.5/24": r"'10.9.9.5/24' has bits behind its prefix: write 10.9.9.0/24, or 10.9.9.5 for one address",
+        "fd00::1/64": "write fd00::/64, or fd00::1 for one address",
+        "10.9.9.0/33": "'10.9.9.0/33' is not a network: write IP/BITS",
+        "fe80::%tun0/64": "is not a network",
+        "card.example": "is not a network",
+        "none": "is not a network",
+        "": "'' is not a network",
+    }.items():
+        with pytest.raises(ConfigError, match=words) as refused:
+            allowed(wrong)
+        assert refused.value.code is ErrorCode.BAD_NETWORK and "\n" not in str(refused.value)
+    assert len(allowed(*(f"10.0.{n}.0/24" for n in range(64)), "10.0.0.0/24")) == 64
+    with pytest.raises(ConfigError, match="--allow is given 65 networks, but at most 64 are possible"):
+        allowed(*(f"10.0.{n}.0/24" for n in range(65)))
 
 
 def test_interface_may_have_no_address(tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ typedef struct {
 extern PyMethodDef core_pump_methods[];
 extern PyGetSetDef core_pump_properties[];
 
+PyObject *core_pump_filter(struct vnc_pump *p, PyObject *args, PyObject *kwargs); /* core_filter.c */
 PyObject *core_pump_close(PumpObject *self, PyObject *unused);
 
 #endif

@@ -197,6 +197,13 @@ static PyObject *pump_settle(PumpObject *self, PyObject *args)
 	Py_RETURN_NONE;
 }
 
+static PyObject *pump_filter(PumpObject *self, PyObject *args, PyObject *kwargs)
+{
+	struct vnc_pump *p = held(self);
+
+	return p ? core_pump_filter(p, args, kwargs) : NULL;
+}
+
 PyMethodDef core_pump_methods[] = {
 	{"command", (PyCFunction)pump_command, METH_VARARGS, NULL},
 	{"tap", (PyCFunction)pump_tap, METH_VARARGS, NULL},
@@ -206,6 +213,7 @@ PyMethodDef core_pump_methods[] = {
 	{"interrupts", (PyCFunction)(void (*)(void))pump_interrupts, METH_VARARGS | METH_KEYWORDS, NULL},
 	{"reset", (PyCFunction)pump_reset, METH_NOARGS, NULL},
 	{"begin", (PyCFunction)(void (*)(void))pump_begin, METH_VARARGS | METH_KEYWORDS, NULL},
+	{"filter", (PyCFunction)(void (*)(void))pump_filter, METH_VARARGS | METH_KEYWORDS, NULL},
 	{"settle", (PyCFunction)pump_settle, METH_VARARGS, NULL},
 	{"close", (PyCFunction)core_pump_close, METH_NOARGS, NULL},
 	{NULL},

@@ -301,6 +301,8 @@ enum vnc_rx_word {
 	VNC_RX_DROP_PORT_DOWN = 9,
 	VNC_RX_DROP_BAD_FRAME = 10,
 	VNC_RX_GEN_SERIAL = 11,
+	VNC_RX_DROP_SOURCE = 12,
+	VNC_RX_DROP_REDIRECT = 13,
 };
 
 enum vnc_txstat_word {

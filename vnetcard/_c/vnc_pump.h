@@ -24,6 +24,7 @@
 #define VNC_PUMP_H
 #include "vnc_busypoll.h"
 #include "vnc_doorbell.h"
+#include "vnc_filter.h"
 #include "vnc_ledger.h"
 #include "vnc_ring.h"
 #include "vnc_stats.h"
@@ -121,6 +122,7 @@ struct vnc_pump {
 	uint32_t refused;      /* VNC_F_* kinds that the port refused */
 	int last_errno;        /* of the port's last refusal */
 	uint32_t segments_max; /* rx: that the kernel may have to make of one record; set by the agent at any time */
+	struct vnc_filter filter; /* rx: of packets, changed in HOLD */
 	int kick_fd;           /* eventfd that ends the pump's poll() */
 	int attention_fd;      /* eventfd that ends the agent's poll() */
 	/* the other pump of this side, whose packets this one's thread may move; NULL: none */

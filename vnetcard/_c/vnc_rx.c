@@ -2,18 +2,19 @@
 /**
  * DOC: rx, from the ring into the port.
  *
- * A record is written by writev straight out of the ring.  Only its virtio_net_hdr is copied first, so that the kernel
- * gets what was checked.  A record in device memory, which the kernel must not read (vnc_access.h), is copied as a
- * whole.  The ledger is flipped after the write and before the space is given back: a process killed in between
- * leaves a record that counts as lost_restart though the kernel may have it (at most one per kill); the opposite, a
- * record that counts as delivered and was not, does not occur.
+ * A record is written by writev straight out of the ring.  Only its virtio_net_hdr is copied first, and the packet's
+ * first bytes where a filter reads them (vnc_filter.h), so that the kernel gets what was checked.  A record in device
+ * memory, which the kernel must not read (vnc_access.h), is copied as a whole.  The ledger is flipped after the write
+ * and before the space is given back: a process killed in between leaves a record that counts as lost_restart though
+ * the kernel may have it (at most one per kill); the opposite, a record that counts as delivered and was not, does
+ * not occur.
  */
 #include "vnc_offload.h"
 #include "vnc_pump.h"
 #include <errno.h>
 #include <sys/uio.h>
 
-#define SAMPLES_OF_DROPS (VNC_RX_DROP_BAD_FRAME - VNC_RX_DROP_PORT_REFUSED + 1)
+#define SAMPLES_OF_DROPS (VNC_RX_DROP_REDIRECT - VNC_RX_DROP_PORT_REFUSED) /* without VNC_RX_GEN_SERIAL */
 
 /* ---- a generation ------------------------------------------------------------------------------ */
 
@@ -157,6 +158,12 @@ static int write_failed(struct vnc_pump *p, const struct vnc_vnet_hdr *hdr, uint
 	return VNC_RX_DROP_PORT_REFUSED;
 }
 
+/* The number of the sample of the drop @drop: the ledger's words of drops, one after the other. */
+static unsigned int sample_of(int drop)
+{
+	return (unsigned int)(drop - VNC_RX_DROP_PORT_REFUSED - (drop > VNC_RX_GEN_SERIAL));
+}
+
 /* Has @view, a GSO packet of @len bytes led by @hdr, all its headers? */
 static int gso_whole(const struct vnc_view *view, const struct vnc_vnet_hdr *hdr, uint32_t len)
 {
@@ -172,15 +179,44 @@ static int gso_whole(const struct vnc_view *view, const struct vnc_vnet_hdr *hdr
 	return vnc_gso_whole(hdr, head, len);
 }
 
+/* Let the filter of @p judge the packet of @view. Return: VNC_FILTER_PASS, or the drop. @head: what was copied. */
+static int filtered(const struct vnc_pump *p, const struct vnc_view *view, struct vnc_head *head)
+{
+	head->part[0] = view->span[0].base + view->hdr_len;
+	head->size[0] = view->span[0].len - view->hdr_len;
+	head->part[1] = view->span[1].base;
+	head->size[1] = view->span[1].len;
+	head->have = 0;
+	return vnc_filter_active(&p->filter) ? (int)vnc_filter_packet(&p->filter, head, 0) : VNC_FILTER_PASS;
+}
+
+/* The packet of @head, of which the copy comes first, as entries of @iov, at most three. Return: how many. */
+static int gather(struct vnc_head *head, struct iovec *iov)
+{
+	uint32_t copied = head->have, skip;
+	int n = 0, i;
+
+	if (copied)
+		iov[n++] = (struct iovec){head->bytes, copied};
+	for (i = 0; i < 2; i++) {
+		skip = copied < head->size[i] ? copied : head->size[i];
+		copied -= skip;
+		if (head->size[i] > skip)
+			iov[n++] = (struct iovec){(uint8_t *)head->part[i] + skip, head->size[i] - skip};
+	}
+	return n;
+}
+
 /* Write one packet into the port. Return: DELIVERED, or as write_failed(). */
 static int deliver(struct vnc_pump *p, const struct vnc_view *view)
 {
 	struct vnc_vnet_hdr hdr = {0};
 	uint32_t len = view->len - view->hdr_len;
-	struct iovec iov[3];
+	struct vnc_head head;
+	struct iovec iov[4];
 	uint32_t needed;
 	ssize_t done;
-	int n = 0;
+	int n = 0, drop;
 
 	if (len > p->link.packet_max)
 		return VNC_RX_DROP_BAD_FRAME;
@@ -194,10 +230,12 @@ static int deliver(struct vnc_pump *p, const struct vnc_view *view)
 		     !gso_whole(view, &hdr, len)))
 			return VNC_RX_DROP_BAD_FRAME;
 	}
+	drop = filtered(p, view, &head);
+	if (drop != VNC_FILTER_PASS)
+		return drop;
 	if (p->port.vnet)
 		iov[n++] = (struct iovec){&hdr, sizeof(hdr)};
-	iov[n++] = (struct iovec){view->span[0].base + view->hdr_len, view->span[0].len - view->hdr_len};
-	iov[n++] = (struct iovec){view->span[1].base, view->span[1].len};
+	n += gather(&head, iov + n);
 	do {
 		vnc_stats_count(&p->stats, VNC_RXSTAT_PORT_WRITES);
 		done = writev(p->port.fd, iov, n);
@@ -237,7 +275,7 @@ static void count_record(struct vnc_pump *p, const struct vnc_view *view, int dr
 	now[VNC_RX_RX_RECEIVED_BYTES] += len;
 	if (drop != DELIVERED) {
 		now[drop]++;
-		vnc_stats_sample(&p->stats, (unsigned int)(drop - VNC_RX_DROP_PORT_REFUSED),
+		vnc_stats_sample(&p->stats, sample_of(drop),
 				 view->span[0].base + view->hdr_len, view->span[0].len - view->hdr_len, len);
 	} else {
 		now[VNC_RX_RX_DELIVERED]++;
@@ -252,7 +290,7 @@ static void count_record(struct vnc_pump *p, const struct vnc_view *view, int dr
 static enum vnc_stop move_one(struct vnc_pump *p, const struct vnc_view *view)
 {
 	int drop = deliver(p, view);
-	bool by_port = drop != DELIVERED && drop != VNC_RX_DROP_BAD_FRAME;
+	bool by_port = drop == VNC_RX_DROP_PORT_REFUSED || drop == VNC_RX_DROP_PORT_DOWN;
 
 	if (drop == FAULTED)
 		return VNC_STOP_WINDOW_LOST;

@@ -24,7 +24,7 @@
 #define VNC_STATS_WORDS (VNC_STATS_BYTES / 8)
 #define VNC_TIMED_BATCH 8
 #define VNC_SAMPLE_BYTES 64
-#define VNC_SAMPLES 8
+#define VNC_SAMPLES 12
 
 /** struct vnc_sample - the last packet of its kind; written by the pump, read by the agent, one word at a time. */
 struct vnc_sample {

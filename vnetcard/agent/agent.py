@@ -166,7 +166,7 @@ class Agent:
             self.log.warning("%d of %d queue pairs: %s", self.offer.queues, pairs_of(self.window), self._fewer)
         self.endpoints = session.pumps
         for pair in session.pumps.pairs:
-            pair.rx.segments_max = self.config.max_segments
+            pair.set_limits(self.config.max_segments, self.config.allow, trust_peer=self.config.trust_peer)
         self.taps.settle(self.endpoints.pairs, fresh=True)
         try:
             self.link = self._pulse.link = session.link

@@ -15,7 +15,7 @@ from typing import Any
 from vnetcard.codes.error import ErrorCode
 from vnetcard.errors import ConfigError
 from vnetcard.link.endpoints import WAITS
-from vnetcard.port.address import Address, Route, parse_address
+from vnetcard.port.address import Address, Network, Route, parse_address, parse_networks
 from vnetcard.port.tun import check_name
 from vnetcard.ring import layout as L
 from vnetcard.ring.sideblock import SOFTWARE
@@ -46,6 +46,7 @@ class Config:
     wait: str
     offload: frozenset[str]
     persist: bool
+    allow: tuple[Network, ...]
     trust_peer: bool
     max_segments: int
     privileges: str
@@ -132,6 +133,12 @@ def parser(side: int) -> argparse.ArgumentParser:
         help=f"most segments that the kernel may have to make of one record of the peer: 1 to 65535 ({MAX_SEGMENTS})",
     )
     p.add_argument(
+        "--allow",
+        metavar="NET",
+        action="append",
+        help="network IP/BITS to which the source of each packet of the peer must belong, may be repeated (any)",
+    )
+    p.add_argument(
         "--trust-peer",
         action="store_const",
         const=True,
@@ -169,6 +176,7 @@ _TYPES: dict[str, type] = {
     "trust_peer": bool,
     "json_log": bool,
     "address": list,
+    "allow": list,
     "route": list,
 }
 """Types of the keys that are not strings."""
@@ -194,7 +202,7 @@ def _read_file(path: Path, known: set[str]) -> dict[str, Any]:
     if unknown := sorted(set(values) - known):
         names = ", ".join(name.replace("_", "-") for name in sorted(known))
         raise ConfigError(f"--config {path}: unknown key {unknown[0]!r} (known: {names})", code=ErrorCode.CONFIG_KEY)
-    for key in ("address", "route"):
+    for key in ("address", "allow", "route"):
         if isinstance(values.get(key), str):
             values[key] = [values[key]]
     for key, value in values.items():
@@ -253,6 +261,7 @@ def _check(side: int, values: dict[str, Any]) -> Config:
         wait=values.get("wait", "adaptive"),
         offload=_offloads(values.get("offload", "auto")),
         persist=values.get("persist", False),
+        allow=parse_networks(values.get("allow", [])),
         trust_peer=values.get("trust_peer", False),
         max_segments=max_segments,
         privileges=values.get("privileges", PRIVILEGES[0]),

@@ -131,6 +131,8 @@ def view_port(config: Config) -> dict[str, Any]:
         "name": config.name,
         "netns": config.netns,
         "addresses": [str(address) for address in config.addresses],
+        "allow": [str(network) for network in config.allow],
+        "peer_trusted": config.trust_peer,
         "problems": [],
     }
 
@@ -178,6 +180,7 @@ def text(view: dict[str, Any]) -> str:
         f"{view['program']} (pid {view['pid']}): {port['name']} {' '.join(port['addresses'])}{place}",
         *(f"  PROBLEM   {problem['message']}" for problem in port.get("problems", [])),
         *([f"  PROBLEM   {lost:,} lines of its log were lost: nobody reads it"] if lost else []),
+        *peer_lines(port),
         *holding_lines(view.get("privileges")),
         f"  window    {window['url']}: {window['geometry']}",
         f"  link      {'UP' if link['up'] else 'DOWN'} ({link['state']}: {link['reason']})",
@@ -195,6 +198,16 @@ def text(view: dict[str, Any]) -> str:
         lines += side_lines(side)
     lines += kernel_lines(port)
     return "\n".join(map(printable, lines))
+
+
+def peer_lines(port: dict[str, Any]) -> list[str]:
+    """What the peer's packets may do, where that is not the default."""
+    lines = [f"  allow     sources {' '.join(port['allow'])}"] if port.get("allow") else []
+    return (
+        [*lines, "  trust     the peer may configure this machine (--trust-peer)"]
+        if port.get("peer_trusted")
+        else lines
+    )
 
 
 def holding_lines(held: dict[str, Any] | None) -> list[str]:

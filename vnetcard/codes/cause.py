@@ -77,6 +77,16 @@ class CauseCode(Code):
         "The kernel refused packets that were written to the interface.",
         "See the sample and the errno in the log: a firewall, an address family that is off, or a broken packet.",
     )
+    FOREIGN_SOURCES = (
+        "foreign-sources",
+        "The peer sent packets with a source address outside the networks of --allow.",
+        "See the sample; add the network with --allow, or correct addresses and routes on the peer's side.",
+    )
+    PEER_CONFIGURES = (
+        "peer-configures",
+        "The peer sent ICMP redirects or IPv6 router advertisements, which were dropped.",
+        "Correct the peer's routes; start the agent with --trust-peer if the peer may configure this machine.",
+    )
     INTERFACE_DOWN = (
         "interface-down",
         "Packets arrived while the interface was down.",

@@ -83,6 +83,19 @@ class DropCode(Code):
         "Update the peer's program.",
         CauseCode.BAD_FRAMES,
     )
+    SOURCE = (
+        "drop_source",
+        "Packets from the peer with a source address outside the networks of --allow.",
+        "See the sample in `vnetcard show errors`; add the network with --allow if it is the peer's.",
+        CauseCode.FOREIGN_SOURCES,
+    )
+    REDIRECT = (
+        "drop_redirect",
+        "ICMP redirects and IPv6 router advertisements from the peer, and IPv6 packets with extension headers behind "
+        "which one could hide.",
+        "None: they would configure this machine; --trust-peer lets them pass.",
+        CauseCode.PEER_CONFIGURES,
+    )
     # Violations of the format by the peer
     VIOL_CONS = (
         "viol_cons",

@@ -25,6 +25,11 @@ class ErrorCode(Code):
     )
     BAD_ADDRESS = "bad-address", "An address is not IP/BITS of a unicast address.", "Write it as 10.10.10.1/24."
     BAD_ROUTE = "bad-route", "A route is not 'NETWORK/BITS [via GATEWAY] [metric N]'.", "Correct the --route."
+    BAD_NETWORK = (
+        "bad-network",
+        "A value of --allow is not the network IP/BITS, or there are too many.",
+        "Write it as 10.10.10.0/24 or fd00::/64.",
+    )
     BAD_NAME = "bad-name", "The kernel does not accept the name of an interface.", "Choose another --name."
     OUT_OF_RANGE = "out-of-range", "A number is outside its range.", "Choose one in the range that the message names."
     CONFIG_FILE = "config-file", "The file of --config cannot be read or is not TOML.", "Correct the file."

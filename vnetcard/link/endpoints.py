@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -12,6 +13,7 @@ from vnetcard import _core
 from vnetcard._core import Memory
 from vnetcard.engine.transport import Doorbells
 from vnetcard.port import Port
+from vnetcard.port.address import Network
 from vnetcard.ring import layout as L
 from vnetcard.ring.fifo import locate
 from vnetcard.ring.geometry import Geometry
@@ -122,6 +124,12 @@ class PumpEndpoints:
         self.tx.interrupts(irq_fd=interrupts.eventfds[CONS], fd=prod.fd, at=prod.at, value=prod.value)
         self.rx.interrupts(irq_fd=interrupts.eventfds[PROD], fd=cons.fd, at=cons.at, value=cons.value)
         return peer is not None
+
+    def set_limits(self, max_segments: int, allow: Iterable[Network], *, trust_peer: bool) -> None:
+        """What packets of the peer may do: segments per record, source addresses, configure this machine.  Held."""
+        self.rx.segments_max = max_segments
+        networks = [(network.network_address.packed, network.prefixlen) for network in allow]
+        self.rx.filter(allow=networks, configuration=trust_peer)
 
     def hold(self) -> None:
         self.tx.command(_core.HOLD)

@@ -148,6 +148,25 @@ def port(snapshot: Snapshot) -> Iterator[Cause]:
             )
 
 
+def filtered(snapshot: Snapshot) -> Iterator[Cause]:
+    """Packets of the peer that an agent's filter dropped."""
+    for side, count in counts(snapshot).items():
+        if count.get("drop_source"):
+            yield Cause(
+                CauseCode.FOREIGN_SOURCES,
+                other(side),
+                f"{count['drop_source']} packets from the {other(side)} had a source address outside the {side}'s "
+                "--allow",
+            )
+        if count.get("drop_redirect"):
+            yield Cause(
+                CauseCode.PEER_CONFIGURES,
+                other(side),
+                f"{count['drop_redirect']} redirects or router advertisements from the {other(side)} were dropped: "
+                f"they would configure the {side}",
+            )
+
+
 def too_big(snapshot: Snapshot) -> Iterator[Cause]:
     """Packets of the kernel that were larger than the link's MTU."""
     for side, count in counts(snapshot).items():
@@ -216,6 +235,7 @@ RULES = (
     violations,
     peer,
     port,
+    filtered,
     too_big,
     late_wakeups,
     mtu,

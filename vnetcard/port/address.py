@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
@@ -14,6 +15,8 @@ Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 Gateway = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 METRIC_MAX: Final = (1 << 32) - 1
+ALLOW_MAX: Final = 64
+"""Networks that a pump's filter holds: VNC_ALLOW_MAX in vnetcard/_c/vnc_filter.h."""
 ROUTE_SYNTAX: Final = "'NETWORK/BITS [via GATEWAY] [metric N]'"
 
 
@@ -74,6 +77,33 @@ def _metric(text: str) -> int:
     if not text.isascii() or not text.isdigit() or int(text) > METRIC_MAX:
         raise ValueError(f"metric {text!r} is out of range (0 to {METRIC_MAX})")
     return int(text)
+
+
+def parse_networks(texts: Iterable[str]) -> tuple[Network, ...]:
+    """The networks of ``--allow``, without repetitions; ConfigError otherwise, also for more than ALLOW_MAX."""
+    networks = tuple(dict.fromkeys(_network(text) for text in texts))
+    if len(networks) > ALLOW_MAX:
+        raise ConfigError(
+            f"--allow is given {len(networks)} networks, but at most {ALLOW_MAX} are possible: combine some",
+            code=ErrorCode.BAD_NETWORK,
+        )
+    return networks
+
+
+def _network(text: str) -> Network:
+    try:
+        if "%" in text:
+            raise ValueError("a zone")
+        network = ipaddress.ip_network(text, strict=False)
+        if ipaddress.ip_interface(text).ip != network.network_address:
+            words = f"has bits behind its prefix: write {network}, or {ipaddress.ip_interface(text).ip} for one address"
+            raise ConfigError(f"--allow {text!r} {words}", code=ErrorCode.BAD_NETWORK)
+    except ValueError as error:
+        raise ConfigError(
+            f"--allow {text!r} is not a network: write IP/BITS, such as 10.10.10.0/24 or fd00::/64",
+            code=ErrorCode.BAD_NETWORK,
+        ) from error
+    return network
 
 
 def parse_address(text: str) -> Address:

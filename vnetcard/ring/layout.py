@@ -233,6 +233,8 @@ RX_LEDGER: Final = (
     "drop_port_down",
     "drop_bad_frame",
     "gen_serial",
+    "drop_source",
+    "drop_redirect",
 )
 """FIFO to port: ``rx_received = rx_delivered + drops``.
 

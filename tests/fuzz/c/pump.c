@@ -25,6 +25,7 @@ void fuzz_read_setup(struct fuzz_setup *setup)
 	setup->vnet_port = how & 4;
 	setup->features = setup->vnet_port ? features[how / 8 % 4] : 0;
 	setup->tapped = how & 32;
+	setup->filtered = how & 64;
 	setup->futex = wake & 1;
 	setup->doorbell = wake & 2;
 	setup->features |= wake & 4 ? VNC_F_WAKE : 0;

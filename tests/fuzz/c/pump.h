@@ -14,7 +14,7 @@ struct fuzz_counters {
 /** struct fuzz_setup - the settings of an input. */
 struct fuzz_setup {
 	enum vnc_domain domain;
-	bool vnet_port, futex, doorbell, tapped;
+	bool vnet_port, futex, doorbell, tapped, filtered;
 	uint32_t features, packet_max;
 };
 

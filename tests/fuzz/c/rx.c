@@ -15,7 +15,7 @@ static struct lines {
 	uint32_t epoch __attribute__((aligned(64)));
 } *lines;
 static struct vnc_pump *p;
-static struct fuzz_setup setup;
+static struct fuzz_setup setup; /* filtered: with a filter of both rules */
 
 struct record {
 	uint32_t len, seq; /* @len without virtio_net_hdr */
@@ -123,6 +123,57 @@ static uint32_t transport_of(const struct record *r)
 	return r->first >> 4 == 4 ? 20 : 40;
 }
 
+/* Has a packet that a filter sees ICMP in it, behind extension headers or not? */
+static bool icmp(const struct record *r)
+{
+	return setup.filtered && !r->formed && r->seq % 4 != 0;
+}
+
+/* Byte @at of the packet of @r, which has ICMP in it: a redirect, where the lengths say so. */
+static uint8_t icmp_byte(const struct record *r, uint32_t at)
+{
+	static const uint8_t next[] = {58, 0, 43, 44, 60, 6};
+	bool four = r->first >> 4 == 4;
+
+	switch (at) {
+	case 6: return four ? 0 : next[r->seq / 4 % 6];
+	case 7: return four ? r->seq & 8 : r->seq & 64 ? 64 : 255;
+	case 8: return (uint8_t)(r->seq % 16 * 9); /* a source address that is allowed, or not */
+	case 9: return 1;
+	case 12: return (uint8_t)(r->seq % 16 * 9);
+	case 20: return four ? 5 : 0;
+	case 40: return r->seq / 4 % 6 == 0 ? 137 : r->seq % 3 ? 58 : 60;
+	case 41: return (uint8_t)(r->seq % 70);
+	default: return at > 42 ? 134 : 0;
+	}
+}
+
+/* May a packet enter the port?  As vnc_filter.h demands, written here once more. */
+static bool permitted(const uint8_t *ip, uint32_t len)
+{
+	bool four = ip[0] >> 4 == 4;
+	uint32_t seen = len < 512 ? len : 512, at = four ? 4u * (ip[0] % 16) : 40, next = ip[6];
+
+	if (!setup.filtered || (!four && ip[0] >> 4 != 6))
+		return true;
+	if (len < (four ? 20 : 40) || ip[four ? 12 : 8] >= 128)
+		return false;
+	if (four)
+		return ip[9] != 1 || ip[6] % 32 || ip[7] || at >= len || ip[at] != 5;
+	if (ip[7] != 255)
+		return true;
+	while (next == 0 || next == 43 || next == 60 || next == 44) {
+		if (at + 8 > seen)
+			return false;
+		if (next == 44 && (ip[at + 2] || ip[at + 3] / 8))
+			return true;
+		len = next == 44 ? 8 : 8 + 8u * ip[at + 1];
+		next = ip[at];
+		at += len;
+	}
+	return next != 58 || (at < seen && ip[at] != 134 && ip[at] != 137);
+}
+
 /* Byte @at of the packet of @r. */
 static uint8_t byte_of(const struct record *r, uint32_t at)
 {
@@ -130,6 +181,8 @@ static uint8_t byte_of(const struct record *r, uint32_t at)
 
 	if (at == 0)
 		return r->first;
+	if (icmp(r))
+		return icmp_byte(r, at);
 	if (r->formed && at == 9 && r->first >> 4 == 4)
 		return udp ? 17 : 6;
 	if (r->formed && !udp && at == transport_of(r) + 12)
@@ -174,6 +227,8 @@ static void check_packet(const struct iovec *iov, int n)
 		__builtin_memcpy(packet + len, iov[i].iov_base, iov[i].iov_len);
 	}
 	CHECK(len > lead && len - lead <= p->link.packet_max);
+	CHECK(!setup.filtered || !fuzz_shared(iov[lead != 0].iov_base));
+	CHECK(permitted(packet + lead, len - lead));
 	if (lead) {
 		CHECK(iov[0].iov_len == lead && !fuzz_shared(iov[0].iov_base)); /* the kernel gets what was checked */
 		__builtin_memcpy(&hdr, packet, lead);
@@ -235,7 +290,7 @@ static void push(void)
 	struct vnc_consumer *c = &p->consumer;
 	uint32_t lead = p->link.features & VNC_F_CSUM ? VNC_VNET_HDR : 0, n;
 	uint32_t len = 1 + fuzz_u16() % (p->link.packet_max + 8);
-	uint8_t *place = c->ring + (sent.prod & (c->size - 1)), how = fuzz_byte();
+	uint8_t *place = c->ring + (sent.prod & (c->size - 1)), how = fuzz_byte(), packet[2048];
 	struct record *r = &sent.record[sent.seq % SENT_MAX];
 
 	len = len <= p->link.packet_max ? len : p->link.packet_max;
@@ -250,11 +305,14 @@ static void push(void)
 		r->hdr.csum_offset = r->hdr.gso_type == 5 ? 6 : 16;
 	}
 	r->good = harmless(&r->hdr, len) && whole(r) && !(vnc_needed_feature(&r->hdr, r->first) & ~p->link.features);
+	for (n = 0; n < len; n++)
+		packet[n] = byte_of(r, n);
+	r->good = r->good && permitted(packet, len);
 	*fuzz_raw64(place) = (len + lead) | (uint64_t)(lead ? VNC_REC_VNET : 0) << 32 | (uint64_t)lead << 48;
 	*fuzz_raw64(place + 8) = sent.seq;
 	for (n = 0; n < len + lead; n++)
 		c->ring[(sent.prod + VNC_RECORD_HEADER + n) & (c->size - 1)] =
-			n < lead ? ((uint8_t *)&r->hdr)[n] : byte_of(r, n - lead);
+			n < lead ? ((uint8_t *)&r->hdr)[n] : packet[n - lead];
 	sent.count++;
 	sent.seq++;
 	sent.prod += vnc_record_bytes(len + lead);
@@ -283,10 +341,15 @@ static void open_pump(void)
 {
 	const struct vnc_consumer consumer = {.ring = fuzz_ring(), .size = VNC_RING_MIN, .frame_max = 1,
 					      .domain = setup.domain, .own = &lines->own, .peer = &lines->peer};
+	uint32_t n;
 
 	p = fuzz_new_pump(&setup, &lines->epoch);
 	CHECK(!vnc_rx_open(p, &consumer, lines->counters.ledger, lines->counters.batches));
 	memcpy(base, p->ledger.now, sizeof(base));
+	p->filter.no_configuration = setup.filtered;
+	p->filter.allowed = setup.filtered ? 2 : 0; /* 0.0.0.0/1 and ::/1 */
+	for (n = 0; n < p->filter.allowed; n++)
+		p->filter.allow[n] = (struct vnc_network){.mask = {0x80}, .version = n ? 6 : 4};
 	base_viol = fuzz_sum(&p->stats.now[VNC_RXSTAT_VIOL_PROD], 4);
 	port.taken = port.bytes = violations = 0;
 	generation();
@@ -338,7 +401,8 @@ static void check(void)
 		now[n] = p->ledger.now[n] - base[n];
 	CHECK(now[VNC_RX_RX_DELIVERED] == port.taken && now[VNC_RX_RX_DELIVERED_BYTES] == port.bytes);
 	CHECK(now[VNC_RX_RX_RECEIVED] == now[VNC_RX_RX_DELIVERED] + now[VNC_RX_DROP_PORT_REFUSED] +
-						 now[VNC_RX_DROP_PORT_DOWN] + now[VNC_RX_DROP_BAD_FRAME]);
+						 now[VNC_RX_DROP_PORT_DOWN] + now[VNC_RX_DROP_BAD_FRAME] +
+						 now[VNC_RX_DROP_SOURCE] + now[VNC_RX_DROP_REDIRECT]);
 	CHECK(fuzz_sum(&p->stats.now[VNC_RXSTAT_VIOL_PROD], 4) - base_viol == violations);
 	CHECK(!(p->refused & (VNC_FEATURE_UNKNOWN | ~p->link.features)));
 	if (fuzz_clean && !fuzz_ours_ruined && now[VNC_RX_RX_RECEIVED] && p->ledger.now[0] > 1) {

@@ -198,7 +198,8 @@ static void check_counters(void)
 	CHECK(tx[VNC_TX_TX_TAKEN] == tx[VNC_TX_TX_SENT] + tx[VNC_TX_DROP_LINK_DOWN] + tx[VNC_TX_DROP_PEER_DEAD] +
 					 tx[VNC_TX_DROP_TOO_BIG] + tx[VNC_TX_DROP_MALFORMED] + tx[VNC_TX_DROP_OFFLOAD]);
 	CHECK(rx[VNC_RX_RX_RECEIVED] == rx[VNC_RX_RX_DELIVERED] + rx[VNC_RX_DROP_PORT_REFUSED] +
-					    rx[VNC_RX_DROP_PORT_DOWN] + rx[VNC_RX_DROP_BAD_FRAME]);
+					    rx[VNC_RX_DROP_PORT_DOWN] + rx[VNC_RX_DROP_BAD_FRAME] +
+					    rx[VNC_RX_DROP_SOURCE] + rx[VNC_RX_DROP_REDIRECT]);
 }
 
 static void set_up(int mode, enum vnc_wait_mode wait, enum vnc_domain domain)
