@@ -191,9 +191,9 @@ class Pump:
 
     ``tx``: from the port into the ring; else from the ring into the port.  ``own`` and ``peer`` are the offsets of the
     index lines, ``ledger`` of the end's ledger, ``peer_epoch`` of the peer's epoch.  ``fd`` must be non-blocking and
-    stay open.  ``attention_fd`` is an eventfd that is written when the pump raises an event.  ``futex``: a futex in
-    this memory reaches the peer's process.  ``doorbell`` is a Doorbell (else TypeError) that gets each index that the
-    pump publishes; a pump with a doorbell does not wake the peer itself.
+    stay open; with ``ethernet`` its packets are Ethernet frames.  ``attention_fd`` is an eventfd that is written when
+    the pump raises an event.  ``futex``: a futex in this memory reaches the peer's process.  ``doorbell`` is a Doorbell
+    (else TypeError) that gets each index that the pump publishes; a pump with it does not wake the peer itself.
 
     Methods raise ValueError after ``close``; those marked [held] raise RuntimeError unless the pump is in HOLD.
     """
@@ -216,6 +216,7 @@ class Pump:
         wait: int,
         futex: bool,
         doorbell: Callable[[int], None] | None,
+        ethernet: bool,
     ) -> Pump: ...
     def command(self, command: int, /) -> None:
         """Command HOLD, RUN, or (tx only) DROP_LINK_DOWN or DROP_PEER_DEAD; returns once the command is in force."""

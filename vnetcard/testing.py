@@ -14,13 +14,14 @@ from collections.abc import Callable, Iterator
 from typing import NamedTuple, Protocol
 
 from vnetcard.errors import Closed, WindowUnavailable
-from vnetcard.port import Port
+from vnetcard.port import Port, frames_of
 from vnetcard.ring import layout as L
 from vnetcard.ring.fifo import Fifo
 from vnetcard.window import KINDS, Window, WindowUrl
 
 PACKET_SIZES = (20, 21, 63, 64, 65, 576, 1280, 1499, 1500)
-"""Sizes in bytes of the packets that ``check_port`` sends."""
+"""Sizes in bytes of the IP packets that ``check_port`` sends, behind an Ethernet header where the port has frames."""
+_TO_FAR = bytes.fromhex("02005e000002 02005e000001 0800")
 TIMEOUT = 5.0
 """Seconds after which a packet that has not arrived counts as lost."""
 
@@ -33,7 +34,7 @@ class OpenWindow(Protocol):
 
 
 class Far(Protocol):
-    """The other side of a port: a network stack or a socket.  IP packets, as on the interface."""
+    """The other side of a port: a network stack or a socket.  IP packets or frames, as on the interface."""
 
     def send(self, packet: bytes, /) -> object:
         """Send ``packet`` to the port, from whose descriptor it is then read."""
@@ -202,6 +203,15 @@ def _read(port: Port) -> bytes:
         time.sleep(0.001)
 
 
+def _on(port: Port, size: int, mark: int) -> bytes:
+    """As ``_packet``, as the port has it: in an Ethernet frame, or not."""
+    return (_TO_FAR if frames_of(port) == L.FRAMES["ETHERNET"] else b"") + _packet(size, mark)
+
+
+def _packets(port: Port) -> list[bytes]:
+    return [_on(port, size, n) for n, size in enumerate(PACKET_SIZES)]
+
+
 def _header(port: Port) -> bytes:
     return bytes(L.VNET_HDR) if port.vnet else b""
 
@@ -226,7 +236,7 @@ def descriptor_is_non_blocking_and_not_inherited(open_one: OpenPort) -> None:
 def each_read_is_one_whole_packet(open_one: OpenPort) -> None:
     """One read returns one packet, in order and unchanged, after a virtio_net_hdr where ``vnet`` is True."""
     with _opened(open_one) as (port, far):
-        packets = [_packet(size, n) for n, size in enumerate(PACKET_SIZES)]
+        packets = _packets(port)
         for packet in packets:
             far.send(packet)
         for packet in packets:
@@ -237,7 +247,7 @@ def each_read_is_one_whole_packet(open_one: OpenPort) -> None:
 def each_write_is_one_whole_packet(open_one: OpenPort) -> None:
     """One write takes one packet, in order and unchanged."""
     with _opened(open_one) as (port, far):
-        packets = [_packet(size, n) for n, size in enumerate(PACKET_SIZES)]
+        packets = _packets(port)
         for packet in packets:
             os.write(port.fds[0], _header(port) + packet)
         for packet in packets:
@@ -254,7 +264,7 @@ def offloads_are_known_kinds_and_probing_leaves_nothing(open_one: OpenPort) -> N
         allowed = sum(L.FEATURES[kind] for kind, why in verdicts.items() if not why)
         for features in (allowed, 0, allowed & L.FEATURES["CSUM"], 0):
             port.set_offload(features)
-        packet = _packet(100, 7)
+        packet = _on(port, 100, 7)
         far.send(packet)
         _promise(_read(port)[len(_header(port)) :] == packet, "after probing, the port delivers another packet")
 
@@ -265,8 +275,8 @@ def packets_are_read_from_the_queues_in_use(open_one: OpenPort) -> None:
         _promise(len(set(port.fds)) == len(port.fds) >= 1, "two queues have one descriptor, or there is none")
         for count in (len(port.fds), 1, 1):
             port.use_queues(count)
-        far.send(_packet(100, 5))
-        _promise(_read(port)[len(_header(port)) :] == _packet(100, 5), "with one queue in use a packet was lost")
+        far.send(_on(port, 100, 5))
+        _promise(_read(port)[len(_header(port)) :] == _on(port, 100, 5), "with one queue in use a packet was lost")
 
 
 def carrier_can_be_set_at_any_time(open_one: OpenPort) -> None:
@@ -274,8 +284,8 @@ def carrier_can_be_set_at_any_time(open_one: OpenPort) -> None:
     with _opened(open_one) as (port, far):
         for up in (False, False, True, True):
             port.set_carrier(up)
-        os.write(port.fds[0], _header(port) + _packet(64, 1))
-        _promise(far.recv(1 << 17) == _packet(64, 1), "with carrier up again a packet was lost")
+        os.write(port.fds[0], _header(port) + _on(port, 64, 1))
+        _promise(far.recv(1 << 17) == _on(port, 64, 1), "with carrier up again a packet was lost")
 
 
 def close_frees_the_descriptor(open_one: OpenPort) -> None:

@@ -101,6 +101,7 @@ package vnc_pkg;
   localparam int unsigned SideControlFinalPeerEpoch = 32'h00000024;
   localparam int unsigned SideControlFinalRecords = 32'h00000028;
   localparam int unsigned SideControlIrqNumber = 32'h00000030;
+  localparam int unsigned SideControlFrames = 32'h00000034;
   localparam int unsigned SideIdentityPid = 32'h00000000;
   localparam int unsigned SideIdentityReserved = 32'h00000004;
   localparam int unsigned SideIdentityStartedNs = 32'h00000008;

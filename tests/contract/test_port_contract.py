@@ -71,6 +71,23 @@ def _bring_up(netns: str, port: Port) -> socket.socket:
     return far
 
 
+class FrameSocket:
+    """As PacketSocket, for Ethernet frames that carry IPv4."""
+
+    def __init__(self, netns: str, port: Port) -> None:
+        _bring_up(netns, port).close()
+        with inside(netns):
+            self.socket = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(ETH_P_IP))
+        self.socket.bind((port.name, ETH_P_IP))
+        self.socket.settimeout(5)
+
+    def send(self, packet: bytes, /) -> object:
+        return self.socket.send(packet)
+
+    def recv(self, size: int, /) -> bytes:
+        return self.socket.recv(size)
+
+
 class PacketSocket:
     """The network stack's end of an interface; sends IPv4 packets to it and receives what arrives."""
 
@@ -100,6 +117,20 @@ def tun(netns: str) -> Iterator[OpenPort]:
 
 
 @pytest.fixture
+def tap(netns: str) -> Iterator[OpenPort]:
+    made: list[FrameSocket] = []
+
+    def open_one() -> NearAndFar:
+        port = open_port("tap:tap0", netns=netns)
+        made.append(FrameSocket(netns, port))
+        return NearAndFar(port, made[-1])
+
+    yield open_one
+    for far in made:
+        far.socket.close()
+
+
+@pytest.fixture
 def pair() -> OpenPort:
     def open_one() -> NearAndFar:
         port = open_port("pair:test")
@@ -109,7 +140,7 @@ def pair() -> OpenPort:
     return open_one
 
 
-OPENERS = {"pair": "pair", "tun": "tun"}
+OPENERS = {"pair": "pair", "tap": "tap", "tun": "tun"}
 """Kind to the fixture that opens such a port and has its far end."""
 
 
@@ -269,7 +300,7 @@ def test_namespace_that_is_no_namespace_is_refused(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("url", ["", "tun", "tun:", "taper:x", ":x", "TUN:x"])
 def test_invalid_port_url_is_a_configuration_error_that_names_the_kinds(url: str) -> None:
-    with pytest.raises(ConfigError, match="pair, tun") as caught:
+    with pytest.raises(ConfigError, match="pair, tap, tun") as caught:
         open_port(url)
     assert caught.value.code is ErrorCode.BAD_URL
 

@@ -16,8 +16,8 @@ from typing import Any
 
 from vnetcard.agent.status import complete
 from vnetcard.lab.lab import Lab
+from vnetcard.port import open_port
 from vnetcard.port.interface import Interface
-from vnetcard.port.tun import open_port
 from vnetcard.ring import layout as L
 
 REST_S = 0.1
@@ -69,9 +69,9 @@ def losses(view: View) -> dict[str, int]:
     return found
 
 
-def kernel_counters(lab: Lab, side: int, name: str = "tun0") -> dict[str, int]:
-    """The kernel's counters of the interface on ``side``: ``tx_packets``, ``rx_dropped``, ``tx_errors`` and so on."""
-    command = ["ip", "-n", lab.namespaces[side], "-s", "-j", "link", "show", name]
+def kernel_counters(lab: Lab, side: int, name: str | None = None) -> dict[str, int]:
+    """The kernel's counters of the agent's interface on ``side``: ``tx_packets``, ``rx_dropped``, ``tx_errors`` ..."""
+    command = ["ip", "-n", lab.namespaces[side], "-s", "-j", "link", "show", name or lab.status(side)["port"]["name"]]
     (link,) = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
     stats = link["stats64"]
     return {f"{direction}_{name}": count for direction in stats for name, count in stats[direction].items()}
@@ -92,7 +92,8 @@ def assert_kernel_agrees(lab: Lab, *, allow: Set[str] = frozenset(), limit: floa
     ``allow`` names counters of the kernel that may be non-zero: ``tx_dropped`` is its own queue before the TUN,
     too short for a TCP that segments in software.
     """
-    probes = _probes_taken(lab.namespaces[L.HOST])
+    kind = lab.status(L.HOST)["port"]["url"].partition(":")[0]
+    probes = _probes_taken(lab.namespaces[L.HOST], kind)
     deadline = time.monotonic() + limit
     while wrong := [word for view in assert_ledgers_balance(lab) for word in _disagreements(lab, view, probes, allow)]:
         assert time.monotonic() < deadline, "; ".join(wrong)  # else a packet came between the two reads
@@ -114,9 +115,9 @@ def _disagreements(lab: Lab, view: View, probes: int, allow: Set[str]) -> list[s
 
 
 @functools.cache
-def _probes_taken(namespace: str) -> int:
-    """How many of the packets by which an agent probes a TUN at its start this kernel takes, and counts."""
-    port = open_port("probe0", netns=namespace)
+def _probes_taken(namespace: str, kind: str) -> int:
+    """How many of the packets by which an agent probes a TUN or TAP at its start this kernel takes, and counts."""
+    port = open_port(f"{kind}:probe0", netns=namespace)
     try:
         with contextlib.closing(Interface(port.name, netns=namespace)) as interface:
             interface.up(mtu=L.MTU_DEFAULT)

@@ -150,7 +150,7 @@ def test_interface_and_direction_of_a_pcapng_file_are_selected(tmp_path: Path, o
         ({"interface": "a", "direction": "in"}, "no IP packet"),
     ):
         with pytest.raises(ConfigError, match=why):
-            pcap_reader.read(tmp_path / "in.pcapng", **wrong)
+            pcap_reader.read(tmp_path / "in.pcapng", **wrong)  # type: ignore[arg-type]
 
 
 def test_pcapng_that_ends_or_is_damaged_anywhere_is_refused_or_read(tmp_path: Path) -> None:

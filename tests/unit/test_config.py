@@ -17,8 +17,10 @@ from vnetcard.ring import layout as L
 
 VALUES: dict[str, tuple[list[str], Any]] = {
     "window": (["shm:lab0+64K"], "shm:lab0+64K"),
-    "port": (["tun:tun5"], "tun:tun5"),
+    "port": (["tap:tun5"], "tap:tun5"),
     "name": (["tun5"], "tun5"),
+    "mac": (["02:00:5e:00:00:01"], "02:00:5e:00:00:01"),
+    "bridge": (["br5"], "br5"),
     "address": (["10.9.9.1/24", "fd00::1/64"], ["10.9.9.1/24", "fd00::1/64"]),
     "route": (["10.8.0.0/16 via 10.9.9.5", "10.7.0.0/16"], ["10.8.0.0/16 via 10.9.9.5", "10.7.0.0/16"]),
     "mtu": (["9000"], 9000),
@@ -36,6 +38,7 @@ VALUES: dict[str, tuple[list[str], Any]] = {
     "json-log": ([], True),
 }
 """Option: its words on the command line, and the same in TOML."""
+NEEDS_TAP = ("mac", "bridge")
 
 
 def long_options(side: int) -> set[str]:
@@ -45,7 +48,11 @@ def long_options(side: int) -> set[str]:
 
 def words(option: str) -> list[str]:
     values = VALUES[option][0]
-    return [word for value in values for word in (f"--{option}", value)] or [f"--{option}"]
+    return tap(option) + [word for value in values for word in (f"--{option}", value)] or [f"--{option}"]
+
+
+def tap(option: str) -> list[str]:
+    return ["--port", "tap"] if option in NEEDS_TAP else []
 
 
 def from_file(path: Path, text: str, *argv: str, side: int = L.HOST) -> Config:
@@ -74,8 +81,8 @@ def test_both_sides_have_the_same_options_and_each_is_tested_here() -> None:
 def test_file_and_command_line_are_equivalent(option: str, tmp_path: Path) -> None:
     line = f"{option} = {json.dumps(VALUES[option][1])}\n"
     same = load(L.HOST, words(option))
-    assert from_file(tmp_path / "a.toml", line) == same
-    assert from_file(tmp_path / "a.toml", line.replace("-", "_", option.count("-"))) == same
+    assert from_file(tmp_path / "a.toml", line, *tap(option)) == same
+    assert from_file(tmp_path / "a.toml", line.replace("-", "_", option.count("-")), *tap(option)) == same
     assert same != load(L.HOST, []), "the value tried is the default: the test shows nothing"
 
 
@@ -83,7 +90,7 @@ def test_file_and_command_line_are_equivalent(option: str, tmp_path: Path) -> No
 def test_command_line_overrides_the_file(option: str, tmp_path: Path) -> None:
     others: dict[str, Any] = {"mtu": 1400, "address": "10.1.1.1/8", "route": "10.2.0.0/16", "window": "shm:other"}
     others |= {"port": "tun:tun5", "offload": "off", "queue-bytes": "4K", "wait": "poll", "log-level": "error"}
-    others |= {"queues": 3, "max-segments": 100}
+    others |= {"queues": 3, "max-segments": 100, "mac": "02:00:00:00:00:09"}
     others |= {"queues": 3, "privileges": "keep", "allow": "10.1.1.1"}
     other = others.get(option, False if VALUES[option][1] is True else "tun5")
     line = f"{option} = {json.dumps(other)}\n"
@@ -141,6 +148,32 @@ def test_values_that_exclude_one_another_are_refused(tmp_path: Path) -> None:
         from_file(tmp_path / "a.toml", "mtu = 1000\n", "--address", "fd00::1/64")
     with pytest.raises(ConfigError, match="give one of them"):
         from_file(tmp_path / "a.toml", 'port = "tun:tun1"\n', "--name", "tun2")
+    for option in NEEDS_TAP:
+        with pytest.raises(ConfigError, match="needs Ethernet frames: --port tap"):
+            load(L.HOST, [*words(option), "--port", "tun"])
+    with pytest.raises(ConfigError, match="out of range for a tap"):
+        load(L.HOST, ["--port", "tap", "--mtu", "65522"])
+
+
+def test_tap_has_its_own_name_and_a_port_of_a_bridge_no_address_by_default() -> None:
+    assert load(L.HOST, ["--port", "tap"]).name == "tap0"
+    assert load(L.HOST, ["--port", "tap", "--mtu", "65521"]).addresses
+    assert load(L.HOST, ["--port", "tap", "--bridge", "br0"]).addresses == ()
+    assert load(L.HOST, ["--port", "tap", "--bridge", "br0", "--address", "10.1.1.1/24"]).addresses
+
+
+@pytest.mark.parametrize(
+    "mac",
+    [
+        *("", "02:00:5e:00:00", "02:00:5e:00:00:0g", "02:00:5e:00:00:01:02", "0x0200", "00:00:00:00:00:00"),
+        *("01:00:5e:00:00:01", "ff:ff:ff:ff:ff:ff", " 02:00:5e:00:00:01", "02:00:5e:00:00:1"),
+    ],
+)
+def test_impossible_mac_address_is_refused_in_a_line(mac: str) -> None:
+    with pytest.raises(ConfigError, match="--mac") as caught:
+        load(L.HOST, ["--port", "tap", "--mac", mac])
+    assert caught.value.code is ErrorCode.BAD_MAC
+    assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize("side", [L.HOST, L.CARD])

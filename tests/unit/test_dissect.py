@@ -6,6 +6,7 @@ import struct
 
 import pytest
 
+from vnetcard.ring import ethernet
 from vnetcard.ring.dissect import describe_offload, describe_packet, describe_sample, describe_violation, flow_of
 
 PING = bytes.fromhex("4500001c00010000400166cc0a0a0a010a0a0a050800f7fe00000001")
@@ -92,3 +93,44 @@ def test_offload_is_described() -> None:
     assert describe_offload(struct.pack("<BBHHHH", 1, 1, 52, 1448, 20, 16)) == "GSO TCP, segments of 1448"
     assert describe_offload(struct.pack("<BBHHHH", 1, 0, 0, 0, 20, 16)) == "checksum left to the receiver"
     assert describe_offload(bytes(10)) == describe_offload(b"") == ""
+
+
+# --- Ethernet ----------------------------------------------------------------------------------------
+
+HEADER = bytes.fromhex("ffffffffffff 02005e000001")
+TAG = bytes.fromhex("8100 0064")
+REQUEST = bytes.fromhex("0001 0800 06 04 0001 02005e000001 0a0a0a01 000000000000 0a0a0a05")
+
+
+def test_frame_is_described_with_its_vlans() -> None:
+    frame = HEADER + b"\x08\x00" + PING
+    words = describe_packet(PING)
+    assert describe_packet(frame, ethernet=True) == words
+    tagged = HEADER + TAG + b"\x08\x00" + PING
+    assert describe_packet(tagged, ethernet=True) == f"vlan 100, {words}"
+    twice = HEADER + bytes.fromhex("88a8 0007") + TAG + b"\x08\x00" + PING
+    assert describe_packet(twice, ethernet=True) == f"vlan 7, vlan 100, {words}"
+    assert describe_sample(twice, len(twice), ethernet=True) == f"vlan 7, vlan 100, {words}, {len(twice)} bytes"
+    assert describe_sample(twice[:64], 22 + 28, ethernet=True).endswith(f", {22 + len(PING)} bytes")
+
+
+def test_other_frames_are_described() -> None:
+    arp = HEADER + b"\x08\x06" + REQUEST
+    assert describe_packet(arp, ethernet=True) == "ARP request, who has 10.10.10.5, tell 10.10.10.1"
+    reply = arp.replace(b"\x06\x04\x00\x01", b"\x06\x04\x00\x02")
+    assert describe_packet(reply, ethernet=True) == "ARP reply, 10.10.10.1 is at 02:00:5e:00:00:01"
+    words = "02:00:5e:00:00:01 > ff:ff:ff:ff:ff:ff: EtherType 0x88cc"
+    assert describe_packet(HEADER + b"\x88\xcc", ethernet=True) == words
+
+
+def test_flow_of_a_frame_is_that_of_its_packet() -> None:
+    assert flow_of(HEADER + TAG + b"\x08\x00" + TCP, ethernet=True) == flow_of(TCP) is not None
+
+
+def test_no_cut_of_a_frame_is_a_problem() -> None:
+    for frame in (HEADER + TAG + TAG + b"\x86\xdd" + bytes(60), HEADER + b"\x08\x06" + REQUEST):
+        for size in range(len(frame) + 1):
+            assert describe_packet(frame[:size], ethernet=True)
+            assert ethernet.ip_offset(frame[:size]) in (14, 18, 22)
+            describe_sample(frame[:size], size, ethernet=True)
+            flow_of(frame[:size], ethernet=True)

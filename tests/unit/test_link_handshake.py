@@ -166,6 +166,23 @@ def test_other_version_is_refused_once_by_code_and_recovers(version: int, epoch:
     puppet.come_up()
 
 
+@pytest.mark.parametrize("frames", [L.FRAMES["ETHERNET"], 7, 0xFFFF_FFFF])
+def test_peer_with_other_frames_is_refused_once_by_code_and_recovers(frames: int) -> None:
+    harness = LinkHarness()
+    puppet = Puppet(harness)
+    puppet.say(frames=frames)
+    harness.host.start()
+    puppet.tick(1.0)
+    link = harness.host.alive
+    assert link.state is LinkState.REFUSED
+    assert link.reason_code is LinkReason.FRAMES_MISMATCH
+    assert "this side IP packets (tun): give both agents a --port of the same kind" in link.reason
+    assert harness.host.journal.codes.count(LinkReason.FRAMES_MISMATCH) == 1
+    assert (link.own.load("state"), link.own.load("answered")) == (L.STATES["REFUSED"], 0)
+    puppet.say(frames=L.FRAMES["IP"])
+    puppet.come_up()
+
+
 @pytest.mark.parametrize("mtu", [0, L.MTU_MIN - 1, L.MTU_MAX + 1, 0xFFFF_FFFF])
 def test_impossible_mtu_is_refused_counted_once_and_recovers(mtu: int) -> None:
     harness = LinkHarness()

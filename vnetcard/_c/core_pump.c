@@ -9,18 +9,18 @@ struct pump_args {
 	PyObject *doorbell;
 	struct core_end end;
 	unsigned long long ledger, peer_epoch;
-	int tx, fd, vnet, attention_fd, wait, futex;
+	int tx, fd, vnet, attention_fd, wait, futex, ethernet;
 };
 
 static int parse(PyObject *args, PyObject *kwargs, struct pump_args *a)
 {
 	static char *names[] = {"memory", "tx", "ring", "size", "own", "peer", "frame_max", "ledger", "fd",
-				"vnet", "peer_epoch", "attention_fd", "wait", "futex", "doorbell", NULL};
+				"vnet", "peer_epoch", "attention_fd", "wait", "futex", "doorbell", "ethernet", NULL};
 
-	if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O!$pKKKKIKipKiipO:Pump", names, &Memory_Type, &a->memory,
+	if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O!$pKKKKIKipKiipOp:Pump", names, &Memory_Type, &a->memory,
 					 &a->tx, &a->end.ring, &a->end.size, &a->end.own, &a->end.peer,
 					 &a->end.frame_max, &a->ledger, &a->fd, &a->vnet, &a->peer_epoch,
-					 &a->attention_fd, &a->wait, &a->futex, &a->doorbell))
+					 &a->attention_fd, &a->wait, &a->futex, &a->doorbell, &a->ethernet))
 		return -1;
 	if (a->doorbell == Py_None || PyObject_TypeCheck(a->doorbell, &Doorbell_Type))
 		return 0;
@@ -38,6 +38,7 @@ static int open_pump(struct vnc_pump *p, const struct pump_args *a)
 	p->kick_fd = -1;
 	p->port.fd = a->fd;
 	p->port.vnet = a->vnet;
+	p->port.ethernet = a->ethernet;
 	p->attention_fd = a->attention_fd;
 	p->wait = (enum vnc_wait_mode)a->wait;
 	p->futex = a->futex;

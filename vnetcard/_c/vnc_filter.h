@@ -13,7 +13,7 @@
  */
 #ifndef VNC_FILTER_H
 #define VNC_FILTER_H
-#include "vnc_layout.h"
+#include "vnc_offload.h"
 #include <stdbool.h>
 #include <string.h>
 
@@ -145,6 +145,28 @@ static inline unsigned int vnc_filter_packet(const struct vnc_filter *f, struct 
 	if (f->no_configuration && (version == 4 ? vnc_filter_redirect4(h, at) : vnc_filter_redirect6(h, at)))
 		return VNC_RX_DROP_REDIRECT;
 	return VNC_FILTER_PASS;
+}
+
+/**
+ * vnc_filter_frame() - as vnc_filter_packet(), for an Ethernet frame with nothing copied.
+ *
+ * What is no IP packet passes, ARP too.  Linux removes any number of tags of VLAN 0; behind more than two, nothing is
+ * looked for, and the frame is dropped.
+ */
+static inline unsigned int vnc_filter_frame(const struct vnc_filter *f, struct vnc_head *h)
+{
+	uint32_t at = VNC_ETHERNET_HEADER, tags, kind;
+
+	for (tags = 0;; tags++, at += VNC_VLAN_TAG) {
+		if (!vnc_head_have(h, at))
+			return VNC_FILTER_PASS; /* the kernel takes it for broken */
+		kind = (uint32_t)h->bytes[at - 2] << 8 | h->bytes[at - 1];
+		if (kind != 0x8100 && kind != 0x88a8)
+			break;
+		if (tags == 2)
+			return f->allowed ? VNC_RX_DROP_SOURCE : VNC_RX_DROP_REDIRECT;
+	}
+	return kind == 0x0800 || kind == 0x86dd ? vnc_filter_packet(f, h, at) : (unsigned int)VNC_FILTER_PASS;
 }
 
 #endif

@@ -198,14 +198,15 @@ struct vnc_side_control {
 	uint32_t state;                 /* 0x08 DOWN, INIT, READY, RUN, REFUSED; for diagnosis only, the handshake reads the epochs */
 	uint32_t heartbeat;             /* 0x0c counter that increases while the agent is alive */
 	uint32_t features;              /* 0x10 features offered, a bit mask */
-	uint32_t mtu;                   /* 0x14 largest IP packet in bytes that this side accepts */
+	uint32_t mtu;                   /* 0x14 largest IP packet in bytes that this side accepts, without an Ethernet header */
 	uint32_t version;               /* 0x18 wire format version of this side */
 	uint32_t queue_mask;            /* 0x1c queue pairs that this side serves, a bit mask without gaps; bit 0 is implied */
 	uint32_t final_own_epoch;       /* 0x20 last generation in which this side received: its own epoch */
 	uint32_t final_peer_epoch;      /* 0x24 last generation in which this side received: the peer's epoch */
 	uint64_t final_records;         /* 0x28 records received in that generation, over all queues */
 	uint32_t irq_number;            /* 0x30 with IRQ: 1 + the interrupt number of this side at the window's device; 0: none */
-	uint8_t pad[12];
+	uint32_t frames;                /* 0x34 what a record holds: 0 an IP packet, 1 an Ethernet frame; the two sides must be equal */
+	uint8_t pad[8];
 };
 _Static_assert(sizeof(struct vnc_side_control) == 64, "side_control");
 _Static_assert(offsetof(struct vnc_side_control, epoch) == 0, "side_control.epoch");
@@ -220,6 +221,7 @@ _Static_assert(offsetof(struct vnc_side_control, final_own_epoch) == 32, "side_c
 _Static_assert(offsetof(struct vnc_side_control, final_peer_epoch) == 36, "side_control.final_peer_epoch");
 _Static_assert(offsetof(struct vnc_side_control, final_records) == 40, "side_control.final_records");
 _Static_assert(offsetof(struct vnc_side_control, irq_number) == 48, "side_control.irq_number");
+_Static_assert(offsetof(struct vnc_side_control, frames) == 52, "side_control.frames");
 
 /* written by: this side; none */
 struct vnc_side_identity {

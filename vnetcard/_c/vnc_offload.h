@@ -27,10 +27,26 @@ _Static_assert(sizeof(struct vnc_vnet_hdr) == VNC_VNET_HDR, "virtio_net_hdr");
 #define VNC_GSO_TCPV6 4u
 #define VNC_GSO_UDP_L4 5u
 #define VNC_FEATURE_UNKNOWN 0x80000000u
+#define VNC_ETHERNET_HEADER 14u
+#define VNC_VLAN_TAG 4u
+
+/** vnc_ip_offset() - where the IP header of @frame starts, behind up to two VLAN tags; 22 bytes are readable. */
+static inline uint32_t vnc_ip_offset(const uint8_t *frame)
+{
+	uint32_t at = VNC_ETHERNET_HEADER, tags;
+
+	for (tags = 0; tags < 2; tags++, at += VNC_VLAN_TAG) {
+		uint32_t kind = (uint32_t)frame[at - 2] << 8 | frame[at - 1];
+
+		if (kind != 0x8100 && kind != 0x88a8)
+			break;
+	}
+	return at;
+}
 
 /**
  * vnc_needed_feature() - the VNC_F_* bit that the link must have for a packet with @hdr.
- * @first: first byte of the packet; its upper four bits are the IP version.
+ * @first: first byte of the IP header; its upper four bits are the IP version.
  * Return: 0 for a plain packet, VNC_FEATURE_UNKNOWN for a kind that no feature covers.
  */
 static inline uint32_t vnc_needed_feature(const struct vnc_vnet_hdr *hdr, uint8_t first)
@@ -66,20 +82,23 @@ static inline int vnc_vnet_sane(const struct vnc_vnet_hdr *hdr, uint32_t len)
 /**
  * vnc_gso_whole() - are the headers that the GSO kind of @hdr needs there, and whole?
  * @head: the first bytes of the packet, VNC_GSO_HEAD of them or @len.
+ * @l3: where its IP header starts.
  *
  * A kernel refuses packets without them, which says nothing about whether it takes this kind.
  */
-static inline int vnc_gso_whole(const struct vnc_vnet_hdr *hdr, const uint8_t *head, uint32_t len)
+static inline int vnc_gso_whole(const struct vnc_vnet_hdr *hdr, const uint8_t *head, uint32_t len, uint32_t l3)
 {
 	int udp = hdr->gso_type == VNC_GSO_UDP_L4, partial = hdr->flags & VNC_VNET_NEEDS_CSUM;
 	uint32_t known = len < VNC_GSO_HEAD ? len : VNC_GSO_HEAD, need = udp ? 8 : 20;
-	uint32_t version = head[0] >> 4, ip = version == 4 ? 4u * (head[0] & 15) : 40;
-	uint32_t at = partial ? hdr->csum_start : ip; /* behind extension headers, if there are any */
+	uint32_t version = head[l3] >> 4, ip = version == 4 ? 4u * (head[l3] & 15) : 40;
+	uint32_t at = partial ? hdr->csum_start : l3 + ip; /* behind extension headers, if there are any */
 
-	if (len < 20 || version != (hdr->gso_type == VNC_GSO_TCPV4 || (udp && version == 4) ? 4u : 6u) ||
-	    (version == 4 && head[9] != (udp ? 17 : 6)))
+	if (len < l3 + 20 || version != (hdr->gso_type == VNC_GSO_TCPV4 || (udp && version == 4) ? 4u : 6u) ||
+	    (version == 4 && head[l3 + 9] != (udp ? 17 : 6)))
 		return 0;
-	if (ip < 20 || at < ip || at + need > len || (partial && hdr->csum_offset != (udp ? 6 : 16)))
+	if (l3 && ((uint32_t)head[l3 - 2] << 8 | head[l3 - 1]) != (version == 4 ? 0x0800u : 0x86ddu))
+		return 0;
+	if (ip < 20 || at < l3 + ip || at + need > len || (partial && hdr->csum_offset != (udp ? 6 : 16)))
 		return 0;
 	if (udp || at + need > known)
 		return 1;

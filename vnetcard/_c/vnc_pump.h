@@ -26,6 +26,7 @@
 #include "vnc_doorbell.h"
 #include "vnc_filter.h"
 #include "vnc_ledger.h"
+#include "vnc_offload.h"
 #include "vnc_ring.h"
 #include "vnc_stats.h"
 #include "vnc_tap.h"
@@ -67,6 +68,7 @@ enum vnc_stop {
 struct vnc_port {
 	int fd;    /* non-blocking; a read or write moves one whole packet */
 	bool vnet; /* a virtio_net_hdr precedes each packet */
+	bool ethernet; /* a packet is an Ethernet frame, else an IP packet */
 };
 
 /** struct vnc_link - what the handshake has agreed on; constant while the pump runs. */
@@ -138,6 +140,12 @@ struct vnc_pump {
 	/* for packets that are dropped, or copied from or to device memory */
 	uint8_t scratch[VNC_FRAME_MAX + VNC_LINE];
 };
+
+/** vnc_pump_l3() - where the IP header of @packet starts, of which 22 bytes are readable. */
+static inline uint32_t vnc_pump_l3(const struct vnc_pump *p, const uint8_t *packet)
+{
+	return p->port.ethernet ? vnc_ip_offset(packet) : 0;
+}
 
 static inline bool vnc_pump_is_tx(const struct vnc_pump *p)
 {

@@ -257,6 +257,7 @@ void vnc_pump_tap_packet(struct vnc_pump *p, const struct vnc_tap_entry *entry)
 
 	full.time = full.time ? full.time : vnc_tap_now();
 	full.generation = p->link.generation;
+	full.flags |= p->port.ethernet ? VNC_TAP_ETHERNET : 0;
 	vnc_tap_write(&p->taps, &full);
 }
 

@@ -149,7 +149,7 @@ static int write_failed(struct vnc_pump *p, const struct vnc_vnet_hdr *hdr, uint
 	if (vnc_pump_faulted(p))
 		return FAULTED;
 	p->last_errno = errno;
-	if (errno == EIO || errno == EBADFD || errno == EBADF)
+	if (errno == EIO || errno == ENETDOWN || errno == EBADFD || errno == EBADF)
 		return VNC_RX_DROP_PORT_DOWN;
 	if (hdr->gso_type != VNC_GSO_NONE) {
 		__atomic_fetch_or(&p->refused, vnc_needed_feature(hdr, first), __ATOMIC_RELEASE);
@@ -164,19 +164,21 @@ static unsigned int sample_of(int drop)
 	return (unsigned int)(drop - VNC_RX_DROP_PORT_REFUSED - (drop > VNC_RX_GEN_SERIAL));
 }
 
-/* Has @view, a GSO packet of @len bytes led by @hdr, all its headers? */
-static int gso_whole(const struct vnc_view *view, const struct vnc_vnet_hdr *hdr, uint32_t len)
+/* Has @view, a GSO packet of @len bytes led by @hdr, all its headers?  Its IP header starts at @l3. */
+static int gso_whole(const struct vnc_view *view, const struct vnc_vnet_hdr *hdr, uint32_t len, uint32_t l3)
 {
 	const struct vnc_span *span = view->span;
 	uint8_t head[VNC_GSO_HEAD];
 	uint32_t want = len < sizeof(head) ? len : sizeof(head);
 	uint32_t first = span[0].len - view->hdr_len;
 
+	if (len < l3 + 20)
+		return 0;
 	if (first > want)
 		first = want;
 	memcpy(head, span[0].base + view->hdr_len, first);
 	memcpy(head + first, span[1].base, want - first);
-	return vnc_gso_whole(hdr, head, len);
+	return vnc_gso_whole(hdr, head, len, l3);
 }
 
 /* Let the filter of @p judge the packet of @view. Return: VNC_FILTER_PASS, or the drop. @head: what was copied. */
@@ -187,7 +189,9 @@ static int filtered(const struct vnc_pump *p, const struct vnc_view *view, struc
 	head->part[1] = view->span[1].base;
 	head->size[1] = view->span[1].len;
 	head->have = 0;
-	return vnc_filter_active(&p->filter) ? (int)vnc_filter_packet(&p->filter, head, 0) : VNC_FILTER_PASS;
+	if (!vnc_filter_active(&p->filter))
+		return VNC_FILTER_PASS;
+	return (int)(p->port.ethernet ? vnc_filter_frame(&p->filter, head) : vnc_filter_packet(&p->filter, head, 0));
 }
 
 /* The packet of @head, of which the copy comes first, as entries of @iov, at most three. Return: how many. */
@@ -211,23 +215,25 @@ static int gather(struct vnc_head *head, struct iovec *iov)
 static int deliver(struct vnc_pump *p, const struct vnc_view *view)
 {
 	struct vnc_vnet_hdr hdr = {0};
-	uint32_t len = view->len - view->hdr_len;
+	const uint8_t *packet = view->span[0].base + view->hdr_len;
+	uint32_t len = view->len - view->hdr_len, l3 = 0;
 	struct vnc_head head;
 	struct iovec iov[4];
 	uint32_t needed;
 	ssize_t done;
 	int n = 0, drop;
 
-	if (len > p->link.packet_max)
+	if (len > p->link.packet_max || (p->port.ethernet && len < VNC_ETHERNET_HEADER))
 		return VNC_RX_DROP_BAD_FRAME;
 	if (view->hdr_len) {
 		memcpy(&hdr, view->span[0].base, sizeof(hdr)); /* once: the peer may change it */
-		needed = vnc_needed_feature(&hdr, view->span[0].base[VNC_VNET_HDR]);
+		l3 = vnc_pump_l3(p, packet);
+		needed = vnc_needed_feature(&hdr, packet[l3]);
 		if ((needed & ~p->link.features) || !vnc_vnet_sane(&hdr, len))
 			return VNC_RX_DROP_BAD_FRAME;
 		if (hdr.gso_type != VNC_GSO_NONE &&
 		    (!vnc_gso_cheap(&hdr, len, __atomic_load_n(&p->segments_max, __ATOMIC_RELAXED)) ||
-		     !gso_whole(view, &hdr, len)))
+		     !gso_whole(view, &hdr, len, l3)))
 			return VNC_RX_DROP_BAD_FRAME;
 	}
 	drop = filtered(p, view, &head);
@@ -240,7 +246,7 @@ static int deliver(struct vnc_pump *p, const struct vnc_view *view)
 		vnc_stats_count(&p->stats, VNC_RXSTAT_PORT_WRITES);
 		done = writev(p->port.fd, iov, n);
 	} while (done < 0 && errno == EINTR);
-	return done < 0 ? write_failed(p, &hdr, view->span[0].base[VNC_VNET_HDR]) : DELIVERED;
+	return done < 0 ? write_failed(p, &hdr, packet[l3]) : DELIVERED;
 }
 
 static void tap_record(struct vnc_pump *p, const struct vnc_view *view, struct vnc_tap_entry entry)
@@ -291,6 +297,7 @@ static enum vnc_stop move_one(struct vnc_pump *p, const struct vnc_view *view)
 {
 	int drop = deliver(p, view);
 	bool by_port = drop == VNC_RX_DROP_PORT_REFUSED || drop == VNC_RX_DROP_PORT_DOWN;
+	bool is_down = p->last_errno == EIO || p->last_errno == ENETDOWN;
 
 	if (drop == FAULTED)
 		return VNC_STOP_WINDOW_LOST;
@@ -305,7 +312,7 @@ static enum vnc_stop move_one(struct vnc_pump *p, const struct vnc_view *view)
 	vnc_ring_release(&p->consumer, view->len);
 	count_record(p, view, drop);
 	publish(p);
-	return drop == VNC_RX_DROP_PORT_DOWN && p->last_errno != EIO ? VNC_STOP_PORT_GONE : VNC_STOP_NONE;
+	return drop == VNC_RX_DROP_PORT_DOWN && !is_down ? VNC_STOP_PORT_GONE : VNC_STOP_NONE;
 }
 
 /* More bytes than ever before, or than since the agent's last reset, were in the ring at this refresh. */

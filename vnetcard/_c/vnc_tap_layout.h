@@ -16,6 +16,7 @@
 
 #define VNC_TAP_VNET 1u
 #define VNC_TAP_NOSEQ 2u
+#define VNC_TAP_ETHERNET 4u
 
 #define VNC_NOTICE_NONE 0u
 #define VNC_NOTICE_RUNG 1u
@@ -75,7 +76,7 @@ struct vnc_tap_event {
 	uint32_t size;                  /* 0x00 bytes with what follows, a multiple of 64 */
 	uint8_t stage;                  /* 0x04 READ, COMMIT, ... */
 	uint8_t drop;                   /* 0x05 word of the drop in this pump's ledger; 0: not dropped */
-	uint16_t flags;                 /* 0x06 VNET, NOSEQ */
+	uint16_t flags;                 /* 0x06 VNET, NOSEQ, ETHERNET */
 	uint64_t time;                  /* 0x08 CLOCK_MONOTONIC in nanoseconds: the step is done */
 	uint64_t generation;            /* 0x10 this side's epoch << 32 | the peer's */
 	uint32_t seq;                   /* 0x18 number of the record in its generation */

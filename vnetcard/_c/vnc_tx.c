@@ -17,7 +17,7 @@
 #include <sys/uio.h>
 
 #define ARMED_LEN 0xffffffffu
-#define ARMED_PAYLOAD UINT64_MAX /* neither an IP header nor a virtio_net_hdr starts with this */
+#define ARMED_PAYLOAD UINT64_MAX /* no IP header, virtio_net_hdr or Ethernet header of a unicast sender */
 #define SAMPLE_OF_VIOLATION (VNC_TX_DROP_OFFLOAD - VNC_TX_DROP_LINK_DOWN + 1) /* the samples of drops precede it */
 
 /* ---- a generation ------------------------------------------------------------------------------ */
@@ -156,7 +156,7 @@ static unsigned int drop_of(const struct vnc_pump *p, const struct vnc_vnet_hdr 
 	if (!p->port.vnet)
 		return 0;
 	/* The kernel queued it before it learned which offloads the peer takes. */
-	needed = vnc_needed_feature(hdr, packet[0]);
+	needed = vnc_needed_feature(hdr, packet[vnc_pump_l3(p, packet)]);
 	return (needed & ~p->link.features) ? VNC_TX_DROP_OFFLOAD : 0;
 }
 
@@ -170,7 +170,7 @@ static void count_drop(struct vnc_pump *p, unsigned int drop, const uint8_t *pac
 /* errno after a read of the port. */
 static enum vnc_stop read_failed(struct vnc_pump *p)
 {
-	if (errno == EAGAIN || errno == EINTR)
+	if (errno == EAGAIN || errno == EINTR || errno == ENETDOWN)
 		return VNC_STOP_PORT_EMPTY;
 	if (vnc_pump_faulted(p))
 		return VNC_STOP_WINDOW_LOST;

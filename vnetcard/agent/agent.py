@@ -18,6 +18,7 @@ from vnetcard.agent.answers import Answers
 from vnetcard.agent.close_window import close_window
 from vnetcard.agent.config import PROGRAMS, Config, load
 from vnetcard.agent.control import ControlServer, socket_path
+from vnetcard.agent.ethernet_interface import manage
 from vnetcard.agent.history import History
 from vnetcard.agent.kernel_discards import KernelDiscards
 from vnetcard.agent.managed_interface import ManagedInterface
@@ -148,7 +149,7 @@ class Agent:
         interface = Interface(self.port.name, netns=self.config.netns, locate=self.port.locate)
         self._stack.callback(interface.close)
         self.port.set_carrier(False)
-        managed = ManagedInterface(interface, self.config, self.log)
+        managed = manage(self.port, interface, self.config, self.log, self.window.url)
         self._stack.callback(managed.close)
         managed.configure()
         self.discards = KernelDiscards(interface)

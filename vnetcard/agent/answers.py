@@ -19,6 +19,7 @@ from vnetcard.codes.link import LinkReason
 from vnetcard.link.endpoints import PumpEndpoints
 from vnetcard.link.link import Link
 from vnetcard.link.queues import QueueEndpoints
+from vnetcard.link.types import Offer
 from vnetcard.window import Window
 
 
@@ -30,6 +31,7 @@ class Answering(Protocol):
     link: Link | None
     endpoints: QueueEndpoints[PumpEndpoints] | None
     interface: ManagedInterface | None
+    offer: Offer
     discards: KernelDiscards | None
     history: History
     taps: TapRegistry
@@ -62,7 +64,7 @@ class Answers:
     def _port(self) -> dict[str, Any]:
         """The interface as the kernel has it; of another kind of port as it was configured."""
         agent = self._agent
-        view = status.view_port(agent.config) | (agent.interface.view() if agent.interface else {})
+        view = status.view_port(agent.config, agent.offer.frames) | (agent.interface.view() if agent.interface else {})
         return view | ({"kernel": agent.discards.view()} if agent.discards else {})
 
     def _status(self, _: dict[str, Any]) -> dict[str, Any]:

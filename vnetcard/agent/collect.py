@@ -107,7 +107,7 @@ def collect(
         "registers": _registers(window),
         "sides": peers | {L.SIDES[side]: own(window, side)},
         "peer_mtu": SideBlock(window.memory, 1 - side).load("mtu"),
-        "notes": _notes(history, endpoints),
+        "notes": _notes(history, endpoints, ethernet=port["frames"] == "ethernet"),
         "cleared": history.cleared(),
     }
 
@@ -137,12 +137,12 @@ def _registers(window: Window) -> list[dict[str, Any]]:
         return []  # ``engine`` says why
 
 
-def _notes(history: History, endpoints: Pumps | None) -> dict[str, dict[str, Any]]:
+def _notes(history: History, endpoints: Pumps | None, *, ethernet: bool) -> dict[str, dict[str, Any]]:
     """When each counter of trouble last changed, and the packet of that moment where a pump kept it."""
     notes = {name: {"at": at, "sample": ""} for name, at in history.moved().items()}
     for name, (at, length, start) in sorted(_samples(endpoints), key=lambda sample: sample[1]) if endpoints else ():
         drop = name in TX_DROPS or name in RX_DROPS
-        words = describe_sample(start, length) if drop else describe_violation(name, start)
+        words = describe_sample(start, length, ethernet=ethernet) if drop else describe_violation(name, start)
         notes[name] = {"at": at / 1e9, "sample": words}  # of several queues, the last one
     return notes
 

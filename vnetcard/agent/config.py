@@ -15,7 +15,9 @@ from typing import Any
 from vnetcard.codes.error import ErrorCode
 from vnetcard.errors import ConfigError
 from vnetcard.link.endpoints import WAITS
+from vnetcard.port import tap
 from vnetcard.port.address import Address, Network, Route, parse_address, parse_networks
+from vnetcard.port.mac import Mac
 from vnetcard.port.tun import check_name
 from vnetcard.ring import layout as L
 from vnetcard.ring.sideblock import SOFTWARE
@@ -25,6 +27,8 @@ from vnetcard.window import WindowUrl
 from vnetcard.window.arguments import WindowHelp
 
 LOG_LEVELS = ("debug", "info", "warning", "error")
+KERNEL_KINDS = ("tun", "tap")
+"""Port kinds whose name is that of an interface."""
 DEFAULT_ADDRESS = ("10.10.10.1/24", "10.10.10.5/24")
 """Of the host, of the card."""
 
@@ -37,6 +41,8 @@ class Config:
     window: str
     port: str
     name: str
+    mac: Mac | None
+    bridge: str | None
     addresses: tuple[Address, ...]
     routes: tuple[Route, ...]
     mtu: int
@@ -103,8 +109,14 @@ def parser(side: int) -> argparse.ArgumentParser:
         metavar="URL",
         help=WindowHelp("the shared memory, %(kinds)s (shm:vnetcard0)"),
     )
-    p.add_argument("--port", metavar="KIND[:NAME]", help="where packets enter and leave (tun)")
-    p.add_argument("--name", metavar="NAME", help="name of the interface (tun0)")
+    p.add_argument(
+        "--port", metavar="KIND[:NAME]", help="where packets enter and leave: tun, or tap for Ethernet frames (tun)"
+    )
+    p.add_argument("--name", metavar="NAME", help="name of the interface (tun0); of a tap: (tap0)")
+    p.add_argument(
+        "--mac", metavar="MAC", help="MAC address of a tap (one made of the machine's id, the side and the window)"
+    )
+    p.add_argument("--bridge", metavar="NAME", help="bridge that a tap joins; no address is set then by default")
     p.add_argument(
         "--address",
         metavar="IP/BITS",
@@ -165,7 +177,9 @@ def load(side: int, argv: list[str] | None = None) -> Config:
     except ConfigError as error:
         raise ConfigError(f"--config {file}: {error}", code=error.code) from error
     values |= {name: value for name, value in arguments.items() if value is not None}
-    return _check(side, values)
+    config = _check(side, values)
+    _check_ethernet(config)
+    return config
 
 
 _TYPES: dict[str, type] = {
@@ -231,7 +245,7 @@ def _check(side: int, values: dict[str, Any]) -> Config:
     for option, allowed in (("wait", sorted(WAITS)), ("log_level", LOG_LEVELS), ("privileges", PRIVILEGES)):
         if option in values and values[option] not in allowed:
             raise ConfigError(f"{option.replace('_', '-')} {values[option]!r} is not one of {', '.join(allowed)}")
-    addresses = values.get("address", [DEFAULT_ADDRESS[side]])
+    addresses = values.get("address", [] if "bridge" in values else [DEFAULT_ADDRESS[side]])
     try:
         queue_bytes = parse_size(values["queue_bytes"]) if "queue_bytes" in values else None
     except ConfigError as error:
@@ -252,6 +266,8 @@ def _check(side: int, values: dict[str, Any]) -> Config:
         window=window,
         port=port,
         name=name,
+        mac=Mac.parse(values["mac"]) if "mac" in values else None,
+        bridge=check_name(values["bridge"]) if "bridge" in values else None,
         addresses=tuple(parse_address(text) for text in addresses if text != "none"),
         routes=tuple(Route.parse(text) for text in values.get("route", [])),
         mtu=mtu,
@@ -279,8 +295,24 @@ def _port_and_name(port: str, name: str | None) -> tuple[str, str]:
     kind, _, inner = port.partition(":")
     if inner and name and inner != name:
         raise ConfigError(f"--port {port} and --name {name} name two interfaces; give one of them")
-    name = check_name(inner or name or "tun0")
+    name = inner or name or ("tap0" if kind == "tap" else "tun0")
+    if kind in KERNEL_KINDS:
+        check_name(name)
     return f"{kind}:{name}", name
+
+
+def _check_ethernet(config: Config) -> None:
+    """What holds for Ethernet frames alone, or for IP packets alone; of file and command line together."""
+    if config.port.startswith("tap:"):
+        if config.mtu > tap.MTU_MAX:
+            raise ConfigError(
+                f"--mtu {config.mtu} is out of range for a tap ({L.MTU_MIN} to {tap.MTU_MAX})",
+                code=ErrorCode.OUT_OF_RANGE,
+            )
+        return
+    for option, value in (("mac", config.mac), ("bridge", config.bridge)):
+        if value:
+            raise ConfigError(f"--{option} {value} needs Ethernet frames: --port tap, on both sides")
 
 
 def _offloads(text: str) -> frozenset[str]:

@@ -175,7 +175,10 @@ class KernelDiscards:
     def _judge(self, recent: RecentPackets) -> None:
         assert self._counters is not None
         queries, now = self._counters.queries, time.time()
-        place = Place(self._counters.index, queries.link(self._counters.index).name, self._netns())
+        link = queries.link(self._counters.index)
+        if link.master:  # a bridge has the packets: most are for other machines
+            return
+        place = Place(self._counters.index, link.name, self._netns())
         seen: set[tuple[str, str]] = set()
         for fresh, head in recent.heads():
             packet = dissect(head)

@@ -10,6 +10,7 @@ from itertools import pairwise
 from typing import Final
 
 from vnetcard.ring import layout as L
+from vnetcard.ring.ethernet import ip_packet
 from vnetcard.ring.fifo import locate
 from vnetcard.window import Window
 
@@ -22,7 +23,7 @@ WALKED_MAX: Final = 256
 SEARCHED_LINES: Final = 1024
 """Lines of a ring in which the beginning of a record is searched: as many as the largest record has."""
 HEAD_BYTES: Final = 64
-"""Bytes of a packet that are returned: enough for the addresses and ports of IPv4 and IPv6."""
+"""Bytes of an IP packet that are returned: enough for the addresses and ports of IPv4 and IPv6."""
 _RECORD: Final = struct.Struct("<IHHII")
 
 
@@ -31,6 +32,7 @@ class RecentPackets:
 
     def __init__(self, window: Window, side: int, clock: Callable[[], float] = time.monotonic) -> None:
         self._memory = window.memory
+        self._frames_at = L.side_offset(side) + L.SIDE_CONTROL.offset("frames")
         self._clock = clock
         direction = L.DIRECTIONS[1 - side]
         queues = range(len(window.geometry.rings))
@@ -53,6 +55,7 @@ class RecentPackets:
     def heads(self) -> Iterator[tuple[bool, bytes]]:
         """The first bytes of received packets, and whether each came after the last mark but one; the fresh first.
 
+        Of an Ethernet frame they are those of its IP packet, or empty.
         The peer may write any value into a ring, and overwrites what it holds: a head may be anything.
         """
         for number, end in enumerate(self._rings):
@@ -100,8 +103,10 @@ class RecentPackets:
             step = L.align_record(length)
             if not 1 <= length <= L.FRAME_MAX or hdr_len not in (0, L.VNET_HDR) or at + step > span:
                 return
-            kept = min(length, hdr_len + HEAD_BYTES)
-            yield self._read(number, place + L.RECORD_HEADER, kept)[hdr_len:kept]
+            kept = min(length, hdr_len + L.FRAME_OVERHEAD[L.FRAMES["ETHERNET"]] + HEAD_BYTES)
+            head = self._read(number, place + L.RECORD_HEADER, kept)[hdr_len:kept]
+            head = ip_packet(head) if self._memory.load32(self._frames_at) else head
+            yield head[:HEAD_BYTES]
             at += step
 
     def _read(self, number: int, place: int, count: int) -> bytes:

@@ -124,10 +124,14 @@ def _view_agent(config: Config, port: dict[str, Any]) -> dict[str, Any]:
     return {"program": config.program, "side": L.SIDES[config.side], "pid": os.getpid(), "port": port}
 
 
-def view_port(config: Config) -> dict[str, Any]:
-    """The port as it was configured; of an interface the kernel's state replaces these values."""
+def view_port(config: Config, frames: int) -> dict[str, Any]:
+    """The port as it was configured; of an interface the kernel's state replaces these values.
+
+    ``frames``: the kind of its packets, of layout.FRAMES.
+    """
     return {
         "url": config.port,
+        "frames": next(name.lower() for name, number in L.FRAMES.items() if number == frames),
         "name": config.name,
         "netns": config.netns,
         "addresses": [str(address) for address in config.addresses],
@@ -171,6 +175,10 @@ def _verdict(link: Link, name: str) -> str:
     return "the peer does not offer it"
 
 
+def _in_bridge(port: Mapping[str, Any]) -> str:
+    return f"; port of bridge {port['bridge']}" if port.get("bridge") else ""
+
+
 def text(view: dict[str, Any]) -> str:
     """The status as lines for people."""
     link, window, port = view["link"], view["window"], view["port"]
@@ -182,6 +190,7 @@ def text(view: dict[str, Any]) -> str:
         *([f"  PROBLEM   {lost:,} lines of its log were lost: nobody reads it"] if lost else []),
         *peer_lines(port),
         *holding_lines(view.get("privileges")),
+        *([f"  ethernet  MAC {port['mac']}" + _in_bridge(port)] if "mac" in port else []),
         f"  window    {window['url']}: {window['geometry']}",
         f"  link      {'UP' if link['up'] else 'DOWN'} ({link['state']}: {link['reason']})",
     ]

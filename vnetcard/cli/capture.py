@@ -17,7 +17,7 @@ from vnetcard.tap.arguments import add_capture_options, warn_unresponsive
 from vnetcard.tap.bpf import Filter, compile_filter
 from vnetcard.tap.engine_tap import EngineTap
 from vnetcard.tap.pcap_sink import POINTS, FileSink, StreamSink, TapPacket, open_sink, packets_at, realtime_offset
-from vnetcard.tap.source import Sources, poll_events
+from vnetcard.tap.source import Sources, moves_ethernet, poll_events
 from vnetcard.terminal.arguments import Subparsers, add_command, positive
 from vnetcard.terminal.sizes import parse_size
 
@@ -67,14 +67,17 @@ def run(args: argparse.Namespace) -> int:
         raise ConfigError("--file-size needs -w FILE")
     most_bytes = parse_size(args.file_size) if args.file_size else 0
     points = tuple(dict.fromkeys(args.tap or ["port"]))
-    chosen = compile_filter(args.filter)
+    ethernet = moves_ethernet(args.window)
+    chosen = compile_filter(args.filter, ethernet=ethernet)
     sides = (L.HOST, L.CARD) if args.side is None else (L.SIDES.index(args.side),)
     with contextlib.ExitStack() as stack:
         sources = stack.enter_context(Sources(args.window, tap_request(points, args.snaplen), sides))
         warn_unresponsive(sources)
         engine = stack.enter_context(contextlib.closing(EngineTap(args.window))) if "engine" in points else None
         words = chosen.text if chosen else ""
-        sink = open_sink(args.out, args.snaplen, words, most_bytes, args.ring_files or 0) if args.out else None
+        sink = None
+        if args.out:
+            sink = open_sink(args.out, args.snaplen, words, most_bytes, args.ring_files or 0, ethernet=ethernet)
         capture = Capture(sources, points, sink, chosen, segment=args.segment, most=args.count, engine=engine)
         try:
             capture.run(args.seconds)
@@ -169,5 +172,6 @@ class Capture:
         direction = "out" if packet.direction == 2 else "in"
         notes = "; ".join(packet.comments[1:])
         place = f"{L.SIDES[packet.side]} {packet.point}"
-        line = f"{stamp} {place:14} {direction:3} {packet.length:5} bytes  {describe_packet(packet.data)}"
+        line = f"{stamp} {place:14} {direction:3} {packet.length:5} bytes  "
+        line += describe_packet(packet.data, ethernet=packet.ethernet)
         print(f"{line}  ({notes})" if notes else line, flush=True)

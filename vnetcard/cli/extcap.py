@@ -20,10 +20,12 @@ from vnetcard.errors import VnetcardError
 from vnetcard.ring import layout as L
 from vnetcard.tap.bpf import compile_filter
 from vnetcard.tap.pcap_sink import POINTS
+from vnetcard.tap.source import moves_ethernet
 from vnetcard.terminal.arguments import Parser, complain
 
 PREFIX: Final = "vnetcard"
-LINKTYPE_RAW: Final = 101
+DLTS: Final = {False: (101, "RAW", "Raw IP"), True: (1, "EN10MB", "Ethernet")}
+"""By whether the link moves Ethernet frames."""
 
 
 def interface_name(window: str, side: str, point: str) -> str:
@@ -105,7 +107,7 @@ def answer(args: argparse.Namespace) -> int:
         complain("vnetcard", f"no interface {args.extcap_interface!r}: --extcap-interfaces lists them")
         return 2
     if args.extcap_dlts:
-        print(f"dlt {{number={LINKTYPE_RAW}}}{{name=RAW}}{{display=Raw IP}}")
+        print("dlt {{number={}}}{{name={}}}{{display={}}}".format(*DLTS[moves_ethernet(window)]))
     elif args.extcap_config:
         print("\n".join(config_lines()))
     elif args.capture and args.fifo:
@@ -114,7 +116,7 @@ def answer(args: argparse.Namespace) -> int:
         words += [args.extcap_capture_filter] if args.extcap_capture_filter else []
         return run_capture(words)
     elif args.extcap_capture_filter:  # check it
-        compile_filter([args.extcap_capture_filter])
+        compile_filter([args.extcap_capture_filter], ethernet=moves_ethernet(window))
     return 0
 
 

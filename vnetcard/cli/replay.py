@@ -26,6 +26,7 @@ from vnetcard.ring import layout as L
 from vnetcard.ring.window_dump import view_ring
 from vnetcard.tap import pcap_reader
 from vnetcard.tap.pcap_reader import Packet
+from vnetcard.tap.source import moves_ethernet
 from vnetcard.terminal.arguments import Subparsers, add_command, positive, seconds
 from vnetcard.window import Window, WindowUrl
 from vnetcard.window.arguments import add_window
@@ -69,9 +70,10 @@ def add_parser(subparsers: Subparsers) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Inject the packets and print the result."""
-    capture = pcap_reader.read(args.file, interface=args.interface, direction=args.direction)
     url, side = str(WindowUrl.parse(args.window)), L.SIDES.index(args.side)
-    with injector(args.window, url, side) as end:
+    ethernet = moves_ethernet(args.window)
+    capture = pcap_reader.read(args.file, interface=args.interface, direction=args.direction, ethernet=ethernet)
+    with injector(args.window, url, side, ethernet=ethernet) as end:
         result = replay(capture.packets * args.loop, end, speed=0 if args.fast else args.speed)
     result |= {"left_out": capture.others, "into": end.name}
     print(json.dumps(result) if args.json else text(args.file, result))
@@ -126,12 +128,12 @@ def text(file: Path, result: dict[str, int | float | str]) -> str:
 
 
 @contextlib.contextmanager
-def injector(window: str, url: str, side: int) -> Iterator[End]:
+def injector(window: str, url: str, side: int, *, ethernet: bool) -> Iterator[End]:
     """The end of ``side``: the interface of its agent, or this process if no agent runs."""
     try:
         view = ask(url, side, "status")
     except PeerGone:
-        with link_end(window, url, side) as end:
+        with link_end(window, url, side, ethernet=ethernet) as end:
             yield end
         return
     with contextlib.closing(AgentInterface(url, side, view)) as interface:
@@ -176,7 +178,9 @@ class AgentInterface:
         self.name = port["name"]
         if not port.get("up") or not view["link"]["up"]:
             raise InterfaceLeft("it is down")
-        return RawSocket(netns_of(view), port["index"], netns_id=port["netns_id"])
+        return RawSocket(
+            netns_of(view), port["index"], netns_id=port["netns_id"], ethernet=port["frames"] == "ethernet"
+        )
 
     def send(self, packet: bytes) -> bool:
         """As an application's packet: the interface's queue, then the agent."""
@@ -194,11 +198,12 @@ class AgentInterface:
 
 
 @contextlib.contextmanager
-def link_end(window: str, url: str, side: int) -> Iterator[End]:
+def link_end(window: str, url: str, side: int, *, ethernet: bool) -> Iterator[End]:
     """This process as the agent of ``side``, with an in-memory port; packets from the peer are discarded."""
     with contextlib.ExitStack() as stack:
         port = stack.enter_context(contextlib.closing(PairPort("replay")))
         port.far.setblocking(False)
+        port.frames = L.FRAMES["ETHERNET" if ethernet else "IP"]
         session = stack.enter_context(LinkSession(window, side, port=port))
         try:
             packet_max = session.wait_up(UP_LIMIT).packet_max

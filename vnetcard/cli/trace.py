@@ -19,7 +19,7 @@ from vnetcard.tap.bpf import compile_filter
 from vnetcard.tap.engine_log import EngineLog, Reached
 from vnetcard.tap.packet_trace import PacketTrace, Tracer
 from vnetcard.tap.remote import ExportRequest, RemoteSource, excluding, export
-from vnetcard.tap.source import Sources, poll_events, transport_of
+from vnetcard.tap.source import Sources, moves_ethernet, poll_events, transport_of
 from vnetcard.tap.summary import Summary
 from vnetcard.terminal.arguments import Subparsers, add_command, positive
 
@@ -68,7 +68,8 @@ def run(args: argparse.Namespace) -> int:
         return export(tap_request)
     if args.peer_window and not args.peer:
         raise ConfigError("--peer-window needs --peer")
-    chosen = compile_filter(args.filter)
+    ethernet = moves_ethernet(args.window)
+    chosen = compile_filter(args.filter, ethernet=ethernet)
     with contextlib.ExitStack() as stack:
         # The engine's log is opened first: it has to cover the first packet.
         engine = None if args.peer else EngineLog.of(args.window)
@@ -78,7 +79,7 @@ def run(args: argparse.Namespace) -> int:
         warn_unresponsive(sources)
         peer = join_peer(sources, args) if args.peer else None
         tracer = Tracer(
-            chosen=excluding(peer.own, chosen) if peer else chosen,
+            chosen=excluding(peer.own, chosen, ethernet=ethernet) if peer else chosen,
             shared_clock=True,
             engine=engine is not None,
             late_ns=PEER_LATE_NS if peer else 0,
@@ -167,7 +168,7 @@ class Trace:
             "seq": trace.seq,
             "epochs": dict(zip(L.SIDES, trace.epochs, strict=True)),
             "bytes": trace.length,
-            "packet": describe_packet(trace.data),
+            "packet": describe_packet(trace.data, ethernet=trace.ethernet),
             "offload": describe_offload(trace.vnet),
             "drop": trace.drop or None,
             "delivered": "tun write" in trace.steps and not trace.drop,
@@ -186,7 +187,8 @@ class Trace:
         more = f" ({words})" if (words := describe_offload(trace.vnet)) else ""
         number = f"#{trace.seq}" if trace.seq is not None else "(no record)"
         number += f" of queue {trace.queue}" if trace.queue else ""
-        lines = [f"{trace.direction} {number}  {trace.length} bytes{more}  {describe_packet(trace.data)}"]
+        lines = [f"{trace.direction} {number}  {trace.length} bytes{more}  "]
+        lines[0] += describe_packet(trace.data, ethernet=trace.ethernet)
         lines[0] += f"   epochs {host:08x} {card:08x}"
         for part in parts:
             before = part[0][1]

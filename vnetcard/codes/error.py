@@ -30,6 +30,7 @@ class ErrorCode(Code):
         "A value of --allow is not the network IP/BITS, or there are too many.",
         "Write it as 10.10.10.0/24 or fd00::/64.",
     )
+    BAD_MAC = "bad-mac", "A MAC address is invalid, or no single interface can have it.", "Choose another --mac."
     BAD_NAME = "bad-name", "The kernel does not accept the name of an interface.", "Choose another --name."
     OUT_OF_RANGE = "out-of-range", "A number is outside its range.", "Choose one in the range that the message names."
     CONFIG_FILE = "config-file", "The file of --config cannot be read or is not TOML.", "Correct the file."
@@ -127,6 +128,11 @@ class ErrorCode(Code):
     PORT_BUSY = "port-busy", "The interface's name is taken.", "Choose another --name, or stop its owner."
     PORT_PERMISSION = "port-permission", "Only root may do this to an interface.", "Run the command of the message."
     PORT_DRIVER = "port-driver", "The kernel has no TUN driver.", "Load it: `modprobe tun`."
+    BRIDGE_UNUSABLE = (
+        "bridge-unusable",
+        "The interface cannot be a port of the bridge, or is no longer one.",
+        "See the message; `bridge link` lists the ports of bridges.",
+    )
     PORT_GONE = "port-gone", "The interface was deleted while the agent used it.", "Start the agent again."
     NAMESPACE_PERMISSION = "namespace-permission", "The network namespace may not be entered.", "Run as root."
     ADDRESS_CONFLICT = (

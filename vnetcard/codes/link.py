@@ -28,6 +28,11 @@ class LinkReason(Code):
         "Update the older one.",
     )
     MTU_OUT_OF_RANGE = "mtu-out-of-range", "The peer offers an MTU that is out of range.", "Change the peer's --mtu."
+    FRAMES_MISMATCH = (
+        "frames-mismatch",
+        "One side moves Ethernet frames, the other one IP packets.",
+        "Give both agents a `--port` of the same kind: both `tap` or both `tun`.",
+    )
     FORMAT_VIOLATION = (
         "format-violation",
         "The peer broke the format; this side has published a new epoch.",

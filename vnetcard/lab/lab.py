@@ -181,18 +181,22 @@ class Lab:
             self.wait_for(side, "run", limit=limit)
         self.wait_open(limit=limit)
 
-    def wait_open(self, *, name: str = "tun0", limit: float = START_LIMIT) -> None:
-        """Return once the kernel has followed the carrier (linkwatch): until then it drops what is sent."""
+    def wait_open(self, *, name: str | None = None, limit: float = START_LIMIT) -> None:
+        """Return once the kernel has followed the carrier (linkwatch): until then it drops what is sent.
+
+        ``name``: of the interfaces; default: what each agent says.
+        """
         deadline = time.monotonic() + limit
-        for namespace in (self.namespaces[side] for side in self._sides):
+        for side in self._sides:
+            namespace, shown = self.namespaces[side], name or self.status(side)["port"]["name"]
             while True:
                 done = subprocess.run(
-                    ["ip", "-n", namespace, "-o", "link", "show", name], capture_output=True, text=True, check=False
+                    ["ip", "-n", namespace, "-o", "link", "show", shown], capture_output=True, text=True, check=False
                 )
                 if " state UP " in done.stdout:
                     break
                 if time.monotonic() > deadline:
-                    raise LabError(f"{name} in {namespace} is not up: {done.stdout or done.stderr}".strip())
+                    raise LabError(f"{shown} in {namespace} is not up: {done.stdout or done.stderr}".strip())
                 time.sleep(0.005)
 
     def close(self) -> None:

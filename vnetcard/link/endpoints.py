@@ -12,7 +12,7 @@ from typing import Protocol
 from vnetcard import _core
 from vnetcard._core import Memory
 from vnetcard.engine.transport import Doorbells
-from vnetcard.port import Port
+from vnetcard.port import Port, frames_of
 from vnetcard.port.address import Network
 from vnetcard.ring import layout as L
 from vnetcard.ring.fifo import locate
@@ -102,6 +102,7 @@ class PumpEndpoints:
                 ledger=end.ledger,
                 fd=port.fds[queue],
                 vnet=port.vnet,
+                ethernet=frames_of(port) == L.FRAMES["ETHERNET"],
                 peer_epoch=L.side_offset(1 - side) + L.SIDE_CONTROL.offset("epoch"),
                 attention_fd=attention_fd,
                 wait=WAITS[wait],

@@ -162,7 +162,7 @@ class Link:
             pass
         self.epoch = epoch
         self.own.store("version", L.VERSION)
-        for word in ("features", "mtu", "irq_number", "queue_mask"):
+        for word in ("features", "mtu", "irq_number", "queue_mask", "frames"):
             self.own.store(word, getattr(self.offer, word))
         self._publish_state("INIT")
         self.own.store("epoch", epoch)
@@ -197,7 +197,7 @@ class Link:
             self._try_to_run()
 
     def _answer(self, epoch: int) -> None:
-        if refusal := objection(self.peer.load("version"), self.peer.load("mtu")):
+        if refusal := objection(*self.peer.offered(), self.offer.frames):
             self._refuse(refusal)
             return
         if self._brake.answered(self._clock()):
@@ -239,7 +239,7 @@ class Link:
         final = self.peer.final()
         if self.peer.load("answered") != self.epoch or self.peer.load("epoch") != self.answered:
             return  # the peer restarted during these reads, which may belong to two generations
-        if refusal := objection(L.VERSION, mtu):  # it was in range when this side answered
+        if refusal := objection(L.VERSION, mtu, self.peer.load("frames"), self.offer.frames):  # there was none before
             self.own.count("viol_side_block")
             self._refuse(refusal)
             return

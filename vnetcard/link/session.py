@@ -19,7 +19,7 @@ from vnetcard.link.fifo_endpoints import FifoEndpoints
 from vnetcard.link.link import Link
 from vnetcard.link.queues import QueueEndpoints, open_pumps
 from vnetcard.link.types import Agreement, LinkState, Listener, Offer
-from vnetcard.port import Port, open_port
+from vnetcard.port import Port, frames_of, open_port
 from vnetcard.ring import layout as L
 from vnetcard.window import Window, open_window
 
@@ -60,9 +60,9 @@ class LinkSession:
     ) -> None:
         """Open what is given as a URL, which the session then closes; objects that are given stay the caller's.
 
-        ``side`` is HOST or CARD.  ``offer`` defaults to ``default_offer``; its ``queues`` and ``irq_number`` are set
-        from port and window.  The pumps write to the eventfd ``attention_fd`` (default: one of the session's own)
-        when ``tick`` is due at once; ``wait`` is adaptive, poll or sleep.
+        ``side`` is HOST or CARD.  ``offer`` defaults to ``default_offer``; its ``queues``, ``frames`` and
+        ``irq_number`` are set from port and window.  The pumps write to the eventfd ``attention_fd`` (default: one of
+        the session's own) when ``tick`` is due at once; ``wait`` is adaptive, poll or sleep.
 
         Raises as ``open_window`` and ``open_port``.
         """
@@ -75,6 +75,7 @@ class LinkSession:
             self.offer = offer or default_offer(window, pumps=port is not None)
             self.offer.irq_number = window.interrupts.number if window.interrupts else 0
             self.offer.probe = getattr(port, "refused_now", None)  # a port of a plug-in may have none
+            self.offer.frames = frames_of(port) if port else self.offer.frames
             self.offer.queues = min(len(port.fds), pairs_of(window)) if port else 1
             if attention_fd is None:
                 attention_fd = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)

@@ -12,6 +12,7 @@ from vnetcard.ring import layout as L
 from vnetcard.ring.sideblock import served_queues
 
 OFFLOADS = sum(L.FEATURES[name] for name in L.OFFLOADS)
+_FRAMES_IN_WORDS = {L.FRAMES["IP"]: "IP packets (tun)", L.FRAMES["ETHERNET"]: "Ethernet frames (tap)"}
 
 
 class LinkState(enum.Enum):
@@ -32,7 +33,8 @@ class LinkState(enum.Enum):
 class Agreement:
     """What both sides have agreed on: ``features`` as bits of layout.FEATURES; ``mtu`` and ``packet_max`` in bytes.
 
-    ``packet_max`` is the largest packet, which segmentation offload makes larger than the MTU.  ``peer_irq`` is the
+    ``packet_max`` is the largest packet, which segmentation offload and an Ethernet header with its VLAN tags make
+    larger than the MTU.  ``peer_irq`` is the
     ``irq_number`` of the peer's side block, ``queues`` the number of queue pairs in use, from the first on.
     """
 
@@ -48,7 +50,8 @@ class Offer:
     """What this side offers: ``features`` as bits of layout.FEATURES, ``mtu`` in bytes.
 
     ``refusals`` maps each feature that is not offered to the reason.  ``irq_number`` is the number to which the peer
-    sends interrupts, ``queues`` the number of queue pairs that this side serves.  ``probe`` tells of features which
+    sends interrupts, ``queues`` the number of queue pairs that this side serves, ``frames`` the kind of its packets
+    (layout.FRAMES).  ``probe`` tells of features which
     of them the port refuses now, while the link runs, too; None where that cannot be tested.  ``withdrawn`` are
     features that were offered until packets with them were refused (``link/withdrawn.py``).
     """
@@ -58,6 +61,7 @@ class Offer:
     refusals: dict[str, str] = field(default_factory=dict)
     irq_number: int = 0
     queues: int = 1
+    frames: int = L.FRAMES["IP"]
     probe: Callable[[int], int] | None = None
     withdrawn: int = 0
 
@@ -73,7 +77,7 @@ class Offer:
             common &= ~OFFLOADS  # the others need it
         agreed = min(self.mtu, mtu)
         super_packets = common & OFFLOADS & ~L.FEATURES["CSUM"]
-        packet_max = L.FRAME_MAX - L.VNET_HDR if super_packets else agreed
+        packet_max = L.FRAME_MAX - L.VNET_HDR if super_packets else agreed + L.FRAME_OVERHEAD[self.frames]
         return Agreement(common, agreed, packet_max, irq_number, served_queues(self.queue_mask & queue_mask))
 
 
@@ -98,12 +102,19 @@ class Refusal:
     text: str
 
 
-def objection(version: int, mtu: int) -> Refusal | None:
-    """Why this side cannot work with a peer of wire format ``version`` that accepts ``mtu`` bytes, or None."""
+def objection(version: int, mtu: int, frames: int, own_frames: int) -> Refusal | None:
+    """Why this side cannot work with a peer of wire format ``version`` that accepts ``mtu`` bytes, or None.
+
+    ``frames`` and ``own_frames``: the kinds of packets of the peer and of this side (layout.FRAMES).
+    """
     if version != L.VERSION:
         text = f"the peer speaks wire format {version}, this side {L.VERSION}: update the older one"
         return Refusal(LinkReason.VERSION_MISMATCH, text)
     if not L.MTU_MIN <= mtu <= L.MTU_MAX:
         text = f"the peer offers an MTU of {mtu}, out of range ({L.MTU_MIN} to {L.MTU_MAX})"
         return Refusal(LinkReason.MTU_OUT_OF_RANGE, text)
+    if frames != own_frames:
+        peer, own = (_FRAMES_IN_WORDS.get(one, f"unknown packets ({one})") for one in (frames, own_frames))
+        text = f"the peer moves {peer}, this side {own}: give both agents a --port of the same kind"
+        return Refusal(LinkReason.FRAMES_MISMATCH, text)
     return None

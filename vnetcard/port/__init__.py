@@ -10,11 +10,13 @@ from typing import Protocol
 from vnetcard.codes.error import ErrorCode
 from vnetcard.errors import ConfigError
 from vnetcard.plugins.kinds import Kinds
+from vnetcard.ring import layout as L
 
 KINDS = Kinds(
     "vnetcard.ports",
     {
         "pair": "vnetcard.port.memory_pair",
+        "tap": "vnetcard.port.tap",
         "tun": "vnetcard.port.tun",
     },
     ("open_port",),
@@ -23,7 +25,10 @@ KINDS = Kinds(
 
 
 class Port(Protocol):
-    """An open port: non-blocking file descriptors; each read and each write is one whole packet."""
+    """An open port: non-blocking file descriptors; each read and each write is one whole packet.
+
+    A port of Ethernet frames has the attribute ``frames`` as well: ``layout.FRAMES["ETHERNET"]``.
+    """
 
     @property
     def name(self) -> str:
@@ -54,6 +59,11 @@ class Port(Protocol):
 
     def close(self) -> None:
         """Close the descriptors; an interface that is not persistent disappears.  Idempotent."""
+
+
+def frames_of(port: Port) -> int:
+    """What the port's packets are, of layout.FRAMES: its attribute ``frames``, or IP packets where it has none."""
+    return int(getattr(port, "frames", L.FRAMES["IP"]))
 
 
 def open_port(url: str, *, netns: str | None = None, persist: bool = False, queues: int = 1) -> Port:

@@ -154,6 +154,29 @@ class Interface:
         root = Root(f"ip link set {self.name} mtu {mtu}", lambda: self.link().mtu <= mtu)
         self._try(f"set MTU {mtu}", root, lambda: self._netlink.set_link(self.index, mtu=mtu))
 
+    def bridge(self, name: str) -> tuple[int, LinkView]:
+        """Index and state of the bridge ``name`` beside this interface; PortUnavailable where there is none."""
+        for index, link in self._netlink.links().items():
+            if link.name == name:
+                if link.kind == "bridge":
+                    return index, link
+                raise PortUnavailable(
+                    f"--bridge {name}: this interface is no bridge; `ip link show type bridge` lists those there are",
+                    code=ErrorCode.BRIDGE_UNUSABLE,
+                )
+        raise PortUnavailable(
+            f"--bridge {name}: there is no such bridge where {self.name} is; "
+            f"create it: `ip link add {name} up type bridge`",
+            code=ErrorCode.BRIDGE_UNUSABLE,
+        )
+
+    def set_bridge(self, name: str | None) -> None:
+        """Make the interface a port of the bridge ``name``, or of none; PortUnavailable when the kernel refuses."""
+        master = self.bridge(name)[0] if name else 0
+        words = f"master {name}" if name else "nomaster"
+        root = Root(f"ip link set {self.name} {words}", lambda: self.link().master == master)
+        self._try(f"join bridge {name}", root, lambda: self._netlink.set_master(self.index, master))
+
     def wait_open(self) -> None:
         """Return once the kernel has seen the carrier, or OPEN_LIMIT has passed.
 

@@ -1,6 +1,7 @@
 """``pair:NAME``: a port in memory, for tests and for programs that produce their own packets; it needs no root.
 
-One end is the port, the other, ``far``, is the program's: a socket on which each send and recv is one packet.
+One end is the port, the other, ``far``, is the program's: a socket on which each send and recv is one packet.  A
+program that sends Ethernet frames sets ``frames`` before the pumps start.
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 import socket
 
 from vnetcard.errors import ConfigError
+from vnetcard.ring import layout as L
 
 
 class PairPort:
@@ -18,6 +20,7 @@ class PairPort:
         self._near.setblocking(False)
         self.name = name
         self.vnet = False
+        self.frames = L.FRAMES["IP"]
         self.carrier = False
 
     @property

@@ -3,7 +3,8 @@
 Some kernels accept the flags and then refuse the packets, so one packet of each kind is
 written.  Each is valid for the TUN driver, and then discarded by the IP layer without an answer:
 IPv4 with a wrong header checksum (ip_rcv counts InCsumErrors), IPv6 from and to ::1, which is not
-allowed on a wire (ipv6_rcv counts InHdrErrors), with a payload length beyond the packet's end.
+allowed on a wire (ipv6_rcv counts InHdrErrors), with a payload length beyond the packet's end.  In an Ethernet frame it
+goes to an address that no interface has, from one that bridges neither learn nor forward.
 """
 
 from __future__ import annotations
@@ -24,10 +25,12 @@ _NEEDS_CSUM = 1
 _GSO = {"CSUM": 0, "TSO4": 1, "TSO6": 4, "USO4": 5, "USO6": 5}
 _SEGMENT = 512
 _TCP, _UDP = 6, 17
+_UNUSED_ADDRESSES: Final = bytes.fromhex("02ffffffffff 000000000000")
 
 
-def probe_packet(kind: str) -> bytes:
+def probe_packet(kind: str, *, ethernet: bool = False) -> bytes:
     """A virtio_net_hdr and a packet of ``kind`` with the payload of two segments, which every IP stack discards."""
+    lead = _UNUSED_ADDRESSES + (b"\x86\xdd" if kind.endswith("6") else b"\x08\x00") if ethernet else b""
     tcp = kind.startswith(("TSO", "CSUM"))
     ipv6 = kind.endswith("6")
     ip_bytes = 40 if ipv6 else 20
@@ -49,9 +52,9 @@ def probe_packet(kind: str) -> bytes:
         "<BBHHHH",
         _NEEDS_CSUM,
         _GSO[kind],
-        ip_bytes + len(transport),
+        len(lead) + ip_bytes + len(transport),
         _SEGMENT if _GSO[kind] else 0,
-        ip_bytes,
+        len(lead) + ip_bytes,
         16 if tcp else 6,
     )
-    return header + ip + transport + payload
+    return header + lead + ip + transport + payload

@@ -25,8 +25,9 @@ NLM_F_REQUEST, NLM_F_ACK, NLM_F_REPLACE, NLM_F_DUMP, NLM_F_CREATE = 0x1, 0x4, 0x
 RTM_NEWLINK, RTM_DELLINK, RTM_GETLINK = 16, 17, 18
 RTM_NEWADDR, RTM_DELADDR, RTM_GETADDR = 20, 21, 22
 RTM_GETROUTE = 26
-IFLA_IFNAME, IFLA_MTU, IFLA_TXQLEN, IFLA_OPERSTATE, IFLA_LINKINFO, IFLA_AF_SPEC = 3, 4, 13, 16, 18, 26
-IFLA_INFO_DATA = 2
+IFLA_ADDRESS, IFLA_IFNAME, IFLA_MTU, IFLA_MASTER, IFLA_TXQLEN = 1, 3, 4, 10, 13
+IFLA_OPERSTATE, IFLA_LINKINFO, IFLA_AF_SPEC = 16, 18, 26
+IFLA_INFO_KIND, IFLA_INFO_DATA = 1, 2
 IFLA_INET6_CONF = 2
 DEVCONF_DISABLE_IPV6 = 26
 IFLA_TUN_MULTI_QUEUE, IFLA_TUN_NUM_QUEUES, IFLA_TUN_NUM_DISABLED_QUEUES = 7, 8, 9
@@ -59,13 +60,18 @@ ANSWER_MAX = 65536
 
 @dataclass(frozen=True, slots=True)
 class LinkView:
-    """An interface as the kernel has it now; ``ipv6_off``: the sysctl disable_ipv6; None: no IPv6 on it at all."""
+    """An interface as the kernel has it now; ``ipv6_off``: the sysctl disable_ipv6; None: no IPv6 on it at all.
+
+    ``kind`` is its driver's (``bridge``), '' for hardware; ``master`` the index of the bridge that it belongs to, or 0.
+    """
 
     name: str
     up: bool
     operational: bool
     mtu: int
     ipv6_off: bool | None
+    kind: str = ""
+    master: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +120,11 @@ class Rtnetlink:
         if txqlen is not None:
             attributes += attribute(IFLA_TXQLEN, struct.pack("=I", txqlen))
         self._ask(RTM_NEWLINK, NLM_F_ACK, _LINK.pack(0, 0, index, flags, flags) + attributes)
+
+    def set_master(self, index: int, master: int) -> None:
+        """Make the interface a port of the bridge ``master``; of none if that is 0."""
+        body = _LINK.pack(0, 0, index, 0, 0) + attribute(IFLA_MASTER, struct.pack("=I", master))
+        self._ask(RTM_NEWLINK, NLM_F_ACK, body)
 
     def replace_address(self, index: int, address: Address) -> None:
         """Add an address and mark it as ours; an address that is there already is no error."""
@@ -271,6 +282,8 @@ def _link_view(flags: int, found: dict[int, bytes]) -> LinkView:
         operational=found[IFLA_OPERSTATE][0] == IF_OPER_UP,
         mtu=int.from_bytes(found[IFLA_MTU], "little"),
         ipv6_off=any(switch) if switch else None,
+        kind=dict(attributes(found.get(IFLA_LINKINFO, b""))).get(IFLA_INFO_KIND, b"").rstrip(b"\0").decode(),
+        master=int.from_bytes(found.get(IFLA_MASTER, b""), "little"),
     )
 
 

@@ -1,5 +1,6 @@
 """``tun:NAME``: a TUN device, with virtio_net_hdr, opened without carrier, once for each of its queues.
 
+A TAP device (``port/tap.py``) differs in its mode alone.
 It is opened through python-pytun where that is installed, else by the same ioctl; what pytun lacks
 (offloads, carrier, queues, an optional persistence) is done on its file descriptor.
 Source of the constants: Linux include/uapi/linux/if_tun.h (USO since 6.2, not in older headers).
@@ -15,6 +16,7 @@ import socket
 import struct
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TypeVar
 
 from vnetcard.codes.error import ErrorCode
 from vnetcard.errors import ConfigError, PortUnavailable
@@ -36,13 +38,14 @@ TUNGETDEVNETNS = 0x54E3
 """Since Linux 5.2; it takes CAP_NET_ADMIN in the namespace of the device."""
 
 IFF_TUN = 0x0001
+IFF_TAP = 0x0002
 IFF_NO_CARRIER = 0x0040
 IFF_MULTI_QUEUE = 0x0100
 IFF_ATTACH_QUEUE = 0x0200
 IFF_DETACH_QUEUE = 0x0400
 IFF_NO_PI = 0x1000
 IFF_VNET_HDR = 0x4000
-FLAGS = IFF_TUN | IFF_NO_PI | IFF_VNET_HDR | IFF_NO_CARRIER
+FLAGS = IFF_NO_PI | IFF_VNET_HDR | IFF_NO_CARRIER
 
 TUN_F = {"CSUM": 0x01, "TSO4": 0x02, "TSO6": 0x04, "USO4": 0x20, "USO6": 0x40}
 """The kernel accepts USO4 and USO6 only together, and any of the others only with CSUM."""
@@ -69,6 +72,10 @@ def check_name(name: str) -> str:
 
 class TunPort:
     """A TUN device, opened once per queue; see ``vnetcard.port.Port`` for the contract."""
+
+    kind = "tun"
+    mode = IFF_TUN
+    frames = L.FRAMES["IP"]
 
     def __init__(self, name: str, opened: contextlib.ExitStack, fds: tuple[int, ...]) -> None:
         self._name = name
@@ -99,7 +106,7 @@ class TunPort:
             mask = sum(TUN_F[name] for name in needs)
             try:
                 fcntl.ioctl(self.fds[0], TUNSETOFFLOAD, mask)
-                os.write(self.fds[0], probe_packet(kind))
+                os.write(self.fds[0], self._probe(kind))
                 verdicts[kind] = ""
             except OSError as error:
                 verdicts[kind] = f"the kernel refuses it ({errno.errorcode.get(error.errno or 0, error.strerror)})"
@@ -112,11 +119,14 @@ class TunPort:
         for kind in PROBES:
             if features & L.FEATURES[kind]:
                 try:
-                    os.write(self.fds[0], probe_packet(kind))
+                    os.write(self.fds[0], self._probe(kind))
                 except OSError as error:
                     if error.errno not in NO_VERDICT:
                         refused |= L.FEATURES[kind]
         return refused
+
+    def _probe(self, kind: str) -> bytes:
+        return probe_packet(kind, ethernet=self.frames == L.FRAMES["ETHERNET"])
 
     def set_offload(self, features: int) -> None:
         wanted = {kind for kind in TUN_F if features & L.FEATURES[kind]}
@@ -125,7 +135,9 @@ class TunPort:
         try:
             fcntl.ioctl(self.fds[0], TUNSETOFFLOAD, sum(TUN_F[kind] for kind in wanted))
         except OSError as error:
-            raise PortUnavailable(f"port tun:{self.name}: cannot set its offloads ({error.strerror})") from error
+            raise PortUnavailable(
+                f"port {self.kind}:{self.name}: cannot set its offloads ({error.strerror})"
+            ) from error
 
     def use_queues(self, count: int) -> None:
         """The kernel sends a flow's packets to the queue from which its other direction came, if that is attached."""
@@ -137,7 +149,9 @@ class TunPort:
                 self._set_queue(self.fds[self._attached], IFF_ATTACH_QUEUE)
                 self._attached += 1
         except OSError as error:
-            raise PortUnavailable(f"port tun:{self.name}: cannot use {count} queues ({error.strerror})") from error
+            raise PortUnavailable(
+                f"port {self.kind}:{self.name}: cannot use {count} queues ({error.strerror})"
+            ) from error
 
     def _set_queue(self, fd: int, flags: int) -> None:
         fcntl.ioctl(fd, TUNSETQUEUE, struct.pack("16sH22x", b"", flags))
@@ -153,13 +167,21 @@ class TunPort:
 
 def open_port(name: str, *, netns: str | None = None, persist: bool = False, queues: int = 1) -> TunPort:
     """Create TUN ``name`` in namespace ``netns``, or take over a persistent one; PortUnavailable names the cause."""
+    return open_device(TunPort, name, netns=netns, persist=persist, queues=queues)
+
+
+Device = TypeVar("Device", bound=TunPort)
+
+
+def open_device(of: type[Device], name: str, *, netns: str | None, persist: bool, queues: int) -> Device:
+    """As ``open_port``, for a TUN or a TAP."""
     check_name(name)
     with contextlib.ExitStack() as opened:
         with ns.inside(netns):
             try:
-                fds = tuple(_open_queues(name, queues, opened))
+                fds = tuple(_open_queues(of.mode, name, queues, opened))
             except OSError as error:
-                raise _unavailable(name, netns, queues, error) from error
+                raise _unavailable(of.kind, name, netns, queues, error) from error
         try:
             for fd in fds:
                 os.set_blocking(fd, False)
@@ -167,11 +189,11 @@ def open_port(name: str, *, netns: str | None = None, persist: bool = False, que
             if persist:
                 fcntl.ioctl(fds[0], TUNSETPERSIST, 1)
         except OSError as error:
-            raise PortUnavailable(f"port tun:{name}: cannot set it up ({error.strerror})") from error
-        return TunPort(name, opened.pop_all(), fds)
+            raise PortUnavailable(f"port {of.kind}:{name}: cannot set it up ({error.strerror})") from error
+        return of(name, opened.pop_all(), fds)
 
 
-def _open_queues(name: str, count: int, opened: contextlib.ExitStack) -> Iterator[int]:
+def _open_queues(mode: int, name: str, count: int, opened: contextlib.ExitStack) -> Iterator[int]:
     """A descriptor per queue, in their order, closed with ``opened``.  OSError; EBUSY where another process holds any.
 
     The kernel lets one process open a TUN with one queue, but any number of them a TUN with several.
@@ -181,7 +203,7 @@ def _open_queues(name: str, count: int, opened: contextlib.ExitStack) -> Iterato
         raise OSError(errno.EBUSY, os.strerror(errno.EBUSY))
     several = count > 1 or held is not None
     for _ in range(count):
-        fd, close = _open(name, FLAGS | (IFF_MULTI_QUEUE if several else 0))
+        fd, close = _open(name, mode | FLAGS | (IFF_MULTI_QUEUE if several else 0))
         opened.callback(close)
         yield fd
     if several and _queues_held(name) != count:  # another process opened it at the same instant
@@ -216,24 +238,24 @@ def _open(name: str, flags: int) -> tuple[int, Callable[[], None]]:
     return device.fileno(), device.close
 
 
-def _unavailable(name: str, netns: str | None, queues: int, error: OSError) -> PortUnavailable:
-    place = f"port tun:{name}" + (f" in namespace {netns}" if netns else "")
+def _unavailable(kind: str, name: str, netns: str | None, queues: int, error: OSError) -> PortUnavailable:
+    place = f"port {kind}:{name}" + (f" in namespace {netns}" if netns else "")
     if error.errno == errno.EBUSY:
         words, code = (
-            "the name is taken by a TUN that another process holds; choose another --name",
+            f"the name is taken by a {kind.upper()} that another process holds; choose another --name",
             ErrorCode.PORT_BUSY,
         )
     elif error.errno == errno.EINVAL:
-        kind = "of another kind" if queues == 1 else "of another kind, or by a TUN with a single queue"
-        words, code = f"the name is taken by an interface {kind}; choose another --name", ErrorCode.PORT_BUSY
+        other = "of another kind" if queues == 1 else f"of another kind, or by a {kind.upper()} with a single queue"
+        words, code = f"the name is taken by an interface {other}; choose another --name", ErrorCode.PORT_BUSY
     elif limit := limits.name_of(error):
         words, code = limit, ErrorCode.RESOURCE_LIMIT
     elif not Path(CLONE_DEVICE).exists():
         words, code = f"no {CLONE_DEVICE}; load the kernel's module with `modprobe tun`", ErrorCode.PORT_DRIVER
     elif error.errno in (errno.EPERM, errno.EACCES):
         several = "multi_queue " if queues > 1 else ""
-        words = f"no permission for {CLONE_DEVICE}; run as root, or let root create a TUN for this user: "
-        words += f"`ip tuntap add {name} mode tun vnet_hdr {several}user $USER`"
+        words = f"no permission for {CLONE_DEVICE}; run as root, or let root create a {kind.upper()} for this user: "
+        words += f"`ip tuntap add {name} mode {kind} vnet_hdr {several}user $USER`"
         code = ErrorCode.PORT_PERMISSION
     else:
         words, code = error.strerror or str(error), ErrorCode.PORT_UNAVAILABLE

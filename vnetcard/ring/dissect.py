@@ -1,4 +1,4 @@
-"""An IP packet taken apart and described in a line.
+"""An IP packet, or the one in an Ethernet frame, taken apart and described in a line.
 
 Used for the samples of dropped packets and by ``trace`` and ``capture``.  Every function takes the first bytes of a
 packet, which may be cut anywhere or be no packet at all, and returns something.
@@ -11,6 +11,7 @@ import struct
 from dataclasses import dataclass
 from typing import Final
 
+from vnetcard.ring import ethernet as E
 from vnetcard.ring import layout as L
 
 ICMP, TCP, UDP, ICMPV6 = 1, 6, 17, 58
@@ -22,6 +23,7 @@ _ICMPV6_TYPES: Final = {
     128: "echo request",
     129: "echo reply",
     133: "router solicitation",
+    134: "router advertisement",
     135: "neighbour solicitation",
     136: "neighbour advertisement",
     143: "listener report",
@@ -84,8 +86,14 @@ def _behind_extensions(data: bytes) -> tuple[int, bytes, bool]:
     return protocol, data[at:], False
 
 
-def describe_packet(data: bytes) -> str:
-    """``10.10.10.1 > 10.10.10.5: ICMP echo request, seq 1``; ports as tcpdump writes them, ``10.10.10.1.1234``."""
+def describe_packet(data: bytes, *, ethernet: bool = False) -> str:
+    """``10.10.10.1 > 10.10.10.5: ICMP echo request, seq 1``; ports as tcpdump writes them, ``10.10.10.1.1234``.
+
+    ``ethernet``: the data is a frame, whose VLANs and ARP are described too.
+    """
+    if ethernet:
+        tags = "".join(f"vlan {number}, " for number in E.vlan_ids(data))
+        return tags + (describe_packet(inner) if (inner := E.ip_packet(data)) else E.describe_other(data))
     packet = dissect(data)
     if packet is None:
         return f"no IP packet: {data[:16].hex(' ') or 'no bytes kept'}"
@@ -113,12 +121,14 @@ def _describe_transport(protocol: int, data: bytes) -> str:
     return f"IP protocol {protocol}"
 
 
-def describe_sample(start: bytes, length: int) -> str:
+def describe_sample(start: bytes, length: int, *, ethernet: bool = False) -> str:
     """The packet that starts with ``start``, as the sample of a drop; ``length`` bytes of it were read.
 
     A packet above the MTU is read only in part: then its own header gives its length.
     """
-    return f"{describe_packet(start)}, {max(length, _length_in_header(start))} bytes"
+    stated = _length_in_header(E.ip_packet(start) if ethernet else start)
+    stated += E.ip_offset(start) if ethernet and stated else 0
+    return f"{describe_packet(start, ethernet=ethernet)}, {max(length, stated)} bytes"
 
 
 def _length_in_header(data: bytes) -> int:
@@ -143,9 +153,9 @@ Flow = frozenset[tuple[str, int]]
 """The two ends of a TCP connection, address and port; the same for both directions."""
 
 
-def flow_of(data: bytes) -> Flow | None:
-    """The connection of a packet; None when its ports are not known or it is not TCP."""
-    packet = dissect(data)
+def flow_of(data: bytes, *, ethernet: bool = False) -> Flow | None:
+    """The connection of a packet or frame; None when its ports are not known or it is not TCP."""
+    packet = dissect(E.ip_packet(data) if ethernet else data)
     if packet is None or packet.protocol != TCP or packet.ports is None:
         return None
     return frozenset(zip((packet.source, packet.destination), packet.ports, strict=True))

@@ -48,7 +48,7 @@ WINDOW_MAX: Final = 1 << 30
 WINDOW_DEFAULT: Final = 8 << 20
 RECORD_HEADER: Final = 16
 FRAME_MAX: Final = 65_600
-"""Largest payload of a record in bytes: a 65 535-byte packet, its IPv6 header and a virtio_net_hdr."""
+"""Largest payload of a record: a 65 535-byte packet, its IPv6 or Ethernet header and a virtio_net_hdr."""
 VNET_HDR: Final = 10
 """Bytes of ``struct virtio_net_hdr`` (Linux ``include/uapi/linux/virtio_net.h``), without num_buffers."""
 MTU_MIN: Final = 68
@@ -84,6 +84,19 @@ FEATURES: Final[dict[str, int]] = {
     "IRQ": 1 << 9,  # wake-ups by interrupts: see irq_number in the side block
     "CRC32C": 1 << 16,  # reserved: records carry a CRC; no agent offers it yet
 }
+
+FRAMES: Final[dict[str, int]] = {
+    "IP": 0,  # IP packets, as of a TUN; all that older software knows
+    "ETHERNET": 1,  # Ethernet frames, as of a TAP, without frame check sequence
+}
+"""What the payload of a record is; both sides must have the same."""
+ETHERNET_HEADER: Final = 14
+VLAN_TAG: Final = 4
+FRAME_OVERHEAD: Final[dict[int, int]] = {
+    FRAMES["IP"]: 0,
+    FRAMES["ETHERNET"]: ETHERNET_HEADER + 2 * VLAN_TAG,
+}
+"""Bytes by which a packet may exceed the MTU, by its kind: an Ethernet header with two VLAN tags (IEEE 802.1ad)."""
 
 OFFLOADS: Final = ("CSUM", "TSO4", "TSO6", "USO4", "USO6")
 """The features that a port must support; the others require CSUM."""
@@ -137,13 +150,14 @@ SIDE_CONTROL: Final = Block(
         ("state", 4, "DOWN, INIT, READY, RUN, REFUSED; for diagnosis only, the handshake reads the epochs"),
         ("heartbeat", 4, "counter that increases while the agent is alive"),
         ("features", 4, "features offered, a bit mask"),
-        ("mtu", 4, "largest IP packet in bytes that this side accepts"),
+        ("mtu", 4, "largest IP packet in bytes that this side accepts, without an Ethernet header"),
         ("version", 4, "wire format version of this side"),
         ("queue_mask", 4, "queue pairs that this side serves, a bit mask without gaps; bit 0 is implied"),
         ("final_own_epoch", 4, "last generation in which this side received: its own epoch"),
         ("final_peer_epoch", 4, "last generation in which this side received: the peer's epoch"),
         ("final_records", 8, "records received in that generation, over all queues"),
         ("irq_number", 4, "with IRQ: 1 + the interrupt number of this side at the window's device; 0: none"),
+        ("frames", 4, "what a record holds: 0 an IP packet, 1 an Ethernet frame; the two sides must be equal"),
     ),
 )
 

@@ -52,6 +52,10 @@ class SideBlock:
         """Set a u64 of the control line, release."""
         self._memory.store64(self._base + L.SIDE_CONTROL.offset(field), value)
 
+    def offered(self) -> tuple[int, int, int]:
+        """(version, mtu, frames): what must suit the other side."""
+        return self.load("version"), self.load("mtu"), self.load("frames")
+
     def final(self) -> tuple[int, int, int]:
         """(own epoch, peer epoch, records) of the last generation that this side received in."""
         records = self._memory.load64(self._base + L.SIDE_CONTROL.offset("final_records"))

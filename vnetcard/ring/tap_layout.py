@@ -30,6 +30,7 @@ PACKET_STAGES: Final = ("READ", "COMMIT", "PEEK", "WRITE")
 FLAGS: Final[dict[str, int]] = {
     "VNET": 1 << 0,  # vnet is valid: the packet is led by it in the ring
     "NOSEQ": 1 << 1,  # dropped before it became a record: seq is that of the next one
+    "ETHERNET": 1 << 2,  # the packet is an Ethernet frame, else an IP packet
 }
 
 NOTICES: Final[dict[str, int]] = {
@@ -96,7 +97,7 @@ EVENT: Final = Block(
         ("size", 4, "bytes with what follows, a multiple of 64"),
         ("stage", 1, "READ, COMMIT, ..."),
         ("drop", 1, "word of the drop in this pump's ledger; 0: not dropped"),
-        ("flags", 2, "VNET, NOSEQ"),
+        ("flags", 2, "VNET, NOSEQ, ETHERNET"),
         ("time", 8, "CLOCK_MONOTONIC in nanoseconds: the step is done"),
         ("generation", 8, "this side's epoch << 32 | the peer's"),
         ("seq", 4, "number of the record in its generation"),

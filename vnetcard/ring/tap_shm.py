@@ -170,6 +170,11 @@ class Event:
         return words[self.drop] if self.drop < len(words) else f"drop {self.drop}"
 
     @property
+    def ethernet(self) -> bool:
+        """Is the packet an Ethernet frame?"""
+        return bool(self.flags & T.FLAGS["ETHERNET"])
+
+    @property
     def record(self) -> Record:
         """The key that all events of one record have in common, on both sides."""
         return self.direction, self.queue, self.epochs, self.seq

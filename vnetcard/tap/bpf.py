@@ -12,6 +12,7 @@ from typing import Final
 from vnetcard.codes.error import ErrorCode
 from vnetcard.errors import ConfigError
 
+_DLT_EN10MB: Final = 1
 _DLT_RAW: Final = 12
 """Packets that start with their IP header, as those of a TUN do."""
 _SNAP: Final = 65_600
@@ -60,15 +61,18 @@ def _library() -> ctypes.CDLL:
 
 
 class Filter:
-    """A compiled filter: called with the first bytes of an IP packet and its length, it returns whether it matches."""
+    """A compiled filter: called with the first bytes of a packet and its length, it returns whether it matches.
 
-    def __init__(self, text: str) -> None:
+    The packets are IP packets or, with ``ethernet``, Ethernet frames.
+    """
+
+    def __init__(self, text: str, *, ethernet: bool = False) -> None:
         """Raises ConfigError when libpcap is missing, or rejects ``text``."""
         self.text = text
         self._library = _library()
         self._program = _Program()
         self._header = _Header()
-        handle = self._library.pcap_open_dead(_DLT_RAW, _SNAP)
+        handle = self._library.pcap_open_dead(_DLT_EN10MB if ethernet else _DLT_RAW, _SNAP)
         try:
             encoded = text.encode(errors="surrogateescape")
             if self._library.pcap_compile(handle, ctypes.byref(self._program), encoded, 1, _UNKNOWN_NETMASK):
@@ -88,6 +92,6 @@ class Filter:
         self._library.pcap_freecode(ctypes.byref(self._program))
 
 
-def compile_filter(words: list[str]) -> Filter | None:
+def compile_filter(words: list[str], *, ethernet: bool = False) -> Filter | None:
     """The filter that ``words`` form, joined as tcpdump does; None when there are none.  Raises as ``Filter``."""
-    return Filter(" ".join(words)) if words else None
+    return Filter(" ".join(words), ethernet=ethernet) if words else None

@@ -85,9 +85,9 @@ class EngineTap:
             0,
             STAGE,
             0,
-            T.FLAGS["VNET"] if vnet else 0,
+            (T.FLAGS["VNET"] if vnet else 0) | (T.FLAGS["ETHERNET"] if self._word(1 - sink, "frames") else 0),
             time,
-            (self._epoch(L.HOST), self._epoch(L.CARD)),
+            (self._word(L.HOST, "epoch"), self._word(L.CARD, "epoch")),
             seq,
             length - lead,
             (at + size) & 0xFFFF_FFFF,
@@ -97,8 +97,8 @@ class EngineTap:
             payload[lead:],
         )
 
-    def _epoch(self, side: int) -> int:
-        at = L.side_offset(side) + L.SIDE_CONTROL.offset("epoch")
+    def _word(self, side: int, field: str) -> int:
+        at = L.side_offset(side) + L.SIDE_CONTROL.offset(field)
         return int.from_bytes(self._memories[side][at : at + 4], "little")
 
     def close(self) -> None:

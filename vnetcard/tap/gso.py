@@ -24,8 +24,15 @@ _LENGTH_MAX: Final = 65_535
 """The largest packet that the length fields of IP and UDP can express."""
 
 
-def segments(packet: bytes, vnet: bytes) -> list[bytes]:
-    """The packets that ``packet`` with its virtio_net_hdr stands for; itself when the header is invalid."""
+def segments(packet: bytes, vnet: bytes, *, lead: int = 0) -> list[bytes]:
+    """The packets that ``packet`` with its virtio_net_hdr stands for; itself when the header is invalid.
+
+    ``lead``: bytes of the Ethernet header and VLAN tags before the IP header, which each of them repeats.
+    """
+    if lead:
+        flags, kind, size, gso, start, offset = _VNET.unpack(vnet[: L.VNET_HDR].ljust(L.VNET_HDR, b"\0"))
+        inner = _VNET.pack(flags, kind, max(0, size - lead), gso, max(0, start - lead), offset)
+        return [packet[:lead] + piece for piece in segments(packet[lead:], inner if vnet else b"")]
     if len(vnet) < L.VNET_HDR or len(packet) < 28:
         return [packet]
     flags, kind, _, size, start, offset = _VNET.unpack(vnet[: L.VNET_HDR])

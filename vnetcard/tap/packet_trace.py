@@ -79,6 +79,7 @@ class PacketTrace:
     chosen: bool = False
     poll: int = 0
     touched: int = 0
+    ethernet: bool = False
 
     @property
     def producer(self) -> int:
@@ -183,7 +184,7 @@ class Tracer:
             known = event.value in errno.errorcode
             trace.notes["tun write"] = f"refused: {os.strerror(event.value) if known else f'errno {event.value}'}"
         if event.data and not trace.data:
-            trace.data = event.data
+            trace.data, trace.ethernet = event.data, event.ethernet
             trace.chosen = self._filter is None or self._filter(event.data, event.length)
         if event.stage == "COMMIT" and self._waiting:
             if event.epochs != self._epochs:

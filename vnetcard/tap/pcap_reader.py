@@ -24,10 +24,11 @@ MAGICS = {
 }
 """First four bytes: byte order, and nanoseconds per unit of the stamp's second half."""
 
+LINKTYPE_ETHERNET = 1
 RAW = 101
 DLT_RAW = 12
 LINKS: dict[int, tuple[str, int, int | None]] = {
-    1: ("Ethernet", 14, 12),
+    LINKTYPE_ETHERNET: ("Ethernet", 14, 12),
     DLT_RAW: ("raw IP", 0, None),
     RAW: ("raw IP", 0, None),
     113: ("Linux cooked", 16, 14),
@@ -79,8 +80,8 @@ class Frame:
     direction: int = 0
 
 
-def read(path: Path, *, interface: str | None = None, direction: str | None = None) -> Capture:
-    """The IP packets of a capture file.
+def read(path: Path, *, interface: str | None = None, direction: str | None = None, ethernet: bool = False) -> Capture:
+    """The IP packets of a capture file; with ``ethernet`` its Ethernet frames, whatever they carry.
 
     ``interface`` chooses one of a file that has several; ``direction`` only packets captured going ``in`` or ``out``.
     Raises ConfigError when the file is no capture, or cannot be replayed.
@@ -102,7 +103,7 @@ def read(path: Path, *, interface: str | None = None, direction: str | None = No
     for number, frame in enumerate(frames, 1):
         if direction and frame.direction != DIRECTIONS[direction]:
             continue
-        packet = _ip_packet(frame.data, _known(path, frame.link))
+        packet = _frame(path, frame) if ethernet else _ip_packet(frame.data, _known(path, frame.link))
         if frame.length > len(frame.data):
             raise ConfigError(
                 f"{path}: packet {number} was cut from {frame.length} to {len(frame.data)} bytes: "
@@ -135,6 +136,17 @@ def _known(path: Path, link: int) -> int:
             f"{path} has the unsupported link type {link} (supported: {known})", code=ErrorCode.BAD_CAPTURE
         )
     return link
+
+
+def _frame(path: Path, frame: Frame) -> bytes:
+    if frame.link != LINKTYPE_ETHERNET:
+        name = LINKS[_known(path, frame.link)][0]
+        raise ConfigError(
+            f"{path} holds packets of the link type {name}, and this link moves Ethernet frames (--port tap): "
+            "capture at an Ethernet interface",
+            code=ErrorCode.BAD_CAPTURE,
+        )
+    return frame.data
 
 
 def _choose(path: Path, frames: list[Frame], interface: str | None) -> list[Frame]:

@@ -16,6 +16,7 @@ from vnetcard.errors import ConfigError
 from vnetcard.ring import layout as L
 from vnetcard.ring import tap_layout as T
 from vnetcard.ring.dissect import describe_offload
+from vnetcard.ring.ethernet import ip_offset
 from vnetcard.ring.tap_shm import Event
 from vnetcard.tap import engine_tap, pcapng
 from vnetcard.tap.block_file import BlockFile
@@ -47,6 +48,7 @@ class TapPacket:
     data: bytes
     length: int
     comments: tuple[str, ...]
+    ethernet: bool = False
 
 
 def packets_at(event: Event, points: tuple[str, ...], *, segment: bool, clock: int) -> Iterator[TapPacket]:
@@ -65,11 +67,14 @@ def packets_at(event: Event, points: tuple[str, ...], *, segment: bool, clock: i
         if offload := describe_offload(event.vnet):
             comments.append(offload)
         whole = len(event.data) == event.length
-        packets = segments(event.data, event.vnet) if segment and whole else [event.data]
+        lead = ip_offset(event.data) if event.ethernet else 0
+        packets = segments(event.data, event.vnet, lead=lead) if segment and whole else [event.data]
         for n, packet in enumerate(packets, 1):
             part = (f"segment {n} of {len(packets)}",) if len(packets) > 1 else ()
             length = len(packet) if whole else event.length
-            yield TapPacket(point, event.side, direction, event.time + clock, packet, length, (*comments, *part))
+            yield TapPacket(
+                point, event.side, direction, event.time + clock, packet, length, (*comments, *part), event.ethernet
+            )
 
 
 def realtime_offset() -> int:
@@ -80,9 +85,10 @@ def realtime_offset() -> int:
 class Section:
     """The single section of a pcapng file or stream."""
 
-    def __init__(self, out: BlockFile, snap: int, chosen: str) -> None:
+    def __init__(self, out: BlockFile, snap: int, chosen: str, link: int = pcapng.DLT_RAW) -> None:
         self._out = out
         self._snap = snap
+        self._link = link
         self._chosen = chosen
         self._numbers: dict[tuple[int, str], int] = {}
         self._received: dict[int, int] = {}
@@ -98,7 +104,7 @@ class Section:
         """The number of a tap point's interface; its block is written when it is new."""
         if (side, point) not in self._numbers:
             name, words = f"{L.SIDES[side]}-{point}", IN_WORDS[point].format(side=L.SIDES[side])
-            self._put(pcapng.interface(name, words, self._snap, self._chosen))
+            self._put(pcapng.interface(name, words, self._snap, self._chosen, self._link))
             number = self._numbers[side, point] = len(self._numbers)
             self._received[number] = self._missed[number] = 0
         return self._numbers[side, point]
@@ -137,9 +143,9 @@ class Section:
 class StreamSink:
     """A capture to standard output."""
 
-    def __init__(self, out: BlockFile, snap: int, chosen: str) -> None:
+    def __init__(self, out: BlockFile, snap: int, chosen: str, link: int = pcapng.DLT_RAW) -> None:
         self._out = out
-        self._section = Section(out, snap, chosen)
+        self._section = Section(out, snap, chosen, link)
         self.declare, self.write, self.miss = self._section.declare, self._section.write, self._section.miss
         self.flush = out.flush
 
@@ -152,10 +158,19 @@ class StreamSink:
 class FileSink:
     """A capture to a file; with ``most_bytes`` a new file at that size, of which the last ``most_files`` are kept."""
 
-    def __init__(self, path: Path, snap: int, chosen: str, *, most_bytes: int = 0, most_files: int = 0) -> None:
+    def __init__(
+        self,
+        path: Path,
+        snap: int,
+        chosen: str,
+        *,
+        most_bytes: int = 0,
+        most_files: int = 0,
+        link: int = pcapng.DLT_RAW,
+    ) -> None:
         """Raises ConfigError when the file cannot be created."""
         self._path = path
-        self._settings = (snap, chosen)
+        self._settings = (snap, chosen, link)
         self._most_bytes = most_bytes
         self._most_files = most_files
         self._kept: deque[Path] = deque()
@@ -201,13 +216,16 @@ class FileSink:
         self._out.close()
 
 
-def open_sink(name: str, snap: int, chosen: str, most_bytes: int, most_files: int) -> StreamSink | FileSink:
-    """The sink for ``-w NAME``."""
+def open_sink(
+    name: str, snap: int, chosen: str, most_bytes: int, most_files: int, *, ethernet: bool = False
+) -> StreamSink | FileSink:
+    """The sink for ``-w NAME``, of IP packets or of Ethernet frames."""
+    link = pcapng.LINKTYPE_ETHERNET if ethernet else pcapng.DLT_RAW
     if name != "-":
-        return FileSink(Path(name), snap, chosen, most_bytes=most_bytes, most_files=most_files)
+        return FileSink(Path(name), snap, chosen, most_bytes=most_bytes, most_files=most_files, link=link)
     if sys.stdout.isatty():
         raise ConfigError(
             "-w -: standard output is a terminal; pipe the capture, as in ... -w - | wireshark -k -i -",
             code=ErrorCode.NO_TERMINAL,
         )
-    return StreamSink(BlockFile(os.dup(sys.stdout.fileno()), "standard output"), snap, chosen)
+    return StreamSink(BlockFile(os.dup(sys.stdout.fileno()), "standard output"), snap, chosen, link)

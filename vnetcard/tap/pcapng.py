@@ -12,6 +12,7 @@ from vnetcard.terminal.escape import printable
 
 SECTION, INTERFACE, STATISTICS, PACKET = 0x0A0D0D0A, 1, 5, 6
 BYTE_ORDER: Final = 0x1A2B3C4D
+LINKTYPE_ETHERNET: Final = 1
 DLT_RAW: Final = 12
 """Packets that start with their IP header.  The official number in files is 101 (LINKTYPE_RAW), but libpcap (1.10) maps
 only the first interface of a file from 101 to 12, and then refuses the others as of another type; 12 is read by all.
@@ -46,8 +47,11 @@ def section() -> bytes:
     return _block(SECTION, struct.pack("<IHHq", BYTE_ORDER, 1, 0, -1), options)
 
 
-def interface(name: str, description: str, snap: int, chosen: str = "") -> bytes:
-    """An interface description block; interfaces are numbered from 0 in their order.  ``chosen``: the filter's text."""
+def interface(name: str, description: str, snap: int, chosen: str = "", link: int = DLT_RAW) -> bytes:
+    """An interface description block; interfaces are numbered from 0 in their order.
+
+    ``chosen``: the filter's text; ``link``: the link type of its packets.
+    """
     options = (
         _option(_NAME, printable(name))
         + _option(_DESCRIPTION, printable(description))
@@ -55,7 +59,7 @@ def interface(name: str, description: str, snap: int, chosen: str = "") -> bytes
     )
     if chosen:
         options += _option(_FILTER, b"\0" + chosen.encode(errors="surrogateescape"))
-    return _block(INTERFACE, struct.pack("<HHI", DLT_RAW, 0, snap), options)
+    return _block(INTERFACE, struct.pack("<HHI", link, 0, snap), options)
 
 
 def packet(

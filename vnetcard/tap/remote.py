@@ -28,7 +28,7 @@ from vnetcard.ring import tap_layout as T
 from vnetcard.ring.dissect import Flow, flow_of
 from vnetcard.ring.tap_shm import Event, Record, TapRequest
 from vnetcard.tap.bpf import compile_filter
-from vnetcard.tap.source import Sources, poll_events, transport_of
+from vnetcard.tap.source import Sources, moves_ethernet, poll_events, transport_of
 from vnetcard.terminal.escape import printable
 
 CLOSE_LIMIT: Final = 2.0
@@ -68,8 +68,9 @@ def export(tap_request: Callable[[int], TapRequest]) -> int:
     """Print the events that the line on standard input requests, as they come, until that input ends."""
     request = ExportRequest.of(sys.stdin.buffer.readline())
     own = own_flow(os.environ)
-    record_filter = RecordFilter(excluding(own, compile_filter(request.words)))
     url = request.window or _only_window(request.side)
+    ethernet = moves_ethernet(url)
+    record_filter = RecordFilter(excluding(own, compile_filter(request.words, ethernet=ethernet), ethernet=ethernet))
     with Sources(url, tap_request(request.sample), (request.side,)) as sources:
         greeting = {"side": request.side, "clock": sources.live[0].clock, "transport": transport_of(url)}
         print(json.dumps(greeting | {"own": sorted(own) if own else None}), flush=True)
@@ -98,11 +99,11 @@ def _only_window(side: int) -> str:
     return found
 
 
-def excluding(own: Flow | None, chosen: PacketFilter | None) -> PacketFilter:
+def excluding(own: Flow | None, chosen: PacketFilter | None, *, ethernet: bool = False) -> PacketFilter:
     """The filter ``chosen`` (None: everything) without the packets of the connection ``own``."""
 
     def wanted(data: bytes, length: int) -> bool:
-        return (own is None or flow_of(data) != own) and (chosen is None or chosen(data, length))
+        return (own is None or flow_of(data, ethernet=ethernet) != own) and (chosen is None or chosen(data, length))
 
     return wanted
 

@@ -227,6 +227,14 @@ def clock_of(pid: int) -> str:
         return boot
 
 
+def moves_ethernet(url: str) -> bool:
+    """Do the agents of the window ``url`` on this machine move Ethernet frames?  False where none answers."""
+    try:
+        return any(view["port"].get("frames") == "ethernet" for view in ask_all(url, "status").said)
+    except ConfigError:  # opening the taps says why
+        return False
+
+
 def transport_of(url: str) -> str:
     """The engine between the two sides, as their agents on this machine name it; empty when they share the memory."""
     try:

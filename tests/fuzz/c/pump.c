@@ -28,6 +28,7 @@ void fuzz_read_setup(struct fuzz_setup *setup)
 	setup->filtered = how & 64;
 	setup->futex = wake & 1;
 	setup->doorbell = wake & 2;
+	setup->ethernet = wake & 8;
 	setup->features |= wake & 4 ? VNC_F_WAKE : 0;
 	setup->packet_max = 68 + fuzz_u16() % 1900;
 }
@@ -39,6 +40,7 @@ struct vnc_pump *fuzz_new_pump(const struct fuzz_setup *setup, const uint32_t *p
 	memset(&segment, 0, sizeof(segment));
 	memset(&tap, 0, sizeof(tap));
 	pump.port.vnet = setup->vnet_port;
+	pump.port.ethernet = setup->ethernet;
 	pump.port.fd = pump.attention_fd = -1;
 	pump.link.peer_epoch = peer_epoch;
 	pump.futex = setup->futex;

@@ -14,7 +14,7 @@ struct fuzz_counters {
 /** struct fuzz_setup - the settings of an input. */
 struct fuzz_setup {
 	enum vnc_domain domain;
-	bool vnet_port, futex, doorbell, tapped, filtered;
+	bool vnet_port, ethernet, futex, doorbell, tapped, filtered;
 	uint32_t features, packet_max;
 };
 
@@ -27,6 +27,22 @@ void fuzz_check_taps(void);
 static inline uint8_t fuzz_fill(uint32_t number, uint32_t at)
 {
 	return (uint8_t)(number * 37 + at);
+}
+
+/** fuzz_l3() - where the IP header of packet @number starts: behind 0, 1 or 2 VLAN tags. */
+static inline uint32_t fuzz_l3(const struct fuzz_setup *setup, uint32_t number)
+{
+	return setup->ethernet ? 14 + 4 * (number % 3) : 0;
+}
+
+/** fuzz_ethernet() - byte @at of the Ethernet header before the IP header at @l3, which starts with @first. */
+static inline uint8_t fuzz_ethernet(uint32_t number, uint32_t at, uint32_t l3, uint8_t first)
+{
+	static const uint8_t tag[] = {0x81, 0x00, 0x00, 0x05}, kind[][2] = {{0x08, 0x00}, {0x86, 0xdd}};
+
+	if (at < 12)
+		return fuzz_fill(number, at);
+	return at < l3 - 2 ? tag[at % 4] : kind[first >> 4 == 6][at - (l3 - 2)];
 }
 
 static inline uint64_t fuzz_sum(const uint64_t *words, unsigned int count)

@@ -149,10 +149,11 @@ static uint8_t icmp_byte(const struct record *r, uint32_t at)
 }
 
 /* May a packet enter the port?  As vnc_filter.h demands, written here once more. */
-static bool permitted(const uint8_t *ip, uint32_t len)
+/* The same of a packet that starts with its IP header, of which @seen bytes are examined. */
+static bool permitted_ip(const uint8_t *ip, uint32_t len, uint32_t seen)
 {
 	bool four = ip[0] >> 4 == 4;
-	uint32_t seen = len < 512 ? len : 512, at = four ? 4u * (ip[0] % 16) : 40, next = ip[6];
+	uint32_t at = four ? 4u * (ip[0] % 16) : 40, next = ip[6];
 
 	if (!setup.filtered || (!four && ip[0] >> 4 != 6))
 		return true;
@@ -174,11 +175,31 @@ static bool permitted(const uint8_t *ip, uint32_t len)
 	return next != 58 || (at < seen && ip[at] != 134 && ip[at] != 137);
 }
 
+static bool permitted(const uint8_t *packet, uint32_t len)
+{
+	uint32_t at = 14, tags = 0, seen = len < 512 ? len : 512;
+
+	if (!setup.filtered || !setup.ethernet)
+		return permitted_ip(packet, len, seen);
+	for (; len >= at && ((packet[at - 2] == 0x81 && packet[at - 1] == 0) ||
+			     (packet[at - 2] == 0x88 && packet[at - 1] == 0xa8)); at += 4)
+		if (++tags == 3)
+			return false;
+	if (len < at || ((packet[at - 2] != 8 || packet[at - 1] != 0) &&
+			 (packet[at - 2] != 0x86 || packet[at - 1] != 0xdd)))
+		return true;
+	return len == at || permitted_ip(packet + at, len - at, seen - at);
+}
+
 /* Byte @at of the packet of @r. */
 static uint8_t byte_of(const struct record *r, uint32_t at)
 {
 	bool udp = r->hdr.gso_type == 5;
+	uint32_t l3 = fuzz_l3(&setup, r->seq);
 
+	if (at < l3)
+		return fuzz_ethernet(r->seq, at, l3, r->first);
+	at -= l3;
 	if (at == 0)
 		return r->first;
 	if (icmp(r))
@@ -195,13 +216,14 @@ static bool whole(const struct record *r)
 {
 	const struct vnc_vnet_hdr *hdr = &r->hdr;
 	bool udp = hdr->gso_type == 5;
-	uint32_t at = transport_of(r), options;
+	uint32_t l3 = fuzz_l3(&setup, r->seq), at = l3 + transport_of(r), options;
 
 	if (hdr->gso_type == 0)
 		return true;
-	if (r->len < 20 || (hdr->gso_type == 1 && r->first >> 4 != 4) || (hdr->gso_type == 4 && r->first >> 4 != 6))
+	if (r->len < l3 + 20 || (hdr->gso_type == 1 && r->first >> 4 != 4) ||
+	    (hdr->gso_type == 4 && r->first >> 4 != 6))
 		return false;
-	if (r->first >> 4 == 4 && byte_of(r, 9) != (udp ? 17 : 6))
+	if (r->first >> 4 == 4 && byte_of(r, l3 + 9) != (udp ? 17 : 6))
 		return false;
 	if ((hdr->flags & 1) && (hdr->csum_start < at || hdr->csum_offset != (udp ? 6 : 16)))
 		return false;
@@ -226,7 +248,7 @@ static void check_packet(const struct iovec *iov, int n)
 		CHECK(len + iov[i].iov_len <= sizeof(packet));
 		__builtin_memcpy(packet + len, iov[i].iov_base, iov[i].iov_len);
 	}
-	CHECK(len > lead && len - lead <= p->link.packet_max);
+	CHECK(len > lead && len - lead <= p->link.packet_max && (!setup.ethernet || len - lead >= 14));
 	CHECK(!setup.filtered || !fuzz_shared(iov[lead != 0].iov_base));
 	CHECK(permitted(packet + lead, len - lead));
 	if (lead) {
@@ -301,10 +323,11 @@ static void push(void)
 			     .hdr = fuzz_vnet(lead ? how / 2 : 0, len)};
 	r->formed = r->hdr.gso_type && sent.seq % 4 != 3;
 	if (r->formed && r->hdr.csum_start == 20) {
-		r->hdr.csum_start = (uint16_t)transport_of(r);
+		r->hdr.csum_start = (uint16_t)(fuzz_l3(&setup, r->seq) + transport_of(r));
 		r->hdr.csum_offset = r->hdr.gso_type == 5 ? 6 : 16;
 	}
-	r->good = harmless(&r->hdr, len) && whole(r) && !(vnc_needed_feature(&r->hdr, r->first) & ~p->link.features);
+	r->good = (!setup.ethernet || len >= 14) && harmless(&r->hdr, len) && whole(r) &&
+		  !(vnc_needed_feature(&r->hdr, r->first) & ~p->link.features);
 	for (n = 0; n < len; n++)
 		packet[n] = byte_of(r, n);
 	r->good = r->good && permitted(packet, len);

@@ -90,6 +90,7 @@ static void arrive(void)
 	if (port.count == QUEUE_MAX)
 		return;
 	new->len = fuzz_u16() % (setup.packet_max + 40);
+	new->len = setup.ethernet && new->len && new->len < 23 ? 23 : new->len; /* a kernel pads frames */
 	new->first = kind & 1 ? 0x60 : 0x45;
 	new->hdr = fuzz_vnet(setup.vnet_port ? kind / 2 : 0, new->len);
 	new->number = port.numbers++;
@@ -103,7 +104,9 @@ static uint8_t byte_of(const struct packet *packet, uint32_t at)
 	if (setup.vnet_port && at < VNC_VNET_HDR)
 		return ((const uint8_t *)&packet->hdr)[at];
 	at -= setup.vnet_port ? VNC_VNET_HDR : 0;
-	return at ? fuzz_fill(packet->number, at) : packet->first;
+	if (at < fuzz_l3(&setup, packet->number))
+		return fuzz_ethernet(packet->number, at, fuzz_l3(&setup, packet->number), packet->first);
+	return at != fuzz_l3(&setup, packet->number) ? fuzz_fill(packet->number, at) : packet->first;
 }
 
 /* The packet is the peer's now if the link takes it. */
