@@ -34,6 +34,7 @@ VALUES: dict[str, tuple[list[str], Any]] = {
     "trust-peer": ([], True),
     "max-segments": (["64"], 64),
     "privileges": (["least"], "least"),
+    "user": (["nobody"], "nobody"),
     "log-level": (["debug"], "debug"),
     "json-log": ([], True),
 }
@@ -77,6 +78,11 @@ def test_both_sides_have_the_same_options_and_each_is_tested_here() -> None:
     assert long_options(L.HOST) == long_options(L.CARD) == set(VALUES) | {"version"}
 
 
+def test_named_user_keeps_the_least_unless_more_is_asked_for() -> None:
+    assert [load(L.HOST, words).privileges for words in ([], ["--user", "nobody"])] == ["follow", "least"]
+    assert load(L.HOST, ["--user", "nobody", "--privileges", "follow"]).privileges == "follow"
+
+
 @pytest.mark.parametrize("option", VALUES)
 def test_file_and_command_line_are_equivalent(option: str, tmp_path: Path) -> None:
     line = f"{option} = {json.dumps(VALUES[option][1])}\n"
@@ -91,7 +97,7 @@ def test_command_line_overrides_the_file(option: str, tmp_path: Path) -> None:
     others: dict[str, Any] = {"mtu": 1400, "address": "10.1.1.1/8", "route": "10.2.0.0/16", "window": "shm:other"}
     others |= {"port": "tun:tun5", "offload": "off", "queue-bytes": "4K", "wait": "poll", "log-level": "error"}
     others |= {"queues": 3, "max-segments": 100, "mac": "02:00:00:00:00:09"}
-    others |= {"queues": 3, "privileges": "keep", "allow": "10.1.1.1"}
+    others |= {"queues": 3, "privileges": "follow", "user": "root", "allow": "10.1.1.1"}
     other = others.get(option, False if VALUES[option][1] is True else "tun5")
     line = f"{option} = {json.dumps(other)}\n"
     assert from_file(tmp_path / "a.toml", line, *words(option)) == load(L.HOST, words(option))

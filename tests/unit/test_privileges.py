@@ -28,6 +28,9 @@ SELF = str(os.geteuid())
         (["--window", "udmabuf:udmabuf0?engine=pci:03:00.0/0"], {"NET_ADMIN", "SYS_ADMIN"}),
         (["--window", "xdma:0@0x80000000"], {"NET_ADMIN"}),
         (["--window", "uio:vnetcard"], {"NET_ADMIN"}),
+        (["--user", "nobody", "--window", "shm:lab0?owner=12345"], {"NET_ADMIN"}),
+        (["--user", "nobody", "--window", "pci:auto"], {"NET_ADMIN"}),
+        (["--user", "nobody", "--window", "mem:0x80000000+8M"], {"NET_ADMIN", "SYS_RAWIO"}),
     ],
 )
 def test_agent_keeps_what_its_interface_and_its_window_need(options: list[str], kept: set[str]) -> None:

@@ -73,6 +73,7 @@ class Agent:
         self._pulse = Pulse(self._watchdog.beat)
         self._stop = False
         self._stack = contextlib.ExitStack()
+        self._stack.callback(self.privileges.close)
         self._wake_read, self._wake_write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         self._attention = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         self.taps = TapRegistry(config.side, lambda: os.eventfd_write(self._attention, 1))
@@ -126,16 +127,17 @@ class Agent:
 
     def _open_port(self) -> None:
         config = self.config
-        self.port, self._fewer = port_for(config, self.window)
+        with self.privileges.for_port():
+            self.port, self._fewer = port_for(config, self.window)
         self._stack.callback(self.port.close)
         self.taps.queues = len(self.port.fds)
         self.interface = self._configure_interface()
         self.offer = make_offer(config, self.port, self.window)
 
     def _open_control(self) -> None:
-        self.privileges.settle()
         self._stack.callback(self.taps.close)
-        control = ControlServer(socket_path(self.window.url, self.config.side), Answers(self).answer)
+        path = socket_path(self.window.url, self.config.side)
+        control = ControlServer(path, Answers(self).answer, self.privileges.settle)
         self._stack.callback(control.close)
 
     def _announce(self) -> None:

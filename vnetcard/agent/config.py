@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from vnetcard.agent.user import User
 from vnetcard.codes.error import ErrorCode
 from vnetcard.errors import ConfigError
 from vnetcard.link.endpoints import WAITS
@@ -56,6 +57,7 @@ class Config:
     trust_peer: bool
     max_segments: int
     privileges: str
+    user: User | None
     log_level: str
     json_log: bool
 
@@ -73,7 +75,7 @@ OFFLOADS = ("csum", "tso4", "tso6", "uso4", "uso6")
 PRIVILEGES = ("follow", "least", "keep")
 PRIVILEGES_HELP = (
     "what to keep after the set-up: what the link needs and what it takes to follow the interface into other network "
-    "namespaces, only what the link needs, or everything (follow)"
+    "namespaces, only what the link needs, or everything (follow; with --user least)"
 )
 
 QUEUES_HELP = (
@@ -157,6 +159,11 @@ def parser(side: int) -> argparse.ArgumentParser:
         help="leave the kernel's defaults: router advertisements, redirects and any source address of the peer count",
     )
     p.add_argument("--privileges", choices=PRIVILEGES, help=PRIVILEGES_HELP)
+    p.add_argument(
+        "--user",
+        metavar="NAME[:GROUP]",
+        help="for root: run as this user, with its groups or GROUP alone; it must be able to use the window",
+    )
     p.add_argument("--config", metavar="FILE", help="a TOML file with these options")
     p.add_argument("--log-level", choices=LOG_LEVELS, help="(info)")
     p.add_argument("--json-log", action="store_const", const=True, help="log one JSON object per line")
@@ -261,6 +268,10 @@ def _check(side: int, values: dict[str, Any]) -> Config:
     max_segments = values.get("max_segments", MAX_SEGMENTS)
     if not 1 <= max_segments <= 0xFFFF:
         raise ConfigError(f"--max-segments {max_segments} is out of range (1 to 65535)", code=ErrorCode.OUT_OF_RANGE)
+    user = User.parse(values["user"]) if "user" in values else None
+    privileges = values.get("privileges", "follow" if user is None else "least")
+    if user is not None and privileges == "keep":
+        raise ConfigError("--user and --privileges keep exclude each other: leave one of them out")
     config = Config(
         side=side,
         window=window,
@@ -280,7 +291,8 @@ def _check(side: int, values: dict[str, Any]) -> Config:
         allow=parse_networks(values.get("allow", [])),
         trust_peer=values.get("trust_peer", False),
         max_segments=max_segments,
-        privileges=values.get("privileges", PRIVILEGES[0]),
+        privileges=privileges,
+        user=user,
         log_level=values.get("log_level", "info"),
         json_log=values.get("json_log", False),
     )

@@ -60,10 +60,16 @@ class ControlServer:
     ``answer`` is called there with the request's dict: one call at a time, and none after ``close``.
     """
 
-    def __init__(self, path: Path, answer: Callable[[dict[str, Any]], dict[str, Any] | Lease]) -> None:
+    def __init__(
+        self,
+        path: Path,
+        answer: Callable[[dict[str, Any]], dict[str, Any] | Lease],
+        settle: Callable[[], None] = lambda: None,
+    ) -> None:
         """Listen at ``path``; the caller holds the window's lock, so a socket found there was left by a killed agent.
 
-        Raises ConfigError when the socket cannot be created.
+        ``settle`` is called between the making of folder and socket and the start of the threads, which have what this
+        thread has then.  Raises ConfigError when the socket cannot be created.
         """
         self._path = path
         self._answer = answer
@@ -86,6 +92,7 @@ class ControlServer:
             ) from error
         self._thread = threading.Thread(target=self._serve, name="control", daemon=True)
         try:
+            settle()
             self._thread.start()
         except RuntimeError as error:  # out of tasks
             self.close()

@@ -12,10 +12,14 @@ import pwd
 from pathlib import Path
 from typing import Any, Final
 
-from vnetcard.agent import seccomp
+from vnetcard.agent import file_access, seccomp
 from vnetcard.agent.config import Config
+from vnetcard.agent.user import User
+from vnetcard.codes.error import ErrorCode
+from vnetcard.errors import ConfigError
 from vnetcard.terminal import capabilities as caps
-from vnetcard.window import WindowUrl
+from vnetcard.terminal import landlock
+from vnetcard.window import WindowUrl, run_folder
 from vnetcard.window.trust import split_sharing
 
 _SHARED: Final = ("shm", "file", "memfd")
@@ -26,10 +30,51 @@ class Privileges:
     """What the process of an agent with ``config`` holds."""
 
     def __init__(self, config: Config) -> None:
-        """Comes before any thread: from now on no program that this process starts can gain a privilege; OSError."""
+        """Comes before any thread: from now on no program that this process starts can gain a privilege; OSError.
+
+        With ``--user`` the process becomes that user now, so that it can open again later what it opens now.
+        """
         self._config = config
+        self._landlock = landlock.abi()
+        self._made: Path | None = None
         if config.privileges != "keep":
             caps.no_new_privileges()
+        if config.user is not None and not config.user.is_this_process:
+            self._become(config.user)
+        elif os.geteuid() == 0:
+            with contextlib.suppress(OSError, ConfigError):  # the control socket explains it
+                run_folder.take_back()
+
+    def _become(self, user: User) -> None:
+        """With all capabilities until the set-up is done, but with the user's permissions for files."""
+        file_access.load_modules(self._config)
+        where = run_folder.folder()
+        if os.geteuid() == 0:
+            try:
+                if run_folder.prepare(user.uid, user.gid):
+                    self._made = where
+            except OSError as error:
+                raise ConfigError(
+                    f"--user {user.name}: control socket: cannot make {where} ({error.strerror}); set VNETCARD_RUN_DIR",
+                    code=ErrorCode.CONTROL_SOCKET,
+                ) from error
+        os.environ["VNETCARD_RUN_DIR"] = str(where)
+        try:
+            user.become()
+        except ConfigError:
+            self.close()
+            raise
+        caps.lower(caps.FILE_POWERS)
+
+    def close(self) -> None:
+        """Remove the folder that was made for the user, while this process may: where the set-up has failed."""
+        if self._made is not None:
+            with contextlib.suppress(OSError), caps.raised(caps.FILE_POWERS):
+                self._made.rmdir()
+
+    def for_port(self) -> contextlib.AbstractContextManager[None]:
+        """In this context the TUN is opened, once and for all: root may, whatever the permissions of the user are."""
+        return contextlib.nullcontext() if self._config.user is None else caps.raised(caps.FILE_POWERS)
 
     def settle(self) -> None:
         """After the set-up: give up what is not needed any more.  Threads that exist have ``shed`` theirs."""
@@ -38,6 +83,9 @@ class Privileges:
                 join_group(self._config.window)
                 caps.keep(caps.bits_of(needed(self._config)))
             with contextlib.suppress(OSError):  # a kernel without it, which ``status`` shows
+                if (rules := file_access.rules(self._config)) is not None:
+                    landlock.restrict(rules)
+            with contextlib.suppress(OSError):
                 seccomp.install(allowed_calls(self._config))
 
     def view(self) -> dict[str, Any]:
@@ -50,6 +98,8 @@ class Privileges:
             "capabilities": caps.names_of(held["capabilities"]),
             "no_new_privs": bool(held["no_new_privs"]),
             "seccomp": held["seccomp"] == 2,
+            "landlock": landlock.is_restricted(),
+            "landlock_abi": self._landlock,
         }
 
 
@@ -60,7 +110,10 @@ def needed(config: Config) -> set[str]:
         wanted.add("NET_ADMIN")
     if config.privileges == "follow":
         wanted.add("SYS_ADMIN")  # setns(2)
-    return wanted | _for_window(config.window)
+    found = _for_window(config.window)
+    if config.user is not None:  # what takes the permissions of root's files as well
+        found -= {"DAC_OVERRIDE", "SYS_ADMIN"}
+    return wanted | found
 
 
 def allowed_calls(config: Config) -> list[str]:

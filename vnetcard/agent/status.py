@@ -224,7 +224,11 @@ def holding_lines(held: dict[str, Any] | None) -> list[str]:
     if held is None:
         return []
     powers = "all capabilities" if len(held["capabilities"]) >= ALL_CAPABILITIES else " ".join(held["capabilities"])
-    limits = [name for name in ("no_new_privs", "seccomp", "landlock") if held.get(name)]
+    limits = [name for name in ("no_new_privs", "seccomp") if held.get(name)]
+    if held.get("landlock"):
+        limits.append(f"landlock (ABI {held['landlock_abi']})")
+    elif limits and held.get("landlock_abi") == 0:
+        limits.append("no landlock in this kernel")
     return [
         f"  holds     user {held['user']}, {powers or 'no capability'}; {', '.join(limits) or 'without restrictions'}"
     ]

@@ -51,6 +51,7 @@ class ErrorCode(Code):
     BAD_FILTER = "bad-filter", "The filter is not one that libpcap accepts.", "See pcap-filter(7)."
     TOOL_MISSING = "tool-missing", "A program or a Python package is not installed.", "Install what the message names."
     CACHE_UNUSABLE = "cache-unusable", "The user's cache cannot be written.", "Set XDG_CACHE_HOME to a writable folder."
+    BAD_USER = "bad-user", "The user or group of --user does not exist, or cannot be used.", "See the message."
     NOT_ROOT = "not-root", "The command needs root.", "Run it as root."
     TUN_UNUSABLE = "tun-unusable", "The device /dev/net/tun is missing or may not be opened.", "See the message."
     # BuildFailed, LabError

@@ -13,6 +13,8 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Final
 
+from vnetcard.terminal import landlock
+
 _NAMES: Final = (
     "CHOWN DAC_OVERRIDE DAC_READ_SEARCH FOWNER FSETID KILL SETGID SETUID SETPCAP LINUX_IMMUTABLE NET_BIND_SERVICE "
     "NET_BROADCAST NET_ADMIN NET_RAW IPC_LOCK IPC_OWNER SYS_MODULE SYS_RAWIO SYS_CHROOT SYS_PTRACE SYS_PACCT SYS_ADMIN "
@@ -54,7 +56,8 @@ def keep(bits: int) -> None:
 
 
 def shed() -> None:
-    """Give up all capabilities of the calling thread, which serves an agent and needs none."""
+    """Give up all capabilities and files of the calling thread, which serves an agent and needs none."""
+    landlock.shed()
     with contextlib.suppress(OSError):
         _set(0, 0, 0)
 
@@ -74,6 +77,27 @@ def kept_over_change_of_user() -> Iterator[None]:
     finally:
         _checked(_libc.prctl(_PR_SET_KEEPCAPS, 0, 0, 0, 0))
     _set(permitted, permitted, inheritable)
+
+
+FILE_POWERS: Final = ("CHOWN", "DAC_OVERRIDE", "DAC_READ_SEARCH", "FOWNER", "FSETID")
+"""With them a process may use files as if root had opened them (capabilities(7))."""
+
+
+def lower(names: Iterable[str]) -> None:
+    """In the calling thread ``names`` do not count until they are ``raised``; OSError."""
+    effective, permitted, inheritable = _get()
+    _set(effective & ~bits_of(names), permitted, inheritable)
+
+
+@contextlib.contextmanager
+def raised(names: Iterable[str]) -> Iterator[None]:
+    """In the block those of ``names`` that the calling thread has count again; OSError."""
+    effective, permitted, inheritable = _get()
+    _set(effective | (permitted & bits_of(names)), permitted, inheritable)
+    try:
+        yield
+    finally:
+        _set(effective, permitted, inheritable)
 
 
 def held() -> dict[str, int]:

@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Final
 
-from vnetcard.window.trust import ALONE, Sharing, check_folders, walk
+from vnetcard.codes.error import ErrorCode
+from vnetcard.errors import ConfigError
+from vnetcard.window.trust import ALONE, Sharing, check_folders, user_name, walk
+
+OF_ROOT: Final = Path("/run/vnetcard")
 
 
 def folder() -> Path:
@@ -13,10 +18,44 @@ def folder() -> Path:
     if named := os.environ.get("VNETCARD_RUN_DIR"):
         return Path(named)
     if os.geteuid() == 0:
-        return Path("/run/vnetcard")
+        return OF_ROOT
     if runtime := os.environ.get("XDG_RUNTIME_DIR"):
         return Path(runtime) / "vnetcard"
     return Path(f"/tmp/vnetcard-{os.geteuid()}")
+
+
+def prepare(uid: int, gid: int) -> bool:
+    """As root: make the folder for the agents of user ``uid`` if it is missing; whether it was made.
+
+    An empty /run/vnetcard changes its owner, since an agent that is not root could not remove it.  Raises ConfigError
+    where the folder is another user's, and OSError.
+    """
+    path = folder()
+    try:
+        path.mkdir(mode=0o700, parents=True)
+        made = True
+    except FileExistsError:
+        made = False
+    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        owner = os.fstat(fd).st_uid
+        if owner == uid:
+            return made
+        if made or (path == OF_ROOT and not any(path.iterdir())):
+            os.fchown(fd, uid, gid)
+            return made
+    finally:
+        os.close(fd)
+    raise ConfigError(
+        f"control socket: {path} belongs to {user_name(owner)}, whose agents may run; set VNETCARD_RUN_DIR",
+        code=ErrorCode.CONTROL_SOCKET,
+    )
+
+
+def take_back() -> None:
+    """As root: an empty /run/vnetcard that the agent of another user has left is root's again; OSError, ConfigError."""
+    if folder() == OF_ROOT and OF_ROOT.exists():
+        prepare(0, 0)
 
 
 def trusted_in(path: Path) -> Sharing:
