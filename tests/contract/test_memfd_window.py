@@ -135,6 +135,18 @@ def test_stopped_peer_is_waited_for(path: str, monkeypatch: pytest.MonkeyPatch) 
             assert window.geometry.instance == instance
 
 
+def test_wait_for_a_stopped_peer_ends_with_the_pulse(path: str) -> None:
+    def pulse() -> None:
+        raise WindowUnavailable("the agent was told to stop")
+
+    with holder(path, L.HOST) as (process, _):
+        process.send_signal(signal.SIGSTOP)
+        os.waitpid(process.pid, os.WUNTRACED)
+        with pytest.raises(WindowUnavailable, match="told to stop"):
+            open_window(path, side=L.CARD, pulse=pulse)
+        process.send_signal(signal.SIGCONT)
+
+
 def test_other_size_than_a_live_peers_is_refused(path: str) -> None:
     with contextlib.closing(open_window(f"{path}+64K", side=L.HOST)) as window:
         with pytest.raises(LayoutMismatch, match=r"128 KiB.*64 KiB.*stop it"):

@@ -13,10 +13,11 @@ from pathlib import Path
 import pytest
 
 from tests.harness.programs import started
+from vnetcard.agent.pulse import Pulse as AgentPulse
 from vnetcard.codes.error import ErrorCode
 from vnetcard.errors import WindowUnavailable
 from vnetcard.ring import layout as L
-from vnetcard.window import locks, open_window, read_window
+from vnetcard.window import file_backed, locks, open_window, read_window
 
 HOLD = """
 import fcntl, os, signal, struct, sys
@@ -90,6 +91,18 @@ def test_wait_for_a_creation_lock_ends_with_the_pulse_and_names_the_holder(place
         with pytest.raises(WindowUnavailable, match=rf"told to stop: process {process.pid} \(python.* holds"):
             open_window(url, side=L.HOST, pulse=pulse)
         assert path.stat().st_size == 0
+
+
+def test_agent_that_stops_waits_for_no_other_process(place: tuple[str, Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    url, path = place
+    monkeypatch.setattr("vnetcard.agent.pulse.STOP_GRACE", 3600.0)  # a device's
+    path.touch(0o600)
+    pulse = AgentPulse(lambda: None)
+    pulse.stop()
+    pulse()
+    with held(path, locks.CREATION), pytest.raises(WindowUnavailable, match="told to stop: process"):
+        open_window(url, side=L.HOST, pulse=pulse)
+    assert file_backed.REMOVAL_LIMIT < 0.2  # SIGTERM ends an agent within that time
 
 
 def test_wait_for_a_creation_lock_is_bounded(place: tuple[str, Path], monkeypatch: pytest.MonkeyPatch) -> None:

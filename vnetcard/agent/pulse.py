@@ -27,8 +27,15 @@ class Pulse:
 
     def __call__(self) -> None:
         """Raises WindowUnavailable ``STOP_GRACE`` seconds after ``stop``."""
+        self._beat_and_stop(STOP_GRACE)
+
+    def at_once(self) -> None:
+        """Raises WindowUnavailable after ``stop``."""
+        self._beat_and_stop(0.0)
+
+    def _beat_and_stop(self, grace: float) -> None:
         self._beat()
         if self.link is not None:
             self.link.own.beat()
-        if self._stop_at is not None and time.monotonic() - self._stop_at > STOP_GRACE:
+        if self._stop_at is not None and time.monotonic() - self._stop_at >= grace:
             raise WindowUnavailable("the agent was told to stop")

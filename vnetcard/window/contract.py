@@ -17,7 +17,15 @@ if TYPE_CHECKING:
 
 
 Pulse = Callable[[], None]
-"""Called several times a second while a device lets its caller wait; raises WindowUnavailable to end the wait."""
+"""Called several times a second while a device lets its caller wait; raises WindowUnavailable to end the wait.
+
+Where another process lets it wait, the attribute ``at_once`` is called instead if there is one.
+"""
+
+
+def at_once(pulse: Pulse) -> None:
+    """The pulse of a wait for another process, which nobody needs to see to its end."""
+    getattr(pulse, "at_once", pulse)()
 
 
 def no_pulse() -> None:

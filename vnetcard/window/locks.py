@@ -20,7 +20,7 @@ from typing import Final
 from vnetcard.codes.error import ErrorCode
 from vnetcard.errors import WindowUnavailable
 from vnetcard.terminal.escape import printable
-from vnetcard.window.contract import Pulse, no_pulse
+from vnetcard.window.contract import Pulse, at_once, no_pulse
 
 CREATION = 2
 """The byte that is held while a window is made or removed; bytes 0 and 1 are the sides."""
@@ -97,7 +97,7 @@ def _wait(attempt: Callable[[], bool], wanted: _Wanted, limit: float, pulse: Pul
         if now >= pulse_at:
             pulse_at = now + PULSE_EVERY
             try:
-                pulse()
+                at_once(pulse)
             except WindowUnavailable as error:
                 raise wanted.busy(error) from error
         time.sleep(0.001)

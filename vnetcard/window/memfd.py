@@ -103,7 +103,7 @@ def open_window(request: Request) -> MemfdWindow:
                 f"the {L.SIDES[request.side]} side of {place.url} is taken by {owner}: {remedy}",
                 code=ErrorCode.WINDOW_TAKEN,
             )
-        window = open_backed(_opener(place, request.side), request)
+        window = open_backed(_opener(place, request), request)
         try:
             _seal(window.fileno())
             return MemfdWindow(place, window, _give(place, own, window.fileno()))
@@ -117,12 +117,13 @@ def _seal(fd: int) -> None:
         fcntl.fcntl(fd, fcntl.F_ADD_SEALS, SEALS)
 
 
-def _opener(place: Place, side: int) -> Opener:
+def _opener(place: Place, request: Request) -> Opener:
     """``remove``: forget the memory of a peer that has just ended, so that ``open`` makes another."""
+    theirs = place.of_side(1 - request.side)
     forgotten = False
 
     def open_memory() -> int:
-        peers = None if forgotten else get_memory(place.of_side(1 - side), place.url, place.sharing)
+        peers = None if forgotten else get_memory(theirs, place.url, place.sharing, request.pulse)
         try:
             return _checked(place, peers) if peers is not None else _make()
         except OSError as error:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import select
 import socket
 import threading
 import time
@@ -20,6 +21,8 @@ from vnetcard.errors import WindowNotReady, WindowUnavailable
 from vnetcard.hw.mapping import code_of
 from vnetcard.terminal import capabilities
 from vnetcard.window import trust
+from vnetcard.window.contract import Pulse, at_once, no_pulse
+from vnetcard.window.locks import PULSE_EVERY
 from vnetcard.window.trust import Peer, Sharing
 
 GIVEN: Final = b"+"
@@ -121,14 +124,24 @@ def owner_of(path: Path) -> Peer | None:
             return None
 
 
-def get_memory(path: Path, url: str, sharing: Sharing) -> int | None:
+def _await(client: socket.socket, pulse: Pulse) -> None:
+    """Wait for the answer; TimeoutError, or what ``pulse`` raises."""
+    readable, deadline = select.poll(), time.monotonic() + ANSWER_LIMIT
+    readable.register(client, select.POLLIN)
+    while not readable.poll(PULSE_EVERY * 1000):
+        at_once(pulse)
+        if time.monotonic() > deadline:
+            raise TimeoutError
+
+
+def get_memory(path: Path, url: str, sharing: Sharing, pulse: Pulse = no_pulse) -> int | None:
     """A descriptor of the memory that the agent at ``path`` gives; None: no agent is there.
 
     Raises WindowUnavailable (it is not trusted, or does not trust this process) and WindowNotReady (it does not
     answer).
     """
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as client:
-        client.settimeout(ANSWER_LIMIT)
+        client.setblocking(False)
         peer = None
         try:
             client.connect(str(path))
@@ -139,6 +152,7 @@ def get_memory(path: Path, url: str, sharing: Sharing) -> int | None:
                     f"the socket {path} is that of {peer}, who could read and change every packet: name another "
                     f"--window, or trust that user with ?owner={peer.uid}",
                 )
+            _await(client, pulse)
             answer, fds, _, _ = socket.recv_fds(client, 1, 1, socket.MSG_CMSG_CLOEXEC)
         except (FileNotFoundError, ConnectionError):
             return None  # also one that ended just now
