@@ -53,6 +53,11 @@ spin                                    spin                   -
 systemd-analyze                         systemd                systemd
 systemd-sysusers                        systemd                systemd
 qemu-aarch64-static                     qemu-user-static       qemu-user-static
+dnsmasq                                 dnsmasq-base           dnsmasq
+udhcpc                                  udhcpc                 busybox
+curl                                    curl                   curl
+nft                                     nftables               nftables
+sysctl                                  procps                 procps-ng
 wg                                      wireguard-tools        wireguard-tools
 wireguard-go                            wireguard-go           -
 '
