@@ -61,8 +61,7 @@ def test_every_payload_size_passes_in_both_directions_unharmed(lab: Lab, version
         assert lab.status(side)["port"]["kernel"]["counters"]["kernel_tx_dropped"] == 0
 
 
-@pytest.mark.parametrize("version", [4, 6])
-@pytest.mark.parametrize("protocol", ["tcp", "udp"])
+@pytest.mark.parametrize(("protocol", "version"), [("tcp", 6), ("udp", 4)])
 def test_streams_with_offload_arrive_whole(lab: Lab, protocol: str, version: int) -> None:
     segments = 20 if protocol == "udp" else 1
     for sender in (HOST, CARD):
@@ -159,7 +158,7 @@ def _captured(lab: Lab, file: Path, *words: str) -> subprocess.CompletedProcess[
     return subprocess.run([*command, "-e", "ip.dst"], capture_output=True, text=True, check=True)
 
 
-def test_capture_is_read_by_tshark_and_tcpdump_as_ethernet(lab: Lab, tmp_path: Path) -> None:
+def test_capture_is_read_by_tshark_and_tcpdump_as_ethernet_and_replayed_as_it_is(lab: Lab, tmp_path: Path) -> None:
     file = tmp_path / "tap.pcapng"
     rows = [row.split("\t") for row in _captured(lab, file, "icmp").stdout.splitlines()]
     assert len(rows) == 20
@@ -169,6 +168,13 @@ def test_capture_is_read_by_tshark_and_tcpdump_as_ethernet(lab: Lab, tmp_path: P
     done = subprocess.run([need("tcpdump"), "-n", "-e", "-r", str(file)], capture_output=True, text=True, check=False)
     assert done.returncode == 0 and done.stdout.count("ICMP echo re") == 20, done.stderr
     assert re.search(f"{rows[0][1]} > ", done.stdout)
+    before = lab.status(HOST)["sides"][HOST]["tx"]["tx_sent"]
+    words = ["replay", str(file), "--window", lab.url, "--interface", "host-port", "--direction", "out", "--fast"]
+    replayed = run([*VNETCARD, *words, "--json"])
+    assert replayed.status == 0, replayed
+    sent = json.loads(replayed.stdout)["packets"]
+    assert sent >= 5
+    until(lambda: lab.status(HOST)["sides"][HOST]["tx"]["tx_sent"] >= before + sent, "all sent", limit=20)
 
 
 def test_filters_of_both_kinds_find_their_packets(lab: Lab) -> None:
@@ -188,18 +194,6 @@ def test_filters_of_both_kinds_find_their_packets(lab: Lab) -> None:
 
         until(found, "an ARP request", limit=60)
         assert arp.stdout is not None and "ARP request, who has 10.10.10.5, tell 10.10.10.1" in arp.stdout.read()
-
-
-def test_replay_of_frames_sends_them_as_they_were(lab: Lab, tmp_path: Path) -> None:
-    file = tmp_path / "frames.pcapng"
-    _captured(lab, file, "--side", "host", "icmp")
-    before = lab.status(HOST)["sides"][HOST]["tx"]["tx_sent"]
-    words = ["replay", str(file), "--window", lab.url, "--interface", "host-port", "--direction", "out", "--fast"]
-    done = run([*VNETCARD, *words, "--json"])
-    assert done.status == 0, done
-    sent = json.loads(done.stdout)["packets"]
-    assert sent >= 5
-    until(lambda: lab.status(HOST)["sides"][HOST]["tx"]["tx_sent"] >= before + sent, "all sent", limit=20)
 
 
 def test_replay_of_ip_packets_is_refused_in_a_line(lab: Lab, tmp_path: Path) -> None:
@@ -233,7 +227,7 @@ def test_killed_agents_come_back_with_exact_accounts() -> None:
         for side in (HOST, CARD):
             lab.start(side, *TAP, "--persist")
         lab.wait_up()
-        for victim in (HOST, CARD, HOST):
+        for victim in (HOST, CARD):
             with pinging(lab):
                 lab.stop(victim, signal.SIGKILL)
                 lab.start(victim, *TAP, "--persist")
@@ -260,19 +254,14 @@ def test_tap_against_tun_is_refused_in_words_on_both_sides() -> None:
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        (("--port", "tap:sixteen-bytes-xx"), "invalid interface name"),
-        (("--port", "tap:tap7", "--bridge", "none"), "there is no such bridge where tap7 is; create it: `ip link"),
-        (("--port", "tap:tap7", "--bridge", "lo"), "--bridge lo: this interface is no bridge"),
-        (("--port", "tap", "--bridge", "a/b"), "invalid interface name"),
-        (("--port", "tun", "--mac", "02:00:5e:00:00:01"), "--mac 02:00:5e:00:00:01 needs Ethernet frames: --port tap"),
-        (("--bridge", "br0"), "--bridge br0 needs Ethernet frames: --port tap, on both sides"),
-        (("--port", "tap", "--mac", "01:00:5e:00:00:01"), "is a multicast address"),
-        (("--port", "tap", "--mtu", "65522"), "--mtu 65522 is out of range for a tap (68 to 65521)"),
+        (("--bridge", "none"), "there is no such bridge where tap7 is; create it: `ip link add none up type bridge`"),
+        (("--bridge", "lo"), "--bridge lo: this interface is no bridge"),
     ],
-)  # fmt: skip
+)
 def test_bad_input_is_one_line_and_leaves_nothing(lab: Lab, options: tuple[str, ...], words: str) -> None:
     before = ip("-n", lab.namespaces[CARD], "link", "show")
     window = f"shm:vnetcard-bad-{os.getpid()}"
-    outcome = run([*X86, "--window", window, "--netns", lab.namespaces[CARD], *options])
+    command = [*X86, "--window", window, "--netns", lab.namespaces[CARD], "--port", "tap:tap7"]
+    outcome = run([*command, *options])
     assert_refused(outcome, "vnetcard-x86", words)
     assert ip("-n", lab.namespaces[CARD], "link", "show") == before
