@@ -76,15 +76,15 @@ def super_packet(kind: str, size: int, segments: int) -> bytes:
 
 
 def arrives(memory: Memory, sides: list[Station], packet: bytes) -> bool:
-    """Whether the host's pump gives ``packet`` of the card to its port; if not, it is counted as a bad frame."""
-    before = read_end(memory, "c2h", tx=False).ledger["drop_bad_frame"]
+    """Whether the host's pump gives ``packet`` of the card to its port; if not, it is counted under drop_segments."""
+    before = read_end(memory, "c2h", tx=False).ledger["drop_segments"]
     sides[L.CARD].port.far.send(packet)
     deadline = time.monotonic() + LIMIT
     while time.monotonic() < deadline:
         if select.select([sides[L.HOST].port.far], [], [], 0.001)[0]:
             assert sides[L.HOST].port.far.recv(L.FRAME_MAX) == packet
             return True
-        if read_end(memory, "c2h", tx=False).ledger["drop_bad_frame"] == before + 1:
+        if read_end(memory, "c2h", tx=False).ledger["drop_segments"] == before + 1:
             return False
     raise AssertionError("neither delivered nor dropped")
 
@@ -95,7 +95,12 @@ def test_record_of_too_many_segments_is_dropped(memory: Memory, sides: list[Stat
     assert arrives(memory, sides, super_packet(kind, 64, 512))
     assert not arrives(memory, sides, super_packet(kind, 64, 514))
     assert not arrives(memory, sides, super_packet(kind, 1, 65_000))
-    assert arrives(memory, sides, super_packet(kind, 8, 400)), "keystrokes that a forwarding host has merged"
+    assert arrives(memory, sides, super_packet(kind, 20, 63)), "keystrokes that a forwarding host has merged"
+    assert arrives(memory, sides, super_packet(kind, 48, 100)), "the smallest segments of a large write"
+    assert not arrives(memory, sides, super_packet(kind, 47, 100))
+    assert not arrives(memory, sides, super_packet(kind, 8, 400))
+    assert read_end(memory, "c2h", tx=False).unaccounted == 0
+    assert len(sides[L.HOST].endpoints.rx.samples[5][2]) > 0, "the sample is that of this drop"
     sides[L.HOST].endpoints.rx.segments_max = 64
     assert arrives(memory, sides, super_packet(kind, 900, 64))
     assert not arrives(memory, sides, super_packet(kind, 900, 66))

@@ -305,6 +305,7 @@ enum vnc_rx_word {
 	VNC_RX_GEN_SERIAL = 11,
 	VNC_RX_DROP_SOURCE = 12,
 	VNC_RX_DROP_REDIRECT = 13,
+	VNC_RX_DROP_SEGMENTS = 14,
 };
 
 enum vnc_txstat_word {

@@ -107,15 +107,21 @@ static inline int vnc_gso_whole(const struct vnc_vnet_hdr *hdr, const uint8_t *h
 }
 
 #define VNC_SEGMENTS_MAX 512u /* 64 KiB in segments of 128 bytes */
+#define VNC_SEGMENTS_SMALL 64u /* so many may have any size */
+#define VNC_SEGMENT_MIN 48u    /* the default of Linux's sysctl net.ipv4.tcp_min_snd_mss */
 
 /**
  * vnc_gso_cheap() - does the kernel make at most @most segments of a super-packet of @len bytes led by @hdr?
  *
- * A small segment alone is no offence: a host that forwards merges what arrives, be it single keystrokes (GRO).
+ * A small segment alone is no offence: a host that forwards merges what arrives, be it single keystrokes (GRO).  But
+ * it merges the packets of one poll, and at most 64 datagrams; more segments than that come from a large write, which
+ * is cut at the MSS.
  */
 static inline int vnc_gso_cheap(const struct vnc_vnet_hdr *hdr, uint32_t len, uint32_t most)
 {
-	return hdr->gso_size && len / hdr->gso_size <= most;
+	uint32_t segments = hdr->gso_size ? len / hdr->gso_size : UINT32_MAX;
+
+	return segments <= most && (segments <= VNC_SEGMENTS_SMALL || hdr->gso_size >= VNC_SEGMENT_MIN);
 }
 
 #endif

@@ -14,7 +14,7 @@
 #include <errno.h>
 #include <sys/uio.h>
 
-#define SAMPLES_OF_DROPS (VNC_RX_DROP_REDIRECT - VNC_RX_DROP_PORT_REFUSED) /* without VNC_RX_GEN_SERIAL */
+#define SAMPLES_OF_DROPS (VNC_RX_DROP_SEGMENTS - VNC_RX_DROP_PORT_REFUSED) /* without VNC_RX_GEN_SERIAL */
 
 /* ---- a generation ------------------------------------------------------------------------------ */
 
@@ -231,10 +231,12 @@ static int deliver(struct vnc_pump *p, const struct vnc_view *view)
 		needed = vnc_needed_feature(&hdr, packet[l3]);
 		if ((needed & ~p->link.features) || !vnc_vnet_sane(&hdr, len))
 			return VNC_RX_DROP_BAD_FRAME;
-		if (hdr.gso_type != VNC_GSO_NONE &&
-		    (!vnc_gso_cheap(&hdr, len, __atomic_load_n(&p->segments_max, __ATOMIC_RELAXED)) ||
-		     !gso_whole(view, &hdr, len, l3)))
-			return VNC_RX_DROP_BAD_FRAME;
+		if (hdr.gso_type != VNC_GSO_NONE) {
+			if (!vnc_gso_cheap(&hdr, len, __atomic_load_n(&p->segments_max, __ATOMIC_RELAXED)))
+				return VNC_RX_DROP_SEGMENTS;
+			if (!gso_whole(view, &hdr, len, l3))
+				return VNC_RX_DROP_BAD_FRAME;
+		}
 	}
 	drop = filtered(p, view, &head);
 	if (drop != VNC_FILTER_PASS)

@@ -78,8 +78,7 @@ class DropCode(Code):
     )
     BAD_FRAME = (
         "drop_bad_frame",
-        "Packets from the peer with an impossible virtio_net_hdr, or super-packets whose headers are not whole or "
-        "that the kernel would have to cut into more segments than --max-segments.",
+        "Packets from the peer with an impossible virtio_net_hdr, or super-packets whose headers are not whole.",
         "Update the peer's program.",
         CauseCode.BAD_FRAMES,
     )
@@ -95,6 +94,13 @@ class DropCode(Code):
         "which one could hide.",
         "None: they would configure this machine; --trust-peer lets them pass.",
         CauseCode.PEER_CONFIGURES,
+    )
+    SEGMENTS = (
+        "drop_segments",
+        "Super-packets from the peer that the kernel would have to cut into more segments than --max-segments, or into "
+        "more than 64 of less than 48 bytes.",
+        "For an honest peer, raise --max-segments; otherwise find out what the peer runs.",
+        CauseCode.BAD_FRAMES,
     )
     # Violations of the format by the peer
     VIOL_CONS = (

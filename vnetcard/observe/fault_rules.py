@@ -79,11 +79,11 @@ def violations(snapshot: Snapshot) -> Iterator[Cause]:
                 f"the {other(side)} published impossible indices ({count['viol_prod']} prod, "
                 f"{count['viol_cons']} cons): another program writes into its lines",
             )
-        if count.get("drop_bad_frame"):
+        if bad := count.get("drop_bad_frame", 0) + count.get("drop_segments", 0):
             yield Cause(
                 CauseCode.BAD_FRAMES,
                 other(side),
-                f"{count['drop_bad_frame']} packets from the {other(side)} had an impossible virtio_net_hdr, broken "
+                f"{bad} packets from the {other(side)} had an impossible virtio_net_hdr, broken "
                 "headers or too many segments",
             )
 

@@ -249,6 +249,7 @@ RX_LEDGER: Final = (
     "gen_serial",
     "drop_source",
     "drop_redirect",
+    "drop_segments",
 )
 """FIFO to port: ``rx_received = rx_delivered + drops``.
 

@@ -94,6 +94,8 @@ static bool harmless(const struct vnc_vnet_hdr *hdr, uint32_t len)
 		return false;
 	if (hdr->gso_type && len / hdr->gso_size > 512)
 		return false; /* too much work for the kernel */
+	if (hdr->gso_type && len / hdr->gso_size > 64 && hdr->gso_size < 48)
+		return false;
 	return !(hdr->flags & ~3u) && hdr->hdr_len <= len;
 }
 
@@ -425,7 +427,8 @@ static void check(void)
 	CHECK(now[VNC_RX_RX_DELIVERED] == port.taken && now[VNC_RX_RX_DELIVERED_BYTES] == port.bytes);
 	CHECK(now[VNC_RX_RX_RECEIVED] == now[VNC_RX_RX_DELIVERED] + now[VNC_RX_DROP_PORT_REFUSED] +
 						 now[VNC_RX_DROP_PORT_DOWN] + now[VNC_RX_DROP_BAD_FRAME] +
-						 now[VNC_RX_DROP_SOURCE] + now[VNC_RX_DROP_REDIRECT]);
+						 now[VNC_RX_DROP_SOURCE] + now[VNC_RX_DROP_REDIRECT] +
+						 now[VNC_RX_DROP_SEGMENTS]);
 	CHECK(fuzz_sum(&p->stats.now[VNC_RXSTAT_VIOL_PROD], 4) - base_viol == violations);
 	CHECK(!(p->refused & (VNC_FEATURE_UNKNOWN | ~p->link.features)));
 	if (fuzz_clean && !fuzz_ours_ruined && now[VNC_RX_RX_RECEIVED] && p->ledger.now[0] > 1) {

@@ -199,7 +199,8 @@ static void check_counters(void)
 					 tx[VNC_TX_DROP_TOO_BIG] + tx[VNC_TX_DROP_MALFORMED] + tx[VNC_TX_DROP_OFFLOAD]);
 	CHECK(rx[VNC_RX_RX_RECEIVED] == rx[VNC_RX_RX_DELIVERED] + rx[VNC_RX_DROP_PORT_REFUSED] +
 					    rx[VNC_RX_DROP_PORT_DOWN] + rx[VNC_RX_DROP_BAD_FRAME] +
-					    rx[VNC_RX_DROP_SOURCE] + rx[VNC_RX_DROP_REDIRECT]);
+					    rx[VNC_RX_DROP_SOURCE] + rx[VNC_RX_DROP_REDIRECT] +
+					    rx[VNC_RX_DROP_SEGMENTS]);
 }
 
 static void set_up(int mode, enum vnc_wait_mode wait, enum vnc_domain domain)
