@@ -3,10 +3,11 @@
 #
 #   scripts/venv.sh demo          the package (editable) and its run-time requirements
 #   scripts/venv.sh sim           and what the simulator is built with
-#   scripts/venv.sh test          and the tools of requirements/test.txt, those of `make docs` among them
+#   scripts/venv.sh test          and the tools of the tests, those of `make docs` among them
 #   scripts/venv.sh python        print the Python that would be used
 #   scripts/venv.sh python-lacks  its version when its headers or venv are missing, else nothing
 #
+# pip installs the versions of requirements/*.txt (scripts/requirements.sh writes them) and checks their hashes.
 # It installs and builds the C core again only when one of their inputs has changed.
 # VNETCARD_PYTHON names the Python to use, instead of the newest that is found.
 set -euo pipefail
@@ -84,7 +85,7 @@ inputs() {
     local checked=${VNETCARD_CHECKED-}
     [[ $1 != test ]] || checked=1
     {
-        sha256sum pyproject.toml setup.py requirements/test.txt vnetcard/_c/*.[ch]
+        sha256sum pyproject.toml setup.py requirements/*.txt vnetcard/_c/*.[ch]
         echo "${VNETCARD_SANITIZE-}|$checked|${CC-}|${CFLAGS-}|${CPPFLAGS-}|${LDFLAGS-}|${LDSHARED-}"
     } | sha256sum | cut -d' ' -f1
 }
@@ -122,20 +123,18 @@ else
     echo "$made_for" >"$stamp"
 fi
 
-# -qq still shows errors, including those of the compiler.
-pip() { "$venv/bin/python" -m pip -qq install -c requirements/test.txt "$@"; }
+# -qq still shows errors, including those of the compiler.  A build is not isolated: it uses what is installed, and
+# downloads nothing.
+pip() { "$venv/bin/python" -m pip -qq install --no-build-isolation "$@"; }
 
 say "installing for $mode, building the C core"
 echo "$made_for" >"$stamp" # incomplete until the end: after a failure the next run installs again
 suffix=$("$venv/bin/python" -c 'import sysconfig; print(sysconfig.get_config_var("EXT_SUFFIX"))')
 rm -f "vnetcard/_core$suffix" # removed, not overwritten: a running agent has it mapped
-# setuptools is installed, and the build not isolated, so that a later build needs no network.
-package=.
-case $mode in
-    sim) package='.[sim]' ;;
-    test) package='.[dev,docs,hdl,tools]' ;;
-esac
-{ pip 'setuptools>=77' && pip --no-build-isolation -e "$package"; } ||
+file=run
+[[ $mode == demo ]] || file=$mode
+{ pip --require-hashes -r requirements/build.txt && pip --require-hashes -r "requirements/$file.txt" &&
+    pip --no-deps -e .; } ||
     die "installation failed; is something missing? scripts/system-packages.sh run --check"
 core_loads || die "vnetcard._core was built but does not load: $venv/bin/python -c 'import vnetcard._core'"
 printf '%s\n%s %s\n' "$made_for" "$key" "$mode" >"$stamp"

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -20,8 +22,10 @@ from vnetcard.sim.guest.wheel import guest_wheel
 
 ROOT = Path(__file__).resolve().parents[2]
 PINNED = ROOT / "requirements/test.txt"
-TOOLS = ("pytest", "pytest-timeout", "hypothesis", "posix_ipc", "pyroute2")
+TOOLS = ("pytest", "pytest-timeout", "hypothesis", "posix-ipc", "pyroute2")
 """What the tests need under the ARM64 Python."""
+BELOW = ("iniconfig", "packaging", "pluggy", "pygments", "sortedcontainers")
+"""What TOOLS need."""
 
 
 @pytest.fixture(scope="session")
@@ -44,7 +48,7 @@ def bare_arm64_python(arm64: Sysroot) -> list[str]:
 def arm64_python(arm64: Sysroot, bare_arm64_python: list[str]) -> list[str]:
     """The same with this project's wheel and TOOLS."""
     tools = TEST_BUILDS.get(
-        "tools", digest(arm64.key, PINNED.read_bytes(), *TOOLS), partial(_install, arm64, TOOLS), sys.stderr.write
+        "tools", digest(arm64.key, PINNED.read_bytes(), *TOOLS), partial(_install, arm64), sys.stderr.write
     )
     wheel = guest_wheel(sys.stderr.write, checked=True)
     ours = TEST_BUILDS.get(
@@ -53,9 +57,19 @@ def arm64_python(arm64: Sysroot, bare_arm64_python: list[str]) -> list[str]:
     return [need("env"), f"PYTHONPATH={ours}:{tools}", "PYTHONDONTWRITEBYTECODE=1", *bare_arm64_python, "-P"]
 
 
-def _install(arm64: Sysroot, tools: Sequence[str], folder: Path) -> None:
+def _pinned(names: Sequence[str]) -> str:
+    """The lines of PINNED for ``names``: versions, with the hashes of their files."""
+    blocks = re.split(r"\n(?=\S)", PINNED.read_text(encoding="utf-8"))
+    return "\n".join(block for block in blocks if block.partition("==")[0] in names)
+
+
+def _install(arm64: Sysroot, folder: Path) -> None:
     version = [f"--python-version={arm64.python}", "--implementation=cp", "--only-binary=:all:"]
     platforms = [f"--platform={name}_aarch64" for name in ("linux", "manylinux2014", "manylinux_2_28")]
-    command = [sys.executable, "-m", "pip", "-q", "install", "--target", folder, "-c", PINNED, *version, *platforms]
-    done = subprocess.run([*command, *tools], capture_output=True, text=True, check=False)
+    command = [sys.executable, "-m", "pip", "-q", "install", "--target", folder, "--no-deps", "--require-hashes"]
+    with tempfile.NamedTemporaryFile("w") as wanted:
+        wanted.write(_pinned((*TOOLS, *BELOW)))
+        wanted.flush()
+        words = ["-r", wanted.name, *version, *platforms]
+        done = subprocess.run([*command, *words], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr

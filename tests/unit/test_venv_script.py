@@ -20,7 +20,7 @@ case "$*" in
         mkdir -p "$folder/bin"
         cp "$0" "$folder/bin/python"
         ;;
-    "-m pip"*) env >>"$LOG" ;;
+    "-m pip"*) env >>"$LOG"; echo "pip $*" >>"$LOG" ;;
     *sysconfig*) echo .none.so ;;
 esac
 """
@@ -64,3 +64,14 @@ def test_python_of_the_variable_is_used_and_pip_installs_into_the_environment(tm
     seen = log.read_text().splitlines()
     assert "PIP_USER=0" in seen
     assert not [line for line in seen if "/nowhere" in line]
+
+
+@pytest.mark.parametrize(("mode", "file"), [("demo", "run"), ("sim", "sim"), ("test", "test")])
+def test_all_that_is_downloaded_has_a_hash(tmp_path: Path, python: Path, mode: str, file: str) -> None:
+    log = tmp_path / "log"
+    venv_script(mode, VENV=str(tmp_path / "venv"), VNETCARD_PYTHON=str(python), LOG=str(log))
+    first, second, third = (line for line in log.read_text().splitlines() if line.startswith("pip "))
+    assert all("--no-build-isolation" in line for line in (first, second, third)), "a build downloads nothing"
+    assert first.endswith("--require-hashes -r requirements/build.txt")
+    assert second.endswith(f"--require-hashes -r requirements/{file}.txt")
+    assert third.endswith("--no-deps -e .")
