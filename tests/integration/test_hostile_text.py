@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import argparse
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,10 +12,11 @@ import pytest
 
 from tests.harness.evil_text import EVIL, EVIL_BYTES, harmful
 from tests.harness.hostile_words import HostileWords
+from tests.harness.traffic import pinging
 from tests.unit.c_build import seed
 from vnetcard.agent import status
 from vnetcard.agent.control import ask
-from vnetcard.cli.main import main
+from vnetcard.cli.main import build_parser, main
 from vnetcard.lab.lab import Lab
 from vnetcard.observe import tables, views
 from vnetcard.observe.screen import Screen
@@ -84,3 +87,81 @@ def test_texts_are_escaped_again_where_they_are_shown(peer: tuple[Lab, HostileWo
         assert not harmful("\n".join(tables.SECTIONS[section](snapshot)))
     screen = Screen(lab.url + EVIL, 1.0, snapshots=[snapshot], problem=EVIL)
     assert all(line.isprintable() for line in screen.draw())
+
+
+# --- every command, on a link that runs ----------------------------------------------------------------
+
+FED: dict[str, list[list[str]]] = {
+    "ping": [["--sizes", "56", "--count", "2"], ["--sizes", "56", "--count", "2", "--json"]],
+    "status": [[], ["--json"]],
+    "show": [[section, *json] for section in SECTIONS for json in ([], ["--json"])],
+    "trace": [["--count", "2"], ["--count", "2", "--json"], ["--seconds", "0.3", "--summary"]],
+    "capture": [["--count", "2"], ["--count", "2", "--tap", "fifo-out", "-w", "FILE"]],
+    "replay": [["--fast", "CAPTURE"]],
+    "metrics": [["--once"]],
+    "report": [["--quick", "--sizes", "56", "-o", "FILE", "--junit", "FILE2", "--json", "FILE3"]],
+    "doctor": [["--no-measure"], ["--no-measure", "--json"]],
+}
+"""Command: the options with which it is run."""
+WITHOUT_A_PEER = {
+    "demo": "makes its own link of two honest agents",
+    "bench": "makes its own links of honest agents",
+    "top": "needs a terminal: the last test above draws its screen; tests/integration/test_top.py runs it in tmux",
+    "info": "takes a URL: the second test above",
+    "install-extcap": "prints the paths of files that it writes",
+    "install-units": "prints the files that it writes",
+    "ivshmem-server": "prints the path of its own socket",
+    "completion": "prints a script made from the parser",
+    "man": "prints a page made from the parser",
+}
+"""Command: why it does not print text of a link's peer, or which test has it."""
+
+
+def test_every_command_of_the_command_line_is_fed_or_has_a_reason() -> None:
+    """A new command fails here until it is in one of the two tables."""
+    parser = build_parser()
+    (commands,) = (action.choices for action in parser._actions if isinstance(action, argparse._SubParsersAction))
+    assert not set(FED) & set(WITHOUT_A_PEER)
+    assert set(commands) == set(FED) | set(WITHOUT_A_PEER)
+
+
+@pytest.fixture(scope="module")
+def live() -> Iterator[Lab]:
+    """A link that runs with pings on it, whose card has written evil into everything that names it."""
+    with Lab("evil") as lab:
+        lab.start(L.HOST)
+        lab.start(L.CARD)
+        lab.wait_up()
+        with Path("/dev/shm", lab.url.removeprefix("shm:")).open("r+b") as memory:
+            at = L.side_offset(L.CARD) + L.LINE
+            os.pwrite(memory.fileno(), EVIL_BYTES.ljust(24, b"!") + EVIL_BYTES[::-1].ljust(24, b"!"), at + 16)
+        with pinging(lab):
+            yield lab
+
+
+def names_of(files: list[Path], words: list[str]) -> list[str]:
+    places = dict(zip(("FILE", "FILE2", "FILE3", "CAPTURE"), map(str, files), strict=True))
+    return [places.get(word, word) for word in words]
+
+
+@pytest.mark.parametrize("command", FED)
+def test_command_on_a_running_link_is_harmless(
+    live: Lab, command: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    files = [tmp_path / name for name in ("a", "b", "c", "packets")]
+    if command == "replay":
+        assert main(["capture", "--window", live.url, "--count", "2", "-w", str(files[3])]) == 0
+        capsys.readouterr()
+    for options in FED[command]:
+        assert main([command, "--window", live.url, *names_of(files, options)]) in (0, 1)
+        out, err = capsys.readouterr()
+        assert out + err and not harmful(out) and not harmful(err)
+    for file in files[:3]:
+        if file.exists():
+            assert not any(evil in file.read_bytes() for evil in (b"\x1b[2J", b"\x1b]0;", EVIL_BYTES))
+
+
+def test_evil_text_reaches_the_commands(live: Lab, capsys: pytest.CaptureFixture[str]) -> None:
+    """The control: what the commands above were fed with is what they print, escaped."""
+    main(["status", "--window", live.url])
+    assert r"\x1b[2J" in capsys.readouterr().out
