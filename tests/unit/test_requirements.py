@@ -19,7 +19,7 @@ EXTRAS = {"build": (), "run": (), "sim": ("sim",), "test": ("dev", "docs", "hdl"
 
 def pins(name: str) -> dict[str, tuple[Requirement, int]]:
     """By package: what ``requirements/NAME.txt`` asks for, and how many hashes it has."""
-    found = {}
+    found: dict[str, tuple[Requirement, int]] = {}
     for block in re.split(r"\n(?=\S)", (ROOT / f"requirements/{name}.txt").read_text(encoding="utf-8").strip()):
         if block.startswith("#"):
             continue
