@@ -25,7 +25,7 @@ LIMIT = 30.0
 
 SCRIPT = """
 mount --make-rprivate /
-mount -t tmpfs tmpfs /run
+mount -t tmpfs -o mode=755 tmpfs /run
 mkdir -p /run/box/up /run/box/work /run/box/units
 mount -t overlay overlay -o lowerdir=/etc,upperdir=/run/box/up,workdir=/run/box/work /etc
 for name in {units}; do cp /lib/systemd/system/$name.target /run/box/units/; done
@@ -108,6 +108,15 @@ class Box:
         inside = [need("nsenter"), "--target", str(self.pid), "--mount", "--uts", "--ipc", "--net", "--pid", "--cgroup"]
         done = subprocess.run([*inside, *command], capture_output=True, text=True, timeout=LIMIT, check=False)
         return Outcome(done.returncode, done.stdout, done.stderr)
+
+    def python(self, script: str, *arguments: str) -> str:
+        """The output of a script that uses vnetcard and the services' control sockets, as root."""
+        home = "PYTHONHOME=/opt/base LD_LIBRARY_PATH=/opt/base/lib PYTHONPATH=/opt/vnetcard/lib"
+        env = ["env", *home.split(), "VNETCARD_RUN_DIR=/run/vnetcard"]
+        program = f"/opt/base/bin/python{sys.version_info.major}.{sys.version_info.minor}"
+        done = self.run(*env, program, "-c", script, *arguments)
+        assert done.status == 0, done.stderr
+        return done.stdout
 
     def show(self, unit: str, name: str) -> str:
         """The value of a unit's property."""
