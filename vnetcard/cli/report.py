@@ -84,14 +84,14 @@ def _check_writable(option: str, path: Path) -> None:
     """Raise ConfigError if the file cannot be written, before minutes of work."""
     if not path.absolute().parent.is_dir():
         raise ConfigError(f"{option} {path}: no folder {path.absolute().parent}", code=ErrorCode.FILE_UNWRITABLE)
+    made = not path.exists()
     try:
-        with path.open("a", encoding="utf-8") as file:
-            empty = file.tell() == 0
+        path.open("a", encoding="utf-8").close()
     except OSError as error:
         raise ConfigError(
             f"{option} {path} cannot be written: {error.strerror}", code=ErrorCode.FILE_UNWRITABLE
         ) from error
-    if empty:
+    if made:  # and nothing that was there, such as /dev/null
         path.unlink(missing_ok=True)
 
 
