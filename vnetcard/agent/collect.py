@@ -98,6 +98,7 @@ def collect(
     return {
         **{name: view[name] for name in ("program", "side", "pid", "port", "window", "engine", "balance")},
         "at": time.time(),
+        "monotonic": time.monotonic(),
         "mtu": config.mtu,
         "link": {**view["link"], "history": [asdict(change) for change in history.changes()]},
         "rings": [
@@ -120,6 +121,7 @@ def collect_lost(
     return {
         **{name: view[name] for name in ("program", "side", "pid", "port", "window", "engine", "balance", "rings")},
         "at": time.time(),
+        "monotonic": time.monotonic(),
         "mtu": config.mtu,
         "link": {**view["link"], "history": [asdict(change) for change in history.changes()]},
         "registers": [],

@@ -6,7 +6,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 KEPT: Final = 200
@@ -27,11 +27,21 @@ class Change:
     fault_code: str = ""
 
 
+def since_1970() -> float:
+    """What to add to time.monotonic() for the time of day: it changes when the machine's clock is set."""
+    return time.time() - time.monotonic()
+
+
 class History:
     """``changed`` and ``sample`` are called by the agent's loop, the other methods by its control threads."""
 
-    def __init__(self, clock: Callable[[], float] = time.time) -> None:
-        self._clock = clock
+    def __init__(self, clock: Callable[[], float] | None = None) -> None:
+        """What happened when is kept by the clock that is never set, and given as times of day of now.
+
+        A test's ``clock`` gives both.
+        """
+        self._clock = clock or time.monotonic
+        self._since_1970: Callable[[], float] = (lambda: 0.0) if clock else since_1970
         self._guard = threading.Lock()
         self._changes: deque[Change] = deque(maxlen=KEPT)
         self._counts: dict[str, int] = {}
@@ -56,13 +66,15 @@ class History:
 
     def changes(self) -> list[Change]:
         """Oldest first."""
+        origin = self._since_1970()
         with self._guard:
-            return list(self._changes)
+            return [replace(change, at=origin + change.at) for change in self._changes]
 
     def moved(self) -> dict[str, float]:
         """When each counter last changed, by name, in seconds since 1970."""
+        origin = self._since_1970()
         with self._guard:
-            return dict(self._moved)
+            return {name: origin + at for name, at in self._moved.items()}
 
     def clear(self, what: str, figures: dict[str, Any]) -> None:
         """From now on readers of ``what`` count from ``figures``; the counters themselves are not reset."""
@@ -71,5 +83,6 @@ class History:
 
     def cleared(self) -> dict[str, dict[str, Any]]:
         """The baselines, by what was cleared."""
+        origin = self._since_1970()
         with self._guard:
-            return dict(self._cleared)
+            return {what: {**one, "at": origin + one["at"]} for what, one in self._cleared.items()}

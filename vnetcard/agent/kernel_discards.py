@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any, Final
 
+from vnetcard.agent.history import since_1970
 from vnetcard.agent.misrouted import Misrouted, Place, judge
 from vnetcard.agent.recent_packets import RecentPackets
 from vnetcard.codes.cause import CauseCode
@@ -73,7 +74,7 @@ class KernelDiscards:
             if self._since is None:
                 self._read()
                 if self._counters is not None and not self._problem:
-                    self._since = time.time()
+                    self._since = time.monotonic()
                     self._grown = dict.fromkeys(self._grown, 0)
                     self._old_sockets = {one.inode: one.drops for one in self._counters.sockets()}
 
@@ -98,15 +99,16 @@ class KernelDiscards:
 
     def view(self) -> dict[str, Any]:
         """For ``status``: ``since`` in seconds since 1970 (None: the link has not been up), the counters, evidence."""
+        origin = since_1970()
         with self._lock:
             self._refresh()
             counts = self._counts
             sockets = self._sockets() if any(n and "udp" in name for name, n in counts.items()) else []
             return {
-                "since": self._since,
+                "since": None if self._since is None else origin + self._since,
                 "problem": self._problem,
                 "counters": counts,
-                "misrouted": [{**asdict(one), "at": at} for at, one in self._evidence.values()],
+                "misrouted": [{**asdict(one), "at": origin + at} for at, one in self._evidence.values()],
                 "sockets": sockets,
             }
 
@@ -174,7 +176,7 @@ class KernelDiscards:
 
     def _judge(self, recent: RecentPackets) -> None:
         assert self._counters is not None
-        queries, now = self._counters.queries, time.time()
+        queries, now = self._counters.queries, time.monotonic()
         link = queries.link(self._counters.index)
         if link.master:  # a bridge has the packets: most are for other machines
             return

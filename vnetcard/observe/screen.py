@@ -116,7 +116,7 @@ class Screen:
         if len(self.snapshots) < 2:
             return {}
         before, after = self.snapshots
-        seconds = after.views[0]["at"] - before.views[0]["at"]
+        seconds = _clock(after) - _clock(before)
         old, new = (snapshot.figures().get(side, {}).get(pump, {}) for snapshot in (before, after))
         if seconds <= 0:
             return {}
@@ -165,3 +165,9 @@ def _count(value: float) -> str:
         if value >= size:
             return f"{value / size:.3g} {unit}"
     return f"{value:.3g} "
+
+
+def _clock(snapshot: Snapshot) -> float:
+    """When the first agent answered, by the clock of its machine that is never set; an older agent lacks it."""
+    view = snapshot.views[0]
+    return float(view.get("monotonic") or view["at"])
