@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _thread
 import contextlib
 import itertools
 import logging
@@ -9,7 +10,6 @@ import os
 import re
 import subprocess
 import sys
-import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -114,10 +114,10 @@ def test_writer_shares_a_non_blocking_descriptor() -> None:
 
 @pytest.mark.parametrize("full", [True, False])
 def test_writer_without_a_thread_writes_what_fits(full: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(thread: threading.Thread) -> None:
+    def refuse(*_: object) -> None:
         raise RuntimeError("can't start new thread")
 
-    monkeypatch.setattr(threading.Thread, "start", refuse)
+    monkeypatch.setattr(_thread, "start_new_thread", refuse)
     with contextlib.closing(FullPipe()) as pipe:
         fd = os.open(pipe.path, os.O_WRONLY)
         if not full:

@@ -14,6 +14,7 @@ import hashlib
 import json
 import os
 import re
+import select
 import socket
 import threading
 import time
@@ -26,12 +27,14 @@ from vnetcard.agent.client_wait import ANSWER_LIMIT, NoAnswer, await_answer
 from vnetcard.codes.error import ErrorCode
 from vnetcard.errors import ConfigError, PeerGone, WindowUnavailable
 from vnetcard.ring import layout as L
-from vnetcard.terminal import limits
+from vnetcard.terminal import limits, threads
 from vnetcard.window import without_options
 from vnetcard.window.run_folder import folder, trusted_in
 from vnetcard.window.trust import Peer, Sharing
 
 LINE_MAX = 1 << 20
+REFUSAL_PAUSE = 0.1
+"""Seconds in which a server that is out of descriptors waits for a client to refuse, and for its request."""
 TRIES = 10
 """Attempts to bind while another agent, which ends, removes the folder."""
 
@@ -77,12 +80,17 @@ class ControlServer:
         self._borrowers: set[socket.socket] = set()
         self._closed = False
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self._reserve: int | None = None
         made = not path.parent.exists()
+        bound = False
         try:
             self._bind(path)
+            bound = True
             self._socket.listen(128)
         except (OSError, ConfigError) as error:
             self._socket.close()
+            if bound:
+                path.unlink(missing_ok=True)
             if made:
                 _remove_if_empty(path.parent)
             if isinstance(error, ConfigError) or limits.name_of(error):
@@ -90,13 +98,17 @@ class ControlServer:
             raise ConfigError(
                 f"control socket {path}: {error.strerror or error}; set VNETCARD_RUN_DIR", code=ErrorCode.CONTROL_SOCKET
             ) from error
-        self._thread = threading.Thread(target=self._serve, name="control", daemon=True)
         try:
+            self._reserve = _open_reserve()
             settle()
-            self._thread.start()
-        except RuntimeError as error:  # out of tasks
+            threads.Begin(self._serve).wait()
+        except OSError:
             self.close()
-            raise OSError(errno.EAGAIN, os.strerror(errno.EAGAIN)) from error
+            raise
+        except (RuntimeError, MemoryError) as error:  # out of tasks
+            self.close()
+            number = errno.ENOMEM if isinstance(error, MemoryError) else errno.EAGAIN
+            raise OSError(number, os.strerror(number)) from error
 
     def _bind(self, path: Path) -> None:
         for _ in range(TRIES):
@@ -122,15 +134,40 @@ class ControlServer:
         while True:
             try:
                 client, _ = self._socket.accept()
-            except OSError:
+            except OSError as error:
                 if self._closed:
                     return
-                time.sleep(0.1)  # such as EMFILE: out of file descriptors
-                continue
-            with contextlib.suppress(RuntimeError):  # out of threads: close the connection
-                threading.Thread(target=self._talk, args=(client,), name="control-client", daemon=True).start()
-                continue
-            client.close()
+                again = self._accept_in_need(error)
+                if again is None:
+                    continue
+                client = again
+            try:
+                threads.Begin(self._talk, client)
+            except RuntimeError:  # out of threads
+                _refuse(client, limits.name_of(OSError(errno.EAGAIN, "")))
+
+    def _accept_in_need(self, error: OSError) -> socket.socket | None:
+        """After a failed accept(2): a client, where that works again; else it is refused with the reserve."""
+        why = limits.name_of(error)
+        if why is None or self._reserve is None:
+            time.sleep(REFUSAL_PAUSE)
+            return None
+        with contextlib.suppress(OSError):
+            if not select.select([self._socket], [], [], REFUSAL_PAUSE)[0]:
+                return None
+            return self._socket.accept()[0]
+        with contextlib.suppress(OSError):
+            self._drop_reserve()
+            _refuse(self._socket.accept()[0], why)
+        with contextlib.suppress(OSError):
+            self._reserve = _open_reserve()
+        return None
+
+    def _drop_reserve(self) -> None:
+        fd, self._reserve = self._reserve, None
+        if fd is not None:
+            with contextlib.suppress(OSError):
+                os.close(fd)
 
     def _talk(self, client: socket.socket) -> None:
         with client, contextlib.suppress(OSError):
@@ -149,6 +186,8 @@ class ControlServer:
                         reply = self._answer(question)
                     except ValueError:  # the window was closed meanwhile
                         reply = {"error": "the window is lost; the agent opens it again"}
+                    except (OSError, MemoryError) as error:
+                        reply = {"error": limits.explained(error)}
                     if isinstance(reply, Lease):
                         self._borrowers.add(client)
             client.settimeout(ANSWER_LIMIT)
@@ -176,9 +215,23 @@ class ControlServer:
                 client.shutdown(socket.SHUT_RDWR)
         with contextlib.suppress(OSError):
             self._socket.shutdown(socket.SHUT_RDWR)
-        self._socket.close()
+        with contextlib.suppress(OSError):
+            self._socket.close()
+        self._drop_reserve()
         self._path.unlink(missing_ok=True)
         _remove_if_empty(self._path.parent)
+
+
+def _open_reserve() -> int:
+    return os.eventfd(0, os.EFD_CLOEXEC)
+
+
+def _refuse(client: socket.socket, why: str | None) -> None:
+    """Say why there is no answer, as far as the client has room for it, and close the connection."""
+    with contextlib.suppress(OSError), client:
+        client.settimeout(REFUSAL_PAUSE)
+        client.recv(LINE_MAX)  # unread, it would let the client see a reset connection instead of the answer
+        client.sendall(json.dumps({"error": why}).encode() + b"\n")
 
 
 def _remove_if_empty(path: Path) -> None:

@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Final
 
-from vnetcard.terminal import capabilities
+from vnetcard.terminal import capabilities, threads
 
 KEPT: Final = 1000
 """Lines that wait to be written; later ones are dropped and counted."""
@@ -31,6 +31,7 @@ class LineWriter:
         self._idle.set()
         self._lines: deque[str] = deque()
         self._lost = 0
+        self._thread: threads.Begin | None = None
         self.dropped = 0
         """Lines that were dropped since the start."""
 
@@ -42,16 +43,18 @@ class LineWriter:
                 self.dropped += 1
                 return
             self._lines.append(line)
-            if not self._idle.is_set():
+            if not self._idle.is_set() and not (self._thread and self._thread.failed):
                 return
             self._idle.clear()
         try:
-            threading.Thread(target=self._run_apart, name="log", daemon=True).start()
+            self._thread = threads.Begin(self._run_apart)
         except RuntimeError:  # out of tasks
             self._run(may_block=False)
 
     def close(self, seconds: float) -> bool:
         """Wait until all lines are written, at most ``seconds``; False: they are lost, as the reader does not read."""
+        if self._thread and self._thread.failed:
+            self._run(may_block=False)
         return self._idle.wait(seconds)
 
     def _run_apart(self) -> None:

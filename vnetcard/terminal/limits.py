@@ -28,6 +28,13 @@ def name_of(error: OSError) -> str | None:
     return words
 
 
+def explained(error: OSError | MemoryError) -> str:
+    """What to say of ``error``: the limit that was reached, or the system's own words."""
+    if isinstance(error, MemoryError):
+        error = OSError(errno.ENOMEM, "")
+    return name_of(error) or error.strerror or str(error)
+
+
 def task_limit() -> str:
     """What bounds the threads of this process: its cgroup's pids.max, or the user's RLIMIT_NPROC."""
     for line in _lines(Path("/proc/self/cgroup")):
