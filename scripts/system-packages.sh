@@ -58,6 +58,7 @@ udhcpc                                  udhcpc                 busybox
 curl                                    curl                   curl
 nft                                     nftables               nftables
 sysctl                                  procps                 procps-ng
+strace                                  strace                 strace
 wg                                      wireguard-tools        wireguard-tools
 wireguard-go                            wireguard-go           -
 '

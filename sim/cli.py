@@ -19,6 +19,7 @@ from vnetcard.sim.library import CLOCK_HZ, Simulator
 from vnetcard.sim.objects import Objects, new_instance
 from vnetcard.sim.options import PROGRAM, Options, load
 from vnetcard.terminal.arguments import report_error
+from vnetcard.terminal.escape import printed_help
 from vnetcard.terminal.sizes import human
 
 STOP_SIGNALS: Final = frozenset({signal.SIGINT, signal.SIGTERM, signal.SIGHUP})
@@ -150,7 +151,8 @@ def main(argv: list[str] | None = None) -> int:
         signal.signal(number, _interrupt)
     options = None
     try:
-        options = load(argv)
+        with printed_help():
+            options = load(argv)
         run(options)
     except VnetcardError as error:
         report_error(PROGRAM, error, as_json=options is not None and options.json)

@@ -11,10 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.harness.programs import VNETCARD
+from tests.harness.programs import PROGRAMS, VNETCARD
 from vnetcard.agent import service
 from vnetcard.codes.error import ErrorCode
 from vnetcard.errors import ConfigError, PortUnavailable
+from vnetcard.terminal import refusal
 
 SCRIPT = """
 import json
@@ -63,22 +64,35 @@ def test_last_line_of_a_failed_agent_is_json_with_a_code(capfd: pytest.CaptureFi
     ids=["descriptors", "threads", "memory"],
 )
 def test_error_of_a_limit_is_explained(error: Exception, name: str) -> None:
-    explained = service.explained(error)
+    explained = refusal.explained(error, "start")
     assert explained is not None and explained.code is ErrorCode.RESOURCE_LIMIT and name in str(explained)
 
 
 def test_limit_below_an_error_of_ours_is_named_too() -> None:
     error = PortUnavailable("cannot open it")
     error.__cause__ = OSError(errno.EMFILE, "Too many open files")
-    explained = service.explained(error)
+    explained = refusal.explained(error, "start")
     assert explained is not None and explained.code is ErrorCode.RESOURCE_LIMIT and "cannot open it" in str(explained)
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (OSError(errno.EIO, "Input/output error", "/dev/x"), "cannot start: /dev/x: Input/output error"),
+        (ImportError("libx.so: failed to map segment"), "cannot start: cannot load a module (libx.so"),
+    ],
+    ids=["call", "module"],
+)
+def test_call_that_the_system_refuses_is_explained(error: Exception, words: str) -> None:
+    explained = refusal.explained(error, "start")
+    assert explained is not None and explained.code is ErrorCode.SYSTEM_CALL_FAILED and str(explained).startswith(words)
 
 
 @pytest.mark.parametrize(
     "error", [OSError(errno.EINVAL, "Invalid"), RuntimeError("a defect")], ids=["OSError", "RuntimeError"]
 )
 def test_defect_is_not_explained_away(error: Exception) -> None:
-    assert service.explained(error) is None
+    assert refusal.explained(error, "start") is None
 
 
 @pytest.mark.parametrize("words", [["--help"], ["--version"], ["man"], ["doctor", "--no-measure"]], ids=" ".join)
@@ -97,6 +111,15 @@ def test_output_that_cannot_be_written_is_one_line_and_a_failure(words: list[str
     assert done.returncode == 2
     assert done.stderr.splitlines()[-1] == "vnetcard: error: cannot write to standard output (No space left on device)"
     assert "Traceback" not in done.stderr and "Exception" not in done.stderr
+
+
+@pytest.mark.parametrize("program", ["vnetcard-x86", "vnetcard-fpga"])
+@pytest.mark.parametrize("word", ["--help", "--version"])
+def test_help_of_an_agent_that_cannot_be_written_is_a_failure(program: str, word: str) -> None:
+    command = ["sh", "-c", 'exec "$@" >/dev/full', "sh", *PROGRAMS[program], word]
+    done = subprocess.run(command, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, check=False)
+    words = f"{program}: error: cannot write to standard output (No space left on device)\n"
+    assert (done.returncode, done.stderr) == (2, words)
 
 
 def test_command_with_closed_standard_output_runs() -> None:

@@ -27,6 +27,7 @@ from vnetcard.agent.privileges import Privileges
 from vnetcard.agent.pulse import Pulse
 from vnetcard.agent.recent_packets import RecentPackets
 from vnetcard.agent.tap_registry import TapRegistry
+from vnetcard.agent.undo import undoing
 from vnetcard.codes.error import ErrorCode
 from vnetcard.codes.link import LinkReason
 from vnetcard.errors import ConfigError, PortUnavailable, VnetcardError, WindowNotReady, WindowUnavailable
@@ -39,6 +40,8 @@ from vnetcard.port.interface import Interface
 from vnetcard.port.tun import TunPort
 from vnetcard.ring import layout as L
 from vnetcard.terminal import limits
+from vnetcard.terminal.escape import printed_help
+from vnetcard.terminal.refusal import explained
 from vnetcard.terminal.stdio import open_missing_descriptors
 from vnetcard.window import Window, open_window
 
@@ -68,6 +71,8 @@ class Agent:
         self.lost_code = LinkReason.DEVICE_GONE
         self.since = time.monotonic()
         self.announced = False
+        self.doing = "start"
+        """What an error has interrupted, for its message."""
         self.history = History()
         self._watchdog = service.Watchdog()
         self._pulse = Pulse(self._watchdog.beat)
@@ -87,26 +92,23 @@ class Agent:
                 signal.signal(number, self._on_signal)
         signal.set_wakeup_fd(self._wake_write, warn_on_full_buffer=False)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)  # a caller's mask is inherited
-        try:
-            for step in (self._open_window, self._open_port, self._open_control):
+        with undoing(self._stack.close, self._close_window, lambda: service.notify("STOPPING=1")):
+            for doing, step in (
+                ("open the window", self._open_window),
+                ("open the port", self._open_port),
+                ("open the control socket", self._open_control),
+            ):
+                self.doing = doing
                 if not self._stop:
                     step()
+            self.doing = "run the link"
             while not self._stop:
                 self._serve()
-        except BaseException:
-            with contextlib.suppress(Exception):  # the first cause is the one to report
-                self._close()
-            raise
-        else:
-            self._close()
+            self.doing = "end cleanly"
 
-    def _close(self) -> None:
-        """Undo everything, each part also where another one fails."""
-        with contextlib.ExitStack() as last:
-            last.callback(service.notify, "STOPPING=1")
-            if self._window_open:
-                last.callback(close_window, self.window, self.log)
-            last.callback(self._stack.close)
+    def _close_window(self) -> None:
+        if self._window_open:
+            close_window(self.window, self.log)
 
     def _on_signal(self, *_: object) -> None:
         self._pulse.stop()
@@ -165,26 +167,21 @@ class Agent:
         session = self._open_session()
         if session is None:
             return
-        if self.config.side == L.CARD and self.config.queues is None and self.offer.queues < pairs_of(self.window):
-            self.log.warning("%d of %d queue pairs: %s", self.offer.queues, pairs_of(self.window), self._fewer)
-        self.endpoints = session.pumps
-        for pair in session.pumps.pairs:
-            pair.set_limits(self.config.max_segments, self.config.allow, trust_peer=self.config.trust_peer)
-        self.taps.settle(self.endpoints.pairs, fresh=True)
-        try:
-            self.link = self._pulse.link = session.link
-            session.start()
-            if not self.announced:
-                self._announce()
-            self.lost = self._loop(self.link, self.endpoints)
-        except WindowUnavailable as error:
-            self.lost = str(error)
-        finally:
-            session.stop()
-            self.link = self._pulse.link = None
-            self.endpoints = None
-            session.close()
-            self.taps.unsettle()
+        with undoing(session.stop, self._forget_session, session.close, self.taps.unsettle):
+            if self.config.side == L.CARD and self.config.queues is None and self.offer.queues < pairs_of(self.window):
+                self.log.warning("%d of %d queue pairs: %s", self.offer.queues, pairs_of(self.window), self._fewer)
+            self.endpoints = session.pumps
+            for pair in session.pumps.pairs:
+                pair.set_limits(self.config.max_segments, self.config.allow, trust_peer=self.config.trust_peer)
+            self.taps.settle(self.endpoints.pairs, fresh=True)
+            try:
+                self.link = self._pulse.link = session.link
+                session.start()
+                if not self.announced:
+                    self._announce()
+                self.lost = self._loop(self.link, self.endpoints)
+            except WindowUnavailable as error:
+                self.lost = str(error)
         if self.lost:
             self.lost_code = LinkReason.WINDOW_LOST if self.window.memory.lost else LinkReason.DEVICE_GONE
             self.history.changed("gone", self.lost, self.lost_code)
@@ -193,6 +190,10 @@ class Agent:
             close_window(self.window, self.log)
             if self._wait_for_window(VnetcardError):
                 self.lost = None
+
+    def _forget_session(self) -> None:
+        self.link = self._pulse.link = None
+        self.endpoints = None
 
     def _open_session(self) -> LinkSession | None:
         """The pumps and the link; None to try again, where a running agent has reached a limit of the system."""
@@ -329,17 +330,22 @@ def main(side: int, argv: list[str] | None = None) -> int:
     agent: Agent | None = None
     status = 0
     try:
-        agent = Agent(load(side, argv))
+        with printed_help():
+            config = load(side, argv)
+        agent = Agent(config)
         agent.run()
     except Exception as error:
-        failure = service.explained(error)
+        failure = explained(error, agent.doing if agent else "start")
         as_json = agent.config.json_log if agent else "--json-log" in (sys.argv if argv is None else argv)
+        trace = "".join(traceback.format_exception(error)).rstrip()
         if agent is not None:
+            if failure is not error:
+                agent.log.debug("%s", trace)
             agent.output.end()
         if failure is not None:
             service.report_failure(PROGRAMS[side], failure, as_json=as_json)
         elif agent is not None:  # a defect of this program; Python's own traceback could wait for its reader
-            service.last_words(2, "".join(traceback.format_exception(error)).rstrip())
+            service.last_words(2, trace)
         else:
             raise
         status = 1 if agent is not None and agent.announced else 2

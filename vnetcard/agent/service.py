@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import json
 import logging
 import os
@@ -14,9 +13,7 @@ from typing import Final
 from vnetcard.agent.config import Config
 from vnetcard.agent.line_writer import LineWriter
 from vnetcard.agent.log_limit import LogLimit
-from vnetcard.codes.error import ErrorCode
-from vnetcard.errors import PortUnavailable, VnetcardError
-from vnetcard.terminal import limits
+from vnetcard.errors import VnetcardError
 from vnetcard.terminal.arguments import complaint
 from vnetcard.terminal.escape import printable
 
@@ -98,22 +95,6 @@ def open_log(program: str, *, as_json: bool, level: str) -> tuple[logging.Logger
     log.propagate = False
     log.setLevel(level.upper())
     return log, output
-
-
-def explained(error: Exception) -> VnetcardError | None:
-    """``error`` as one of ours, where a limit of the system is its cause; None for a defect of this program."""
-    if isinstance(error, VnetcardError):
-        below = error.__cause__
-        if isinstance(below, OSError) and below.errno in (errno.EMFILE, errno.ENFILE, errno.ENOMEM):
-            return PortUnavailable(f"{error}: {limits.name_of(below)}", code=ErrorCode.RESOURCE_LIMIT)
-        return error
-    cause = error
-    if isinstance(error, MemoryError):
-        cause = OSError(errno.ENOMEM, "")
-    elif isinstance(error, RuntimeError) and "start new thread" in str(error):
-        cause = OSError(errno.EAGAIN, "")
-    limit = limits.name_of(cause) if isinstance(cause, OSError) else None
-    return PortUnavailable(limit, code=ErrorCode.RESOURCE_LIMIT) if limit else None
 
 
 def report_failure(program: str, error: VnetcardError, *, as_json: bool) -> None:

@@ -28,6 +28,7 @@ from vnetcard.errors import ConfigError, VnetcardError
 from vnetcard.ring.sideblock import SOFTWARE
 from vnetcard.terminal.arguments import Parser, complain, report_error
 from vnetcard.terminal.escape import escaped_output, stdout_error
+from vnetcard.terminal.refusal import explained
 from vnetcard.terminal.stdio import open_missing_descriptors
 
 COMMANDS = (
@@ -98,15 +99,28 @@ def _run(argv: list[str] | None) -> int:
     except BrokenPipeError:
         sys.stderr.close()  # the reader of our output has closed it; Python's own message would be noise
         return 1
-    except (OSError, SystemExit):  # argparse ends the process after --help, whatever became of it
+    except (OSError, SystemExit) as error:  # argparse ends the process after --help, whatever became of it
         unwritten = stdout_error()
+        if unwritten is None and isinstance(error, OSError):
+            return _report_refusal(error, args)
         if unwritten is None:
             raise
         if isinstance(unwritten, BrokenPipeError):
             return 1
         complain("vnetcard", ConfigError(f"cannot write to standard output ({unwritten.strerror})"))
         return 2
+    except (ImportError, MemoryError, RuntimeError) as error:
+        return _report_refusal(error, args)
     return status
+
+
+def _report_refusal(error: Exception, args: argparse.Namespace) -> int:
+    """One line for what the system does not allow; a defect of this program is raised again."""
+    failure = explained(error, "go on")
+    if failure is None:
+        raise error
+    report_error("vnetcard", failure, as_json=getattr(args, "json", False) is True)
+    return 2
 
 
 if __name__ == "__main__":

@@ -173,6 +173,11 @@ class ErrorCode(Code):
         "A limit on threads, file descriptors or memory was reached.",
         "Raise the limit that the message names.",
     )
+    SYSTEM_CALL_FAILED = (
+        "system-call-failed",
+        "The system refused a call that an agent cannot do without.",
+        "See the message; `--log-level debug` logs the place.",
+    )
     # LayoutMismatch
     LAYOUT_MISMATCH = (
         "layout-mismatch",

@@ -192,8 +192,10 @@ class PumpEndpoints:
 
     def close(self) -> None:
         """End both threads, rx first, since it may run the other's work."""
-        self.rx.close()
-        self.tx.close()
+        try:
+            self.rx.close()
+        finally:
+            self.tx.close()
 
 
 def serial_of(words: tuple[int, ...]) -> int:

@@ -153,9 +153,10 @@ class QueueEndpoints(Generic[P]):
         return kinds, number
 
     def close(self) -> None:
-        """End all pairs."""
-        for pair in self.pairs:
-            pair.close()
+        """End all pairs, each also where another one fails."""
+        with contextlib.ExitStack() as last:
+            for pair in self.pairs:
+                last.callback(pair.close)
 
 
 def open_pumps(

@@ -57,7 +57,16 @@ def inside(place: str | int | None) -> Iterator[None]:
         try:
             yield
         finally:
-            _enter(home)
+            _go_home(home)
+
+
+def _go_home(home: int) -> None:
+    try:
+        _enter(home)
+    except OSError as error:
+        raise PortUnavailable(
+            f"cannot return to the own network namespace ({error.strerror})", code=ErrorCode.NAMESPACE_PERMISSION
+        ) from error
 
 
 def _open_home() -> int:

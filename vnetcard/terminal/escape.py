@@ -8,6 +8,9 @@ import sys
 from collections.abc import Iterator
 from typing import Any, Final, TextIO, cast
 
+from vnetcard.codes.error import ErrorCode
+from vnetcard.errors import ConfigError
+
 CLEAR: Final = "\033[H\033[2J"
 """Clears a terminal."""
 
@@ -89,6 +92,26 @@ def stdout_error() -> OSError | None:
         os.dup2(null, 1)  # Python flushes once more at its end
         os.close(null)
     return error
+
+
+@contextlib.contextmanager
+def printed_help() -> Iterator[None]:
+    """Around a parser: where its help cannot be written, SystemExit becomes ConfigError; without a reader, status 1.
+
+    argparse ends the process with status 0 after --help and --version, whatever became of their text.
+    """
+    with escaped_output():
+        try:
+            yield
+        except SystemExit:
+            error = stdout_error()
+            if error is None:
+                raise
+            if isinstance(error, BrokenPipeError):
+                sys.exit(1)
+            raise ConfigError(
+                f"cannot write to standard output ({error.strerror})", code=ErrorCode.FILE_UNWRITABLE
+            ) from None
 
 
 def clear_terminal() -> None:

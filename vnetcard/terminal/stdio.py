@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from pathlib import Path
@@ -16,7 +17,9 @@ def open_missing_descriptors() -> None:
     for number in range(3):
         try:
             os.fstat(number)
-        except OSError:
+        except OSError as error:
+            if error.errno != errno.EBADF:
+                continue
             null = os.open(os.devnull, os.O_RDWR)  # the lowest free number, which is this one
             if null != number:
                 os.dup2(null, number)

@@ -19,7 +19,7 @@ from pathlib import Path
 
 from vnetcard._core import Memory, allocate
 from vnetcard.codes.error import ErrorCode
-from vnetcard.errors import ConfigError, LayoutMismatch, WindowUnavailable
+from vnetcard.errors import ConfigError, LayoutMismatch, VnetcardError, WindowUnavailable
 from vnetcard.hw.mapping import code_of
 from vnetcard.ring import layout as L
 from vnetcard.ring.geometry import HEADER_BYTES, Geometry, speaks_our_format
@@ -105,22 +105,28 @@ class BackedWindow:
         """As ``Window.close``; WindowUnavailable, when all else is done, if the file could not be removed."""
         if self._fd < 0:
             return
-        self.memory.close()
-        self._map.close()
         fd, self._fd = self._fd, -1
-        try:
-            path = self._opener.path
-            if self.geometry.removable and path is not None and _is_at(path, fd):
-                self._remove_if_last(path, fd)
-        finally:
-            os.close(fd)  # which unlocks the side
+        with contextlib.ExitStack() as last:  # each part also where another one fails
+            last.callback(os.close, fd)  # which unlocks the side
+            last.callback(self._remove_if_last, fd)
+            last.callback(self._map.close)
+            last.callback(self.memory.close)
 
-    def _remove_if_last(self, path: Path, fd: int) -> None:
-        with _creation_lock(fd, self.url, REMOVAL_LIMIT):
-            if not locks.is_locked(fd, 1 - self._side) and _is_at(path, fd):
-                with contextlib.suppress(OSError):
+    def _remove_if_last(self, fd: int) -> None:
+        path = self._opener.path
+        if not self.geometry.removable or path is None or not _is_at(path, fd):
+            return
+        try:
+            with _creation_lock(fd, self.url, REMOVAL_LIMIT):
+                if not locks.is_locked(fd, 1 - self._side) and _is_at(path, fd):
                     self._opener.remove()
-            locks.unlock(fd, self._side)
+                locks.unlock(fd, self._side)
+        except OSError as error:
+            if _is_at(path, fd):
+                raise WindowUnavailable(
+                    f"{self.url}: cannot remove {path} ({error.strerror}): remove it, if no agent uses it",
+                    code=code_of(error),
+                ) from error
 
 
 @contextlib.contextmanager
@@ -143,10 +149,12 @@ def open_backed(opener: Opener, request: Request) -> BackedWindow:
             if opener.path is not None and _is_there(opener, fd):
                 _check_file(opener.path, opener, fd)
             with _creation_lock(fd, opener.url, CREATION_LIMIT, request.pulse):
-                geometry = _settle(opener, fd, request, notes) if _is_there(opener, fd) else None
-                if geometry is not None:  # write the pid while the creation lock is held
-                    return BackedWindow(opener, fd, request.side, geometry, tuple(notes))
+                window = _open_settled(opener, fd, request, notes) if _is_there(opener, fd) else None
+                if window is not None:
+                    return window
         except OSError as error:
+            if opener.blank_is_ours and opener.path is not None:
+                _remove_blank(opener, opener.path, fd)
             os.close(fd)
             raise WindowUnavailable(
                 f"{opener.url}: cannot use {opener.path or 'its memory'} ({error.strerror}); name another --window",
@@ -156,6 +164,29 @@ def open_backed(opener: Opener, request: Request) -> BackedWindow:
             os.close(fd)
             raise
         os.close(fd)
+
+
+def _remove_blank(opener: Opener, path: Path, fd: int) -> None:
+    """Remove a file that was just made and could not be locked; one who creates a window in it makes another."""
+    with contextlib.suppress(OSError):
+        if os.fstat(fd).st_size == 0 and _is_at(path, fd):
+            opener.remove()
+
+
+def _open_settled(opener: Opener, fd: int, request: Request, notes: list[str]) -> BackedWindow | None:
+    """The window of the open file, with the creation lock held; None as ``_settle``.  A file made here goes with it."""
+    made = os.fstat(fd).st_size == 0
+    try:
+        geometry = _settle(opener, fd, request, notes)
+        # The pid is written while the creation lock is held.
+        return BackedWindow(opener, fd, request.side, geometry, tuple(notes)) if geometry else None
+    except VnetcardError:
+        raise  # of another process's window; what ``_create`` has made it has removed
+    except BaseException:
+        if made and opener.path is not None and _is_at(opener.path, fd):
+            with contextlib.suppress(OSError):
+                opener.remove()
+        raise
 
 
 def _is_there(opener: Opener, fd: int) -> bool:
@@ -256,6 +287,7 @@ def _plan(request: Request, *, removable: bool, size: int | None = None) -> Geom
 
 def _create(opener: Opener, fd: int, request: Request, *, removable: bool, size: int | None = None) -> Geometry:
     """Give the file its size and its superblock, the magic last; a file made here is removed if that fails."""
+    room = request.size or size or L.WINDOW_DEFAULT
     try:
         geometry = _plan(request, removable=removable, size=size)
         if size is None:
@@ -271,7 +303,7 @@ def _create(opener: Opener, fd: int, request: Request, *, removable: bool, size:
                 opener.remove()
         if isinstance(error, ConfigError):
             raise
-        raise _no_room(opener, geometry.window_bytes, error) from error
+        raise _no_room(opener, room, error) from error
     return geometry
 
 

@@ -46,7 +46,9 @@ def opener(name: str, url: str, *, sharing: Sharing = ALONE, checked: bool = Fal
         except (posix_ipc.Error, OSError, ValueError) as error:
             if isinstance(error, OSError) and error.errno == errno.ELOOP:
                 raise refusal(url, f"{path} is a symbolic link: remove it, or name another --window") from error
-            raise WindowUnavailable(f"{url}: cannot open {path} ({error})") from error
+            raise WindowUnavailable(
+                f"{url}: cannot open {path} ({getattr(error, 'strerror', None) or error})"
+            ) from error
 
     def remove() -> None:
         try:
