@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import os
 import random
@@ -12,14 +11,13 @@ import subprocess
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import pytest
 
+from tests.harness.documented import documented_blocks
 from tests.harness.ledger import assert_ledgers_balance
 from tests.harness.needs import need
 from tests.harness.programs import ip, run
-from tests.harness.restarts import until
 from tests.harness.traffic import ADDRESS, assert_no_bad_checksums, joined, snmp
 from vnetcard.lab.lab import Lab, run_in
 from vnetcard.port.netns import inside
@@ -136,29 +134,26 @@ def test_stream_through_a_tunnel_is_whole(lab: Lab) -> None:
 
 
 @pytest.fixture
-def wireguard(lab: Lab) -> Iterator[str]:
-    """WireGuard over the link, by a process on each side; the card's address in it."""
-    keys = [run([need("wg"), "genkey"]).stdout for _ in (HOST, CARD)]
-    public = [subprocess.run(["wg", "pubkey"], input=key, capture_output=True, text=True, check=True) for key in keys]
-    names = [f"wg{os.getpid()}{letter}" for letter in "hc"]
-    with contextlib.ExitStack() as stack:
-        for side, netns in enumerate(lab.namespaces):
-            command = run_in(netns, [need("wireguard-go"), "-f", names[side]])
-            quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-            process = stack.enter_context(subprocess.Popen(command, **quiet))
-            stack.callback(process.terminate)
-            until(lambda name=names[side]: Path(f"/var/run/wireguard/{name}.sock").exists(), "WireGuard runs")
-            text = f"[Interface]\nPrivateKey = {keys[side].strip()}\nListenPort = 51820\n[Peer]\n"
-            text += f"PublicKey = {public[1 - side].stdout.strip()}\nAllowedIPs = 10.66.0.0/24\n"
-            text += f"Endpoint = {ADDRESS[4][1 - side]}:51820\n"
-            done = subprocess.run(
-                run_in(netns, ["wg", "setconf", names[side], "/dev/stdin"]),
-                input=text, capture_output=True, text=True, check=False,
-            )  # fmt: skip
-            assert done.returncode == 0, done.stderr
-            ip("-n", netns, "address", "add", f"10.66.0.{side + 1}/24", "dev", names[side])
-            ip("-n", netns, "link", "set", names[side], "up", "mtu", "1420")
+def wireguard(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """WireGuard over the link, set up by the commands of docs/security.md; the card's address in it."""
+    names = [f"wg{os.getpid()}{letter}" for letter in "hc"]  # their sockets are in one folder
+    places = [tmp_path_factory.mktemp(name) for name in names]
+    need("wireguard-go")
+
+    def sh(side: int, commands: str) -> str:
+        command = run_in(lab.namespaces[side], [need("sh"), "-e", "-c", commands.replace("wg0", names[side])])
+        done = subprocess.run(command, cwd=places[side], stdout=subprocess.PIPE, text=True, check=True, timeout=LIMIT_S)
+        return done.stdout
+
+    key, *parts = documented_blocks("docs/security.md", "## Secrecy: WireGuard")
+    public = [sh(side, key).strip() for side in (HOST, CARD)]
+    try:
+        for side, part in enumerate(parts):
+            sh(side, part.replace("CARD_PUBLIC_KEY", public[CARD]).replace("HOST_PUBLIC_KEY", public[HOST]))
         yield "10.66.0.2"
+    finally:
+        for side, netns in enumerate(lab.namespaces):  # with its interface WireGuard ends
+            run(["ip", "-n", netns, "link", "del", names[side]])
 
 
 def test_stream_through_wireguard_is_whole(lab: Lab, wireguard: str) -> None:
