@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.harness.programs import NOBODY, VNETCARD, as_nobody, run, started
+from tests.harness.programs import NOBODY, VNETCARD, X86, as_nobody, assert_refused, run, started
 from vnetcard.agent.control import ask, socket_path
 from vnetcard.codes.error import ErrorCode
 from vnetcard.errors import ConfigError
@@ -88,3 +88,26 @@ def test_folder_that_root_gave_to_a_service_is_believed(monkeypatch: pytest.Monk
         for left in path.iterdir():
             left.unlink()
         path.rmdir()
+
+
+@pytest.mark.parametrize("trap", ["link", "mode"])
+def test_agent_puts_no_socket_where_its_clients_would_believe_none(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, trap: str
+) -> None:
+    """A folder of the agent's own user, reached by another user's symbolic link in /tmp, or open to every user."""
+    own = tmp_path / "own"
+    own.mkdir(mode=0o700)
+    (own / "kept").touch()
+    if trap == "link":
+        folder.chmod(0o1777)
+        (folder / "run").symlink_to(own)
+        os.chown(folder / "run", NOBODY, NOBODY, follow_symlinks=False)
+        monkeypatch.setenv("VNETCARD_RUN_DIR", str(folder / "run"))
+    else:
+        own.chmod(0o777)
+        monkeypatch.setenv("VNETCARD_RUN_DIR", str(own))
+    window = f"shm:vnc-control-{os.getpid()}"
+    done = run([*X86, "--window", window, "--name", "vnccontrol0", "--address", "none"])
+    assert_refused(done, "vnetcard-x86", "control socket", "set VNETCARD_RUN_DIR")
+    assert [entry.name for entry in own.iterdir()] == ["kept"]
+    assert not Path("/dev/shm", window.removeprefix("shm:")).exists()

@@ -30,7 +30,7 @@ from vnetcard.ring import layout as L
 from vnetcard.terminal import limits, threads
 from vnetcard.window import without_options
 from vnetcard.window.run_folder import folder, trusted_in
-from vnetcard.window.trust import Peer, Sharing
+from vnetcard.window.trust import ALONE, Peer, Sharing, check_folders
 
 LINE_MAX = 1 << 20
 REFUSAL_PAUSE = 0.1
@@ -123,6 +123,10 @@ class ControlServer:
                 f"control socket: {path.parent} belongs to another user; set VNETCARD_RUN_DIR",
                 code=ErrorCode.CONTROL_SOCKET,
             )
+        try:
+            check_folders(path, str(path.parent), ALONE)  # as the clients do
+        except WindowUnavailable as error:
+            raise ConfigError(f"control socket: {error}; set VNETCARD_RUN_DIR", code=error.code) from error
         path.unlink(missing_ok=True)
         before = os.umask(0o177)
         try:
