@@ -22,12 +22,18 @@ LEDGERS = [L.queue_offset(0) + L.QUEUE_LEDGERS[name] for name in ("h2c_tx", "c2h
 
 
 class Host:
-    """The pumps of a host, and the FIFOs of a card; ``kind`` of memory as in ``memories.KINDS``, in file ``fd``."""
+    """The pumps of a host, and the FIFOs of a card; ``kind`` of memory as in ``memories.KINDS``, in file ``fd``.
 
-    def __init__(self, wait: str = "sleep", *, kind: str = "coherent", fd: int = -1) -> None:
+    ``frames``: what the packets are, of layout.FRAMES.
+    """
+
+    def __init__(
+        self, wait: str = "sleep", *, kind: str = "coherent", fd: int = -1, frames: int = L.FRAMES["IP"]
+    ) -> None:
         window = mmap.mmap(fd, WINDOW)
         self.memory, self.peer = new_memory(kind, window), new_memory(kind, window)
         self.port = PairPort("host")
+        self.port.frames = frames
         self.attention = os.eventfd(0, os.EFD_NONBLOCK)
         self.endpoints = PumpEndpoints(
             self.memory, GEOMETRY, L.HOST, self.port, attention_fd=self.attention, wait=wait, futex=kind == "coherent"

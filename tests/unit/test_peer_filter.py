@@ -93,8 +93,8 @@ HARMLESS = {
 
 
 @contextmanager
-def host(kind: str, *, allow: tuple[str, ...] = (), trusted: bool = False) -> Iterator[Host]:
-    with closing(Host(kind=kind)) as one:
+def host(kind: str, *, allow: tuple[str, ...] = (), trusted: bool = False, frames: str = "IP") -> Iterator[Host]:
+    with closing(Host(kind=kind, frames=L.FRAMES[frames])) as one:
         one.begin(1, 2)
         one.endpoints.hold()
         one.endpoints.set_limits(512, parse_networks(allow), trust_peer=trusted)
@@ -180,6 +180,47 @@ def test_packets_of_all_lengths_arrive_unchanged_wherever_the_ring_ends(kind: st
             body = chance.randbytes(chance.choice((0, 1, 44, 88, 107, 108, 109, 300, 470, 1200)))
             packet = chance.choice((ipv4(body, protocol=17), ipv6(extension(17, 25, body), following=60)))
             assert fate(one, packet) == "delivered"
+
+
+# --- Ethernet ----------------------------------------------------------------------------------------
+
+ADDRESSES = bytes.fromhex("02005e000001 02005e000002")
+PRIORITY, SERVICE = bytes.fromhex("8100 0000"), bytes.fromhex("88a8 0007")
+TAGS = {"untagged": b"", "in a VLAN": PRIORITY, "in two VLANs": SERVICE + PRIORITY}
+
+
+def frame(packet: bytes, tags: bytes = b"") -> bytes:
+    return ADDRESSES + tags + (b"\x86\xdd" if packet[:1] >= b"\x60" else b"\x08\x00") + packet
+
+
+@pytest.mark.parametrize("tags", TAGS.values(), ids=TAGS)
+@pytest.mark.parametrize("kind", KINDS)
+def test_frame_is_judged_by_the_packet_behind_its_vlan_tags(kind: str, tags: bytes) -> None:
+    with host(kind, frames="ETHERNET") as one:
+        packets = CONFIGURES | {name: packet for name, packet in HARMLESS.items() if packet[:1] >= b"\x40"}
+        found = {name: fate(one, frame(packet, tags)) for name, packet in packets.items()}
+        assert found == {name: "drop_redirect" if name in CONFIGURES else "delivered" for name in packets}
+    with host(kind, frames="ETHERNET", allow=ALLOWED) as one:
+        assert fate(one, frame(ipv4(UNREACHABLE4, source="10.9.9.7"), tags)) == "delivered"
+        assert fate(one, frame(ipv4(UNREACHABLE4, source="10.9.9.8"), tags)) == "drop_source"
+        assert fate(one, frame(ipv6(ECHO6, source="fe80::6"), tags)) == "drop_source"
+
+
+def test_tags_do_not_hide_a_packet_and_other_protocols_pass() -> None:
+    arp = ADDRESSES + b"\x08\x06" + bytes(28)
+    for allow, dropped in (((), "drop_redirect"), (ALLOWED, "drop_source")):
+        with host("coherent", frames="ETHERNET", allow=allow) as one:
+            assert fate(one, arp) == fate(one, ADDRESSES + PRIORITY + b"\x88\xcc") == "delivered"
+            for count in (3, 4, 20):
+                assert fate(one, frame(ipv4(REDIRECT4), PRIORITY * count)) == dropped
+            for short in (ADDRESSES + PRIORITY[:2], ADDRESSES + PRIORITY, ADDRESSES + PRIORITY + b"\x08"):
+                assert fate(one, short) == "delivered", "the kernel refuses what is cut"
+
+
+def test_frame_without_an_ethernet_header_is_dropped() -> None:
+    with host("coherent", frames="ETHERNET", trusted=True) as one:
+        assert {fate(one, bytes(size)) for size in range(1, 14)} == {"drop_bad_frame"}
+        assert fate(one, bytes(14)) == "delivered"
 
 
 def test_filter_refuses_what_it_cannot_hold_and_stays_as_it_is() -> None:
