@@ -31,7 +31,7 @@ from vnetcard.window.trust import ALONE, Sharing
 
 CREATION_LIMIT = 20.0
 """Seconds to wait for another creator, which may have to fill 1 GiB on a slow disk."""
-REMOVAL_LIMIT = 0.15
+REMOVAL_LIMIT = 0.1
 """Seconds to wait for it when a window is closed: then the file stays, as the other process may be opening it."""
 
 

@@ -31,7 +31,7 @@ _FDINFO: Final = re.compile(
 )
 """A lock in /proc/PID/fdinfo/FD (proc(5)): kind, inode, first and last byte."""
 UNSEEN: Final = "a process that is not visible here (of another user, or in another container)"
-PULSE_EVERY: Final = 0.05
+PULSE_EVERY: Final = 0.02
 """Seconds between two calls of the pulse of a caller that waits."""
 
 
