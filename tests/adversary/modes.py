@@ -120,7 +120,10 @@ MODES: Final = (
     Mode(
         "unused-bits",
         "all bits that have no meaning",
-        Attack((Poke(CARD + 0x34, 4), Poke(CARD + 0x38, 8), Poke(CARD + L.LINE + 4, 4)), features=0xFFFE_FC00),
+        Attack(
+            (Poke(CARD + 0x34, 4), Poke(CARD + 0x38, 8), Poke(CARD + L.LINE + 4, 4)),
+            features=0xFFFF_FFFF & ~sum(L.FEATURES.values()),
+        ),
     ),
     Mode(
         "reclaims",

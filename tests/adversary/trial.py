@@ -174,7 +174,8 @@ class Victim:
         finally:
             done = card.stop()
             if not mode.ruins_counters:
-                seen.restarts = self.restarts(card) - restarts
+                counted = self.restarts(card) - restarts
+                seen.restarts = counted if 0 <= counted < 1 << 32 else None  # the agent puts ruined ones right
             if mode.header:
                 card.restore_header()
             card.close()
