@@ -97,7 +97,7 @@ FED: dict[str, list[list[str]]] = {
     "show": [[section, *json] for section in SECTIONS for json in ([], ["--json"])],
     "trace": [["--count", "2"], ["--count", "2", "--json"], ["--seconds", "0.3", "--summary"]],
     "capture": [["--count", "2"], ["--count", "2", "--tap", "fifo-out", "-w", "FILE"]],
-    "replay": [["--fast", "CAPTURE"]],
+    "replay": [["--fast", "--interface", "host-port", "CAPTURE"]],
     "metrics": [["--once"]],
     "report": [["--quick", "--sizes", "56", "-o", "FILE", "--junit", "FILE2", "--json", "FILE3"]],
     "doctor": [["--no-measure"], ["--no-measure", "--json"]],
@@ -150,7 +150,7 @@ def test_command_on_a_running_link_is_harmless(
 ) -> None:
     files = [tmp_path / name for name in ("a", "b", "c", "packets")]
     if command == "replay":
-        assert main(["capture", "--window", live.url, "--count", "2", "-w", str(files[3])]) == 0
+        assert main(["capture", "--window", live.url, "--side", "host", "--count", "2", "-w", str(files[3])]) == 0
         capsys.readouterr()
     for options in FED[command]:
         assert main([command, "--window", live.url, *names_of(files, options)]) in (0, 1)
