@@ -86,7 +86,9 @@ class Memory:
     def words(self, offset: int, count: int, /) -> tuple[int, ...]:
         """Read ``count`` u64, at most 1048576."""
     def ledger(self, offset: int, /) -> tuple[int, ...]:
-        """Read the sixteen u64 of the newer of the two ledger slots at ``offset``."""
+        """Read the sixteen u64 of the newer of the two ledger slots at ``offset``; zeros if both were overwritten."""
+    def ledger_ruined(self, offset: int, /) -> bool:
+        """Whether another program has overwritten both ledger slots at ``offset``."""
     def loads(self, offset: int, count: int, /) -> int:
         """How often the lines of these ``count`` bytes have been read; ValueError unless it is checked memory."""
     def close(self) -> None:
@@ -241,10 +243,18 @@ class Pump:
         """Set what the handshake has agreed on, and open a generation in the ledger, rx: under ``serial`` [held]."""
     def settle(self, lost: int, /) -> None:
         """Close the generation in the ledger of a tx pump; ``lost`` of its records were lost in flight [held]."""
+    def check_counters(self) -> int:
+        """Let the pump write its counters again if the window does not hold them; how often it did that so far.
+
+        1 at once after ``__new__`` where only the last update of an earlier owner was lost.
+        """
     def reset_high_water(self) -> None:
         """Start the high-water mark again from 0 with the next record."""
     def take_events(self) -> int:
         """Return the EVENT_* bits raised since the last call."""
+    @property
+    def restarted(self) -> bool:
+        """Whether the counters that an earlier owner left were overwritten, so that they began at 0."""
     @property
     def ledger(self) -> tuple[int, ...]:
         """The sixteen u64 of the ledger; in HOLD the pump's private copy, which the peer cannot change."""

@@ -77,8 +77,8 @@ MUTATIONS: Final = (
         "half an update is read",
         "ledger",
         "vnc_ledger.h",
-        "if (stamp && vnc_get64(domain, &slot[0]) == stamp)",
-        "if (stamp)",
+        "if (out[VNC_LEDGER_CHECKSUM] == vnc_ledger_sum(out))\n\t\t\treturn VNC_LEDGER_WHOLE;",
+        "if (stamp)\n\t\t\treturn VNC_LEDGER_WHOLE;",
     ),
     Mutation("reader of a ledger never gives up", "ledger", "vnc_ledger.h", "tries < 64;", "tries < 6400;"),
     Mutation(

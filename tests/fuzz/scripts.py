@@ -222,8 +222,22 @@ def tx() -> dict[str, bytes]:
         "new epoch explains a bad index": _pump(
             PLAIN, 0, full, poke(2, cons, NEXT), poke(2, epoch, NEXT), packet(60), move(9)
         ),
+        # Index and checksum of both slots: as if older software, which knows no checksum, had written them.
         "ledger's index anywhere": _pump(
-            PLAIN, 0, packet(60), *(poke(2, 7 + 10 * word, ONES) for word in (0, 3, 16, 19)), bytes([10, 0, 0]), move(1)
+            PLAIN,
+            0,
+            packet(60),
+            *(poke(2, slot + 10 * word, ONES) for slot in (7, 8) for word in (3, 15)),
+            bytes([10, 0, 0]),
+            move(1),
+        ),
+        "ledger of garbage": _pump(
+            PLAIN,
+            0,
+            packet(60),
+            *(poke(2, slot + 10 * word, ONES) for slot in (7, 8) for word in (0, 4)),
+            bytes([10, 0, 0]),
+            move(1),
         ),
         "killed in a generation whose place was overwritten": _pump(
             PLAIN, 0, packet(60), poke(2, 6, ZERO), die_after, move(1), began, packet(60), move(1)

@@ -35,11 +35,22 @@ class Host:
         self.port = PairPort("host")
         self.port.frames = frames
         self.attention = os.eventfd(0, os.EFD_NONBLOCK)
-        self.endpoints = PumpEndpoints(
-            self.memory, GEOMETRY, L.HOST, self.port, attention_fd=self.attention, wait=wait, futex=kind == "coherent"
-        )
+        self._wait, self._futex = wait, kind == "coherent"
+        self.reopen()
         self.to_host = Fifo(self.peer, GEOMETRY, "c2h", role="producer")
         self.from_host = Fifo(self.peer, GEOMETRY, "h2c", role="consumer")
+
+    def reopen(self) -> None:
+        """Open pumps, as at the start of an agent: they go on with what the window holds."""
+        self.endpoints = PumpEndpoints(
+            self.memory,
+            GEOMETRY,
+            L.HOST,
+            self.port,
+            attention_fd=self.attention,
+            wait=self._wait,
+            futex=self._futex,
+        )
 
     def begin(self, own: int, peer: int) -> None:
         self.endpoints.hold()

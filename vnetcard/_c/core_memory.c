@@ -259,6 +259,19 @@ static PyObject *memory_ledger(MemoryObject *m, PyObject *args)
 	return core_words(VNC_COHERENT, out, VNC_LEDGER_WORDS);
 }
 
+/* Return: whether a reader of the ledger gets zeros, because both slots were overwritten. */
+static PyObject *memory_ledger_ruined(MemoryObject *m, PyObject *args)
+{
+	uint64_t out[VNC_LEDGER_WORDS];
+	unsigned long long offset;
+	uint64_t *at;
+
+	if (!PyArg_ParseTuple(args, "K:ledger_ruined", &offset) ||
+	    !(at = core_at(m, offset, 2 * VNC_LEDGER_SLOT_BYTES, 8)))
+		return NULL;
+	return PyBool_FromLong(vnc_ledger_read(m->domain, at, out) == VNC_LEDGER_RUINED);
+}
+
 static PyObject *memory_loads(MemoryObject *m, PyObject *args)
 {
 	unsigned long long offset, bytes;
@@ -319,6 +332,7 @@ static PyMethodDef methods[] = {
 	{"write", (PyCFunction)memory_write, METH_VARARGS, NULL},
 	{"words", (PyCFunction)memory_words, METH_VARARGS, NULL},
 	{"ledger", (PyCFunction)memory_ledger, METH_VARARGS, NULL},
+	{"ledger_ruined", (PyCFunction)memory_ledger_ruined, METH_VARARGS, NULL},
 	{"loads", (PyCFunction)memory_loads, METH_VARARGS, NULL},
 	{NULL},
 };

@@ -204,7 +204,23 @@ static PyObject *pump_filter(PumpObject *self, PyObject *args, PyObject *kwargs)
 	return p ? core_pump_filter(p, args, kwargs) : NULL;
 }
 
+/* Return: how often the counters in the window were restored. */
+static PyObject *pump_check_counters(PumpObject *self, PyObject *unused)
+{
+	struct vnc_pump *p = pump_of(self);
+	uint32_t restored;
+
+	(void)unused;
+	if (!p)
+		return NULL;
+	Py_BEGIN_ALLOW_THREADS
+	restored = vnc_pump_check_counters(p);
+	Py_END_ALLOW_THREADS
+	return PyLong_FromUnsignedLong(restored);
+}
+
 PyMethodDef core_pump_methods[] = {
+	{"check_counters", (PyCFunction)pump_check_counters, METH_NOARGS, NULL},
 	{"command", (PyCFunction)pump_command, METH_VARARGS, NULL},
 	{"tap", (PyCFunction)pump_tap, METH_VARARGS, NULL},
 	{"reset_high_water", (PyCFunction)pump_reset_high_water, METH_NOARGS, NULL},
@@ -326,7 +342,16 @@ static PyObject *pump_mode(PumpObject *self, void *unused)
 	return p ? PyLong_FromUnsignedLong(mode_of(p)) : NULL;
 }
 
+static PyObject *pump_restarted(PumpObject *self, void *unused)
+{
+	struct vnc_pump *p = pump_of(self);
+
+	(void)unused;
+	return p ? PyBool_FromLong(p->restarted) : NULL;
+}
+
 PyGetSetDef core_pump_properties[] = {
+	{"restarted", (getter)pump_restarted, NULL, NULL, NULL},
 	{"ledger", (getter)pump_ledger, NULL, NULL, NULL},
 	{"stats", (getter)pump_stats, NULL, NULL, NULL},
 	{"samples", (getter)pump_samples, NULL, NULL, NULL},

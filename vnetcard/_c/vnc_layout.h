@@ -23,6 +23,7 @@
 #define VNC_VNET_HDR 10u
 #define VNC_LINK_COUNTERS_OFFSET 128u
 #define VNC_LEDGER_WORDS 16u
+#define VNC_LEDGER_CHECKSUM 15u
 #define VNC_LEDGER_SLOT_BYTES 128u
 #define VNC_STATS_BYTES 128u
 #define VNC_BATCH_WORDS 8u
@@ -206,7 +207,8 @@ struct vnc_side_control {
 	uint64_t final_records;         /* 0x28 records received in that generation, over all queues */
 	uint32_t irq_number;            /* 0x30 with IRQ: 1 + the interrupt number of this side at the window's device; 0: none */
 	uint32_t frames;                /* 0x34 what a record holds: 0 an IP packet, 1 an Ethernet frame; the two sides must be equal */
-	uint8_t pad[8];
+	uint32_t layout;                /* 0x38 checksum of the superblock that this side runs on; 0: it does not say */
+	uint8_t pad[4];
 };
 _Static_assert(sizeof(struct vnc_side_control) == 64, "side_control");
 _Static_assert(offsetof(struct vnc_side_control, epoch) == 0, "side_control.epoch");
@@ -222,6 +224,7 @@ _Static_assert(offsetof(struct vnc_side_control, final_peer_epoch) == 36, "side_
 _Static_assert(offsetof(struct vnc_side_control, final_records) == 40, "side_control.final_records");
 _Static_assert(offsetof(struct vnc_side_control, irq_number) == 48, "side_control.irq_number");
 _Static_assert(offsetof(struct vnc_side_control, frames) == 52, "side_control.frames");
+_Static_assert(offsetof(struct vnc_side_control, layout) == 56, "side_control.layout");
 
 /* written by: this side; none */
 struct vnc_side_identity {
@@ -354,6 +357,9 @@ enum vnc_link_word {
 	VNC_LINK_REFUSED = 10,
 	VNC_LINK_ENGINE_HALT = 11,
 	VNC_LINK_BRAKED = 12,
+	VNC_LINK_SUPERBLOCK_RESTORED = 13,
+	VNC_LINK_LEDGER_RESTORED = 14,
+	VNC_LINK_LEDGER_RESTARTED = 15,
 };
 
 #endif

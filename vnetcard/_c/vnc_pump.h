@@ -92,7 +92,7 @@ struct vnc_agreement {
 struct vnc_pump_kind {
 	const char *thread_name;
 	unsigned int records; /* word of the ledger: records moved */
-	unsigned int sleeps, wakeups_heard, late_wakeups, busy_ns, moved_at_ns; /* words of the statistics */
+	unsigned int publications, sleeps, wakeups_heard, late_wakeups, busy_ns, moved_at_ns; /* words of the statistics */
 };
 
 extern const struct vnc_pump_kind vnc_kind_tx, vnc_kind_rx;
@@ -123,6 +123,9 @@ struct vnc_pump {
 	uint32_t events;       /* VNC_EVENT_*, set by the pump, taken by the agent */
 	uint32_t refused;      /* VNC_F_* kinds that the port refused */
 	int last_errno;        /* of the port's last refusal */
+	uint32_t doubtful;     /* set by the agent: the counters in the window may be overwritten */
+	uint32_t restored;     /* how often this pump wrote them again */
+	bool restarted;        /* those of the earlier owner were ruined: they began at 0 */
 	uint32_t segments_max; /* rx: that the kernel may have to make of one record; set by the agent at any time */
 	struct vnc_filter filter; /* rx: of packets, changed in HOLD */
 	int kick_fd;           /* eventfd that ends the pump's poll() */
@@ -194,6 +197,8 @@ void vnc_pump_command(struct vnc_pump *p, enum vnc_command command);
 void vnc_pump_set_partner(struct vnc_pump *p, struct vnc_pump *partner);
 void vnc_pump_set_taps(struct vnc_pump *p, struct vnc_tap *const *taps, uint32_t count);
 uint32_t vnc_pump_take_events(struct vnc_pump *p);
+void vnc_pump_restore(struct vnc_pump *p);
+uint32_t vnc_pump_check_counters(struct vnc_pump *p);
 void vnc_pump_close(struct vnc_pump *p);
 void vnc_pump_raise(struct vnc_pump *p, uint32_t event);
 void vnc_pump_hold(struct vnc_pump *p, uint32_t event);

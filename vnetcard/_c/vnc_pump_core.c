@@ -11,6 +11,7 @@
 const struct vnc_pump_kind vnc_kind_tx = {
 	.thread_name = "vnc-tx", /* for top -H, and for observe/cpu.py */
 	.records = VNC_TX_TX_SENT,
+	.publications = VNC_TXSTAT_PUBLICATIONS,
 	.sleeps = VNC_TXSTAT_SLEEPS,
 	.wakeups_heard = VNC_TXSTAT_WAKEUPS_HEARD,
 	.late_wakeups = VNC_TXSTAT_LATE_WAKEUPS,
@@ -21,12 +22,29 @@ const struct vnc_pump_kind vnc_kind_tx = {
 const struct vnc_pump_kind vnc_kind_rx = {
 	.thread_name = "vnc-rx",
 	.records = VNC_RX_RX_RECEIVED,
+	.publications = VNC_RXSTAT_PUBLICATIONS,
 	.sleeps = VNC_RXSTAT_SLEEPS,
 	.wakeups_heard = VNC_RXSTAT_WAKEUPS_HEARD,
 	.late_wakeups = VNC_RXSTAT_LATE_WAKEUPS,
 	.busy_ns = VNC_RXSTAT_BUSY_NS,
 	.moved_at_ns = VNC_RXSTAT_MOVED_AT_NS,
 };
+
+/* Continue with what an earlier owner counted; from 0 with what another program has overwritten since. */
+static void open_counters(struct vnc_pump *p, enum vnc_domain domain, uint64_t *ledger, uint64_t *batches)
+{
+	bool plausible;
+
+	vnc_rmb(domain);
+	plausible = vnc_stats_open(&p->stats, domain, ledger + 2 * VNC_LEDGER_WORDS, batches);
+	vnc_ledger_open(&p->ledger, domain, ledger);
+	if (p->ledger.found == VNC_LEDGER_EMPTY && p->stats.now[p->kind->publications])
+		p->ledger.found = VNC_LEDGER_RUINED; /* zeros: what was published once was counted once */
+	if (!plausible || p->ledger.found == VNC_LEDGER_RUINED)
+		vnc_stats_restart(&p->stats);
+	p->restarted = !plausible || p->ledger.found == VNC_LEDGER_RUINED;
+	p->restored = p->ledger.found == VNC_LEDGER_OLDER;
+}
 
 /**
  * vnc_pump_open() - the part of vnc_tx_open() and vnc_rx_open() that both need; continues with the counters of an
@@ -43,8 +61,7 @@ int vnc_pump_open(struct vnc_pump *p, const struct vnc_pump_kind *kind, enum vnc
 	p->domain = domain;
 	p->command = p->done = VNC_HOLD;
 	p->irq_fd = p->peer_irq.fd = -1;
-	vnc_stats_open(&p->stats, domain, ledger + 2 * VNC_LEDGER_WORDS, batches);
-	vnc_ledger_open(&p->ledger, domain, ledger);
+	open_counters(p, domain, ledger, batches);
 	p->stats.busy_ns = p->stats.now[kind->busy_ns];
 	p->kick_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	return p->kick_fd < 0 ? errno : 0;
@@ -199,6 +216,46 @@ void vnc_pump_set_partner(struct vnc_pump *p, struct vnc_pump *partner)
 {
 	__atomic_store_n(&p->partner, partner, __ATOMIC_RELEASE);
 	give(p, AGAIN);
+}
+
+/* ---- the counters in the window ------------------------------------------------------------------ */
+
+/** vnc_pump_restore() - in the pump's own thread: write all counters again if they were overwritten in the window. */
+void vnc_pump_restore(struct vnc_pump *p)
+{
+	bool intact, ahead;
+
+	vnc_wmb(p->domain); /* all that this thread has counted is there, and what it reads below is not older */
+	vnc_rmb(p->domain);
+	intact = vnc_ledger_intact(&p->ledger);
+	ahead = vnc_stats_ahead(&p->stats); /* what lags behind may be a store of the partner's thread that waits */
+	if (!intact) {
+		vnc_ledger_flip(&p->ledger); /* over both slots */
+		vnc_ledger_flip(&p->ledger);
+	}
+	vnc_stats_publish(&p->stats);
+	vnc_wmb(p->domain);
+	if (!intact || ahead)
+		__atomic_fetch_add(&p->restored, 1, __ATOMIC_RELAXED);
+}
+
+/**
+ * vnc_pump_check_counters() - let the pump restore its counters in the window if they are not what it has written.
+ *
+ * An intact window costs the pump nothing, and its thread is not woken.
+ * Return: how often they were restored so far.
+ */
+uint32_t vnc_pump_check_counters(struct vnc_pump *p)
+{
+	if (!(vnc_ledger_intact(&p->ledger) && vnc_stats_intact(&p->stats))) {
+		if (p->started) {
+			__atomic_store_n(&p->doubtful, 1, __ATOMIC_RELEASE);
+			give(p, AGAIN);
+		} else {
+			vnc_pump_restore(p);
+		}
+	}
+	return __atomic_load_n(&p->restored, __ATOMIC_RELAXED);
 }
 
 /* ---- the lock ---------------------------------------------------------------------------------- */

@@ -251,8 +251,11 @@ static void take_up(struct vnc_pump *p, uint32_t command)
 		/* EAGAIN: the command was seen before its kick */
 	}
 	p->pause_ns = 0;
-	if ((command ^ __atomic_load_n(&p->done, __ATOMIC_RELAXED)) >> 8) /* given by the agent, not the pump's own */
+	if ((command ^ __atomic_load_n(&p->done, __ATOMIC_RELAXED)) >> 8) { /* given by the agent, not the pump's own */
 		p->taps = p->taps_wanted;
+		if (__atomic_exchange_n(&p->doubtful, 0, __ATOMIC_ACQUIRE))
+			vnc_pump_restore(p);
+	}
 	vnc_rmb(p->domain); /* nothing that the agent read ahead of the command is read in an older state here */
 	__atomic_store_n(&p->done, command, __ATOMIC_RELEASE);
 	vnc_futex_wake(&p->done);

@@ -22,6 +22,7 @@
 #define VNC_STATS 1 /* 0: without batches, to measure what they cost (benchmarks/pump_stats.py) */
 #endif
 #define VNC_STATS_WORDS (VNC_STATS_BYTES / 8)
+#define VNC_STATS_LIMIT (UINT64_C(1) << 62) /* no count, nor a time in ns since 1970 before the year 2116 */
 #define VNC_TIMED_BATCH 8
 #define VNC_SAMPLE_BYTES 64
 #define VNC_SAMPLES 12
@@ -56,18 +57,74 @@ static inline uint64_t vnc_clock_ns(clockid_t which)
 	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
 }
 
-/** vnc_stats_open() - continue with the counters and the histogram that an earlier owner left in the window. */
-static inline void vnc_stats_open(struct vnc_stats *s, enum vnc_domain domain, uint64_t *shared, uint64_t *batches)
+/**
+ * vnc_stats_open() - continue with the counters and the histogram that an earlier owner left in the window.
+ * Return: false if they cannot be that owner's; then they begin at 0.
+ */
+static inline bool vnc_stats_open(struct vnc_stats *s, enum vnc_domain domain, uint64_t *shared, uint64_t *batches)
 {
+	bool plausible = true;
 	unsigned int n;
 
 	s->domain = domain;
 	s->shared = shared;
 	s->shared_batches = batches;
-	for (n = 0; n < VNC_STATS_WORDS; n++)
+	for (n = 0; n < VNC_STATS_WORDS; n++) {
 		s->now[n] = vnc_get64(domain, &shared[n]);
-	for (n = 0; n < VNC_BATCH_WORDS; n++)
+		plausible &= s->now[n] < VNC_STATS_LIMIT;
+	}
+	for (n = 0; n < VNC_BATCH_WORDS; n++) {
 		s->batches[n] = vnc_get64(domain, &batches[n]);
+		plausible &= s->batches[n] < VNC_STATS_LIMIT;
+	}
+	return plausible;
+}
+
+/** vnc_stats_intact() - is in the window what this process counts? Wrong for a moment while it counts. */
+static inline bool vnc_stats_intact(const struct vnc_stats *s)
+{
+	unsigned int n;
+
+	for (n = 0; n < VNC_STATS_WORDS; n++)
+		if (vnc_get64(s->domain, &s->shared[n]) != __atomic_load_n(&s->now[n], __ATOMIC_RELAXED))
+			return false;
+	for (n = 0; n < VNC_BATCH_WORDS; n++)
+		if (vnc_get64(s->domain, &s->shared_batches[n]) != __atomic_load_n(&s->batches[n], __ATOMIC_RELAXED))
+			return false;
+	return true;
+}
+
+/** vnc_stats_ahead() - does the window show more than was ever counted? */
+static inline bool vnc_stats_ahead(const struct vnc_stats *s)
+{
+	unsigned int n;
+
+	for (n = 0; n < VNC_STATS_WORDS; n++)
+		if (vnc_get64(s->domain, &s->shared[n]) > s->now[n])
+			return true;
+	for (n = 0; n < VNC_BATCH_WORDS; n++)
+		if (vnc_get64(s->domain, &s->shared_batches[n]) > s->batches[n])
+			return true;
+	return false;
+}
+
+/** vnc_stats_publish() - write all of them into the window. */
+static inline void vnc_stats_publish(const struct vnc_stats *s)
+{
+	unsigned int n;
+
+	for (n = 0; n < VNC_STATS_WORDS; n++)
+		vnc_put64(s->domain, &s->shared[n], s->now[n]);
+	for (n = 0; n < VNC_BATCH_WORDS; n++)
+		vnc_put64(s->domain, &s->shared_batches[n], s->batches[n]);
+}
+
+/** vnc_stats_restart() - begin at 0. */
+static inline void vnc_stats_restart(struct vnc_stats *s)
+{
+	memset(s->now, 0, sizeof(s->now));
+	memset(s->batches, 0, sizeof(s->batches));
+	vnc_stats_publish(s);
 }
 
 /** vnc_stats_set() - set counter @which, which only this thread writes and others read, to @value. */
@@ -109,7 +166,8 @@ static inline bool vnc_stats_end_batch(struct vnc_stats *s, uint64_t records)
 	s->batches_ended++;
 	if (s->batch_began_ns)
 		s->busy_ns += VNC_TIMED_BATCH * (vnc_clock_ns(CLOCK_MONOTONIC) - s->batch_began_ns);
-	vnc_put64(s->domain, &s->shared_batches[which], ++s->batches[which]);
+	__atomic_store_n(&s->batches[which], s->batches[which] + 1, __ATOMIC_RELAXED);
+	vnc_put64(s->domain, &s->shared_batches[which], s->batches[which]);
 	return true;
 }
 

@@ -15,6 +15,7 @@ import traceback
 
 from vnetcard.agent import collect, service
 from vnetcard.agent.answers import Answers
+from vnetcard.agent.check_window import check_window
 from vnetcard.agent.close_window import close_window
 from vnetcard.agent.config import PROGRAMS, Config, load
 from vnetcard.agent.control import ControlServer, socket_path
@@ -242,7 +243,7 @@ class Agent:
             now = time.monotonic()
             if now >= check_at:
                 check_at = now + WINDOW_CHECK_INTERVAL
-                if lost := self.window.vanished():
+                if lost := check_window(self.window, link, self.report):
                     return lost
             if now >= sample_at:
                 sample_at = now + HISTORY_INTERVAL

@@ -311,9 +311,15 @@ def balance_lines(rows: list[dict[str, Any]]) -> list[str]:
     """One line per direction: the ledger across the link."""
     return [
         f"  {row['direction']}       sent {row['sent']} = received {row['received']} + lost in restarts "
-        f"{row['lost_restart']} + in flight {row['in_flight']}" + ("" if row["even"] else "  (moving, or uneven)")
+        f"{row['lost_restart']} + in flight {row['in_flight']}{_doubt(row)}"
         for row in rows
     ]
+
+
+def _doubt(row: dict[str, Any]) -> str:
+    if row.get("restarted"):
+        return "  (counters began again: in flight is that of this generation)"
+    return "" if row["even"] else "  (moving, or uneven)"
 
 
 def side_lines(side: dict[str, Any]) -> list[str]:
@@ -327,6 +333,10 @@ def side_lines(side: dict[str, Any]) -> list[str]:
         f"    in      {tx['tx_taken']} packets taken = {tx['tx_sent']} sent + drops (unaccounted {tx['unaccounted']})",
         f"    out     {rx['rx_received']} packets received = {rx['rx_delivered']} delivered + drops"
         f" (unaccounted {rx['unaccounted']})",
+    ]
+    lines += [
+        f"    PROBLEM another program overwrote its {name} counters in the window: shown as 0"
+        for name in side.get("ruined", ())
     ]
     for title, figures in (("drops", drops), ("events", events)):
         if figures:

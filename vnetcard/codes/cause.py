@@ -46,6 +46,12 @@ class CauseCode(Code):
         "A side block holds what its owner did not write.",
         "Find the other program that writes into the window.",
     )
+    WINDOW_OVERWRITTEN = (
+        "window-overwritten",
+        "Another program overwrote the superblock or the counters in the window; they were written again, or began "
+        "at 0 where no agent was there to know them.",
+        "Find the other program that writes into the window, or the device whose DMA strays into it.",
+    )
     CORRUPT_RECORDS = (
         "corrupt-records",
         "Records have an impossible length, header or number.",

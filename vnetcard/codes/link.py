@@ -48,6 +48,21 @@ class LinkReason(Code):
         "Another writer changed this side's block.",
         "Find the other program that writes into the window.",
     )
+    COUNTERS_OVERWRITTEN = (
+        "counters-overwritten",
+        "Another writer changed this side's counters or words in the window; this side has written them again.",
+        "Find the other program that writes into the window.",
+    )
+    SUPERBLOCK_OVERWRITTEN = (
+        "superblock-overwritten",
+        "Another writer changed the superblock; this side has written it again, and the link went on.",
+        "Find the other program that writes into the window.",
+    )
+    LAYOUT_DIFFERS = (
+        "layout-differs",
+        "The two sides run on different layouts of one window; the one whose layout was replaced opens it again.",
+        "Wait some seconds; if it stays, restart the agent that was started first.",
+    )
     FINAL_COUNT_IMPOSSIBLE = (
         "final-count-impossible",
         "The peer claims to have received more records than this side sent.",

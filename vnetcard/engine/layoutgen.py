@@ -38,6 +38,7 @@ _SIZES = {
     "VNET_HDR": L.VNET_HDR,
     "LINK_COUNTERS_OFFSET": L.LINK_COUNTERS_OFFSET,
     "LEDGER_WORDS": L.LEDGER_WORDS,
+    "LEDGER_CHECKSUM": L.LEDGER_CHECKSUM,
     "LEDGER_SLOT_BYTES": L.LEDGER_SLOT_BYTES,
     "STATS_BYTES": L.STATS_BYTES,
 }
@@ -179,6 +180,8 @@ def doc_table() -> str:
     ):
         lines += ["", f"### {title} (u64 words)", "", "| word | name |", "|---|---|"]
         lines += [f"| {n} | `{name}` |" for n, name in enumerate(names)]
+        if title.endswith("ledger slot"):
+            lines.append(f"| {L.LEDGER_CHECKSUM} | `checksum` |")
     for title, table in (("states", L.STATES), ("features", L.FEATURES), ("record flags", L.RECORD_FLAGS)):
         lines += ["", f"### {title}", "", "| value | name |", "|---|---|"]
         lines += [f"| {value:#x} | `{name}` |" for name, value in table.items()]

@@ -67,6 +67,12 @@ class Endpoints(Protocol):
     def refused(self) -> tuple[int, int]:
         """The features whose packets the port refused, and the errno."""
 
+    def check_counters(self) -> tuple[int, int]:
+        """Restore this side's ledgers and statistics where another program has overwritten them in the window.
+
+        The number of ends since the last call: restored, and begun again at 0 because an earlier owner's were ruined.
+        """
+
 
 class PumpEndpoints:
     """Two pump threads between queue ``queue`` of a port and of a window.
@@ -117,6 +123,8 @@ class PumpEndpoints:
             self.tx.close()
             raise
         self.rx.pair_with(self.tx)
+        self._restored = 0
+        self._restarted = self.tx.restarted + self.rx.restarted
 
     def use_interrupts(self, interrupts: Interrupts, number: int) -> bool:
         """Wake the peer by ``interrupts``, if IRQ is agreed.  Held.  False: no peer has the number ``number``."""
@@ -184,6 +192,11 @@ class PumpEndpoints:
 
     def refused(self) -> tuple[int, int]:
         return self.rx.refused, self.rx.last_errno
+
+    def check_counters(self) -> tuple[int, int]:
+        before, self._restored = self._restored, self.tx.check_counters() + self.rx.check_counters()
+        restarted, self._restarted = self._restarted, 0
+        return self._restored - before, restarted
 
     def tap(self, tx: tuple[_core.Tap, ...], rx: tuple[_core.Tap, ...]) -> None:
         """Replace the taps of the running pumps (``vnetcard.tap``)."""

@@ -27,6 +27,7 @@ from vnetcard.errors import PortUnavailable, WindowUnavailable
 from vnetcard.link.brake import BackOff, Brake
 from vnetcard.link.endpoints import Endpoints
 from vnetcard.link.pulse import HEARTBEAT_EVERY, HEARTBEAT_LIMIT, Pulse
+from vnetcard.link.restore import OwnWords
 from vnetcard.link.settlement import settle
 from vnetcard.link.types import Agreement, LinkState, Listener, Offer, Refusal, objection
 from vnetcard.link.window_lost import check_memory, reason_of
@@ -67,8 +68,7 @@ class Link:
         self.fault_code = ""
         self.agreement: Agreement | None = None
         self.port_gone = False
-        self.epoch = 0
-        self.answered = 0
+        self.epoch = self.answered = 0
         self._beat_at = 0.0
         self._pulse = Pulse()
         self._handshake_until = 0.0
@@ -76,6 +76,7 @@ class Link:
         self._retry_at: float | None = None
         self._overwritten = False
         self._withdrawn = Withdrawn(offer)
+        self._own_words = OwnWords(self.own, endpoints, listener)
 
     # --- for the owner -------------------------------------------------------------------------------
 
@@ -127,6 +128,7 @@ class Link:
         own = (self.own.load("epoch"), self.own.load("answered"))
         if own != (self.epoch, self.answered) and not self._reclaim(braked=braked):
             return HEARTBEAT_EVERY
+        self._own_words.check(now)
         self._handle_events()
         if self._brake.left(now):
             return HEARTBEAT_EVERY / 2
@@ -162,7 +164,7 @@ class Link:
             pass
         self.epoch = epoch
         self.own.store("version", L.VERSION)
-        for word in ("features", "mtu", "irq_number", "queue_mask", "frames"):
+        for word in ("features", "mtu", "irq_number", "queue_mask", "frames", "layout"):
             self.own.store(word, getattr(self.offer, word))
         self._publish_state("INIT")
         self.own.store("epoch", epoch)
@@ -197,7 +199,8 @@ class Link:
             self._try_to_run()
 
     def _answer(self, epoch: int) -> None:
-        if refusal := objection(*self.peer.offered(), self.offer.frames):
+        layouts = self.peer.load("layout"), self.offer.layout
+        if refusal := objection(*self.peer.offered(), self.offer.frames, layouts=layouts):
             self._refuse(refusal)
             return
         if self._brake.answered(self._clock()):

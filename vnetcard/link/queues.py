@@ -86,6 +86,8 @@ class Idle:
 
     totals: LedgerTotals
     reset: Callable[[], None]
+    ruined: int = 0
+    """Ledgers of the pair that another program has overwritten."""
 
 
 class QueueEndpoints(Generic[P]):
@@ -94,6 +96,7 @@ class QueueEndpoints(Generic[P]):
     def __init__(self, pairs: Sequence[P], idle: Sequence[Idle] = ()) -> None:
         self.pairs, self._idle = tuple(pairs), tuple(idle)
         self._agreed = 1
+        self._ruined = sum(one.ruined for one in idle)
 
     def hold(self) -> None:
         for pair in self.pairs:
@@ -152,6 +155,11 @@ class QueueEndpoints(Generic[P]):
             kinds, number = kinds | some, why if some else number
         return kinds, number
 
+    def check_counters(self) -> tuple[int, int]:
+        found = [pair.check_counters() for pair in self.pairs]
+        ruined, self._ruined = self._ruined, 0
+        return sum(restored for restored, _ in found), sum(restarted for _, restarted in found) + ruined
+
     def close(self) -> None:
         """End all pairs, each also where another one fails."""
         with contextlib.ExitStack() as last:
@@ -189,10 +197,11 @@ def open_pumps(
     def idle(queue: int) -> Idle:
         tx = locate(geometry, L.DIRECTIONS[side], "producer", queue)
         rx = locate(geometry, L.DIRECTIONS[1 - side], "consumer", queue)
+        ruined = memory.ledger_ruined(tx.ledger) + memory.ledger_ruined(rx.ledger)
         sent = _core.recover_ledger(memory, ring=tx.ring.offset, size=tx.ring.size, ledger=tx.ledger)
         received = memory.ledger(rx.ledger)
         totals = LedgerTotals(generation_of(sent), generation_of(received), serial_of(received))
-        return Idle(totals, lambda: _reset(memory, geometry, side, queue))
+        return Idle(totals, lambda: _reset(memory, geometry, side, queue), ruined)
 
     with contextlib.ExitStack() as opened:  # if one cannot start, the others end
         pairs = [opened.enter_context(contextlib.closing(pair(n))) for n in range(queues)]

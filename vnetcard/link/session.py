@@ -74,6 +74,7 @@ class LinkSession:
             self.window, self.port, self.side = window, port, side
             self.offer = offer or default_offer(window, pumps=port is not None)
             self.offer.irq_number = window.interrupts.number if window.interrupts else 0
+            self.offer.layout = 0 if window.engine else window.geometry.checksum
             self.offer.probe = getattr(port, "refused_now", None)  # a port of a plug-in may have none
             self.offer.frames = frames_of(port) if port else self.offer.frames
             self.offer.queues = min(len(port.fds), pairs_of(window)) if port else 1

@@ -51,9 +51,10 @@ class Offer:
 
     ``refusals`` maps each feature that is not offered to the reason.  ``irq_number`` is the number to which the peer
     sends interrupts, ``queues`` the number of queue pairs that this side serves, ``frames`` the kind of its packets
-    (layout.FRAMES).  ``probe`` tells of features which
-    of them the port refuses now, while the link runs, too; None where that cannot be tested.  ``withdrawn`` are
-    features that were offered until packets with them were refused (``link/withdrawn.py``).
+    (layout.FRAMES).  ``layout`` is the checksum of the superblock that this side runs on and the peer must run on, 0
+    where the peer has another memory.  ``probe`` tells of features which of them the port refuses now, while the link
+    runs, too; None where that cannot be tested.  ``withdrawn`` are features that were offered until packets with them
+    were refused (``link/withdrawn.py``).
     """
 
     features: int
@@ -62,6 +63,7 @@ class Offer:
     irq_number: int = 0
     queues: int = 1
     frames: int = L.FRAMES["IP"]
+    layout: int = 0
     probe: Callable[[int], int] | None = None
     withdrawn: int = 0
 
@@ -102,10 +104,13 @@ class Refusal:
     text: str
 
 
-def objection(version: int, mtu: int, frames: int, own_frames: int) -> Refusal | None:
+def objection(
+    version: int, mtu: int, frames: int, own_frames: int, *, layouts: tuple[int, int] = (0, 0)
+) -> Refusal | None:
     """Why this side cannot work with a peer of wire format ``version`` that accepts ``mtu`` bytes, or None.
 
     ``frames`` and ``own_frames``: the kinds of packets of the peer and of this side (layout.FRAMES).
+    ``layouts``: what the peer and this side say about their superblocks; 0 says nothing.
     """
     if version != L.VERSION:
         text = f"the peer speaks wire format {version}, this side {L.VERSION}: update the older one"
@@ -117,4 +122,7 @@ def objection(version: int, mtu: int, frames: int, own_frames: int) -> Refusal |
         peer, own = (_FRAMES_IN_WORDS.get(one, f"unknown packets ({one})") for one in (frames, own_frames))
         text = f"the peer moves {peer}, this side {own}: give both agents a --port of the same kind"
         return Refusal(LinkReason.FRAMES_MISMATCH, text)
+    if 0 not in layouts and layouts[0] != layouts[1]:
+        text = f"the peer runs on another layout of this window ({layouts[0]:08x}, not {layouts[1]:08x})"
+        return Refusal(LinkReason.LAYOUT_DIFFERS, text)
     return None

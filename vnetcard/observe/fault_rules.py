@@ -61,6 +61,20 @@ def side_blocks(snapshot: Snapshot) -> Iterator[Cause]:
             )
 
 
+def overwritten(snapshot: Snapshot) -> Iterator[Cause]:
+    """What a side wrote again into the window, and counters that it could not save."""
+    for side, count in counts(snapshot).items():
+        found = {name: count.get(name, 0) for name in ("superblock_restored", "ledger_restored", "ledger_restarted")}
+        if any(found.values()):
+            yield Cause(
+                CauseCode.WINDOW_OVERWRITTEN,
+                side,
+                f"another program overwrote the window: the {side} restored the superblock "
+                f"{found['superblock_restored']} times and counters {found['ledger_restored']} times; counters that "
+                f"began again at 0: {found['ledger_restarted']}",
+            )
+
+
 def violations(snapshot: Snapshot) -> Iterator[Cause]:
     """Records, indices and headers of the peer that the wire format forbids."""
     for side, count in counts(snapshot).items():
@@ -232,6 +246,7 @@ RULES = (
     refused,
     engine_halted,
     side_blocks,
+    overwritten,
     violations,
     peer,
     port,

@@ -6,10 +6,11 @@ It works on a window's memory, so it serves for a running agent, for the peer an
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from vnetcard._core import Memory
 from vnetcard.ring import layout as L
+from vnetcard.ring.link_counters import read_link_counters
 
 BOOKKEEPING = {*L.LEDGER_COMMON, "gen_serial"}
 """Words of a ledger that are no counters."""
@@ -21,12 +22,16 @@ RX_DROPS = tuple(name for name in L.RX_LEDGER if name.startswith("drop_"))
 
 @dataclass(frozen=True, slots=True)
 class EndCounters:
-    """Ledger, stats and batches of one end by name, for one queue or summed over all; ``tx``: of the producer."""
+    """Ledger, stats and batches of one end by name, for one queue or summed over all; ``tx``: of the producer.
+
+    ``ruined``: another program has overwritten a ledger, of which the counters are shown as 0.
+    """
 
     tx: bool
     ledger: dict[str, int]
     stats: dict[str, int]
     batches: dict[str, int] = field(default_factory=dict)
+    ruined: bool = False
 
     @classmethod
     def total(cls, ends: Sequence[EndCounters]) -> EndCounters:
@@ -36,6 +41,7 @@ class EndCounters:
             _total([end.ledger for end in ends]),
             _total([end.stats for end in ends]),
             _total([end.batches for end in ends]),
+            any(end.ruined for end in ends),
         )
 
     @property
@@ -71,18 +77,30 @@ def read_end(memory: Memory, direction: str, *, tx: bool, queue: int = 0) -> End
     figures = memory.words(at + 2 * L.LEDGER_SLOT_BYTES, len(stats))
     ledger = {name: word for name, word in zip(names, words, strict=False) if name not in BOOKKEEPING}
     batches = memory.words(block + L.QUEUE_BATCHES[end], len(L.BATCHES))
-    return EndCounters(tx, ledger, dict(zip(stats, figures, strict=True)), dict(zip(L.BATCHES, batches, strict=True)))
+    return EndCounters(
+        tx,
+        ledger,
+        dict(zip(stats, figures, strict=True)),
+        dict(zip(L.BATCHES, batches, strict=True)),
+        not any(words) and memory.ledger_ruined(at),
+    )
 
 
 @dataclass(frozen=True, slots=True)
 class Balance:
-    """One direction across the link, in records."""
+    """One direction across the link, in records.
+
+    ``restarted``: a side's counters were ruined and began again at 0, so that the sums of both sides do not belong
+    together; then ``generation``, sent minus received in this generation, is what is in flight.
+    """
 
     direction: str
     sent: int
     received: int
     lost_restart: int
     in_ring: int
+    restarted: bool = False
+    generation: int = 0
 
     @classmethod
     def of(cls, direction: str, tx: Mapping[str, int], rx: Mapping[str, int], in_ring: int) -> Balance:
@@ -92,6 +110,8 @@ class Balance:
     @property
     def in_flight(self) -> int:
         """Records sent, and neither received nor counted as lost: those in the ring, unless a ledger is wrong."""
+        if self.restarted:
+            return self.generation
         return self.sent - self.received - self.lost_restart
 
     @property
@@ -107,6 +127,25 @@ def read_ends(memory: Memory, direction: str, *, tx: bool, queues: int) -> EndCo
 
 def balance(memory: Memory, direction: str, in_ring: int, queues: int = 1) -> Balance:
     """The balance of ``direction`` over all queues; losses of a restart are counted on queue 0 for all of them."""
-    tx = read_ends(memory, direction, tx=True, queues=queues).ledger
-    rx = read_ends(memory, direction, tx=False, queues=queues).ledger
-    return Balance.of(direction, tx, rx, in_ring)
+    tx = read_ends(memory, direction, tx=True, queues=queues)
+    rx = read_ends(memory, direction, tx=False, queues=queues)
+    link = [read_link_counters(memory, side) for side in (L.HOST, L.CARD)]
+    restarted = tx.ruined or rx.ruined or any(ruined or counters["ledger_restarted"] for counters, ruined in link)
+    return replace(
+        Balance.of(direction, tx.ledger, rx.ledger, in_ring),
+        restarted=restarted,
+        generation=_in_generation(memory, direction, queues) if restarted else 0,
+    )
+
+
+def _in_generation(memory: Memory, direction: str, queues: int) -> int:
+    """Records sent and not received in the generation that the sender names; 0 when it is settled."""
+    at = [L.queue_offset(queue) for queue in range(queues)]
+    tx = [memory.ledger(block + L.QUEUE_LEDGERS[f"{direction}_tx"]) for block in at]
+    rx = [memory.ledger(block + L.QUEUE_LEDGERS[f"{direction}_rx"]) for block in at]
+    generation, records = (L.LEDGER_COMMON.index(name) for name in ("generation", "gen_records"))
+    current = tx[0][generation]
+    mirrored = (current & 0xFFFF_FFFF) << 32 | current >> 32  # each side names its own epoch first
+    sent = sum(words[records] for words in tx if words[generation] == current)
+    received = sum(words[records] for words in rx if words[generation] == mirrored)
+    return sent - received if current else 0

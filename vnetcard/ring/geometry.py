@@ -94,11 +94,17 @@ class Geometry:
 
     def encode(self, *, magic: bool = True) -> bytes:
         """The superblock and its descriptors; without ``magic``, as they are before the last store."""
-        descriptors = b"".join(
+        return self._superblock(L.MAGIC if magic else 0, self.checksum) + self._descriptors()
+
+    @property
+    def checksum(self) -> int:
+        """The checksum of the superblock, which names this layout of a window."""
+        return zlib.crc32(self._superblock(0, 0) + self._descriptors())
+
+    def _descriptors(self) -> bytes:
+        return b"".join(
             _DESCRIPTOR.pack(h2c.offset, h2c.size, c2h.offset, c2h.size).ljust(L.LINE, b"\0") for h2c, c2h in self.rings
         )
-        summed = zlib.crc32(self._superblock(0, 0) + descriptors)
-        return self._superblock(L.MAGIC if magic else 0, summed) + descriptors
 
     def _superblock(self, magic: int, checksum: int) -> bytes:
         return _SUPERBLOCK.pack(

@@ -158,6 +158,7 @@ SIDE_CONTROL: Final = Block(
         ("final_records", 8, "records received in that generation, over all queues"),
         ("irq_number", 4, "with IRQ: 1 + the interrupt number of this side at the window's device; 0: none"),
         ("frames", 4, "what a record holds: 0 an IP packet, 1 an Ethernet frame; the two sides must be equal"),
+        ("layout", 4, "checksum of the superblock that this side runs on; 0: it does not say"),
     ),
 )
 
@@ -311,10 +312,21 @@ LINK_COUNTERS: Final = (
     "refused",
     "engine_halt",
     "braked",
+    "superblock_restored",
+    "ledger_restored",
+    "ledger_restarted",
 )
-"""Events of the link, u64 each, in the side block after the identity line."""
+"""Events of the link, u64 each, in the side block after the identity line.
+
+superblock_restored, ledger_restored: this side wrote again what another program had overwritten in the window;
+ledger_restarted: counters of an end, or of the link, that were ruined when this side started, and began at 0 again.
+"""
+LINK_SLOT_WORDS: Final = 24
+"""The link counters are there twice, each copy with its checksum in its last word (ring/link_counters.py)."""
 
 LEDGER_WORDS: Final = 16
+LEDGER_CHECKSUM: Final = LEDGER_WORDS - 1
+"""The word of a slot that holds the checksum of the others (_c/vnc_ledger.h)."""
 LEDGER_SLOT_BYTES: Final = LEDGER_WORDS * 8
 STATS_BYTES: Final = 128
 LINK_COUNTERS_OFFSET: Final = 2 * LINE

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from vnetcard import __version__
 from vnetcard._core import Memory
 from vnetcard.ring import layout as L
+from vnetcard.ring.link_counters import LinkCounters, read_link_counters
 from vnetcard.terminal.escape import printable
 
 SOFTWARE = f"vnetcard {__version__}"
@@ -27,13 +28,16 @@ class Identity:
 
 
 class SideBlock:
-    """The block of one side.  Only its owner calls ``store``, ``beat``, ``count`` and ``write_identity``."""
+    """The block of one side.  Only its owner calls ``store``, ``beat``, ``count``, ``write_identity``, ``restore``."""
 
     def __init__(self, memory: Memory, side: int) -> None:
-        self._memory = memory
+        self._memory, self._side = memory, side
         self._base = L.side_offset(side)
         self._beat = self.load("heartbeat")
-        self._counters = list(memory.words(self._base + L.LINK_COUNTERS_OFFSET, len(L.LINK_COUNTERS)))
+        self._counters: LinkCounters | None = None
+        self._identity = b""
+        self._written: dict[str, int] = {}
+        self._written64: dict[str, int] = {}
 
     @property
     def memory_lost(self) -> bool:
@@ -46,10 +50,12 @@ class SideBlock:
 
     def store(self, field: str, value: int) -> None:
         """Set a u32 of the control line, release."""
+        self._written[field] = value
         self._memory.store32(self._base + L.SIDE_CONTROL.offset(field), value)
 
     def store64(self, field: str, value: int) -> None:
         """Set a u64 of the control line, release."""
+        self._written64[field] = value
         self._memory.store64(self._base + L.SIDE_CONTROL.offset(field), value)
 
     def offered(self) -> tuple[int, int, int]:
@@ -66,22 +72,49 @@ class SideBlock:
         self._beat = (self._beat + 1) & 0x7FFF_FFFF
         self.store("heartbeat", self._beat)
 
-    def count(self, name: str) -> None:
-        """Add one to a link counter."""
-        at = L.LINK_COUNTERS.index(name)
-        self._counters[at] = (self._counters[at] + 1) & 0xFFFF_FFFF_FFFF_FFFF
-        self._memory.store64(self._base + L.LINK_COUNTERS_OFFSET + 8 * at, self._counters[at])
+    def count(self, name: str, events: int = 1) -> None:
+        """Add ``events`` to a link counter."""
+        self._own_counters().count(name, events)
+
+    def _own_counters(self) -> LinkCounters:
+        """What an earlier owner counted, read when the present one counts first."""
+        if self._counters is None:
+            self._counters = LinkCounters(self._memory, self._side)
+            self._counters.write()
+            if self._counters.ruined:
+                self._counters.count("ledger_restarted")
+        return self._counters
 
     def counters(self) -> dict[str, int]:
-        """The link counters in the window."""
-        words = self._memory.words(self._base + L.LINK_COUNTERS_OFFSET, len(L.LINK_COUNTERS))
-        return dict(zip(L.LINK_COUNTERS, words, strict=True))
+        """The link counters in the window; zeros where another program has overwritten them."""
+        return read_link_counters(self._memory, self._side)[0]
+
+    def restore(self) -> tuple[str, ...]:
+        """Write again what another program has overwritten in this side's block; what that was.
+
+        The epoch and the answer are the handshake's, which answers another value by a new epoch.
+        """
+        found = []
+        for name, value in self._written.items():
+            if name not in ("epoch", "answered", "heartbeat") and self.load(name) != value:
+                self.store(name, value)
+                found.append(name)
+        for name, value in self._written64.items():
+            if self._memory.load64(self._base + L.SIDE_CONTROL.offset(name)) != value:
+                self.store64(name, value)
+                found.append(name)
+        if self._identity and self._memory.read(self._base + L.LINE, len(self._identity)) != self._identity:
+            self._memory.write(self._base + L.LINE, self._identity)
+            found.append("identity")
+        if self._own_counters().restore():
+            found.append("link counters")
+        return tuple(found)
 
     def write_identity(self) -> None:
         """Write the identity of this process, which the refusal of a second agent names."""
         machine = socket.gethostname().encode("ascii", "replace")[:24]
-        identity = _IDENTITY.pack(os.getpid(), 0, time.time_ns(), SOFTWARE.encode(), machine)
-        self._memory.write(self._base + L.LINE, identity)
+        self._identity = _IDENTITY.pack(os.getpid(), 0, time.time_ns(), SOFTWARE.encode(), machine)
+        self._memory.write(self._base + L.LINE, self._identity)
 
     def identity(self) -> Identity:
         """The present or last owner of the side."""

@@ -17,6 +17,7 @@ from vnetcard.ring import layout as L
 from vnetcard.ring.counters import Balance, balance, read_ends
 from vnetcard.ring.fifo import locate
 from vnetcard.ring.geometry import HEADER_BYTES, Geometry
+from vnetcard.ring.link_counters import read_link_counters
 from vnetcard.ring.sideblock import SideBlock, served_queues
 
 MOST_RECORDS = 1 << 20
@@ -116,6 +117,7 @@ def view_side(memory: Memory, side: int, queues: int) -> dict[str, Any]:
     control = {field.name: block.load(field.name) for field in L.SIDE_CONTROL.fields if field.size == 4}
     tx = read_ends(memory, L.DIRECTIONS[side], tx=True, queues=queues)
     rx = read_ends(memory, L.DIRECTIONS[1 - side], tx=False, queues=queues)
+    counters, ruined = read_link_counters(memory, side)
     return {
         "side": L.SIDES[side],
         "epoch": control["epoch"],
@@ -127,7 +129,8 @@ def view_side(memory: Memory, side: int, queues: int) -> dict[str, Any]:
         "version": control["version"],
         "queues": served_queues(control["queue_mask"]),
         **asdict(identity),
-        "link": block.counters(),
+        "link": counters,
+        "ruined": [name for name, bad in (("tx", tx.ruined), ("rx", rx.ruined), ("link", ruined)) if bad],
         "tx": tx.flat() | {"unaccounted": tx.unaccounted},
         "rx": rx.flat() | {"unaccounted": rx.unaccounted},
     }

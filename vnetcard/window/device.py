@@ -24,6 +24,7 @@ from vnetcard.terminal.sizes import human
 from vnetcard.window import locks
 from vnetcard.window.contract import Request
 from vnetcard.window.interrupts import Interrupts
+from vnetcard.window.superblock import Superblock
 
 LISTEN = 0.35
 """Seconds to watch the card's heartbeat, which moves every 0.1 s, before its window is laid out again."""
@@ -70,12 +71,18 @@ class _Held:
 class DeviceWindow:
     """A window in device memory; see ``vnetcard.window.Window`` for the contract."""
 
-    def __init__(self, device: Device, held: _Held, side: int, geometry: Geometry, notes: tuple[str, ...]) -> None:
+    def __init__(
+        self, device: Device, held: _Held, side: int, geometry: Geometry, notes: tuple[str, ...], *, sole: bool
+    ) -> None:
         self._device, self._held, self._open = device, held, True
         self.url = device.url
         self.memory = held.memory
-        SideBlock(self.memory, side).write_identity()  # a second opener's message names this process
+        own = SideBlock(self.memory, side)
+        own.write_identity()  # a second opener's message names this process
+        own.store("layout", geometry.checksum)
         self.geometry = geometry
+        self._superblock = Superblock(self.memory, side, geometry, sole=sole)
+        self.restored = self._superblock.restored
         self.notes = notes
         self.futex_wake = False
         self.engine = None
@@ -87,7 +94,7 @@ class DeviceWindow:
         magic = self.memory.load64(L.SUPERBLOCK.offset("magic"))
         if magic == ALL_ONES:
             return f"{self.url}: {self._device.what} reads as all ones: the device is gone"
-        if magic != L.MAGIC or self.memory.load32(L.SUPERBLOCK.offset("instance")) != self.geometry.instance:
+        if not self._superblock.check():
             return f"{self.url}: the host has laid the window out again"
         return None
 
@@ -120,7 +127,8 @@ def open_device(
                 geometry = _lay_out(device, held.memory, request, notes, any_content=any_content)
             else:
                 geometry = _attach(device, held.memory, request)
-            return DeviceWindow(device, held, request.side, geometry, tuple(notes))
+            sole = one_sided or request.side == L.HOST
+            return DeviceWindow(device, held, request.side, geometry, tuple(notes), sole=sole)
         except BaseException:
             held.close()
             raise

@@ -42,6 +42,7 @@ class EngineWindow:
         """Raises as ``Engine`` does."""
         self._window, self._page, self._side = window, page, side
         self.url, self.memory, self.geometry, self.notes = window.url, window.memory, window.geometry, window.notes
+        self.restored = window.restored
         self.engine = Engine(page.registers, side, base=base, geometry=window.geometry, name=f"the engine {page.url}")
         self._listener: IrqListener | None = None
         self._release: Callable[[], None] = lambda: None

@@ -13,6 +13,7 @@ import mmap
 import os
 import secrets
 import stat
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -27,6 +28,7 @@ from vnetcard.ring.sideblock import SideBlock
 from vnetcard.terminal.sizes import human
 from vnetcard.window import locks, trust
 from vnetcard.window.contract import Pulse, Request, no_pulse
+from vnetcard.window.superblock import RESTORE_LIMIT, Superblock
 from vnetcard.window.trust import ALONE, Sharing
 
 CREATION_LIMIT = 20.0
@@ -61,6 +63,10 @@ class Opener:
         return str(self.path.parent) if self.path else "memory"
 
 
+class _Damaged(Exception):
+    """The superblock of a window is not readable, and the peer's agent, which runs, restores it."""
+
+
 class BackedWindow:
     """A window on a mapped file; see ``vnetcard.window.Window`` for the contract."""
 
@@ -69,10 +75,15 @@ class BackedWindow:
         self._fd = fd
         self._side = side
         self._map = mmap.mmap(fd, geometry.window_bytes)
-        self._superblock = os.pread(fd, L.LINE, 0)
         self.url = opener.url
         self.memory = Memory(self._map, check=secrets.randbits(64) if opener.checked else None)
-        SideBlock(self.memory, side).write_identity()  # a second opener's message names this process
+        self._superblock = Superblock(
+            self.memory, side, geometry, lambda count: os.pread(fd, count, 0), sole=opener.one_sided
+        )
+        self.restored = self._superblock.restored
+        own = SideBlock(self.memory, side)
+        own.write_identity()  # a second opener's message names this process
+        own.store("layout", geometry.checksum)
         self.geometry = geometry
         self.notes = notes
         self.futex_wake = not opener.checked
@@ -93,7 +104,7 @@ class BackedWindow:
             return f"{self.url} was deleted"
         if state.st_size < self.geometry.window_bytes:
             return f"{self.url} was cut to {state.st_size} bytes"
-        if os.pread(self._fd, L.LINE, 0) != self._superblock:  # cut, and laid out again by the peer's agent
+        if not self._superblock.check():  # cut, and laid out again by the peer's agent
             return f"{self.url} was laid out again under this agent"
         if self._opener.path is not None and not _is_at(self._opener.path, self._fd):
             return f"{self.url} was moved away or replaced by another file"
@@ -143,15 +154,22 @@ def open_backed(opener: Opener, request: Request) -> BackedWindow:
     if (request.size, request.queue_bytes, request.queues) != (None, None, None):
         _plan(request, removable=True)  # refuse a size out of range before anything is changed
     notes: list[str] = []
+    deadline = time.monotonic() + RESTORE_LIMIT
     while True:
         fd = opener.open()
         try:
             if opener.path is not None and _is_there(opener, fd):
                 _check_file(opener.path, opener, fd)
             with _creation_lock(fd, opener.url, CREATION_LIMIT, request.pulse):
-                window = _open_settled(opener, fd, request, notes) if _is_there(opener, fd) else None
+                patient = time.monotonic() < deadline
+                window = _open_settled(opener, fd, request, notes, patient=patient) if _is_there(opener, fd) else None
                 if window is not None:
                     return window
+        except _Damaged:
+            os.close(fd)
+            request.pulse()
+            time.sleep(0.1)
+            continue
         except OSError as error:
             if opener.blank_is_ours and opener.path is not None:
                 _remove_blank(opener, opener.path, fd)
@@ -173,11 +191,13 @@ def _remove_blank(opener: Opener, path: Path, fd: int) -> None:
             opener.remove()
 
 
-def _open_settled(opener: Opener, fd: int, request: Request, notes: list[str]) -> BackedWindow | None:
+def _open_settled(
+    opener: Opener, fd: int, request: Request, notes: list[str], *, patient: bool
+) -> BackedWindow | None:
     """The window of the open file, with the creation lock held; None as ``_settle``.  A file made here goes with it."""
     made = os.fstat(fd).st_size == 0
     try:
-        geometry = _settle(opener, fd, request, notes)
+        geometry = _settle(opener, fd, request, notes, patient=patient)
         # The pid is written while the creation lock is held.
         return BackedWindow(opener, fd, request.side, geometry, tuple(notes)) if geometry else None
     except VnetcardError:
@@ -222,23 +242,31 @@ def _unusable(opener: Opener, error: LayoutMismatch, *, peer: bool) -> LayoutMis
     return LayoutMismatch(f"{opener.url}: {error}; {remedy} {opener.path}, or name another --window")
 
 
-def _settle(opener: Opener, fd: int, request: Request, notes: list[str]) -> Geometry | None:
-    """With the creation lock held: lock this side and settle the geometry; None: the file is gone, open it again."""
+def _settle(opener: Opener, fd: int, request: Request, notes: list[str], *, patient: bool) -> Geometry | None:
+    """With the creation lock held: lock this side and settle the geometry; None: the file is gone, open it again.
+
+    ``patient``: raise _Damaged where the peer's agent may still restore the superblock.
+    """
     size = os.fstat(fd).st_size
     header = os.pread(fd, HEADER_BYTES, 0)
     if not locks.try_lock(fd, request.side):
         raise locks.taken(fd, request.side, f"the {L.SIDES[request.side]} side of {opener.url}")
     if size == 0:
         return _create(opener, fd, request, removable=True)
+    peer = locks.is_locked(fd, 1 - request.side)
+    patient = patient and peer and not opener.one_sided
     if header[:8] == bytes(8):
+        if patient:
+            raise _Damaged
         if opener.blank_is_ours and size < L.WINDOW_MIN:
             opener.remove()
             return None
         return _create(opener, fd, request, removable=opener.blank_is_ours, size=size)
-    peer = locks.is_locked(fd, 1 - request.side)
     try:
         geometry = Geometry.decode(header, size)
     except LayoutMismatch as error:
+        if patient:
+            raise _Damaged from None
         if not opener.one_sided and (peer or not speaks_our_format(header)):
             raise _unusable(opener, error, peer=peer) from None
         notes.append(f"{opener.url}: {error}; no agent uses it, so it is replaced")

@@ -69,6 +69,7 @@ class MemfdWindow:
     def __init__(self, place: Place, window: BackedWindow, giver: Giver) -> None:
         self._place, self._window, self._giver = place, window, giver
         self.url, self.memory, self.geometry, self.notes = window.url, window.memory, window.geometry, window.notes
+        self.restored = window.restored
         self.futex_wake = True
         self.engine = None
         self.interrupts = None

@@ -29,6 +29,7 @@ class SimWindow:
         self.memory = window.memory
         self.geometry = window.geometry
         self.notes = window.notes
+        self.restored = window.restored
         self.futex_wake = True
         self.interrupts = None
         try:

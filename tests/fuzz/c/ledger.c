@@ -21,11 +21,16 @@ static struct {
 static void writer_stores(void)
 {
 	uint64_t *slot = shared + VNC_LEDGER_WORDS * (writer.version & 1);
+	uint64_t whole[VNC_LEDGER_WORDS] = {writer.version};
+	unsigned int n;
 
+	for (n = 1; n < VNC_LEDGER_CHECKSUM; n++)
+		whole[n] = writer.version << 8 | n;
+	whole[VNC_LEDGER_CHECKSUM] = vnc_ledger_sum(whole);
 	if (writer.step == 0)
 		slot[0] = 0;
 	else if (writer.step < VNC_LEDGER_WORDS)
-		slot[writer.step] = writer.version << 8 | writer.step;
+		slot[writer.step] = whole[writer.step];
 	else
 		slot[0] = writer.version;
 	if (++writer.step == STEPS) {
@@ -53,16 +58,22 @@ static void read_ledger(void)
 {
 	bool complete = writer.version > 1;
 	uint64_t out[VNC_LEDGER_WORDS];
+	enum vnc_ledger_state state;
 	unsigned int n;
 
 	fuzz_watch(&shared[0], &shared[VNC_LEDGER_WORDS]);
-	vnc_ledger_read(domain, shared, out);
-	CHECK(fuzz_watched <= 4 * TRIES); /* it ends whatever the peer does */
+	state = vnc_ledger_read(domain, shared, out);
+	CHECK(fuzz_watched <= 4 * TRIES + 4); /* it ends whatever the peer does */
+	if (state == VNC_LEDGER_WHOLE || state == VNC_LEDGER_OLDER)
+		CHECK(out[VNC_LEDGER_CHECKSUM] == vnc_ledger_sum(out));
+	if (state == VNC_LEDGER_RUINED || state == VNC_LEDGER_EMPTY)
+		CHECK(!out[0] && !out[VNC_LEDGER_INDEX]);
 	if (!fuzz_clean)
 		return;
+	CHECK(state == VNC_LEDGER_WHOLE || (state == VNC_LEDGER_EMPTY && !complete));
 	/* The script cannot let the writer overtake the reader as often as it tries. */
 	CHECK(out[0] ? out[0] <= writer.version : !complete);
-	for (n = 1; out[0] && n < VNC_LEDGER_WORDS; n++)
+	for (n = 1; out[0] && n < VNC_LEDGER_CHECKSUM; n++)
 		CHECK(out[n] == (out[0] << 8 | n)); /* all of one update */
 }
 
@@ -74,12 +85,12 @@ static void take_over(void)
 	unsigned int n;
 
 	vnc_ledger_open(&ledger, domain, shared);
-	for (n = 1; n < VNC_LEDGER_WORDS; n++)
+	for (n = 1; n < VNC_LEDGER_CHECKSUM; n++)
 		ledger.now[n] = ledger.now[0] << 8 | n;
 	for (n = fuzz_byte() % 4; n; n--) {
 		memcpy(now, ledger.now, sizeof(now));
 		vnc_ledger_flip(&ledger);
-		CHECK(!memcmp(now + 1, ledger.now + 1, sizeof(now) - sizeof(now[0])));
+		CHECK(!memcmp(now + 1, ledger.now + 1, sizeof(now) - 2 * sizeof(now[0]))); /* but stamp and checksum */
 		CHECK(ledger.now[0] == now[0] + 1);
 	}
 	memset(shared, 0, 2 * VNC_LEDGER_WORDS * sizeof(*shared));

@@ -69,11 +69,12 @@ void *fuzz_place(unsigned int where, unsigned int *bits, uint64_t *good)
 		head += 8 * (where % 10 - 4);
 		*good = *fuzz_raw64(head);
 		return head;
-	case 7: /* ledger and statistics */
-	case 8:
+	case 7: /* the first slot of the ledger, and after it */
+	case 8: /* the second one, and statistics */
 		*bits = 64;
-		*good = *((uint64_t *)(void *)&lines->counters + where / 10);
-		return (uint64_t *)(void *)&lines->counters + where / 10;
+		where = where / 10 + (where % 10 == 8 ? VNC_LEDGER_WORDS : 0);
+		*good = *((uint64_t *)(void *)&lines->counters + where);
+		return (uint64_t *)(void *)&lines->counters + where;
 	default:
 		*bits = 64;
 		return ring + where / 10 * 8 * (VNC_RING_MIN / 256);

@@ -21,7 +21,7 @@ static void *write_on(void *unused)
 
 	vnc_ledger_open(&l, VNC_CHECKED, (uint64_t *)(void *)vnc_checked_open(back, BYTES, seed));
 	for (uint32_t n = 0; n < count; n++) {
-		for (uint32_t word = 1; word < VNC_LEDGER_WORDS; word++)
+		for (uint32_t word = 1; word < VNC_LEDGER_CHECKSUM; word++)
 			l.now[word] = (l.now[0] + 1) * 100 + word;
 		vnc_ledger_flip(&l);
 		if (below(&seed, 4) == 0) /* so that a reader meets two updates in a row, and gets the processor */
@@ -45,7 +45,7 @@ int main(int argc, char **argv)
 	CHECK(!pthread_create(&writer, NULL, write_on, NULL));
 	while (!__atomic_load_n(&done, __ATOMIC_ACQUIRE)) {
 		vnc_ledger_read(VNC_CHECKED, front, out);
-		for (uint32_t word = 1; out[0] && word < VNC_LEDGER_WORDS; word++)
+		for (uint32_t word = 1; out[0] && word < VNC_LEDGER_CHECKSUM; word++)
 			CHECK(out[word] == out[0] * 100 + word);
 		CHECK(out[0] >= newest);
 		newest = out[0];

@@ -34,13 +34,13 @@ static uint64_t word_of(uint64_t stamp, unsigned int n)
 
 static void check_whole(const uint64_t *out)
 {
-	for (unsigned int n = 1; out[0] && n < VNC_LEDGER_WORDS; n++)
+	for (unsigned int n = 1; out[0] && n < VNC_LEDGER_CHECKSUM; n++)
 		CHECK(out[n] == word_of(out[0], n));
 }
 
 static void flip(struct vnc_ledger *l)
 {
-	for (unsigned int n = 1; n < VNC_LEDGER_WORDS; n++)
+	for (unsigned int n = 1; n < VNC_LEDGER_CHECKSUM; n++)
 		l->now[n] = word_of(l->now[0] + 1, n);
 #ifdef BREAK_FLIP
 	uint64_t *slot = l->shared + VNC_LEDGER_WORDS * (++l->now[0] & 1);
