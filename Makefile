@@ -18,7 +18,7 @@ CWARN := -O2 -Wall -Wextra -Werror -Wno-missing-field-initializers -S -o -
 CROSS := aarch64-linux-gnu-gcc
 
 .PHONY: help demo demo-sim demo-qemu test check matrix lint campaign docs wheels dist clean
-.PHONY: adversary fuzz coverage hdl formal hdl-coverage hdl-mutations synth waveform
+.PHONY: adversary soak fuzz coverage hdl formal hdl-coverage hdl-mutations synth waveform
 .PHONY: bench bench-check bench-taps bench-pump-stats bench-hdl bench-sim
 
 help: ## list these targets
@@ -132,6 +132,12 @@ adversary: ## attack a real agent in every way that a card has; log lines, carri
 	@scripts/system-packages.sh test
 	@scripts/venv.sh test
 	$(BIN)/python -m tests.adversary $(ADVERSARY_ARGS)
+
+# SOAK_ARGS: make soak HOURS=0.5 SOAK_ARGS='--seed 1 --json soak.json'.
+soak: ## one link under everything at once for HOURS=1, watched for leaks; a table, exit status 1 if a check failed
+	@scripts/system-packages.sh test
+	@scripts/venv.sh test
+	@$(BIN)/python -m tests.soak --hours $(or $(HOURS),1) $(SOAK_ARGS)
 
 fuzz: ## search for inputs that the C core or a parser mishandles: FUZZ_SECONDS=60 for each; tests/fuzz/README.md
 	@scripts/system-packages.sh test
