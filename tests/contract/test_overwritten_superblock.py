@@ -75,17 +75,17 @@ def test_superblock_is_restored_and_no_window_is_lost(pair: tuple[Window, Window
 def test_agent_that_starts_waits_until_the_other_one_has_restored_the_superblock(survivor: int) -> None:
     url = f"shm:vnetcard-superblock-{os.getpid()}"
     with contextlib.closing(open_window(f"{url}+64K", side=survivor)) as window:
-        good, told = header(window), []
+        good, seen = header(window), []
         SideBlock(window.memory, survivor).store("epoch", 5)
         window.memory.write(0, bytes(128))
 
         def pulse() -> None:  # the survivor's agent, meanwhile
-            told.append(window.vanished())
+            seen.append(window.vanished())
 
         with contextlib.closing(open_window(url, side=1 - survivor, pulse=pulse)) as late:
             assert header(late) == good
             assert late.geometry == window.geometry
-        assert told and set(told) == {None}
+        assert seen and set(seen) == {None}
 
 
 class Scribbler:

@@ -15,10 +15,12 @@ import time
 from pathlib import Path
 from typing import Any
 
+from tests.soak.actions import DISTURBANCES, SCRIBBLES
 from tests.soak.soak import Soak
 from vnetcard.errors import VnetcardError
 from vnetcard.lab.lab import Lab
 
+ACTIONS = {action.__name__: action for action in (*DISTURBANCES, *SCRIBBLES)}
 PROGRESS_S = 10.0
 """Seconds between two lines of progress where the output is no terminal."""
 
@@ -74,10 +76,11 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--seed", type=int, help="repeats the choices of a run (default: a new one)")
     parser.add_argument("--json", metavar="FILE", type=Path, help="write the figures, too")
     parser.add_argument("--no-scribbles", action="store_true", help="let no program overwrite the window")
+    parser.add_argument("--only", nargs="+", metavar="NAME", choices=sorted(ACTIONS), help=f"only {', '.join(ACTIONS)}")
     parser.add_argument("--host-command", nargs="+", metavar="WORD", help="another command for the host's agent")
     parser.add_argument("--log", metavar="FILE", type=Path, help="the agents' logs")
     args = parser.parse_args(argv)
-    if not 0 < args.hours <= 10_000:
+    if not 0 < args.hours <= 10_000:  # nor NaN
         parser.error(f"--hours {args.hours:g} is out of range (above 0, to 10000)")
     if os.geteuid() != 0:
         parser.error("needs root: it makes network namespaces")
@@ -92,7 +95,9 @@ def main(argv: list[str] | None = None) -> int:
             with Lab("soak", log=log) as lab:
                 if args.host_command:
                     lab.commands[0] = args.host_command
-                soak = Soak(lab, Path(folder), args.hours * 3600, seed, progress, scribble=not args.no_scribbles)
+                names = args.only or [*ACTIONS]
+                actions = [ACTIONS[name] for name in names if not (args.no_scribbles and ACTIONS[name] in SCRIBBLES)]
+                soak = Soak(lab, Path(folder), args.hours * 3600, seed, progress=progress, actions=actions)
                 result = soak.run()
         except VnetcardError as error:
             progress.end()

@@ -16,16 +16,17 @@ from typing import Any, Final
 from tests.harness.checked_stream import Stream
 from tests.harness.ledger import wait_for_rest
 from tests.harness.restarts import fast_retries
-from tests.soak.actions import DISTURBANCES, SCRIBBLES, Action, Scene
+from tests.soak.actions import Action, Scene
 from tests.soak.watch import Watch
 from vnetcard.errors import VnetcardError
 from vnetcard.lab.lab import ADDRESSES, Lab
 from vnetcard.ring import layout as L
 
 ROUND: Final = 6
-"""Disturbances in a round."""
+"""Disturbances in a round; one in a run of less than two minutes."""
 UP_LIMIT, REST_LIMIT = 60.0, 60.0
 """Seconds for the link to be up, and to be at rest, after a round, on a very busy machine."""
+FAILURES_MAX: Final = 20
 WARM_UP: Final = 0.15
 """Share of the time after which growth counts."""
 RAISED = (AssertionError, VnetcardError, subprocess.SubprocessError, OSError)
@@ -69,14 +70,21 @@ class Soak:
     """One run over ``lab``, whose agents it starts; ``progress`` gets a line at a time."""
 
     def __init__(
-        self, lab: Lab, folder: Path, seconds: float, seed: int, progress: Callable[[str], None], *, scribble: bool
+        self,
+        lab: Lab,
+        folder: Path,
+        seconds: float,
+        seed: int,
+        *,
+        progress: Callable[[str], None],
+        actions: Sequence[Action],
     ) -> None:
         self.lab, self.seconds, self.progress = lab, seconds, progress
         self.dice = random.Random(seed)
         self.scene = Scene(lab, self.dice, folder)
         self.folder = folder
         self.watch, self.result = Watch(), Result()
-        self.actions: Sequence[Action] = (*DISTURBANCES, *(SCRIBBLES if scribble else ()))
+        self.actions = actions
         self._began = 0.0
 
     def run(self) -> Result:
@@ -87,7 +95,8 @@ class Soak:
         self.lab.wait_up()
         fast_retries(self.lab)
         warm = False
-        while (elapsed := time.monotonic() - self._began) < self.seconds and len(self.result.failures) < 20:
+        while self._goes_on():
+            elapsed = time.monotonic() - self._began
             if not warm and elapsed > WARM_UP * self.seconds:
                 warm = True
                 self.watch.forget_warm_up()
@@ -97,6 +106,12 @@ class Soak:
         self.result.failures += self.watch.leaks()
         return self.result
 
+    def _goes_on(self) -> bool:
+        """Until the time is over; at least four quiet moments, two of them after the warm-up; few failures."""
+        if len(self.result.failures) >= FAILURES_MAX:
+            return False
+        return time.monotonic() - self._began < self.seconds or self.result.rounds < 4
+
     def _failed(self, what: str) -> None:
         self.result.failures.append(f"{time.monotonic() - self._began:.0f} s: {what}")
 
@@ -104,7 +119,7 @@ class Soak:
         names: list[str] = []
         try:
             with self._streams() as streams:
-                for _ in range(ROUND):
+                for _ in range(ROUND if self.seconds >= 120 else 1):
                     action = self.dice.choice(self.actions)
                     names.append(action.__name__)
                     self._say(action.__name__)

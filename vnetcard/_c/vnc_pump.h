@@ -92,7 +92,8 @@ struct vnc_agreement {
 struct vnc_pump_kind {
 	const char *thread_name;
 	unsigned int records; /* word of the ledger: records moved */
-	unsigned int publications, sleeps, wakeups_heard, late_wakeups, busy_ns, moved_at_ns; /* words of the statistics */
+	/* words of the statistics */
+	unsigned int publications, sleeps, wakeups_heard, late_wakeups, busy_ns, moved_at_ns;
 };
 
 extern const struct vnc_pump_kind vnc_kind_tx, vnc_kind_rx;
