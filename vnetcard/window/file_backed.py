@@ -191,9 +191,7 @@ def _remove_blank(opener: Opener, path: Path, fd: int) -> None:
             opener.remove()
 
 
-def _open_settled(
-    opener: Opener, fd: int, request: Request, notes: list[str], *, patient: bool
-) -> BackedWindow | None:
+def _open_settled(opener: Opener, fd: int, request: Request, notes: list[str], *, patient: bool) -> BackedWindow | None:
     """The window of the open file, with the creation lock held; None as ``_settle``.  A file made here goes with it."""
     made = os.fstat(fd).st_size == 0
     try:
