@@ -20,6 +20,7 @@ pytestmark = [pytest.mark.root, pytest.mark.slow]
 
 QUICK = (
     Injection("start", "setns", "EPERM", 2),
+    Injection("start", "fcntl", "ENOLCK", 5),
     Injection("start", "bind", "EADDRINUSE", 1),
     Injection("start", "mmap", "ENOMEM", 1),
     Injection("run", "mmap", "ENOMEM", 1),

@@ -128,6 +128,14 @@ def test_command_with_closed_standard_output_runs() -> None:
     assert (done.returncode, done.stderr) == (0, "")
 
 
+@pytest.mark.parametrize("most", [5, 7])
+def test_command_without_descriptors_is_one_line(most: int) -> None:
+    command = ["sh", "-c", f'ulimit -n {most}; exec "$@"', "sh", *VNETCARD, "ping", "127.0.0.1", "--count", "1"]
+    done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+    assert done.returncode == 2, done
+    assert done.stderr.count("\n") == 1 and "RLIMIT_NOFILE" in done.stderr, done.stderr
+
+
 LIMIT_SCRIPT = """
 import errno, os
 from vnetcard.errors import PortUnavailable

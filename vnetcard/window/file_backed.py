@@ -156,24 +156,28 @@ def open_backed(opener: Opener, request: Request) -> BackedWindow:
     notes: list[str] = []
     deadline = time.monotonic() + RESTORE_LIMIT
     while True:
-        fd = opener.open()
+        fd, window = opener.open(), None
         try:
             if opener.path is not None and _is_there(opener, fd):
                 _check_file(opener.path, opener, fd)
             with _creation_lock(fd, opener.url, CREATION_LIMIT, request.pulse):
                 patient = time.monotonic() < deadline
                 window = _open_settled(opener, fd, request, notes, patient=patient) if _is_there(opener, fd) else None
-                if window is not None:
-                    return window
+            if window is not None:
+                return window
         except _Damaged:
             os.close(fd)
             request.pulse()
             time.sleep(0.1)
             continue
         except OSError as error:
-            if opener.blank_is_ours and opener.path is not None:
-                _remove_blank(opener, opener.path, fd)
-            os.close(fd)
+            if window is not None:  # it could not be unlocked: the descriptor's end does that
+                with contextlib.suppress(OSError, VnetcardError):
+                    window.close()
+            else:
+                if opener.blank_is_ours and opener.path is not None:
+                    _remove_blank(opener, opener.path, fd)
+                os.close(fd)
             raise WindowUnavailable(
                 f"{opener.url}: cannot use {opener.path or 'its memory'} ({error.strerror}); name another --window",
                 code=code_of(error),
