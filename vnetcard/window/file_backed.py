@@ -125,9 +125,11 @@ class BackedWindow:
 
     def _remove_if_last(self, fd: int) -> None:
         path = self._opener.path
-        if not self.geometry.removable or path is None or not _is_at(path, fd):
+        if not self.geometry.removable or path is None:
             return
         try:
+            if not _is_named(path, fd):
+                return
             with _creation_lock(fd, self.url, REMOVAL_LIMIT):
                 if not locks.is_locked(fd, 1 - self._side) and _is_at(path, fd):
                     self._opener.remove()
@@ -218,9 +220,16 @@ def _is_there(opener: Opener, fd: int) -> bool:
 
 def _is_at(path: Path, fd: int) -> bool:
     """Whether the open file is the one at ``path`` now."""
+    with contextlib.suppress(OSError):
+        return _is_named(path, fd)
+    return False
+
+
+def _is_named(path: Path, fd: int) -> bool:
+    """As ``_is_at``; OSError where that cannot be found out."""
     try:
         there, ours = path.lstat(), os.fstat(fd)
-    except OSError:
+    except FileNotFoundError:
         return False
     return (there.st_dev, there.st_ino) == (ours.st_dev, ours.st_ino)
 
