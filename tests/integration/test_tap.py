@@ -47,7 +47,8 @@ def lab() -> Iterator[Lab]:
         need(tool)
     with joined(host=TAP, card=TAP) as lab:
         for netns in lab.namespaces:  # Ethernet has duplicate address detection
-            until(lambda netns=netns: not ip("-n", netns, "address", "show", "tentative"), "IPv6", limit=30)  # type: ignore[misc]
+            shown = ("-n", netns, "address", "show", "tentative")
+            until(lambda shown=shown: not ip(*shown), "IPv6", limit=30)  # type: ignore[misc]
         yield lab
         assert_no_bad_checksums(lab)
 
