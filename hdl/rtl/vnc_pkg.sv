@@ -104,6 +104,7 @@ package vnc_pkg;
   localparam int unsigned SideControlIrqNumber = 32'h00000030;
   localparam int unsigned SideControlFrames = 32'h00000034;
   localparam int unsigned SideControlLayout = 32'h00000038;
+  localparam int unsigned SideControlPortDown = 32'h0000003c;
   localparam int unsigned SideIdentityPid = 32'h00000000;
   localparam int unsigned SideIdentityReserved = 32'h00000004;
   localparam int unsigned SideIdentityStartedNs = 32'h00000008;

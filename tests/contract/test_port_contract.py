@@ -18,7 +18,7 @@ import pytest
 from tests.harness.needs import need, need_root
 from vnetcard.codes.error import ErrorCode
 from vnetcard.errors import ConfigError, PortUnavailable
-from vnetcard.port import KINDS, Port, open_port
+from vnetcard.port import KINDS, Port, ProgramPort, open_port
 from vnetcard.port.memory_pair import PairPort
 from vnetcard.port.netns import inside
 from vnetcard.ring import layout as L
@@ -140,7 +140,38 @@ def pair() -> OpenPort:
     return open_one
 
 
-OPENERS = {"pair": "pair", "tap": "tap", "tun": "tun"}
+@pytest.fixture
+def inherited() -> Iterator[OpenPort]:
+    with contextlib.ExitStack() as opened:
+
+        def open_one() -> NearAndFar:
+            near, far = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+            opened.enter_context(far)
+            with near:
+                return NearAndFar(open_port(f"fd:{near.fileno()}"), far)
+
+        yield open_one
+
+
+@pytest.fixture
+def unix(tmp_path: Path) -> Iterator[OpenPort]:
+    with contextlib.ExitStack() as opened:
+
+        def open_one() -> NearAndFar:
+            port = open_port(f"unix:{tmp_path / 'port'}")
+            far = opened.enter_context(socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET))
+            far.settimeout(5)
+            far.connect(port.name)
+            deadline = time.monotonic() + 20
+            while not (isinstance(port, ProgramPort) and port.present):
+                assert time.monotonic() < deadline
+                time.sleep(0.001)
+            return NearAndFar(port, far)
+
+        yield open_one
+
+
+OPENERS = {"fd": "inherited", "pair": "pair", "tap": "tap", "tun": "tun", "unix": "unix"}
 """Kind to the fixture that opens such a port and has its far end."""
 
 
@@ -300,7 +331,7 @@ def test_namespace_that_is_no_namespace_is_refused(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("url", ["", "tun", "tun:", "taper:x", ":x", "TUN:x"])
 def test_invalid_port_url_is_a_configuration_error_that_names_the_kinds(url: str) -> None:
-    with pytest.raises(ConfigError, match="pair, tap, tun") as caught:
+    with pytest.raises(ConfigError, match="fd, pair, tap, tun, unix") as caught:
         open_port(url)
     assert caught.value.code is ErrorCode.BAD_URL
 

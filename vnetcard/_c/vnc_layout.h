@@ -208,7 +208,7 @@ struct vnc_side_control {
 	uint32_t irq_number;            /* 0x30 with IRQ: 1 + the interrupt number of this side at the window's device; 0: none */
 	uint32_t frames;                /* 0x34 what a record holds: 0 an IP packet, 1 an Ethernet frame; the two sides must be equal */
 	uint32_t layout;                /* 0x38 checksum of the superblock that this side runs on; 0: it does not say */
-	uint8_t pad[4];
+	uint32_t port_down;             /* 0x3c 1: nothing is behind this side's port; the peer then has no carrier */
 };
 _Static_assert(sizeof(struct vnc_side_control) == 64, "side_control");
 _Static_assert(offsetof(struct vnc_side_control, epoch) == 0, "side_control.epoch");
@@ -225,6 +225,7 @@ _Static_assert(offsetof(struct vnc_side_control, final_records) == 40, "side_con
 _Static_assert(offsetof(struct vnc_side_control, irq_number) == 48, "side_control.irq_number");
 _Static_assert(offsetof(struct vnc_side_control, frames) == 52, "side_control.frames");
 _Static_assert(offsetof(struct vnc_side_control, layout) == 56, "side_control.layout");
+_Static_assert(offsetof(struct vnc_side_control, port_down) == 60, "side_control.port_down");
 
 /* written by: this side; none */
 struct vnc_side_identity {

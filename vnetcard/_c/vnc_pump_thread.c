@@ -87,8 +87,12 @@ static void sleep_on_port(struct vnc_pump *p, short events)
 	if ((fds[1].revents & POLLIN) && read(p->kick_fd, &drain, sizeof(drain)) < 0) {
 		/* Drained here too: a kick that came after its command was taken up would end every poll. */
 	}
-	if (!(fds[0].revents & events) && (fds[0].revents & (POLLERR | POLLHUP | POLLNVAL)))
-		/* POLLERR alone: the interface is down.  It may come up again; do not spin on it. */
+	/*
+	 * POLLERR alone: the interface is down.  It may come up again; do not spin on it.  POLLHUP: a socket's far end
+	 * has closed, and the descriptor stays readable until the port replaces it.
+	 */
+	if ((fds[0].revents & POLLHUP) ||
+	    (!(fds[0].revents & events) && (fds[0].revents & (POLLERR | POLLNVAL))))
 		vnc_pause(&p->pause_ns);
 }
 

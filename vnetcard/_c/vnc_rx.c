@@ -138,6 +138,12 @@ static struct vnc_view readable(struct vnc_pump *p, const struct vnc_view *view)
 
 enum { DELIVERED = 0, PORT_FULL = -1, FAULTED = -2 }; /* else the ledger's word of a drop */
 
+/* Is it what a socket's write returns while no program is at the far end? */
+static bool port_without_program(int error)
+{
+	return error == EPIPE || error == ECONNRESET || error == ENOTCONN || error == ECONNREFUSED;
+}
+
 /*
  * The port has not taken a packet led by @hdr, with errno. Return: PORT_FULL, FAULTED if its memory is missing, or the
  * drop under which it is counted.
@@ -149,7 +155,7 @@ static int write_failed(struct vnc_pump *p, const struct vnc_vnet_hdr *hdr, uint
 	if (vnc_pump_faulted(p))
 		return FAULTED;
 	p->last_errno = errno;
-	if (errno == EIO || errno == ENETDOWN || errno == EBADFD || errno == EBADF)
+	if (errno == EIO || errno == ENETDOWN || errno == EBADFD || errno == EBADF || port_without_program(errno))
 		return VNC_RX_DROP_PORT_DOWN;
 	if (hdr->gso_type != VNC_GSO_NONE) {
 		__atomic_fetch_or(&p->refused, vnc_needed_feature(hdr, first), __ATOMIC_RELEASE);
@@ -299,7 +305,6 @@ static enum vnc_stop move_one(struct vnc_pump *p, const struct vnc_view *view)
 {
 	int drop = deliver(p, view);
 	bool by_port = drop == VNC_RX_DROP_PORT_REFUSED || drop == VNC_RX_DROP_PORT_DOWN;
-	bool is_down = p->last_errno == EIO || p->last_errno == ENETDOWN;
 
 	if (drop == FAULTED)
 		return VNC_STOP_WINDOW_LOST;
@@ -314,7 +319,9 @@ static enum vnc_stop move_one(struct vnc_pump *p, const struct vnc_view *view)
 	vnc_ring_release(&p->consumer, view->len);
 	count_record(p, view, drop);
 	publish(p);
-	return drop == VNC_RX_DROP_PORT_DOWN && !is_down ? VNC_STOP_PORT_GONE : VNC_STOP_NONE;
+	if (drop == VNC_RX_DROP_PORT_DOWN && (p->last_errno == EBADFD || p->last_errno == EBADF))
+		return VNC_STOP_PORT_GONE;
+	return VNC_STOP_NONE;
 }
 
 /* More bytes than ever before, or than since the agent's last reset, were in the ring at this refresh. */

@@ -167,10 +167,10 @@ static void count_drop(struct vnc_pump *p, unsigned int drop, const uint8_t *pac
 	vnc_stats_sample(&p->stats, drop - VNC_TX_DROP_LINK_DOWN, packet, have, len > 0 ? (uint32_t)len : 0);
 }
 
-/* errno after a read of the port. */
-static enum vnc_stop read_failed(struct vnc_pump *p)
+/* A read of the port has returned @got, which is no packet: 0 at the end of a socket whose far end has closed. */
+static enum vnc_stop read_failed(struct vnc_pump *p, ssize_t got)
 {
-	if (errno == EAGAIN || errno == EINTR || errno == ENETDOWN)
+	if (got == 0 || errno == EAGAIN || errno == EINTR || errno == ENETDOWN || errno == ECONNRESET)
 		return VNC_STOP_PORT_EMPTY;
 	if (vnc_pump_faulted(p))
 		return VNC_STOP_WINDOW_LOST;
@@ -206,8 +206,8 @@ static enum vnc_stop move_one(struct vnc_pump *p, const struct vnc_span place[2]
 	arm(p);
 	vnc_stats_count(&p->stats, VNC_TXSTAT_PORT_READS);
 	got = readv(p->port.fd, iov, n);
-	if (got < 0)
-		return read_failed(p);
+	if (got < 0 || (got == 0 && !p->port.vnet))
+		return read_failed(p, got);
 	if (link_vnet) /* a record starts in line 0 of its place, so its first 48 bytes are one piece */
 		memcpy(&hdr, span[0].base, sizeof(hdr));
 	len = got - (p->port.vnet ? (int64_t)sizeof(hdr) : 0);
@@ -299,8 +299,8 @@ enum vnc_stop vnc_tx_drop(struct vnc_pump *p, uint32_t command, unsigned int whi
 	while (!vnc_pump_commanded(p, command)) {
 		vnc_stats_count(&p->stats, VNC_TXSTAT_PORT_READS);
 		got = read(p->port.fd, p->scratch, sizeof(p->scratch));
-		if (got < 0)
-			return read_failed(p);
+		if (got < 0 || (got == 0 && !p->port.vnet))
+			return read_failed(p, got);
 		got -= lead;
 		if (vnc_tapped(&p->taps, VNC_TAP_READ, which))
 			tap_drop(p, got, which);

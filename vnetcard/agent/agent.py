@@ -37,6 +37,7 @@ from vnetcard.link.link import Link
 from vnetcard.link.queues import QueueEndpoints
 from vnetcard.link.session import LinkSession, pairs_of
 from vnetcard.link.types import Agreement
+from vnetcard.port import ProgramPort
 from vnetcard.port.interface import Interface
 from vnetcard.port.tun import TunPort
 from vnetcard.ring import layout as L
@@ -226,6 +227,8 @@ class Agent:
         check_at = sample_at = 0.0
         recent = RecentPackets(self.window, self.config.side)
         while not self._stop:
+            if isinstance(self.port, ProgramPort):
+                link.set_port_up(self.port.present)
             pause = link.tick()
             if self.interface is not None:
                 again = self.interface.check()

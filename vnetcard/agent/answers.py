@@ -20,6 +20,7 @@ from vnetcard.link.endpoints import PumpEndpoints
 from vnetcard.link.link import Link
 from vnetcard.link.queues import QueueEndpoints
 from vnetcard.link.types import Offer
+from vnetcard.port import Port, ProgramPort
 from vnetcard.window import Window
 
 
@@ -28,6 +29,7 @@ class Answering(Protocol):
 
     config: Config
     window: Window
+    port: Port
     link: Link | None
     endpoints: QueueEndpoints[PumpEndpoints] | None
     interface: ManagedInterface | None
@@ -65,7 +67,8 @@ class Answers:
         """The interface as the kernel has it; of another kind of port as it was configured."""
         agent = self._agent
         view = status.view_port(agent.config, agent.offer.frames) | (agent.interface.view() if agent.interface else {})
-        return view | ({"kernel": agent.discards.view()} if agent.discards else {})
+        present = {"present": agent.port.present} if isinstance(agent.port, ProgramPort) else {}
+        return view | present | ({"kernel": agent.discards.view()} if agent.discards else {})
 
     def _status(self, _: dict[str, Any]) -> dict[str, Any]:
         agent, port = self._agent, self._port()

@@ -30,6 +30,8 @@ from vnetcard.window.arguments import WindowHelp
 LOG_LEVELS = ("debug", "info", "warning", "error")
 KERNEL_KINDS = ("tun", "tap")
 """Port kinds whose name is that of an interface."""
+PROGRAM_KINDS = ("fd", "unix")
+"""Port kinds of a program, without an interface of the kernel."""
 DEFAULT_ADDRESS = ("10.10.10.1/24", "10.10.10.5/24")
 """Of the host, of the card."""
 
@@ -112,7 +114,9 @@ def parser(side: int) -> argparse.ArgumentParser:
         help=WindowHelp("the shared memory, %(kinds)s (shm:vnetcard0)"),
     )
     p.add_argument(
-        "--port", metavar="KIND[:NAME]", help="where packets enter and leave: tun, or tap for Ethernet frames (tun)"
+        "--port",
+        metavar="KIND[:NAME]",
+        help="where packets enter and leave: tun; tap for Ethernet frames; unix:PATH or fd:N for a program (tun)",
     )
     p.add_argument("--name", metavar="NAME", help="name of the interface (tun0); of a tap: (tap0)")
     p.add_argument(
@@ -186,6 +190,7 @@ def load(side: int, argv: list[str] | None = None) -> Config:
     values |= {name: value for name, value in arguments.items() if value is not None}
     config = _check(side, values)
     _check_ethernet(config)
+    _check_program_port(config)
     return config
 
 
@@ -252,7 +257,8 @@ def _check(side: int, values: dict[str, Any]) -> Config:
     for option, allowed in (("wait", sorted(WAITS)), ("log_level", LOG_LEVELS), ("privileges", PRIVILEGES)):
         if option in values and values[option] not in allowed:
             raise ConfigError(f"{option.replace('_', '-')} {values[option]!r} is not one of {', '.join(allowed)}")
-    addresses = values.get("address", [] if "bridge" in values else [DEFAULT_ADDRESS[side]])
+    alone = "bridge" in values or port.partition(":")[0] in PROGRAM_KINDS
+    addresses = values.get("address", [] if alone else [DEFAULT_ADDRESS[side]])
     try:
         queue_bytes = parse_size(values["queue_bytes"]) if "queue_bytes" in values else None
     except ConfigError as error:
@@ -305,6 +311,10 @@ def _check(side: int, values: dict[str, Any]) -> Config:
 
 def _port_and_name(port: str, name: str | None) -> tuple[str, str]:
     kind, _, inner = port.partition(":")
+    if kind in PROGRAM_KINDS:
+        if name or not inner:
+            raise ConfigError(f"--port {port}: expected {kind}:{'N' if kind == 'fd' else 'PATH'}, without --name")
+        return port, inner
     if inner and name and inner != name:
         raise ConfigError(f"--port {port} and --name {name} name two interfaces; give one of them")
     name = inner or name or ("tap0" if kind == "tap" else "tun0")
@@ -325,6 +335,22 @@ def _check_ethernet(config: Config) -> None:
     for option, value in (("mac", config.mac), ("bridge", config.bridge)):
         if value:
             raise ConfigError(f"--{option} {value} needs Ethernet frames: --port tap, on both sides")
+
+
+def _check_program_port(config: Config) -> None:
+    """A port without an interface has nothing that these options could configure."""
+    if config.port.partition(":")[0] not in PROGRAM_KINDS:
+        return
+    given = {
+        "address": config.addresses,
+        "route": config.routes,
+        "netns": config.netns,
+        "persist": config.persist,
+        "trust-peer": config.trust_peer,
+    }
+    for option, value in given.items():
+        if value:
+            raise ConfigError(f"--{option} needs an interface; --port {config.port} is a program's")
 
 
 def _offloads(text: str) -> frozenset[str]:

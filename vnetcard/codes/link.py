@@ -22,6 +22,12 @@ class LinkReason(Code):
         "Check whether the peer's agent runs or is stopped, and whether its machine hangs.",
     )
     PEER_BACK = "peer-back", "The peer's heartbeat changes again."
+    PEER_PORT_DOWN = (
+        "peer-port-down",
+        "Both sides have answered, but nothing is behind the peer's port: this side's interface has no carrier.",
+        "Connect a program to the peer's port.",
+    )
+    PEER_PORT_UP = "peer-port-up", "Something is behind the peer's port again."
     VERSION_MISMATCH = (
         "version-mismatch",
         "The two sides speak different wire formats.",

@@ -26,6 +26,7 @@ from vnetcard.engine.transport import Fault, SharedMemory, Transport
 from vnetcard.errors import PortUnavailable, WindowUnavailable
 from vnetcard.link.brake import BackOff, Brake
 from vnetcard.link.endpoints import Endpoints
+from vnetcard.link.port_states import PortStates
 from vnetcard.link.pulse import HEARTBEAT_EVERY, HEARTBEAT_LIMIT, Pulse
 from vnetcard.link.restore import OwnWords
 from vnetcard.link.settlement import settle
@@ -77,6 +78,7 @@ class Link:
         self._overwritten = False
         self._withdrawn = Withdrawn(offer)
         self._own_words = OwnWords(self.own, endpoints, listener)
+        self._ports = PortStates(self.own, self.peer)
 
     # --- for the owner -------------------------------------------------------------------------------
 
@@ -135,6 +137,8 @@ class Link:
         self._handle_peer()
         if self.agreement is not None:
             self._watch_heartbeat()
+            if self.state is LinkState.RUN and self._ports.peer_changed() and self._brake.may_raise(now):
+                self._enter_run(LinkReason.PEER_PORT_UP, "something is behind the peer's port again")
             return max(0.001, self._beat_at + HEARTBEAT_EVERY - now)  # urgent events wake the owner
         if self.state is LinkState.HANDSHAKE and now < self._handshake_until:
             return 0.001
@@ -146,6 +150,10 @@ class Link:
             self.own.count("offload_refused")
         if self.agreement is not None and self.agreement.features & features:
             self._new_epoch(LinkReason.OFFLOAD_WITHDRAWN, why)
+
+    def set_port_up(self, up: bool) -> None:
+        """Publish whether something is behind this side's port; without it the peer has no carrier."""
+        self._ports.set_own(up)
 
     def braked_for(self) -> float:
         """Seconds until the peer is read again, at the latest; 0 while no brake is on."""
@@ -166,6 +174,7 @@ class Link:
         self.own.store("version", L.VERSION)
         for word in ("features", "mtu", "irq_number", "queue_mask", "frames", "layout"):
             self.own.store(word, getattr(self.offer, word))
+        self._ports.publish()
         self._publish_state("INIT")
         self.own.store("epoch", epoch)
         self._transport.announce()
@@ -276,10 +285,16 @@ class Link:
         self._pulse.accept(self.peer.load("heartbeat"))
         self._publish_state("RUN")
         self.own.count("link_up")
-        self._become(LinkState.RUN, LinkReason.UP, "both sides have answered")
         # Before the pumps run: the kernel drops its answers to a packet that arrives while the carrier is down.
-        self._set_carrier(True)
+        self._enter_run(LinkReason.UP, "both sides have answered")
         self._endpoints.run()
+
+    def _enter_run(self, code: LinkReason, why: str) -> None:
+        """The carrier follows what is behind the peer's port."""
+        if not self._ports.accept():
+            code, why = LinkReason.PEER_PORT_DOWN, "nothing is behind the peer's port"
+        self._become(LinkState.RUN, code, why)
+        self._set_carrier(self._ports.peer_up)
 
     # --- supervision -----------------------------------------------------------------------------------
 
@@ -306,8 +321,7 @@ class Link:
                 if not self._brake.may_raise(self._clock()):
                     return
                 self.own.count("peer_back")
-                self._become(LinkState.RUN, LinkReason.PEER_BACK, "the peer is back")
-                self._set_carrier(True)
+                self._enter_run(LinkReason.PEER_BACK, "the peer is back")
                 self._endpoints.run()
             self._pulse.accept(beat)
         elif self._pulse.dead and self.state is LinkState.RUN:

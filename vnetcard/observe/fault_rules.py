@@ -145,7 +145,8 @@ def port(snapshot: Snapshot) -> Iterator[Cause]:
             yield Cause(
                 CauseCode.INTERFACE_DOWN,
                 side,
-                f"the {side}'s interface is down, or was: {count['drop_port_down']} packets dropped; `ip link set up`",
+                f"the {side}'s interface was down, or no program was at its port: {count['drop_port_down']} packets "
+                "dropped; `ip link set up`",
             )
         if count.get("drop_malformed"):
             yield Cause(

@@ -5,7 +5,7 @@ Other packages add kinds by entry points of the group ``vnetcard.ports`` (docs/p
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from vnetcard.codes.error import ErrorCode
 from vnetcard.errors import ConfigError
@@ -15,9 +15,11 @@ from vnetcard.ring import layout as L
 KINDS = Kinds(
     "vnetcard.ports",
     {
+        "fd": "vnetcard.port.inherited",
         "pair": "vnetcard.port.memory_pair",
         "tap": "vnetcard.port.tap",
         "tun": "vnetcard.port.tun",
+        "unix": "vnetcard.port.unix_socket",
     },
     ("open_port",),
 )
@@ -64,6 +66,15 @@ class Port(Protocol):
 def frames_of(port: Port) -> int:
     """What the port's packets are, of layout.FRAMES: its attribute ``frames``, or IP packets where it has none."""
     return int(getattr(port, "frames", L.FRAMES["IP"]))
+
+
+@runtime_checkable
+class ProgramPort(Protocol):
+    """A port behind which a program may come and go."""
+
+    @property
+    def present(self) -> bool:
+        """True while a program is connected."""
 
 
 def open_port(url: str, *, netns: str | None = None, persist: bool = False, queues: int = 1) -> Port:

@@ -8,33 +8,21 @@ from __future__ import annotations
 
 import socket
 
-from vnetcard.errors import ConfigError
-from vnetcard.ring import layout as L
+from vnetcard.port.plain import PlainPort, need_one_queue
 
 
-class PairPort:
+class PairPort(PlainPort):
     """One end of a socket pair; see ``vnetcard.port.Port`` for the contract."""
 
     def __init__(self, name: str) -> None:
         self._near, self.far = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
         self._near.setblocking(False)
         self.name = name
-        self.vnet = False
-        self.frames = L.FRAMES["IP"]
         self.carrier = False
 
     @property
     def fds(self) -> tuple[int, ...]:
         return (self._near.fileno(),)
-
-    def probe_offload(self) -> dict[str, str]:
-        return {}
-
-    def set_offload(self, features: int) -> None:
-        """No effect: packets of a pair are always plain."""
-
-    def use_queues(self, count: int) -> None:
-        """No effect: a pair has one queue."""
 
     def set_carrier(self, up: bool) -> None:
         self.carrier = up
@@ -47,6 +35,5 @@ class PairPort:
 def open_port(name: str, *, netns: str | None = None, persist: bool = False, queues: int = 1) -> PairPort:
     """A new pair; ``netns`` and ``persist`` have no effect.  ConfigError for more than one queue."""
     del netns, persist
-    if queues > 1:
-        raise ConfigError(f"port pair:{name} has one queue, not {queues}")
+    need_one_queue(f"pair:{name}", queues)
     return PairPort(name)

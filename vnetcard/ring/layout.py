@@ -159,6 +159,7 @@ SIDE_CONTROL: Final = Block(
         ("irq_number", 4, "with IRQ: 1 + the interrupt number of this side at the window's device; 0: none"),
         ("frames", 4, "what a record holds: 0 an IP packet, 1 an Ethernet frame; the two sides must be equal"),
         ("layout", 4, "checksum of the superblock that this side runs on; 0: it does not say"),
+        ("port_down", 4, "1: nothing is behind this side's port; the peer then has no carrier"),
     ),
 )
 
