@@ -47,6 +47,8 @@ groff                                   groff-base             groff-base
 chromium                                chromium               chromium
 ethtool                                 ethtool                ethtool
 dtc                                     device-tree-compiler   dtc
+/usr/include/*/sys/sdt.h                systemtap-sdt-dev      systemtap-sdt-devel
+readelf                                 binutils               binutils
 sshd                                    openssh-server         openssh-server
 ssh                                     openssh-client         openssh-clients
 spin                                    spin                   -

@@ -11,6 +11,7 @@
  *                                                           the peer's prod
  *   PORT_GONE, EPOCH, VIOLATION, WINDOW_LOST: go to HOLD and raise an event.  COMMAND: take it up.
  */
+#include "vnc_probe.h"
 #include "vnc_pump.h"
 #include <errno.h>
 #include <poll.h>
@@ -55,12 +56,14 @@ static bool sleep_on_index(struct vnc_pump *p, uint32_t seen)
 static void begin_sleep(struct vnc_pump *p)
 {
 	vnc_stats_count(&p->stats, p->kind->sleeps);
+	VNC_PROBE2(sleep, vnc_pump_is_tx(p), p->wait);
 	p->taps.slept_since = vnc_tap_clock(p->taps.stages);
 }
 
 /* @late: the whole time has passed; @seen: the last snapshot of the peer's index. */
 static void end_sleep(struct vnc_pump *p, bool late, uint32_t seen)
 {
+	VNC_PROBE3(wake, vnc_pump_is_tx(p), late, seen);
 	p->taps.awake_since = vnc_tap_clock(p->taps.stages);
 	if (late && vnc_get32(p->domain, p->peer_index) != seen) /* it moved without a wake-up */
 		vnc_stats_count(&p->stats, p->kind->late_wakeups);

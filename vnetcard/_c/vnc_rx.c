@@ -10,6 +10,7 @@
  * not occur.
  */
 #include "vnc_offload.h"
+#include "vnc_probe.h"
 #include "vnc_pump.h"
 #include <errno.h>
 #include <sys/uio.h>
@@ -315,6 +316,7 @@ static enum vnc_stop move_one(struct vnc_pump *p, const struct vnc_view *view)
 	if (vnc_tapped(&p->taps, VNC_TAP_WRITE, drop))
 		tap_record(p, view, (struct vnc_tap_entry){.stage = VNC_TAP_WRITE, .drop = (uint8_t)drop,
 							   .value = by_port ? (uint32_t)p->last_errno : 0});
+	VNC_PROBE3(rx_write, p->consumer.seq, view->len - view->hdr_len, drop);
 	p->refused_record.len = 0;
 	vnc_ring_release(&p->consumer, view->len);
 	count_record(p, view, drop);
@@ -375,6 +377,7 @@ static enum vnc_stop move_next(struct vnc_pump *p)
 		got = VNC_BAD_HEADER;
 	if (got != VNC_OK)
 		return violation(p, got);
+	VNC_PROBE3(rx_peek, p->consumer.seq, view.len - view.hdr_len, p->consumer.cons);
 	peeked = vnc_tap_begin(&p->taps, p->consumer.seq);
 	from = readable(p, &view);
 	if (vnc_tapped(&p->taps, VNC_TAP_PEEK, 0))

@@ -12,6 +12,7 @@
  * memory and copied: nothing is armed, and the order is read, ledger, copy, header, publish.
  */
 #include "vnc_offload.h"
+#include "vnc_probe.h"
 #include "vnc_pump.h"
 #include <errno.h>
 #include <sys/uio.h>
@@ -122,6 +123,7 @@ static void publish(struct vnc_pump *p)
 	vnc_stats_count(&p->stats, VNC_TXSTAT_PUBLICATIONS);
 	visible = vnc_tap_clock(p->taps.batch);
 	notice = notify(p);
+	VNC_PROBE3(tx_publish, r->seq, r->prod, notice);
 	if (visible)
 		vnc_pump_tap_batch(p, &(struct vnc_tap_entry){.stage = VNC_TAP_PUBLISH, .before = visible,
 							      .index = r->prod, .seq = r->seq, .value = notice});
@@ -218,6 +220,7 @@ static enum vnc_stop move_one(struct vnc_pump *p, const struct vnc_span place[2]
 			.index = r->prod, .seq = r->seq, .before = reserved, .value = p->taps.waited_us,
 			.len = len > 0 ? (uint32_t)len : 0, .span = span, .vnet = p->port.vnet ? &hdr : NULL,
 			.skip = lead});
+	VNC_PROBE3(tx_read, r->seq, len, drop);
 	now[VNC_TX_TX_TAKEN]++;
 	now[VNC_TX_TX_TAKEN_BYTES] += len > 0 ? (uint64_t)len : 0;
 	if (drop) {
@@ -237,6 +240,7 @@ static enum vnc_stop move_one(struct vnc_pump *p, const struct vnc_span place[2]
 	if (!direct)
 		vnc_ring_write(r, place, p->scratch, (uint32_t)len);
 	vnc_ring_commit(r, (uint32_t)len, link_vnet ? VNC_REC_VNET : 0, (uint16_t)lead);
+	VNC_PROBE3(tx_commit, r->seq - 1, len - lead, r->prod);
 	if (vnc_tapped(&p->taps, VNC_TAP_COMMIT, 0))
 		vnc_pump_tap_packet(p, &(struct vnc_tap_entry){
 			.stage = VNC_TAP_COMMIT, .index = r->prod, .seq = r->seq - 1, .len = (uint32_t)len - lead,
