@@ -39,6 +39,10 @@ def _rx(name: str, old: str, new: str) -> Mutation:
     return Mutation(name, "rx", "vnc_rx.c", old, new)
 
 
+def _deliver(name: str, old: str, new: str) -> Mutation:
+    return Mutation(name, "rx", "vnc_deliver.h", old, new)
+
+
 def _tx(name: str, old: str, new: str) -> Mutation:
     return Mutation(name, "tx", "vnc_tx.c", old, new)
 
@@ -89,23 +93,23 @@ MUTATIONS: Final = (
         "",
     ),
     # --- the rx pump
-    _rx(
+    _deliver(
         "kernel reads the virtio_net_hdr out of the ring",
         "iov[n++] = (struct iovec){&hdr, sizeof(hdr)};",
         "iov[n++] = (struct iovec){view->hdr_len ? view->span[0].base : (uint8_t *)&hdr, sizeof(hdr)};",
     ),
-    _rx("virtio_net_hdr is not checked", " || !vnc_vnet_sane(&hdr, len))", ")"),
-    _rx(
+    _deliver("virtio_net_hdr is not checked", " || !vnc_vnet_sane(&hdr, len))", ")"),
+    _deliver(
         "offload that was not agreed on reaches the kernel",
         "(needed & ~p->link.features) ||",
         "(needed & VNC_FEATURE_UNKNOWN) ||",
     ),
-    _rx(
+    _deliver(
         "super-packet without its headers reaches the kernel",
-        "!gso_whole(view, &hdr, len)",
-        "gso_whole(view, &hdr, len) > 1",
+        "!gso_whole(view, &hdr, len, l3)",
+        "gso_whole(view, &hdr, len, l3) > 1",
     ),
-    _rx(
+    _deliver(
         "kernel reads what the filter checked out of the ring",
         "iov[n++] = (struct iovec){head->bytes, copied};",
         "copied = 0;",

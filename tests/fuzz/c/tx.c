@@ -142,6 +142,8 @@ ssize_t fuzz_port_read(const struct iovec *iov, int n)
 			((uint8_t *)iov->iov_base)[here] = byte_of(&packet, at);
 	port.first = (port.first + 1) % QUEUE_MAX;
 	port.count--;
+	if (!all) /* no packet: a socket whose far end has closed */
+		return 0;
 	port.taken++;
 	port.traceless = setup.domain != VNC_COHERENT ||
 			 all <= (setup.vnet_port && !(p->link.features & VNC_F_CSUM) ? VNC_VNET_HDR : 0);
