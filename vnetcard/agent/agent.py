@@ -228,7 +228,7 @@ class Agent:
         recent = RecentPackets(self.window, self.config.side)
         while not self._stop:
             if isinstance(self.port, ProgramPort):
-                link.set_port_up(self.port.present)
+                link.ports.set_own(self.port.present)
             pause = link.tick()
             if self.interface is not None:
                 again = self.interface.check()

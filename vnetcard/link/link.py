@@ -41,7 +41,8 @@ class Link:
     """One side of a link: call ``start``, then ``tick`` repeatedly, then ``stop``.
 
     ``state`` and ``reason_code`` are for programs, ``reason`` is the same for people; ``fault_code`` names the
-    engine's cause (``engine.registers.CAUSES``) of the last halt, else it is ''.
+    engine's cause (``engine.registers.CAUSES``) of the last halt, else it is ''.  ``ports.set_own`` says what is behind
+    this side's port.
     """
 
     def __init__(
@@ -68,17 +69,16 @@ class Link:
         self.reason = "not started"
         self.fault_code = ""
         self.agreement: Agreement | None = None
-        self.port_gone = False
+        self.port_gone = self._overwritten = False
         self.epoch = self.answered = 0
         self._beat_at = 0.0
         self._pulse = Pulse()
         self._handshake_until = 0.0
         self._back_off, self._brake = BackOff(), Brake()
         self._retry_at: float | None = None
-        self._overwritten = False
         self._withdrawn = Withdrawn(offer)
         self._own_words = OwnWords(self.own, endpoints, listener)
-        self._ports = PortStates(self.own, self.peer)
+        self.ports = PortStates(self.own, self.peer)
 
     # --- for the owner -------------------------------------------------------------------------------
 
@@ -137,7 +137,7 @@ class Link:
         self._handle_peer()
         if self.agreement is not None:
             self._watch_heartbeat()
-            if self.state is LinkState.RUN and self._ports.peer_changed() and self._brake.may_raise(now):
+            if self.state is LinkState.RUN and self.ports.peer_changed() and self._brake.may_raise(now):
                 self._enter_run(LinkReason.PEER_PORT_UP, "something is behind the peer's port again")
             return max(0.001, self._beat_at + HEARTBEAT_EVERY - now)  # urgent events wake the owner
         if self.state is LinkState.HANDSHAKE and now < self._handshake_until:
@@ -150,10 +150,6 @@ class Link:
             self.own.count("offload_refused")
         if self.agreement is not None and self.agreement.features & features:
             self._new_epoch(LinkReason.OFFLOAD_WITHDRAWN, why)
-
-    def set_port_up(self, up: bool) -> None:
-        """Publish whether something is behind this side's port; without it the peer has no carrier."""
-        self._ports.set_own(up)
 
     def braked_for(self) -> float:
         """Seconds until the peer is read again, at the latest; 0 while no brake is on."""
@@ -174,7 +170,7 @@ class Link:
         self.own.store("version", L.VERSION)
         for word in ("features", "mtu", "irq_number", "queue_mask", "frames", "layout"):
             self.own.store(word, getattr(self.offer, word))
-        self._ports.publish()
+        self.ports.publish()
         self._publish_state("INIT")
         self.own.store("epoch", epoch)
         self._transport.announce()
@@ -291,10 +287,10 @@ class Link:
 
     def _enter_run(self, code: LinkReason, why: str) -> None:
         """The carrier follows what is behind the peer's port."""
-        if not self._ports.accept():
+        if not self.ports.accept():
             code, why = LinkReason.PEER_PORT_DOWN, "nothing is behind the peer's port"
         self._become(LinkState.RUN, code, why)
-        self._set_carrier(self._ports.peer_up)
+        self._set_carrier(self.ports.peer_up)
 
     # --- supervision -----------------------------------------------------------------------------------
 
