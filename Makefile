@@ -186,9 +186,10 @@ wheels: ## build wheels for x86-64 and ARM64 into dist/
 	@scripts/venv.sh demo
 	@$(BIN)/python -m vnetcard.sim.guest.wheel --out dist
 
-dist: wheels ## source archive, wheels and SHA256SUMS of a release, into dist/; docs/release.md has the steps
+dist: wheels ## source archive, wheels, bill of materials and SHA256SUMS of a release, into dist/; docs/release.md has the steps
 	@$(BIN)/python -c 'from setuptools import build_meta; print("dist/" + build_meta.build_sdist("dist"))'
-	@cd dist && sha256sum -- *.tar.gz *.whl >SHA256SUMS
+	@scripts/sbom.sh dist/vnetcard.cdx.json
+	@cd dist && sha256sum -- *.tar.gz *.whl *.cdx.json >SHA256SUMS
 
 clean: ## remove build results; keeps the virtual environment
 	rm -rf build dist *.egg-info .cache .pytest_cache .mypy_cache .ruff_cache .hypothesis vnetcard/_core.*.so

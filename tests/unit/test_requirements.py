@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 import importlib.metadata
+import json
+import os
 import re
+import subprocess
+import sys
 import tomllib
 from pathlib import Path
 from typing import Any
 
 import pytest
+from cyclonedx.schema import SchemaVersion
+from cyclonedx.validation.json import JsonStrictValidator
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+import vnetcard
+
 ROOT = Path(__file__).resolve().parents[2]
-EXTRAS = {"build": (), "run": (), "sim": ("sim",), "test": ("dev", "docs", "hdl", "tools")}
+EXTRAS = {"build": (), "run": (), "sim": ("sim",), "test": ("dev", "docs", "hdl", "release", "tools")}
 """File: the extras of the project that it serves."""
 
 
@@ -69,3 +77,27 @@ def test_pins_are_all_that_this_environment_needs() -> None:
             needed = Requirement(text)
             if not needed.marker or needed.marker.evaluate({"extra": ""}):
                 assert canonicalize_name(needed.name) in have, f"{package} needs {needed}"
+
+
+# --- the bill of materials ---------------------------------------------------------------------------
+
+
+def test_bill_of_materials_is_valid_and_lists_what_is_installed_with_its_hashes(tmp_path: Path) -> None:
+    bill = tmp_path / "bill.json"
+    environment = os.environ | {"VENV": sys.prefix}
+    subprocess.run([ROOT / "scripts/sbom.sh", bill], env=environment, check=True, timeout=120)
+    text = bill.read_text(encoding="utf-8")
+    assert JsonStrictValidator(SchemaVersion.V1_6).validate_str(text) is None
+    bom = json.loads(text)
+    main = bom["metadata"]["component"]
+    assert (main["name"], main["version"]) == ("vnetcard", vnetcard.__version__)
+    listed = {
+        canonicalize_name(one["name"]): (one["version"], len(one["externalReferences"][0]["hashes"]))
+        for one in bom["components"]
+    }
+    assert listed == {name: (next(iter(pin.specifier)).version, count) for name, (pin, count) in pins("run").items()}
+
+
+def test_bill_of_materials_without_a_place_is_one_line() -> None:
+    done = subprocess.run([ROOT / "scripts/sbom.sh"], capture_output=True, text=True, check=False)
+    assert done.returncode == 1 and "usage: scripts/sbom.sh FILE" in done.stderr and done.stderr.count("\n") == 1
