@@ -11,7 +11,8 @@ from pathlib import Path
 from vnetcard.errors import WindowUnavailable
 from vnetcard.hw.mapping import code_of
 from vnetcard.window.contract import Request
-from vnetcard.window.file_backed import BackedWindow, Opener, open_backed, read_backed
+from vnetcard.window.creation import Opener
+from vnetcard.window.file_backed import BackedWindow, open_backed, read_backed
 from vnetcard.window.trust import bare_place, open_or_create, refusal, split_sharing
 
 

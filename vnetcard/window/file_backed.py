@@ -8,19 +8,17 @@ is 0) and is opened again.
 from __future__ import annotations
 
 import contextlib
-import errno
 import mmap
 import os
 import secrets
 import stat
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
 from pathlib import Path
 
-from vnetcard._core import Memory, allocate
+from vnetcard._core import Memory
 from vnetcard.codes.error import ErrorCode
-from vnetcard.errors import ConfigError, LayoutMismatch, VnetcardError, WindowUnavailable
+from vnetcard.errors import LayoutMismatch, VnetcardError, WindowUnavailable
 from vnetcard.hw.mapping import code_of
 from vnetcard.ring import layout as L
 from vnetcard.ring.geometry import HEADER_BYTES, Geometry, speaks_our_format
@@ -28,39 +26,13 @@ from vnetcard.ring.sideblock import SideBlock
 from vnetcard.terminal.sizes import human
 from vnetcard.window import locks, trust
 from vnetcard.window.contract import Pulse, Request, no_pulse
+from vnetcard.window.creation import Opener, create, fill_holes, plan_of, planned
 from vnetcard.window.superblock import RESTORE_LIMIT, Superblock
-from vnetcard.window.trust import ALONE, Sharing
 
 CREATION_LIMIT = 20.0
 """Seconds to wait for another creator, which may have to fill 1 GiB on a slow disk."""
 REMOVAL_LIMIT = 0.1
 """Seconds to wait for it when a window is closed: then the file stays, as the other process may be opening it."""
-
-
-@dataclass(frozen=True, slots=True)
-class Opener:
-    """How a kind of window reaches its file: open or create (mode 0600), remove (OSError); ``url`` for messages.
-
-    ``path`` None: the memory has no name; ``open`` checks it, and ``remove`` makes the next ``open`` make another.
-    ``sharing``: who may have the file beside this user and root; ``open_backed`` refuses any other file.
-    ``blank_is_ours``: a file of zeros was left by a creator that was killed; False: another program made it for us.
-    ``one_sided``: the peer has another memory, so a window that does not fit is replaced in place.
-    ``checked``: the memory enforces the rules of device memory, and stores to it wake no sleeper.
-    """
-
-    url: str
-    path: Path | None
-    open: Callable[[], int]
-    remove: Callable[[], None]
-    blank_is_ours: bool
-    sharing: Sharing = ALONE
-    one_sided: bool = False
-    checked: bool = False
-
-    @property
-    def folder(self) -> str:
-        """Where the memory is, for messages."""
-        return str(self.path.parent) if self.path else "memory"
 
 
 class _Damaged(Exception):
@@ -154,7 +126,7 @@ def _creation_lock(fd: int, url: str, limit: float, pulse: Pulse = no_pulse) -> 
 def open_backed(opener: Opener, request: Request) -> BackedWindow:
     """Open or create the window behind ``opener``; raises as ``vnetcard.window.open_window`` says."""
     if (request.size, request.queue_bytes, request.queues) != (None, None, None):
-        _plan(request, removable=True)  # refuse a size out of range before anything is changed
+        plan_of(request, removable=True)  # refuse a size out of range before anything is changed
     notes: list[str] = []
     deadline = time.monotonic() + RESTORE_LIMIT
     while True:
@@ -205,7 +177,7 @@ def _open_settled(opener: Opener, fd: int, request: Request, notes: list[str], *
         # The pid is written while the creation lock is held.
         return BackedWindow(opener, fd, request.side, geometry, tuple(notes)) if geometry else None
     except VnetcardError:
-        raise  # of another process's window; what ``_create`` has made it has removed
+        raise  # of another process's window; what ``create`` has made it has removed
     except BaseException:
         if made and opener.path is not None and _is_at(opener.path, fd):
             with contextlib.suppress(OSError):
@@ -263,7 +235,7 @@ def _settle(opener: Opener, fd: int, request: Request, notes: list[str], *, pati
     if not locks.try_lock(fd, request.side):
         raise locks.taken(fd, request.side, f"the {L.SIDES[request.side]} side of {opener.url}")
     if size == 0:
-        return _create(opener, fd, request, removable=True)
+        return create(opener, fd, request, removable=True)
     peer = locks.is_locked(fd, 1 - request.side)
     patient = patient and peer and not opener.one_sided
     if header[:8] == bytes(8):
@@ -272,7 +244,7 @@ def _settle(opener: Opener, fd: int, request: Request, notes: list[str], *, pati
         if opener.blank_is_ours and size < L.WINDOW_MIN:
             opener.remove()
             return None
-        return _create(opener, fd, request, removable=opener.blank_is_ours, size=size)
+        return create(opener, fd, request, removable=opener.blank_is_ours, size=size)
     try:
         geometry = Geometry.decode(header, size)
     except LayoutMismatch as error:
@@ -282,10 +254,10 @@ def _settle(opener: Opener, fd: int, request: Request, notes: list[str], *, pati
             raise _unusable(opener, error, peer=peer) from None
         notes.append(f"{opener.url}: {error}; no agent uses it, so it is replaced")
         return _replace(opener, fd, request, size)
-    wanted = _planned(request, size) if opener.one_sided else request
+    wanted = planned(request, size) if opener.one_sided else request
     wrong = wanted.objection(geometry)
     if not wrong:
-        _allocate(opener, fd, geometry.window_bytes)
+        fill_holes(opener, fd, geometry.window_bytes)
         return geometry
     if peer:
         raise LayoutMismatch(f"{opener.url}: {wrong}, and the peer's agent is using it: ask for the same or stop it")
@@ -297,88 +269,9 @@ def _settle(opener: Opener, fd: int, request: Request, notes: list[str], *, pati
 
 def _replace(opener: Opener, fd: int, request: Request, size: int) -> Geometry | None:
     if opener.one_sided:
-        return _create(opener, fd, request, removable=False, size=size)
+        return create(opener, fd, request, removable=False, size=size)
     opener.remove()
     return None
-
-
-def _planned(request: Request, size: int) -> Request:
-    """``request`` with its defaults: with no peer to agree with, the sizes of an earlier owner do not count."""
-    plan = _plan(request, removable=False, size=size)
-    return replace(request, size=plan.window_bytes, queue_bytes=plan.ring_bytes, queues=len(plan.rings))
-
-
-def _plan(request: Request, *, removable: bool, size: int | None = None) -> Geometry:
-    wanted = request.size or size or L.WINDOW_DEFAULT
-    if size is not None and wanted > size:
-        raise ConfigError(
-            f"asked for {human(wanted)}, the file has {human(size)}: ask for that, or remove the file",
-            code=ErrorCode.WINDOW_SIZE,
-        )
-    return Geometry.plan(
-        wanted,
-        queue_bytes=request.queue_bytes,
-        queues=request.queues or 1,
-        instance=secrets.randbelow((1 << 32) - 1) + 1,
-        removable=removable,
-    )
-
-
-def _create(opener: Opener, fd: int, request: Request, *, removable: bool, size: int | None = None) -> Geometry:
-    """Give the file its size and its superblock, the magic last; a file made here is removed if that fails."""
-    room = request.size or size or L.WINDOW_DEFAULT
-    try:
-        geometry = _plan(request, removable=removable, size=size)
-        if size is None:
-            os.posix_fallocate(fd, 0, geometry.window_bytes)  # all of it: a hole would be a SIGBUS later
-        else:
-            allocate(fd, geometry.window_bytes)
-        _store(fd, bytes(L.rings_offset(len(geometry.rings))), opener)
-        _store(fd, geometry.encode(magic=False), opener)
-        _store(fd, L.MAGIC.to_bytes(8, "little"), opener)
-    except (OSError, ConfigError) as error:
-        if removable:
-            with contextlib.suppress(OSError):
-                opener.remove()
-        if isinstance(error, ConfigError):
-            raise
-        raise _no_room(opener, room, error) from error
-    return geometry
-
-
-def _allocate(opener: Opener, fd: int, size: int) -> None:
-    """Fill the holes of a file that is used as it is; what agents have stored in it stays."""
-    try:
-        allocate(fd, size)
-    except OSError as error:
-        raise _no_room(opener, size, error) from error
-
-
-def _no_room(opener: Opener, size: int, error: OSError) -> WindowUnavailable:
-    return WindowUnavailable(
-        f"{opener.url}: no room for {human(size)} in {opener.folder} "
-        f"({error.strerror}): free some (on hugetlbfs, raise vm.nr_hugepages), "
-        f"or ask for a smaller window with {opener.url}+SIZE",
-        code=ErrorCode.NO_ROOM,
-    )
-
-
-def _store(fd: int, data: bytes, opener: Opener) -> None:
-    """``data`` to the start of the file."""
-    try:
-        os.pwrite(fd, data, 0)
-    except OSError as error:
-        if error.errno != errno.EINVAL:
-            raise
-        state = os.fstat(fd)  # hugetlbfs has no write(2), and maps whole huge pages only
-        if state.st_size % state.st_blksize:
-            raise ConfigError(
-                f"{opener.url}: {opener.folder} hands out huge pages of {human(state.st_blksize)}: "
-                f"ask for a multiple of that with {opener.url}+SIZE",
-                code=ErrorCode.WINDOW_SIZE,
-            ) from None
-        with mmap.mmap(fd, state.st_size) as memory:
-            memory[: len(data)] = data
 
 
 def read_backed(path: Path, url: str, limit: int | None) -> bytes:

@@ -24,7 +24,8 @@ from vnetcard.hw.mapping import code_of
 from vnetcard.ring import layout as L
 from vnetcard.window import locks, run_folder, trust
 from vnetcard.window.contract import Pulse, Request
-from vnetcard.window.file_backed import BackedWindow, Opener, open_backed
+from vnetcard.window.creation import Opener
+from vnetcard.window.file_backed import BackedWindow, open_backed
 from vnetcard.window.memfd_socket import Giver, get_memory, owner_of
 from vnetcard.window.trust import Sharing
 

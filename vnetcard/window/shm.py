@@ -14,7 +14,8 @@ import posix_ipc
 from vnetcard.codes.error import ErrorCode
 from vnetcard.errors import ConfigError, WindowUnavailable
 from vnetcard.window.contract import Request
-from vnetcard.window.file_backed import BackedWindow, Opener, open_backed, read_backed
+from vnetcard.window.creation import Opener
+from vnetcard.window.file_backed import BackedWindow, open_backed, read_backed
 from vnetcard.window.trust import ALONE, Sharing, bare_place, refusal, split_sharing
 
 

@@ -12,7 +12,8 @@ from vnetcard.engine.dma import Engine
 from vnetcard.errors import ConfigError, WindowUnavailable
 from vnetcard.ring import layout as L
 from vnetcard.window.contract import Request
-from vnetcard.window.file_backed import BackedWindow, Opener, open_backed, read_backed
+from vnetcard.window.creation import Opener
+from vnetcard.window.file_backed import BackedWindow, open_backed, read_backed
 from vnetcard.window.sim_bus import memory_name
 from vnetcard.window.sim_client import SHM, SimBus, SimRegisters, check_name, open_object
 

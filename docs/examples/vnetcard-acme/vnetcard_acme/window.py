@@ -11,7 +11,8 @@ from pathlib import Path
 
 from vnetcard.errors import ConfigError, WindowUnavailable
 from vnetcard.window.contract import Request, Window
-from vnetcard.window.file_backed import Opener, open_backed, read_backed
+from vnetcard.window.creation import Opener
+from vnetcard.window.file_backed import open_backed, read_backed
 from vnetcard.window.trust import ALONE, open_or_create
 
 
