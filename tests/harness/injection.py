@@ -266,7 +266,9 @@ class Injector:
         self.lab.stop(L.CARD)
         with self._stopped(agent.pid), self._injecting(agent.pid, injection) as log:
             status = self._stop()
-        outcome = self._judge_end(status, [])
+        # An empty folder for sockets may also belong to another user, and stays without a word.
+        allowed = [str(self._folder / "run")] if injection.call == "rmdir" else []
+        outcome = self._judge_end(status, allowed)
         return outcome if "INJECTED" in log.read_text() or outcome not in FRIENDLY else "not met"
 
     def _judge_end(self, status: int, allowed: list[str]) -> str:
