@@ -270,7 +270,7 @@ def test_eight_creators_at_once_make_one_window(place: Place) -> None:
 
 def _come_and_go(url: str, side: int, barrier: Barrier, results: multiprocessing.Queue) -> None:
     barrier.wait(60)
-    lost = opened = 0
+    lost = opened = kept = 0
     deadline = time.monotonic() + 50
     while opened < 50 and time.monotonic() < deadline:
         try:
@@ -280,9 +280,12 @@ def _come_and_go(url: str, side: int, barrier: Barrier, results: multiprocessing
             continue
         opened += 1
         lost += window.vanished() is not None
-        window.close()
+        try:
+            window.close()
+        except WindowUnavailable:  # another process held the creation lock for long: the file stays, as was said
+            kept += 1
         time.sleep(0)  # leave it to another process
-    results.put((opened, lost))
+    results.put((opened, lost, kept))
 
 
 def test_window_is_never_removed_while_another_process_opens_it(place: Place) -> None:
@@ -295,6 +298,6 @@ def test_window_is_never_removed_while_another_process_opens_it(place: Place) ->
     for racer in racers:
         racer.join(60)
         assert racer.exitcode == 0
-    assert [opened for opened, _ in counts] == [50] * len(counts)
-    assert [lost for _, lost in counts] == [0] * len(counts)
-    assert not place.path.exists()
+    assert [opened for opened, _, _ in counts] == [50] * len(counts)
+    assert [lost for _, lost, _ in counts] == [0] * len(counts)
+    assert not place.path.exists() or any(kept for _, _, kept in counts)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import sys
 from collections.abc import Iterator
@@ -56,6 +57,37 @@ def test_card_shows_its_link(lab: CardLab) -> None:
     assert "UP (run: both sides have answered)" in status.stdout
 
 
+CLOCK = "import time; time.clock_settime(time.CLOCK_REALTIME, time.time() + {})"
+"""Steps the system's clock."""
+HOURS_S = 5 * 3600
+
+
+def epochs(lab: CardLab) -> list[int]:
+    return [side["epoch"] for side in lab.lab.status(L.HOST)["sides"]]
+
+
+def test_clock_of_the_card_is_stepped_and_the_link_does_not_notice(lab: CardLab) -> None:
+    guest, before = lab.running_guest(), epochs(lab)
+    for step in (HOURS_S, -2 * HOURS_S, HOURS_S):
+        assert guest.run("python3", "-c", CLOCK.format(step)).status == 0
+        assert_pings_cross(lab, count=3, sizes=[56, 9000])
+        shown = json.loads(guest.run("vnetcard", "status", "--window", "pci:auto", "--json").stdout)
+        assert 0 <= shown[0]["link"]["since"] < HOURS_S
+    assert epochs(lab) == before
+    assert_ledgers_balance(lab.lab)
+
+
+def test_card_whose_emulator_is_stopped_and_goes_on(lab: CardLab) -> None:
+    before, pid = epochs(lab), lab.running_guest().pid
+    os.kill(pid, signal.SIGSTOP)
+    lab.lab.wait_for(L.HOST, "peer-dead")
+    os.kill(pid, signal.SIGCONT)
+    lab.wait_up()
+    assert_pings_cross(lab, count=3, sizes=[56, 9000])
+    assert epochs(lab) == before, "nothing was restarted"
+    assert_ledgers_balance(lab.lab, allow=OUTAGE)
+
+
 def stop_both(lab: CardLab) -> None:
     assert lab.agent is not None
     guest = lab.running_guest()
@@ -78,10 +110,10 @@ def details(view: dict[str, Any], area: str) -> dict[str, str]:
 
 
 def test_doctor_measures_a_card_unless_it_is_in_use(lab: CardLab) -> None:
-    epochs = [side["epoch"] for side in lab.lab.status(L.HOST)["sides"]]
+    before = epochs(lab)
     view = doctor(lab, "--no-measure")
     assert "in use by vnetcard-fpga" in details(view, "window")["pci:auto"]
-    assert [side["epoch"] for side in lab.lab.status(L.HOST)["sides"]] == epochs
+    assert epochs(lab) == before
     stop_both(lab)
     lab.kill_guest()
     lab.boot()

@@ -229,6 +229,14 @@ def bus_error() -> Iterator[Lab]:
 
 
 @contextlib.contextmanager
+def overwritten_superblock() -> Iterator[Lab]:
+    with joined() as lab:
+        with Path("/dev/shm", lab.url.removeprefix("shm:")).open("r+b") as memory:
+            memory.write(bytes(L.LINE))
+        yield lab
+
+
+@contextlib.contextmanager
 def card_pulled_out() -> Iterator[Lab]:
     with simulated() as (simulator, lab):
         simulator.signal(signal.SIGUSR1)
@@ -265,6 +273,7 @@ TABLE = {
     "1% corrupted records": Fault(corrupt_records, "corrupt-records", "card", "corrupt records in c2h"),
     "impossible index": Fault(corrupt_index, "corrupt-index", "card", "impossible indices"),
     "scribbled side block": Fault(corrupt_side_block, "corrupt-side-block", "card", "overwritten"),
+    "overwritten superblock": Fault(overwritten_superblock, "window-overwritten", "host", "restored the superblock"),
     "impossible header of an offload": Fault(bad_frames, "bad-frames", "card", "impossible virtio_net_hdr"),
     "packet that a kernel refuses": Fault(refused_packets, "port-refused", "host", "the host's kernel refused"),
     "source that is not allowed": Fault(foreign_sources, "foreign-sources", "card", "outside the host's --allow"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -132,11 +133,22 @@ def live() -> Iterator[Lab]:
         lab.start(L.HOST)
         lab.start(L.CARD)
         lab.wait_up()
-        with Path("/dev/shm", lab.url.removeprefix("shm:")).open("r+b") as memory:
-            at = L.side_offset(L.CARD) + L.LINE
-            os.pwrite(memory.fileno(), EVIL_BYTES.ljust(24, b"!") + EVIL_BYTES[::-1].ljust(24, b"!"), at + 16)
-        with pinging(lab):
-            yield lab
+        stop = threading.Event()
+        with Path("/dev/shm", lab.url.removeprefix("shm:")).open("r+b") as memory, pinging(lab):
+            writer = threading.Thread(target=keep_evil, args=(memory.fileno(), stop))
+            writer.start()
+            try:
+                yield lab
+            finally:
+                stop.set()
+                writer.join()
+
+
+def keep_evil(memory: int, stop: threading.Event) -> None:
+    """Write evil into the identity of the card, whose honest agent restores it each second."""
+    at = L.side_offset(L.CARD) + L.LINE
+    while not stop.wait(0.001):
+        os.pwrite(memory, EVIL_BYTES.ljust(24, b"!") + EVIL_BYTES[::-1].ljust(24, b"!"), at + 16)
 
 
 def names_of(files: list[Path], words: list[str]) -> list[str]:
