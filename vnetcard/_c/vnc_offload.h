@@ -109,6 +109,7 @@ static inline int vnc_gso_whole(const struct vnc_vnet_hdr *hdr, const uint8_t *h
 #define VNC_SEGMENTS_MAX 512u /* 64 KiB in segments of 128 bytes */
 #define VNC_SEGMENTS_SMALL 64u /* so many may have any size */
 #define VNC_SEGMENT_MIN 48u    /* the default of Linux's sysctl net.ipv4.tcp_min_snd_mss */
+#define VNC_HEADERS_MOST 100u  /* of IPv6 and TCP with options: these bytes are in no segment */
 
 /**
  * vnc_gso_cheap() - does the kernel make at most @most segments of a super-packet of @len bytes led by @hdr?
@@ -119,9 +120,11 @@ static inline int vnc_gso_whole(const struct vnc_vnet_hdr *hdr, const uint8_t *h
  */
 static inline int vnc_gso_cheap(const struct vnc_vnet_hdr *hdr, uint32_t len, uint32_t most)
 {
-	uint32_t segments = hdr->gso_size ? len / hdr->gso_size : UINT32_MAX;
+	uint32_t cut = len > VNC_HEADERS_MOST ? len - VNC_HEADERS_MOST : 0;
 
-	return segments <= most && (segments <= VNC_SEGMENTS_SMALL || hdr->gso_size >= VNC_SEGMENT_MIN);
+	if (!hdr->gso_size || len / hdr->gso_size > most)
+		return 0;
+	return cut / hdr->gso_size <= VNC_SEGMENTS_SMALL || hdr->gso_size >= VNC_SEGMENT_MIN;
 }
 
 #endif
