@@ -81,7 +81,7 @@ def counting(tracing: Path, probes: dict[str, int]) -> Iterator[Path]:
             undo.callback(command, tracing, f"-:{group}/{probe}")
         instance.mkdir()
         undo.callback(instance.rmdir)
-        (instance / "set_event_pid").write_text(str(os.getpid()))
+        (instance / "set_event_pid").write_text(" ".join(task.name for task in Path("/proc/self/task").iterdir()))
         (instance / "options/event-fork").write_text("1")
         enable = instance / f"events/{group}/enable"
         undo.callback(enable.write_text, "0")
