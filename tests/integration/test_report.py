@@ -122,7 +122,7 @@ def test_a_peer_that_does_not_answer_fails_the_report_and_is_named(lab: Lab, tmp
     assert done.status == 1, done
     page = (tmp_path / "r.html").read_text()
     assert re.search(r"<b>FAIL</b> failed: ping, counters, causes", page)
-    assert "interface is down" in page
+    assert "interface was down" in page
     failures = ET.parse(tmp_path / "r.xml").getroot().findall(".//failure")
     assert any("drop_port_down" in failure.get("message", "") for failure in failures)
 
