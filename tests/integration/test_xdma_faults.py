@@ -113,9 +113,9 @@ def tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeBoard:
     return FakeBoard(tmp_path / "root")
 
 
-def test_link_lives_with_unsteady_channels_and_comes_back_from_failing_ones(tree: FakeBoard, tmp_path: Path) -> None:
+def test_link_lives_with_unsteady_channels_and_comes_back_from_failing_ones(tree: FakeBoard) -> None:
     with XdmaLab(tree) as lab:
-        memory, mount = Memory(lab.memory), tmp_path / "devices"
+        memory, mount = Memory(lab.memory), lab.memory.parent / "fuse"
         mount.mkdir()
         names = [f"xdma0_{direction}_0" for direction in ("h2c", "c2h")]
         with contextlib.closing(memory), fuse_devices(mount, dict.fromkeys(names, memory)):
