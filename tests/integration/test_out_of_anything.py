@@ -21,12 +21,8 @@ pytestmark = [pytest.mark.root, pytest.mark.slow]
 QUICK = (
     Injection("start", "setns", "EPERM", 2),
     Injection("start", "fcntl", "ENOLCK", 5),
-    Injection("start", "bind", "EADDRINUSE", 1),
-    Injection("start", "mmap", "ENOMEM", 1),
-    Injection("run", "mmap", "ENOMEM", 1),
     Injection("run", "read", "EIO", 1),
     Injection("stop", "close", "EIO", 4),
-    Injection("stop", "unlink", "EIO", 1),
 )
 """Those whose kind was a traceback, a hang or a file left behind."""
 

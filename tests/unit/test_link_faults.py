@@ -31,7 +31,7 @@ class Faults(RuleBasedStateMachine):
     """Two sides with faults between their steps and inside them."""
 
     engine = False
-    examples = 600
+    examples = 300
 
     def __init__(self) -> None:
         super().__init__()
