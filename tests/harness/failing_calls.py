@@ -8,7 +8,9 @@ from dataclasses import dataclass, field
 from typing import Final
 
 PHASES: Final = ("start", "run", "stop")
-FRIENDLY: Final = frozenset({"survived", "one line", "not met"})
+ABORTED: Final = "aborted by the C library"
+"""glibc's pthread_join ends the process where munmap of the thread's stack fails; what is left is as after SIGKILL."""
+FRIENDLY: Final = frozenset({"survived", "one line", "not met", ABORTED})
 """The outcomes that are right."""
 
 _OF_DESCRIPTORS = "EMFILE ENFILE ENOMEM"

@@ -24,7 +24,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
-from tests.harness.failing_calls import FRIENDLY, PHASES, Injection, Recording, Result, plan, table
+from tests.harness.failing_calls import ABORTED, FRIENDLY, PHASES, Injection, Recording, Result, plan, table
 from tests.harness.needs import need
 from tests.harness.restarts import left_behind, ping, until
 from vnetcard.agent.control import borrow
@@ -197,7 +197,7 @@ class Injector:
             result.outcome = f"hang or loss: {str(error)[:200]}"
         if self._stderr.exists():
             result.said = _last_line(self._stderr.read_text())
-        if result.outcome not in FRIENDLY:
+        if result.outcome == ABORTED or result.outcome not in FRIENDLY:
             self._reset()
         return result
 
@@ -266,6 +266,8 @@ class Injector:
         self.lab.stop(L.CARD)
         with self._stopped(agent.pid), self._injecting(agent.pid, injection) as log:
             status = self._stop()
+        if status == -signal.SIGABRT and injection.call == "munmap":
+            return ABORTED
         # An empty folder for sockets may also belong to another user, and stays without a word.
         allowed = [str(self._folder / "run")] if injection.call == "rmdir" else []
         outcome = self._judge_end(status, allowed)
