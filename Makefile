@@ -186,9 +186,9 @@ wheels: ## build wheels for x86-64 and ARM64 into dist/
 	@scripts/venv.sh demo
 	@$(BIN)/python -m vnetcard.sim.guest.wheel --out dist
 
-dist: wheels ## source archive, wheels, bill of materials and SHA256SUMS of a release, into dist/; docs/release.md has the steps
+dist: wheels ## source archive, wheels, bill of materials, SHA256SUMS of a release, in dist/; see docs/release.md
 	@$(BIN)/python -c 'from setuptools import build_meta; print("dist/" + build_meta.build_sdist("dist"))'
-	@scripts/sbom.sh dist/vnetcard.cdx.json
+	@scripts/sbom.sh dist/sbom.cdx.json
 	@cd dist && sha256sum -- *.tar.gz *.whl *.cdx.json >SHA256SUMS
 
 clean: ## remove build results; keeps the virtual environment
