@@ -16,7 +16,8 @@ pytestmark = [pytest.mark.arm64, pytest.mark.slow, pytest.mark.timeout(900)]
 
 ROOT = Path(__file__).resolve().parents[2]
 FIFO_END = Path(__file__).with_name("fifo_end.py")
-ALWAYS = ("test_fifo.py", "test_pump_endpoints.py")
+ALWAYS = ("test_pump_endpoints.py",)
+LONG = ("test_fifo.py",)
 SLOW = ("test_fifo_hostile.py", "test_link_handshake.py")
 """Files of tests/unit; the slow ones have hundreds of tests, and QEMU takes seconds for each."""
 TOO_SLOW = "not behaves_as_a_deque"
@@ -27,7 +28,11 @@ HERE = [sys.executable]
 
 @pytest.mark.parametrize(
     ("names", "least"),
-    [pytest.param(ALWAYS, 60, id="fifo and pumps"), pytest.param(SLOW, 300, id="the rest", marks=pytest.mark.campaign)],
+    [
+        pytest.param(ALWAYS, 20, id="pumps"),
+        pytest.param(LONG, 20, id="fifo", marks=pytest.mark.campaign),
+        pytest.param(SLOW, 300, id="the rest", marks=pytest.mark.campaign),
+    ],
 )
 def test_unit_tests_pass_as_arm64(arm64_python: list[str], names: tuple[str, ...], least: int) -> None:
     files = [str(ROOT / "tests/unit" / name) for name in names]
