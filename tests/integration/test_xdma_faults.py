@@ -151,7 +151,7 @@ def test_agent_answers_while_a_transfer_hangs_and_notices_the_removal_within_a_s
         raise OSError(errno.ETIMEDOUT, "")
 
     with XdmaLab(tree, options="?format") as lab:
-        memory, mount = Memory(lab.memory), tmp_path / "devices"
+        memory, mount = Memory(lab.memory), lab.memory.parent / "fuse"
         mount.mkdir()
         names = [f"xdma0_{direction}_0" for direction in ("h2c", "c2h")]
         with contextlib.closing(memory), fuse_devices(mount, dict.fromkeys(names, memory)):
