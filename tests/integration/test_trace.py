@@ -194,7 +194,7 @@ def far(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Lab, dict[str, str]]]
         monkeypatch.setenv("VNETCARD_RUN_DIR", str(there))
         lab.start(CARD)
         monkeypatch.setenv("VNETCARD_RUN_DIR", str(here))
-        lab.wait_open()
+        lab.wait_open(name="tun0")
         path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
         yield lab, {"VNETCARD_RUN_DIR": str(there), "PATH": path}
         monkeypatch.setenv("VNETCARD_RUN_DIR", str(there))

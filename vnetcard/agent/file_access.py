@@ -32,7 +32,7 @@ _ABOVE_SOCKETS: Final = ll.READ_DIR | ll.MAKE_DIR | ll.REMOVE_DIR | ll.MAKE_SOCK
 _DEVICES: Final = ll.READ | ll.WRITE_FILE | ll.IOCTL_DEV
 _DEVICE_FILES: Final = ("/sys/devices", "/sys/bus/pci/devices", "/sys/class/u-dma-buf")
 """BARs, configuration space, ``enable`` and the like; the last two hold symbolic links to the first."""
-_IN_SHARED_MEMORY: Final = ("shm", "check", "sim", "ivshmem", "xdma")
+_IN_SHARED_MEMORY: Final = ("shm", "check", "sim", "ivshmem", "xdma", "vfio")
 _WITH_DEVICES: Final = ("uio", "udmabuf", "vfio", "xdma")
 """Their nodes are made again when a driver is loaded again, or a card found again, so they cannot be named now."""
 
