@@ -287,6 +287,7 @@ def test_kernel_pings_a_program_and_a_program_pings_a_kernel(folder: Path) -> No
             for number, size in enumerate(sizes):
                 program.send(echo_request(number, size))
                 assert_answered(program, number, size)
+    assert not path.exists(), "the socket of an agent of root, which Landlock restricts, is gone with it"
 
 
 def echo_request(number: int, size: int) -> bytes:

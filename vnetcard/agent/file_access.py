@@ -41,10 +41,12 @@ def rules(config: Config) -> list[Rule] | None:
     """None: the window or the port is of another package, whose files are not known here."""
     window = WindowUrl.parse(config.window)
     ours = window.kind in WINDOWS.builtin or window.kind == "xdma"
-    if not ours or config.port.partition(":")[0] not in PORTS.builtin:
+    kind, _, name = config.port.partition(":")
+    if not ours or kind not in PORTS.builtin:
         return None
+    port = [(Path(name.partition("?")[0]).parent, _SOCKETS)] if kind == "unix" else []
     place = [(path_of(config.netns), ll.READ_FILE)] if config.netns else []
-    return [*_of_every_agent(), *place, *_of_sockets(folder()), *_of_window(window)]
+    return [*_of_every_agent(), *place, *_of_sockets(folder()), *port, *_of_window(window)]
 
 
 def load_modules(config: Config) -> None:

@@ -23,7 +23,7 @@ from typing import Final
 from vnetcard.codes.error import ErrorCode
 from vnetcard.errors import ConfigError, PortUnavailable
 from vnetcard.port.plain import PlainPort, need_one_queue, split_frames
-from vnetcard.terminal import limits
+from vnetcard.terminal import capabilities, limits
 
 PATH_MAX: Final = 107
 """Bytes of a path: sun_path of struct sockaddr_un less the final 0, Linux include/uapi/linux/un.h."""
@@ -79,6 +79,7 @@ class UnixPort(PlainPort):
 
     def _serve(self) -> None:
         """Connect one program after the other."""
+        capabilities.shed()
         while client := self._accept():
             with client:
                 client.setblocking(False)
