@@ -8,6 +8,7 @@ import select
 import time
 
 from tests.unit.memories import new_memory
+from vnetcard.engine.transport import Doorbells
 from vnetcard.link.endpoints import PumpEndpoints
 from vnetcard.port.memory_pair import PairPort
 from vnetcard.ring import layout as L
@@ -36,6 +37,7 @@ class Host:
         self.port.frames = frames
         self.attention = os.eventfd(0, os.EFD_NONBLOCK)
         self._wait, self._futex = wait, kind == "coherent"
+        self.doorbells: Doorbells | None = None
         self.reopen()
         self.to_host = Fifo(self.peer, GEOMETRY, "c2h", role="producer")
         self.from_host = Fifo(self.peer, GEOMETRY, "h2c", role="consumer")
@@ -50,6 +52,7 @@ class Host:
             attention_fd=self.attention,
             wait=self._wait,
             futex=self._futex,
+            doorbells=self.doorbells,
         )
 
     def begin(self, own: int, peer: int) -> None:

@@ -28,20 +28,11 @@ class Host(pump_harness.Host):
         super().__init__()
         self.endpoints.close()
         self.page = Memory(mmap.mmap(-1, 4096))
-        self.doorbells = tuple(
-            Doorbell(self.page, at, count_word=count, wake_word=WAKE, sleep_word=SLEEPS)
-            for at, count in ((PROD, PROD_COUNT), (CONS, CONS_COUNT))
+        self.doorbells = (
+            Doorbell(self.page, PROD, count_word=PROD_COUNT, wake_word=WAKE, sleep_word=SLEEPS),
+            Doorbell(self.page, CONS, count_word=CONS_COUNT, wake_word=WAKE, sleep_word=SLEEPS),
         )
-        self.endpoints = PumpEndpoints(
-            self.memory,
-            GEOMETRY,
-            L.HOST,
-            self.port,
-            attention_fd=self.attention,
-            wait="sleep",
-            futex=True,
-            doorbells=self.doorbells,  # type: ignore[arg-type]
-        )
+        self.reopen()
 
     def page_reads(self, **expected: int) -> bool:
         """Wait until the page has these values; a pump writes a doorbell after it has published.  False: it has not."""
@@ -87,7 +78,7 @@ def test_pump_with_a_doorbell_does_not_wake_the_peer(host: Host) -> None:
 
 
 def test_page_of_the_doorbells_stays_mapped_until_the_pumps_are_closed(host: Host) -> None:
-    host.doorbells = ()
+    host.doorbells = ()  # type: ignore[assignment]
     with pytest.raises(BufferError):
         host.page.close()
     host.endpoints.close()
