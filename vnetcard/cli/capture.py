@@ -9,12 +9,12 @@ import time
 from typing import Final
 
 from vnetcard.errors import ConfigError
+from vnetcard.port.bpf import Filter, compile_filter
 from vnetcard.ring import layout as L
 from vnetcard.ring import tap_layout as T
 from vnetcard.ring.dissect import describe_packet
 from vnetcard.ring.tap_shm import Event, TapRequest
 from vnetcard.tap.arguments import add_capture_options, warn_unresponsive
-from vnetcard.tap.bpf import Filter, compile_filter
 from vnetcard.tap.engine_tap import EngineTap
 from vnetcard.tap.pcap_sink import POINTS, FileSink, StreamSink, TapPacket, open_sink, packets_at, realtime_offset
 from vnetcard.tap.source import Sources, moves_ethernet, poll_events

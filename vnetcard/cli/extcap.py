@@ -17,8 +17,8 @@ from vnetcard import __version__
 from vnetcard.agent.control import ask_all_agents
 from vnetcard.cli import capture
 from vnetcard.errors import VnetcardError
+from vnetcard.port.bpf import compile_filter
 from vnetcard.ring import layout as L
-from vnetcard.tap.bpf import compile_filter
 from vnetcard.tap.pcap_sink import POINTS
 from vnetcard.tap.source import moves_ethernet
 from vnetcard.terminal.arguments import Parser, complain

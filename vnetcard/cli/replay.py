@@ -9,7 +9,6 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
-import select
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -28,6 +27,7 @@ from vnetcard.tap import pcap_reader
 from vnetcard.tap.pcap_reader import Packet
 from vnetcard.tap.source import moves_ethernet
 from vnetcard.terminal.arguments import Subparsers, add_command, positive, seconds
+from vnetcard.terminal.ready import readable
 from vnetcard.window import Window, WindowUrl
 from vnetcard.window.arguments import add_window
 
@@ -247,5 +247,5 @@ def link_end(window: str, url: str, side: int, *, ethernet: bool) -> Iterator[En
 
 def _in_flight(window: Window, port: PairPort, side: int) -> bool:
     """True while the pump has packets to take from the port, or the peer from the ring."""
-    waiting = bool(select.select([port.fds[0]], [], [], 0)[0])
+    waiting = bool(readable([port.fds[0]], 0))
     return waiting or view_ring(window.memory, window.geometry, L.DIRECTIONS[side]).fill > 0

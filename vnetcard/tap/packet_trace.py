@@ -2,9 +2,9 @@
 
 ::
 
-    producer   reserve - tun read - commit - publish - doorbell
+    producer   reserve - port read - commit - publish - doorbell
     engine       read - write - publish
-    consumer       wake-up - peek - tun write - release
+    consumer       wake-up - peek - port write - release
 
 Both sides' events of one packet have the same queue, epochs and record number.  The steps of a simulated engine are
 matched by the record's place in the ring (``engine_log.py``).
@@ -28,23 +28,23 @@ from vnetcard.tap.clocks import Clocks
 
 STEPS: Final = (
     "reserve",
-    "tun read",
+    "port read",
     "commit",
     "publish",
     "doorbell",
     *engine_log.STEPS,
     "wake-up",
     "peek",
-    "tun write",
+    "port write",
     "release",
 )
 """In the order of the path; ``wake-up`` occurs when the consumer slept."""
 _STAMPS: Final = {
-    "READ": ("reserve", "tun read"),
+    "READ": ("reserve", "port read"),
     "COMMIT": ("", "commit"),
     "PUBLISH": ("publish", "doorbell"),
     "PEEK": ("wake-up", "peek"),
-    "WRITE": ("", "tun write"),
+    "WRITE": ("", "port write"),
     "RELEASE": ("", "release"),
 }
 """The steps whose times are ``before`` and ``time`` of a stage's event."""
@@ -118,7 +118,7 @@ class PacketTrace:
     @property
     def finished(self) -> bool:
         """Whether the packet was delivered or dropped."""
-        return bool(self.drop) or "tun write" in self.steps
+        return bool(self.drop) or "port write" in self.steps
 
     @property
     def late(self) -> bool:
@@ -182,7 +182,7 @@ class Tracer:
             trace.slept_us = event.value
         elif event.drop and event.value:
             known = event.value in errno.errorcode
-            trace.notes["tun write"] = f"refused: {os.strerror(event.value) if known else f'errno {event.value}'}"
+            trace.notes["port write"] = f"refused: {os.strerror(event.value) if known else f'errno {event.value}'}"
         if event.data and not trace.data:
             trace.data, trace.ethernet = event.data, event.ethernet
             trace.chosen = self._filter is None or self._filter(event.data, event.length)

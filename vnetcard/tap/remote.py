@@ -11,7 +11,6 @@ import contextlib
 import ipaddress
 import json
 import os
-import select
 import shlex
 import subprocess
 import sys
@@ -23,13 +22,14 @@ from typing import Any, Final
 from vnetcard.agent.control import ask_all_agents
 from vnetcard.codes.error import ErrorCode
 from vnetcard.errors import ConfigError
+from vnetcard.port.bpf import compile_filter
 from vnetcard.ring import layout as L
 from vnetcard.ring import tap_layout as T
 from vnetcard.ring.dissect import Flow, flow_of
 from vnetcard.ring.tap_shm import Event, Record, TapRequest
-from vnetcard.tap.bpf import compile_filter
 from vnetcard.tap.source import Sources, moves_ethernet, poll_events, transport_of
 from vnetcard.terminal.escape import printable
+from vnetcard.terminal.ready import readable
 
 CLOSE_LIMIT: Final = 2.0
 """Seconds that the command has to end by itself, and then after SIGTERM."""
@@ -82,7 +82,7 @@ def export(tap_request: Callable[[int], TapRequest]) -> int:
                 lines.append(json.dumps({"missed": missed}))
             if lines:
                 print("\n".join(lines), flush=True)
-            if select.select([sys.stdin], [], [], 0)[0]:  # no more input is ever sent: this is its end
+            if readable([sys.stdin], 0):  # no more input is ever sent: this is its end
                 return 0
     return 0
 

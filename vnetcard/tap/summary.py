@@ -16,8 +16,8 @@ from vnetcard.tap import engine_log
 from vnetcard.tap.clocks import Clocks
 from vnetcard.tap.packet_trace import PacketTrace
 
-PRODUCER: Final = ("room", "tun read", "commit", "doorbell")
-CONSUMER: Final = ("wake-up", "in the ring", "peek", "tun write")
+PRODUCER: Final = ("room", "port read", "commit", "doorbell")
+CONSUMER: Final = ("wake-up", "in the ring", "peek", "port write")
 STAGES: Final = (*PRODUCER, *engine_log.STEPS, *CONSUMER)
 SLEEP_US: Final = 100_000
 """Microseconds that a pump sleeps without a wake-up (vnc_wait.h)."""
@@ -26,14 +26,14 @@ SLEEP_US: Final = 100_000
 def stage_times(trace: PacketTrace, clocks: Clocks) -> dict[str, float]:
     """Microseconds of each stage of the trace; the time between the sides only if the clocks are known."""
     at = dict(trace.aligned(clocks))
-    out = {"room": float(trace.waited_us)} if "tun read" in at else {}
+    out = {"room": float(trace.waited_us)} if "port read" in at else {}
 
     def stage(name: str, begin: str, end: str) -> None:
         if begin in at and end in at:
             out[name] = max(0, at[end] - at[begin]) / 1000
 
-    stage("tun read", "reserve", "tun read")
-    stage("commit", "tun read", "commit")
+    stage("port read", "reserve", "port read")
+    stage("commit", "port read", "commit")
     stage("doorbell", "commit", "doorbell")
     before = "commit"
     for step in engine_log.STEPS:
@@ -44,7 +44,7 @@ def stage_times(trace: PacketTrace, clocks: Clocks) -> dict[str, float]:
     if clocks.known:
         stage("wake-up" if woken else "in the ring", before, "wake-up" if woken else "peek")
     stage("peek", "wake-up" if woken else "peek", "peek")
-    stage("tun write", "peek", "tun write")
+    stage("port write", "peek", "port write")
     return out
 
 
@@ -120,7 +120,7 @@ class Summary:
                 f"{share}: {self.transport} moves records, or the {consumer}'s pump is late; no event shows which",
             )
         if name in ("in the ring", "room"):
-            busy = [stage for stage in ("peek", "tun write") if stage in figures]
+            busy = [stage for stage in ("peek", "port write") if stage in figures]
             if busy:
                 slow = max(busy, key=lambda stage: figures[stage].total)
                 why = f"the {consumer}'s pump is behind; most of what it does is {slow}"

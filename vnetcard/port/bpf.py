@@ -87,6 +87,12 @@ class Filter:
         self._header.kept, self._header.length = len(data), max(length, len(data))
         return bool(self._library.pcap_offline_filter(ctypes.byref(self._program), ctypes.byref(self._header), data))
 
+    @property
+    def native(self) -> tuple[int, int]:
+        """The addresses of libpcap's bpf_filter() and of the first instruction, for C; valid until ``close``."""
+        run = ctypes.cast(self._library.bpf_filter, ctypes.c_void_p).value
+        return run or 0, self._program.instructions or 0
+
     def close(self) -> None:
         """Free the program."""
         self._library.pcap_freecode(ctypes.byref(self._program))
