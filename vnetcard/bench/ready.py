@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import select
 import socket
 import time
 
 from vnetcard.bench.validity import Endpoints, Invalid
 from vnetcard.port import netns
+from vnetcard.terminal.ready import readable
 
 PORT = 5298
 EVERY = 0.001
@@ -24,10 +24,10 @@ def wait_until_it_carries(ends: Endpoints) -> None:
         while time.monotonic() < deadline:
             with contextlib.suppress(OSError):  # no address or no route yet
                 near.sendto(b"?", (ends.addresses[1], PORT))
-            ready, _, _ = select.select([near, far], [], [], EVERY)
-            if near in ready:
+            ready = readable([near, far], EVERY)
+            if near.fileno() in ready:
                 return
-            if far in ready:
+            if far.fileno() in ready:
                 _, who = far.recvfrom(16)
                 with contextlib.suppress(OSError):
                     far.sendto(b"!", who)

@@ -14,6 +14,7 @@ from vnetcard.bench.contenders import sim
 from vnetcard.bench.contenders.agents import AgentsContender
 from vnetcard.bench.contenders.bar import BarContender
 from vnetcard.bench.contenders.openvpn import OpenvpnContender
+from vnetcard.bench.contenders.packet import PacketContender
 from vnetcard.bench.contenders.sim import SimContender
 from vnetcard.bench.contenders.socat import SocatContender
 from vnetcard.bench.contenders.splice import SpliceContender
@@ -103,6 +104,18 @@ CONTENDERS: Final[Mapping[str, Entry]] = {
         BarContender,
         lambda: "",
         ("idle", "tcp", "tcp-both", "udp-64", "ping", "rr"),
+    ),
+    "packet": Entry(
+        "an agent at a veth (`packet:`) and one with a TAP",
+        PacketContender,
+        lambda: "",
+        ("tcp", "tcp-both", "udp-64", "ping", "rr"),
+    ),
+    "packet-plain": Entry(
+        "the same, where the card takes no offloads and the agent at the veth finishes each frame",
+        lambda: PacketContender(offload=False),
+        lambda: "",
+        ("tcp", "ping"),
     ),
     "sim": Entry(
         "the agents beyond the DMA engine, simulated from its RTL", SimContender, sim.missing, ("tcp", "ping")

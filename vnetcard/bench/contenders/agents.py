@@ -34,6 +34,8 @@ class AgentsContender:
         self.addresses = ADDRESSES
         self.interfaces = ("tun0", "tun0")
         self.offload = offload
+        self.of_side: dict[int, tuple[str, ...]] = {}
+        """Further options of one side's agent."""
 
     @property
     def pids(self) -> tuple[int, ...]:
@@ -48,7 +50,7 @@ class AgentsContender:
         assert lab is not None
         try:
             for side in (L.HOST, L.CARD):
-                lab.launch(side, "--mtu", str(mtu), *self._options)
+                lab.launch(side, "--mtu", str(mtu), *self._options, *self.of_side.get(side, ()))
             for side in (L.HOST, L.CARD):
                 lab.await_ready(side)
         except LabError as error:
