@@ -62,6 +62,17 @@ def own_mac(side: int, window: str, *, bridged: bool = False, machine: str | Non
     return Mac(bytes([BRIDGED if bridged else (raw[0] & ~MULTICAST) | LOCAL]) + raw[1:])
 
 
+def given_by_peer(text: str) -> Mac | None:
+    """The address that a peer names in its side block; None for one that a peer cannot give.
+
+    It must be unicast and locally administered, so that no peer makes this side pass for a real device.
+    """
+    if not _WRITTEN.fullmatch(text):
+        return None
+    raw = bytes.fromhex(text.replace("-", "").replace(":", ""))
+    return Mac(raw) if raw[0] & (MULTICAST | LOCAL) == LOCAL else None
+
+
 def machine_id() -> str:
     """What identifies this machine; its host name where it has none of ``MACHINE_IDS``."""
     for path in MACHINE_IDS:

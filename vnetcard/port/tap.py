@@ -39,7 +39,7 @@ class TapPort(TunPort):
             fcntl.ioctl(self.fds[0], SIOCSIFHWADDR, struct.pack("16sH6s16x", b"", ARPHRD_ETHER, mac.raw))
         except OSError as error:
             raise PortUnavailable(
-                f"port tap:{self.name}: cannot set the MAC address {mac} ({error.strerror})",
+                f"port {self.kind}:{self.name}: cannot set the MAC address {mac} ({error.strerror})",
                 code=ErrorCode.PORT_UNAVAILABLE,
             ) from error
 
