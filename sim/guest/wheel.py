@@ -24,7 +24,18 @@ from vnetcard.sim.guest.packages import Sysroot, sysroot
 from vnetcard.terminal.arguments import Parser, complain
 
 ROOT = Path(__file__).resolve().parents[2]
-SOURCES = ("vnetcard", "x86_side", "fpga_side", "sim", "hdl", "setup.py", "pyproject.toml", "README.md", "LICENSE")
+SOURCES = (
+    "vnetcard",
+    "x86_side",
+    "fpga_side",
+    "sim",
+    "firmware",
+    "hdl",
+    "setup.py",
+    "pyproject.toml",
+    "README.md",
+    "LICENSE",
+)
 MACHINES = ("x86_64", "aarch64")
 CROSS = "aarch64-linux-gnu-gcc"
 _NOT_SOURCES = shutil.ignore_patterns("__pycache__", "*.so", "*.egg-info")
