@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from vnetcard.engine.dma import Engine
+from vnetcard.engine.dma import Engine, Wakeups
 from vnetcard.ring import layout as L
 from vnetcard.ring.geometry import Geometry
 from vnetcard.sim.library import BASES, Bus, Simulator
@@ -41,7 +41,7 @@ class Side:
     def __init__(self, bus: SimBus, objects: Objects, side: int, geometry: Geometry) -> None:
         self.side = side
         self.registers = SimRegisters(bus, side)
-        self.engine = Engine(self.registers, side, base=BASES[side], geometry=geometry)
+        self.engine = Engine(self.registers, side, base=BASES[side], geometry=geometry, wakeups=Wakeups.SLEEPING)
         self.ring_prod, self.ring_cons = self.engine.doorbells()
         self.memory = objects.memories[side]
         self.room = geometry.rings[0][side].size

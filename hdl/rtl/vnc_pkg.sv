@@ -109,6 +109,7 @@ package vnc_pkg;
   localparam int unsigned SideIdentityReserved = 32'h00000004;
   localparam int unsigned SideIdentityStartedNs = 32'h00000008;
   localparam int unsigned SideIdentitySoftware = 32'h00000010;
+  localparam int unsigned SideIdentityMac = 32'h00000020;
   localparam int unsigned SideIdentityMachine = 32'h00000028;
   localparam int unsigned ProdLineProd = 32'h00000000;
   localparam int unsigned ProdLineNeedWakeup = 32'h00000004;

@@ -6,7 +6,6 @@ import contextlib
 import functools
 import itertools
 import json
-import select
 import shutil
 import signal
 import socket
@@ -23,6 +22,7 @@ from vnetcard.errors import ConfigError
 from vnetcard.lab.lab import LabError, die_with_parent, uninterrupted
 from vnetcard.sim.guest.image import Image
 from vnetcard.sim.guest.machines import ARM64, Machine
+from vnetcard.terminal.ready import readable
 
 BOOT_LIMIT = 180.0
 """Seconds for a guest to boot; it takes four on an idle machine."""
@@ -56,11 +56,13 @@ class _Port:
     rest: bytes = b""
 
     def send(self, **what: Any) -> None:
-        self.socket.sendall(json.dumps(what).encode() + b"\n")
+        """Lost where the guest has ended; ``receive`` then says so."""
+        with contextlib.suppress(ConnectionError):
+            self.socket.sendall(json.dumps(what).encode() + b"\n")
 
     def receive(self, seconds: float) -> list[dict[str, Any]] | None:
         """The messages that arrive within ``seconds``, perhaps none; None when the guest has ended."""
-        if not select.select([self.socket], [], [], max(0.0, seconds))[0]:
+        if not readable([self.socket], max(0.0, seconds)):
             return []
         try:
             data = self.socket.recv(1 << 16)

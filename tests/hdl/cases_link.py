@@ -15,7 +15,7 @@ from tests.hdl.memory import Memory, never
 from vnetcard.link.types import LinkState
 from vnetcard.ring import layout as L
 
-ROUNDS = 20 if os.environ.get("VNETCARD_STALL") == "stalled" else 160
+ROUNDS = 10 if os.environ.get("VNETCARD_STALL") == "stalled" else 160
 """Disturbances per run; the calm run belongs to the campaign."""
 
 

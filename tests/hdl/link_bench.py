@@ -27,7 +27,7 @@ from cocotb.utils import get_sim_time
 from tests.hdl.bench import Bench, Page
 from tests.unit.link_harness import GEOMETRY, MTU, WINDOW, MortalMemory, Side
 from vnetcard.engine import registers as R
-from vnetcard.engine.dma import Engine
+from vnetcard.engine.dma import Engine, Wakeups
 from vnetcard.link.types import LinkState, Offer
 from vnetcard.ring import layout as L
 
@@ -112,6 +112,7 @@ class RtlSide(Side):
             self.number,
             base=self.links.bench.memories[self.number].base,
             geometry=GEOMETRY,
+            wakeups=Wakeups.SLEEPING,
             clock=self.links.now,
             sleep=lambda seconds: self.links.wait(max(1, round(seconds / CYCLE))),
         )

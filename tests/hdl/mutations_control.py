@@ -174,7 +174,7 @@ TIMELY = (
         "a sleeping receiver is never woken", ("receiver_that_goes_to_sleep_is_woken",),
     ),
     Mutation(
-        "awake receiver is interrupted", "(checked && (sleeps || check_error_i))", "looked",
+        "awake receiver is interrupted", "(checked && (sleeps || check_error_i))", "checked",
         "need_wakeup suppresses nothing", ("awake_receiver_is_not_interrupted",),
     ),
     Mutation(

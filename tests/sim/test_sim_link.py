@@ -12,8 +12,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.harness.macvtap_network import Network
 from tests.harness.needs import need, need_simulator, skip_or_fail
-from tests.harness.programs import NOBODY, OPEN_TUN, VNETCARD, as_nobody, demo_traces, home_of_nobody, run, started
+from tests.harness.pings import run_pings
+from tests.harness.programs import NOBODY, OPEN_TUN, VNETCARD, as_nobody, demo_traces, home_of_nobody, ip, run, started
 from tests.harness.restarts import OUTAGE, until
 from tests.harness.traffic import V4, assert_no_bad_checksums, assert_stream_arrives
 from tests.sim.engine_lab import LIMIT, assert_ledgers_balance, iperf3, joined, own, pinging
@@ -31,7 +33,7 @@ STREAM = 24 * MIB
 
 def assert_suite_loses_nothing(lab: Lab, *, count: int = 5) -> None:
     targets = [suite.Target(V4[1 - side], netns=lab.namespaces[side], label=L.SIDES[side]) for side in (0, 1)]
-    results = suite.run_suite(targets, count=count)
+    results = run_pings(targets, count=count)
     assert len(results) == 2 * len(suite.DEFAULT_SIZES)
     assert [result for result in results if not result.ok] == []
 
@@ -72,6 +74,21 @@ def test_small_windows_and_packets_without_offload_cross_as_well() -> None:
         assert_suite_loses_nothing(lab, count=2)
         assert_stream_arrives(lab, "tcp", 2 * MIB)
         assert_ledgers_balance(lab)
+
+
+def test_ethernet_frames_of_a_macvtap_and_a_tap_with_one_mac_cross_the_engine(netns_pair: tuple[str, str]) -> None:
+    """What reports the missing --mac is in tests/integration/test_macvtap_engines.py."""
+    need_simulator()
+    mac = "02:00:5e:00:00:52"
+    with SimProcess(new_name()) as simulator, Lab("sim", window=simulator.url) as lab:
+        network = Network(lab, netns_pair[0])
+        network.start("--mac", mac)
+        assert {network.port(side)["mac"] for side in (L.HOST, L.CARD)} == {mac}
+        ip("-n", network.host, "link", "set", "eth1", "down")
+        until(lambda: not network.card_has_carrier(), "NO-CARRIER on the other side of the engine", limit=LIMIT)
+        ip("-n", network.host, "link", "set", "eth1", "up")
+        until(network.reaches_the_node, "the network with the carrier", limit=LIMIT)
+        assert_ledgers_balance(lab, allow={"drop_port_down"})
 
 
 def test_a_slow_bus_with_latency_loses_nothing() -> None:
