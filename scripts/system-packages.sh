@@ -1,20 +1,23 @@
 #!/usr/bin/env bash
 # The one place that names system packages.
 #
-#   scripts/system-packages.sh run|sim|qemu|test|matrix|bench [--check]
+#   scripts/system-packages.sh run|sim|stack|qemu|test|matrix|bench [--check]
+#   scripts/system-packages.sh where PACKAGE    (of Debian)
 #
-# `run`: what a demo needs; `sim`: `run` and what the simulator is built with; `qemu`: `run` and what the guests
-# and the ARM64 wheel are built with; `test`: all that and what the tests need; `matrix`: `test` and what makes the
-# root of another Debian release; `bench`: `run`, iperf3 and, where they can be installed, the programs that vnetcard
-# is compared with.
+# `run`: what a demo needs; `sim`: `run` and what the simulator is built with; `stack`: `run` and lwIP;
+# `qemu`: `run` and what the guests and the ARM64 wheel are built with; `test`: all that and what the tests need;
+# `matrix`: `test` and what makes the root of another Debian release; `bench`: `run`, iperf3 and, where they can be
+# installed, the programs that vnetcard is compared with.
 # Checks for the commands and files themselves, whatever package they came from, and does nothing when all exist.
+# `where` prints the place at which the command or file of PACKAGE was found; status 1 without one.
 # Installs with apt-get as root or by passwordless sudo; otherwise, and with --check, prints what to install and fails.
 set -euo pipefail
 unset CDPATH # with it, cd goes elsewhere, and prints where
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 PATH=$PATH:/usr/sbin:/sbin # where Debian keeps ip and ethtool, out of a plain user's PATH
 
-# command, file or pattern | Debian, Ubuntu | Fedora ("-": none known); several packages are separated by commas
+# command, file or pattern (a|b: where it is in one release or another), Debian and Ubuntu, Fedora ("-": none known);
+# several packages are separated by commas
 RUN='
 ip                                      iproute2               iproute
 ping                                    iputils-ping           iputils
@@ -26,6 +29,9 @@ SIM='
 g++                                     g++                    gcc-c++
 perl                                    perl                   perl
 /usr/include/lz4.h                      liblz4-dev             lz4-devel
+'
+STACK='
+/usr/include/lwip/lwip/netif.h          liblwip-dev            -
 '
 QEMU='
 qemu-system-aarch64                     qemu-system-arm        qemu-system-aarch64-core
@@ -55,6 +61,9 @@ spin                                    spin                   -
 systemd-analyze                         systemd                systemd
 systemd-sysusers                        systemd                systemd
 qemu-aarch64-static                     qemu-user-static       qemu-user-static
+qemu-riscv32-static                     qemu-user-static       qemu-user-static
+riscv64-unknown-elf-gcc                 gcc-riscv64-unknown-elf -
+/usr/lib/picolibc/riscv64-*-elf/include/picolibc.h|/usr/riscv64-*-elf/include/picolibc.h picolibc-riscv64-unknown-elf -
 dnsmasq                                 dnsmasq-base           dnsmasq
 udhcpc                                  udhcpc                 busybox
 curl                                    curl                   curl
@@ -63,6 +72,7 @@ sysctl                                  procps                 procps-ng
 strace                                  strace                 strace
 wg                                      wireguard-tools        wireguard-tools
 wireguard-go                            wireguard-go           -
+dpdk-testpmd                            dpdk,dpdk-dev          dpdk
 '
 MATRIX='
 debootstrap                             debootstrap            debootstrap
@@ -83,17 +93,36 @@ pkg-config                              pkg-config             pkgconf-pkg-confi
 '
 
 usage() {
-    echo "usage: scripts/system-packages.sh run|sim|qemu|test|matrix|bench [--check]" >&2
+    echo "usage: scripts/system-packages.sh run|sim|stack|qemu|test|matrix|bench [--check], or where PACKAGE" >&2
     exit 2
 }
+
+# Prints where the command, file or pattern $1 is found; false if it is not.
+find_place() {
+    local place places
+    IFS='|' read -ra places <<<"$1"
+    for place in "${places[@]}"; do
+        if [[ $place == /* ]]; then compgen -G "$place"; else type -P "$place"; fi && return
+    done
+    return 1
+}
+
+if [[ ${1-} == where ]]; then
+    [[ $# -eq 2 ]] || usage
+    while read -r probe deb rpm; do
+        [[ ,$deb, != *,"$2",* ]] || { find_place "$probe" && exit; }
+    done <<<"$RUN$SIM$STACK$QEMU$TEST$MATRIX$BENCH$CONTENDERS"
+    exit 1
+fi
 
 optional=""
 case ${1-} in
     run) wanted=$RUN ;;
     sim) wanted=$RUN$SIM ;;
+    stack) wanted=$RUN$STACK ;;
     qemu) wanted=$RUN$QEMU ;;
-    test) wanted=$RUN$SIM$QEMU$TEST ;;
-    matrix) wanted=$RUN$SIM$QEMU$TEST$MATRIX ;;
+    test) wanted=$RUN$SIM$STACK$QEMU$TEST ;;
+    matrix) wanted=$RUN$SIM$STACK$QEMU$TEST$MATRIX ;;
     bench) wanted=$RUN$BENCH optional=$CONTENDERS ;;
     *) usage ;;
 esac
@@ -133,8 +162,7 @@ find_missing() {
     missing=() apt=() dnf=()
     local probe deb rpm
     while read -r probe deb rpm; do
-        [[ -z $probe ]] || compgen -G "$probe" >/dev/null && continue
-        [[ $probe != /* ]] && type -P "$probe" >/dev/null && continue
+        [[ -z $probe ]] || find_place "$probe" >/dev/null && continue
         missing+=("$probe")
         apt+=(${deb//,/ })
         [[ $rpm == - ]] || dnf+=("$rpm")

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from vnetcard.link.session import LinkSession
     from vnetcard.link.types import LinkState
     from vnetcard.port import open_port
+    from vnetcard.port.async_client import AsyncPortClient
+    from vnetcard.port.client import PortClient
     from vnetcard.ring.fifo import Fifo
     from vnetcard.ring.layout import CARD, HOST
     from vnetcard.window import open_window
@@ -33,6 +35,7 @@ __version__ = "0.1.0"
 __all__ = [
     "CARD",
     "HOST",
+    "AsyncPortClient",
     "Closed",
     "ConfigError",
     "Fifo",
@@ -43,6 +46,7 @@ __all__ = [
     "LinkSession",
     "LinkState",
     "PeerGone",
+    "PortClient",
     "PortUnavailable",
     "VnetcardError",
     "WindowNotReady",
@@ -52,12 +56,14 @@ __all__ = [
 ]
 
 _HOMES = {
+    "AsyncPortClient": "port.async_client",
     "CARD": "ring.layout",
     "Fifo": "ring.fifo",
     "HOST": "ring.layout",
     "Link": "link.link",
     "LinkSession": "link.session",
     "LinkState": "link.types",
+    "PortClient": "port.client",
     "open_port": "port",
     "open_window": "window",
 }

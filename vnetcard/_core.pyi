@@ -188,14 +188,91 @@ class Tap:
     ) -> Tap: ...
 
 @final
+class Neighbours:
+    """The MAC addresses of an Ethernet, by IP address: a table of 256, for the pumps of one port (``Pump``).
+
+    An rx pump writes into ``resolver_fd``, a SOCK_SEQPACKET socket that stays open, what it cannot find: struct
+    vnc_question of _c/vnc_neighbour.h, then the packet as it is to be written into the port, without its destination;
+    the question alone for an entry that is stale.  Addresses are bytes, 4 or 16, MAC addresses 6 (else ValueError).
+    Any thread may call the methods.
+    """
+
+    def __new__(cls, *, resolver_fd: int) -> Neighbours: ...
+    def configure(self, *, connected: Sequence[tuple[bytes, int]], gateways: Sequence[bytes]) -> None:
+        """The networks on this Ethernet (address, prefix length), at most 8, and a gateway per version of IP."""
+    def set_mac(self, mac: bytes, /) -> None:
+        """The interface's own address."""
+    def put(self, address: bytes, mac: bytes, /) -> bool:
+        """Enter or replace, not stale; False: the table is full."""
+    def remove(self, address: bytes, /) -> None:
+        """Forget an entry.  Idempotent."""
+    def mark_stale(self, address: bytes, /) -> None:
+        """The next packet to it is sent, and the resolver asked; then it is not stale any more."""
+    def ethernet(self, packet: bytes, /) -> tuple[bytes, bytes, bool, bool]:
+        """What a pump makes of an IP packet: the question, the Ethernet header, is its destination known, is it stale.
+
+        OSError: EINVAL for what is no IP packet, ENETUNREACH where there is no next hop.
+        """
+    @property
+    def unasked(self) -> tuple[int, int]:
+        """Packets of IPv4 and of IPv6 that were dropped, as ``resolver_fd`` had no room."""
+
+@final
+class Memif:
+    """The rings of a memif port, which its pumps use and the thread that connects it attaches (vnetcard/port/memif.py).
+
+    ``attention_fd`` is an eventfd that is written when ``fault`` is set.
+    """
+
+    def __new__(cls, *, attention_fd: int) -> Memif: ...
+    def attach(
+        self,
+        regions: tuple[object, ...],
+        *,
+        receive: tuple[int, int, int],
+        send: tuple[int, int, int],
+        notify_fd: int,
+        buffers: tuple[int, int, int] | None,
+    ) -> None:
+        """Let the pumps use the rings ``receive`` and ``send``: region, offset in bytes, binary logarithm of the slots.
+
+        ``regions`` are writable buffers, which stay exported until ``detach``.  ``notify_fd`` is the eventfd of
+        ``send``; the caller keeps it open.  ``buffers``, of the client (else None): the offsets in region 0 of those of
+        ``receive`` and of ``send``, and the bytes of one.  ValueError for a ring that is not there, or where something
+        is attached already.
+        """
+    def detach(self) -> None:
+        """Take the rings from the pumps; returns once none uses them.  Idempotent."""
+    def read(self) -> bytes:
+        """Take the oldest frame, as os.read() does of a socket; BlockingIOError where there is none.
+
+        Not while pumps use the rings.
+        """
+    def write(self, frame: type_buffer, /) -> int:
+        """Send one frame, from any thread; OSError: ENOBUFS (the ring is full), EMSGSIZE, EPIPE (no peer)."""
+    @property
+    def fault(self) -> int:
+        """What the peer did that ended the connection (enum vnc_memif_fault); 0: nothing."""
+    @property
+    def waiting(self) -> bool:
+        """Whether the peer has sent what no pump has taken yet."""
+    @property
+    def writing(self) -> int:
+        """A number of the write to ``notify_fd`` in which a pump is now, which should not take long; 0: in none."""
+
+@final
 class Pump:
     """A thread that moves packets between a port's file descriptor and one end of a ring; it starts in HOLD.
 
     ``tx``: from the port into the ring; else from the ring into the port.  ``own`` and ``peer`` are the offsets of the
     index lines, ``ledger`` of the end's ledger, ``peer_epoch`` of the peer's epoch.  ``fd`` must be non-blocking and
-    stay open; with ``ethernet`` its packets are Ethernet frames.  ``attention_fd`` is an eventfd that is written when
-    the pump raises an event.  ``futex``: a futex in this memory reaches the peer's process.  ``doorbell`` is a Doorbell
-    (else TypeError) that gets each index that the pump publishes; a pump with it does not wake the peer itself.
+    stay open; with ``ethernet`` its packets are Ethernet frames, and with ``packet_socket`` it is an AF_PACKET socket,
+    whose frames the tx pump finishes (docs/adr/0020-finishing.md).  With ``neighbours`` the port has Ethernet frames
+    and the ring IP packets: the pumps take the header off and put it on.  With ``memif`` the packets are in its rings,
+    and ``fd`` is an epoll descriptor, of the eventfd by which the peer wakes the tx pump.  ``attention_fd`` is an
+    eventfd that is written when the pump raises an event.  ``futex``: a futex in this memory reaches the peer's
+    process.  ``doorbell`` is a Doorbell (else TypeError) that gets each index that the pump publishes; a pump with it
+    does not wake the peer itself.
 
     Methods raise ValueError after ``close``; those marked [held] raise RuntimeError unless the pump is in HOLD.
     """
@@ -219,6 +296,9 @@ class Pump:
         futex: bool,
         doorbell: Callable[[int], None] | None,
         ethernet: bool,
+        packet_socket: bool,
+        neighbours: Neighbours | None,
+        memif: Memif | None,
     ) -> Pump: ...
     def command(self, command: int, /) -> None:
         """Command HOLD, RUN, or (tx only) DROP_LINK_DOWN or DROP_PEER_DEAD; returns once the command is in force."""
@@ -276,6 +356,14 @@ class Pump:
         ``allow``: networks (4 or 16 bytes of address, prefix length) of which one has a packet's source; none: any
         source.  ValueError for another size, or for more than 64.  Without ``configuration`` ICMP redirects and IPv6
         router advertisements are dropped.  A new pump drops neither.
+        """
+    def punt(self, *, run: int, program: int, fd: int, state: int, bypass: bool) -> None:
+        """Rx: packets that go to a program by the socket ``fd`` instead of the port.  [held]
+
+        ``run`` and ``program`` are the addresses of libpcap's bpf_filter() and of a filter's first instruction; 0 and
+        0: no packet.  ``state`` is the address of three u64: not 0 while a program is connected, packets sent to it,
+        packets dropped.  All of it must outlive the pump.  With ``bypass`` the port gets the packets while there is no
+        program.  ValueError where one of them is missing.
         """
     segments_max: int
     """Rx: most segments (1 to 65545) that the kernel may have to make of one record; others count as bad frames."""

@@ -14,14 +14,14 @@ from collections.abc import Callable, Iterator
 from typing import NamedTuple, Protocol
 
 from vnetcard.errors import Closed, WindowUnavailable
-from vnetcard.port import Port, frames_of
+from vnetcard.port import Port, frames_of, rings_of
 from vnetcard.ring import layout as L
 from vnetcard.ring.fifo import Fifo
 from vnetcard.window import KINDS, Window, WindowUrl
 
 PACKET_SIZES = (20, 21, 63, 64, 65, 576, 1280, 1499, 1500)
 """Sizes in bytes of the IP packets that ``check_port`` sends, behind an Ethernet header where the port has frames."""
-_TO_FAR = bytes.fromhex("02005e000002 02005e000001 0800")
+_TO_ALL = bytes.fromhex("ffffffffffff 02005e000001 0800")
 TIMEOUT = 5.0
 """Seconds after which a packet that has not arrived counts as lost."""
 
@@ -37,7 +37,7 @@ class Far(Protocol):
     """The other side of a port: a network stack or a socket.  IP packets or frames, as on the interface."""
 
     def send(self, packet: bytes, /) -> object:
-        """Send ``packet`` to the port, from whose descriptor it is then read."""
+        """Send ``packet`` to the port, from whose descriptor or rings it is then read."""
 
     def recv(self, size: int, /) -> bytes:
         """The next packet that was written to the port; TimeoutError or BlockingIOError if there is none."""
@@ -194,18 +194,32 @@ def _packet(size: int, mark: int) -> bytes:
     return head[:10] + checksum.to_bytes(2, "big") + head[12:] + bytes((mark + n) & 0xFF for n in range(size - 20))
 
 
+def _read_once(port: Port) -> bytes:
+    """As os.read() of a message port."""
+    rings = rings_of(port)
+    return os.read(port.fds[0], 1 << 17) if rings is None else rings.read()
+
+
+def _write(port: Port, packet: bytes) -> None:
+    rings = rings_of(port)
+    if rings is None:
+        os.write(port.fds[0], packet)
+    else:
+        rings.write(packet)
+
+
 def _read(port: Port) -> bytes:
     deadline = time.monotonic() + TIMEOUT
     while True:
         with contextlib.suppress(BlockingIOError):
-            return os.read(port.fds[0], 1 << 17)
+            return _read_once(port)
         _promise(time.monotonic() < deadline, "a packet sent to the port cannot be read from it")
         time.sleep(0.001)
 
 
 def _on(port: Port, size: int, mark: int) -> bytes:
     """As ``_packet``, as the port has it: in an Ethernet frame, or not."""
-    return (_TO_FAR if frames_of(port) == L.FRAMES["ETHERNET"] else b"") + _packet(size, mark)
+    return (_TO_ALL if frames_of(port) == L.FRAMES["ETHERNET"] else b"") + _packet(size, mark)
 
 
 def _packets(port: Port) -> list[bytes]:
@@ -230,7 +244,7 @@ def descriptor_is_non_blocking_and_not_inherited(open_one: OpenPort) -> None:
         _promise(not os.get_inheritable(port.fds[0]), "the descriptor is inheritable")
         _promise(bool(port.name), "the port has no name")
         with contextlib.suppress(BlockingIOError):
-            raise AssertionError(f"a port just opened holds {len(os.read(port.fds[0], 1 << 17))} bytes")
+            raise AssertionError(f"a port just opened holds {len(_read_once(port))} bytes")
 
 
 def each_read_is_one_whole_packet(open_one: OpenPort) -> None:
@@ -249,7 +263,7 @@ def each_write_is_one_whole_packet(open_one: OpenPort) -> None:
     with _opened(open_one) as (port, far):
         packets = _packets(port)
         for packet in packets:
-            os.write(port.fds[0], _header(port) + packet)
+            _write(port, _header(port) + packet)
         for packet in packets:
             got = far.recv(1 << 17)
             _promise(got == packet, f"{len(packet)} bytes were written, {len(got)} came out, or changed")
@@ -284,7 +298,7 @@ def carrier_can_be_set_at_any_time(open_one: OpenPort) -> None:
     with _opened(open_one) as (port, far):
         for up in (False, False, True, True):
             port.set_carrier(up)
-        os.write(port.fds[0], _header(port) + _on(port, 64, 1))
+        _write(port, _header(port) + _on(port, 64, 1))
         _promise(far.recv(1 << 17) == _on(port, 64, 1), "with carrier up again a packet was lost")
 
 

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* _core.Pump.filter: what the Python side asks of an rx pump's filter. */
+/* _core.Pump.filter and punt: what the Python side asks of an rx pump's filter. */
 #include "core_pump.h"
 
 /* @item: a tuple of 4 or 16 bytes of an address, and how many of its bits count. Return: 0, or -1 with an exception. */
-static int set_network(struct vnc_network *network, PyObject *item)
+int core_network(struct vnc_network *network, PyObject *item)
 {
 	uint8_t mask[16] = {0};
 	const char *text;
@@ -50,11 +50,30 @@ PyObject *core_pump_filter(struct vnc_pump *p, PyObject *args, PyObject *kwargs)
 		failed = -1;
 	}
 	for (n = 0; !failed && n < PyTuple_GET_SIZE(all); n++)
-		failed = set_network(&filter.allow[filter.allowed++], PyTuple_GET_ITEM(all, n));
+		failed = core_network(&filter.allow[filter.allowed++], PyTuple_GET_ITEM(all, n));
 	Py_DECREF(all);
 	if (failed)
 		return NULL;
 	filter.no_configuration = !configuration;
 	p->filter = filter;
+	Py_RETURN_NONE;
+}
+
+/* Pump.punt(*, run, program, fd, state, bypass), with the pump in HOLD. */
+PyObject *core_pump_punt(struct vnc_pump *p, PyObject *args, PyObject *kwargs)
+{
+	static char *names[] = {"run", "program", "fd", "state", "bypass", NULL};
+	unsigned long long run, program, state;
+	int fd, bypass;
+
+	if (!PyArg_ParseTupleAndKeywords(args, kwargs, "$KKiKp:punt", names, &run, &program, &fd, &state, &bypass))
+		return NULL;
+	if (run && (!program || fd < 0 || !state || state % sizeof(*p->punt.state))) {
+		PyErr_SetString(PyExc_ValueError, "a punt needs a program, a socket and its state");
+		return NULL;
+	}
+	p->punt = (struct vnc_punt){.program = (const void *)(uintptr_t)program, .fd = fd, .bypass = bypass,
+				    .state = (uint64_t *)(uintptr_t)state};
+	memcpy(&p->punt.run, &(uintptr_t){(uintptr_t)run}, sizeof(p->punt.run));
 	Py_RETURN_NONE;
 }

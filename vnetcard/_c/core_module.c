@@ -48,6 +48,8 @@ PyMODINIT_FUNC PyInit__core(void)
 		{"Pump", &Pump_Type},
 		{"Doorbell", &Doorbell_Type},
 		{"Tap", &Tap_Type},
+		{"Neighbours", &Neighbours_Type},
+		{"Memif", &Memif_Type},
 	};
 	PyObject *module = PyModule_Create(&definition);
 	size_t n;

@@ -6,22 +6,32 @@
 /* The arguments of _core.Pump, parsed. */
 struct pump_args {
 	MemoryObject *memory;
-	PyObject *doorbell;
+	PyObject *doorbell, *neighbours, *memif;
 	struct core_end end;
 	unsigned long long ledger, peer_epoch;
-	int tx, fd, vnet, attention_fd, wait, futex, ethernet;
+	int tx, fd, vnet, attention_fd, wait, futex, ethernet, packet_socket;
 };
 
 static int parse(PyObject *args, PyObject *kwargs, struct pump_args *a)
 {
 	static char *names[] = {"memory", "tx", "ring", "size", "own", "peer", "frame_max", "ledger", "fd",
-				"vnet", "peer_epoch", "attention_fd", "wait", "futex", "doorbell", "ethernet", NULL};
+				"vnet", "peer_epoch", "attention_fd", "wait", "futex", "doorbell", "ethernet",
+				"packet_socket", "neighbours", "memif", NULL};
 
-	if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O!$pKKKKIKipKiipOp:Pump", names, &Memory_Type, &a->memory,
+	if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O!$pKKKKIKipKiipOppOO:Pump", names, &Memory_Type, &a->memory,
 					 &a->tx, &a->end.ring, &a->end.size, &a->end.own, &a->end.peer,
 					 &a->end.frame_max, &a->ledger, &a->fd, &a->vnet, &a->peer_epoch,
-					 &a->attention_fd, &a->wait, &a->futex, &a->doorbell, &a->ethernet))
+					 &a->attention_fd, &a->wait, &a->futex, &a->doorbell, &a->ethernet,
+					 &a->packet_socket, &a->neighbours, &a->memif))
 		return -1;
+	if (a->neighbours != Py_None && !PyObject_TypeCheck(a->neighbours, &Neighbours_Type)) {
+		PyErr_SetString(PyExc_TypeError, "neighbours must be a _core.Neighbours or None");
+		return -1;
+	}
+	if (a->memif != Py_None && !PyObject_TypeCheck(a->memif, &Memif_Type)) {
+		PyErr_SetString(PyExc_TypeError, "memif must be a _core.Memif or None");
+		return -1;
+	}
 	if (a->doorbell == Py_None || PyObject_TypeCheck(a->doorbell, &Doorbell_Type))
 		return 0;
 	PyErr_SetString(PyExc_TypeError, "doorbell must be a _core.Doorbell or None");
@@ -39,6 +49,7 @@ static int open_pump(struct vnc_pump *p, const struct pump_args *a)
 	p->port.fd = a->fd;
 	p->port.vnet = a->vnet;
 	p->port.ethernet = a->ethernet;
+	p->port.packet_socket = a->packet_socket;
 	p->attention_fd = a->attention_fd;
 	p->wait = (enum vnc_wait_mode)a->wait;
 	p->futex = a->futex;
@@ -60,7 +71,7 @@ static int open_pump(struct vnc_pump *p, const struct pump_args *a)
 
 static PyObject *pump_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 {
-	struct pump_args a = {.doorbell = Py_None};
+	struct pump_args a = {.doorbell = Py_None, .neighbours = Py_None, .memif = Py_None};
 	PumpObject *self;
 
 	if (parse(args, kwargs, &a) < 0)
@@ -77,6 +88,14 @@ static PyObject *pump_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 	if (a.doorbell != Py_None) {
 		self->doorbell = (DoorbellObject *)Py_NewRef(a.doorbell);
 		self->pump->doorbell = self->doorbell->doorbell;
+	}
+	if (a.neighbours != Py_None) {
+		self->neighbours = Py_NewRef(a.neighbours);
+		self->pump->port.neighbours = &((NeighboursObject *)a.neighbours)->table;
+	}
+	if (a.memif != Py_None) {
+		self->memif = Py_NewRef(a.memif);
+		self->pump->port.memif = &((MemifObject *)a.memif)->memif;
 	}
 	if (open_pump(self->pump, &a) < 0) {
 		Py_DECREF(self);
@@ -100,7 +119,9 @@ static void pump_release(PumpObject *self)
 		self->pump = NULL;
 	}
 	Py_CLEAR(self->doorbell);
+	Py_CLEAR(self->memif);
 	Py_CLEAR(self->taps);
+	Py_CLEAR(self->neighbours);
 	if (self->partner)
 		((PumpObject *)self->partner)->partner_of--;
 	Py_CLEAR(self->partner);

@@ -8,9 +8,11 @@ typedef struct {
 	PyObject_HEAD
 	MemoryObject *memory;     /* NULL: closed */
 	DoorbellObject *doorbell; /* NULL: none */
+	PyObject *memif;          /* its port's; NULL: none */
 	PyObject *partner;        /* rx: the tx pump of the same side, see vnc_pump_set_partner(); NULL: none */
 	int partner_of;           /* tx: the number of rx pumps that refer to it, which must be closed first */
 	PyObject *taps;           /* a tuple of Tap, which the pump uses; NULL: none */
+	PyObject *neighbours;     /* a Neighbours, whose table the pump uses; NULL: none */
 	struct vnc_pump *pump;
 } PumpObject;
 
@@ -18,6 +20,7 @@ extern PyMethodDef core_pump_methods[];
 extern PyGetSetDef core_pump_properties[];
 
 PyObject *core_pump_filter(struct vnc_pump *p, PyObject *args, PyObject *kwargs); /* core_filter.c */
+PyObject *core_pump_punt(struct vnc_pump *p, PyObject *args, PyObject *kwargs);
 PyObject *core_pump_close(PumpObject *self, PyObject *unused);
 
 #endif

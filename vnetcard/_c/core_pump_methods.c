@@ -204,6 +204,13 @@ static PyObject *pump_filter(PumpObject *self, PyObject *args, PyObject *kwargs)
 	return p ? core_pump_filter(p, args, kwargs) : NULL;
 }
 
+static PyObject *pump_punt(PumpObject *self, PyObject *args, PyObject *kwargs)
+{
+	struct vnc_pump *p = held(self);
+
+	return p ? core_pump_punt(p, args, kwargs) : NULL;
+}
+
 /* Return: how often the counters in the window were restored. */
 static PyObject *pump_check_counters(PumpObject *self, PyObject *unused)
 {
@@ -230,6 +237,7 @@ PyMethodDef core_pump_methods[] = {
 	{"reset", (PyCFunction)pump_reset, METH_NOARGS, NULL},
 	{"begin", (PyCFunction)(void (*)(void))pump_begin, METH_VARARGS | METH_KEYWORDS, NULL},
 	{"filter", (PyCFunction)(void (*)(void))pump_filter, METH_VARARGS | METH_KEYWORDS, NULL},
+	{"punt", (PyCFunction)(void (*)(void))pump_punt, METH_VARARGS | METH_KEYWORDS, NULL},
 	{"settle", (PyCFunction)pump_settle, METH_VARARGS, NULL},
 	{"close", (PyCFunction)core_pump_close, METH_NOARGS, NULL},
 	{NULL},

@@ -23,6 +23,8 @@ extern PyTypeObject Consumer_Type;
 extern PyTypeObject Pump_Type;
 extern PyTypeObject Doorbell_Type;
 extern PyTypeObject Tap_Type;
+extern PyTypeObject Neighbours_Type;
+extern PyTypeObject Memif_Type;
 
 /* A ring of events in shared memory, which stays mapped while a pump uses it. */
 typedef struct {
@@ -37,6 +39,18 @@ typedef struct {
 	struct vnc_doorbell doorbell;
 } DoorbellObject;
 
+typedef struct {
+	PyObject_HEAD
+	struct vnc_neighbours table;
+} NeighboursObject;
+
+/* The rings of a memif; they may be attached to a peer's, and taken away, while pumps use the object. */
+typedef struct {
+	PyObject_HEAD
+	struct vnc_memif memif;
+	Py_buffer view[VNC_MEMIF_REGIONS]; /* of the regions that are attached */
+} MemifObject;
+
 /* The offsets of an end in its window. */
 struct core_end {
 	unsigned long long ring, size, own, peer;
@@ -47,6 +61,7 @@ void *core_at(MemoryObject *m, unsigned long long offset, unsigned long long byt
 int core_check_ring(unsigned long long size);
 int core_setup_end(MemoryObject *m, const struct core_end *end, struct vnc_producer *p, struct vnc_consumer *c);
 PyObject *core_words(enum vnc_domain domain, const uint64_t *words, Py_ssize_t count);
+int core_network(struct vnc_network *network, PyObject *item); /* core_filter.c */
 int core_ready_fifo(PyObject *module);
 PyObject *core_recover_ledger(PyObject *module, PyObject *args, PyObject *kwargs);
 PyObject *core_pread_into(PyObject *module, PyObject *args);

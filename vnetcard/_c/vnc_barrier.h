@@ -40,8 +40,18 @@
 #define VNC_DEVICE_RMB() __asm__ volatile("dmb oshld" ::: "memory")
 #define VNC_DEVICE_MB() __asm__ volatile("dmb osh" ::: "memory")
 #define vnc_cpu_relax() __asm__ volatile("yield" ::: "memory")
+#elif defined(__riscv)
+#define VNC_DEVICE_WMB() __asm__ volatile("fence ow, ow" ::: "memory") /* memory and I/O: the bus may be either */
+#define VNC_DEVICE_RMB() __asm__ volatile("fence ir, ir" ::: "memory")
+#define VNC_DEVICE_MB() __asm__ volatile("fence iorw, iorw" ::: "memory")
+#define vnc_cpu_relax() __asm__ volatile("" ::: "memory")
+#elif defined(__arm__) && __ARM_ARCH >= 7
+#define VNC_DEVICE_WMB() __asm__ volatile("dmb st" ::: "memory")
+#define VNC_DEVICE_RMB() __asm__ volatile("dmb" ::: "memory")
+#define VNC_DEVICE_MB() __asm__ volatile("dmb" ::: "memory")
+#define vnc_cpu_relax() __asm__ volatile("" ::: "memory")
 #else
-#error "vnetcard has barriers for x86-64 and ARM64 only"
+#error "vnetcard has barriers for x86-64, ARM64, RISC-V and ARMv7 only"
 #endif
 
 /** vnc_wmb() - in the device domain, what was stored before is visible before what is stored after. */
@@ -77,10 +87,14 @@ static inline void vnc_store32(enum vnc_domain domain, uint32_t *at, uint32_t va
 /** vnc_store64() - as vnc_store32(). */
 static inline void vnc_store64(enum vnc_domain domain, uint64_t *at, uint64_t value)
 {
+#if __SIZEOF_POINTER__ >= 8
 	if (domain == VNC_COHERENT) {
 		__atomic_store_n(at, value, __ATOMIC_RELEASE);
 		return;
 	}
+#else
+	__atomic_thread_fence(__ATOMIC_RELEASE);
+#endif
 	vnc_wmb(domain);
 	vnc_put64(domain, at, value);
 	vnc_wmb(domain);
@@ -103,9 +117,14 @@ static inline uint64_t vnc_load64(enum vnc_domain domain, const uint64_t *at)
 {
 	uint64_t value;
 
+#if __SIZEOF_POINTER__ >= 8
 	if (domain == VNC_COHERENT)
 		return __atomic_load_n(at, __ATOMIC_ACQUIRE);
+#endif
 	value = vnc_get64(domain, at);
+#if __SIZEOF_POINTER__ < 8
+	__atomic_thread_fence(__ATOMIC_ACQUIRE);
+#endif
 	vnc_rmb(domain);
 	return value;
 }

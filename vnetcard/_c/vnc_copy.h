@@ -9,7 +9,12 @@
 #ifndef VNC_COPY_H
 #define VNC_COPY_H
 #include "vnc_barrier.h"
+#if __STDC_HOSTED__
 #include <string.h>
+#else /* a bare-metal compiler may have no C library; GCC and Clang call these in any case */
+void *memcpy(void *restrict dst, const void *restrict src, size_t len);
+void *memset(void *dst, int byte, size_t len);
+#endif
 
 /** vnc_copy_to_window() - copy @len bytes to the 8-byte aligned window address @dst. */
 static inline void vnc_copy_to_window(enum vnc_domain domain, uint8_t *dst, const uint8_t *src, uint32_t len)

@@ -4,18 +4,13 @@
  */
 #ifndef VNC_DELIVER_H
 #define VNC_DELIVER_H
+#include "vnc_ethernet.h"
+#include "vnc_memif_io.h"
 #include "vnc_pump.h"
+#include "vnc_punt.h"
 #include <errno.h>
 #include <string.h>
 #include <sys/uio.h>
-
-enum { DELIVERED = 0, PORT_FULL = -1, FAULTED = -2 }; /* else the ledger's word of a drop */
-
-/* Is it what a socket's write returns while no program is at the far end? */
-static bool port_without_program(int error)
-{
-	return error == EPIPE || error == ECONNRESET || error == ENOTCONN || error == ECONNREFUSED;
-}
 
 /*
  * The port has not taken a packet led by @hdr, with errno. Return: PORT_FULL, FAULTED if its memory is missing, or the
@@ -23,11 +18,15 @@ static bool port_without_program(int error)
  */
 static int write_failed(struct vnc_pump *p, const struct vnc_vnet_hdr *hdr, uint8_t first)
 {
-	if (errno == EAGAIN || errno == ENOBUFS)
+	if (errno == EAGAIN || errno == ENOBUFS) {
+		p->no_buffers = errno == ENOBUFS;
 		return PORT_FULL;
+	}
 	if (vnc_pump_faulted(p))
 		return FAULTED;
 	p->last_errno = errno;
+	if (errno == ENXIO || errno == ENODEV) /* a packet socket whose interface was deleted */
+		return VNC_RX_DROP_PORT_DOWN;
 	if (errno == EIO || errno == ENETDOWN || errno == EBADFD || errno == EBADF || port_without_program(errno))
 		return VNC_RX_DROP_PORT_DOWN;
 	if (hdr->gso_type != VNC_GSO_NONE) {
@@ -62,36 +61,25 @@ static int filtered(const struct vnc_pump *p, const struct vnc_view *view, struc
 	head->part[1] = view->span[1].base;
 	head->size[1] = view->span[1].len;
 	head->have = 0;
-	if (!vnc_filter_active(&p->filter))
-		return VNC_FILTER_PASS;
-	return (int)(p->port.ethernet ? vnc_filter_frame(&p->filter, head) : vnc_filter_packet(&p->filter, head, 0));
+	return judge(p, head);
 }
 
-/* The packet of @head, of which the copy comes first, as entries of @iov, at most three. Return: how many. */
-static int gather(struct vnc_head *head, struct iovec *iov)
+/* Write one packet as writev() does. */
+static ssize_t write_packet(struct vnc_pump *p, const struct iovec *iov, int n)
 {
-	uint32_t copied = head->have, skip;
-	int n = 0, i;
-
-	if (copied)
-		iov[n++] = (struct iovec){head->bytes, copied};
-	for (i = 0; i < 2; i++) {
-		skip = copied < head->size[i] ? copied : head->size[i];
-		copied -= skip;
-		if (head->size[i] > skip)
-			iov[n++] = (struct iovec){(uint8_t *)head->part[i] + skip, head->size[i] - skip};
-	}
-	return n;
+	vnc_stats_count(&p->stats, VNC_RXSTAT_PORT_WRITES);
+	return p->port.memif ? vnc_memif_writev(p->port.memif, iov, n, p->lost) : writev(p->port.fd, iov, n);
 }
 
-/* Write one packet into the port. Return: DELIVERED, or as write_failed(). */
+/* Write one packet into the port, or punt it. Return: DELIVERED, or as write_failed(). */
 static int deliver(struct vnc_pump *p, const struct vnc_view *view)
 {
 	struct vnc_vnet_hdr hdr = {0};
 	const uint8_t *packet = view->span[0].base + view->hdr_len;
 	uint32_t len = view->len - view->hdr_len, l3 = 0;
+	struct vnc_ethernet ethernet = {.known = true};
 	struct vnc_head head;
-	struct iovec iov[4];
+	struct iovec iov[5];
 	uint32_t needed;
 	ssize_t done;
 	int n = 0, drop;
@@ -114,12 +102,20 @@ static int deliver(struct vnc_pump *p, const struct vnc_view *view)
 	drop = filtered(p, view, &head);
 	if (drop != VNC_FILTER_PASS)
 		return drop;
+	if (punt_picks(&p->punt, &head, len)) {
+		drop = punt(p, &hdr, &head, len);
+		if (drop != NOT_PUNTED)
+			return drop;
+	}
 	if (p->port.vnet)
 		iov[n++] = (struct iovec){&hdr, sizeof(hdr)};
+	if (p->port.neighbours && (drop = put_on_ethernet(p, &head, &hdr, &ethernet, iov, &n)) != 0)
+		return drop;
 	n += gather(&head, iov + n);
+	if (!ethernet.known)
+		return leave_to_resolver(p, &ethernet, iov, n) ? DELIVERED : FAULTED;
 	do {
-		vnc_stats_count(&p->stats, VNC_RXSTAT_PORT_WRITES);
-		done = writev(p->port.fd, iov, n);
+		done = write_packet(p, iov, n);
 	} while (done < 0 && errno == EINTR);
 	return done < 0 ? write_failed(p, &hdr, packet[l3]) : DELIVERED;
 }

@@ -58,9 +58,10 @@ static inline bool vnc_head_have(struct vnc_head *h, uint32_t want)
 		return true;
 	if (want > VNC_FILTER_HEAD_MAX || want > len)
 		return false;
-	want = len < VNC_FILTER_HEAD_MAX ? len : VNC_FILTER_HEAD_MAX;
-	if (!h->have && want > VNC_FILTER_HEAD)
-		want = VNC_FILTER_HEAD;
+	if (h->have || want > VNC_FILTER_HEAD)
+		want = len < VNC_FILTER_HEAD_MAX ? len : VNC_FILTER_HEAD_MAX;
+	else
+		want = len < VNC_FILTER_HEAD ? len : VNC_FILTER_HEAD;
 	if (h->have < h->size[0]) {
 		n = (want < h->size[0] ? want : h->size[0]) - h->have;
 		memcpy(h->bytes + h->have, h->part[0] + h->have, n);

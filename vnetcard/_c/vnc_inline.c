@@ -44,16 +44,24 @@ void vnc_inline_tx(struct vnc_pump *tx)
 	if (!lock_running(tx, &command))
 		return;
 	vnc_stats_begin_batch(&tx->stats);
-	if (vnc_pump_hold_if(tx, vnc_tx_move(tx, INLINE_MAX, command)))
+	/* what is left of a frame makes no port readable */
+	if (vnc_pump_hold_if(tx, vnc_tx_move(tx, INLINE_MAX, command)) || vnc_finish_left(&tx->finish))
 		vnc_pump_kick(tx);
 	vnc_pump_end_batch(tx);
 	vnc_pump_unlock(tx);
 }
 
+/* Has the port of @tx a packet, or an error? */
+static bool port_ready(const struct vnc_pump *tx)
+{
+	struct pollfd port = {.fd = tx->port.fd, .events = POLLIN};
+
+	return tx->port.memif ? vnc_memif_ready(tx->port.memif) : poll(&port, 1, 0) != 0;
+}
+
 /* Busy-poll for a record, for @ns at most. Return: true when there is one, or @tx has something to do. */
 static bool busy_poll(struct vnc_pump *rx, struct vnc_pump *tx, uint32_t command, uint32_t ns)
 {
-	struct pollfd port = {.fd = tx->port.fd, .events = POLLIN};
 	uint64_t began = vnc_clock_ns(CLOCK_MONOTONIC);
 	uint64_t waited = 0;
 
@@ -64,7 +72,7 @@ static bool busy_poll(struct vnc_pump *rx, struct vnc_pump *tx, uint32_t command
 		}
 		if (vnc_pump_commanded(tx, command))
 			return true;
-		if (poll(&port, 1, 0)) { /* a program that sends again was not waiting for an answer */
+		if (port_ready(tx)) { /* a program that sends again was not waiting for an answer */
 			vnc_busypoll_missed(&tx->busypoll);
 			return true;
 		}

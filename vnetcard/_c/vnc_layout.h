@@ -232,7 +232,8 @@ struct vnc_side_identity {
 	uint32_t pid;                   /* 0x00 process id of the agent in its own PID namespace */
 	uint32_t reserved;              /* 0x04 0 */
 	uint64_t started_ns;            /* 0x08 CLOCK_REALTIME at the start of the agent, nanoseconds */
-	uint8_t software[24];           /* 0x10 version of the software, ASCII, padded with 0 */
+	uint8_t software[16];           /* 0x10 version of the software, ASCII, padded with 0 */
+	uint64_t mac;                   /* 0x20 MAC address that the peer's frames must have, then the bytes 1 and 0; anything else: any */
 	uint8_t machine[24];            /* 0x28 name of the machine, ASCII, padded with 0 */
 };
 _Static_assert(sizeof(struct vnc_side_identity) == 64, "side_identity");
@@ -240,6 +241,7 @@ _Static_assert(offsetof(struct vnc_side_identity, pid) == 0, "side_identity.pid"
 _Static_assert(offsetof(struct vnc_side_identity, reserved) == 4, "side_identity.reserved");
 _Static_assert(offsetof(struct vnc_side_identity, started_ns) == 8, "side_identity.started_ns");
 _Static_assert(offsetof(struct vnc_side_identity, software) == 16, "side_identity.software");
+_Static_assert(offsetof(struct vnc_side_identity, mac) == 32, "side_identity.mac");
 _Static_assert(offsetof(struct vnc_side_identity, machine) == 40, "side_identity.machine");
 
 /* written by: producer; prod with release, after the records that it covers */
@@ -323,7 +325,7 @@ enum vnc_txstat_word {
 	VNC_TXSTAT_LATE_WAKEUPS = 7,
 	VNC_TXSTAT_BUSY_NS = 8,
 	VNC_TXSTAT_MOVED_AT_NS = 9,
-	VNC_TXSTAT_WAKEUPS_HEARD = 10,
+	VNC_TXSTAT_IRQ_WAKEUPS = 10,
 };
 
 enum vnc_rxstat_word {
@@ -341,7 +343,7 @@ enum vnc_rxstat_word {
 	VNC_RXSTAT_BUSY_NS = 11,
 	VNC_RXSTAT_MOVED_AT_NS = 12,
 	VNC_RXSTAT_HIGH_WATER = 13,
-	VNC_RXSTAT_WAKEUPS_HEARD = 14,
+	VNC_RXSTAT_IRQ_WAKEUPS = 14,
 };
 
 enum vnc_link_word {

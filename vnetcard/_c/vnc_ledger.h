@@ -114,7 +114,7 @@ static inline void vnc_ledger_flip(struct vnc_ledger *l)
 	uint64_t *slot = l->shared + VNC_LEDGER_WORDS * ((l->now[VNC_LEDGER_STAMP] + 1) & 1);
 	unsigned int n;
 
-	__atomic_store_n(&l->now[VNC_LEDGER_STAMP], l->now[VNC_LEDGER_STAMP] + 1, __ATOMIC_RELAXED);
+	vnc_put64(VNC_COHERENT, &l->now[VNC_LEDGER_STAMP], l->now[VNC_LEDGER_STAMP] + 1);
 	l->now[VNC_LEDGER_CHECKSUM] = vnc_ledger_sum(l->now);
 	/* Invalid first: a reader that found this slot to be the newer one may still be reading it.  Every store
 	 * below is a release, so a reader that loads a new word also loads a changed stamp; in the device domain

@@ -25,7 +25,10 @@
 #include "vnc_busypoll.h"
 #include "vnc_doorbell.h"
 #include "vnc_filter.h"
+#include "vnc_finish.h"
 #include "vnc_ledger.h"
+#include "vnc_memif.h"
+#include "vnc_neighbour.h"
 #include "vnc_offload.h"
 #include "vnc_ring.h"
 #include "vnc_stats.h"
@@ -67,8 +70,23 @@ enum vnc_stop {
 /** struct vnc_port - what a pump knows of its port. */
 struct vnc_port {
 	int fd;    /* non-blocking; a read or write moves one whole packet */
+	struct vnc_memif *memif; /* has the packets, and @fd is an epoll(7) descriptor of its eventfd; NULL: none */
 	bool vnet; /* a virtio_net_hdr precedes each packet */
 	bool ethernet; /* a packet is an Ethernet frame, else an IP packet */
+	bool packet_socket; /* AF_PACKET: hands over whatever its interface has, see vnc_tx_socket.h */
+	struct vnc_neighbours *neighbours; /* of an interface whose frames are IP packets in the ring; NULL: none */
+};
+
+enum { VNC_PUNT_PROGRAM, VNC_PUNT_SENT, VNC_PUNT_DROPPED, VNC_PUNT_WORDS };
+
+/** struct vnc_punt - which packets go to a program instead of the port, see vnc_punt.h; zeros: none. */
+struct vnc_punt {
+	/* bpf_filter() of libpcap: @program, a packet's first @have bytes of @len; 0: not picked */
+	unsigned int (*run)(const void *program, const uint8_t *packet, unsigned int len, unsigned int have);
+	const void *program;
+	int fd;          /* a socket of messages */
+	bool bypass;     /* without a program the packets go to the port, else they are dropped */
+	uint64_t *state; /* shared by all queues: 1 while a program is connected; packets sent to it; dropped */
 };
 
 /** struct vnc_link - what the handshake has agreed on; constant while the pump runs. */
@@ -93,7 +111,7 @@ struct vnc_pump_kind {
 	const char *thread_name;
 	unsigned int records; /* word of the ledger: records moved */
 	/* words of the statistics */
-	unsigned int publications, sleeps, wakeups_heard, late_wakeups, busy_ns, moved_at_ns;
+	unsigned int publications, sleeps, irq_wakeups, late_wakeups, busy_ns, moved_at_ns;
 };
 
 extern const struct vnc_pump_kind vnc_kind_tx, vnc_kind_rx;
@@ -124,11 +142,13 @@ struct vnc_pump {
 	uint32_t events;       /* VNC_EVENT_*, set by the pump, taken by the agent */
 	uint32_t refused;      /* VNC_F_* kinds that the port refused */
 	int last_errno;        /* of the port's last refusal */
+	bool no_buffers;       /* rx: the port was full because of what is behind it, which poll() does not say */
 	uint32_t doubtful;     /* set by the agent: the counters in the window may be overwritten */
 	uint32_t restored;     /* how often this pump wrote them again */
 	bool restarted;        /* those of the earlier owner were ruined: they began at 0 */
 	uint32_t segments_max; /* rx: that the kernel may have to make of one record; set by the agent at any time */
 	struct vnc_filter filter; /* rx: of packets, changed in HOLD */
+	struct vnc_punt punt;  /* rx: changed in HOLD */
 	int kick_fd;           /* eventfd that ends the pump's poll() */
 	int attention_fd;      /* eventfd that ends the agent's poll() */
 	/* the other pump of this side, whose packets this one's thread may move; NULL: none */
@@ -137,6 +157,9 @@ struct vnc_pump {
 	uint32_t asked;        /* tx: prod when the port was last empty */
 	struct vnc_busypoll busypoll; /* tx: whether to wait awake for an answer */
 	bool armed;            /* tx: the place at prod is armed, see vnc_tx.c */
+	/* tx, of a packet socket: what is still to be sent of its last frame; rx: of a punted packet */
+	struct vnc_finish finish;
+	struct vnc_vnet_hdr finish_hdr; /* ... and what precedes each packet of it */
 	struct vnc_view refused_record; /* rx: what the port did not take yet; len 0: none */
 	long pause_ns;         /* of the next timed wait */
 	struct vnc_taps taps;
@@ -149,6 +172,12 @@ struct vnc_pump {
 static inline uint32_t vnc_pump_l3(const struct vnc_pump *p, const uint8_t *packet)
 {
 	return p->port.ethernet ? vnc_ip_offset(packet) : 0;
+}
+
+/** vnc_pump_lead() - bytes in front of a packet of the port that do not enter the ring as a part of it. */
+static inline uint32_t vnc_pump_lead(const struct vnc_pump *p)
+{
+	return (p->port.vnet ? VNC_VNET_HDR : 0) + (p->port.neighbours ? VNC_ETHERNET_HEADER : 0);
 }
 
 static inline bool vnc_pump_is_tx(const struct vnc_pump *p)

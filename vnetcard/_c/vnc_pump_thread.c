@@ -16,6 +16,7 @@
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
+#include <sys/epoll.h>
 #include <sys/prctl.h>
 
 #define QUESTION_MAX 2048u /* bytes in the ring; a stream sends more at once, and does not wait for answers */
@@ -33,7 +34,7 @@ static bool sleep_on_irq(struct vnc_pump *p)
 		return true;
 	/* EAGAIN: another thread that has the descriptor too has read it */
 	if ((fds[0].revents & POLLIN) && read(p->irq_fd, &drain, sizeof(drain)) > 0)
-		vnc_stats_count(&p->stats, p->kind->wakeups_heard);
+		vnc_stats_count(&p->stats, p->kind->irq_wakeups);
 	if ((fds[1].revents & POLLIN) && read(p->kick_fd, &drain, sizeof(drain)) < 0) {
 		/* as in sleep_on_port() */
 	}
@@ -69,6 +70,35 @@ static void end_sleep(struct vnc_pump *p, bool late, uint32_t seen)
 		vnc_stats_count(&p->stats, p->kind->late_wakeups);
 }
 
+/*
+ * Sleep until the peer of a memif has sent something, a command comes, or 100 ms pass.  A peer without a full fence
+ * between its index and its load of the flags (DPDK) may not notify: its index is then visible shortly after.
+ */
+static void sleep_on_memif(struct vnc_pump *p)
+{
+	struct pollfd fds[2] = {{.fd = p->port.fd, .events = POLLIN}, {.fd = p->kick_fd, .events = POLLIN}};
+	struct vnc_memif *m = p->port.memif;
+	struct epoll_event event;
+	int n, ready = 1;
+	uint64_t drain;
+
+	vnc_stats_count(&p->stats, p->kind->sleeps);
+	vnc_memif_mask(m, false);
+	vnc_pump_unlock(p);
+	for (n = 0; n < VNC_SPIN_ROUNDS && !vnc_memif_ready(m); n++)
+		vnc_cpu_relax();
+	if (n == VNC_SPIN_ROUNDS)
+		ready = poll(fds, 2, VNC_SLEEP_NS / 1000000);
+	if ((fds[1].revents & POLLIN) && read(p->kick_fd, &drain, sizeof(drain)) < 0) {
+		/* as in sleep_on_port() */
+	}
+	if (!ready && vnc_memif_ready(m))
+		vnc_stats_count(&p->stats, p->kind->late_wakeups);
+	vnc_pump_lock(p);
+	vnc_memif_mask(m, true);
+	epoll_wait(p->port.fd, &event, 1, 0); /* edge-triggered: its descriptor is readable until then */
+}
+
 /* Sleep until the port is ready for @events, a command comes, or a second passes. */
 static void sleep_on_port(struct vnc_pump *p, short events)
 {
@@ -77,8 +107,12 @@ static void sleep_on_port(struct vnc_pump *p, short events)
 	uint64_t drain;
 	int ready;
 
-	if (p->wait == VNC_WAIT_POLL)
+	if (p->wait == VNC_WAIT_POLL || (p->port.memif && !unlock))
+		return; /* no descriptor says when a memif has room again */
+	if (p->port.memif) {
+		sleep_on_memif(p);
 		return;
+	}
 	vnc_stats_count(&p->stats, p->kind->sleeps);
 	if (unlock)
 		vnc_pump_unlock(p);
@@ -212,6 +246,8 @@ static void run_rx(struct vnc_pump *p, uint32_t command)
 			vnc_stats_begin_batch(&p->stats);
 		} else if (stop == VNC_STOP_PORT_FULL) {
 			sleep_on_port(p, POLLOUT);
+			if (p->no_buffers)
+				vnc_pause(&p->pause_ns);
 		} else {
 			vnc_pump_hold_if(p, stop);
 		}

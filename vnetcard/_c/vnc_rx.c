@@ -272,12 +272,8 @@ static enum vnc_stop move_next(struct vnc_pump *p)
 	return move_one(p, &from);
 }
 
-/**
- * vnc_rx_move() - move up to @max records from the ring into the port; the thread holds the pump's lock.
- * @command: the command in force.
- * Return: VNC_STOP_NONE, COMMAND, PORT_FULL, PORT_GONE, RING_EMPTY, EPOCH, VIOLATION or WINDOW_LOST.
- */
-enum vnc_stop vnc_rx_move(struct vnc_pump *p, uint32_t max, uint32_t command)
+/* As vnc_rx_move(), but a peer of a memif is not notified. */
+static enum vnc_stop move_records(struct vnc_pump *p, uint32_t max, uint32_t command)
 {
 	enum vnc_stop stop;
 
@@ -295,4 +291,18 @@ enum vnc_stop vnc_rx_move(struct vnc_pump *p, uint32_t max, uint32_t command)
 			return stop;
 	}
 	return VNC_STOP_NONE;
+}
+
+/**
+ * vnc_rx_move() - move up to @max records from the ring into the port; the thread holds the pump's lock.
+ * @command: the command in force.
+ * Return: VNC_STOP_NONE, COMMAND, PORT_FULL, PORT_GONE, RING_EMPTY, EPOCH, VIOLATION or WINDOW_LOST.
+ */
+enum vnc_stop vnc_rx_move(struct vnc_pump *p, uint32_t max, uint32_t command)
+{
+	enum vnc_stop stop = move_records(p, max, command);
+
+	if (p->port.memif)
+		vnc_memif_notify(p->port.memif);
+	return stop;
 }

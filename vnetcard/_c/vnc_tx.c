@@ -9,8 +9,10 @@
  * header, publish.
  *
  * The kernel must not write into device memory (vnc_access.h), so there the packet is read into private
- * memory and copied: nothing is armed, and the order is read, ledger, copy, header, publish.
+ * memory and copied: nothing is armed, and the order is read, ledger, copy, header, publish.  So it is with a packet
+ * socket in any memory (vnc_tx_socket.h).
  */
+#include "vnc_memif_io.h"
 #include "vnc_offload.h"
 #include "vnc_probe.h"
 #include "vnc_pump.h"
@@ -71,10 +73,13 @@ int vnc_tx_open(struct vnc_pump *p, const struct vnc_producer *producer, uint64_
 	return error;
 }
 
+static void abandon(struct vnc_pump *p, unsigned int which);
+
 /** vnc_tx_reset() - in HOLD: start at @index, and write it into the window. */
 void vnc_tx_reset(struct vnc_pump *p, uint32_t index)
 {
 	p->armed = false;
+	abandon(p, VNC_TX_DROP_LINK_DOWN);
 	vnc_producer_reset(&p->producer, index);
 }
 
@@ -169,6 +174,18 @@ static void count_drop(struct vnc_pump *p, unsigned int drop, const uint8_t *pac
 	vnc_stats_sample(&p->stats, drop - VNC_TX_DROP_LINK_DOWN, packet, have, len > 0 ? (uint32_t)len : 0);
 }
 
+/* Count a record of @len bytes, of which @lead are a virtio_net_hdr, as sent from prod on. */
+static void count_sent(struct vnc_pump *p, uint32_t len, uint32_t lead)
+{
+	uint64_t *now = p->ledger.now;
+
+	now[VNC_TX_TX_SENT]++;
+	now[VNC_TX_TX_SENT_BYTES] += len - lead;
+	now[VNC_LEDGER_GEN_RECORDS]++;
+	now[VNC_LEDGER_INDEX] = p->producer.prod + vnc_record_bytes(len);
+	vnc_ledger_flip(&p->ledger);
+}
+
 /* A read of the port has returned @got, which is no packet: 0 at the end of a socket whose far end has closed. */
 static enum vnc_stop read_failed(struct vnc_pump *p, ssize_t got)
 {
@@ -178,6 +195,26 @@ static enum vnc_stop read_failed(struct vnc_pump *p, ssize_t got)
 		return VNC_STOP_WINDOW_LOST;
 	p->last_errno = errno;
 	return VNC_STOP_PORT_GONE;
+}
+
+/* Read one packet as readv() does; one of a memif stays there until give_back(). */
+static ssize_t read_packet(struct vnc_pump *p, const struct iovec *iov, int n)
+{
+	vnc_stats_count(&p->stats, VNC_TXSTAT_PORT_READS);
+	return p->port.memif ? vnc_memif_readv(p->port.memif, iov, n) : readv(p->port.fd, iov, n);
+}
+
+/* The packet that was read last is in the ledger. */
+static void give_back(struct vnc_pump *p)
+{
+	if (p->port.memif)
+		vnc_memif_release(p->port.memif);
+}
+
+/* Is @got, what a read returned, no packet?  A virtio_net_hdr alone is one, and a memif has frames without a byte. */
+static bool no_packet(const struct vnc_pump *p, ssize_t got)
+{
+	return got < 0 || (got == 0 && !p->port.vnet && !p->port.memif);
 }
 
 /* Move one packet from the port into the ring, to @place. Return: VNC_STOP_NONE, or as read_failed(). */
@@ -206,9 +243,8 @@ static enum vnc_stop move_one(struct vnc_pump *p, const struct vnc_span place[2]
 	iov[n++] = (struct iovec){&overflow, 1}; /* a packet that reaches it did not fit */
 
 	arm(p);
-	vnc_stats_count(&p->stats, VNC_TXSTAT_PORT_READS);
-	got = readv(p->port.fd, iov, n);
-	if (got < 0 || (got == 0 && !p->port.vnet))
+	got = read_packet(p, iov, n);
+	if (no_packet(p, got))
 		return read_failed(p, got);
 	if (link_vnet) /* a record starts in line 0 of its place, so its first 48 bytes are one piece */
 		memcpy(&hdr, span[0].base, sizeof(hdr));
@@ -228,15 +264,13 @@ static enum vnc_stop move_one(struct vnc_pump *p, const struct vnc_span place[2]
 		if (direct)
 			__atomic_store_n(&place_of(r->ring, r->size, r->prod)[2], ARMED_PAYLOAD, __ATOMIC_RELAXED);
 		vnc_ledger_flip(&p->ledger);
+		give_back(p);
 		return VNC_STOP_NONE;
 	}
 	p->armed = false;
 	len += lead;
-	now[VNC_TX_TX_SENT]++;
-	now[VNC_TX_TX_SENT_BYTES] += (uint64_t)len - lead;
-	now[VNC_LEDGER_GEN_RECORDS]++;
-	now[VNC_LEDGER_INDEX] = r->prod + vnc_record_bytes((uint32_t)len);
-	vnc_ledger_flip(&p->ledger);
+	count_sent(p, (uint32_t)len, lead);
+	give_back(p);
 	if (!direct)
 		vnc_ring_write(r, place, p->scratch, (uint32_t)len);
 	vnc_ring_commit(r, (uint32_t)len, link_vnet ? VNC_REC_VNET : 0, (uint16_t)lead);
@@ -247,6 +281,8 @@ static enum vnc_stop move_one(struct vnc_pump *p, const struct vnc_span place[2]
 			.span = span, .vnet = link_vnet ? &hdr : NULL, .skip = lead});
 	return VNC_STOP_NONE;
 }
+
+#include "vnc_tx_socket.h"
 
 /**
  * vnc_tx_move() - move up to @max packets from the port into the ring; the thread holds the pump's lock.
@@ -268,7 +304,7 @@ enum vnc_stop vnc_tx_move(struct vnc_pump *p, uint32_t max, uint32_t command)
 		got = vnc_ring_reserve(r, r->frame_max, span);
 		if (got != VNC_OK)
 			return got == VNC_FULL ? VNC_STOP_RING_FULL : bad_index(p);
-		stop = move_one(p, span);
+		stop = p->port.packet_socket ? move_frame(p, span) : move_one(p, span);
 		if (stop != VNC_STOP_NONE)
 			return stop;
 		publish(p);
@@ -276,7 +312,7 @@ enum vnc_stop vnc_tx_move(struct vnc_pump *p, uint32_t max, uint32_t command)
 	return VNC_STOP_NONE;
 }
 
-/* A packet of @len bytes is in scratch, after its virtio_net_hdr if there is one. */
+/* A packet of @len bytes is in scratch, after the headers of vnc_pump_lead(). */
 static void tap_drop(struct vnc_pump *p, int64_t len, unsigned int which)
 {
 	const struct vnc_span span[2] = {{p->scratch, sizeof(p->scratch)}, {p->scratch, 0}};
@@ -286,7 +322,7 @@ static void tap_drop(struct vnc_pump *p, int64_t len, unsigned int which)
 	vnc_pump_tap_packet(p, &(struct vnc_tap_entry){
 		.stage = VNC_TAP_READ, .drop = (uint8_t)which, .flags = VNC_TAP_NOSEQ, .index = p->producer.prod,
 		.seq = p->producer.seq, .len = len > 0 ? (uint32_t)len : 0, .span = span,
-		.vnet = p->port.vnet ? &hdr : NULL, .skip = p->port.vnet ? VNC_VNET_HDR : 0});
+		.vnet = p->port.vnet ? &hdr : NULL, .skip = vnc_pump_lead(p)});
 }
 
 /**
@@ -296,14 +332,17 @@ static void tap_drop(struct vnc_pump *p, int64_t len, unsigned int which)
  */
 enum vnc_stop vnc_tx_drop(struct vnc_pump *p, uint32_t command, unsigned int which)
 {
-	uint32_t lead = p->port.vnet ? VNC_VNET_HDR : 0;
+	uint32_t lead = vnc_pump_lead(p);
+	struct iovec iov = {p->scratch, sizeof(p->scratch)};
 	uint64_t *now = p->ledger.now;
 	ssize_t got;
 
+	abandon(p, which);
 	while (!vnc_pump_commanded(p, command)) {
-		vnc_stats_count(&p->stats, VNC_TXSTAT_PORT_READS);
-		got = read(p->port.fd, p->scratch, sizeof(p->scratch));
-		if (got < 0 || (got == 0 && !p->port.vnet))
+		got = read_packet(p, &iov, 1);
+		if (got < 0 && unreadable(p))
+			continue;
+		if (no_packet(p, got))
 			return read_failed(p, got);
 		got -= lead;
 		if (vnc_tapped(&p->taps, VNC_TAP_READ, which))
@@ -312,6 +351,7 @@ enum vnc_stop vnc_tx_drop(struct vnc_pump *p, uint32_t command, unsigned int whi
 		now[VNC_TX_TX_TAKEN_BYTES] += got > 0 ? (uint64_t)got : 0;
 		count_drop(p, which, p->scratch + lead, VNC_SAMPLE_BYTES, got);
 		vnc_ledger_flip(&p->ledger);
+		give_back(p);
 	}
 	return VNC_STOP_COMMAND;
 }

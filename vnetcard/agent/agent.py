@@ -13,7 +13,7 @@ import sys
 import time
 import traceback
 
-from vnetcard.agent import collect, service
+from vnetcard.agent import collect, port_state, service
 from vnetcard.agent.answers import Answers
 from vnetcard.agent.check_window import check_window
 from vnetcard.agent.close_window import close_window
@@ -24,8 +24,11 @@ from vnetcard.agent.history import History
 from vnetcard.agent.kernel_discards import KernelDiscards
 from vnetcard.agent.managed_interface import ManagedInterface
 from vnetcard.agent.negotiation import make_offer, port_for
+from vnetcard.agent.packet_discards import PacketDiscards
+from vnetcard.agent.port_details import PortDetails
 from vnetcard.agent.privileges import Privileges
 from vnetcard.agent.pulse import Pulse
+from vnetcard.agent.punt import Punt
 from vnetcard.agent.recent_packets import RecentPackets
 from vnetcard.agent.tap_registry import TapRegistry
 from vnetcard.agent.undo import undoing
@@ -37,12 +40,15 @@ from vnetcard.link.link import Link
 from vnetcard.link.queues import QueueEndpoints
 from vnetcard.link.session import LinkSession, pairs_of
 from vnetcard.link.types import Agreement
-from vnetcard.port import ProgramPort
+from vnetcard.port import news_of
 from vnetcard.port.interface import Interface
+from vnetcard.port.macvtap import MacvtapPort
+from vnetcard.port.packet import PacketPort
 from vnetcard.port.tun import TunPort
 from vnetcard.ring import layout as L
 from vnetcard.terminal import limits
 from vnetcard.terminal.escape import printed_help
+from vnetcard.terminal.ready import readable
 from vnetcard.terminal.refusal import explained
 from vnetcard.terminal.stdio import open_missing_descriptors
 from vnetcard.window import Window, open_window
@@ -66,7 +72,8 @@ class Agent:
         self.window: Window
         self._window_open = False
         self.interface: ManagedInterface | None = None
-        self.discards: KernelDiscards | None = None
+        self.punt: Punt | None = None
+        self.discards: KernelDiscards | PacketDiscards | None = None
         self.link: Link | None = None
         self.endpoints: QueueEndpoints[PumpEndpoints] | None = None
         self.lost: str | None = None
@@ -89,6 +96,7 @@ class Agent:
 
     def run(self) -> None:
         """Serve until SIGINT, SIGTERM or SIGHUP.  Whatever happens, everything that was made is gone afterwards."""
+        service.log_ignored(self.log)
         for number in STOP_SIGNALS:  # nohup(1) and shells ignore some for a process in the background: that stays
             if number == signal.SIGTERM or signal.getsignal(number) is not signal.SIG_IGN:
                 signal.signal(number, self._on_signal)
@@ -136,7 +144,26 @@ class Agent:
         self._stack.callback(self.port.close)
         self.taps.queues = len(self.port.fds)
         self.interface = self._configure_interface()
+        if isinstance(self.port, PacketPort):
+            self._check_mtu(self.port)
+            self.discards = PacketDiscards(self.port)
+        if config.punt is not None:
+            self.punt = Punt(config.punt, self.port)
+            self._stack.callback(self.punt.close)
+        self.details = PortDetails(config, self.port, self.interface, self.punt)
+        self._stack.callback(self.details.close)
         self.offer = make_offer(config, self.port, self.window)
+        if isinstance(self.port, MacvtapPort):
+            self.offer.mac = self.port.mac.raw
+
+    def _check_mtu(self, port: PacketPort) -> None:
+        """The interface's MTU is not changed, so it must take the link's packets."""
+        if self.config.mtu > port.mtu:
+            raise PortUnavailable(
+                f"--mtu {self.config.mtu} exceeds the MTU of {port.name}: give --mtu {port.mtu}, or "
+                f"`ip link set {port.name} mtu {self.config.mtu}`",
+                code=ErrorCode.OUT_OF_RANGE,
+            )
 
     def _open_control(self) -> None:
         self._stack.callback(self.taps.close)
@@ -158,8 +185,9 @@ class Agent:
         managed = manage(self.port, interface, self.config, self.log, self.window.url)
         self._stack.callback(managed.close)
         managed.configure()
-        self.discards = KernelDiscards(interface)
-        self._stack.callback(self.discards.close)
+        if not isinstance(self.port, MacvtapPort):  # whose frames this machine's IP never sees
+            self.discards = KernelDiscards(interface)
+            self._stack.callback(self.discards.close)
         return managed
 
     # --- the loop ------------------------------------------------------------------------------------
@@ -175,6 +203,8 @@ class Agent:
             self.endpoints = session.pumps
             for pair in session.pumps.pairs:
                 pair.set_limits(self.config.max_segments, self.config.allow, trust_peer=self.config.trust_peer)
+                if self.punt is not None:
+                    self.punt.attach(pair.rx)
             self.taps.settle(self.endpoints.pairs, fresh=True)
             try:
                 self.link = self._pulse.link = session.link
@@ -216,7 +246,7 @@ class Agent:
             if not self.announced:
                 raise PortUnavailable(f"cannot start the pumps: {limit}", code=ErrorCode.RESOURCE_LIMIT) from error
             self.log.error("cannot start the pumps: %s; trying again", limit, extra={"code": ErrorCode.RESOURCE_LIMIT})
-            select.select([self._wake_read], [], [], LIMIT_PAUSE)
+            readable([self._wake_read], LIMIT_PAUSE)
             return None
 
     def _loop(self, link: Link, endpoints: QueueEndpoints[PumpEndpoints]) -> str | None:
@@ -227,17 +257,18 @@ class Agent:
         check_at = sample_at = 0.0
         recent = RecentPackets(self.window, self.config.side)
         while not self._stop:
-            if isinstance(self.port, ProgramPort):
-                link.ports.set_own(self.port.present)
+            again = self.interface.check() if self.interface is not None else None
+            link.ports.set_own(port_state.is_up(self.port, self.interface))
+            for line in news_of(self.port):
+                self.log.warning("%s", line, extra={"code": ErrorCode.PORT_GONE})
             pause = link.tick()
             if self.interface is not None:
-                again = self.interface.check()
                 pause = pause if again is None else min(pause, again)
                 if watched != self.interface.fileno():
                     watched = self._watch(poll, watched, self.interface.fileno())
             self.taps.settle(endpoints.pairs)
             self._beat()
-            if link.port_gone:
+            if link.port_gone or port_state.is_gone(self.port):
                 raise PortUnavailable(
                     f"interface {self.port.name} was deleted while the agent used it", code=ErrorCode.PORT_GONE
                 )
@@ -253,6 +284,8 @@ class Agent:
                 counts = collect.watched(self.window, self.config.side)
                 discards = self.discards.sample(counts, recent) if self.discards else {}
                 self.history.sample(counts | discards)
+                if link.agreement is not None:
+                    port_state.follow_mac(self.port, self.interface, link)
             for fd, _ in poll.poll(pause * 1000):
                 if fd != watched:
                     with contextlib.suppress(BlockingIOError):
@@ -297,7 +330,7 @@ class Agent:
                     self.log.error("%s; trying again", error, extra={"code": error.code})
                     logged = str(error)
                 service.notify(f"STATUS={error}\nEXTEND_TIMEOUT_USEC=30000000")
-                select.select([self._wake_read], [], [], 0.2)
+                readable([self._wake_read], 0.2)
             else:
                 self._window_open = True
                 for note in self.window.notes:
@@ -309,6 +342,8 @@ class Agent:
 
     def link_up(self, agreement: Agreement) -> None:
         if self.interface is not None:
+            if self.link is not None:
+                port_state.follow_mac(self.port, self.interface, self.link)
             self.interface.set_mtu(agreement.mtu)
         if self.discards is not None:
             self.discards.begin()

@@ -12,6 +12,8 @@ from vnetcard.agent.control import Lease
 from vnetcard.agent.history import History
 from vnetcard.agent.kernel_discards import KernelDiscards
 from vnetcard.agent.managed_interface import ManagedInterface
+from vnetcard.agent.packet_discards import PacketDiscards
+from vnetcard.agent.port_details import PortDetails
 from vnetcard.agent.privileges import Privileges
 from vnetcard.agent.service import LogOutput
 from vnetcard.agent.tap_registry import TapRegistry
@@ -20,7 +22,8 @@ from vnetcard.link.endpoints import PumpEndpoints
 from vnetcard.link.link import Link
 from vnetcard.link.queues import QueueEndpoints
 from vnetcard.link.types import Offer
-from vnetcard.port import Port, ProgramPort
+from vnetcard.port import Port, presence_of
+from vnetcard.port.packet import PacketPort
 from vnetcard.window import Window
 
 
@@ -33,8 +36,9 @@ class Answering(Protocol):
     link: Link | None
     endpoints: QueueEndpoints[PumpEndpoints] | None
     interface: ManagedInterface | None
+    details: PortDetails
     offer: Offer
-    discards: KernelDiscards | None
+    discards: KernelDiscards | PacketDiscards | None
     history: History
     taps: TapRegistry
     output: LogOutput
@@ -67,7 +71,10 @@ class Answers:
         """The interface as the kernel has it; of another kind of port as it was configured."""
         agent = self._agent
         view = status.view_port(agent.config, agent.offer.frames) | (agent.interface.view() if agent.interface else {})
-        present = {"present": agent.port.present} if isinstance(agent.port, ProgramPort) else {}
+        there = presence_of(agent.port)
+        present: dict[str, Any] = {} if there is None else {"present": there}
+        if isinstance(agent.port, PacketPort):
+            present["name"] = agent.port.name
         return view | present | ({"kernel": agent.discards.view()} if agent.discards else {})
 
     def _status(self, _: dict[str, Any]) -> dict[str, Any]:
@@ -80,7 +87,8 @@ class Answers:
         return view | {"log": {"lost": agent.output.dropped}, "privileges": agent.privileges.view()}
 
     def _show(self, _: dict[str, Any]) -> dict[str, Any]:
-        agent, port, history = self._agent, self._port(), self._agent.history
+        agent, history = self._agent, self._agent.history
+        port = self._port() | {"details": agent.details.view(agent.link)}
         if agent.lost:
             return collect.collect_lost(agent.config, agent.window.url, agent.lost, agent.lost_code, history, port=port)
         since = time.monotonic() - agent.since
@@ -92,6 +100,7 @@ class Answers:
         if not agent.lost:
             what = str(question.get("what"))
             kernel = {"kernel": agent.discards.counts()} if agent.discards else {}
+            kernel |= {"device": agent.details.counters()} if what == "port" else {}
             agent.history.clear(what, collect.baseline(agent.window, agent.config.side, what) | kernel)
             if what == "ring" and agent.endpoints is not None:
                 for pair in agent.endpoints.pairs:

@@ -6,17 +6,17 @@ One table of options serves both: the keys of a file are the names of the long o
 from __future__ import annotations
 
 import argparse
-import codecs
-import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from vnetcard.agent.config_file import read_file
+from vnetcard.agent.punt_rule import PuntRule
 from vnetcard.agent.user import User
 from vnetcard.codes.error import ErrorCode
 from vnetcard.errors import ConfigError
 from vnetcard.link.endpoints import WAITS
-from vnetcard.port import tap
+from vnetcard.port import macvtap, packet_options, tap
 from vnetcard.port.address import Address, Network, Route, parse_address, parse_networks
 from vnetcard.port.mac import Mac
 from vnetcard.port.tun import check_name
@@ -30,8 +30,13 @@ from vnetcard.window.arguments import WindowHelp
 LOG_LEVELS = ("debug", "info", "warning", "error")
 KERNEL_KINDS = ("tun", "tap")
 """Port kinds whose name is that of an interface."""
-PROGRAM_KINDS = ("fd", "unix")
+ETHERNET_KINDS = ("tap", "macvtap")
+"""Port kinds of an interface with Ethernet frames."""
+PROGRAM_KINDS = ("fd", "memif", "unix")
 """Port kinds of a program, without an interface of the kernel."""
+FOREIGN_KINDS = (*PROGRAM_KINDS, "packet")
+"""Port kinds without an interface that the agent configures."""
+_PLACES = {"fd": "N", "memif": "PATH", "unix": "PATH", "packet": "IF"}
 DEFAULT_ADDRESS = ("10.10.10.1/24", "10.10.10.5/24")
 """Of the host, of the card."""
 
@@ -58,6 +63,7 @@ class Config:
     allow: tuple[Network, ...]
     trust_peer: bool
     max_segments: int
+    punt: PuntRule | None
     privileges: str
     user: User | None
     log_level: str
@@ -116,11 +122,18 @@ def parser(side: int) -> argparse.ArgumentParser:
     p.add_argument(
         "--port",
         metavar="KIND[:NAME]",
-        help="where packets enter and leave: tun; tap for Ethernet frames; unix:PATH or fd:N for a program (tun)",
+        help="where packets enter and leave: tun; tap for Ethernet frames; macvtap:IF for those of IF's network; "
+        "packet:IF for IF's own, or its IP packets with ?frames=ip&address=IP/BITS; unix:PATH, fd:N for programs; "
+        "memif:PATH for VPP or DPDK (tun)",
     )
-    p.add_argument("--name", metavar="NAME", help="name of the interface (tun0); of a tap: (tap0)")
     p.add_argument(
-        "--mac", metavar="MAC", help="MAC address of a tap (one made of the machine's id, the side and the window)"
+        "--name", metavar="NAME", help="name of the interface (tun0); of a tap: (tap0), of a macvtap: (macvtap0)"
+    )
+    p.add_argument(
+        "--mac",
+        metavar="MAC",
+        help="MAC address of a tap or macvtap (that of the peer's macvtap, or one made of the machine's id, the side "
+        "and the window)",
     )
     p.add_argument("--bridge", metavar="NAME", help="bridge that a tap joins; no address is set then by default")
     p.add_argument(
@@ -162,6 +175,13 @@ def parser(side: int) -> argparse.ArgumentParser:
         const=True,
         help="leave the kernel's defaults: router advertisements, redirects and any source address of the peer count",
     )
+    p.add_argument(
+        "--punt",
+        metavar="FILTER=unix:PATH[?bypass=on]",
+        help="packets of the peer that match FILTER, of tcpdump's syntax, go to the program that is connected to the "
+        "SEQPACKET socket PATH; what it sends back goes to the interface.  Without a program they are dropped, or with "
+        "bypass=on go to the interface",
+    )
     p.add_argument("--privileges", choices=PRIVILEGES, help=PRIVILEGES_HELP)
     p.add_argument(
         "--user",
@@ -182,69 +202,21 @@ def load(side: int, argv: list[str] | None = None) -> Config:
     """
     arguments = vars(parser(side).parse_args(argv))
     file = arguments.pop("config")
-    values = _read_file(Path(file), set(arguments)) if file else {}
+    values = read_file(Path(file), set(arguments)) if file else {}
     try:
         _check(side, values)
     except ConfigError as error:
         raise ConfigError(f"--config {file}: {error}", code=error.code) from error
     values |= {name: value for name, value in arguments.items() if value is not None}
     config = _check(side, values)
-    _check_ethernet(config)
-    _check_program_port(config)
-    return config
-
-
-_TYPES: dict[str, type] = {
-    "mtu": int,
-    "queues": int,
-    "max_segments": int,
-    "persist": bool,
-    "trust_peer": bool,
-    "json_log": bool,
-    "address": list,
-    "allow": list,
-    "route": list,
-}
-"""Types of the keys that are not strings."""
-
-
-def _text(data: bytes) -> str:
-    """UTF-8, also with a byte order mark; UTF-16, which some editors write, where its byte order mark says so."""
-    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        return data.decode("utf-16")
-    return data.decode("utf-8-sig")
-
-
-def _read_file(path: Path, known: set[str]) -> dict[str, Any]:
     try:
-        table = tomllib.loads(_text(path.read_bytes()))
-    except OSError as error:
-        raise ConfigError(f"--config {path}: cannot read it ({error.strerror})", code=ErrorCode.CONFIG_FILE) from error
-    except RecursionError as error:
-        raise ConfigError(f"--config {path}: nested too deep", code=ErrorCode.CONFIG_FILE) from error
-    except ValueError as error:  # TOMLDecodeError, UnicodeDecodeError, or a number of thousands of digits
-        raise ConfigError(f"--config {path}: not TOML: {error}", code=ErrorCode.CONFIG_FILE) from error
-    values = {key.replace("-", "_"): value for key, value in table.items()}
-    if unknown := sorted(set(values) - known):
-        names = ", ".join(name.replace("_", "-") for name in sorted(known))
-        raise ConfigError(f"--config {path}: unknown key {unknown[0]!r} (known: {names})", code=ErrorCode.CONFIG_KEY)
-    for key in ("address", "allow", "route"):
-        if isinstance(values.get(key), str):
-            values[key] = [values[key]]
-    for key, value in values.items():
-        if "\0" in (value if isinstance(value, str) else "".join(map(str, value)) if isinstance(value, list) else ""):
-            raise ConfigError(
-                f"--config {path}: {key.replace('_', '-')} contains a NUL character", code=ErrorCode.CONFIG_KEY
-            )
-        want = _TYPES.get(key, str)
-        if key == "queue_bytes" and type(value) is int:
-            values[key] = str(value)
-        elif type(value) is not want or (isinstance(value, list) and not all(isinstance(item, str) for item in value)):
-            raise ConfigError(
-                f"--config {path}: {key.replace('_', '-')} takes a {want.__name__}, not {value!r}",
-                code=ErrorCode.CONFIG_KEY,
-            )
-    return values
+        _check_ethernet(config)
+        _check_program_port(config)
+    except ConfigError as error:
+        if file is None:
+            raise
+        raise ConfigError(f"--config {file} with this command line: {error}", code=error.code) from error
+    return config
 
 
 def _check(side: int, values: dict[str, Any]) -> Config:
@@ -257,7 +229,7 @@ def _check(side: int, values: dict[str, Any]) -> Config:
     for option, allowed in (("wait", sorted(WAITS)), ("log_level", LOG_LEVELS), ("privileges", PRIVILEGES)):
         if option in values and values[option] not in allowed:
             raise ConfigError(f"{option.replace('_', '-')} {values[option]!r} is not one of {', '.join(allowed)}")
-    alone = "bridge" in values or port.partition(":")[0] in PROGRAM_KINDS
+    alone = "bridge" in values or port.partition(":")[0] in (*FOREIGN_KINDS, "macvtap")
     addresses = values.get("address", [] if alone else [DEFAULT_ADDRESS[side]])
     try:
         queue_bytes = parse_size(values["queue_bytes"]) if "queue_bytes" in values else None
@@ -297,6 +269,7 @@ def _check(side: int, values: dict[str, Any]) -> Config:
         allow=parse_networks(values.get("allow", [])),
         trust_peer=values.get("trust_peer", False),
         max_segments=max_segments,
+        punt=PuntRule.parse(values["punt"]) if "punt" in values else None,
         privileges=privileges,
         user=user,
         log_level=values.get("log_level", "info"),
@@ -311,10 +284,17 @@ def _check(side: int, values: dict[str, Any]) -> Config:
 
 def _port_and_name(port: str, name: str | None) -> tuple[str, str]:
     kind, _, inner = port.partition(":")
-    if kind in PROGRAM_KINDS:
+    if kind in FOREIGN_KINDS:
         if name or not inner:
-            raise ConfigError(f"--port {port}: expected {kind}:{'N' if kind == 'fd' else 'PATH'}, without --name")
-        return port, inner
+            raise ConfigError(f"--port {port}: expected {kind}:{_PLACES[kind]}, without --name")
+        return port, packet_options.split_options(inner).interface if kind == "packet" else inner
+    if kind == "macvtap":
+        lower, own = macvtap.split_name(inner)
+        if name and "?" not in inner:
+            own = macvtap.split_name(f"{inner}?name={name}")[1]
+        if not name or own == name:
+            return f"{kind}:{lower}?name={own}", own
+        inner = own
     if inner and name and inner != name:
         raise ConfigError(f"--port {port} and --name {name} name two interfaces; give one of them")
     name = inner or name or ("tap0" if kind == "tap" else "tun0")
@@ -325,32 +305,46 @@ def _port_and_name(port: str, name: str | None) -> tuple[str, str]:
 
 def _check_ethernet(config: Config) -> None:
     """What holds for Ethernet frames alone, or for IP packets alone; of file and command line together."""
-    if config.port.startswith("tap:"):
-        if config.mtu > tap.MTU_MAX:
-            raise ConfigError(
-                f"--mtu {config.mtu} is out of range for a tap ({L.MTU_MIN} to {tap.MTU_MAX})",
-                code=ErrorCode.OUT_OF_RANGE,
-            )
+    kind = config.port.partition(":")[0]
+    if kind in ETHERNET_KINDS and config.mtu > tap.MTU_MAX:
+        raise ConfigError(
+            f"--mtu {config.mtu} is out of range for a {kind} ({L.MTU_MIN} to {tap.MTU_MAX})",
+            code=ErrorCode.OUT_OF_RANGE,
+        )
+    if kind == "macvtap":
+        _check_macvtap(config)
+    if kind in ETHERNET_KINDS:
         return
     for option, value in (("mac", config.mac), ("bridge", config.bridge)):
         if value:
             raise ConfigError(f"--{option} {value} needs Ethernet frames: --port tap, on both sides")
 
 
+def _check_macvtap(config: Config) -> None:
+    """A macvtap hands all frames to the link: the machine itself has no use for it."""
+    given = {"address": config.addresses, "route": config.routes, "bridge": config.bridge, "persist": config.persist}
+    for option, value in given.items():
+        if value:
+            raise ConfigError(f"--{option} is not for --port {config.port}: this machine itself cannot use a macvtap")
+
+
 def _check_program_port(config: Config) -> None:
-    """A port without an interface has nothing that these options could configure."""
-    if config.port.partition(":")[0] not in PROGRAM_KINDS:
+    """A port without an interface, or with one that is not the agent's, has nothing that these options could set."""
+    kind = config.port.partition(":")[0]
+    if kind not in FOREIGN_KINDS:
         return
-    given = {
+    given: dict[str, object] = {
         "address": config.addresses,
         "route": config.routes,
-        "netns": config.netns,
+        "netns": config.netns if kind in PROGRAM_KINDS else None,
         "persist": config.persist,
         "trust-peer": config.trust_peer,
     }
     for option, value in given.items():
-        if value:
+        if value and kind in PROGRAM_KINDS:
             raise ConfigError(f"--{option} needs an interface; --port {config.port} is a program's")
+        if value:
+            raise ConfigError(f"--{option} would change {config.name}; --port packet leaves it as it is")
 
 
 def _offloads(text: str) -> frozenset[str]:

@@ -14,7 +14,6 @@ import hashlib
 import json
 import os
 import re
-import select
 import socket
 import threading
 import time
@@ -28,15 +27,14 @@ from vnetcard.codes.error import ErrorCode
 from vnetcard.errors import ConfigError, PeerGone, WindowUnavailable
 from vnetcard.ring import layout as L
 from vnetcard.terminal import limits, threads
+from vnetcard.terminal.ready import readable
 from vnetcard.window import without_options
-from vnetcard.window.run_folder import folder, trusted_in
+from vnetcard.window.run_folder import folder, retry, trusted_in
 from vnetcard.window.trust import ALONE, Peer, Sharing, check_folders
 
 LINE_MAX = 1 << 20
 REFUSAL_PAUSE = 0.1
 """Seconds in which a server that is out of descriptors waits for a client to refuse, and for its request."""
-TRIES = 10
-"""Attempts to bind while another agent, which ends, removes the folder."""
 
 
 def socket_path(window: str, side: int) -> Path:
@@ -84,7 +82,7 @@ class ControlServer:
         made = not path.parent.exists()
         bound = False
         try:
-            self._bind(path)
+            retry(lambda: self._bind(path))
             bound = True
             self._socket.listen(128)
         except (OSError, ConfigError) as error:
@@ -111,12 +109,6 @@ class ControlServer:
             raise OSError(number, os.strerror(number)) from error
 
     def _bind(self, path: Path) -> None:
-        for _ in range(TRIES):
-            with contextlib.suppress(FileNotFoundError):  # the last agent in the folder has ended and removed it
-                return self._try_to_bind(path)
-        return self._try_to_bind(path)
-
-    def _try_to_bind(self, path: Path) -> None:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         if path.parent.stat().st_uid != os.geteuid():
             raise ConfigError(
@@ -157,7 +149,7 @@ class ControlServer:
             time.sleep(REFUSAL_PAUSE)
             return None
         with contextlib.suppress(OSError):
-            if not select.select([self._socket], [], [], REFUSAL_PAUSE)[0]:
+            if not readable([self._socket], REFUSAL_PAUSE):
                 return None
             return self._socket.accept()[0]
         with contextlib.suppress(OSError):

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import Final
 
 from vnetcard.terminal import capabilities, threads
+from vnetcard.terminal.ready import writable
 
 KEPT: Final = 1000
 """Lines that wait to be written; later ones are dropped and counted."""
@@ -75,7 +76,7 @@ class LineWriter:
     def _write(self, data: bytes, *, may_block: bool) -> None:
         with contextlib.suppress(OSError, ValueError):  # a closed pipe, a full disk: the line is lost
             while data:
-                if not may_block and not select.select([], [self._fd], [], 0)[1]:
+                if not may_block and not writable(self._fd, 0):
                     return
                 piece = data if may_block else data[: select.PIPE_BUF]
                 try:
@@ -83,4 +84,4 @@ class LineWriter:
                 except OSError as error:  # the descriptor is non-blocking in a process that shares it
                     if error.errno != errno.EAGAIN:
                         raise
-                    select.select([], [self._fd], [])
+                    writable(self._fd, None)

@@ -28,7 +28,7 @@ from vnetcard.port import netns as ns
 from vnetcard.port.address import Route
 from vnetcard.port.interface import Interface, State, is_route
 from vnetcard.port.peer_trust import distrust
-from vnetcard.port.rtnetlink import RtnetlinkEvents
+from vnetcard.port.rtnetlink import LinkView, RtnetlinkEvents
 
 MOVE_PAUSE: Final = 0.5
 """Seconds after a move in which the program that moved the interface may configure it, before the agent does."""
@@ -39,14 +39,14 @@ RETRY_INTERVAL: Final = 1.0
 KERNEL_PROTOCOL: Final = 2
 """rtm_protocol of the routes that the kernel derives from addresses (RTPROT_KERNEL)."""
 
-FOLLOW_REFUSED: Final = (
-    "it was moved into a namespace where this process has no permission, or deleted; an agent of root follows it "
-    "unless --privileges least forbids it"
-)
-
 
 class ManagedInterface:
     """``check`` and ``set_mtu`` belong to the agent's thread; ``view`` may be called by any."""
+
+    FOLLOW_REFUSED = (
+        "it was moved into a namespace where this process has no permission, or deleted; an agent of root follows it "
+        "unless --privileges least forbids it"
+    )
 
     def __init__(self, interface: Interface, config: Config, log: logging.Logger) -> None:
         self.interface = interface
@@ -61,6 +61,8 @@ class ManagedInterface:
         """Missing because of the kernel: to be set again."""
         self._reported: dict[object, str] = {}
         self._name = interface.name
+        self.port_up = True
+        """Can packets go on behind the port?  As of the last check."""
         self._check_at = self._checked_at = 0.0
         self._moved_at: float | None = None
         self._events = self._listen()
@@ -193,10 +195,17 @@ class ManagedInterface:
         if state.link.name != self._name:
             self._log.info("interface %s is named %s now", self._name, state.link.name)
             self._name = state.link.name
+        self.port_up = self._is_port_up(state.link)
         self._report_unprotected()
         self._restore(state, disturbed=disturbed)
         self._report_conflicts(state)
         return None
+
+    def _is_port_up(self, link: LinkView) -> bool:
+        return link.up
+
+    def accept_peer_mac(self, mac: str) -> None:
+        """Take over the MAC address that this side's frames must have, where that can be; '' for any."""
 
     def _restore(self, state: State, *, disturbed: bool) -> None:
         missing = list(self._missing(state))
@@ -227,8 +236,9 @@ class ManagedInterface:
     def _follow(self) -> None:
         """The interface has left its namespace: go on with it where it is."""
         if not self.interface.find():
-            self._report(self._follow, FOLLOW_REFUSED)
+            self._report(self._follow, self.FOLLOW_REFUSED)
             return
+        self._reported.pop(self._follow, None)
         self._listen_again()
         place = self.interface.place
         where = ns.name_of(place) if isinstance(place, int) else place

@@ -106,7 +106,9 @@ class Privileges:
 def needed(config: Config) -> set[str]:
     """The capabilities, without ``CAP_``, that an agent needs after its set-up; some only to open its window again."""
     wanted: set[str] = set()
-    if not config.port.startswith("pair:"):
+    if config.port.startswith("packet:"):
+        wanted.add("NET_RAW")  # sockets of several queues, opened again after the interface was deleted
+    elif not config.port.startswith("pair:"):
         wanted.add("NET_ADMIN")
     if config.privileges == "follow":
         wanted.add("SYS_ADMIN")  # setns(2)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import json
 import logging
 import os
 import socket
+import sys
 import time
 from typing import Final
 
@@ -95,6 +97,31 @@ def open_log(program: str, *, as_json: bool, level: str) -> tuple[logging.Logger
     log.propagate = False
     log.setLevel(level.upper())
     return log, output
+
+
+class LoggedLines(io.TextIOBase):
+    """Text of which each line becomes a warning of ``log``."""
+
+    def __init__(self, log: logging.Logger) -> None:
+        self._log = log
+        self._begun = ""
+
+    def write(self, text: str) -> int:
+        *lines, self._begun = (self._begun + text).split("\n")
+        for line in filter(None, lines):
+            self._log.warning("%s", line)
+        return len(text)
+
+
+def log_ignored(log: logging.Logger) -> None:
+    """Log what Python itself reports on stderr, such as a signal that it could not write to the wake-up pipe.
+
+    It cannot raise such an exception; what it is about has one line, without a traceback.
+    """
+    sys.stderr = LoggedLines(log)
+    sys.unraisablehook = lambda what: log.warning(
+        "an error in %s was ignored: %s", what.object or "Python itself", what.exc_value
+    )
 
 
 def report_failure(program: str, error: VnetcardError, *, as_json: bool) -> None:

@@ -33,6 +33,7 @@ class TapRegistry:
         self._lock = threading.Lock()
         self._wanted: list[Segment] = []
         self._settled: list[Segment] = []
+        self._returned: list[Segment] = []
 
     def lend(self, question: Mapping[str, Any]) -> Lease | dict[str, Any]:
         """Tap memory as ``question`` describes it; an answer with ``error`` for an invalid request."""
@@ -51,12 +52,17 @@ class TapRegistry:
     def _give_back(self, segment: Segment) -> None:
         with self._lock:
             self._wanted.remove(segment)
+            self._returned.append(segment)
         self._wake()
 
     def settle(self, pairs: Sequence[Tapped], *, fresh: bool = False) -> None:
         """Give the pumps, one pair per queue, the taps that are lent now; ``fresh`` pumps have none yet."""
         with self._lock:
             wanted = list(self._wanted)
+            returned, self._returned = self._returned, []
+        for segment in returned:
+            if segment not in self._settled:  # its reader was gone before any pump had it
+                segment.close()
         if wanted == self._settled and not (fresh and wanted):
             return
         for queue, pair in enumerate(pairs):

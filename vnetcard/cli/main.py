@@ -20,6 +20,7 @@ from vnetcard.cli import (
     replay,
     report,
     show,
+    stack,
     top,
     trace,
 )
@@ -48,6 +49,7 @@ COMMANDS = (
     bench,
     install_units,
     ivshmem_server,
+    stack,
     man,
 )
 """In the order of the help."""

@@ -16,6 +16,7 @@ EPILOG = """\
 what is shown:
   runtime    each pump: calls, records per call, ns per record, sleeps, wake-ups, batches by size, time without a CPU
   ring       each ring: fill, high-water mark, indices, which end sleeps, last movement
+  port       each port: kind, MAC, queues, offloads, its queue in the kernel, and what the kernel counts and drops there
   errors     every drop, loss and violation by name, with the last time and a sample; what the kernels discarded before
              and after the link; the probable causes
   registers  the DMA engine's registers, decoded
@@ -36,7 +37,7 @@ def add_parser(subparsers: Subparsers) -> None:
     parser = add_command(
         subparsers,
         "show",
-        help="pumps, rings, errors and their causes, engine registers, the link's history",
+        help="pumps, rings, ports, errors and their causes, engine registers, the link's history",
         description="Show what the agents on this machine count and remember.",
         epilog=EPILOG,
         run=run,

@@ -10,12 +10,12 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from vnetcard.errors import ConfigError
+from vnetcard.port.bpf import compile_filter
 from vnetcard.ring import layout as L
 from vnetcard.ring import tap_layout as T
 from vnetcard.ring.dissect import describe_offload, describe_packet
 from vnetcard.ring.tap_shm import TapRequest
 from vnetcard.tap.arguments import add_capture_options, warn_unresponsive
-from vnetcard.tap.bpf import compile_filter
 from vnetcard.tap.engine_log import EngineLog, Reached
 from vnetcard.tap.packet_trace import PacketTrace, Tracer
 from vnetcard.tap.remote import ExportRequest, RemoteSource, excluding, export
@@ -171,7 +171,7 @@ class Trace:
             "packet": describe_packet(trace.data, ethernet=trace.ethernet),
             "offload": describe_offload(trace.vnet),
             "drop": trace.drop or None,
-            "delivered": "tun write" in trace.steps and not trace.drop,
+            "delivered": "port write" in trace.steps and not trace.drop,
             "time_ns": parts[0][0][1],
             "clocks_known": clocks.known,
             "steps": [

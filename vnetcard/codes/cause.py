@@ -95,8 +95,13 @@ class CauseCode(Code):
     )
     INTERFACE_DOWN = (
         "interface-down",
-        "Packets arrived while the interface was down.",
-        "`ip link set NAME up`.",
+        "The interface, or what is behind it, is down and the peer has no carrier, or packets arrived meanwhile.",
+        "`ip link set NAME up`, or connect what is behind the port.",
+    )
+    PUNT_DROPPED = (
+        "punt-dropped",
+        "The program of --punt was not connected, or did not take packets as fast as they came.",
+        "Start the program, or let packets pass without it: `--punt FILTER=unix:PATH?bypass=on`.",
     )
     PACKET_TOO_BIG = (
         "packet-too-big",

@@ -14,7 +14,8 @@ class DiscardCode(Code):
     """``source``: the kernel's counter, or a sum of some less others, written with ``+`` and ``-``.
 
     ``link.NAME`` (``ip -s link``), ``qdisc.NAME`` (``tc -s qdisc``) and ``inet6.NAME`` (/proc/net/dev_snmp6) count for
-    one interface, all others (/proc/net/snmp, netstat, snmp6) for the interface's whole network namespace.
+    one interface, ``packet.NAME`` (PACKET_STATISTICS, packet(7)) for a port's sockets, all others (/proc/net/snmp,
+    netstat, snmp6) for the interface's whole network namespace.  ``neighbours.NAME`` is no kernel's: a port counts it.
     ``causes``: which causes ``show errors`` may conclude from the counter.
     """
 
@@ -33,7 +34,7 @@ class DiscardCode(Code):
     @property
     def of_interface(self) -> bool:
         """Does it count for the link's interface alone?"""
-        return self.source.startswith(("link.", "qdisc.", "inet6."))
+        return self.source.startswith(("link.", "qdisc.", "inet6.", "packet.", "neighbours."))
 
     @property
     def towards_link(self) -> bool:
@@ -65,6 +66,13 @@ class DiscardCode(Code):
         "Send more slowly, or use TCP; `tc -s qdisc show dev NAME` says which discipline it is.",
         CauseCode.INTERFACE_QUEUE_FULL,
     )
+    TX_PACKET_SOCKET = (
+        "kernel_tx_socket_dropped",
+        "packet.drops",
+        "Frames of the interface of a `packet:` port that found the buffer of the agent's packet socket full.",
+        "Send more slowly, or use TCP; an agent with CAP_NET_ADMIN has buffers of 4 MiB.",
+        CauseCode.INTERFACE_QUEUE_FULL,
+    )
     TX_ERRORS = ("kernel_tx_errors", "link.tx_errors", "Packets that the interface could not send.", "See `dmesg`.")
     # The interface, from the link
     RX_DROPPED = (
@@ -78,6 +86,23 @@ class DiscardCode(Code):
         "link.rx_errors",
         "Packets from the link that the interface took for damaged.",
         "See `drop_port_refused`, and `dmesg`.",
+    )
+    # An Ethernet behind a port of IP packets
+    PORT_UNRESOLVED = (
+        "port_ip_unresolved",
+        "neighbours.unresolved4",
+        "IPv4 packets from the link that a `packet:IF?frames=ip` port did not send: no machine answers ARP for the "
+        "next hop, or more waited for the answer than the port keeps.",
+        "Check that machine and its address, and the `address=` and `gateway=` of the port.",
+        CauseCode.NEIGHBOUR_FAILED,
+    )
+    PORT6_UNRESOLVED = (
+        "port_ip6_unresolved",
+        "neighbours.unresolved6",
+        "IPv6 packets from the link that a `packet:IF?frames=ip` port did not send: no machine answers neighbour "
+        "discovery for the next hop, or more waited for the answer than the port keeps.",
+        "Check that machine and its address, and the `address=` and `gateway=` of the port.",
+        CauseCode.NEIGHBOUR_FAILED,
     )
     # IPv6 over the interface
     IP6_IN_HDR_ERRORS = (

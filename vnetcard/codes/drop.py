@@ -66,15 +66,18 @@ class DropCode(Code):
     # From the FIFO to the port
     PORT_REFUSED = (
         "drop_port_refused",
-        "Packets that the kernel refused when they were written to the interface.",
+        "Packets that the kernel refused when they were written to the interface, or a slow program of --punt, or for "
+        "which a `packet:IF?frames=ip` port has no route.",
         "See the sample in `vnetcard show errors`, and the agent's log.",
         CauseCode.PORT_REFUSED,
+        CauseCode.PUNT_DROPPED,
     )
     PORT_DOWN = (
         "drop_port_down",
-        "Packets that arrived while the interface was down.",
-        "`ip link set NAME up`.",
+        "Packets that arrived while the interface was down, or for a program of --punt that was not connected.",
+        "`ip link set NAME up`, or start the program.",
         CauseCode.INTERFACE_DOWN,
+        CauseCode.PUNT_DROPPED,
     )
     BAD_FRAME = (
         "drop_bad_frame",

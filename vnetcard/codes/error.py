@@ -129,6 +129,16 @@ class ErrorCode(Code):
     PORT_BUSY = "port-busy", "The interface's name is taken.", "Choose another --name, or stop its owner."
     PORT_PERMISSION = "port-permission", "Only root may do this to an interface.", "Run the command of the message."
     PORT_DRIVER = "port-driver", "The kernel has no TUN driver.", "Load it: `modprobe tun`."
+    MAC_DIFFERS = (
+        "mac-differs",
+        "The peer's macvtap passes another MAC address than this side's interface has.",
+        "Give both sides the same --mac, or only the one with the macvtap.",
+    )
+    MAC_UNKNOWN = (
+        "mac-unknown",
+        "The peer cannot know which MAC address this side's macvtap passes: the DMA engine does not carry it.",
+        "Give both sides the same --mac.",
+    )
     BRIDGE_UNUSABLE = (
         "bridge-unusable",
         "The interface cannot be a port of the bridge, or is no longer one.",

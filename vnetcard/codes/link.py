@@ -25,7 +25,7 @@ class LinkReason(Code):
     PEER_PORT_DOWN = (
         "peer-port-down",
         "Both sides have answered, but nothing is behind the peer's port: this side's interface has no carrier.",
-        "Connect a program to the peer's port.",
+        "Set the peer's interface, or what is behind it, up; or connect a program to the peer's port.",
     )
     PEER_PORT_UP = "peer-port-up", "Something is behind the peer's port again."
     VERSION_MISMATCH = (

@@ -7,6 +7,7 @@ ones, or does not complete a request within ``limit`` seconds.
 
 from __future__ import annotations
 
+import enum
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, fields
@@ -52,6 +53,17 @@ _CAUSE_TEXT: Final = {
     "TIMEOUT": "a memory did not answer at bus address {:#x}",
     "WAKEUP_READ": "the read of need_wakeup failed at bus address {:#x}",
 }
+
+
+class Wakeups(enum.Enum):
+    """Upon which of the engine's stores to this side's memory it interrupts this side."""
+
+    NEVER = "never"
+    """Nobody listens."""
+    SLEEPING = "sleeping"
+    """Those on which the pump sleeps: the engine reads need_wakeup after each index (NEED_WAKEUP)."""
+    ALWAYS = "always"
+    """Each index; for a bridge that lets a read overtake an earlier write, such as LitePCIe's."""
 
 
 class Registers(Protocol):
@@ -135,6 +147,7 @@ class Engine:
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
         limit: float = WAIT_LIMIT,
+        wakeups: Wakeups = Wakeups.NEVER,
     ) -> None:
         """Check that there is an engine that this software can drive.
 
@@ -149,6 +162,8 @@ class Engine:
         self.name = name
         self._enabled = False
         self._doorbell_count = 0
+        self.wakeups = wakeups
+        """Takes effect with the next ``attach``."""
         self.irq: IrqListener | None = None
         size = geometry.window_bytes
         if size & (size - 1) or base % L.RING_ALIGN:
@@ -224,7 +239,7 @@ class Engine:
             ("irq_time", 0),
             ("timeout", TIMEOUT_CYCLES),
             ("irq_status", sum(R.IRQ_BITS.values())),
-            ("irq_enable", sum(R.IRQ_BITS.values())),
+            ("irq_enable", 0 if self.wakeups is Wakeups.NEVER else sum(R.IRQ_BITS.values())),
         ):
             self._write(name, value)
         self._doorbell_count = self._read("side_doorbell")
@@ -240,7 +255,8 @@ class Engine:
         """As ``publish``, for a new epoch; the first one after ``attach`` is what starts the engine."""
         if not self._enabled:
             self._enabled = True
-            self._write("control", R.CONTROL_BITS["ENABLE"] | R.CONTROL_BITS["NEED_WAKEUP"])
+            need_wakeup = R.CONTROL_BITS["NEED_WAKEUP"] if self.wakeups is Wakeups.SLEEPING else 0
+            self._write("control", R.CONTROL_BITS["ENABLE"] | need_wakeup)
         self.publish()
 
     def publish(self, *, wait: bool = True) -> None:

@@ -84,7 +84,7 @@ class Link:
 
     def start(self) -> None:
         """Publish this side's epoch; what an earlier owner left in the window can no longer be taken for valid."""
-        self.own.write_identity()
+        self.own.write_identity(self.offer.mac)
         self._pulse.tick(self._clock())
         self._transport.attach()
         self._new_epoch(LinkReason.STARTING, "starting")

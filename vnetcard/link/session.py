@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import select
 import time
 from collections.abc import Iterator
 from types import TracebackType
@@ -21,6 +20,7 @@ from vnetcard.link.queues import QueueEndpoints, open_pumps
 from vnetcard.link.types import Agreement, LinkState, Listener, Offer
 from vnetcard.port import Port, frames_of, open_port
 from vnetcard.ring import layout as L
+from vnetcard.terminal.ready import readable
 from vnetcard.window import Window, open_window
 
 POLL_INTERVAL = 0.001
@@ -180,7 +180,7 @@ class LinkSession:
 
     def wait(self, timeout: float) -> None:
         """Sleep for at most ``timeout`` seconds, less when a pump has raised an event for ``tick``."""
-        if select.select([self._attention_fd], [], [], max(0.0, timeout))[0]:
+        if readable([self._attention_fd], max(0.0, timeout)):
             with contextlib.suppress(BlockingIOError):
                 os.eventfd_read(self._attention_fd)
 

@@ -12,7 +12,7 @@ from vnetcard.ring import layout as L
 from vnetcard.ring.sideblock import served_queues
 
 OFFLOADS = sum(L.FEATURES[name] for name in L.OFFLOADS)
-_FRAMES_IN_WORDS = {L.FRAMES["IP"]: "IP packets (tun)", L.FRAMES["ETHERNET"]: "Ethernet frames (tap)"}
+_FRAMES_IN_WORDS = {L.FRAMES["IP"]: "IP packets (tun)", L.FRAMES["ETHERNET"]: "Ethernet frames (tap, packet)"}
 
 
 class LinkState(enum.Enum):
@@ -54,7 +54,8 @@ class Offer:
     (layout.FRAMES).  ``layout`` is the checksum of the superblock that this side runs on and the peer must run on, 0
     where the peer has another memory.  ``probe`` tells of features which of them the port refuses now, while the link
     runs, too; None where that cannot be tested.  ``withdrawn`` are features that were offered until packets with them
-    were refused (``link/withdrawn.py``).
+    were refused (``link/withdrawn.py``).  ``mac`` is the only MAC address (6 bytes) that the peer's frames may have, or
+    empty.
     """
 
     features: int
@@ -66,6 +67,7 @@ class Offer:
     layout: int = 0
     probe: Callable[[int], int] | None = None
     withdrawn: int = 0
+    mac: bytes = b""
 
     @property
     def queue_mask(self) -> int:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from vnetcard.codes.cause import CauseCode
 from vnetcard.codes.link import LinkReason
 from vnetcard.observe.cause import Cause, counts, other
-from vnetcard.observe.views import Snapshot
+from vnetcard.observe.views import Snapshot, View
 from vnetcard.ring import layout as L
 
 
@@ -131,17 +131,50 @@ def peer(snapshot: Snapshot) -> Iterator[Cause]:
             )
 
 
-def port(snapshot: Snapshot) -> Iterator[Cause]:
-    """Packets that the kernel or its interface did not accept or deliver."""
+def punt(snapshot: Snapshot) -> Iterator[Cause]:
+    """Packets for a program beside the port that it did not take."""
     for side, count in counts(snapshot).items():
-        if count.get("offload_refused") or count.get("drop_port_refused"):
+        view = _punt(snapshot, side)
+        dropped = count.get("drop_port_down", 0) + count.get("drop_port_refused", 0)
+        if view and view["dropped"] and dropped:
+            why = "takes them too slowly" if view["program"] else "is not connected"
+            yield Cause(
+                CauseCode.PUNT_DROPPED,
+                side,
+                f"{dropped} packets for the program at {view['path']} of the {side}'s --punt were dropped: it {why}",
+            )
+
+
+def _punt(snapshot: Snapshot, side: str) -> View:
+    return (snapshot.port(side) or {}).get("punt") or {}
+
+
+def _refused_by_punt(snapshot: Snapshot, side: str, count: Mapping[str, int]) -> bool:
+    """Whether the program of --punt explains all packets that the port of ``side`` did not take."""
+    dropped: int = _punt(snapshot, side).get("dropped", 0)
+    return 0 < count.get("drop_port_down", 0) + count.get("drop_port_refused", 0) <= dropped
+
+
+def port(snapshot: Snapshot) -> Iterator[Cause]:
+    """Packets that the kernel or its interface did not accept or deliver, and ports with nothing behind them."""
+    down = {other(v["side"]) for v in snapshot.views if v["link"].get("reason_code") == LinkReason.PEER_PORT_DOWN}
+    for side, count in counts(snapshot).items():
+        punted = _refused_by_punt(snapshot, side, count)
+        if count.get("offload_refused") or (count.get("drop_port_refused") and not punted):
             yield Cause(
                 CauseCode.PORT_REFUSED,
                 side,
                 f"the {side}'s kernel refused {count['drop_port_refused']} packets; offloads withdrawn: "
                 f"{count['offload_refused']}",
             )
-        if count.get("drop_port_down"):
+        if side in down:
+            yield Cause(
+                CauseCode.INTERFACE_DOWN,
+                side,
+                f"{_what_is_down(snapshot, side)}: the {other(side)}'s interface has no carrier; "
+                f"{count['drop_port_down']} packets dropped before",
+            )
+        elif count.get("drop_port_down") and not punted:
             yield Cause(
                 CauseCode.INTERFACE_DOWN,
                 side,
@@ -161,6 +194,18 @@ def port(snapshot: Snapshot) -> Iterator[Cause]:
                 f"{count['drop_offload']} packets of the {side}'s kernel need an offload that the {other(side)} does "
                 "not take; some are normal when a link has just changed, more are not",
             )
+
+
+def _what_is_down(snapshot: Snapshot, side: str) -> str:
+    """What is missing behind the port of ``side``, as far as its agent says."""
+    found = snapshot.by_side[side]["port"] if side in snapshot.by_side else {}
+    if found.get("present") is False:
+        return f"no program is connected to the {side}'s port {found['url']}"
+    if found.get("up") and "lower" in found:
+        return f"{found['lower']['name']} below the {side}'s {found['name']} is down or has no carrier"
+    if found.get("up") and "bridge" in found:
+        return f"the bridge {found['bridge']} of the {side}'s {found['name']} is down; `ip link set up`"
+    return f"the {side}'s interface {found.get('name', '')} is down or leads nowhere; `ip link set up`"
 
 
 def filtered(snapshot: Snapshot) -> Iterator[Cause]:
@@ -250,6 +295,7 @@ RULES = (
     overwritten,
     violations,
     peer,
+    punt,
     port,
     filtered,
     too_big,

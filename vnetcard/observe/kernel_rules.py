@@ -34,8 +34,9 @@ def misrouted(snapshot: Snapshot) -> Iterator[Cause]:
 def _describe(side: str, counted: list[Discard], found: list[dict[str, Any]]) -> str:
     latest, others = found[-1], len(found) - 1
     more = f" (and {others} other pairs of addresses)" if others > 1 else " (and one other pair of addresses)" * others
+    who = "port" if all(row.code.startswith("port_") for row in counted) else "kernel"
     return (
-        f"the {side}'s kernel counted {_counts(counted)}; packets like {latest['source']} > {latest['destination']} "
+        f"the {side}'s {who} counted {_counts(counted)}; packets like {latest['source']} > {latest['destination']} "
         f"came through the link{more}: {latest['words']}; {latest['fix']}"
     )
 

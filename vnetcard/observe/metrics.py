@@ -26,19 +26,25 @@ _MEANING: Final = {
     "received": "records taken out of the ring",
     "delivered": "packets written to the interface",
     "busy_ns": "nanoseconds from the end of a wait to the next",
-    "ns_a_record": "nanoseconds busy per record",
-    "records_a_call": "records per call",
+    "ns_per_record": "nanoseconds busy per record",
+    "records_per_call": "records per call",
     "calls": "batches of records between two waits",
     "moved_at_ns": "when the last batch ended, nanoseconds since 1970",
     "high_water": "most bytes that the consumer found waiting",
     "late_wakeups": "sleeps that ended by time-out although the peer had moved",
-    "wakeups_heard": "sleeps that an interrupt of the peer ended",
+    "irq_wakeups": "sleeps that an interrupt of the peer ended",
     "cpu_ns": "nanoseconds that the pump's thread ran",
     "cpu_wait_ns": "nanoseconds that the pump's thread waited for a CPU",
     "ring_full": "waits for room in the ring",
     "ring_empty": "waits for a record in the ring",
 }
 
+_PUNT: Final = {
+    "punted": "packets that went to the program of --punt",
+    "dropped": "packets that it did not take",
+    "returned": "packets that it sent into the port",
+    "return_refused": "packets that the port did not take from it",
+}
 
 _DROPS: Final = {code.value: code.meaning for code in DropCode}
 
@@ -94,6 +100,10 @@ def _metrics(snapshot: Snapshot) -> Iterator[Metric]:
             for code in (code for code in DiscardCode if code in kernel["counters"]):
                 labels = (("scope", "interface" if code.of_interface else "namespace"), ("side", side))
                 yield Metric(PREFIX + code, True, code.meaning, labels, kernel["counters"][code])
+        punt = (snapshot.port(side) or {}).get("punt") or {}
+        for name, value in punt.items():
+            if name in _PUNT:
+                yield Metric(f"{PREFIX}punt_{name}", True, _PUNT[name], (("side", side),), value)
     for cause in causes(snapshot):
         yield _gauge("cause", "1 for each cause that `vnetcard show errors` names", 1, side=cause.side, code=cause.code)
     for ring in snapshot.rings():
@@ -109,7 +119,7 @@ def _metrics(snapshot: Snapshot) -> Iterator[Metric]:
 def _pump(prefix: str, figures: Mapping[str, float], **labels: str) -> Iterator[Metric]:
     """The counters of a pump, or the sums of one end's pumps over all queues."""
     for name, value in figures.items():
-        gauge = name in GAUGES or name.endswith(("_a_call", "_a_record"))
+        gauge = name in GAUGES or name.endswith(("_per_call", "_per_record"))
         yield Metric(PREFIX + prefix + name, not gauge, _meaning(name), tuple(sorted(labels.items())), value)
 
 

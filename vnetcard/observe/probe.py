@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 import re
-import select
 import subprocess
 from collections import deque
 from types import TracebackType
 from typing import Final
 
 from vnetcard.ping.suite import Target, command, percentile
+from vnetcard.terminal.ready import readable
 
 KEPT: Final = 60
 """Round trips that are kept."""
@@ -45,7 +45,7 @@ class Probe:
         """Read what ping has printed since the last call; never blocks."""
         assert self._ping.stdout is not None
         fd = self._ping.stdout.fileno()
-        while select.select([fd], [], [], 0)[0] and (piece := os.read(fd, 65536)):
+        while readable([fd], 0) and (piece := os.read(fd, 65536)):
             self.feed(piece)
 
     def feed(self, output: bytes) -> None:

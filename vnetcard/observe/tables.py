@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from vnetcard.observe.causes import causes
+from vnetcard.observe.port_lines import port_lines
 from vnetcard.observe.views import Snapshot
 from vnetcard.ring import layout as L
 from vnetcard.ring.derived import of_queue
@@ -98,6 +99,18 @@ def bar(fill: int, size: int, width: int = BAR) -> str:
     return "#" * round(width * min(1.0, fill / size))
 
 
+def port(snapshot: Snapshot) -> list[str]:
+    """Each side's port: what it is, its state and queue, and what the kernel counts about its interface."""
+    lines = []
+    for side in L.SIDES:
+        if view := snapshot.port(side):
+            lines += ["", f"{side}: {printable(view['url'])}"]
+            lines += [f"  {name:<12}{printable(words)}" for name, words in port_lines(view)]
+        elif side in snapshot.by_side:
+            lines += ["", f"{side}: its port is not known, as its agent does not answer"]
+    return lines[1:]
+
+
 NO_ERRORS: Final = "lost inside the link: 0, dropped by the agents: 0, violations of the format: 0"
 """Of the kernels' own queues, firewalls and sockets it says nothing: see ``discards``."""
 
@@ -185,6 +198,7 @@ def link(snapshot: Snapshot) -> list[str]:
 SECTIONS: Final[dict[str, Callable[[Snapshot], list[str]]]] = {
     "runtime": runtime,
     "ring": ring,
+    "port": port,
     "errors": errors,
     "registers": registers,
     "link": link,
@@ -199,6 +213,8 @@ def as_json(snapshot: Snapshot, what: str) -> dict[str, Any]:
         content = {side: {part: parts[part] for part in parts if part != "link"} for side, parts in figures.items()}
     elif what == "ring":
         content = snapshot.rings()
+    elif what == "port":
+        content = {side: view for side in L.SIDES if (view := snapshot.port(side))}
     elif what == "errors":
         content = {
             "errors": [

@@ -16,7 +16,7 @@ from vnetcard.ring.derived import derived, is_error_counter, of_queue, since
 from vnetcard.ring.window_dump import queue_of
 from vnetcard.window import WindowUrl
 
-SECTIONS: Final = ("runtime", "ring", "errors", "registers", "link")
+SECTIONS: Final = ("runtime", "ring", "port", "errors", "registers", "link")
 """What can be shown and cleared."""
 
 View = dict[str, Any]
@@ -135,6 +135,18 @@ class Snapshot:
                     where = self.by_side[side]["port"]["name"] if code.of_interface else ""
                     rows.append(Discard(side, code, count, last, where))
         return rows
+
+    def port(self, side: str) -> View | None:
+        """The port of ``side`` and its details, its counters since they were cleared; None where it is not known."""
+        found: View = self.by_side[side]["port"] if side in self.by_side else {}
+        if not found.get("details"):
+            return None
+        details: View = found["details"]
+        before = self._baseline(side, "port").get("device", {})
+        if device := details["device"]:
+            counters = {name: max(0, n - before.get(name, 0)) for name, n in device["counters"].items()}
+            details = details | {"device": device | {"counters": counters}}
+        return {name: value for name, value in found.items() if name != "details"} | details
 
     def rings(self, only: str | None = None) -> list[View]:
         """The rings, of one direction or both, with the counters of the ends that are known."""

@@ -20,7 +20,6 @@ import itertools
 import math
 import os
 import re
-import select
 import shutil
 import signal
 import subprocess
@@ -35,6 +34,7 @@ from vnetcard.codes.error import ErrorCode
 from vnetcard.codes.ping import PingCode
 from vnetcard.errors import ConfigError
 from vnetcard.terminal.escape import printable
+from vnetcard.terminal.ready import readable
 
 DEFAULT_SIZES: Final = (56, 256, 512, 1024, 1472, 1473, 2048, 4096, 9000, 65507)
 """Bytes of ICMP payload: ping's default, the last that fits and the first that does not fit 1500 bytes, the largest."""
@@ -359,7 +359,7 @@ def _follow(stdout: IO[bytes], transcript: Transcript, deadline: float) -> None:
     """Feed what ping prints until all is answered, ping ends or the time is up."""
     while len(transcript.answered) < transcript.count:
         left = deadline - time.monotonic()
-        if left <= 0 or not select.select([stdout], [], [], left)[0] or not (output := os.read(stdout.fileno(), 65536)):
+        if left <= 0 or not readable([stdout], left) or not (output := os.read(stdout.fileno(), 65536)):
             break
         transcript.feed(output)
 

@@ -5,8 +5,10 @@ Other packages add kinds by entry points of the group ``vnetcard.ports`` (docs/p
 
 from __future__ import annotations
 
-from typing import Protocol, runtime_checkable
+from collections.abc import Callable
+from typing import Protocol
 
+from vnetcard._core import Memif
 from vnetcard.codes.error import ErrorCode
 from vnetcard.errors import ConfigError
 from vnetcard.plugins.kinds import Kinds
@@ -16,6 +18,9 @@ KINDS = Kinds(
     "vnetcard.ports",
     {
         "fd": "vnetcard.port.inherited",
+        "macvtap": "vnetcard.port.macvtap",
+        "memif": "vnetcard.port.memif",
+        "packet": "vnetcard.port.packet_kind",
         "pair": "vnetcard.port.memory_pair",
         "tap": "vnetcard.port.tap",
         "tun": "vnetcard.port.tun",
@@ -29,7 +34,11 @@ KINDS = Kinds(
 class Port(Protocol):
     """An open port: non-blocking file descriptors; each read and each write is one whole packet.
 
-    A port of Ethernet frames has the attribute ``frames`` as well: ``layout.FRAMES["ETHERNET"]``.
+    Some have more attributes: a port of Ethernet frames has ``frames``, ``layout.FRAMES["ETHERNET"]``; a port behind
+    which a program or an interface may come and go has ``present``, whether it is there; one of IP packets whose
+    descriptors carry Ethernet frames has ``neighbours``, by which the pumps know what to put in front of a packet.  The
+    packets of a port with ``memif``, a ``_core.Memif``, are in its rings; its descriptor says only that there may be
+    some.
     """
 
     @property
@@ -68,13 +77,22 @@ def frames_of(port: Port) -> int:
     return int(getattr(port, "frames", L.FRAMES["IP"]))
 
 
-@runtime_checkable
-class ProgramPort(Protocol):
-    """A port behind which a program may come and go."""
+def presence_of(port: Port) -> bool | None:
+    """Is a program connected, or the interface up and with carrier?  None where the port has no ``present``."""
+    present: bool | None = getattr(port, "present", None)
+    return present
 
-    @property
-    def present(self) -> bool:
-        """True while a program is connected."""
+
+def rings_of(port: Port) -> Memif | None:
+    """The rings that hold the port's packets; None where they are read from its descriptors."""
+    rings: Memif | None = getattr(port, "memif", None)
+    return rings
+
+
+def news_of(port: Port) -> list[str]:
+    """What has happened behind the port since the last call: lines for the log."""
+    take_news: Callable[[], list[str]] | None = getattr(port, "take_news", None)
+    return take_news() if take_news is not None else []
 
 
 def open_port(url: str, *, netns: str | None = None, persist: bool = False, queues: int = 1) -> Port:

@@ -15,7 +15,8 @@ from vnetcard.codes.error import ErrorCode
 from vnetcard.errors import PortUnavailable
 from vnetcard.port import netns as ns
 from vnetcard.port.address import Address, Route
-from vnetcard.port.rtnetlink import OUR_PROTOCOL, AddressView, LinkView, RouteView, Rtnetlink
+from vnetcard.port.kernel_queries import DeviceView, KernelQueries
+from vnetcard.port.rtnetlink import OUR_PROTOCOL, AddressView, LinkView, RouteView
 
 TX_QUEUE: Final = 1000
 """Packets that the kernel keeps for us while the FIFO is full; it drops beyond that, and counts it."""
@@ -76,7 +77,7 @@ class Interface:
         self._iproute: Any = None
         with ns.inside(netns):
             self.index = _index_of(name)
-            self._netlink = Rtnetlink()
+            self._netlink = KernelQueries()
         self._name = name
 
     @property
@@ -95,6 +96,27 @@ class Interface:
         """Its link as it is now; OSError (ENODEV) when it is not in the namespace any more."""
         return self._netlink.link(self.index)
 
+    def device(self) -> DeviceView:
+        """Its queue and its counters; OSError (ENODEV) when it is not in the namespace any more."""
+        return self._netlink.device(self.index)
+
+    def lower(self) -> tuple[LinkView, str | None]:
+        """The interface below this one, such as that of a macvtap, and its namespace as in ``State.netns``.
+
+        That is ``number N`` where it has no name.  OSError without permission to ask about another namespace (EPERM).
+        """
+        link = self.link()
+        return self._netlink.link(link.lower, link.lower_netns), self._netns_of(link.lower_netns)
+
+    def _netns_of(self, number: int | None) -> str | None:
+        if number is None:
+            return ns.name_of(self._place) if isinstance(self._place, int) else self._place
+        for place in ns.listed():
+            with contextlib.suppress(OSError):
+                if self._netlink.number_of(place) == number:
+                    return ns.name_of(place)
+        return f"number {number}"
+
     def state(self, *, routes: bool) -> State:
         """Everything, with its routes where asked for; OSError (ENODEV) when it is not in the namespace any more."""
         link = self.link()
@@ -103,7 +125,7 @@ class Interface:
         foreign = [one for one in addresses if one.index != self.index and not one.address.is_link_local]
         names = {index: one.name for index, one in self._netlink.links().items()} if foreign else {}
         over_it = [route for version in (4, 6) for route in self._routes(version)] if routes else []
-        netns = ns.name_of(self._place) if isinstance(self._place, int) else self._place
+        netns = self._netns_of(None)
         others = tuple((names.get(one.index, f"interface {one.index}"), one.address) for one in foreign)
         detours = tuple(self._detours([one.address for one in own])) if link.up else ()
         return State(self.index, netns, ns.identity(self._place), link, own, tuple(over_it), others, detours)
@@ -136,7 +158,7 @@ class Interface:
         name, place = located
         try:
             with ns.inside(place):
-                index, netlink = socket.if_nametoindex(name), Rtnetlink()
+                index, netlink = socket.if_nametoindex(name), KernelQueries()
         except (OSError, PortUnavailable):
             os.close(place)
             return False

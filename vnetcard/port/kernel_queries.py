@@ -5,6 +5,7 @@ Source: rtnetlink(7), Linux include/uapi/linux/{if_link,gen_stats,pkt_sched,rtne
 
 from __future__ import annotations
 
+import contextlib
 import ipaddress
 import socket
 import struct
@@ -13,7 +14,12 @@ from typing import Final
 
 from vnetcard.port.address import Gateway
 from vnetcard.port.rtnetlink import (
+    IFF_LOWER_UP,
+    IFF_UP,
+    IFLA_ADDRESS,
     IFLA_IFNAME,
+    IFLA_MTU,
+    IFLA_TXQLEN,
     RTA_DST,
     RTA_GATEWAY,
     RTA_OIF,
@@ -24,7 +30,7 @@ from vnetcard.port.rtnetlink import (
 )
 
 RTM_GETNEIGH, RTM_GETQDISC, RTM_GETNETCONF = 30, 38, 82
-IFLA_STATS64 = 23
+IFLA_QDISC, IFLA_STATS64, IFLA_CARRIER_CHANGES = 6, 23, 35
 TCA_STATS2, TCA_STATS_QUEUE = 7, 3
 TC_H_ROOT = 0xFFFF_FFFF
 RTA_SRC, RTA_IIF = 2, 3
@@ -36,6 +42,11 @@ NUD_INCOMPLETE, NUD_FAILED = 0x01, 0x20
 
 LINK_STATS: Final = {"rx_errors": 4, "tx_errors": 5, "rx_dropped": 6, "tx_dropped": 7}
 """Where IFLA_STATS64 (struct rtnl_link_stats64) has them."""
+COUNTERS: Final = (
+    *("rx_packets", "tx_packets", "rx_bytes", "tx_bytes"),
+    *("rx_errors", "tx_errors", "rx_dropped", "tx_dropped"),
+)
+"""The first words of struct rtnl_link_stats64."""
 _TC = struct.Struct("=BxxxiIII")
 """tcmsg: family, index, handle, parent, info."""
 _NETCONF = struct.Struct("=Bxxx")
@@ -57,6 +68,26 @@ class Hop:
     gateway: Gateway | None
 
 
+@dataclass(frozen=True, slots=True)
+class DeviceView:
+    """An interface as a device: its queue, and ``counters``: those of COUNTERS and of its queueing discipline.
+
+    ``tx`` is what the kernel sends by the interface.  ``qdisc`` is '' and ``waiting`` 0 where it has no queue;
+    ``waiting`` and ``txqueuelen`` count packets.
+    """
+
+    name: str
+    mac: str
+    mtu: int
+    up: bool
+    carrier: bool
+    carrier_changes: int
+    qdisc: str
+    txqueuelen: int
+    waiting: int
+    counters: dict[str, int]
+
+
 class KernelQueries(Rtnetlink):
     """A socket for these questions in the network namespace in which it was made; a refusal raises OSError."""
 
@@ -68,16 +99,48 @@ class KernelQueries(Rtnetlink):
         name = found[IFLA_IFNAME].rstrip(b"\0").decode(errors="surrogateescape")
         return name, {f"link.{what}": words[at] for what, at in LINK_STATS.items() if at < len(words)}
 
+    def index_of(self, name: str) -> int:
+        """The index of the interface ``name``; KeyError where there is none."""
+        return {link.name: index for index, link in self.links().items()}[name]
+
+    def device(self, index: int) -> DeviceView:
+        """The interface as a device; ENODEV when this namespace has none of this index."""
+        flags, found = self._get_link(index)
+        data = found.get(IFLA_STATS64, b"")[: 8 * len(COUNTERS)]
+        counters = dict(zip(COUNTERS, struct.unpack(f"={len(data) // 8}Q", data), strict=False))
+        waiting = 0
+        with contextlib.suppress(OSError):  # a kernel without queueing disciplines
+            waiting, counters["qdisc_dropped"] = self._queue(index)
+        address = found.get(IFLA_ADDRESS, b"")
+        return DeviceView(
+            name=found[IFLA_IFNAME].rstrip(b"\0").decode(errors="surrogateescape"),
+            mac=address.hex(":") if len(address) == 6 and any(address) else "",
+            mtu=int.from_bytes(found[IFLA_MTU], "little"),
+            up=bool(flags & IFF_UP),
+            carrier=bool(flags & IFF_LOWER_UP),
+            carrier_changes=int.from_bytes(found.get(IFLA_CARRIER_CHANGES, b""), "little"),
+            qdisc=found.get(IFLA_QDISC, b"").rstrip(b"\0").decode(errors="surrogateescape"),
+            txqueuelen=int.from_bytes(found.get(IFLA_TXQLEN, b""), "little"),
+            waiting=waiting,
+            counters=counters,
+        )
+
     def queue_drops(self, index: int) -> int:
         """Packets that the interface's queueing discipline has dropped."""
-        drops = 0
+        return self._queue(index)[1]
+
+    def _queue(self, index: int) -> tuple[int, int]:
+        """Packets that wait in the interface's queueing discipline, and those that it has dropped."""
+        waiting = drops = 0
         for body in self._dump(RTM_GETQDISC, _TC.pack(0, index, 0, 0, 0)):
             _, about, _, parent, _ = _TC.unpack_from(body)
             if about == index and parent == TC_H_ROOT:  # the root has the sums of its parts
                 statistics = dict(attributes(dict(attributes(body[_TC.size :])).get(TCA_STATS2, b"")))
                 queue = statistics.get(TCA_STATS_QUEUE, b"")
-                drops += _QUEUE.unpack_from(queue)[2] if len(queue) >= _QUEUE.size else 0
-        return drops
+                if len(queue) >= _QUEUE.size:
+                    waiting += _QUEUE.unpack_from(queue)[0]
+                    drops += _QUEUE.unpack_from(queue)[2]
+        return waiting, drops
 
     def route(self, destination: Gateway, *, source: Gateway | None = None, came_in: int = 0) -> Hop:
         """What the kernel does with a packet, after all rules and tables.

@@ -105,6 +105,23 @@ def identity(place: str | int | None) -> str:
     return f"{state.st_dev}:{state.st_ino}"
 
 
+def listed() -> Iterator[int]:
+    """A descriptor, open during the step, of each namespace that has a name, and of that of this process.
+
+    One that may not be opened is left out.
+    """
+    seen = {""}
+    for path in (Path("/proc/self/ns/net"), *sorted(NAMED.glob("*"))):
+        with contextlib.suppress(OSError):
+            fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+            try:
+                if (found := identity(fd)) not in seen:
+                    seen.add(found)
+                    yield fd
+            finally:
+                os.close(fd)
+
+
 def name_of(fd: int) -> str | None:
     """How another process opens the namespace of the descriptor ``fd``: its name, or a path through this process.
 

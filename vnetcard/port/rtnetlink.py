@@ -1,8 +1,8 @@
 """Requests to the kernel about interfaces, addresses and routes, and its notifications of their changes.
 
 pyroute2 offers all of it, but its import takes longer than the rest of an agent's start.
-Source: rtnetlink(7), Linux include/uapi/linux/{netlink,rtnetlink,if_link,if_addr,ipv6}.h; IFLA_TUN_* since Linux 4.16,
-IFA_PROTO since Linux 5.18 (older kernels ignore it).
+Source: rtnetlink(7), Linux include/uapi/linux/{netlink,rtnetlink,net_namespace,if_link,if_addr,ipv6}.h; questions
+about another namespace since Linux 4.15, IFLA_TUN_* since 4.16, IFA_PROTO since 5.18 (older kernels ignore it).
 """
 
 from __future__ import annotations
@@ -25,17 +25,21 @@ NLM_F_REQUEST, NLM_F_ACK, NLM_F_REPLACE, NLM_F_DUMP, NLM_F_CREATE = 0x1, 0x4, 0x
 RTM_NEWLINK, RTM_DELLINK, RTM_GETLINK = 16, 17, 18
 RTM_NEWADDR, RTM_DELADDR, RTM_GETADDR = 20, 21, 22
 RTM_GETROUTE = 26
-IFLA_ADDRESS, IFLA_IFNAME, IFLA_MTU, IFLA_MASTER, IFLA_TXQLEN = 1, 3, 4, 10, 13
-IFLA_OPERSTATE, IFLA_LINKINFO, IFLA_AF_SPEC = 16, 18, 26
+RTM_GETNSID = 90
+IFLA_ADDRESS, IFLA_IFNAME, IFLA_MTU, IFLA_LINK, IFLA_MASTER, IFLA_TXQLEN = 1, 3, 4, 5, 10, 13
+IFLA_OPERSTATE, IFLA_LINKINFO, IFLA_AF_SPEC, IFLA_GROUP = 16, 18, 26, 27
+IFLA_LINK_NETNSID, IFLA_TARGET_NETNSID = 37, 46
 IFLA_INFO_KIND, IFLA_INFO_DATA = 1, 2
 IFLA_INET6_CONF = 2
 DEVCONF_DISABLE_IPV6 = 26
 IFLA_TUN_MULTI_QUEUE, IFLA_TUN_NUM_QUEUES, IFLA_TUN_NUM_DISABLED_QUEUES = 7, 8, 9
 IFA_ADDRESS, IFA_LOCAL, IFA_PROTO = 1, 2, 11
+IFA_F_NODAD = 0x02
+NETNSA_NSID, NETNSA_FD = 1, 3
 RTA_DST, RTA_OIF, RTA_GATEWAY, RTA_PRIORITY, RTA_TABLE = 1, 4, 5, 6, 15
 RT_TABLE_MAIN = 254
 RTN_UNICAST = 1
-IFF_UP = 0x1
+IFF_UP, IFF_NOARP, IFF_LOWER_UP = 0x1, 0x80, 0x10000
 IF_OPER_UP = 6
 SOL_NETLINK, NETLINK_GET_STRICT_CHK = 270, 12
 RTMGRP_LINK, RTMGRP_ADDRESSES, RTMGRP_ROUTES = 0x1, 0x110, 0x440
@@ -62,7 +66,9 @@ ANSWER_MAX = 65536
 class LinkView:
     """An interface as the kernel has it now; ``ipv6_off``: the sysctl disable_ipv6; None: no IPv6 on it at all.
 
-    ``kind`` is its driver's (``bridge``), '' for hardware; ``master`` the index of the bridge that it belongs to, or 0.
+    ``kind`` is its driver's (``bridge``), '' for hardware; ``master`` the index of the bridge that it belongs to, or 0;
+    ``lower`` that of the interface below, or 0, and ``lower_netns`` the number of the namespace in which that is, None
+    if it is the same; ``carrier``: the driver has it (LOWER_UP); ``group`` its group; ``mac`` its address or ''.
     """
 
     name: str
@@ -72,6 +78,11 @@ class LinkView:
     ipv6_off: bool | None
     kind: str = ""
     master: int = 0
+    lower: int = 0
+    carrier: bool = True
+    group: int = 0
+    lower_netns: int | None = None
+    mac: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,18 +138,34 @@ class Rtnetlink:
         self._ask(RTM_NEWLINK, NLM_F_ACK, body)
 
     def replace_address(self, index: int, address: Address) -> None:
-        """Add an address and mark it as ours; an address that is there already is no error."""
-        body = _address_request(index, address) + attribute(IFA_PROTO, bytes([OUR_PROTOCOL]))
+        """Add an address and mark it as ours; an address that is there already is no error.
+
+        An IPv6 address of an interface without neighbours (TUN) is not checked for duplicates: otherwise it could be
+        neither source nor destination until the kernel has found time for that.
+        """
+        alone = address.version == 6 and bool(self._get_link(index)[0] & IFF_NOARP)
+        body = _address_request(index, address, IFA_F_NODAD if alone else 0) + attribute(
+            IFA_PROTO, bytes([OUR_PROTOCOL])
+        )
         self._ask(RTM_NEWADDR, NLM_F_ACK | NLM_F_CREATE | NLM_F_REPLACE, body)
 
     def delete_address(self, index: int, address: Address) -> None:
         """Remove an address; EADDRNOTAVAIL where it is not there."""
         self._ask(RTM_DELADDR, NLM_F_ACK, _address_request(index, address))
 
-    def link(self, index: int) -> LinkView:
-        """The interface as it is now; ENODEV when this namespace has none of this index."""
-        flags, found = self._get_link(index)
+    def link(self, index: int, netns: int | None = None) -> LinkView:
+        """The interface as it is now; ENODEV when this namespace has none of this index.
+
+        ``netns``: in the namespace of this number instead, as in ``LinkView.lower_netns``; EPERM without permission.
+        """
+        flags, found = self._get_link(index, netns)
         return _link_view(flags, found)
+
+    def number_of(self, place: int) -> int | None:
+        """This namespace's number for the namespace of the descriptor ``place``; None if it has none for it."""
+        body = self._ask(RTM_GETNSID, 0, bytes(4) + attribute(NETNSA_FD, struct.pack("=i", place)))
+        (number,) = struct.unpack("=i", dict(attributes(body[4:]))[NETNSA_NSID])
+        return None if number < 0 else int(number)
 
     def links(self) -> dict[int, LinkView]:
         """All interfaces of the namespace, by index."""
@@ -185,9 +212,10 @@ class Rtnetlink:
         counts = (IFLA_TUN_NUM_QUEUES, IFLA_TUN_NUM_DISABLED_QUEUES)
         return sum(int.from_bytes(data.get(kind, b""), "little") for kind in counts)
 
-    def _get_link(self, index: int) -> tuple[int, dict[int, bytes]]:
+    def _get_link(self, index: int, netns: int | None = None) -> tuple[int, dict[int, bytes]]:
         """The flags and the attributes of an interface."""
-        body = self._ask(RTM_GETLINK, 0, _LINK.pack(0, 0, index, 0, 0))
+        where = b"" if netns is None else attribute(IFLA_TARGET_NETNSID, struct.pack("=i", netns))
+        body = self._ask(RTM_GETLINK, 0, _LINK.pack(0, 0, index, 0, 0) + where)
         _, _, _, flags, _ = _LINK.unpack_from(body)
         return flags, dict(attributes(body[_LINK.size :]))
 
@@ -276,6 +304,7 @@ def _link_view(flags: int, found: dict[int, bytes]) -> LinkView:
     families = dict(attributes(found.get(IFLA_AF_SPEC, b"")))
     inet6 = dict(attributes(families.get(socket.AF_INET6, b"")))
     switch = inet6.get(IFLA_INET6_CONF, b"")[DEVCONF_DISABLE_IPV6 * 4 :][:4]
+    elsewhere = found.get(IFLA_LINK_NETNSID)
     return LinkView(
         name=found[IFLA_IFNAME].rstrip(b"\0").decode(errors="surrogateescape"),
         up=bool(flags & IFF_UP),
@@ -284,13 +313,18 @@ def _link_view(flags: int, found: dict[int, bytes]) -> LinkView:
         ipv6_off=any(switch) if switch else None,
         kind=dict(attributes(found.get(IFLA_LINKINFO, b""))).get(IFLA_INFO_KIND, b"").rstrip(b"\0").decode(),
         master=int.from_bytes(found.get(IFLA_MASTER, b""), "little"),
+        lower=int.from_bytes(found.get(IFLA_LINK, b""), "little"),
+        carrier=bool(flags & IFF_LOWER_UP),
+        group=int.from_bytes(found.get(IFLA_GROUP, b""), "little"),
+        lower_netns=int.from_bytes(elsewhere, "little", signed=True) if elsewhere else None,
+        mac=found.get(IFLA_ADDRESS, b"").hex(":"),
     )
 
 
-def _address_request(index: int, address: Address) -> bytes:
+def _address_request(index: int, address: Address, flags: int = 0) -> bytes:
     packed = address.ip.packed
     family = socket.AF_INET if address.version == 4 else socket.AF_INET6
-    head = _ADDRESS.pack(family, address.network.prefixlen, 0, 0, index)
+    head = _ADDRESS.pack(family, address.network.prefixlen, flags, 0, index)
     return head + attribute(IFA_LOCAL, packed) + attribute(IFA_ADDRESS, packed)
 
 
@@ -325,6 +359,11 @@ def _messages(data: bytes) -> Iterator[tuple[int, int, bytes]]:
             return
         yield kind, number, data[at + _HEADER.size : at + length]
         at += (length + 3) & ~3
+
+
+def link_request(index: int) -> bytes:
+    """What precedes the attributes of a request about interface ``index``; 0 for one that is to be made."""
+    return _LINK.pack(0, 0, index, 0, 0)
 
 
 def attribute(kind: int, value: bytes) -> bytes:

@@ -106,12 +106,15 @@ class TunPort:
             mask = sum(TUN_F[name] for name in needs)
             try:
                 fcntl.ioctl(self.fds[0], TUNSETOFFLOAD, mask)
-                os.write(self.fds[0], self._probe(kind))
+                self._write_probe(kind)
                 verdicts[kind] = ""
             except OSError as error:
                 verdicts[kind] = f"the kernel refuses it ({errno.errorcode.get(error.errno or 0, error.strerror)})"
         self.set_offload(0)
         return verdicts
+
+    def _write_probe(self, kind: str) -> None:
+        os.write(self.fds[0], self._probe(kind))
 
     def refused_now(self, features: int) -> int:
         """Of ``features``, those with which the kernel refuses a good packet; also while pumps use the port."""

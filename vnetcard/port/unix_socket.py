@@ -7,30 +7,38 @@ end at which nothing arrives and which refuses writes with EPIPE.
 from __future__ import annotations
 
 import contextlib
-import errno
 import fcntl
 import os
 import select
 import socket
-import stat
 import struct
 import termios
 import threading
 import time
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol
 
-from vnetcard.codes.error import ErrorCode
-from vnetcard.errors import ConfigError, PortUnavailable
+from vnetcard.port import listener
 from vnetcard.port.plain import PlainPort, need_one_queue, split_frames
-from vnetcard.terminal import capabilities, limits
+from vnetcard.ring import layout as L
+from vnetcard.terminal import capabilities
 
-PATH_MAX: Final = 107
-"""Bytes of a path: sun_path of struct sockaddr_un less the final 0, Linux include/uapi/linux/un.h."""
 BUFFER_BYTES: Final = 4 << 20
 """Wanted size of a connection's send buffer; the kernel limits it to net.core.wmem_max."""
 DRAIN_LIMIT_S: Final = 2.0
 """Seconds in which the pump takes what a program sent before it closed."""
+ONE_TURN: Final = 64
+"""Most messages that are handed on before the port looks whether it is closed."""
+
+
+class Receiver(Protocol):
+    """What uses the socket from the program's side on, in the port's thread; the pumps then read nothing from it."""
+
+    def connected(self, present: bool) -> None:
+        """A program has connected, or closed."""
+
+    def receive(self, packet: bytes) -> None:
+        """A message of the program, at most layout.FRAME_MAX + 1 bytes of it."""
 
 
 class UnixPort(PlainPort):
@@ -39,12 +47,12 @@ class UnixPort(PlainPort):
     ``present``: a program is connected.  Another one is turned away until that one closes.
     """
 
-    def __init__(self, path: Path, frames: int) -> None:
-        """Listen; ``frames`` is of layout.FRAMES.  OSError."""
+    def __init__(self, path: Path, frames: int, receiver: Receiver | None = None) -> None:
+        """Listen; ``frames`` is of layout.FRAMES, ``receiver`` what else uses the socket.  OSError."""
         self.frames = frames
+        self._receiver = receiver
         self.name = str(path)
         self.present = False
-        self._path = path
         self._closed = False
         with contextlib.ExitStack() as opened:
             self._empty = _end_without_program(opened)
@@ -53,10 +61,7 @@ class UnixPort(PlainPort):
             self._stop_read, stop_write = os.pipe2(os.O_CLOEXEC)
             opened.callback(os.close, self._stop_read)
             opened.callback(os.close, stop_write)
-            self._listener = opened.enter_context(socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET))
-            self._listener.setblocking(False)
-            opened.callback(self._remove, _bind(self._listener, path))
-            self._listener.listen(8)
+            self._listener = listener.listen_at(path, opened)
             self._thread = threading.Thread(target=self._serve, name="unix-port", daemon=True)
             self._thread.start()
             opened.callback(self._thread.join)
@@ -70,11 +75,6 @@ class UnixPort(PlainPort):
     def close(self) -> None:
         self._opened.close()
 
-    def _remove(self, inode: tuple[int, int]) -> None:
-        with contextlib.suppress(OSError):
-            if _inode(self._path) == inode:
-                self._path.unlink()
-
     # --- the thread ----------------------------------------------------------------------------------
 
     def _serve(self) -> None:
@@ -86,9 +86,9 @@ class UnixPort(PlainPort):
                 with contextlib.suppress(OSError):
                     client.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, BUFFER_BYTES)
                 os.dup2(client.fileno(), self._fd, inheritable=False)
-                self.present = True
+                self._set_present(True)
                 stopped = self._wait_for_end(client)
-                self.present = False
+                self._set_present(False)
                 if not stopped:
                     self._wait_until_drained(client)
                 os.dup2(self._empty.fileno(), self._fd, inheritable=False)
@@ -104,18 +104,25 @@ class UnixPort(PlainPort):
                 time.sleep(0.1)
         return None
 
+    def _set_present(self, present: bool) -> None:
+        self.present = present
+        if self._receiver is not None:
+            self._receiver.connected(present)
+
     def _wait_for_end(self, client: socket.socket) -> bool:
         """Return once ``client`` has closed, or with True when the port is closed; others are turned away."""
         poll = select.poll()
-        poll.register(client, select.POLLRDHUP)
+        poll.register(client, select.POLLRDHUP | (select.POLLIN if self._receiver else 0))
         poll.register(self._stop_read, select.POLLIN)
         poll.register(self._listener, select.POLLIN)
         while True:
-            for fd, _ in poll.poll():
+            for fd, events in poll.poll():
                 if fd == self._stop_read:
                     return True
                 if fd == client.fileno():
-                    return False
+                    if self._receiver is None or _hand_on(client, self._receiver, ends=events & select.POLLRDHUP):
+                        return False
+                    continue
                 with contextlib.suppress(OSError):
                     self._listener.accept()[0].close()
 
@@ -142,50 +149,24 @@ def _end_without_program(opened: contextlib.ExitStack) -> socket.socket:
     return near
 
 
+def _hand_on(client: socket.socket, receiver: Receiver, *, ends: int) -> bool:
+    """Give ``receiver`` messages that wait; True where the connection ``ends`` and there are no more."""
+    for _ in range(ONE_TURN):
+        try:
+            packet = client.recv(L.FRAME_MAX + 1)
+        except BlockingIOError:
+            return bool(ends)
+        except OSError:  # such as ECONNRESET
+            return True
+        if not packet and ends:
+            return True
+        receiver.receive(packet)
+    return False
+
+
 def _unread(client: socket.socket) -> int:
     """Bytes of messages that wait to be read (SIOCINQ, unix(7))."""
     return int(struct.unpack("i", fcntl.ioctl(client, termios.FIONREAD, bytes(4)))[0])
-
-
-def _inode(path: Path) -> tuple[int, int]:
-    status = path.lstat()
-    return status.st_dev, status.st_ino
-
-
-def _bind(listener: socket.socket, path: Path) -> tuple[int, int]:
-    """Bind to ``path`` with mode 0600, and return its device and inode; a socket without listener is replaced."""
-    before = os.umask(0o177)
-    try:
-        try:
-            listener.bind(str(path))
-        except OSError as error:
-            if error.errno != errno.EADDRINUSE or not _is_left_over(path):
-                raise
-            path.unlink()
-            listener.bind(str(path))
-    finally:
-        os.umask(before)
-    return _inode(path)
-
-
-def _is_left_over(path: Path) -> bool:
-    """Whether ``path`` is a socket of this user at which nothing listens."""
-    status = path.lstat()
-    if not stat.S_ISSOCK(status.st_mode) or status.st_uid != os.geteuid():
-        return False
-    for kind in (socket.SOCK_SEQPACKET, socket.SOCK_STREAM, socket.SOCK_DGRAM):
-        with contextlib.closing(socket.socket(socket.AF_UNIX, kind)) as probe:
-            probe.setblocking(False)
-            try:
-                probe.connect(str(path))
-            except ConnectionRefusedError:
-                return True
-            except OSError as error:
-                if error.errno != errno.EPROTOTYPE:
-                    return False
-            else:
-                return False
-    return False
 
 
 def open_port(name: str, *, netns: str | None = None, persist: bool = False, queues: int = 1) -> UnixPort:
@@ -193,28 +174,12 @@ def open_port(name: str, *, netns: str | None = None, persist: bool = False, que
     del netns, persist
     need_one_queue(f"unix:{name}", queues)
     path, frames = split_frames(name)
-    if not path.startswith("/") or "\0" in path or len(os.fsencode(path)) > PATH_MAX:
-        raise ConfigError(
-            f"port unix:{name}: expected an absolute path of at most {PATH_MAX} bytes", code=ErrorCode.BAD_URL
-        )
+    return listen(path, frames, name)
+
+
+def listen(path: str, frames: int, name: str, receiver: Receiver | None = None) -> UnixPort:
+    """A port at ``path``, called unix:``name`` in errors; see ``UnixPort``.  ConfigError, PortUnavailable."""
     try:
-        return UnixPort(Path(path), frames)
+        return UnixPort(listener.checked_path(path, f"unix:{name}"), frames, receiver)
     except (OSError, RuntimeError) as error:
-        raise _unavailable(name, error) from error
-
-
-def _unavailable(name: str, error: OSError | RuntimeError) -> PortUnavailable:
-    if isinstance(error, RuntimeError):
-        words, code = "out of tasks: no thread can be started", ErrorCode.RESOURCE_LIMIT
-    elif error.errno == errno.EADDRINUSE:
-        words, code = (
-            "the path is taken: another program listens there, or it is another kind of file",
-            ErrorCode.PORT_BUSY,
-        )
-    elif limit := limits.name_of(error):
-        words, code = limit, ErrorCode.RESOURCE_LIMIT
-    elif error.errno in (errno.EACCES, errno.EPERM):
-        words, code = "no permission to create a socket in this folder", ErrorCode.PORT_PERMISSION
-    else:
-        words, code = f"cannot listen there ({error.strerror})", ErrorCode.PORT_UNAVAILABLE
-    return PortUnavailable(f"port unix:{name}: {words}", code=code)
+        raise listener.unavailable(f"unix:{name}", error) from error

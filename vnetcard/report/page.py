@@ -112,9 +112,9 @@ def _plots(report: Report) -> str:
     }
     latencies = {one.name: one.latency_us for one in report.stages if one.latency_us is not None}
     a_record = {
-        name: figures[f"{name.split()[1]}_ns_a_record"] / 1000
+        name: figures[f"{name.split()[1]}_ns_per_record"] / 1000
         for name, figures in report.runtime.items()
-        if figures.get(f"{name.split()[1]}_ns_a_record")
+        if figures.get(f"{name.split()[1]}_ns_per_record")
     }
     return "".join(
         [

@@ -34,8 +34,8 @@ def derived(pump: str, figures: Mapping[str, int]) -> dict[str, float]:
     busy = figures.get(f"{pump}_busy_ns", 0)
     return {
         f"{pump}_calls": calls,
-        f"{pump}_records_a_call": round(records / calls, 2) if calls else 0,
-        f"{pump}_ns_a_record": round(busy / records) if records else 0,
+        f"{pump}_records_per_call": round(records / calls, 2) if calls else 0,
+        f"{pump}_ns_per_record": round(busy / records) if records else 0,
     }
 
 

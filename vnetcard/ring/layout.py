@@ -173,7 +173,8 @@ SIDE_IDENTITY: Final = Block(
         ("pid", 4, "process id of the agent in its own PID namespace"),
         ("reserved", 4, "0"),
         ("started_ns", 8, "CLOCK_REALTIME at the start of the agent, nanoseconds"),
-        ("software", 24, "version of the software, ASCII, padded with 0"),
+        ("software", 16, "version of the software, ASCII, padded with 0"),
+        ("mac", 8, "MAC address that the peer's frames must have, then the bytes 1 and 0; anything else: any"),
         ("machine", 24, "name of the machine, ASCII, padded with 0"),
     ),
 )
@@ -269,7 +270,7 @@ TX_STATS: Final = (
     "late_wakeups",
     "busy_ns",
     "moved_at_ns",
-    "wakeups_heard",
+    "irq_wakeups",
 )
 RX_STATS: Final = (
     "port_writes",
@@ -286,13 +287,13 @@ RX_STATS: Final = (
     "busy_ns",
     "moved_at_ns",
     "high_water",
-    "wakeups_heard",
+    "irq_wakeups",
 )
 """Diagnostics beside the ledger, sixteen u64; ``viol_*`` count a hostile or broken peer's violations.
 
 late_wakeups: sleeps that ended by time-out although the peer had moved its index; busy_ns: time between two waits,
 measured in one batch of eight; moved_at_ns: CLOCK_REALTIME at the end of the last batch; high_water: largest number of
-unread bytes that the consumer found; wakeups_heard: sleeps ended by an interrupt of the peer (the cause of a futex
+unread bytes that the consumer found; irq_wakeups: sleeps ended by an interrupt of the peer (the cause of a futex
 wake-up is unknown).
 """
 

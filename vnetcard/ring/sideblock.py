@@ -19,12 +19,16 @@ SOFTWARE = f"vnetcard {__version__}"
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """The owner of a side: pid, start time in seconds since 1970, and the names of software and machine."""
+    """The owner of a side: pid, start time in seconds since 1970, and the names of software and machine.
+
+    ``mac``: the MAC address that the peer's frames must have, as text; '' for any.
+    """
 
     pid: int
     started: float
     software: str
     machine: str
+    mac: str = ""
 
 
 class SideBlock:
@@ -110,10 +114,14 @@ class SideBlock:
             found.append("link counters")
         return tuple(found)
 
-    def write_identity(self) -> None:
-        """Write the identity of this process, which the refusal of a second agent names."""
+    def write_identity(self, mac: bytes = b"") -> None:
+        """Write the identity of this process, which the refusal of a second agent names.
+
+        ``mac``: the 6 bytes of the only MAC address that the peer's frames may have.
+        """
         machine = socket.gethostname().encode("ascii", "replace")[:24]
-        self._identity = _IDENTITY.pack(os.getpid(), 0, time.time_ns(), SOFTWARE.encode(), machine)
+        given = mac and mac + _MAC_GIVEN
+        self._identity = _IDENTITY.pack(os.getpid(), 0, time.time_ns(), SOFTWARE.encode(), given, machine)
         self._memory.write(self._base + L.LINE, self._identity)
 
     def identity(self) -> Identity:
@@ -126,14 +134,16 @@ def served_queues(queue_mask: int) -> int:
     return max(1, (~queue_mask & (queue_mask + 1)).bit_length() - 1)
 
 
-_IDENTITY = struct.Struct("<IIQ24s24s")
+_IDENTITY = struct.Struct("<IIQ16s8s24s")
+_MAC_BYTES, _MAC_GIVEN = 6, b"\x01\x00"
 
 
 def decode_identity(line: bytes) -> Identity:
     """Decode an identity line; bytes that are not printable ASCII are escaped."""
-    pid, _, started, software, machine = _IDENTITY.unpack(line)
+    pid, _, started, software, mac, machine = _IDENTITY.unpack(line)
 
     def text(raw: bytes) -> str:
         return printable(raw.split(b"\0")[0].decode("ascii", "backslashreplace"))
 
-    return Identity(pid, started / 1e9, text(software), text(machine))
+    shown = mac[:_MAC_BYTES].hex(":") if mac[_MAC_BYTES:] == _MAC_GIVEN else ""
+    return Identity(pid, started / 1e9, text(software), text(machine), shown)

@@ -98,12 +98,13 @@ def stdout_error() -> OSError | None:
 def printed_help() -> Iterator[None]:
     """Around a parser: where its help cannot be written, SystemExit becomes ConfigError; without a reader, status 1.
 
-    argparse ends the process with status 0 after --help and --version, whatever became of their text.
+    argparse ends the process with status 0 after --help and --version, whatever became of their text; that of Python
+    3.11.2, in Debian 12, lets the OSError out.
     """
     with escaped_output():
         try:
             yield
-        except SystemExit:
+        except (SystemExit, OSError):
             error = stdout_error()
             if error is None:
                 raise

@@ -8,7 +8,7 @@ from typing import Final, Protocol
 
 from vnetcard._core import Memory
 from vnetcard.engine import registers as R
-from vnetcard.engine.dma import GONE, Engine, Registers
+from vnetcard.engine.dma import GONE, Engine, Registers, Wakeups
 from vnetcard.engine.irq import IrqListener
 from vnetcard.errors import WindowUnavailable
 from vnetcard.hw.mapping import code_of
@@ -49,8 +49,11 @@ class EngineWindow:
         self.futex_wake = False
         self.interrupts = None
 
-    def listen(self, source: Path | int, *, unmask: bytes = b"") -> None:
-        """Let the engine's interrupt wake the pumps, which may sleep from now on; see ``IrqListener``."""
+    def listen(self, source: Path | int, *, unmask: bytes = b"", wakeups: Wakeups = Wakeups.SLEEPING) -> None:
+        """Let the engine's interrupt wake the pumps, which may sleep from now on; see ``IrqListener``.
+
+        Raises WindowUnavailable where ``source`` cannot be opened.
+        """
         handler = wakes_sleepers(self.memory, self._page.registers, self._side)
         try:
             self.engine.irq = self._listener = IrqListener(source, handler, unmask=unmask)
@@ -58,6 +61,7 @@ class EngineWindow:
             raise WindowUnavailable(
                 f"{self.url}: cannot listen to {source} ({error.strerror})", code=code_of(error)
             ) from error
+        self.engine.wakeups = wakeups
         self.futex_wake = True
 
     def on_close(self, release: Callable[[], None]) -> None:

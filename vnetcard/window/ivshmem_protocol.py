@@ -14,7 +14,6 @@ import array
 import contextlib
 import itertools
 import os
-import select
 import socket
 import struct
 from dataclasses import dataclass
@@ -24,6 +23,7 @@ from typing import Final
 from vnetcard.codes.error import ErrorCode
 from vnetcard.errors import ConfigError, WindowUnavailable
 from vnetcard.hw.mapping import code_of
+from vnetcard.terminal.ready import readable
 from vnetcard.window.interrupts import CONS, PROD, VECTORS, IrqTrigger
 
 VERSION: Final = 0
@@ -206,7 +206,7 @@ class Server:
         """Until the descriptor ``until`` can be read."""
         while True:
             sockets = {peer.socket.fileno(): identity for identity, peer in self._peers.items()}
-            ready, _, _ = select.select([until, self._listener.fileno(), *sockets], [], [])
+            ready = readable([until, self._listener, *sockets], None)
             if until in ready:
                 return
             for fd in ready:

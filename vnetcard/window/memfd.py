@@ -11,6 +11,7 @@ lets one agent start at a time.  ``NAME`` without a '/' is ``NAME.memfd`` in the
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import os
 from collections.abc import Iterator
@@ -177,27 +178,36 @@ def _give(place: Place, own: Path, fd: int) -> Giver:
 @contextlib.contextmanager
 def _only_one(place: Place, pulse: Pulse) -> Iterator[None]:
     """Hold the lock of the sockets' folder, in which nobody else could put a socket; makes the folder if it may."""
+    try:
+        fd = run_folder.retry(lambda: _lock_folder(place, pulse))
+    except OSError as error:
+        raise WindowUnavailable(
+            f"{place.url}: cannot open the folder {place.socket.parent} ({error.strerror}): name a socket in a folder "
+            "that you may write",
+            code=code_of(error),
+        ) from error
+    try:
+        yield
+    finally:
+        os.close(fd)  # which unlocks it
+
+
+def _lock_folder(place: Place, pulse: Pulse) -> int:
+    """The sockets' folder, open and locked; OSError, FileNotFoundError also where it was removed meanwhile."""
     folder = place.socket.parent
-    while True:
-        if place.by_name:
-            with contextlib.suppress(FileExistsError):
-                folder.mkdir(mode=0o700, parents=True)
-        try:
-            fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        except OSError as error:
-            raise WindowUnavailable(
-                f"{place.url}: cannot open the folder {folder} ({error.strerror}): name a socket in a folder that you "
-                "may write",
-                code=code_of(error),
-            ) from error
-        try:
-            trust.check_folders(place.socket, place.url, place.sharing)
-            locks.lock_folder(fd, limit=FOLDER_LIMIT, what=place.url, pulse=pulse)
-            if os.fstat(fd).st_nlink or not place.by_name:
-                yield
-                return
-        finally:
-            os.close(fd)  # which unlocks it
+    if place.by_name:
+        with contextlib.suppress(FileExistsError):
+            folder.mkdir(mode=0o700, parents=True)
+    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        trust.check_folders(place.socket, place.url, place.sharing)
+        locks.lock_folder(fd, limit=FOLDER_LIMIT, what=place.url, pulse=pulse)
+        if place.by_name and not os.fstat(fd).st_nlink:
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
+    except BaseException:
+        os.close(fd)
+        raise
+    return fd
 
 
 def read_window(place: str, limit: int | None) -> bytes:

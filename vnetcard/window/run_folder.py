@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+from collections.abc import Callable
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 from vnetcard.codes.error import ErrorCode
 from vnetcard.errors import ConfigError
 from vnetcard.window.trust import ALONE, Sharing, check_folders, user_name, walk
 
+T = TypeVar("T")
 OF_ROOT: Final = Path("/run/vnetcard")
+TRIES: Final = 10
+"""Attempts to use the folder while other agents, which end, remove it."""
 
 
 def folder() -> Path:
@@ -24,13 +29,24 @@ def folder() -> Path:
     return Path(f"/tmp/vnetcard-{os.geteuid()}")
 
 
+def retry(attempt: Callable[[], T]) -> T:
+    """``attempt()``, again where FileNotFoundError shows that the last agent has removed the folder."""
+    for _ in range(TRIES - 1):
+        with contextlib.suppress(FileNotFoundError):
+            return attempt()
+    return attempt()
+
+
 def prepare(uid: int, gid: int) -> bool:
     """As root: make the folder for the agents of user ``uid`` if it is missing; whether it was made.
 
     An empty /run/vnetcard changes its owner, since an agent that is not root could not remove it.  Raises ConfigError
     where the folder is another user's, and OSError.
     """
-    path = folder()
+    return retry(lambda: _prepare(folder(), uid, gid))
+
+
+def _prepare(path: Path, uid: int, gid: int) -> bool:
     try:
         path.mkdir(mode=0o700, parents=True)
         made = True
@@ -63,7 +79,7 @@ def trusted_in(path: Path) -> Sharing:
 
     The owner counts where only root or this user could have given the folder to it, as /run/vnetcard to a service's
     user: not in /tmp.  Raises WindowUnavailable (code ``window-untrusted``) for a folder that another user may have
-    made or may change, and FileNotFoundError.
+    made or may change, and FileNotFoundError for one that is missing or was removed meanwhile.
     """
     owner = path.stat().st_uid
     sharing = ALONE if owner in ALONE.users or walk(path.absolute().parent, str(path), ALONE) else Sharing(owner=owner)

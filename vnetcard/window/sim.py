@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 
 from vnetcard.codes.error import ErrorCode
-from vnetcard.engine.dma import Engine
+from vnetcard.engine.dma import Engine, Wakeups
 from vnetcard.errors import ConfigError, WindowUnavailable
 from vnetcard.ring import layout as L
 from vnetcard.window.contract import Request
@@ -40,6 +40,7 @@ class SimWindow:
                 base=bus.bases[side],
                 geometry=window.geometry,
                 name=f"the engine of simulation {bus.name}",
+                wakeups=Wakeups.SLEEPING,
             )
         except BaseException:
             self.close()

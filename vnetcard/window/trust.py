@@ -164,7 +164,10 @@ def check_file(fd: int, path: Path, url: str, sharing: Sharing) -> None:
         )
     if state.st_nlink > 1:
         raise refusal(url, f"{path} has {state.st_nlink} names (hard links), others may be elsewhere: copy the file")
-    check_folders(path, url, sharing)
+    try:
+        check_folders(path, url, sharing)
+    except FileNotFoundError as error:
+        raise WindowUnavailable(f"{url}: the folder of {path} was removed", code=ErrorCode.WINDOW_LOST) from error
 
 
 def check_folders(path: Path, url: str, sharing: Sharing) -> None:
@@ -172,10 +175,13 @@ def check_folders(path: Path, url: str, sharing: Sharing) -> None:
 
     Every folder from the root on, also behind symbolic links, must belong to a trusted user and be writable by no
     other, or be sticky as /tmp is.  A user namespace shows root's folders as those of a user without a number there;
-    they are accepted, unless another user could have made them.
+    they are accepted, unless another user could have made them.  Raises FileNotFoundError where a folder is missing:
+    the last agent in /run/vnetcard removes it.
     """
     try:
         walk(path.absolute().parent, url, sharing)
+    except FileNotFoundError:
+        raise
     except OSError as error:
         raise refusal(url, f"cannot check the folders of {path} ({error.strerror})") from error
 

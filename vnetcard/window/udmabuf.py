@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from vnetcard.codes.error import ErrorCode
+from vnetcard.engine.dma import Wakeups
 from vnetcard.engine.registers_mmio import function_of_page, open_page
 from vnetcard.errors import ConfigError, WindowUnavailable
 from vnetcard.hw import udmabuf
@@ -22,17 +23,22 @@ from vnetcard.window.contract import Request
 from vnetcard.window.device import DeviceWindow, open_device, read_device
 from vnetcard.window.engine_window import EngineWindow
 
-OPTIONS: Final = ("engine", "format", "irq")
+OPTIONS: Final = ("engine", "format", "irq", "wakeup")
+WAKEUP: Final = {"on": Wakeups.SLEEPING, "off": Wakeups.ALWAYS}
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A place taken apart; ``engine`` is a URL, ``irq`` the text behind ``irq=`` ('' for ``irq`` alone), or None."""
+    """A place taken apart; ``engine`` is a URL, ``irq`` the text behind ``irq=`` ('' for ``irq`` alone), or None.
+
+    ``wakeups`` is meaningful with ``irq`` only.
+    """
 
     url: str
     name: str
     engine: str | None
     irq: str | None
+    wakeups: Wakeups
     any_content: bool
 
     @classmethod
@@ -54,7 +60,14 @@ class Place:
                 "or engine=xdma:N",
                 code=ErrorCode.BAD_URL,
             )
-        return cls(url, name, engine, options.get("irq"), "format" in options)
+        wakeup = options.get("wakeup", "on")
+        if wakeup not in WAKEUP or ("wakeup" in options and "irq" not in options):
+            raise ConfigError(
+                f"window {url}: write wakeup=on or wakeup=off, beside irq: off makes each index interrupt, for a "
+                "bridge whose reads overtake writes",
+                code=ErrorCode.BAD_URL,
+            )
+        return cls(url, name, engine, options.get("irq"), WAKEUP[wakeup], "format" in options)
 
 
 def open_window(request: Request) -> DeviceWindow | EngineWindow:
@@ -75,7 +88,7 @@ def open_window(request: Request) -> DeviceWindow | EngineWindow:
         whole = EngineWindow(window, page, request.side, base)
         if place.irq is not None:
             source, unmask = page.interrupt(place.irq)
-            whole.listen(source, unmask=unmask)
+            whole.listen(source, unmask=unmask, wakeups=place.wakeups)
         opened.pop_all()
         return whole
 
