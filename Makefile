@@ -16,6 +16,7 @@ test check: JOBS := auto
 # The options of setup.py, with warnings as errors; -fsyntax-only would miss warnings that need the optimizer.
 CWARN := -O2 -Wall -Wextra -Werror -Wno-missing-field-initializers -S -o -
 CROSS := aarch64-linux-gnu-gcc
+LWIP := /usr/include/lwip
 
 .PHONY: help demo demo-sim demo-qemu test check matrix lint campaign docs wheels dist clean
 .PHONY: adversary soak fuzz coverage hdl formal hdl-coverage hdl-mutations synth waveform
@@ -157,7 +158,7 @@ lint: ## style, types, C warnings (also for ARM64), and whether generated files 
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	@rm -rf $(TYPES) && mkdir -p $(TYPES)/vnetcard
-	@ln -s $(CURDIR)/vnetcard/* $(addprefix $(CURDIR)/,x86_side fpga_side sim hdl) $(TYPES)/vnetcard/
+	@ln -s $(CURDIR)/vnetcard/* $(addprefix $(CURDIR)/,x86_side fpga_side sim firmware hdl) $(TYPES)/vnetcard/
 	@ln -s $(CURDIR)/tests $(TYPES)/
 	cd $(TYPES) && $(abspath $(BIN))/mypy --config-file $(CURDIR)/pyproject.toml --cache-dir $(CURDIR)/.mypy_cache
 	cd $(TYPES) && MYPYPATH=$(CURDIR)/benchmarks $(abspath $(BIN))/mypy --config-file $(CURDIR)/pyproject.toml \
@@ -169,10 +170,17 @@ lint: ## style, types, C warnings (also for ARM64), and whether generated files 
 	@for cc in $$(type -P $(CROSS)); do for c in vnetcard/_c/vnc_*.c; do \
 		(set -x; $$cc -std=gnu11 $(CWARN) $$c >/dev/null) || exit; \
 	done; done
-	@for cc in gcc $$(type -P $(CROSS)); do \
-		(set -x; $$cc -std=c11 -ffreestanding $(CWARN) -include vnetcard/_c/vnc_ring.h \
+	@for cc in gcc $$(type -P $(CROSS)); do for h in vnc_ring.h vnc_finish.h; do \
+		(set -x; $$cc -std=c11 -ffreestanding $(CWARN) -include vnetcard/_c/$$h \
 			-x c /dev/null >/dev/null) || exit; \
-	done
+	done; done
+	@for cc in gcc $$(type -P $(CROSS)); do for c in firmware/vnc_side*.c; do \
+		(set -x; $$cc -std=c11 -ffreestanding $(CWARN) -Ivnetcard/_c $$c >/dev/null) || exit; \
+	done; done
+	@if [ -e $(LWIP)/lwip/netif.h ]; then for c in firmware/vnc_lwip.c firmware/hosted/*.c; do \
+		(set -x; gcc -std=gnu11 $(CWARN) $(addprefix -I,vnetcard/_c firmware firmware/hosted) \
+			-isystem $(LWIP) $$c >/dev/null) || exit; \
+	done; fi
 	$(BIN)/python -m vnetcard.engine.layoutgen --check
 	$(BIN)/python -m vnetcard.codes.table --check
 

@@ -18,7 +18,7 @@ release = version = vnetcard.__version__
 
 extensions = ["myst_parser", "sphinx.ext.autodoc"]
 root_doc = "docs/index"
-include_patterns = ["*.md", "docs/**.md", "hdl/**.md", "tests/**.md"]
+include_patterns = ["*.md", "docs/**.md", "hdl/**.md", "firmware/**.md", "tests/**.md"]
 exclude_patterns = [".*", "build", "dist", "docs/examples", "**/__pycache__", "**/node_modules"]
 
 myst_heading_anchors = 4
