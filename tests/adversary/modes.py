@@ -76,7 +76,11 @@ MODES: Final = (
     Mode("answered-flicker", "answers other epochs", Attack(words(CARD, "answered"))),
     Mode("state-nonsense", "states that do not exist", Attack(words(CARD, "state"))),
     Mode("restarts", "a new epoch as soon as the link runs", Attack(restart_when_running=1, greet_again_ms=50)),
-    Mode("greets", "a new epoch every 2 ms", Attack(greet_again_ms=2)),
+    Mode(
+        "greets",
+        "a new epoch every 2 ms, at once where the link runs",
+        Attack(restart_when_running=1, greet_again_ms=2),
+    ),
     Mode("heartbeat-jumps", "random heartbeats", Attack(words(CARD, "heartbeat"))),
     Mode(
         "heartbeat-backwards",
@@ -162,6 +166,7 @@ MODES: Final = (
         "record-changes",
         "header fields that change after the check",
         Attack(records=decks.CHANGING, greet_again_ms=1100),
+        busy=True,
     ),
     Mode(
         "vnet-changes",

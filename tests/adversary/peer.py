@@ -1,4 +1,4 @@
-"""The hostile card of peer.c in this process: built at first use, run in a thread on the memory of a window."""
+"""The hostile card or host of peer.c in this process: built at first use, run in a thread on a window's memory."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class Record:
 
 @dataclass(frozen=True, slots=True)
 class Attack:
-    """What the card does beside a correct handshake; peer.c has the same fields."""
+    """What a side does beside a correct handshake, with places as of a card; peer.c has the same fields."""
 
     pokes: tuple[Poke, ...] = ()
     records: tuple[Record, ...] = ()
@@ -111,8 +111,8 @@ _SAME = tuple(
         "mask",
     ]
 )
-_RINGS = ("h2c_at", "h2c_bytes", "c2h_at", "c2h_bytes")
-_WORDS = ("seed", "when", "pokes_a_round", "pause_us", "n_pokes", "n_records", *_SAME, *_RINGS)
+_PLACES = ("side", "tx_at", "tx_bytes")
+_WORDS = ("seed", "when", "pokes_a_round", "pause_us", "n_pokes", "n_records", *_SAME, *_PLACES)
 
 
 class _Plan(ctypes.Structure):
@@ -122,6 +122,23 @@ class _Plan(ctypes.Structure):
         ("records", ctypes.POINTER(_Record)),
         *((name, ctypes.c_uint64) for name in ("rounds", "runs", "produced")),
     )
+
+
+def mirrored(at: int) -> int:
+    """The place of the host that corresponds to ``at``, one of the card, and the other way round."""
+    for side in (L.HOST, L.CARD):
+        if 0 <= (within := at - L.side_offset(side)) < L.SIDE_BYTES:
+            return L.side_offset(1 - side) + within
+    within = at - L.queue_offset(0)
+    if not 0 <= within < L.QUEUE_BYTES:
+        return at
+    parts = [
+        (offset, group[{"h2c": "c2h", "c2h": "h2c"}[name[:3]] + name[3:]])
+        for group in (L.QUEUE_LINES, L.QUEUE_LEDGERS, L.QUEUE_BATCHES)
+        for name, offset in group.items()
+    ]
+    start, other = max(part for part in parts if part[0] <= within)
+    return at - start + other
 
 
 @functools.cache
@@ -143,9 +160,10 @@ class Done:
 
 
 class Card:
-    """The card's side of the window in the file at ``path``, without its lock: a card asks nobody."""
+    """The card's side of the window in the file at ``path``, or the host's, without its lock: it asks nobody."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, side: int = L.CARD) -> None:
+        self._side = side
         with path.open("r+b") as file:
             self.memory = mmap.mmap(file.fileno(), 0)
         self.geometry = Geometry.decode(self.memory[:HEADER_BYTES], len(self.memory))
@@ -161,16 +179,24 @@ class Card:
         """Of the attack that runs."""
         return int(self._plan.rounds)
 
+    @property
+    def produced(self) -> int:
+        """Records of the attack that runs."""
+        return int(self._plan.produced)
+
     def run(self, attack: Attack, seconds: float, *, seed: int) -> Done:
         """Attack for ``seconds`` or until ``stop``."""
-        (h2c, c2h), *_ = self.geometry.rings
-        pokes = (_Poke * max(1, len(attack.pokes)))(*(_Poke(p.at, p.size, p.how, p.value) for p in attack.pokes))
+        ring = self.geometry.rings[0][self._side]
+        places = [mirrored(p.at) if self._side == L.HOST else p.at for p in attack.pokes]
+        pokes = (_Poke * max(1, len(places)))(
+            *(_Poke(at, p.size, p.how, p.value) for at, p in zip(places, attack.pokes, strict=True))
+        )
         records = (_Record * max(1, len(attack.records)))(
             *(_Record(r.data, len(r.data), r.advance, r.seq_add % 2**32, *r.flip) for r in attack.records)
         )
         words = {name: getattr(attack, name) for name in ("when", "pokes_a_round", "pause_us", *_SAME)}
         words |= {"seed": seed % 2**32, "n_pokes": len(attack.pokes), "n_records": len(attack.records)}
-        words |= {"h2c_at": h2c.offset, "h2c_bytes": h2c.size, "c2h_at": c2h.offset, "c2h_bytes": c2h.size}
+        words |= {"side": self._side, "tx_at": ring.offset, "tx_bytes": ring.size}
         self._plan = plan = _Plan(pokes=pokes, records=records, **words)
         _core().adversary(ctypes.byref(self._base), ctypes.byref(plan), int(1000 * seconds), ctypes.byref(self._stop))
         self.done = Done(plan.rounds, plan.runs, plan.produced)
@@ -189,7 +215,7 @@ class Card:
         if self._thread is not None:
             self._thread.join()
             self._thread = None
-        at = L.side_offset(L.CARD) + L.SIDE_CONTROL.offset("epoch")
+        at = L.side_offset(self._side) + L.SIDE_CONTROL.offset("epoch")
         self.memory[at : at + 4] = bytes(4)
         return self.done
 

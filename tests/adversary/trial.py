@@ -19,7 +19,7 @@ from vnetcard.agent import status
 from vnetcard.agent.control import ask
 from vnetcard.errors import PeerGone
 from vnetcard.lab.lab import ADDRESSES, Lab, LabError, run_in
-from vnetcard.link.brake import CARRIER_CHANGES
+from vnetcard.link import brake
 from vnetcard.ring import layout as L
 
 LINES: Final = 20
@@ -34,8 +34,9 @@ CPU: Final = 0.35
 """Most of one core that an agent may use under an attack that carries no packets."""
 CPU_BUSY: Final = 2.1
 """The same while the peer floods: a pump for each direction, and the kernel's work for its packets."""
-RESTARTS: Final = (12, 5)
-"""Most restarts of the link in an attack, and in each of its seconds: a pause doubles from 0.1 to 5 s (Brake)."""
+RESTARTS: Final = (2 * brake.RESTARTS, 2 * brake.RESTARTS / brake.RESTART_SPAN)
+"""Most restarts of the link in an attack, and for each of its seconds: those that the brake lets pass, each counted as
+one of either side.  A card that is slow, because the machine is, comes close to it; a faster one is braked."""
 COUNTED: Final = [L.LINK_COUNTERS.index(name) for name in ("own_restart", "peer_restart", "refused", "braked")]
 SENDER: Final = """
 import socket, sys, time
@@ -187,12 +188,12 @@ class Victim:
         seen.carrier, seen.cpu = changes / seen.seconds, spent / seen.seconds
         if seen.lines_in_a_second > LINES:
             seen.wrong.append(f"{seen.lines_in_a_second} log lines in a second")
-        if changes > CARRIER_CHANGES * (seen.seconds + 1):
+        if changes > brake.CARRIER_CHANGES * (seen.seconds + 1):
             seen.wrong.append(f"{changes} carrier changes in {seen.seconds:.1f} s")
         return seen
 
     def judge_cost(self, seen: Seen, mode: Mode) -> None:
-        """Hold processor time and restarts against their limits; a loaded machine makes them smaller, never larger."""
+        """Hold processor time and restarts against their limits."""
         if seen.restarts is not None and seen.restarts > RESTARTS[0] + RESTARTS[1] * seen.seconds:
             seen.wrong.append(f"{seen.restarts} restarts")
         limit = CPU_BUSY if mode.busy or mode.traffic else CPU

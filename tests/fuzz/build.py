@@ -13,12 +13,16 @@ SOURCES: Final = Path(__file__).with_name("c")
 
 _TX: Final = ("tx.c", "pump.c", "vnc_tx.c", "vnc_pump_core.c", "vnc_tap.c")
 _RX: Final = ("rx.c", "pump.c", "vnc_rx.c", "vnc_pump_core.c", "vnc_tap.c")
+_SOCKET: Final = ("socket.c", *_TX[1:])
 HARNESSES: Final[dict[str, tuple[str, ...]]] = {
     "consumer": ("consumer.c", "no_port.c"),
     "producer": ("producer.c", "no_port.c"),
+    "finish": ("finish.c", "no_port.c"),
     "ledger": ("ledger.c", "no_port.c"),
+    "memif": ("memif.c", "no_port.c"),
     "tap": ("tap.c", "no_port.c", "vnc_tap.c"),
     "rx": _RX,
+    "socket": _SOCKET,
     "tx": _TX,
 }
 """The sources of each harness, beside ``COMMON``: names in tests/fuzz/c, or in the C core."""

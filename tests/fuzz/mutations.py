@@ -47,6 +47,26 @@ def _tx(name: str, old: str, new: str) -> Mutation:
     return Mutation(name, "tx", "vnc_tx.c", old, new)
 
 
+def _memif(name: str, old: str, new: str, file: str = "vnc_memif.h") -> Mutation:
+    return Mutation(name, "memif", file, old, new)
+
+
+def _memif_io(name: str, old: str, new: str) -> Mutation:
+    return _memif(name, old, new, "vnc_memif_io.h")
+
+
+def _finish(name: str, old: str, new: str) -> Mutation:
+    return Mutation(name, "finish", "vnc_finish.h", old, new)
+
+
+def _socket(name: str, old: str, new: str) -> Mutation:
+    return Mutation(name, "socket", "vnc_tx_socket.h", old, new)
+
+
+def _near(name: str, old: str, new: str, harness: str = "rx") -> Mutation:
+    return Mutation(name, harness, "vnc_neighbour.h", old, new)
+
+
 _SPLIT: Final = "vnc_split(c->ring, c->size, c->cons + VNC_RECORD_HEADER, view->len, view->span);"
 
 MUTATIONS: Final = (
@@ -109,10 +129,29 @@ MUTATIONS: Final = (
         "!gso_whole(view, &hdr, len, l3)",
         "gso_whole(view, &hdr, len, l3) > 1",
     ),
-    _deliver(
+    Mutation(
         "kernel reads what the filter checked out of the ring",
+        "rx",
+        "vnc_punt.h",
         "iov[n++] = (struct iovec){head->bytes, copied};",
         "copied = 0;",
+    ),
+    Mutation(
+        "punted packet is not judged once more",
+        "rx",
+        "vnc_punt.h",
+        "\tdrop = judge(p, &head);",
+        "\tdrop = VNC_FILTER_PASS;",
+    ),
+    Mutation(
+        "program gets the packet out of the ring", "rx", "vnc_punt.h", "p->domain != VNC_COHERENT", "head->size[1] == 0"
+    ),
+    Mutation(
+        "packet that the program did not take counts as delivered",
+        "rx",
+        "vnc_punt.h",
+        "drop = failed ? failed : drop;",
+        "drop = 0;",
     ),
     Mutation(
         "source is not compared", "rx", "vnc_filter.h", "f->allowed && !vnc_filter_allowed(", "0 && vnc_filter_allowed("
@@ -142,5 +181,67 @@ MUTATIONS: Final = (
         "packet with an offload that was not agreed on is sent",
         "return (needed & ~p->link.features) ?",
         "return (needed & VNC_FEATURE_UNKNOWN) ?",
+    ),
+    # --- memif
+    _memif("index beyond the ring is believed", "return slots > e->size ? -1 : slots;", "return slots;"),
+    _memif(
+        "buffer beyond its region is used",
+        "slot->len > slot->region->size || offset > slot->region->size - slot->len",
+        "slot->len > slot->region->size",
+    ),
+    _memif("region that there is not is used", "number >= m->regions", "number > 60000"),
+    _memif("client believes the offset of a server", "offset = vnc_memif_buffer(e, at);", "offset = d->offset;"),
+    _memif_io(
+        "length is read again after its check",
+        "vnc_memif_copy(c, slot.base, slot.len, false)",
+        "vnc_memif_copy(c, slot.base, vnc_memif_desc(e, e->at + (uint32_t)n)->length, false)",
+    ),
+    _memif_io("frame without its last slot is taken", "n == slots ? VNC_MEMIF_BAD_CHAIN : ", ""),
+    _memif_io(
+        "slot that is not free is filled", "if (n == slots)\n\t\t\treturn -1;", "if (n > slots)\n\t\t\treturn -1;"
+    ),
+    _memif_io(
+        "slots are given back before they are read", "e->pending = (uint16_t)n;", "vnc_memif_publish(e, (uint32_t)n);"
+    ),
+    # --- finishing
+    _finish("headers beyond the packet are cut", "|| f->head > f->len ||", "||"),
+    _finish("extension header beyond the packet is read", "|| at + 8 > room)", ")"),
+    _finish("headers larger than their place", " || f->head > VNC_FINISH_HEADERS)", ")"),
+    _finish("checksum outside the packet is written", "start > len || field + 2 > len", "start > len || field > len"),
+    _finish("length of UDP is that of the super-packet", "if (f->udp)\n\t\tvnc_put", "if (0)\n\t\tvnc_put"),
+    # --- a packet socket
+    _socket("Ethernet header stays in front of an IP packet", "\t\t*frame += VNC_ETHERNET_HEADER;\n", ""),
+    _socket(
+        "packets of a frame that was given up are not counted",
+        "len = vnc_finish_next(&p->finish, &packet);\n\t\tp->ledger.now[VNC_TX_TX_TAKEN]++;",
+        "len = vnc_finish_next(&p->finish, &packet);",
+    ),
+    _socket("frame that was cut short is sent", "if (msg.msg_flags & MSG_TRUNC)", "if (0)"),
+    _socket(
+        "packet larger than the link's is sent", "> p->link.packet_max ? VNC_TX_DROP_TOO_BIG : 0", "> 1u << 20 ? 1 : 0"
+    ),
+    # --- the Ethernet behind a port of IP packets
+    _near("packet of a gateway is asked for by its destination", "*ip = n->gateway[ip->version == 6];", "return true;"),
+    _near("group has the MAC address of all its bits", "byte[1] & 0x7f", "byte[1]"),
+    _near("broadcast of a network is asked for", "vnc_is_broadcast(&n->network[i], ip))", "0)"),
+    _near("stale neighbour is never asked about", "out->stale = entry->stale;", ""),
+    _near("checksum stays where it was without an Ethernet", "hdr->csum_start += VNC_ETHERNET_HEADER;", ""),
+    _near("removed neighbour is still known", "entry->ip.version = 0;", ""),
+    _near("length of an IP packet is not that of its frame", "|| all > len ? 0", "? 0", "finish"),
+    _near("padding of a frame stays", "ip = vnc_ip_length(frame + VNC_ETHERNET_HEADER, ip);", "(void)frame;", "finish"),
+    _near("checksum may start before the IP packet", "hdr->csum_start < VNC_ETHERNET_HEADER)", "0)", "finish"),
+    Mutation(
+        "stale neighbour is forgotten when the resolver has no room",
+        "rx",
+        "vnc_ethernet.h",
+        "\tvnc_neighbour_mark_stale(to, &ethernet->question.hop);\n",
+        "",
+    ),
+    Mutation(
+        "packet that the resolver has no room for is not counted",
+        "rx",
+        "vnc_ethernet.h",
+        "__atomic_fetch_add(&unasked[ethernet->question.hop.version == 6], 1, __ATOMIC_RELAXED);",
+        "(void)unasked;",
     ),
 )

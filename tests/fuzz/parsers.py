@@ -27,6 +27,8 @@ from vnetcard.agent.control import ControlServer, ask, socket_path
 from vnetcard.agent.tap_registry import TapRegistry
 from vnetcard.cli import info
 from vnetcard.errors import ConfigError, LayoutMismatch, PeerGone
+from vnetcard.port import neighbour_messages
+from vnetcard.port.bpf import Filter
 from vnetcard.ring import dissect
 from vnetcard.ring import layout as L
 from vnetcard.ring.geometry import HEADER_BYTES, Geometry, speaks_our_format
@@ -35,7 +37,6 @@ from vnetcard.ring.tap_shm import Event, Reader
 from vnetcard.ring.window_dump import view_window
 from vnetcard.tap import gso, pcap_reader, remote
 from vnetcard.tap.block_file import BlockFile
-from vnetcard.tap.bpf import Filter
 from vnetcard.tap.clocks import Clocks
 from vnetcard.tap.packet_trace import Tracer
 from vnetcard.tap.pcap_sink import POINTS, Section, packets_at
@@ -135,11 +136,12 @@ def use(events: list[Event]) -> None:
     for summary in summaries.values():
         assert printable(summary.text().replace("\n", " "))
         json.dumps(summary.as_json())
-    section = Section(BlockFile(os.open(os.devnull, os.O_WRONLY), "null"), L.FRAME_MAX, "")
-    for event in events:
-        for packet in packets_at(event, tuple(POINTS), segment=True, clock=CLOCK):
-            section.write(packet, 0)
-    section.finish()
+    with contextlib.closing(BlockFile(os.open(os.devnull, os.O_WRONLY), "null")) as null:
+        section = Section(null, L.FRAME_MAX, "")
+        for event in events:
+            for packet in packets_at(event, tuple(POINTS), segment=True, clock=CLOCK):
+                section.write(packet, 0)
+        section.finish()
 
 
 def tap_line(data: bytes) -> None:
@@ -257,6 +259,7 @@ def _server() -> Iterator[tuple[Path, TapRegistry]]:
             yield path, registry
         finally:
             server.close()
+            registry.settle([])
             registry.close()
 
 
@@ -307,6 +310,25 @@ _TOML: Final = (b"[", b"]", b"=", b'"', b"'", b"\n", b'mtu = 9', b"[[", b"{", b"
                 b'window = "shm:a"', b"address = []", b"route = [1]", b"0x", b"-", b"+", b".", b"9" * 30)  # fmt: skip
 _PCAPNG: Final = tuple(struct.pack("<I", kind) for kind in (0x0A0D0D0A, 1, 3, 5, 6, 0x1A2B3C4D, 12, 32))
 
+
+def neighbour(data: bytes) -> None:
+    """What machines on an Ethernet say about their addresses, to a port with ``frames=ip``."""
+    fixed = bytearray(data)
+    if len(data) >= 44:
+        fixed[42:44] = bytes(2)
+        fixed[42:44] = neighbour_messages.checksum(data[8:24], data[24:40], bytes(fixed[40:])).to_bytes(2, "big")
+    for message in (
+        neighbour_messages.parse_arp(data),
+        neighbour_messages.parse_discovery(data),
+        neighbour_messages.parse_discovery(bytes(fixed)),
+    ):
+        if message is not None:
+            assert len(message.mac) == 6
+            assert {len(message.asked), len(message.owner), len(message.asker)} <= {0, 4, 16}
+            assert message.asked or message.owner
+            assert not message.owner or neighbour_messages.is_unicast_mac(message.mac)
+
+
 PARSERS: Final[dict[str, Parser]] = {
     "superblock": Parser(superblock),
     "window": Parser(window),
@@ -318,5 +340,6 @@ PARSERS: Final[dict[str, Parser]] = {
     "configuration": Parser(configuration, (ConfigError,), _TOML),
     "answer": Parser(answer, (PeerGone,), _JSON),
     "filter": Parser(packet_filter, (ConfigError,)),
+    "neighbour": Parser(neighbour),
     "control": Parser(control, (), (*_JSON, b'"ask": "tap"', b"ring_bytes")),
 }

@@ -20,6 +20,7 @@ from unittest import mock
 from tests.fuzz import corpora, side_block
 from tests.fuzz.parsers import FILTER_WORDS
 from vnetcard._core import Memory
+from vnetcard.port import neighbour_messages as messages
 from vnetcard.ring import layout as L
 from vnetcard.ring import sideblock, tap_shm
 from vnetcard.ring import tap_layout as T
@@ -277,10 +278,26 @@ def answer() -> dict[str, bytes]:
     }
 
 
+def neighbour() -> dict[str, bytes]:
+    """Messages of ARP and of neighbour discovery."""
+    mac, four = bytes.fromhex("020000000001"), bytes([10, 10, 10, 1])
+    six = bytes.fromhex("fd000000000000000000000000000001")
+    group = messages.solicited_group(six)
+    return {
+        "ARP request": messages.arp(True, mac, four, messages.NO_MAC, four),
+        "ARP reply": messages.arp(False, mac, four, mac, four),
+        "solicitation": messages.solicitation(mac, six, group, six),
+        "probe": messages.solicitation(mac, bytes(16), group, six),
+        "advertisement": messages.advertisement(mac, six, six, solicited=True),
+        "regression: ARP reply without an address": messages.arp(False, mac, bytes(4), mac, four),
+        "option of no bytes": messages.advertisement(mac, six, six, solicited=True)[:-7] + bytes(7),
+    }
+
+
 SAMPLES: Final[dict[str, Callable[[], dict[str, bytes]]]] = {
     "superblock": superblock, "window": window, "tap_segment": tap_segment, "tap_line": tap_line,
     "super_packet": super_packet, "capture": capture, "configuration": configuration, "control": control,
-    "side_block": side_block.honest, "filter": packet_filter, "answer": answer,
+    "side_block": side_block.honest, "filter": packet_filter, "answer": answer, "neighbour": neighbour,
 }  # fmt: skip
 
 

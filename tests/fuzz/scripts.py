@@ -6,9 +6,11 @@ numbers of operations and places are those of the harnesses in tests/fuzz/c.
 
 from __future__ import annotations
 
+import random
 from typing import Final
 
 from tests.fuzz import corpora
+from tests.harness.super_packets import super_packet
 
 NOW: Final = 0
 GOOD, ZERO, ONES, LINE_AHEAD, RING_AHEAD, NEXT = 14, 0, 1, 2, 4, 7
@@ -118,7 +120,7 @@ def tap() -> dict[str, bytes]:
 # --- the pumps ---------------------------------------------------------------------------------------
 
 PLAIN, HOOKED, VNET, TSO, USO, TAPPED, FILTERED = 0, 2, 4, 4 + 16, 4 + 24, 32, 64
-FUTEX, DOORBELL, WAKE = 1, 2, 4
+FUTEX, DOORBELL, WAKE, ETHERNET, PUNTS, BYPASS, NEIGHBOURS = 1, 2, 4, 8, 16, 32, 64
 _WAKING = FUTEX | WAKE
 
 
@@ -151,7 +153,7 @@ def rx() -> dict[str, bytes]:
     headers = b"".join(push(length, n % 2) + move(9) for n in range(140) for length in (44 + n * 13 % 700,))
     headers += b"".join(push(length, length % 2) + move(1) for length in (1, 19, 20, 21, 39, 40, 41, 48))
     refused = b"".join(refuse[kind] + push(99, 2) + push(98) + move(4) + move(4) for kind in range(8))
-    seeds = {}
+    seeds, program = {}, bytes([8])
     for domain in range(3):
         for name, how in (("plain", PLAIN), ("vnet", VNET), ("tso", TSO), ("uso", USO), ("tapped", TSO | TAPPED)):
             start = _in_domain(how, domain)
@@ -159,8 +161,35 @@ def rx() -> dict[str, bytes]:
             seeds[f"refused, {name}, domain {domain}"] = _pump(start, WAKE, refused)
         seeds[f"filter, domain {domain}"] = _pump(_in_domain(VNET | FILTERED, domain), _WAKING, headers, index=66)
         seeds[f"filter of plain packets, domain {domain}"] = _pump(_in_domain(FILTERED, domain), 0, headers)
+        for name, how in (("plain", PLAIN), ("filter", VNET | FILTERED), ("tso", TSO), ("uso", USO | TAPPED)):
+            start = _in_domain(how, domain)
+            seeds[f"punt, {name}, domain {domain}"] = _pump(
+                start, PUNTS, flow, program, kinds, headers, refused, program, flow
+            )
+            seeds[f"punt of frames, {name}, domain {domain}"] = _pump(start, PUNTS | ETHERNET, program, flow, kinds)
+        forged = b"".join(push(61 + 3 * n - 1, 96) + move(1) for n in range(30))
+        seeds[f"punt, checksum over the source, domain {domain}"] = _pump(
+            _in_domain(TSO | FILTERED, domain), PUNTS, program, forged
+        )
+        seeds[f"punt with bypass, domain {domain}"] = _pump(
+            _in_domain(TSO, domain), PUNTS | BYPASS, flow, program, kinds, program, refused
+        )
     epoch, prod, head = 3, 0, 4
+    near = b"".join(push(length, n % 2) + move(9) for n in range(32) for length in (44 + n * 13 % 700,))
+    near += b"".join(push(length, length % 2) + move(1) for length in (1, 19, 20, 21, 39, 40, 41, 48))
+    for name, how in (("vnet", VNET), ("tso", TSO), ("filter", VNET | FILTERED)):
+        for domain in range(3):
+            seeds[f"onto an Ethernet, {name}, domain {domain}"] = _pump(
+                _in_domain(how, domain), _WAKING | NEIGHBOURS, near, kinds, bytes([6, 40]), near, index=66
+            )
     return seeds | {
+        "resolver that has room again": _pump(
+            TSO, NEIGHBOURS, bytes([6, 40]), push(99), move(9), near, bytes([6, 0]), near
+        ),
+        "refused by an Ethernet": _pump(TSO, WAKE | NEIGHBOURS, refused),
+        "destination changes on its way onto an Ethernet": _pump(
+            TSO, NEIGHBOURS, *(push(300, n % 2) + poke(3, 8, ONES, n // 2) + move(2) for n in range(40))
+        ),
         "through an engine": _pump(PLAIN, DOORBELL, flow),
         "polling peer": _pump(PLAIN, 0, flow, move(63), bytes([8]), flow),
         "peer that is awake": _pump(PLAIN, _WAKING, bytes([7, 0, 0]), flow),
@@ -245,8 +274,103 @@ def tx() -> dict[str, bytes]:
     }
 
 
+def socket() -> dict[str, bytes]:
+    """Inputs of socket.c."""
+    tagged, typed, cut, tcp, short, padded = (1 << n for n in range(6))
+
+    def arrive(length: int, kind: int = 0, how: int = 0) -> bytes:
+        return bytes([0, kind, how]) + u16(length)
+
+    move, take, drop = bytes([3, 60]), bytes([5]), bytes([7])
+    hows = (0, tagged, tagged | typed, cut, short, padded, tcp, tcp | tagged, 255)
+    lengths = b"".join(
+        arrive(10 + n * 97 % 2900, n % 2, hows[n % 9]) + (move + take if n % 3 else b"") for n in range(36)
+    )
+    kinds = b"".join(
+        arrive(700, kind, how) + move + take for kind in range(0, 256, 5) for how in (0, tcp, tcp | tagged)
+    )
+    full = arrive(2900, 0, tcp) * 4 + move + take + move
+    left = full + bytes([6, 0]) + full + drop + arrive(90) + arrive(5, 0, short) + drop
+    errors = b"".join(arrive(90) + bytes([8, kind]) + move + bytes([8, kind]) + drop for kind in range(3))
+    seeds = {}
+    for domain in range(3):
+        for name, how in (("plain", PLAIN), ("vnet", VNET), ("tso", TSO), ("uso", USO), ("tapped", TSO | TAPPED)):
+            for what, more in (("frames", 0), ("packets", NEIGHBOURS)):
+                start = _in_domain(how, domain)
+                seeds[f"{what}, {name}, domain {domain}"] = (
+                    bytes([start, _WAKING | more]) + u16(1432) + bytes([66]) + (lengths + kinds + left + errors)
+                )
+    return seeds | {
+        "bad index": bytes([PLAIN, 0]) + u16(1432) + bytes([0]) + full + poke(2, 0, NEXT) + move + bytes([6, 0]) + full
+    }
+
+
+def finish() -> dict[str, bytes]:
+    """Inputs of finish.c: a super-packet of each kind, as a frame and without, and a partial checksum alone."""
+    kinds = {0: "partial checksum", 1: "TCP over IPv4", 4: "TCP over IPv6", 5: "UDP", 0x81: "TCP with CWR"}
+    found: dict[str, bytes] = {}
+    for number in range(400):
+        one = super_packet(random.Random(number), payload=131)
+        if one.vnet[1] in kinds:
+            name = f"{kinds[one.vnet[1]]}{f' behind {one.lead} bytes' if one.lead else ''}"
+            found.setdefault(name, bytes([one.lead > 0]) + one.vnet + one.packet)
+            found.setdefault(f"{name}, header off", bytes([2]) + one.vnet + one.packet) if one.lead == 14 else None
+    plain = bytes(12) + b"\x08\0" + bytes.fromhex("4500001c0000000040fd0000") + bytes(16)
+    checksum = bytes([1, 0, 60, 0, 0, 0, 34, 0, 6, 0])
+    found |= {
+        "padding behind an IP packet": bytes([2]) + checksum + plain + bytes(18),
+        "IPv6 packet with padding": bytes([2]) + bytes(10) + bytes(12) + b"\x86\xdd\x60" + bytes(45),
+        "no IP packet behind an Ethernet header": bytes([2]) + bytes(10) + plain[:14] + b"\x50" + bytes(45),
+        "IP packet longer than its frame": bytes([2]) + bytes(10) + plain[:-1],
+        "checksum in an Ethernet header": bytes([2]) + bytes([1, 0, 0, 0, 0, 0, 13, 0, 6, 0]) + plain,
+        "frame of 13 bytes": bytes([2]) + bytes(10) + plain[:13],
+    }
+    options = bytes([6, 30]) + bytes(246)
+    packet = bytes([0x60, 0, 0, 0, 0, 0, 60, 1]) + bytes(32) + options + bytes(12) + b"\x50" + bytes(140)
+    return found | {"more headers than a packet may have": bytes([0, 0, 4, 0, 0, 48, 0, 0, 0, 0, 0]) + packet}
+
+
+def memif() -> dict[str, bytes]:
+    """Inputs of memif.c; the first byte: 1 for a client, 0 for a server."""
+    ours, theirs, index, length, offset = 0, 1, 0, 4, 4 + 32
+    flip, low, high = 10, 12, 13  # choices: that bit is the other one, that half of 64 bits becomes the raw value
+
+    def flow(client: int) -> bytes:
+        frames = b"".join(bytes([0, n * 41 % 255, 2, 255, 3, n * 59 % 255, 4, 6, 7, n & 1]) for n in range(40))
+        return bytes([client]) + frames
+
+    def hurt(client: int, ring: int, word: int, choice: int, raw: int, *after: int) -> bytes:
+        """A frame each way, while a word of ``ring`` changes, earlier or later."""
+        once = (poke(5, ring | word, choice, load, raw) + bytes([0, 200, 2, 255, 3, 200, 4, 8]) for load in after)
+        return bytes([client]) + b"".join(bytes([0, 60]) + part for part in once)
+
+    found: dict[str, bytes] = {}
+    for client, role in enumerate(("server", "client")):
+        found |= {
+            f"frames of many sizes, {role}": flow(client),
+            f"full ring, {role}": bytes([client, *([3, 200] * 4), *([4] * 3), *([0, 100] * 5), *([2, 255] * 5)]),
+            f"index of the peer, {role}": hurt(client, theirs, index + 2 * client, flip, 4 if client else 20, NOW, 1),
+            f"room of the peer, {role}": hurt(client, ours, index + 2 * client, flip, 4 if client else 20, NOW, 1),
+            f"length in the last slot, {role}": bytes([client])
+            + b"".join(
+                bytes([0, 60, 2, 255] * 3)
+                + poke(5, theirs | length | 3 * 8, high, load, 0xFFFF)
+                + bytes([0, 60, 2, 255, 8])
+                for load in range(1, 10)
+            ),
+            f"length, received, {role}": hurt(client, theirs, length, high, 0xFFFF, *range(10)),
+            f"offset, received, {role}": hurt(client, theirs, offset, low, 0xFFFF, *range(10)),
+            f"region, received, {role}": hurt(client, theirs, length, flip, 20, *range(10)),
+            f"chain, received, {role}": hurt(client, theirs, length, flip, 0, *range(10)),
+            f"length, sent, {role}": hurt(client, ours, length, high, 0xFFFF, *range(16)),
+            f"offset, sent, {role}": hurt(client, ours, offset, low, 0xFFFF, *range(16)),
+        }
+    return found
+
+
 SCRIPTS: Final = {
-    "consumer": consumer, "producer": producer, "ledger": ledger, "tap": tap, "rx": rx, "tx": tx,
+    "consumer": consumer, "finish": finish, "producer": producer, "ledger": ledger, "memif": memif, "tap": tap,
+    "rx": rx, "socket": socket, "tx": tx,
 }  # fmt: skip
 
 

@@ -40,6 +40,7 @@ def replayed(tmp_path_factory: pytest.TempPathFactory) -> Replayed:
     return Replayed(outcomes, coverage.measure(folder, CORE))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("harness", build.HARNESSES)
 def test_core_survives_the_corpus(replayed: Replayed, harness: str) -> None:
     outcome = replayed.outcomes[harness]
@@ -47,6 +48,7 @@ def test_core_survives_the_corpus(replayed: Replayed, harness: str) -> None:
     assert outcome.stdout == f"{len(corpora.load(harness))} inputs ok\n"
 
 
+@pytest.mark.slow
 def test_corpora_reach_the_lines_of_the_core(replayed: Replayed) -> None:
     """Prints a table (``make coverage``)."""
     print(f"\n{coverage.table(replayed.covered)}")

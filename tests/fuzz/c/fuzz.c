@@ -310,12 +310,35 @@ ssize_t fuzz_read(int fd, void *to, size_t bytes)
 	return fuzz_readv(fd, &(struct iovec){to, bytes}, 1);
 }
 
+/* Of a harness without a packet socket. */
+__attribute__((weak)) ssize_t fuzz_port_receive(struct msghdr *msg)
+{
+	(void)msg;
+	abort();
+}
+
+ssize_t fuzz_recvmsg(int fd, struct msghdr *msg, int flags)
+{
+	(void)fd, (void)flags;
+	check_pieces(msg->msg_iov, (int)msg->msg_iovlen, OURS);
+	return fuzz_port_receive(msg);
+}
+
+int fuzz_written_fd;
+
 ssize_t fuzz_writev(int fd, const struct iovec *iov, int n)
 {
-	(void)fd;
+	fuzz_written_fd = fd;
 	check_pieces(iov, n, PEERS);
 	peer_acts();
 	return fuzz_port_write(iov, n);
+}
+
+ssize_t fuzz_send(int fd, const void *data, size_t bytes, int flags)
+{
+	(void)fd, (void)flags;
+	CHECK(!fuzz_shared(data));
+	return fuzz_program_take(data, bytes);
 }
 
 /* ---- the CHECKED domain ------------------------------------------------------------------------ */

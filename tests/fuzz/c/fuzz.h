@@ -49,6 +49,7 @@ uint8_t *fuzz_lines(void);
 uint8_t *fuzz_ring(void);
 void fuzz_area(const void *base, size_t size, enum fuzz_owner owner);
 bool fuzz_shared(const void *at);
+extern int fuzz_written_fd; /* of the last writev() */
 bool fuzz_inside(const void *at, size_t bytes, const void *base, size_t size);
 
 /** fuzz_raw32() - read or write a word as the peer: not through the hooks. */
@@ -80,7 +81,11 @@ void *fuzz_place(unsigned int where, unsigned int *bits, uint64_t *good);
 /* ---- the port ---------------------------------------------------------------------------------- */
 
 /* Of the harnesses with a port: what the kernel does.  @n pieces, checked already. */
+ssize_t fuzz_port_receive(struct msghdr *msg);
 ssize_t fuzz_port_write(const struct iovec *iov, int n);
+
+/** fuzz_program_take() - of a harness: what send() to the program of a punt returns, with errno. */
+ssize_t fuzz_program_take(const uint8_t *packet, size_t bytes);
 ssize_t fuzz_port_read(const struct iovec *iov, int n);
 
 #endif

@@ -13,6 +13,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
@@ -21,6 +22,8 @@ void fuzz_before_store(const volatile void *at, size_t bytes);
 void *fuzz_memcpy(void *to, const void *from, size_t bytes);
 ssize_t fuzz_readv(int fd, const struct iovec *iov, int n);
 ssize_t fuzz_writev(int fd, const struct iovec *iov, int n);
+ssize_t fuzz_recvmsg(int fd, struct msghdr *msg, int flags);
+ssize_t fuzz_send(int fd, const void *data, size_t bytes, int flags);
 ssize_t fuzz_read(int fd, void *to, size_t bytes);
 
 /* A macro's name inside its own expansion is the built-in. */
@@ -31,6 +34,8 @@ ssize_t fuzz_read(int fd, void *to, size_t bytes);
 #define memcpy(to, from, bytes) fuzz_memcpy(to, from, bytes)
 #define readv(fd, iov, n) fuzz_readv(fd, iov, n)
 #define writev(fd, iov, n) fuzz_writev(fd, iov, n)
+#define recvmsg(fd, msg, flags) fuzz_recvmsg(fd, msg, flags)
+#define send(fd, data, bytes, flags) fuzz_send(fd, data, bytes, flags)
 #define read(fd, to, bytes) fuzz_read(fd, to, bytes)
 
 #endif

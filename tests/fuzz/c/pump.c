@@ -29,6 +29,9 @@ void fuzz_read_setup(struct fuzz_setup *setup)
 	setup->futex = wake & 1;
 	setup->doorbell = wake & 2;
 	setup->ethernet = wake & 8;
+	setup->punts = wake & 16;
+	setup->bypass = wake & 32;
+	setup->neighbours = (wake & 64) && !setup->ethernet && !setup->punts;
 	setup->features |= wake & 4 ? VNC_F_WAKE : 0;
 	setup->packet_max = 68 + fuzz_u16() % 1900;
 }
@@ -76,6 +79,10 @@ struct vnc_vnet_hdr fuzz_vnet(uint8_t kind, uint32_t len)
 	hdr.flags = kind & 16 ? VNC_VNET_NEEDS_CSUM : kind & 32 ? 4 : 0;
 	hdr.csum_offset = 16;
 	hdr.csum_start = kind & 64 && len > 17 ? (uint16_t)(len - 17) : 20; /* then its field ends one byte behind */
+	if ((kind & 48) == 48) { /* it lies in the source address of IPv4 */
+		hdr.csum_start = 12;
+		hdr.csum_offset = 0;
+	}
 	hdr.hdr_len = kind % 32 == 31 ? 0xffff : (uint16_t)(len < 40 ? len : 40);
 	return hdr;
 }

@@ -14,7 +14,7 @@ struct fuzz_counters {
 /** struct fuzz_setup - the settings of an input. */
 struct fuzz_setup {
 	enum vnc_domain domain;
-	bool vnet_port, ethernet, futex, doorbell, tapped, filtered;
+	bool vnet_port, ethernet, neighbours, futex, doorbell, tapped, filtered, punts, bypass;
 	uint32_t features, packet_max;
 };
 

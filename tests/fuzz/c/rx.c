@@ -36,6 +36,9 @@ static struct {
 	uint32_t refusals;     /* that the next writes meet */
 	int error;
 	bool full;             /* the last write met EAGAIN or ENOBUFS */
+	bool resolver_full;
+	uint64_t unasked;      /* packets for which the resolver had no room */
+	bool asked[2];         /* is the neighbour of IPv4, of IPv6 that was stale */
 } port;
 
 static uint64_t violations; /* that moves have reported */
@@ -83,46 +86,85 @@ void *fuzz_place(unsigned int where, unsigned int *bits, uint64_t *good)
 	}
 }
 
+#include "rx_ethernet.h"
 #include "rx_packets.h"
 
 /* ---- the port ---------------------------------------------------------------------------------- */
 
+/* @hdr of a frame: as it was in front of the packet. */
+static void without_ethernet(struct vnc_vnet_hdr *hdr)
+{
+	if (!setup.neighbours)
+		return;
+	CHECK(!(hdr->flags & 1) || hdr->csum_start >= 14);
+	CHECK(!hdr->hdr_len || hdr->hdr_len > 14);
+	hdr->csum_start -= hdr->flags & 1 ? 14 : 0;
+	hdr->hdr_len -= hdr->hdr_len ? 14 : 0;
+}
+
 static void check_packet(const struct iovec *iov, int n)
 {
+	const struct vnc_question *question = fuzz_written_fd == RESOLVER_FD ? iov[0].iov_base : NULL;
+	uint32_t len = 0, lead = p->port.vnet ? VNC_VNET_HDR : 0, front = lead + (setup.neighbours ? 14 : 0), at;
 	uint8_t packet[VNC_FRAME_MAX + 64];
 	struct vnc_vnet_hdr hdr = {0};
-	uint32_t len = 0, lead = p->port.vnet ? VNC_VNET_HDR : 0, at;
 	int i;
 
+	if (question) {
+		CHECK(setup.neighbours && iov[0].iov_len == sizeof(*question) && !fuzz_shared(question));
+		iov++, n--;
+	}
 	for (i = 0; i < n; len += (uint32_t)iov[i++].iov_len) {
 		CHECK(len + iov[i].iov_len <= sizeof(packet));
 		__builtin_memcpy(packet + len, iov[i].iov_base, iov[i].iov_len);
 	}
-	CHECK(len > lead && len - lead <= p->link.packet_max && (!setup.ethernet || len - lead >= 14));
-	CHECK(!setup.filtered || !fuzz_shared(iov[lead != 0].iov_base));
-	CHECK(permitted(packet + lead, len - lead));
+	CHECK(len > front && len - front <= p->link.packet_max && (!setup.ethernet || len - lead >= 14));
+	CHECK(!(setup.filtered || setup.neighbours) || !fuzz_shared(iov[lead != 0].iov_base));
+	CHECK(permitted(packet + front, len - front));
+	if (setup.neighbours)
+		check_ethernet(packet + lead, len - lead, question);
 	if (lead) {
 		CHECK(iov[0].iov_len == lead && !fuzz_shared(iov[0].iov_base)); /* the kernel gets what was checked */
 		__builtin_memcpy(&hdr, packet, lead);
-		CHECK(harmless(&hdr, len - lead) && !foreign(&hdr, p->link.features) && roomy(&hdr, len - lead));
+		CHECK(harmless(&hdr, len - lead));
+		without_ethernet(&hdr);
+		CHECK(harmless(&hdr, len - front) && !foreign(&hdr, p->link.features) && roomy(&hdr, len - front));
 	}
-	port.bytes += len - lead;
+	port.bytes += len - front;
 	port.taken++;
 	if (!fuzz_clean)
 		return;
 	while (sent.count && !sent.record[sent.first % SENT_MAX].good)
 		sent.first++, sent.count--;
-	CHECK(sent.count && sent.record[sent.first % SENT_MAX].len == len - lead);
+	CHECK(sent.count && sent.record[sent.first % SENT_MAX].len == len - front);
 	CHECK(!lead || !memcmp(&hdr, &sent.record[sent.first % SENT_MAX].hdr, lead));
-	for (at = 0; at < len - lead; at++)
-		CHECK(packet[lead + at] == byte_of(&sent.record[sent.first % SENT_MAX], at));
+	for (at = 0; at < len - front; at++)
+		CHECK(packet[front + at] == byte_of(&sent.record[sent.first % SENT_MAX], at));
 	sent.first++;
 	sent.count--;
+}
+
+/* A question about a neighbour that is stale, or a packet for one that is not known. */
+static ssize_t ask_resolver(const struct iovec *iov, int n)
+{
+	const struct vnc_question *question = iov[0].iov_base;
+
+	if (n > 1)
+		check_packet(iov, n);
+	else
+		check_question(question, iov[0].iov_len);
+	if (!port.resolver_full)
+		return 1;
+	port.unasked += n > 1;
+	errno = EAGAIN;
+	return -1;
 }
 
 ssize_t fuzz_port_write(const struct iovec *iov, int n)
 {
 	port.full = false;
+	if (fuzz_written_fd == RESOLVER_FD)
+		return ask_resolver(iov, n);
 	if (port.refusals) {
 		port.refusals--;
 		errno = port.error;
@@ -153,7 +195,10 @@ static void refuse(void)
 
 	port.error = errors[how % 8];
 	port.refusals = 1 + how / 8 % 4;
+	port.resolver_full = how & 32;
 }
+
+#include "rx_program.h"
 
 /* ---- the honest producer ----------------------------------------------------------------------- */
 
@@ -180,7 +225,7 @@ static void push(void)
 		  !(vnc_needed_feature(&r->hdr, r->first) & ~p->link.features);
 	for (n = 0; n < len; n++)
 		packet[n] = byte_of(r, n);
-	r->good = r->good && permitted(packet, len);
+	r->good = r->good && permitted(packet, len) && (!setup.neighbours || sendable(packet, len));
 	*fuzz_raw64(place) = (len + lead) | (uint64_t)(lead ? VNC_REC_VNET : 0) << 32 | (uint64_t)lead << 48;
 	*fuzz_raw64(place + 8) = sent.seq;
 	for (n = 0; n < len + lead; n++)
@@ -223,8 +268,15 @@ static void open_pump(void)
 	p->filter.allowed = setup.filtered ? 2 : 0; /* 0.0.0.0/1 and ::/1 */
 	for (n = 0; n < p->filter.allowed; n++)
 		p->filter.allow[n] = (struct vnc_network){.mask = {0x80}, .version = n ? 6 : 4};
+	if (setup.punts)
+		p->punt = (struct vnc_punt){.run = picks, .program = &program, .fd = PROGRAM, .bypass = setup.bypass,
+					    .state = program.state};
+	if (setup.neighbours)
+		p->port.neighbours = neighbours();
+	port.unasked = port.asked[0] = port.asked[1] = 0;
 	base_viol = fuzz_sum(&p->stats.now[VNC_RXSTAT_VIOL_PROD], 4);
 	port.taken = port.bytes = violations = 0;
+	program.records = program.bytes = 0;
 	generation();
 }
 
@@ -272,12 +324,17 @@ static void check(void)
 	CHECK(c->published == c->cons && (fuzz_ours_poked || lines->own.cons == c->cons));
 	for (n = 0; n < VNC_LEDGER_WORDS; n++)
 		now[n] = p->ledger.now[n] - base[n];
-	CHECK(now[VNC_RX_RX_DELIVERED] == port.taken && now[VNC_RX_RX_DELIVERED_BYTES] == port.bytes);
+	settle_punt();
+	CHECK(now[VNC_RX_RX_DELIVERED] == port.taken + program.records);
+	CHECK(now[VNC_RX_RX_DELIVERED_BYTES] == port.bytes + program.bytes);
+	CHECK(program.state[VNC_PUNT_SENT] == program.sent);
 	CHECK(now[VNC_RX_RX_RECEIVED] == now[VNC_RX_RX_DELIVERED] + now[VNC_RX_DROP_PORT_REFUSED] +
 						 now[VNC_RX_DROP_PORT_DOWN] + now[VNC_RX_DROP_BAD_FRAME] +
 						 now[VNC_RX_DROP_SOURCE] + now[VNC_RX_DROP_REDIRECT] +
 						 now[VNC_RX_DROP_SEGMENTS]);
 	CHECK(fuzz_sum(&p->stats.now[VNC_RXSTAT_VIOL_PROD], 4) - base_viol == violations);
+	if (setup.neighbours)
+		CHECK(fuzz_sum(p->port.neighbours->unasked, 2) == port.unasked);
 	CHECK(!(p->refused & (VNC_FEATURE_UNKNOWN | ~p->link.features)));
 	if (fuzz_clean && !fuzz_ours_ruined && now[VNC_RX_RX_RECEIVED] && p->ledger.now[0] > 1) {
 		vnc_ledger_read(setup.domain, lines->counters.ledger, window);
@@ -309,6 +366,7 @@ static void operation(void)
 		break;
 	case 8:
 		__atomic_store_n(&p->stats.reset_high_water, 1, __ATOMIC_RELAXED);
+		program.state[VNC_PUNT_PROGRAM] ^= 1; /* a program connects, or closes */
 		break;
 	default: /* killed, and started again */
 		vnc_pump_close(p);
@@ -321,6 +379,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	fuzz_begin(data, size);
 	lines = (struct lines *)(void *)fuzz_lines();
 	memset(&port, 0, sizeof(port));
+	memset(&program, 0, sizeof(program));
 	fuzz_read_setup(&setup);
 	fuzz_area(&lines->peer, sizeof(lines->peer), PEERS);
 	fuzz_area(&lines->own, sizeof(lines->own), OURS);

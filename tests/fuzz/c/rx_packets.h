@@ -124,6 +124,10 @@ static uint8_t byte_of(const struct record *r, uint32_t at)
 	at -= l3;
 	if (at == 0)
 		return r->first;
+	if (setup.neighbours && r->first >> 4 == 4 && at - 16 < 4)
+		return four[r->seq / 2 % 8][at - 16];
+	if (setup.neighbours && r->first >> 4 == 6 && at - 24 < 16)
+		return six[r->seq / 2 % 8][at - 24];
 	if (icmp(r))
 		return icmp_byte(r, at);
 	if (r->formed && at == 9 && r->first >> 4 == 4)

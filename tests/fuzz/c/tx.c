@@ -160,6 +160,12 @@ ssize_t fuzz_port_write(const struct iovec *iov, int n)
 	abort();
 }
 
+ssize_t fuzz_program_take(const uint8_t *packet, size_t bytes)
+{
+	(void)packet, (void)bytes;
+	abort();
+}
+
 /* ---- the honest consumer ----------------------------------------------------------------------- */
 
 static void consume(void)
