@@ -18,7 +18,8 @@ import pytest
 from tests.harness.needs import need, need_root
 from vnetcard.codes.error import ErrorCode
 from vnetcard.errors import ConfigError, PortUnavailable
-from vnetcard.port import KINDS, Port, ProgramPort, open_port
+from vnetcard.port import KINDS, Port, open_port, presence_of
+from vnetcard.port.memif import MemifPort
 from vnetcard.port.memory_pair import PairPort
 from vnetcard.port.netns import inside
 from vnetcard.ring import layout as L
@@ -72,13 +73,13 @@ def _bring_up(netns: str, port: Port) -> socket.socket:
 
 
 class FrameSocket:
-    """As PacketSocket, for Ethernet frames that carry IPv4."""
+    """As PacketSocket, for Ethernet frames that carry IPv4; ``name``: the interface where they come out."""
 
-    def __init__(self, netns: str, port: Port) -> None:
+    def __init__(self, netns: str, port: Port, name: str | None = None) -> None:
         _bring_up(netns, port).close()
         with inside(netns):
             self.socket = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(ETH_P_IP))
-        self.socket.bind((port.name, ETH_P_IP))
+        self.socket.bind((name or port.name, ETH_P_IP))
         self.socket.settimeout(5)
 
     def send(self, packet: bytes, /) -> object:
@@ -131,6 +132,43 @@ def tap(netns: str) -> Iterator[OpenPort]:
 
 
 @pytest.fixture
+def packet(netns: str) -> Iterator[OpenPort]:
+    """At one end of a veth; its far end is the other one."""
+    made: list[socket.socket] = []
+    ip("-n", netns, "link", "add", "near", "type", "veth", "peer", "name", "far")
+    for name in ("near", "far"):
+        ip("-n", netns, "link", "set", name, "up")
+
+    def open_one() -> NearAndFar:
+        with inside(netns):
+            far = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(ETH_P_IP))
+        far.bind(("far", ETH_P_IP))
+        far.settimeout(5)
+        made.append(far)
+        return NearAndFar(open_port("packet:near", netns=netns), far)
+
+    yield open_one
+    for far in made:
+        far.close()
+
+
+@pytest.fixture
+def macvtap(netns: str) -> Iterator[OpenPort]:
+    ip("-n", netns, "link", "add", "eth1", "up", "type", "veth", "peer", "far")
+    ip("-n", netns, "link", "set", "far", "up")
+    made: list[FrameSocket] = []
+
+    def open_one() -> NearAndFar:
+        port = open_port("macvtap:eth1", netns=netns)
+        made.append(FrameSocket(netns, port, "far"))
+        return NearAndFar(port, made[-1])
+
+    yield open_one
+    for far in made:
+        far.socket.close()
+
+
+@pytest.fixture
 def pair() -> OpenPort:
     def open_one() -> NearAndFar:
         port = open_port("pair:test")
@@ -163,7 +201,7 @@ def unix(tmp_path: Path) -> Iterator[OpenPort]:
             far.settimeout(5)
             far.connect(port.name)
             deadline = time.monotonic() + 20
-            while not (isinstance(port, ProgramPort) and port.present):
+            while not presence_of(port):
                 assert time.monotonic() < deadline
                 time.sleep(0.001)
             return NearAndFar(port, far)
@@ -171,7 +209,52 @@ def unix(tmp_path: Path) -> Iterator[OpenPort]:
         yield open_one
 
 
-OPENERS = {"fd": "inherited", "pair": "pair", "tap": "tap", "tun": "tun", "unix": "unix"}
+class RingEnd:
+    """The far end of a memif port: another one."""
+
+    def __init__(self, port: MemifPort) -> None:
+        self.port = port
+
+    def send(self, packet: bytes, /) -> object:
+        return self.port.memif.write(packet)
+
+    def recv(self, _: int, /) -> bytes:
+        deadline = time.monotonic() + 5
+        while time.monotonic() < deadline:
+            with contextlib.suppress(BlockingIOError):
+                return self.port.memif.read()
+            time.sleep(0.001)
+        raise TimeoutError
+
+
+def _memif(folder: Path, role: str) -> Iterator[OpenPort]:
+    """Ports of ``role``, whose far end has the other one."""
+    url = f"memif:{folder / 'port'}?role="
+    with contextlib.closing(open_port(url + ("server" if role == "client" else "client"))) as far:
+        assert isinstance(far, MemifPort)
+
+        def open_one() -> NearAndFar:
+            port = open_port(url + role)
+            deadline = time.monotonic() + 20
+            while not (presence_of(port) and presence_of(far)):
+                assert time.monotonic() < deadline
+                time.sleep(0.001)
+            return NearAndFar(port, RingEnd(far))
+
+        yield open_one
+
+
+@pytest.fixture
+def memif(tmp_path: Path) -> Iterator[OpenPort]:
+    yield from _memif(tmp_path, "client")
+
+
+@pytest.fixture
+def memif_server(tmp_path: Path) -> Iterator[OpenPort]:
+    yield from _memif(tmp_path, "server")
+
+
+OPENERS = {kind: kind for kind in ("macvtap", "memif", "packet", "pair", "tap", "tun", "unix")} | {"fd": "inherited"}
 """Kind to the fixture that opens such a port and has its far end."""
 
 
@@ -185,6 +268,11 @@ def test_port_fulfils_its_contract(
     request: pytest.FixtureRequest, kind: str, check: Callable[[OpenPort], None]
 ) -> None:
     check(request.getfixturevalue(OPENERS[kind]))
+
+
+@pytest.mark.parametrize("check", PORT_CHECKS, ids=lambda check: check.__name__)
+def test_memif_server_fulfils_the_contract(memif_server: OpenPort, check: Callable[[OpenPort], None]) -> None:
+    check(memif_server)
 
 
 # --- what only an interface of the kernel has --------------------------------------------------------
@@ -331,7 +419,7 @@ def test_namespace_that_is_no_namespace_is_refused(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("url", ["", "tun", "tun:", "taper:x", ":x", "TUN:x"])
 def test_invalid_port_url_is_a_configuration_error_that_names_the_kinds(url: str) -> None:
-    with pytest.raises(ConfigError, match="fd, pair, tap, tun, unix") as caught:
+    with pytest.raises(ConfigError, match="fd, macvtap, memif, packet, pair, tap, tun, unix") as caught:
         open_port(url)
     assert caught.value.code is ErrorCode.BAD_URL
 

@@ -28,8 +28,10 @@ from vnetcard.window import open_window, read_window
     [
         ("none", ErrorCode.WINDOW_MISSING, r"'none' \(found: good\)"),
         ("../good", ErrorCode.WINDOW_MISSING, r"'../good'"),
-        ("good?engin=uio:0", ErrorCode.BAD_URL, r"'engin'; known are engine, format, irq"),
+        ("good?engin=uio:0", ErrorCode.BAD_URL, r"'engin'; known are engine, format, irq, wakeup"),
         ("good?irq", ErrorCode.BAD_URL, r"it needs engine=uio:NAME"),
+        ("good?engine=uio:x&wakeup=off", ErrorCode.BAD_URL, r"wakeup=on or wakeup=off, beside irq"),
+        ("good?engine=uio:x&irq&wakeup=maybe", ErrorCode.BAD_URL, r"wakeup=on or wakeup=off, beside irq"),
         ("good?engine=pci:1.0&irq", ErrorCode.BAD_URL, r"it needs engine=uio:NAME"),
         ("good?engine=here", ErrorCode.BAD_URL, r"engine=here: write engine=uio:NAME"),
         ("good?engine=uio:nobody", ErrorCode.WINDOW_MISSING, r"uio:nobody: .* 'nobody'"),

@@ -22,7 +22,7 @@ from vnetcard.errors import ConfigError, LayoutMismatch, WindowUnavailable
 from vnetcard.ring import layout as L
 from vnetcard.ring.geometry import Geometry
 from vnetcard.testing import WINDOW_CHECKS, OpenWindow, check_window
-from vnetcard.window import KINDS, Window, open_window, read_window
+from vnetcard.window import KINDS, Window, file_backed, open_window, read_window
 
 
 def _shared(kind: str) -> tuple[str, Path]:
@@ -197,7 +197,8 @@ def test_first_opener_decides_the_queue_pairs_and_only_the_host_insists(place: P
         assert window.vanished() is None
 
 
-def test_damaged_window_of_a_live_peer_is_refused_and_kept(place: Place) -> None:
+def test_damaged_window_of_a_live_peer_is_refused_and_kept(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(file_backed, "RESTORE_LIMIT", 0.2)  # no agent runs that would restore it
     with contextlib.closing(place.open(L.HOST)) as window:
         window.memory.store32(L.SUPERBLOCK.offset("instance"), 0)
         with pytest.raises(LayoutMismatch, match=r"damaged.*stop the peer's agent"):

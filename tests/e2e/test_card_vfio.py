@@ -158,7 +158,7 @@ def test_either_side_wakes_the_other_by_interrupt_at_every_size(linked: CardLab)
 
 def irq_wakeups(lab: CardLab) -> list[int]:
     """How often the pump that receives was woken by the peer's interrupt, on the host and in the guest."""
-    return [side["rx"]["rx_wakeups_heard"] for side in lab.lab.status(L.HOST)["sides"]]
+    return [side["rx"]["rx_irq_wakeups"] for side in lab.lab.status(L.HOST)["sides"]]
 
 
 def interrupts(guest: Guest) -> int:

@@ -17,9 +17,10 @@ import pytest
 
 from tests.e2e.own_module import put_module
 from tests.harness.fake_board import FakeBoard
+from tests.harness.pings import run_pings
 from tests.harness.restarts import until
 from vnetcard.lab.lab import ADDRESSES, Lab
-from vnetcard.ping.suite import DEFAULT_SIZES, Target, run_suite
+from vnetcard.ping.suite import DEFAULT_SIZES, Target
 from vnetcard.ring import layout as L
 from vnetcard.sim.guest.image import Image
 from vnetcard.sim.guest.qemu import Command, Guest, shared_ram
@@ -53,7 +54,7 @@ class Bench:
 
     def assert_pings_cross(self, sizes: list[int], count: int) -> None:
         card = Target(ADDRESSES[L.HOST], netns=self.lab.namespaces[L.CARD], label="card to host")
-        results = run_suite([card], count=count, sizes=sizes)
+        results = run_pings([card], count=count, sizes=sizes)
         assert all(result.ok for result in results), results
         words = ["--json", "--count", str(count), "--sizes", *map(str, sizes)]
         done = self.guest.run("vnetcard", "ping", ADDRESSES[L.CARD], *words, limit=len(sizes) * 60.0)

@@ -123,7 +123,11 @@ class Injector:
             yield log
         finally:
             tracer.send_signal(signal.SIGINT)  # it detaches
-            tracer.wait(LIMIT)
+            try:
+                tracer.wait(LIMIT)
+            except subprocess.TimeoutExpired:  # the process has ended meanwhile, and strace waits for its first thread
+                tracer.kill()
+                tracer.wait()
 
     def _injecting(self, pid: int, injection: Injection) -> contextlib.AbstractContextManager[Path]:
         what = f"{injection.call}:error={injection.error}:when={injection.nth}"

@@ -12,6 +12,7 @@ import stat
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -118,6 +119,22 @@ def agent(command: Sequence[str], *, env: dict[str, str] | None = None) -> Itera
             process.terminate()
             process.wait(LIMIT)
             assert process.returncode == 0, f"ended with status {process.returncode}"
+
+
+def stop(process: subprocess.Popen[str]) -> None:
+    """Stop ``process`` by SIGSTOP, and wait until each of its threads has stopped."""
+    process.send_signal(signal.SIGSTOP)
+    deadline = time.monotonic() + LIMIT
+    while any(_state(path) not in "TtZX" for path in Path(f"/proc/{process.pid}/task").glob("*/stat")):
+        assert time.monotonic() < deadline, f"process {process.pid} does not stop"
+        time.sleep(0.001)
+
+
+def _state(stat_file: Path) -> str:
+    try:
+        return stat_file.read_text().rpartition(")")[2].split()[0]
+    except (FileNotFoundError, ProcessLookupError):
+        return "X"
 
 
 # --- another user, another view of the file system ---------------------------------------------------

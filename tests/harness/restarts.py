@@ -13,9 +13,10 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
+from tests.harness.pings import run_pings
 from vnetcard.agent.control import socket_path
 from vnetcard.lab.lab import ADDRESSES, MODULES, Lab, run_in
-from vnetcard.ping.suite import Target, run_suite
+from vnetcard.ping.suite import Target
 from vnetcard.ring import layout as L
 from vnetcard.window.sim_bus import memory_name
 
@@ -176,5 +177,5 @@ def ping_suite(lab: Lab, sizes: Sequence[int] = (0, 56, 1472, 8000), *, count: i
     """Ping every size in both directions; none may be lost."""
     lab.wait_open()
     targets = [Target(ADDRESSES[1 - side], netns=lab.namespaces[side], label=L.SIDES[side]) for side in (0, 1)]
-    results = run_suite(targets, count=count, sizes=sizes)
+    results = run_pings(targets, count=count, sizes=sizes)
     assert all(result.ok for result in results), "\n".join(str(result) for result in results if not result.ok)

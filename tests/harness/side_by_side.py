@@ -3,7 +3,8 @@
 A test belongs to one of four kinds, by its folder:
 
     AGENTS      tests with running agents, many of which measure time: one after the other, in one process
-    SIMULATED   agents over a simulated engine, which do not: one after the other, in another process
+    UNTIMED     tests with agents or over a simulated engine that measure no time: one after the other, in another
+                process
     the others  quick tests: in the other processes at the same time
     PATIENT     tests that only compute: after the quick ones, the longest first, and with less CPU priority,
                 so that agents find the machine almost idle
@@ -23,12 +24,38 @@ import pytest
 
 AGENTS = ("tests/integration/", "tests/arm64/test_two_architectures.py", "tests/e2e/")
 """In this order: emulated guests suffer most from a busy machine, so they come when the patient tests have ended."""
-SIMULATED = "tests/sim/"
+UNTIMED = (
+    "tests/sim/",
+    "tests/integration/test_sim_agents.py",
+    "tests/integration/test_bad_",
+    "tests/integration/test_compared.py",
+    "tests/integration/test_completion.py",
+    "tests/integration/test_demo",
+    "tests/integration/test_device_windows.py",
+    "tests/integration/test_doctor.py",
+    "tests/integration/test_extcap.py",
+    "tests/integration/test_firmware.py",
+    "tests/integration/test_lan.py",
+    "tests/integration/test_macvtap",
+    "tests/integration/test_memif_errors.py",
+    "tests/integration/test_memif_hostile.py",
+    "tests/integration/test_memif_port.py",
+    "tests/integration/test_out_of_anything.py",
+    "tests/integration/test_packet_ip",
+    "tests/integration/test_port_clients.py",
+    "tests/integration/test_program_ports.py",
+    "tests/integration/test_punt.py",
+    "tests/integration/test_replay.py",
+    "tests/integration/test_report.py",
+    "tests/integration/test_stack.py",
+    "tests/integration/test_tap.py",
+    "tests/integration/test_units",
+)
 """They follow the quick tests: by then the simulators are built."""
 PATIENT = ("tests/hdl/", "tests/model/", "tests/arm64/")
 WANTED = "tests/hdl/test_simulators.py"
 """Agents need what it builds: it begins before the quick tests, with normal priority."""
-APART = ("test_simulators.py", "test_mover_figures.py", "test_handshake_model.py")
+APART = ("test_simulators.py", "test_mover_figures.py", "test_handshake_model.py", "test_link_faults.py")
 """Files whose tests share nothing: each test is its own group."""
 BY_PARAMETER = ("test_formal.py",)
 """Files whose tests share results with those of the same first parameter."""
@@ -51,10 +78,10 @@ LESS = 10
 
 def group(test: str) -> str:
     """The group of a test by its node id."""
+    if test.startswith(UNTIMED):
+        return "untimed"
     if test.startswith(AGENTS):
         return "agents"
-    if test.startswith(SIMULATED):
-        return "simulated"
     file, _, name = test.partition("::")
     if file.endswith(APART):
         return test
@@ -70,13 +97,13 @@ def is_patient(test: str) -> bool:
 
 def turn(test: str) -> tuple[int, int]:
     """The sort key of a test: a smaller one begins earlier."""
-    if test.startswith(AGENTS):
+    if test.startswith(AGENTS) and not test.startswith(UNTIMED):
         return 0, next(n for n, folder in enumerate(AGENTS) if test.startswith(folder))
     if test.startswith(WANTED):
         return 1, 0
     if is_patient(test):
         return 3, next((n for n, long in enumerate(LONGEST) if re.search(long, test)), len(LONGEST))
-    return 2, int(test.startswith(SIMULATED))
+    return 2, int(test.startswith(UNTIMED))
 
 
 def is_worker(config: pytest.Config) -> bool:

@@ -1,6 +1,6 @@
 """A private systemd: the real program as process 1 of its own namespaces, with the units of a test and no others.
 
-It sees this machine's files, but has its own /etc, /run, /opt, /dev/shm and units, which disappear with it.
+It sees this machine's files, but has its own /etc, /run, /opt, /dev, /sys and units, which disappear with it.
 """
 
 from __future__ import annotations
@@ -47,11 +47,15 @@ exec /opt/base/bin/python{version} -m vnetcard.${{side}}_side.agent "\\$@"
 END
 done
 chmod -R a+rX /opt/vnetcard; chmod 755 /opt/vnetcard/bin/*
-mount -t tmpfs -o mode=1777 tmpfs /dev/shm
-mount -t tmpfs -o mode=755 tmpfs /dev/net
-mknod -m 666 /dev/net/tun c 10 200
+mkdir /run/box/dev
+mount -t tmpfs -o mode=755 tmpfs /run/box/dev
+for name in null zero full random urandom tty; do cp -a /dev/$name /run/box/dev/; done
+mkdir -m 1777 /run/box/dev/shm
+mkdir /run/box/dev/net /run/box/dev/pts
+mknod -m 666 /run/box/dev/net/tun c 10 200
+mount --move /run/box/dev /dev
 mount -t proc proc /proc
-umount -l /sys/fs/cgroup
+mount -t sysfs sysfs /sys
 mount -t cgroup2 none /sys/fs/cgroup
 ip link set lo up
 export container=box
@@ -117,6 +121,14 @@ class Box:
         done = self.run(*env, program, "-c", script, *arguments)
         assert done.status == 0, done.stderr
         return done.stdout
+
+    def write(self, path: str, text: str) -> None:
+        """Write a file inside."""
+        assert self.run("sh", "-ec", 'mkdir -p "$(dirname "$0")"; printf %s "$1" >"$0"', path, text).status == 0
+
+    def log(self) -> str:
+        """What the services have written, where a drop-in sends it to /run/vnetcard.log."""
+        return self.run("cat", "/run/vnetcard.log").stdout
 
     def show(self, unit: str, name: str) -> str:
         """The value of a unit's property."""

@@ -6,12 +6,15 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from tests.harness.needs import need
+from tests.harness.restarts import until
+from vnetcard.codes.link import LinkReason
 from vnetcard.lab.lab import Lab, run_in
 from vnetcard.ring import layout as L
 
@@ -43,6 +46,49 @@ def pinging(lab: Lab, *options: str, side: int = L.HOST) -> Iterator[None]:
             yield
         finally:
             process.kill()
+
+
+@contextmanager
+def interface_down(lab: Lab, side: int, send: Callable[[], object], *, name: str = "tun0") -> Iterator[None]:
+    """The interface of ``side`` is down during the block, and has dropped a packet that ``send`` sent from the peer.
+
+    The peer's kernel sends nothing once it has noticed that it has no carrier, so it may take several attempts.
+    """
+
+    def dropped() -> int:
+        return int(lab.status(side)["sides"][side]["rx"]["drop_port_down"])
+
+    def set_to(state: str) -> None:
+        subprocess.run(["ip", "-n", lab.namespaces[side], "link", "set", name, state], check=True)
+
+    def noticed() -> bool:
+        return dropped() > before or lab.status(1 - side)["link"]["reason_code"] == LinkReason.PEER_PORT_DOWN.value
+
+    before, deadline = dropped(), time.monotonic() + 60
+    try:
+        while dropped() == before:
+            assert time.monotonic() < deadline, "no packet arrives at an interface that is down"
+            set_to("up")
+            lab.wait_up()
+            set_to("down")
+            with suppress(OSError):
+                send()
+            until(noticed, "a packet is dropped, or the carrier lost")
+        yield
+    finally:
+        set_to("up")
+        lab.wait_up()
+
+
+@contextmanager
+def all_dropped(lab: Lab, side: int) -> Iterator[None]:
+    """During the block ``side`` drops every packet of the peer (``drop_source``); it is restarted before and after."""
+    for options in (["--allow", "192.0.2.0/24"], []):
+        lab.stop(side)
+        lab.start(side, *options)
+        lab.wait_up()
+        if options:
+            yield
 
 
 def stream(

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from tests.harness.needs import need
-from tests.harness.programs import VNETCARD, Outcome, as_nobody, ip, run, started
-from tests.harness.traffic import pinging
+from tests.harness.programs import VNETCARD, Outcome, as_nobody, run, started
+from tests.harness.traffic import all_dropped, pinging
 from vnetcard.lab.lab import Lab, run_in
 from vnetcard.ring.layout import CARD, HOST
 
@@ -69,12 +69,9 @@ def test_times_are_wall_clock_times_in_order(lab: Lab, tmp_path: Path) -> None:
 
 def test_dropped_packet_carries_its_reason(lab: Lab, tmp_path: Path) -> None:
     file = tmp_path / "drops.pcapng"
-    ip("-n", lab.namespaces[CARD], "link", "set", "tun0", "down")
-    try:
+    with all_dropped(lab, CARD):
         capture(lab, "-w", file, "--side", "card", "--count", 3, "icmp")
-    finally:
-        ip("-n", lab.namespaces[CARD], "link", "set", "tun0", "up")
-    assert [row[0].split(",")[-1] for row in tshark(file, "frame.comment")] == ["dropped: drop_port_down"] * 3
+    assert [row[0].split(",")[-1] for row in tshark(file, "frame.comment")] == ["dropped: drop_source"] * 3
 
 
 @pytest.mark.parametrize("how", ["-i", "-r"])

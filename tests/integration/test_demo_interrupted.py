@@ -77,7 +77,10 @@ def test_next_demo_removes_what_a_killed_one_left_and_nothing_else(tmp_path: Pat
     killed, other = start_demo(tmp_path / "killed"), Path(f"/dev/shm/vnetcard-demo-{os.getpid()}")
     try:
         other.touch()  # that of a demo that still runs
-        until(lambda: "link up" in (tmp_path / "killed").read_text(), "the link is up")
+        until(
+            lambda: "link up" in (tmp_path / "killed").read_text() or killed.poll() is not None, "the demo has a link"
+        )
+        assert killed.poll() is None, (tmp_path / "killed").read_text()
         interrupt(killed, signal.SIGKILL, group=False)
         until(lambda: not demo_processes(killed.pid), "its agents end with it")
         assert demo_traces(killed.pid), "nothing was left to be removed, so the test shows nothing"

@@ -15,11 +15,12 @@ import pytest
 from tests.harness.fake_board import FakeBoard
 from tests.harness.ledger import assert_ledgers_balance
 from tests.harness.needs import need
+from tests.harness.pings import run_pings
 from tests.harness.programs import FPGA, LIMIT, VNETCARD, as_nobody, home_of_nobody, run, started
 from tests.harness.restarts import OUTAGE
 from tests.harness.traffic import V4
 from vnetcard.lab.lab import Lab, run_in
-from vnetcard.ping.suite import Target, run_suite
+from vnetcard.ping.suite import Target
 from vnetcard.ring import layout as L
 
 pytestmark = pytest.mark.root
@@ -53,7 +54,7 @@ def any_lab(board: FakeBoard, request: pytest.FixtureRequest) -> Iterator[Lab]:
 
 def ping_both_directions(lab: Lab) -> None:
     targets = [Target(V4[1 - side], lab.namespaces[side], L.DIRECTIONS[side]) for side in (L.HOST, L.CARD)]
-    results = run_suite(targets, count=3, timeout=20.0)
+    results = run_pings(targets, count=3)
     assert all(result.ok for result in results), [result for result in results if not result.ok]
 
 

@@ -35,14 +35,20 @@ def lab() -> Iterator[Lab]:
         yield lab
 
 
-def seconds_to_end(agent: subprocess.Popen[str], number: int) -> float:
-    """Signal ``agent``; returns the seconds until its end, measured by its pidfd, without polling."""
+def seconds_to_end(agent: subprocess.Popen[str], number: int, stderr: Path | None = None) -> float:
+    """Signal ``agent``; returns the seconds until its end, measured by its pidfd, without polling.
+
+    With ``stderr`` it may still be starting: where Python has ignored an interruption of its own start, as that file
+    says, the signal is sent again.
+    """
     pidfd = os.pidfd_open(agent.pid)
     try:
         poll = select.poll()
         poll.register(pidfd, select.POLLIN)
         began = time.monotonic()
         agent.send_signal(number)
+        if stderr is not None and not poll.poll(2000) and "KeyboardInterrupt" in stderr.read_text():
+            agent.send_signal(number)
         assert poll.poll(GENEROUS * 1000), f"signal {number} does not end the agent"
         return time.monotonic() - began
     finally:
@@ -103,7 +109,7 @@ def assert_clean_end(agent: subprocess.Popen[str], number: int, stderr: Path, wh
     """
     said, status = stderr.read_text(), agent.wait(GENEROUS)
     ours = re.search(r'/agent\.py", line \d+, in main$', said, re.MULTILINE)
-    if number == signal.SIGINT and said.rstrip().endswith("KeyboardInterrupt") and not ours:
+    if number == signal.SIGINT and "KeyboardInterrupt" in said and not ours:
         return
     assert "Traceback" not in said and "rror" not in said, f"{when}: {said}"
     assert status in (0, -number), f"{when}: status {status}, {said}"
@@ -126,7 +132,7 @@ def test_signal_during_the_start_leaves_nothing_behind(lab: Lab, tmp_path: Path,
         agent = spawn(lab, L.CARD, log)
         try:
             time.sleep(delay)
-            times.append(seconds_to_end(agent, number))
+            times.append(seconds_to_end(agent, number, log))
             assert_clean_end(agent, number, log, f"{signal.Signals(number).name} after {delay * 1000:.0f} ms")
         finally:
             end_quietly([agent])

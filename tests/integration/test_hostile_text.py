@@ -112,6 +112,7 @@ WITHOUT_A_PEER = {
     "install-extcap": "prints the paths of files that it writes",
     "install-units": "prints the files that it writes",
     "ivshmem-server": "prints the path of its own socket",
+    "stack": "prints its own state, addresses and counts: of the peer's words it prints none",
     "completion": "prints a script made from the parser",
     "man": "prints a page made from the parser",
 }

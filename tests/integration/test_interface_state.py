@@ -13,6 +13,7 @@ from tests.harness.needs import need
 from tests.harness.programs import VNETCARD, X86, Outcome, ip, run
 from tests.harness.restarts import until
 from vnetcard.codes.error import ErrorCode
+from vnetcard.codes.link import LinkReason
 from vnetcard.lab.lab import Lab, run_in
 from vnetcard.ring.layout import CARD, HOST
 
@@ -157,6 +158,23 @@ def test_small_mtu_of_a_peer_and_a_move_at_link_up_cost_nothing_for_good(lab: La
         ["fd00:77::/64 metric 1024"],
     )
     until(lambda: answers(netns_pair[0], "10.10.10.5"), "packets after the move")
+
+
+def test_what_is_down_on_one_side_takes_the_carrier_of_the_other(lab: Lab) -> None:
+    ip("-n", lab.namespaces[HOST], "link", "add", "br0", "up", "type", "bridge")
+    lab.start(HOST, "--port", "tap", "--bridge", "br0")
+    lab.start(CARD, "--port", "tap")
+    lab.wait_up()
+
+    def has_carrier(side: int) -> bool:
+        return "LOWER_UP" in json.loads(ip("-n", lab.namespaces[side], "-j", "link", "show", "tap0"))[0]["flags"]
+
+    for side, name in ((HOST, "tap0"), (CARD, "tap0"), (HOST, "br0")):
+        ip("-n", lab.namespaces[side], "link", "set", name, "down")
+        until(lambda other=1 - side: not has_carrier(other), f"no carrier while {name} is down")  # type: ignore[misc]
+        assert lab.status(1 - side)["link"]["reason_code"] == LinkReason.PEER_PORT_DOWN.value
+        ip("-n", lab.namespaces[side], "link", "set", name, "up")
+        until(lambda: has_carrier(HOST) and has_carrier(CARD), f"both carriers with {name}")
 
 
 def test_what_another_program_removed_is_named_and_left_alone(lab: Lab) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import signal
 import socket
 import time
@@ -15,7 +14,7 @@ import pytest
 
 from tests.harness.ledger import wait_for_rest
 from tests.harness.needs import need
-from tests.harness.programs import VNETCARD, ip, run
+from tests.harness.programs import VNETCARD, ip, run, stop
 from tests.harness.traffic import V4, V6, joined, snmp
 from vnetcard.codes.cause import CauseCode
 from vnetcard.codes.discard import DiscardCode
@@ -129,12 +128,12 @@ def test_every_datagram_of_a_flood_is_found(lab: Lab, version: int) -> None:
         sources = [stack.enter_context(udp(lab, L.HOST, version)) for _ in range(8)]  # for both queues
         for source in sources:
             source.connect(sink.getsockname()[:2])
-        os.kill(lab.agent(L.HOST).pid, signal.SIGSTOP)  # until the interface's queues are full
+        stop(lab.agent(L.HOST))  # until the interface's queues are full
         try:
             for n in range(4000):
                 sources[n % 8].send(b"v" * 200)
         finally:
-            os.kill(lab.agent(L.HOST).pid, signal.SIGCONT)
+            lab.agent(L.HOST).send_signal(signal.SIGCONT)
         for n in range(500):
             sources[n % 8].send(b"v" * 200)
         wait_for_rest(lab)

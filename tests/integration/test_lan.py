@@ -168,6 +168,27 @@ def test_card_on_a_bridge_is_a_machine_of_the_lan(lan: Lan, tmp_path: Path) -> N
     assert [links["br0"]["address"]] == before, "the tap has changed the bridge's address"
 
 
+def test_card_on_a_macvtap_is_a_machine_of_the_lan(lan: Lan) -> None:
+    _serve(lan)
+    _host_on_the_lan(lan)
+    lan.follow("By macvtap")
+    (lease,) = [one for one in lan.addresses(CARD, "tap0") if one.startswith("192.0.2.")]
+    lan.ping(NODE, lease)
+    lan.ping(CARD, NODE_ADDRESS)
+    lan.ping(HOST, NODE_ADDRESS)
+    assert [one["ifname"] for one in lan.links(HOST) if one.get("linkinfo", {}).get("info_kind") == "macvtap"]
+
+
+def test_card_behind_an_ethernet_port_is_a_machine_of_the_lan(lan: Lan) -> None:
+    """The host has no address there; the node is the card's gateway."""
+    lan.follow("By an Ethernet port")
+    lan.ping(NODE, "192.0.2.50")
+    lan.ping(CARD, NODE_ADDRESS)
+    lan.run(NODE, "ip address add 198.51.100.1/32 dev lo")
+    lan.ping(CARD, "198.51.100.1")
+    assert not lan.addresses(HOST, "eth1")
+
+
 @pytest.mark.parametrize("title", ["By routing", "By NAT", "By proxy ARP"])
 def test_card_and_a_machine_of_the_lan_reach_one_another(lan: Lan, title: str) -> None:
     _host_on_the_lan(lan)

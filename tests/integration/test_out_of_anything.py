@@ -19,10 +19,9 @@ from tests.harness.programs import ROOT
 pytestmark = [pytest.mark.root, pytest.mark.slow]
 
 QUICK = (
-    Injection("start", "setns", "EPERM", 2),
     Injection("start", "fcntl", "ENOLCK", 5),
     Injection("run", "read", "EIO", 1),
-    Injection("stop", "close", "EIO", 4),
+    Injection("stop", "write", "EIO", 1),
 )
 """Those whose kind was a traceback, a hang or a file left behind."""
 
@@ -41,7 +40,8 @@ def test_failed_calls_are_survived_or_one_line() -> None:
 @pytest.mark.timeout(14400)
 @pytest.mark.parametrize("phase", PHASES)
 def test_every_call_that_fails_is_survived_or_one_line(phase: str) -> None:
+    """The first times that each call is made, as many as $VNETCARD_INJECT_MOST says; two take half an hour."""
     need("strace")
-    most = os.environ.get("VNETCARD_INJECT_MOST", "6")
+    most = os.environ.get("VNETCARD_INJECT_MOST", "2")
     command = [sys.executable, "-m", "tests.harness.injection", "--most", most, "--phase", phase]
     assert subprocess.run(command, cwd=ROOT, check=False).returncode == 0

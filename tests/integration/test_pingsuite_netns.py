@@ -18,6 +18,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.harness.pings import run_pings
 from vnetcard.cli import ping
 from vnetcard.ping import suite
 from vnetcard.ping.suite import DEFAULT_SIZES, PingResult, Target, run_suite
@@ -83,13 +84,13 @@ def test_all_default_sizes_pass_in_both_directions_without_loss(pair: Pair, caps
 
 
 def test_ipv6_passes_too(pair: Pair) -> None:
-    results = run_suite([Target("fd99:7::2", pair.left)], (8, 56, 1473, 65507), count=5)
+    results = run_pings([Target("fd99:7::2", pair.left)], (8, 56, 1473, 65507), count=5)
     assert [result.received for result in results] == [5] * 4
     assert all(result.ok for result in results), results
 
 
 def test_namespace_may_be_a_path(pair: Pair) -> None:
-    (result,) = run_suite([Target("10.99.7.2", f"/run/netns/{pair.left}")], [56], count=3)
+    (result,) = run_pings([Target("10.99.7.2", f"/run/netns/{pair.left}")], [56], count=3)
     assert result.ok, result
 
 
@@ -202,7 +203,7 @@ def flip(at: int) -> Cheat:
 
 def test_honest_echo_is_ok_at_every_size(echo: Callable[[Cheat, float], None]) -> None:
     echo(lambda _, reply: [reply], 0.0)
-    results = run_suite([ECHO], count=5)
+    results = run_pings([ECHO], count=5)
     assert all(result.ok for result in results), results
 
 

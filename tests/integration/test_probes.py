@@ -8,6 +8,7 @@ import re
 import secrets
 import subprocess
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
@@ -23,23 +24,35 @@ CORE = str(_core.__file__)
 NOTE = re.compile(r"Provider: vnetcard\s+Name: (\w+)\s+Location: (0x[0-9a-f]+),.*?Arguments: (.*?)\n", re.DOTALL)
 
 
+@dataclass
+class Probe:
+    """Where the code has a probe, and the number of its arguments, which is the same everywhere."""
+
+    arguments: int
+    addresses: list[int] = field(default_factory=list)
+
+
 @pytest.fixture
-def notes() -> dict[str, tuple[int, int]]:
-    """Name to address and number of arguments."""
+def notes() -> dict[str, Probe]:
     if not list(Path("/usr/include").glob("*/sys/sdt.h")):
         skip_or_fail("<sys/sdt.h> is missing: scripts/system-packages.sh test")
     done = subprocess.run([need("readelf"), "-nW", CORE], capture_output=True, text=True, check=True)
-    return {name: (int(at, 16), len(given.split())) for name, at, given in NOTE.findall(done.stdout)}
+    found: dict[str, Probe] = {}
+    for name, at, given in NOTE.findall(done.stdout):
+        probe = found.setdefault(name, Probe(len(given.split())))
+        assert probe.arguments == len(given.split()), name
+        probe.addresses.append(int(at, 16))
+    return found
 
 
-def test_probes_are_the_documented_ones(notes: dict[str, tuple[int, int]]) -> None:
+def test_probes_are_the_documented_ones(notes: dict[str, Probe]) -> None:
     page = (ROOT / "docs/observing.md").read_text().partition("## Static probes")[2].partition("\n## ")[0]
     rows = re.findall(r"^\| `(\w+)` \| (.*) \|$", page, re.MULTILINE)
     # A colon introduces the values of an argument.
     counted = {
         name: len(re.split(r", (?=number|bytes|drop|index|published|notice|how)|; ", text)) for name, text in rows
     }
-    assert counted == {name: arguments for name, (_, arguments) in notes.items()}
+    assert counted == {name: probe.arguments for name, probe in notes.items()}
 
 
 def file_offset(address: int) -> int:
@@ -72,7 +85,7 @@ def command(tracing: Path, line: str) -> None:
 
 @contextlib.contextmanager
 def counting(tracing: Path, probes: dict[str, int]) -> Iterator[Path]:
-    """Record the hits of ``probes`` (name to address) in this process, in an instance of tracefs of its own."""
+    """Record the hits of ``probes`` (event to address) in this process, in an instance of tracefs of its own."""
     group = f"vnetcard_{os.getpid()}"
     instance = tracing / "instances" / group
     with contextlib.ExitStack() as undo:
@@ -90,11 +103,12 @@ def counting(tracing: Path, probes: dict[str, int]) -> Iterator[Path]:
 
 
 @pytest.mark.root
-def test_each_packet_hits_each_probe_once(notes: dict[str, tuple[int, int]], tracing: Path) -> None:
+def test_each_packet_hits_each_probe_once(notes: dict[str, Probe], tracing: Path) -> None:
     url, count = f"shm:probe-{secrets.token_hex(4)}+64K", 20
     near, far = (PairPort(name) for name in ("host", "card"))
-    probes = {name: address for name, (address, _) in notes.items() if name not in ("sleep", "wake")}
-    with counting(tracing, probes) as trace, contextlib.ExitStack() as opened:
+    probes = notes.keys() - {"sleep", "wake"}
+    events = {f"{name}_{n}": at for name in probes for n, at in enumerate(notes[name].addresses)}
+    with counting(tracing, events) as trace, contextlib.ExitStack() as opened:
         sessions = [
             opened.enter_context(ticked(LinkSession(url, side, port=port)))
             for side, port in ((HOST, near), (CARD, far))
@@ -106,7 +120,8 @@ def test_each_packet_hits_each_probe_once(notes: dict[str, tuple[int, int]], tra
             assert far.far.recv(200) == bytes([number] * 100)
 
         def hits() -> dict[str, int]:
-            return {probe: trace.read_text().count(f" {probe}: ") for probe in probes}
+            text = trace.read_text()
+            return {probe: len(re.findall(rf" {probe}_\d+: ", text)) for probe in probes}
 
         until(lambda: min(hits().values()) >= count, "the last packet's probes are hit")
         found = hits()

@@ -97,10 +97,12 @@ def test_closed_descriptors_are_no_error(lab: Lab, closed: tuple[int, ...]) -> N
         stderr=subprocess.DEVNULL,
         preexec_fn=close,  # noqa: PLW1509 - the main thread starts it
     ) as agent:
-        until(lambda: runs(lab), "the agent answers")
-        opened = {int(path.name): str(path.readlink()) for path in Path(f"/proc/{agent.pid}/fd").iterdir()}
-        assert all(opened[number] == "/dev/null" for number in closed)
-        agent.terminate()
+        try:
+            until(lambda: runs(lab), "the agent answers")
+            opened = [Path(f"/proc/{agent.pid}/fd/{number}").readlink() for number in closed]
+            assert opened == [Path("/dev/null")] * len(closed)
+        finally:
+            agent.terminate()
         assert agent.wait(20) == 0
 
 

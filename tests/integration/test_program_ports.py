@@ -4,36 +4,33 @@ from __future__ import annotations
 
 import contextlib
 import os
-import random
 import signal
 import socket
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.harness.pings import run_pings
+from tests.harness.program_ends import MTU, Ends, packets, port_folder
 from tests.harness.programs import FPGA, LIMIT, ROOT, X86, agent, assert_refused, ip, run
 from tests.harness.restarts import until
 from tests.harness.sweep import checksum
 from vnetcard.agent.control import ask
 from vnetcard.codes.link import LinkReason
 from vnetcard.lab.lab import ADDRESSES, Lab
-from vnetcard.ping.suite import Target, run_suite
+from vnetcard.ping.suite import Target
 from vnetcard.ring import layout as L
 
-MTU = 9000
-SIZES = (1, 20, 63, 64, 65, 576, 1499, 1500, 4096, MTU)
-RANDOM = random.Random(1)
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture
 def folder() -> Iterator[Path]:
-    """One with a short name: the path of a socket has at most 107 bytes."""
-    with tempfile.TemporaryDirectory(prefix="vnc-") as name:
-        yield Path(name)
+    with port_folder() as path:
+        yield path
 
 
 @pytest.fixture
@@ -42,53 +39,11 @@ def url(folder: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     return f"file:{folder / 'window'}"
 
 
-class Ends:
-    """Two agents, each with a `unix:` port."""
-
-    def __init__(self, url: str, folder: Path) -> None:
-        self.url = url
-        self.paths = tuple(folder / name for name in L.SIDES)
-        self.agents = contextlib.ExitStack()
-        self.processes = [self.start(side) for side in (L.HOST, L.CARD)]
-        until(self.both_up, "the link is up")
-
-    def start(self, side: int) -> subprocess.Popen[str]:
-        port = f"unix:{self.paths[side]}"
-        return self.agents.enter_context(
-            agent([*(X86, FPGA)[side], "--window", self.url, "--port", port, "--mtu", str(MTU)])
-        )
-
-    def link(self, side: int) -> dict[str, object]:
-        link: dict[str, object] = ask(self.url, side, "status")["link"]
-        return link
-
-    def both_up(self) -> bool:
-        return all(self.link(side)["up"] for side in (L.HOST, L.CARD))
-
-    def await_reason(self, side: int, *reasons: LinkReason) -> None:
-        until(lambda: self.link(side)["reason_code"] in {reason.value for reason in reasons}, f"{reasons} at {side}")
-
-    def program(self, side: int) -> socket.socket:
-        """A connected program, of which the other side knows."""
-        far = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        far.settimeout(LIMIT)
-        far.connect(str(self.paths[side]))
-        self.await_reason(1 - side, LinkReason.UP, LinkReason.PEER_PORT_UP)
-        return far
-
-    def ledger(self) -> list[dict[str, dict[str, int]]]:
-        return list(ask(self.url, L.HOST, "status")["sides"])
-
-
 @pytest.fixture
 def ends(url: str, folder: Path) -> Iterator[Ends]:
     ends = Ends(url, folder)
     with ends.agents:
         yield ends
-
-
-def packets(count: int) -> list[bytes]:
-    return [RANDOM.randbytes(SIZES[n % len(SIZES)]) for n in range(count)]
 
 
 def test_packets_of_all_sizes_cross_in_order_and_each_is_in_the_ledger(ends: Ends) -> None:
@@ -109,6 +64,11 @@ def test_carrier_follows_the_program_behind_the_peers_port(ends: Ends) -> None:
         with ends.program(L.CARD):
             assert ends.link(L.CARD)["reason_code"] == LinkReason.PEER_PORT_DOWN.value
             assert [ask(ends.url, side, "status")["port"]["present"] for side in (L.HOST, L.CARD)] == [False, True]
+            details = [ask(ends.url, side, "show")["port"]["details"] for side in (L.HOST, L.CARD)]
+            assert [(one["kind"], one["up"], one["program"], one["device"]) for one in details] == [
+                ("unix", False, False, None),
+                ("unix", True, True, None),
+            ]
         ends.await_reason(L.HOST, LinkReason.PEER_PORT_DOWN)
     assert ends.both_up(), "the link stays up: its records are accounted for"
 
@@ -275,7 +235,7 @@ def test_kernel_pings_a_program_and_a_program_pings_a_kernel(folder: Path) -> No
         assert echo.stdout is not None and echo.stdout.readline() == "connected\n"
         until(has_carrier, "the interface has carrier")
         sizes = [56, 57, 63, 64, 65, 576, 1472, 1473, 2048, 8972]
-        results = run_suite([Target(ADDRESSES[L.CARD], netns=lab.namespaces[L.HOST])], count=5, sizes=sizes)
+        results = run_pings([Target(ADDRESSES[L.CARD], netns=lab.namespaces[L.HOST])], count=5, sizes=sizes)
         assert [result.size for result in results if result.ok] == sizes, results
         echo.terminate()
         echo.wait(LIMIT)

@@ -22,6 +22,7 @@ from tests.harness.traffic import (
     V4,
     assert_no_bad_checksums,
     assert_stream_arrives,
+    interface_down,
     joined,
     pinging,
     sweep_both_directions,
@@ -210,15 +211,12 @@ def test_replay_of_ip_packets_is_refused_in_a_line(lab: Lab, tmp_path: Path) -> 
 
 
 def test_dropped_frame_is_described_in_show_errors(lab: Lab) -> None:
-    ip("-n", lab.namespaces[CARD], "link", "set", "tap0", "down")
-    try:
-        with _wire(lab, HOST) as wire:
-            arp = "0806 0001 0800 0604 0001 02005e000001 0a0a0a01 000000000000 0a0a0a63"
-            wire.send(b"\xff" * 6 + _macs(lab)[HOST] + bytes.fromhex(arp))
-        words = "ARP request, who has 10.10.10.99"
-        until(lambda: words in run([*VNETCARD, "show", "errors", "--window", lab.url]).stdout, words, limit=30)
-    finally:
-        ip("-n", lab.namespaces[CARD], "link", "set", "tap0", "up")
+    arp = bytes.fromhex("0806 0001 0800 0604 0001 02005e000001 0a0a0a01 000000000000 0a0a0a63")
+    with _wire(lab, HOST) as wire:
+        frame = b"\xff" * 6 + _macs(lab)[HOST] + arp
+        with interface_down(lab, CARD, lambda: wire.send(frame), name="tap0"):
+            words = "ARP request, who has 10.10.10.99"
+            until(lambda: words in run([*VNETCARD, "show", "errors", "--window", lab.url]).stdout, words, limit=30)
     assert lab.agents[CARD] is not None and lab.agents[CARD].poll() is None, "an interface that is down is not gone"
 
 

@@ -13,8 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.harness.programs import VNETCARD, run
+from tests.harness.programs import VNETCARD, run, stop
 from tests.harness.terminal import Terminal
+from tests.harness.traffic import interface_down
 from vnetcard.lab.lab import Lab, run_in
 from vnetcard.observe.screen import KEYS
 from vnetcard.ring import layout as L
@@ -76,10 +77,10 @@ def test_top_shows_both_directions_and_reacts_to_its_keys(lab: Lab, top: Termina
 
 def test_top_shows_a_drop_its_cause_and_an_agent_that_leaves(lab: Lab, top: Terminal) -> None:
     top.wait_for(r"ERRORS none")
-    subprocess.run(["ip", "-n", lab.namespaces[L.CARD], "link", "set", "tun0", "down"], check=True)
-    top.wait_for(r"ERRORS card drop_port_down \d+")
-    top.wait_for(r"CAUSE  interface-down")
-    subprocess.run(["ip", "-n", lab.namespaces[L.CARD], "link", "set", "tun0", "up"], check=True)
+    ping = run_in(lab.namespaces[L.HOST], ["ping", "-q", "-c", "1", "-W", "1", "10.10.10.5"])
+    with interface_down(lab, L.CARD, lambda: subprocess.run(ping, check=False, capture_output=True)):
+        top.wait_for(r"ERRORS card drop_port_down \d+")
+        top.wait_for(r"CAUSE  interface-down")
     lab.stop(L.CARD)
     top.wait_for(r"host: DOWN")
     top.wait_for(r"card: no agent on this machine")
@@ -104,7 +105,7 @@ def test_top_shows_its_keys_in_a_small_terminal(lab: Lab, folder: Path) -> None:
 
 def test_top_reacts_to_keys_while_an_agent_is_stopped(lab: Lab, top: Terminal) -> None:
     top.wait_for(r"PING host to card: last")
-    lab.agent(L.CARD).send_signal(signal.SIGSTOP)
+    stop(lab.agent(L.CARD))
     try:
         top.wait_for(r"CAUSE  agent-unresp")
         top.press("p")

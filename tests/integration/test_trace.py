@@ -20,10 +20,10 @@ import pytest
 from tests.harness.ledger import assert_ledgers_balance
 from tests.harness.needs import need
 from tests.harness.open_taps import has_open_tap, tap_memories
-from tests.harness.programs import VNETCARD, Outcome, ip, run, started
+from tests.harness.programs import VNETCARD, Outcome, run, started
 from tests.harness.restarts import OUTAGE
 from tests.harness.ssh_lab import sshd
-from tests.harness.traffic import pinging
+from tests.harness.traffic import all_dropped, pinging
 from vnetcard.agent.control import socket_path
 from vnetcard.lab.lab import Lab, run_in
 from vnetcard.ring.layout import CARD, HOST
@@ -55,7 +55,7 @@ def test_packet_is_followed_through_every_stage_of_both_sides(lab: Lab) -> None:
     for packet in packets:
         sides = {step["step"]: step["side"] for step in packet["steps"]}
         assert set(sides) | {"wake-up", "release"} == set(STEPS) - set(engine_log.STEPS)
-        assert (sides["tun read"], sides["doorbell"], sides["peek"], sides["tun write"]) == (
+        assert (sides["port read"], sides["doorbell"], sides["peek"], sides["port write"]) == (
             "host",
             "host",
             "card",
@@ -77,7 +77,7 @@ def test_clocks_of_one_machine_agree_within_the_bound(lab: Lab) -> None:
 def test_summary_gives_the_distribution_of_each_stage_and_names_the_bottleneck(lab: Lab) -> None:
     shown = trace(lab, "--summary", "--count", "60")
     assert (shown.status, shown.stderr) == (0, "")
-    for words in ("h2c: ", "c2h: ", "min us", "p50 us", "p99 us", "max us", "tun write", "bottleneck: ", "missed: 0"):
+    for words in ("h2c: ", "c2h: ", "min us", "p50 us", "p99 us", "max us", "port write", "bottleneck: ", "missed: 0"):
         assert words in shown.stdout
     found = json.loads(trace(lab, "--summary", "--count", "60", "--json").stdout)
     for direction in found["directions"]:
@@ -107,13 +107,9 @@ def test_consumer_that_gets_no_cpu_is_named_as_the_bottleneck(lab: Lab) -> None:
 
 
 def test_drop_is_shown_by_its_name(lab: Lab) -> None:
-    ip("-n", lab.namespaces[CARD], "link", "set", "tun0", "down")
-    try:
+    with all_dropped(lab, CARD):
         shown = trace(lab, "icmp", "--count", "1")
-    finally:
-        ip("-n", lab.namespaces[CARD], "link", "set", "tun0", "up")
-    assert "DROPPED: drop_port_down" in shown.stdout
-    assert "refused: Input/output error" in shown.stdout
+    assert "DROPPED: drop_source" in shown.stdout
 
 
 def test_ctrl_c_ends_it_with_status_0_and_the_final_lines(lab: Lab) -> None:

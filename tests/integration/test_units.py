@@ -14,6 +14,9 @@ from tests.harness.needs import need
 from tests.harness.programs import VNETCARD, Outcome, as_nobody, home_of_nobody, privately, run
 from vnetcard.agent import units
 from vnetcard.hw.pci_cards import KNOWN
+from vnetcard.port.macvtap import OUR_GROUP
+
+pytestmark = pytest.mark.slow
 
 INSTALL = [*VNETCARD, "install-units"]
 SIDES = sorted(units.SIDES)
@@ -184,7 +187,9 @@ def test_udev_rule_opens_every_card_that_pci_auto_takes() -> None:
 def test_udev_rule_gives_away_no_whole_subsystem() -> None:
     """Neither every UIO device nor every VFIO group: another program's device is not for the group of a network."""
     for line in RULES.splitlines():
-        if 'GROUP="vnetcard"' in line and "u-dma-buf" not in line and 'KERNEL=="iommu"' not in line:
+        if 'SUBSYSTEM=="macvtap"' in line:
+            assert f'ATTRS{{netdev_group}}=="{OUR_GROUP}"' in line
+        elif 'GROUP="vnetcard"' in line and "u-dma-buf" not in line and 'KERNEL=="iommu"' not in line:
             assert 'ENV{VNETCARD}=="1"' in line or "PROGRAM==" in line, line
 
 
@@ -223,7 +228,7 @@ def test_udev_rule_jumps_only_to_labels_that_come_later() -> None:
 
 def test_udev_knows_every_key_of_the_rule() -> None:
     """The grammar of udev(7), as far as we use it; Debian 12 has no `udevadm verify` yet."""
-    term = r"(?:(?:ACTION|SUBSYSTEM|DRIVER|KERNEL|PROGRAM|ATTR\{\w+\}|ENV\{\w+\})(?:==|!=)|"
+    term = r"(?:(?:ACTION|SUBSYSTEM|DRIVER|KERNEL|PROGRAM|ATTRS?\{\w+\}|ENV\{\w+\})(?:==|!=)|"
     term += r'(?:ENV\{\w+\}|ATTR\{\w+\}|IMPORT\{parent\}|GROUP|MODE|GOTO|LABEL)=|RUN\+=)"[^"]*"'
     lines = [line for line in RULES.splitlines() if line and not line.startswith("#")]
     assert len(lines) > 10

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
 
+from tests.harness.programs import ROOT
 from tests.harness.restarts import until
 from tests.harness.systemd_box import Box
 from vnetcard.agent.units import SIDES, install, units
+from vnetcard.port.macvtap import OUR_GROUP
 from vnetcard.port.peer_trust import SETTINGS
 from vnetcard.terminal import landlock
 
@@ -53,13 +56,84 @@ def distrusted(interface: str) -> dict[str, str]:
     return {name.format(interface): value for name, value in SETTINGS.items()}
 
 
+def documented_drop_ins(side: str) -> dict[str, str]:
+    """The drop-ins that the service file itself names, by the kind of port."""
+    service = (ROOT / f"{side}_side/vnetcard-{side}.service").read_text()
+    (about,) = re.findall(r"# Ports\..*?(?=\n\n)", service, re.DOTALL)
+    parts = re.split(r"for (\w+):IF", about)[1:]
+    return {
+        kind: "\n".join(line[4:] for line in text.splitlines() if line.startswith("#   "))
+        for kind, text in zip(parts[::2], parts[1::2], strict=True)
+    }
+
+
+def set_port(box: Box, side: str, port: str, more: str = "") -> None:
+    """As an administrator does, with the drop-in that belongs to the kind of port."""
+    configuration = f'window = "shm:vnetcard0"\nport = "{port}"\n{more}'
+    box.write(f"/etc/vnetcard/{side}.toml", configuration)
+    box.write(
+        f"/etc/systemd/system/vnetcard-{side}.service.d/port.conf",
+        documented_drop_ins(side).get(port.partition(":")[0], ""),
+    )
+    assert box.run("systemctl", "daemon-reload").status == 0
+
+
+PLAY_UDEV = f"""
+while sleep 0.02; do
+    for tap in $(cd /sys/class/macvtap && ls); do
+        grep -qx {OUR_GROUP} /sys/class/macvtap/$tap/device/netdev_group && [ ! -e /dev/$tap ] || continue
+        IFS=: read major minor </sys/class/macvtap/$tap/dev
+        mknod -m 660 /dev/$tap c $major $minor && chgrp vnetcard /dev/$tap
+    done
+done >/dev/null 2>&1 &
+"""
+"""What the udev rule does, until the box ends: it has no udev, and its /dev is not the kernel's."""
+MAC = "02:00:5e:00:00:50"
+NETWORKS = f"""
+ip netns add lan; ip netns add card
+ip link add eth1 type veth peer name far netns lan
+ip link add card0 type veth peer name eth0 netns card
+ip link set eth1 up; ip link set card0 up
+ip -n lan address add 192.0.2.1/24 dev far; ip -n lan link set far up
+ip -n card link set eth0 address {MAC}; ip -n card address add 192.0.2.5/24 dev eth0; ip -n card link set eth0 up
+"""
+
+
+def test_services_run_with_every_port_that_their_files_name(tmp_path: Path) -> None:
+    """macvtap: and packet: with the documented drop-ins, unix: without any; refused in a line without them."""
+    with Box(prepare(tmp_path)) as box:
+        assert box.run("systemd-sysusers").status == 0
+        assert box.run("sh", "-ec", NETWORKS).status == 0
+        set_port(box, "fpga", "packet:card0")
+        set_port(box, "x86", "macvtap:eth1", f'mac = "{MAC}"\n')
+        assert box.run("sh", "-ec", PLAY_UDEV).status == 0
+        assert box.run("systemctl", "start", "vnetcard-x86", "vnetcard-fpga").status == 0, box.log()
+        until(lambda: all(is_up(box, side) for side in SIDES), "both links are up")
+        ping = "exec ip netns exec card ping -n -c 1 -W 1 192.0.2.1"
+        until(lambda: box.run("sh", "-c", ping).status == 0, "a ping from behind packet: to behind macvtap:")
+        assert box.run("systemctl", "stop", "vnetcard-x86").status == 0
+        assert "macvtap" not in box.run("ip", "link").stdout
+
+        set_port(box, "x86", "unix:/run/vnetcard/program?frames=ethernet")
+        assert box.run("systemctl", "start", "vnetcard-x86").status == 0, box.log()
+        until(lambda: is_up(box, "x86"), "the link with a program's port")
+        box.python("from vnetcard import PortClient; PortClient.open('/run/vnetcard/program', timeout=10).close()")
+
+        for kind, port in (("packet", "packet:card0"), ("macvtap", "macvtap:eth1")):
+            set_port(box, "x86", port)
+            box.write("/etc/systemd/system/vnetcard-x86.service.d/port.conf", "")
+            assert box.run("systemctl", "daemon-reload").status == 0
+            box.run("systemctl", "restart", "vnetcard-x86")
+            until(lambda kind=kind: f"error: port {kind}:" in box.log(), "the refusal")  # type: ignore[misc]
+
+
 def test_both_services_link_survive_a_hang_and_a_kill_and_leave_nothing(tmp_path: Path) -> None:
     with Box(prepare(tmp_path)) as box:
         assert box.run("systemd-sysusers").status == 0
         assert box.run("systemctl", "daemon-reload").status == 0
         for side in SIDES:
             done = box.run("systemctl", "start", f"vnetcard-{side}")
-            assert done.status == 0, box.run("cat", "/run/vnetcard.log").stdout
+            assert done.status == 0, box.log()
         until(lambda: all(is_up(box, side) for side in SIDES), "both links are up")
         for number, side in enumerate(SIDES):
             status = process(box, side)
@@ -70,7 +144,7 @@ def test_both_services_link_survive_a_hang_and_a_kill_and_leave_nothing(tmp_path
             assert settings == {name: f"{value}\n" for name, value in distrusted(INTERFACES[side]).items()}
             held = json.loads(box.python(ASK, str(number)))["privileges"]
             assert (held["user"], held["seccomp"], held["landlock"]) == ("vnetcard", True, landlock.abi() > 0)
-        assert "refused" not in box.run("cat", "/run/vnetcard.log").stdout
+        assert "refused" not in box.log()
         shown = box.run("ls", "/run/vnetcard").stdout.split()
         assert len(shown) == 2, shown
 

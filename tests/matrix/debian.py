@@ -21,7 +21,8 @@ PACKAGES = (
     *("ca-certificates", "git", "make", "procps", "python3", "python3-dev", "python3-venv"),
     *("binutils", "clang", "device-tree-compiler", "ethtool", "g++", "gcc", "groff-base", "iproute2", "iputils-ping"),
     *("libc6-dev", "liblz4-dev", "perl", "systemd", "tcpdump", "tmux", "tshark", "zsh"),
-    *("gcc-aarch64-linux-gnu", "libc6-dev-arm64-cross"),
+    *("gcc-aarch64-linux-gnu", "libc6-dev-arm64-cross", "systemtap-sdt-dev"),
+    *("gcc-riscv64-unknown-elf", "liblwip-dev", "picolibc-riscv64-unknown-elf"),
 )
 EMULATORS = ("qemu-user-static", "qemu-user")
 """What `make check` needs there; of the emulators the first that the release has."""

@@ -18,12 +18,15 @@ RELEASES = {"3.11": "bookworm", "3.13": "trixie", "3.14": "forky"}
 UV_LIMIT_S = 600.0
 APART = """
 set -e
-for folder in /dev/shm /run/netns /run/vnetcard; do
-    mkdir -p "$folder"
-    mount -t tmpfs -o mode=1777 apart "$folder"
-done
+mount -t tmpfs -o mode=1777 apart /dev/shm
+names=$(readlink -f /etc/resolv.conf) servers=$(cat /etc/resolv.conf 2>/dev/null || true)
+mount -t tmpfs -o mode=755 apart /run
+case $names in /run/*) mkdir -p "${names%/*}" && echo "$servers" >"$names" ;; esac  # systemd-resolved keeps it there
+mkdir -m 1777 /run/lock
+mkdir /run/netns
 exec "$@"
 """
+"""Not over /run/vnetcard alone: an agent elsewhere that removes that folder takes this mount away with it."""
 _PROBE = """
 import ensurepip, os, sys, sysconfig
 assert "%d.%d" % sys.version_info[:2] == sys.argv[1]

@@ -18,6 +18,7 @@ LAYERS: Final = (
     ("report",),
     ("doctor", "bench"),
     ("observe",),
+    ("firmware",),
     ("sim",),
     ("tap", "ping", "lab"),
     ("x86_side", "fpga_side"),

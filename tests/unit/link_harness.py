@@ -11,7 +11,7 @@ from tests.harness.soft_engine import SoftEngine, SoftRegisters
 from tests.unit.memories import new_memory
 from vnetcard._core import Memory
 from vnetcard.codes.link import LinkReason
-from vnetcard.engine.dma import Engine
+from vnetcard.engine.dma import Engine, Wakeups
 from vnetcard.link.endpoints import Generation
 from vnetcard.link.fifo_endpoints import FifoEndpoints
 from vnetcard.link.link import Link
@@ -179,6 +179,7 @@ class Side:
             self.number,
             base=BASES[self.number],
             geometry=GEOMETRY,
+            wakeups=Wakeups.SLEEPING,
             clock=waiting.clock,
             sleep=waiting.sleep,
         )

@@ -35,6 +35,7 @@ def test_killed_writer_leaves_a_whole_update_and_a_successor_continues(tmp_path:
     must_pass(build(tmp_path, "ledger_stress.c"), "kill", seed(), KILLS)
 
 
+@pytest.mark.slow
 def test_ledger_is_whole_after_every_instruction_of_an_update(tmp_path: Path) -> None:
     must_pass(build(tmp_path, "ledger_stress.c"), "steps", seed(), STEPPED_UPDATES)
 

@@ -11,6 +11,8 @@ import pytest
 from tests.harness.needs import need, need_arm64_emulator, skip_or_fail
 from tests.unit.c_build import ARM64, ASAN, CORE, TSAN, TSAN_EXIT, WARNINGS, WATCHDOG_EXIT, build, must_pass, run, seed
 
+pytestmark = pytest.mark.slow
+
 STEPS = 200_000
 RECORDS = 300_000
 ROUNDS = 300_000
@@ -68,21 +70,18 @@ def test_missing_release_is_found(tmp_path: Path) -> None:
     assert "ThreadSanitizer: data race" in done.stderr
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("broken", ["BREAK_RECHECK", "BREAK_WAKEUP"])
 def test_lost_wake_up_is_found(tmp_path: Path, broken: str) -> None:
     done = run(build(tmp_path, "ring_stress.c", flags=(f"-D{broken}",)), seed(), 100 * RECORDS)
     assert done.returncode == WATCHDOG_EXIT
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("domain", [0, 1], ids=["coherent", "device"])
 def test_one_of_index_and_need_wakeup_is_seen(tmp_path: Path, domain: int) -> None:
     program = build(tmp_path, "barrier_litmus.c")
     assert must_pass(program, ROUNDS, domain).startswith("0 of")
 
 
-@pytest.mark.slow
 def test_missing_fence_is_found(tmp_path: Path) -> None:
     if len(os.sched_getaffinity(0)) < 2:
         skip_or_fail("one core never sees its own loads and stores reordered")

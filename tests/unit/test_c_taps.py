@@ -10,11 +10,12 @@ import pytest
 from tests.harness.needs import need_arm64_emulator
 from tests.unit.c_build import ARM64, ASAN, CORE, TSAN, build, must_pass, run, seed
 
+pytestmark = pytest.mark.slow
+
 EVENTS = 100_000
 SOURCES = ("tap_stress.c", "vnc_tap.c")
 
 
-@pytest.mark.slow
 def test_events_arrive_whole_and_in_order_and_missed_ones_are_counted(tmp_path: Path) -> None:
     assert must_pass(build(tmp_path, *SOURCES), seed(), EVENTS).endswith("ok\n")
 
@@ -50,7 +51,6 @@ BUGS = {
 """Name: a text of vnc_tap.c, its replacement, and the reader that finds the bug."""
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("name", BUGS)
 def test_seeded_bug_is_found(name: str, tmp_path: Path) -> None:
     right, wrong, reader = BUGS[name]

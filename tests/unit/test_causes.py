@@ -98,6 +98,26 @@ def test_every_counter_of_drops_losses_and_violations_has_a_code() -> None:
     assert counted == {code.value for code in DropCode}
 
 
+def test_program_that_is_absent_or_slow_is_no_fault_of_the_interface(answers: list[dict[str, Any]]) -> None:
+    punt = {"path": "/run/p", "program": False, "punted": 1, "dropped": 5, "returned": 1, "return_refused": 0}
+    answers[0]["port"]["details"] = {"device": None, "punt": punt}
+    rx = answers[0]["sides"]["host"]["rx"]
+    rx["drop_port_down"] = 5
+    (cause,) = causes(Snapshot(answers))
+    assert (cause.code, cause.side) == (CauseCode.PUNT_DROPPED, "host")
+    assert "5 packets for the program at /run/p" in cause.words and "not connected" in cause.words
+    found = {one.name: one.value for one in metrics.metrics(Snapshot(answers), "shm:w") if "_punt_" in one.name}
+    assert found == {
+        f"vnetcard_punt_{name}": punt[name] for name in ("punted", "dropped", "returned", "return_refused")
+    }
+    rx["drop_port_refused"], punt["program"] = 3, True
+    assert [one.code for one in causes(Snapshot(answers))] == [
+        CauseCode.PUNT_DROPPED,
+        CauseCode.PORT_REFUSED,
+        CauseCode.INTERFACE_DOWN,
+    ]
+
+
 def test_cause_of_packets_above_the_link_mtu_names_interface_and_mtu(answers: list[dict[str, Any]]) -> None:
     answers[1]["sides"]["card"]["tx"]["drop_too_big"] = 5
     (cause,) = causes(Snapshot(answers))

@@ -24,6 +24,8 @@ from vnetcard.ring import layout as L
 from vnetcard.ring.fifo import locate
 from vnetcard.window import open_window
 
+pytestmark = pytest.mark.slow
+
 RECORDS = 3000
 WMB = "\tvnc_wmb(domain);"
 PUBLISH = f"{WMB}\n\tvnc_put32(domain, at, value);\n{WMB}"
@@ -92,7 +94,6 @@ def test_missing_read_barrier_of_the_index_is_found(tmp_path: Path) -> None:
     assert done.returncode == 1
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("which", ["before", "after"])
 def test_missing_barrier_of_the_index_is_found(tmp_path: Path, which: str) -> None:
     """Without the one before it, an index overtakes its record; without the one after it, it never arrives."""
@@ -198,7 +199,6 @@ def release(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return core
 
 
-@pytest.mark.slow
 def test_release_build_has_no_symbol_of_checked_memory(release: Path) -> None:
     def symbols(core: Path) -> str:
         return subprocess.run([need("nm"), core], capture_output=True, text=True, check=True).stdout

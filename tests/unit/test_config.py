@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,7 @@ VALUES: dict[str, tuple[list[str], Any]] = {
     "allow": (["10.9.9.0/24", "fd00::/64"], ["10.9.9.0/24", "fd00::/64"]),
     "trust-peer": ([], True),
     "max-segments": (["64"], 64),
+    "punt": (["icmp=unix:/run/punt"], "icmp=unix:/run/punt"),
     "privileges": (["least"], "least"),
     "user": (["nobody"], "nobody"),
     "log-level": (["debug"], "debug"),
@@ -96,7 +98,7 @@ def test_file_and_command_line_are_equivalent(option: str, tmp_path: Path) -> No
 def test_command_line_overrides_the_file(option: str, tmp_path: Path) -> None:
     others: dict[str, Any] = {"mtu": 1400, "address": "10.1.1.1/8", "route": "10.2.0.0/16", "window": "shm:other"}
     others |= {"port": "tun:tun5", "offload": "off", "queue-bytes": "4K", "wait": "poll", "log-level": "error"}
-    others |= {"queues": 3, "max-segments": 100, "mac": "02:00:00:00:00:09"}
+    others |= {"queues": 3, "max-segments": 100, "mac": "02:00:00:00:00:09", "punt": "udp=unix:/run/other"}
     others |= {"queues": 3, "privileges": "follow", "user": "root", "allow": "10.1.1.1"}
     other = others.get(option, False if VALUES[option][1] is True else "tun5")
     line = f"{option} = {json.dumps(other)}\n"
@@ -166,6 +168,40 @@ def test_tap_has_its_own_name_and_a_port_of_a_bridge_no_address_by_default() -> 
     assert load(L.HOST, ["--port", "tap", "--mtu", "65521"]).addresses
     assert load(L.HOST, ["--port", "tap", "--bridge", "br0"]).addresses == ()
     assert load(L.HOST, ["--port", "tap", "--bridge", "br0", "--address", "10.1.1.1/24"]).addresses
+
+
+MACVTAP_REFUSED = {
+    "--port macvtap": "expected macvtap:IF",
+    "--port macvtap: --name macvtap1": "expected macvtap:IF",
+    "--port macvtap:eth1/2": "'eth1/2'",
+    "--port macvtap:sixteen-bytes-xx": "'sixteen-bytes-xx': 1 to 15 bytes",
+    "--port macvtap:eth1 --name sixteen-bytes-xx": "'sixteen-bytes-xx': 1 to 15 bytes",
+    "--port macvtap:eth1 --name eth1": "needs another name",
+    "--port macvtap:eth1?name=eth1": "needs another name",
+    "--port macvtap:eth1?name=": "invalid interface name ''",
+    "--port macvtap:eth1?name=one --name two": "name two interfaces",
+    "--port macvtap:eth1?mode=vepa": "'mode=vepa' is unknown: expected name=NAME",
+    "--port macvtap:eth1 --address 192.0.2.9/24": "--address is not for --port macvtap:eth1",
+    "--port macvtap:eth1 --route 10.0.0.0/8": "--route is not for --port macvtap:eth1",
+    "--port macvtap:eth1 --bridge br0": "--bridge is not for --port macvtap:eth1",
+    "--port macvtap:eth1 --persist": "--persist is not for --port macvtap:eth1",
+    "--port macvtap:eth1 --mtu 65530": "--mtu 65530 is out of range for a macvtap (68 to 65521)",
+    "--port macvtap:eth1 --mac 01:00:5e:00:00:01": "multicast",
+    "--port macvtap:eth1 --mac zero": "--mac 'zero'",
+}
+
+
+@pytest.mark.parametrize("words", MACVTAP_REFUSED)
+def test_what_a_macvtap_cannot_have_is_refused_in_a_line(words: str) -> None:
+    with pytest.raises(ConfigError, match=re.escape(MACVTAP_REFUSED[words])) as caught:
+        load(L.HOST, words.split())
+    assert "\n" not in str(caught.value)
+
+
+def test_macvtap_has_its_own_name_and_no_address() -> None:
+    plain, named = load(L.HOST, ["--port", "macvtap:eth1"]), load(L.HOST, ["--port", "macvtap:eth1", "--name", "lan0"])
+    assert (plain.port, plain.name, plain.addresses) == ("macvtap:eth1?name=macvtap0", "macvtap0", ())
+    assert (named.port, named.name) == ("macvtap:eth1?name=lan0", "lan0")
 
 
 @pytest.mark.parametrize(

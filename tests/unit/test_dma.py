@@ -12,7 +12,7 @@ import pytest
 from tests.harness.soft_engine import SoftEngine, SoftRegisters
 from vnetcard._core import Doorbell, Memory
 from vnetcard.engine import registers as R
-from vnetcard.engine.dma import Engine, MappedRegisters
+from vnetcard.engine.dma import Engine, MappedRegisters, Wakeups
 from vnetcard.engine.transport import Fault
 from vnetcard.errors import ConfigError, LayoutMismatch, WindowUnavailable
 from vnetcard.ring import layout as L
@@ -34,7 +34,7 @@ class Bench:
         self.works = True
         self.host, self.card = self.driver(L.HOST), self.driver(L.CARD)
 
-    def driver(self, side: int, geometry: Geometry = GEOMETRY) -> Engine:
+    def driver(self, side: int, geometry: Geometry = GEOMETRY, wakeups: Wakeups = Wakeups.SLEEPING) -> Engine:
         return Engine(
             SoftRegisters(self.model, side),
             side,
@@ -43,6 +43,7 @@ class Bench:
             clock=lambda: self.now,
             sleep=self.sleep,
             limit=2.0,
+            wakeups=wakeups,
         )
 
     def sleep(self, seconds: float) -> None:
@@ -146,6 +147,19 @@ def test_attach_configures_and_does_not_enable(bench: Bench) -> None:
     assert {name: bench.register(L.HOST, name) for name in expected} == expected
     assert bench.register(L.HOST, "timeout") > 0
     assert bench.register(L.HOST, "irq_enable") == sum(R.IRQ_BITS.values())
+
+
+@pytest.mark.parametrize(
+    ("wakeups", "irq_enable", "control"), [("never", False, 1), ("sleeping", True, 3), ("always", True, 1)]
+)
+def test_engine_interrupts_and_reads_need_wakeup_only_where_it_was_asked_to(
+    bench: Bench, wakeups: str, irq_enable: bool, control: int
+) -> None:
+    driver = bench.driver(L.HOST, wakeups=Wakeups(wakeups))
+    driver.attach()
+    driver.announce()
+    assert bool(bench.register(L.HOST, "irq_enable")) is irq_enable
+    assert bench.register(L.HOST, "control") == control
 
 
 def test_attach_takes_over_from_an_owner_that_was_killed(bench: Bench) -> None:

@@ -10,7 +10,7 @@ from tests.unit.layers import LEVEL, folder_of, modules_of, violations
 
 ROOT = Path(__file__).resolve().parents[2]
 TREE = {"vnetcard": ROOT / "vnetcard"} | {
-    f"vnetcard.{folder}": ROOT / folder for folder in ("x86_side", "fpga_side", "sim", "hdl")
+    f"vnetcard.{folder}": ROOT / folder for folder in ("x86_side", "fpga_side", "sim", "firmware", "hdl")
 }
 
 

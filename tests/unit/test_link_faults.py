@@ -272,7 +272,7 @@ def test_link_survives_any_sequence_of_faults_of_either_side(machine: type[Fault
 @pytest.mark.timeout(3600)
 @MACHINES
 def test_link_survives_a_long_sequence_of_faults(machine: type[Faults]) -> None:
-    run_machine(machine, examples=20_000, steps=60)
+    run_machine(machine, examples=6_000, steps=60)
 
 
 @HARNESSES

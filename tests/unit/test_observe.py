@@ -31,12 +31,12 @@ def test_growth_since_a_baseline_leaves_gauges_unchanged() -> None:
 
 
 def test_derived_figures_of_a_pump_without_counters_are_0() -> None:
-    assert derived("tx", {}) == {"tx_calls": 0, "tx_records_a_call": 0, "tx_ns_a_record": 0}
+    assert derived("tx", {}) == {"tx_calls": 0, "tx_records_per_call": 0, "tx_ns_per_record": 0}
 
 
 def test_calls_and_averages_follow_from_batches() -> None:
     figures = {"rx_received": 30, "rx_busy_ns": 3000, "rx_batch_1": 4, "rx_batch_16": 1}
-    assert derived("rx", figures) == {"rx_calls": 5, "rx_records_a_call": 6, "rx_ns_a_record": 100}
+    assert derived("rx", figures) == {"rx_calls": 5, "rx_records_per_call": 6, "rx_ns_per_record": 100}
 
 
 def test_counters_of_a_side_come_from_its_own_agent_or_else_from_its_peers(answers: list[dict[str, Any]]) -> None:

@@ -8,12 +8,12 @@ import pytest
 
 from vnetcard.codes.error import ErrorCode
 from vnetcard.errors import ConfigError
+from vnetcard.port.bpf import Filter
 from vnetcard.ring import layout as L
 from vnetcard.ring import tap_layout as T
 from vnetcard.ring.geometry import Ring
 from vnetcard.ring.tap_shm import Event
 from vnetcard.tap import engine_log, packet_trace
-from vnetcard.tap.bpf import Filter
 from vnetcard.tap.clocks import Clocks, Offset
 from vnetcard.tap.packet_trace import PacketTrace, Tracer
 from vnetcard.tap.remote import ExportRequest, RecordFilter, decode, encode, excluding, own_flow
@@ -255,10 +255,10 @@ def test_time_between_the_sides_is_left_out_while_the_clocks_are_not_known() -> 
     clocks = Clocks()
     producer, consumer = trace.parts(clocks)
     assert [step for step, _ in producer][-1] == "doorbell"
-    assert [step for step, _ in consumer] == ["wake-up", "peek", "tun write", "release"]
+    assert [step for step, _ in consumer] == ["wake-up", "peek", "port write", "release"]
     summary = Summary("h2c")
     summary.add(trace, clocks)
-    assert set(summary.figures()) == {"room", "tun read", "commit", "doorbell", "peek", "tun write"}
+    assert set(summary.figures()) == {"room", "port read", "commit", "doorbell", "peek", "port write"}
     assert "without the time between the sides of 1" in summary.text() and "of the time that is known" in summary.text()
 
 
@@ -322,14 +322,14 @@ def test_stages_add_up_and_the_longest_is_the_bottleneck() -> None:
     times = {stage: figures.median for stage, figures in summary.figures().items()}
     assert times == {
         "room": 0,
-        "tun read": 2,
+        "port read": 2,
         "commit": 1,
         "doorbell": 6,
         "wake-up": 14,
         "peek": 3,
-        "tun write": 30,
+        "port write": 30,
     }
-    assert summary.bottleneck()[0] == "tun write"
+    assert summary.bottleneck()[0] == "port write"
     assert "card's pump" in summary.bottleneck()[1]
 
 
@@ -351,7 +351,7 @@ def test_lost_wake_ups_are_named_as_the_bottleneck() -> None:
 def test_slow_consumer_is_the_bottleneck_when_records_wait_in_the_ring() -> None:
     awake = [altered(events_of_packet(seq=n, ring=900), "PEEK", before=0) for n in range(4)]
     stage, why = summary_of(*awake).bottleneck()
-    assert stage == "in the ring" and "the card's pump is behind" in why and "tun write" in why
+    assert stage == "in the ring" and "the card's pump is behind" in why and "port write" in why
 
 
 def test_full_ring_is_named_as_the_bottleneck() -> None:

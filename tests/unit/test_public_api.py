@@ -64,7 +64,10 @@ def test_module_says_what_it_is_and_so_does_everything_public_in_it(name: str) -
         assert doc and not doc.startswith(f"{thing}("), f"{name}.{thing} has no docstring"  # a dataclass makes one up
 
 
-@pytest.mark.parametrize("name", ["Fifo", "Link", "LinkSession", "LinkState", "open_port", "open_window"])
+@pytest.mark.parametrize(
+    "name",
+    ["AsyncPortClient", "Fifo", "Link", "LinkSession", "LinkState", "PortClient", "open_port", "open_window"],
+)
 def test_methods_of_the_public_names_are_documented(name: str) -> None:
     thing = getattr(vnetcard, name)
     for method, function in inspect.getmembers(thing, inspect.isfunction):

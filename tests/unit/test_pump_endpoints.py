@@ -73,6 +73,7 @@ def test_peer_cannot_change_the_ledger_that_the_handshake_uses(host: Host) -> No
     assert host.endpoints.sent() == Generation(3, 4, 1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "wrap"), [("pump_inline_tx.c", ()), ("pump_inline_rx.c", ("-Wl,--wrap=writev",))])
 @pytest.mark.parametrize("flags", [(), TSAN, ASAN], ids=["plain", "tsan", "asan"])
 def test_inline_moves_take_each_packet_once_and_none_in_hold(
@@ -104,11 +105,13 @@ def test_packet_that_waits_when_a_record_is_delivered_is_sent(host: Host) -> Non
     assert host.endpoints.sent().records == host.endpoints.received().records == 100
 
 
+@pytest.mark.slow
 def test_late_kick_does_not_keep_an_idle_pump_awake(tmp_path: Path) -> None:
     program = build(tmp_path, "pump_kick.c", *PUMP)
     assert int(must_pass(program)) <= 5
 
 
+@pytest.mark.slow
 def test_pump_holds_itself_although_its_command_is_given_again(tmp_path: Path) -> None:
     assert must_pass(build(tmp_path, "pump_hold.c", *PUMP)) == "ok\n"
 

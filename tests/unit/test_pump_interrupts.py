@@ -94,7 +94,7 @@ def test_interrupt_ends_the_sleep_of_a_pump(host: Host) -> None:
         host.port.far.recv(100)
         took.append(time.monotonic() - began)
     assert median(took) < SLEEP / 2, "most records were found by polling, after the whole sleep"
-    wakeups = read_end(host.memory, "c2h", tx=False).stats["wakeups_heard"]
+    wakeups = read_end(host.memory, "c2h", tx=False).stats["irq_wakeups"]
     assert PACKETS / 2 < wakeups <= PACKETS, "the pump does not count the interrupts that woke it"
 
 

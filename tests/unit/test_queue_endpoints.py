@@ -200,6 +200,7 @@ def test_packets_sent_to_a_side_that_dies_before_it_runs_are_lost(any_two: PumpS
     assert (any_two.lost(first), any_two.lost(second)) == (9, 0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("again", [1, 2, 3])
 @pytest.mark.parametrize("victim", [L.HOST, L.CARD])
 def test_restart_with_another_number_of_queues_reads_all_ledgers(two: PumpSides, victim: int, again: int) -> None:
@@ -219,6 +220,7 @@ def test_restart_with_another_number_of_queues_reads_all_ledgers(two: PumpSides,
     assert (two.lost(L.HOST), two.lost(L.CARD)) == (0, 0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("victim", [L.HOST, L.CARD])
 @pytest.mark.parametrize(
     ("pairs", "queue", "again"), [(1, 0, 1), *((PAIRS, n, again) for n in (0, 1) for again in (1, 2))]

@@ -82,6 +82,7 @@ def test_pins_are_all_that_this_environment_needs() -> None:
 # --- the bill of materials ---------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_bill_of_materials_is_valid_and_lists_what_is_installed_with_its_hashes(tmp_path: Path) -> None:
     bill = tmp_path / "bill.json"
     environment = os.environ | {"VENV": sys.prefix}

@@ -7,13 +7,14 @@ from pathlib import Path
 import pytest
 
 from tests.harness import side_by_side
+from tests.harness.side_by_side import AGENTS, UNTIMED
 
 TESTS = Path(__file__).parents[1]
 FILES = [path.relative_to(TESTS.parent).as_posix() for path in sorted(TESTS.glob("*/test_*.py"))]
 
 
-@pytest.mark.parametrize("folder", [*side_by_side.AGENTS, side_by_side.SIMULATED, *side_by_side.PATIENT])
-def test_named_folder_has_tests(folder: str) -> None:
+@pytest.mark.parametrize("folder", [*side_by_side.AGENTS, *side_by_side.UNTIMED, *side_by_side.PATIENT])
+def test_named_folder_or_file_has_tests(folder: str) -> None:
     assert any(file.startswith(folder) for file in FILES)
 
 
@@ -29,10 +30,10 @@ def test_longest_tests_are_patient(pattern: str) -> None:
 
 
 def test_tests_with_agents_are_one_group() -> None:
-    tests = [f"{file}::test_x" for file in FILES if file.startswith(side_by_side.AGENTS)]
+    tests = [f"{file}::test_x" for file in FILES if file.startswith(AGENTS) and not file.startswith(UNTIMED)]
     assert {side_by_side.group(test) for test in tests} == {"agents"}
-    tests = [f"{file}::test_x" for file in FILES if file.startswith(side_by_side.SIMULATED)]
-    assert {side_by_side.group(test) for test in tests} == {"simulated"}
+    tests = [f"{file}::test_x" for file in FILES if file.startswith(UNTIMED)]
+    assert {side_by_side.group(test) for test in tests} == {"untimed"}
 
 
 def test_tests_of_a_file_are_one_group_unless_they_share_nothing() -> None:
@@ -46,9 +47,9 @@ def test_tests_of_a_file_are_one_group_unless_they_share_nothing() -> None:
     assert figures[0] != figures[1]
 
 
-def test_order_is_agents_builds_quick_tests_simulated_agents_patient_tests_longest_first() -> None:
+def test_order_is_agents_builds_quick_tests_untimed_agents_patient_tests_longest_first() -> None:
     tests = [
-        "tests/integration/test_demo.py::test_a",
+        "tests/integration/test_queues.py::test_a",
         "tests/e2e/test_card.py::test_a",
         "tests/hdl/test_simulators.py::test_a",
         "tests/unit/test_fifo.py::test_a",

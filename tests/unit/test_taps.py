@@ -213,6 +213,16 @@ def test_segment_cannot_be_made_smaller_by_its_reader() -> None:
 # --- the agent's registry --------------------------------------------------------------------------------
 
 
+def test_segment_whose_reader_is_gone_before_a_pump_has_it_is_closed(tapped: TappedHost) -> None:
+    registry = TapRegistry(L.HOST, lambda: None)
+    lease = registry.lend(TapRequest(ALL).as_question())
+    assert not isinstance(lease, dict)
+    lease.end()
+    registry.settle([tapped.endpoints])
+    with pytest.raises(OSError):
+        os.fstat(lease.fd)
+
+
 def test_registry_lends_four_segments_and_refuses_a_fifth(tapped: TappedHost) -> None:
     registry = TapRegistry(L.HOST, lambda: None)
     leases = [registry.lend(TapRequest(ALL).as_question()) for _ in range(T.TAPS_MAX)]

@@ -1,0 +1,24 @@
+"""The rings of a memif in C: frames cross unchanged and wake-ups are not lost; a hostile peer reaches nothing else."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.unit.c_build import ASAN, TSAN, build, must_pass, seed
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("flags", [(), TSAN, ASAN], ids=["plain", "tsan", "asan"])
+def test_frames_cross_once_in_order_and_no_wakeup_is_lost(tmp_path: Path, flags: tuple[str, ...]) -> None:
+    must_pass(build(tmp_path, "memif_pair.c", flags=flags), seed(), 20000)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("client", [0, 1], ids=["server", "client"])
+@pytest.mark.parametrize("flags", [(), ASAN], ids=["plain", "asan"])
+def test_peer_that_writes_anything_at_any_time_reaches_nothing_else(
+    tmp_path: Path, flags: tuple[str, ...], client: int
+) -> None:
+    must_pass(build(tmp_path, "memif_hostile.c", flags=flags), seed(), 300_000, client)
