@@ -169,6 +169,8 @@ ERRORS = (
     Mutation(
         "a later B stands in for a failed one", "if (b_valid_i && !b_error_i && !failed_q) acked_q",
         "if (b_valid_i && !b_error_i) acked_q", "the index of a failed write is published", (WRITE,),
+        survives="the direction halts three cycles after the failed response, one before a count that moved after it "
+        "is due, and the address is latched with the fault",
     ),
     Mutation(
         "RRESP ignored", "if (r_valid_i && r_error_i) failed_q <= 1'b1;", "",
