@@ -13,8 +13,8 @@ from tests.hdl.model import MASK
 from tests.hdl.traffic import LINE, check_statistics
 from vnetcard.ring import layout as L
 
-DOORBELLS = int(os.environ.get("VNETCARD_DOORBELLS", "50000"))
-"""Doorbells per direction."""
+DOORBELLS = int(os.environ.get("VNETCARD_DOORBELLS", "12500"))
+"""Doorbells per direction at each of the four widths: 10^5 together."""
 
 
 async def ring_often(bench: Bench, side: int, count: int) -> None:
