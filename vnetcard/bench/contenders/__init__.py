@@ -105,6 +105,18 @@ CONTENDERS: Final[Mapping[str, Entry]] = {
         lambda: "",
         ("idle", "tcp", "tcp-both", "udp-64", "ping", "rr"),
     ),
+    "tap": Entry(
+        "two agents with TAPs: Ethernet frames instead of IP packets",
+        lambda: AgentsContender(interface="tap0", options=("--port", "tap:tap0")),
+        lambda: "",
+        ("tcp", "tcp-both", "udp-64", "ping", "rr"),
+    ),
+    "macvtap": Entry(
+        "an agent with a macvtap over a veth, and one with a TAP",
+        lambda: PacketContender("macvtap"),
+        lambda: "",
+        ("tcp", "tcp-both", "udp-64", "ping", "rr"),
+    ),
     "packet": Entry(
         "an agent at a veth (`packet:`) and one with a TAP",
         PacketContender,

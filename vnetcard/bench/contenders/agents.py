@@ -21,9 +21,17 @@ class AgentsContender:
     """See ``vnetcard.bench.contenders.Contender``."""
 
     def __init__(
-        self, *, window_bytes: int = L.WINDOW_DEFAULT, options: tuple[str, ...] = (), offload: bool = True
+        self,
+        *,
+        window_bytes: int = L.WINDOW_DEFAULT,
+        options: tuple[str, ...] = (),
+        interface: str = "tun0",
+        offload: bool = True,
     ) -> None:
-        """``offload``: False where the window's rings are too small for super-packets."""
+        """``interface``: the name that ``options`` give it.
+
+        ``offload``: False where the window's rings are too small for super-packets.
+        """
         self._tag = f"bench{next(_numbers)}"
         self._window = f"shm:vnetcard-{self._tag}-{os.getpid()}+{window_bytes}"
         self._options = options
@@ -32,7 +40,7 @@ class AgentsContender:
         self._epochs: list[int] = []
         self.namespaces = ("", "")
         self.addresses = ADDRESSES
-        self.interfaces = ("tun0", "tun0")
+        self.interfaces = (interface, interface)
         self.offload = offload
         self.of_side: dict[int, tuple[str, ...]] = {}
         """Further options of one side's agent."""

@@ -1,4 +1,4 @@
-"""``packet``: an agent at one end of a veth (`packet:`), whose far end the programs use, and one with a TAP."""
+"""``packet`` and ``macvtap``: an agent at one end of a veth, whose far end the programs use, and one with a TAP."""
 
 from __future__ import annotations
 
@@ -16,9 +16,13 @@ NAME = "veth0"
 class PacketContender(AgentsContender):
     """See ``vnetcard.bench.contenders.Contender``."""
 
-    def __init__(self, *, offload: bool = True) -> None:
-        """``offload``: False where the card takes no offloads, so that the host's agent finishes every frame."""
+    def __init__(self, kind: str = "packet", *, offload: bool = True) -> None:
+        """``kind``: of the port at the veth, ``packet`` or ``macvtap``.
+
+        ``offload``: False where the card takes no offloads, so that the host's agent finishes every frame.
+        """
         super().__init__(offload=offload)
+        self._port = f"{kind}:{NAME}"
         self.interfaces = (NAME, "tap0")
         self._made = contextlib.ExitStack()
 
@@ -34,7 +38,7 @@ class PacketContender(AgentsContender):
             ip("-n", netns, "link", "set", NAME, "mtu", str(mtu), "txqueuelen", str(TX_QUEUE), "up")
         ip("-n", far, "address", "add", f"{ADDRESSES[L.HOST]}/24", "dev", NAME)
         self.of_side = {
-            L.HOST: ("--netns", self._wire, "--port", f"packet:{NAME}"),
+            L.HOST: ("--netns", self._wire, "--port", self._port),
             L.CARD: ("--port", "tap:tap0", "--offload", "auto" if self.offload else "off"),
         }
         super().start(mtu=mtu)
