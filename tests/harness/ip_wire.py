@@ -11,15 +11,14 @@ import ipaddress
 import json
 import socket
 import subprocess
-import tempfile
 from collections.abc import Iterator
-from pathlib import Path
-from typing import IO, Any, Final
+from typing import Any, Final
 
 from tests.harness.needs import need
 from tests.harness.programs import ip
-from tests.harness.traffic import V4, V6, assert_no_bad_checksums
-from vnetcard.lab.lab import Lab, run_in
+from tests.harness.traffic import V4, V6
+from tests.harness.veth_lab import VethLab, veth_lab
+from vnetcard.lab.lab import run_in
 from vnetcard.port.netns import inside
 from vnetcard.ring.layout import CARD, HOST
 
@@ -33,57 +32,29 @@ def packed(address: str) -> bytes:
     return ipaddress.ip_address(address).packed
 
 
-class Wired:
-    """The lab with the namespace `wire` and a veth; the agents are the caller's to start."""
+class Wired(VethLab):
+    """The card's agent has the near end of the veth; the far end is an ordinary machine."""
 
-    def __init__(self, lab: Lab, log: IO[str]) -> None:
-        self.lab, self._log = lab, log
-        self.host, self.far = lab.namespaces
-        self.wire = f"{self.far}-wire"
-
-    def add_veth(self) -> None:
-        ip("link", "add", "veth0", "netns", self.wire, "type", "veth", "peer", "name", "veth0", "netns", self.far)
-        for netns in (self.wire, self.far):
-            ip("-n", netns, "link", "set", "veth0", "up")
+    def add_veth(self, *near: str) -> None:
+        super().add_veth(*near)
         for address in (f"{V4[CARD]}/24", f"{V6[CARD]}/64"):
             ip("-n", self.far, "address", "add", address, "dev", "veth0")
 
     def start(self, *, host: tuple[str, ...] = (), card: tuple[str, ...] = (), port: str = PORT) -> None:
         """Start both agents again, and return once packets pass."""
-        for side in (HOST, CARD):
-            if self.lab.agents[side] is not None:
-                self.lab.stop(side)
+        self.stop_agents()
         addresses = ("--address", f"{V4[HOST]}/24", "--address", f"{V6[HOST]}/64", "--address", "fe80::1/64")
         self.lab.start(HOST, *addresses, *host)
         self.lab.start(CARD, "--netns", self.wire, "--port", port, *card)
         self.lab.wait_up()
-
-    def log(self) -> str:
-        self._log.flush()
-        return Path(self._log.name).read_text()
 
     def neighbours(self) -> dict[str, dict[str, Any]]:
         """What the far end knows of its Ethernet, by address."""
         return {one["dst"]: one for one in json.loads(ip("-n", self.far, "-j", "neigh", "show", "dev", "veth0"))}
 
 
-@contextlib.contextmanager
-def wiring(tag: str, window: str | None = None) -> Iterator[Wired]:
-    with tempfile.NamedTemporaryFile("w") as log, Lab(tag, window=window, log=log) as lab:
-        wired = Wired(lab, log)
-        ip("netns", "add", wired.wire)
-        try:
-            for netns in (*lab.namespaces, wired.wire):  # no waiting for the detection of duplicate addresses
-                with inside(netns):
-                    Path("/proc/sys/net/ipv6/conf/default/accept_dad").write_text("0")
-            wired.add_veth()
-            yield wired
-            assert_no_bad_checksums(lab)
-        finally:
-            for side in (HOST, CARD):
-                if lab.agents[side] is not None:
-                    lab.stop(side)
-            ip("netns", "del", wired.wire)
+def wiring(tag: str) -> contextlib.AbstractContextManager[Wired]:
+    return veth_lab(Wired, CARD, tag)
 
 
 def pings(netns: str, address: str, *options: str) -> bool:

@@ -126,6 +126,16 @@ def sweep_both_directions(lab: Lab, last: int, *, count: int, version: int = 4) 
         return [_answer(run) for run in runs]
 
 
+def assert_everything_crosses(lab: Lab, last: int, *, version: int) -> None:
+    """Every ping size from 0 to ``last`` over IP ``version``, and streams of super-packets, from both sides."""
+    everything = last + 1
+    clean = {"sent": everything, "answered": everything, "overflowed": 0, "lost": [], "spoilt": [], "twice": []}
+    assert sweep_both_directions(lab, last, count=1, version=version) == [clean, clean]
+    for sender in (L.HOST, L.CARD):
+        assert_stream_arrives(lab, "tcp", 8 << 20, version=10 - version, sender=sender)
+        assert_stream_arrives(lab, "udp", 2 << 20, version=version, sender=sender, segments=20)
+
+
 def snmp(lab: Lab, side: int) -> dict[str, int]:
     """``counters_in`` the namespace of ``side``."""
     return counters_in(lab.namespaces[side])

@@ -11,11 +11,10 @@ import pytest
 
 from tests.harness.ip_wire import EARLY, PORT, Wired, frames_of, mac_of, packed, pings, wiring
 from tests.harness.ledger import assert_ledgers_balance
-from tests.harness.needs import need
 from tests.harness.program_ends import port_folder
 from tests.harness.programs import FPGA, assert_refused, ip, run
 from tests.harness.restarts import OUTAGE, until
-from tests.harness.traffic import V4, V6, assert_stream_arrives, sweep_both_directions
+from tests.harness.traffic import V4, V6, assert_everything_crosses, assert_stream_arrives
 from vnetcard.port.client import PortClient
 from vnetcard.port.neighbour_messages import arp
 from vnetcard.port.netns import inside
@@ -28,8 +27,6 @@ LAST_SIZE = 1600
 
 @pytest.fixture(scope="module")
 def wired() -> Iterator[Wired]:
-    for tool in ("ip", "ping"):
-        need(tool)
     with wiring("packet-ip") as wired:
         yield wired
 
@@ -45,12 +42,7 @@ def offload(request: pytest.FixtureRequest, wired: Wired) -> str:
 def test_everything_arrives_whatever_the_peer_takes(wired: Wired, offload: str) -> None:
     """Every ping size, from 0, whose frames have padding; and streams of super-packets."""
     version = 6 if offload == "off" else 4
-    everything = LAST_SIZE + 1
-    clean = {"sent": everything, "answered": everything, "overflowed": 0, "lost": [], "spoilt": [], "twice": []}
-    assert sweep_both_directions(wired.lab, LAST_SIZE, count=1, version=version) == [clean, clean]
-    for sender in (HOST, CARD):
-        assert_stream_arrives(wired.lab, "tcp", 8 << 20, version=10 - version, sender=sender)
-        assert_stream_arrives(wired.lab, "udp", 2 << 20, version=version, sender=sender, segments=20)
+    assert_everything_crosses(wired.lab, LAST_SIZE, version=version)
     assert_ledgers_balance(wired.lab, allow=EARLY)
     features = wired.lab.status(CARD)["link"]["features"]
     assert {features[kind] == "on" for kind in ("TSO4", "USO6")} == {offload == "auto"}

@@ -12,7 +12,6 @@ import pytest
 
 from tests.harness.ip_wire import EARLY, Wired, frames_of, mac_of, packed, pings, wiring
 from tests.harness.ledger import assert_ledgers_balance
-from tests.harness.needs import need
 from tests.harness.programs import VNETCARD, ip, run
 from tests.harness.restarts import until
 from tests.harness.traffic import V4, V6
@@ -33,8 +32,6 @@ EXPERIMENTAL = 253
 @pytest.fixture(scope="module")
 def link() -> Iterator[Wired]:
     """With all offloads."""
-    for tool in ("ip", "ping"):
-        need(tool)
     with wiring("packet-ip") as wired:
         wired.start()
         yield wired

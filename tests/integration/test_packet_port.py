@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import signal
 import socket
 import subprocess
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import pytest
 
@@ -23,15 +21,15 @@ from tests.harness.restarts import OUTAGE, until
 from tests.harness.traffic import (
     V4,
     V6,
-    assert_no_bad_checksums,
+    assert_everything_crosses,
     assert_stream_arrives,
     pinging,
-    sweep_both_directions,
 )
+from tests.harness.veth_lab import VethLab, veth_lab
 from vnetcard.codes.cause import CauseCode
 from vnetcard.codes.discard import DiscardCode
 from vnetcard.codes.link import LinkReason
-from vnetcard.lab.lab import Lab, run_in
+from vnetcard.lab.lab import run_in
 from vnetcard.ping.suite import Target
 from vnetcard.port.netns import inside
 from vnetcard.ring.layout import CARD, HOST
@@ -46,21 +44,13 @@ EXPERIMENT = b"\x88\xb5"
 """The EtherType of IEEE 802 for experiments."""
 
 
-class Wired:
+class Wired(VethLab):
     """The host's agent serves `veth0` of the namespace `wire`; its far end, `veth0` too, is what programs use."""
 
-    def __init__(self, lab: Lab, log: IO[str]) -> None:
-        self.lab, self._log = lab, log
-        self.wire = f"{lab.namespaces[HOST]}-wire"
-
     def add_veth(self, *near: str) -> None:
-        """``near``: options of the end that the agent serves."""
-        far = self.lab.namespaces[HOST]
-        ip("link", "add", "veth0", "netns", self.wire, *near, "type", "veth", "peer", "name", "veth0", "netns", far)
-        for netns in (self.wire, far):
-            ip("-n", netns, "link", "set", "veth0", "up")
-        ip("-n", far, "address", "add", f"{V4[HOST]}/24", "dev", "veth0")
-        ip("-n", far, "address", "add", f"{V6[HOST]}/64", "dev", "veth0", "nodad")
+        super().add_veth(*near)
+        ip("-n", self.far, "address", "add", f"{V4[HOST]}/24", "dev", "veth0")
+        ip("-n", self.far, "address", "add", f"{V6[HOST]}/64", "dev", "veth0", "nodad")
 
     def start_host(self, *options: str) -> None:
         self.lab.start(HOST, "--netns", self.wire, "--port", "packet:veth0", *options)
@@ -70,9 +60,7 @@ class Wired:
         self.lab.start(CARD, "--port", "tap:tap0", *addresses, *options)
 
     def restart(self, *, host: tuple[str, ...] = (), card: tuple[str, ...] = ()) -> None:
-        for side in (HOST, CARD):
-            if self.lab.agents[side] is not None:
-                self.lab.stop(side)
+        self.stop_agents()
         self.start_host(*host)
         self.start_card(*card)
         self.ready()
@@ -80,10 +68,6 @@ class Wired:
     def ready(self) -> None:
         """Return once packets pass."""
         self.lab.wait_up()
-
-    def log(self) -> str:
-        self._log.flush()
-        return Path(self._log.name).read_text()
 
     def near(self) -> dict[str, Any]:
         """The interface as the kernel shows it."""
@@ -99,37 +83,15 @@ class Wired:
         return counters
 
 
-@contextlib.contextmanager
-def wiring(tag: str, window: str | None = None) -> Iterator[Wired]:
-    """Namespaces and a veth; the agents are the caller's to start."""
-    with tempfile.NamedTemporaryFile("w") as log, Lab(tag, window=window, log=log) as lab:
-        wired = Wired(lab, log)
-        ip("netns", "add", wired.wire)
-        for netns in lab.namespaces:  # no waiting for the detection of duplicate addresses
-            with inside(netns):
-                Path("/proc/sys/net/ipv6/conf/default/accept_dad").write_text("0")
-        try:
-            wired.add_veth()
-            yield wired
-            assert_no_bad_checksums(lab)
-        finally:
-            for side in (HOST, CARD):
-                if lab.agents[side] is not None:
-                    lab.stop(side)
-            ip("netns", "del", wired.wire)
-
-
 @pytest.fixture(scope="module")
 def wired() -> Iterator[Wired]:
-    for tool in ("ip", "ping"):
-        need(tool)
-    with wiring("packet") as wired:
+    with veth_lab(Wired, HOST, "packet") as wired:
         yield wired
 
 
 def test_ring_that_is_full_within_a_frame_loses_nothing() -> None:
     """The ring has room for two packets, a super-packet of the veth for forty."""
-    with wiring("packet-small", f"shm:vnetcard-packet-small-{os.getpid()}+16K") as small:
+    with veth_lab(Wired, HOST, "packet-small", f"shm:vnetcard-packet-small-{os.getpid()}+16K") as small:
         small.restart()
         assert_stream_arrives(small.lab, "tcp", 4 << 20, sender=HOST)
         views = assert_ledgers_balance(small.lab, allow=EARLY)
@@ -149,12 +111,7 @@ def offload(request: pytest.FixtureRequest, wired: Wired) -> str:
 def test_everything_arrives_whatever_the_peer_takes(wired: Wired, offload: str) -> None:
     """Every ping size, and streams of super-packets, which the port finishes where the peer does not take them."""
     version = 6 if offload == "csum" else 4
-    everything = LAST_SIZE + 1
-    clean = {"sent": everything, "answered": everything, "overflowed": 0, "lost": [], "spoilt": [], "twice": []}
-    assert sweep_both_directions(wired.lab, LAST_SIZE, count=1, version=version) == [clean, clean]
-    for sender in (HOST, CARD):
-        assert_stream_arrives(wired.lab, "tcp", 8 << 20, version=10 - version, sender=sender)
-        assert_stream_arrives(wired.lab, "udp", 2 << 20, version=version, sender=sender, segments=20)
+    assert_everything_crosses(wired.lab, LAST_SIZE, version=version)
     assert_ledgers_balance(wired.lab, allow=EARLY)
     features = wired.lab.status(HOST)["link"]["features"]
     assert {features[kind] == "on" for kind in ("TSO4", "USO6")} == {offload == "auto"}
@@ -197,7 +154,8 @@ def _with_tag(end: socket.socket) -> bytes:
 
 def test_queues_share_the_flows(wired: Wired) -> None:
     wired.restart(host=("--queues", "2"), card=("--queues", "2"))
-    assert wired.lab.status(HOST)["link"]["queues"] == 2
+    link = wired.lab.status(HOST)["link"]
+    assert link["queues"] == 2, f"{link}\n{wired.log()}"
     for sender in (HOST, CARD):
         assert_stream_arrives(wired.lab, "tcp", 4 << 20, sender=sender)
     results = run_pings([Target(V4[CARD], netns=wired.lab.namespaces[HOST])], count=5, sizes=[56, 1472])
