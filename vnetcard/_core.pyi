@@ -367,6 +367,8 @@ class Pump:
         """
     segments_max: int
     """Rx: most segments (1 to 65545) that the kernel may have to make of one record; others count as bad frames."""
+    merge: bool
+    """Rx: write waiting datagrams of one UDP flow together, where the link has USO4 or USO6.  False in a new pump."""
     @property
     def mode(self) -> int:
         """The command in force; an event other than EVENT_REFUSED changes it from RUN to HOLD."""

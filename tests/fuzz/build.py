@@ -13,6 +13,7 @@ SOURCES: Final = Path(__file__).with_name("c")
 
 _TX: Final = ("tx.c", "pump.c", "vnc_tx.c", "vnc_pump_core.c", "vnc_tap.c")
 _RX: Final = ("rx.c", "pump.c", "vnc_rx.c", "vnc_pump_core.c", "vnc_tap.c")
+_MERGE: Final = ("merge.c", *_RX[1:])
 _SOCKET: Final = ("socket.c", *_TX[1:])
 HARNESSES: Final[dict[str, tuple[str, ...]]] = {
     "consumer": ("consumer.c", "no_port.c"),
@@ -20,6 +21,7 @@ HARNESSES: Final[dict[str, tuple[str, ...]]] = {
     "finish": ("finish.c", "no_port.c"),
     "ledger": ("ledger.c", "no_port.c"),
     "memif": ("memif.c", "no_port.c"),
+    "merge": _MERGE,
     "tap": ("tap.c", "no_port.c", "vnc_tap.c"),
     "rx": _RX,
     "socket": _SOCKET,

@@ -55,6 +55,10 @@ def _memif_io(name: str, old: str, new: str) -> Mutation:
     return _memif(name, old, new, "vnc_memif_io.h")
 
 
+def _merge(name: str, old: str, new: str) -> Mutation:
+    return Mutation(name, "merge", "vnc_merge.h", old, new)
+
+
 def _finish(name: str, old: str, new: str) -> Mutation:
     return Mutation(name, "finish", "vnc_finish.h", old, new)
 
@@ -182,6 +186,17 @@ MUTATIONS: Final = (
         "return (needed & ~p->link.features) ?",
         "return (needed & VNC_FEATURE_UNKNOWN) ?",
     ),
+    # --- merging
+    _merge("datagram with a whole checksum is merged", "hdr.flags != VNC_VNET_NEEDS_CSUM || ", ""),
+    _merge("identification may be any", "(a[6] & 0x40) || ", "1 || "),
+    _merge("ports are not compared", "memcmp(first->head + first->l4, next->head + next->l4, 4))", "0)"),
+    _merge("DSCP is not compared", "a[1] == b[1] && ", ""),
+    _merge("larger datagram is merged", "next.payload > first->payload ||", ""),
+    _merge("datagrams follow a smaller one", "n < most && next.payload == first->payload;", "n < most;"),
+    _merge("fragment is merged", "!(vnc_get_be16(ip + 6) & 0xbfff)", "ip[0]"),
+    _merge("UDP length is not checked", " || vnc_get_be16(d->head + d->l4 + 4) != len - d->l4)", ")"),
+    _merge("merged without the link's offload", "!(p->link.features & (d->ipv6 ? VNC_F_USO6 : VNC_F_USO4))", "0"),
+    _merge("headers come from the ring", "{first->head, first->l4 + 8}", "{view->span[0].base + 10, first->l4 + 8}"),
     # --- memif
     _memif("index beyond the ring is believed", "return slots > e->size ? -1 : slots;", "return slots;"),
     _memif(

@@ -10,22 +10,9 @@ import random
 from typing import Final
 
 from tests.fuzz import corpora
+from tests.fuzz.merge_scripts import merge
+from tests.fuzz.script_parts import LINE_AHEAD, NEXT, NOW, ONES, ZERO, poke, u16
 from tests.harness.super_packets import super_packet
-
-NOW: Final = 0
-GOOD, ZERO, ONES, LINE_AHEAD, RING_AHEAD, NEXT = 14, 0, 1, 2, 4, 7
-"""Choices of a value: see evil() in fuzz.c."""
-
-
-def u16(value: int) -> bytes:
-    """Two bytes, the low one first."""
-    return value.to_bytes(2, "little")
-
-
-def poke(operation: int, where: int, choice: int, after: int = NOW, raw: int = 0) -> bytes:
-    """A hostile value, before load number ``after`` from now; ``operation``: the harness's number of pokes."""
-    return bytes([operation, after, where, choice]) + (u16(raw) if choice % 16 >= 9 and choice % 16 != GOOD else b"")
-
 
 # --- the rings ---------------------------------------------------------------------------------------
 
@@ -369,7 +356,8 @@ def memif() -> dict[str, bytes]:
 
 
 SCRIPTS: Final = {
-    "consumer": consumer, "finish": finish, "producer": producer, "ledger": ledger, "memif": memif, "tap": tap,
+    "consumer": consumer, "finish": finish, "producer": producer, "ledger": ledger, "memif": memif, "merge": merge,
+    "tap": tap,
     "rx": rx, "socket": socket, "tx": tx,
 }  # fmt: skip
 

@@ -34,6 +34,7 @@ VALUES: dict[str, tuple[list[str], Any]] = {
     "allow": (["10.9.9.0/24", "fd00::/64"], ["10.9.9.0/24", "fd00::/64"]),
     "trust-peer": ([], True),
     "max-segments": (["64"], 64),
+    "gro": ([], True),
     "punt": (["icmp=unix:/run/punt"], "icmp=unix:/run/punt"),
     "privileges": (["least"], "least"),
     "user": (["nobody"], "nobody"),

@@ -334,6 +334,29 @@ static int pump_set_segments(PumpObject *self, PyObject *value, void *unused)
 	return 0;
 }
 
+static PyObject *pump_merge(PumpObject *self, void *unused)
+{
+	struct vnc_pump *p = pump_of(self);
+
+	(void)unused;
+	return p ? PyBool_FromLong(__atomic_load_n(&p->merge, __ATOMIC_RELAXED)) : NULL;
+}
+
+static int pump_set_merge(PumpObject *self, PyObject *value, void *unused)
+{
+	struct vnc_pump *p = pump_of(self);
+	int merge;
+
+	(void)unused;
+	if (!p)
+		return -1;
+	merge = value ? PyObject_IsTrue(value) : 0;
+	if (merge < 0)
+		return -1;
+	__atomic_store_n(&p->merge, (uint32_t)merge, __ATOMIC_RELAXED);
+	return 0;
+}
+
 static PyObject *pump_errno(PumpObject *self, void *unused)
 {
 	struct vnc_pump *p = pump_of(self);
@@ -365,6 +388,7 @@ PyGetSetDef core_pump_properties[] = {
 	{"samples", (getter)pump_samples, NULL, NULL, NULL},
 	{"refused", (getter)pump_refused, NULL, NULL, NULL},
 	{"segments_max", (getter)pump_segments, (setter)pump_set_segments, NULL, NULL},
+	{"merge", (getter)pump_merge, (setter)pump_set_merge, NULL, NULL},
 	{"last_errno", (getter)pump_errno, NULL, NULL, NULL},
 	{"mode", (getter)pump_mode, NULL, NULL, NULL},
 	{NULL},

@@ -147,6 +147,7 @@ struct vnc_pump {
 	uint32_t restored;     /* how often this pump wrote them again */
 	bool restarted;        /* those of the earlier owner were ruined: they began at 0 */
 	uint32_t segments_max; /* rx: that the kernel may have to make of one record; set by the agent at any time */
+	uint32_t merge;        /* rx: 1 where datagrams of a flow are written together (vnc_merge.h); likewise */
 	struct vnc_filter filter; /* rx: of packets, changed in HOLD */
 	struct vnc_punt punt;  /* rx: changed in HOLD */
 	int kick_fd;           /* eventfd that ends the pump's poll() */

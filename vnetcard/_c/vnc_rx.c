@@ -11,6 +11,7 @@
  */
 #include "vnc_offload.h"
 #include "vnc_deliver.h"
+#include "vnc_merge.h"
 #include "vnc_probe.h"
 #include "vnc_pump.h"
 #include <errno.h>
@@ -159,7 +160,7 @@ static void tap_record(struct vnc_pump *p, const struct vnc_view *view, struct v
 	vnc_pump_tap_packet(p, &entry);
 }
 
-/* Count @view, which was released, as delivered or under @drop. */
+/* Count @view, which was released, as delivered or under @drop; vnc_ledger_flip() must follow. */
 static void count_record(struct vnc_pump *p, const struct vnc_view *view, int drop)
 {
 	uint32_t len = view->len - view->hdr_len;
@@ -184,7 +185,17 @@ static void count_record(struct vnc_pump *p, const struct vnc_view *view, int dr
 	}
 	now[VNC_LEDGER_GEN_RECORDS]++;
 	now[VNC_LEDGER_INDEX] = p->consumer.cons;
-	vnc_ledger_flip(&p->ledger);
+}
+
+/* Release and count @view, whose packet is in the port, or not because of @drop. @error: errno of the port, or 0. */
+static void settle_record(struct vnc_pump *p, const struct vnc_view *view, int drop, int error)
+{
+	if (vnc_tapped(&p->taps, VNC_TAP_WRITE, drop))
+		tap_record(p, view, (struct vnc_tap_entry){.stage = VNC_TAP_WRITE, .drop = (uint8_t)drop,
+							   .value = (uint32_t)error});
+	VNC_PROBE3(rx_write, p->consumer.seq, view->len - view->hdr_len, drop);
+	vnc_ring_release(&p->consumer, view->len);
+	count_record(p, view, drop);
 }
 
 /* Write @view, which is readable(), into the port. Return: VNC_STOP_NONE, PORT_FULL, PORT_GONE or WINDOW_LOST. */
@@ -199,17 +210,54 @@ static enum vnc_stop move_one(struct vnc_pump *p, const struct vnc_view *view)
 		p->refused_record = *view;
 		return VNC_STOP_PORT_FULL;
 	}
-	if (vnc_tapped(&p->taps, VNC_TAP_WRITE, drop))
-		tap_record(p, view, (struct vnc_tap_entry){.stage = VNC_TAP_WRITE, .drop = (uint8_t)drop,
-							   .value = by_port ? (uint32_t)p->last_errno : 0});
-	VNC_PROBE3(rx_write, p->consumer.seq, view->len - view->hdr_len, drop);
 	p->refused_record.len = 0;
-	vnc_ring_release(&p->consumer, view->len);
-	count_record(p, view, drop);
+	settle_record(p, view, drop, by_port ? p->last_errno : 0);
+	vnc_ledger_flip(&p->ledger);
 	publish(p);
 	if (drop == VNC_RX_DROP_PORT_DOWN && (p->last_errno == EBADFD || p->last_errno == EBADF))
 		return VNC_STOP_PORT_GONE;
 	return VNC_STOP_NONE;
+}
+
+/* Enter @view, which was peeked at the time @peeked, into the taps. */
+static void peeked_record(struct vnc_pump *p, const struct vnc_view *view, uint64_t peeked)
+{
+	if (vnc_tapped(&p->taps, VNC_TAP_PEEK, 0))
+		tap_record(p, view, (struct vnc_tap_entry){.stage = VNC_TAP_PEEK, .time = peeked,
+							   .before = p->taps.woken, .value = p->taps.slept_us});
+}
+
+/*
+ * Write @first, and what follows it in the ring, as one super-packet, at most *@max records. Return: whether that was
+ * done; else nothing has changed, and @first is to be written by itself.
+ */
+static bool move_merged(struct vnc_pump *p, const struct vnc_view *first, uint32_t *max)
+{
+	uint32_t most = *max < VNC_MERGE_MOST ? *max : VNC_MERGE_MOST, n, i, bytes;
+	struct vnc_view view[VNC_MERGE_MOST];
+	struct vnc_datagram datagram;
+	struct vnc_head head;
+	uint64_t peeked;
+
+	if (!read_datagram(p, first, &datagram))
+		return false;
+	view[0] = *first;
+	n = collect(p, &datagram, view, most, &bytes);
+	if (n < 2 || filtered(p, first, &head) != VNC_FILTER_PASS ||
+	    !write_merged(p, &datagram, view, n, bytes))
+		return false;
+	for (i = 0; i < n; i++) {
+		if (i) {
+			VNC_PROBE3(rx_peek, p->consumer.seq, view[i].len - view[i].hdr_len, p->consumer.cons);
+			peeked = vnc_tap_begin(&p->taps, p->consumer.seq);
+			peeked_record(p, &view[i], peeked);
+		}
+		settle_record(p, &view[i], DELIVERED, 0);
+	}
+	vnc_ledger_flip(&p->ledger);
+	publish(p);
+	*max -= n;
+	return true;
 }
 
 /* More bytes than ever before, or than since the agent's last reset, were in the ring at this refresh. */
@@ -244,17 +292,23 @@ static enum vnc_stop refresh(struct vnc_pump *p)
 	return VNC_STOP_NONE;
 }
 
-/* Deliver the oldest record of the last snapshot. Return: as move_one(), or RING_EMPTY, EPOCH or VIOLATION. */
-static enum vnc_stop move_next(struct vnc_pump *p)
+/*
+ * Deliver the oldest record of the last snapshot, or at most *@max that are merged, which are taken off *@max.
+ * Return: as move_one(), or RING_EMPTY, EPOCH or VIOLATION.
+ */
+static enum vnc_stop move_next(struct vnc_pump *p, uint32_t *max)
 {
 	uint16_t flags = p->link.features & VNC_F_CSUM ? VNC_REC_VNET : 0;
 	struct vnc_view view, from;
 	enum vnc_ring_result got;
+	enum vnc_stop stop;
 	uint64_t peeked;
 
 	if (p->refused_record.len) { /* already checked, copied and entered into the taps */
 		from = p->refused_record;
-		return move_one(p, &from);
+		stop = move_one(p, &from);
+		*max -= stop == VNC_STOP_NONE;
+		return stop;
 	}
 	got = vnc_ring_peek(&p->consumer, &view);
 	if (got == VNC_EMPTY)
@@ -266,10 +320,12 @@ static enum vnc_stop move_next(struct vnc_pump *p)
 	VNC_PROBE3(rx_peek, p->consumer.seq, view.len - view.hdr_len, p->consumer.cons);
 	peeked = vnc_tap_begin(&p->taps, p->consumer.seq);
 	from = readable(p, &view);
-	if (vnc_tapped(&p->taps, VNC_TAP_PEEK, 0))
-		tap_record(p, &from, (struct vnc_tap_entry){.stage = VNC_TAP_PEEK, .time = peeked,
-							    .before = p->taps.woken, .value = p->taps.slept_us});
-	return move_one(p, &from);
+	peeked_record(p, &from, peeked);
+	if (flags && merges(p) && move_merged(p, &from, max))
+		return VNC_STOP_NONE;
+	stop = move_one(p, &from);
+	*max -= stop == VNC_STOP_NONE;
+	return stop;
 }
 
 /* As vnc_rx_move(), but a peer of a memif is not notified. */
@@ -282,10 +338,8 @@ static enum vnc_stop move_records(struct vnc_pump *p, uint32_t max, uint32_t com
 			return VNC_STOP_COMMAND;
 		if (vnc_pump_window_lost(p))
 			return VNC_STOP_WINDOW_LOST;
-		stop = move_next(p);
-		if (stop == VNC_STOP_NONE)
-			max--;
-		else if (stop == VNC_STOP_RING_EMPTY)
+		stop = move_next(p, &max);
+		if (stop == VNC_STOP_RING_EMPTY)
 			stop = refresh(p);
 		if (stop != VNC_STOP_NONE)
 			return stop;

@@ -202,7 +202,8 @@ class Agent:
                 self.log.warning("%d of %d queue pairs: %s", self.offer.queues, pairs_of(self.window), self._fewer)
             self.endpoints = session.pumps
             for pair in session.pumps.pairs:
-                pair.set_limits(self.config.max_segments, self.config.allow, trust_peer=self.config.trust_peer)
+                limits = self.config
+                pair.set_limits(limits.max_segments, limits.allow, trust_peer=limits.trust_peer, gro=limits.gro)
                 if self.punt is not None:
                     self.punt.attach(pair.rx)
             self.taps.settle(self.endpoints.pairs, fresh=True)

@@ -63,6 +63,7 @@ class Config:
     allow: tuple[Network, ...]
     trust_peer: bool
     max_segments: int
+    gro: bool
     punt: PuntRule | None
     privileges: str
     user: User | None
@@ -162,6 +163,13 @@ def parser(side: int) -> argparse.ArgumentParser:
         metavar="N",
         type=int,
         help=f"most segments that the kernel may have to make of one record of the peer: 1 to 65535 ({MAX_SEGMENTS})",
+    )
+    p.add_argument(
+        "--gro",
+        action="store_const",
+        const=True,
+        help="generic receive offload: write datagrams of one UDP flow that wait in the ring together; where the "
+        "kernel discards them it counts them as one",
     )
     p.add_argument(
         "--allow",
@@ -269,6 +277,7 @@ def _check(side: int, values: dict[str, Any]) -> Config:
         allow=parse_networks(values.get("allow", [])),
         trust_peer=values.get("trust_peer", False),
         max_segments=max_segments,
+        gro=values.get("gro", False),
         punt=PuntRule.parse(values["punt"]) if "punt" in values else None,
         privileges=privileges,
         user=user,

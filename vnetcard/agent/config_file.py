@@ -16,6 +16,7 @@ _TYPES: dict[str, type] = {
     "max_segments": int,
     "persist": bool,
     "trust_peer": bool,
+    "gro": bool,
     "json_log": bool,
     "address": list,
     "allow": list,

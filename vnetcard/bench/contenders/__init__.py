@@ -83,6 +83,12 @@ CONTENDERS: Final[Mapping[str, Entry]] = {
         lambda: "",
         ("tcp", "tcp-x8", "tcp-both-x8", "udp-64", "ping"),
     ),
+    "vnetcard-gro": Entry(
+        "the same, merging datagrams that wait in the ring (--gro)",
+        lambda: AgentsContender(options=("--gro",)),
+        lambda: "",
+        ("udp-64", "udp-1400"),
+    ),
     "veth": Entry("the kernel's own pair of interfaces: the upper bound", VethContender, lambda: ""),
     "splice": Entry(
         "two TUNs joined in one process, with the same offloads: the limit of anything built on TUN",
