@@ -16,7 +16,7 @@ pytestmark = [pytest.mark.arm64, pytest.mark.slow, pytest.mark.timeout(900)]
 
 ROOT = Path(__file__).resolve().parents[2]
 FIFO_END = Path(__file__).with_name("fifo_end.py")
-ALWAYS = ("test_pump_endpoints.py",)
+PUMPS = ("test_pump_endpoints.py",)
 LONG = ("test_fifo.py",)
 SLOW = ("test_fifo_hostile.py", "test_link_handshake.py")
 """Files of tests/unit; the slow ones have hundreds of tests, and QEMU takes seconds for each."""
@@ -29,7 +29,7 @@ HERE = [sys.executable]
 @pytest.mark.parametrize(
     ("names", "least"),
     [
-        pytest.param(ALWAYS, 20, id="pumps"),
+        pytest.param(PUMPS, 20, id="pumps", marks=pytest.mark.campaign),
         pytest.param(LONG, 20, id="fifo", marks=pytest.mark.campaign),
         pytest.param(SLOW, 300, id="the rest", marks=pytest.mark.campaign),
     ],

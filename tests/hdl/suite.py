@@ -31,9 +31,12 @@ LONG_AT_512 = (
     "random_doorbells_match_the_model",
     "random_doorbells_match_the_model_under_stalls",
     "hostile_register_writes_stay_inside_the_window",
+    "indices_wrap_at_2_to_the_32",
+    "unresponsive_memory_halts_and_a_late_answer_recovers",
 )
 """Cases that take minutes at 512 bit: only the campaign runs them there."""
 STALLED_ONLY = (
+    "random_doorbells_match_the_model",
     "random_doorbells_match_the_model_under_stalls",
     "hostile_register_writes_stay_inside_the_window",
     "invalid_index_halts_the_direction",
