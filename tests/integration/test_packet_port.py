@@ -154,8 +154,7 @@ def _with_tag(end: socket.socket) -> bytes:
 
 def test_queues_share_the_flows(wired: Wired) -> None:
     wired.restart(host=("--queues", "2"), card=("--queues", "2"))
-    link = wired.lab.status(HOST)["link"]
-    assert link["queues"] == 2, f"{link}\n{wired.log()}"
+    until(lambda: wired.lab.status(HOST)["link"]["queues"] == 2, "both queues are in use")
     for sender in (HOST, CARD):
         assert_stream_arrives(wired.lab, "tcp", 4 << 20, sender=sender)
     results = run_pings([Target(V4[CARD], netns=wired.lab.namespaces[HOST])], count=5, sizes=[56, 1472])
