@@ -5,7 +5,7 @@ Offsets are bytes from the start of the window.
 """
 
 from collections.abc import Callable, Sequence
-from typing import final
+from typing import Self, final
 
 HOLD: int
 DROP_LINK_DOWN: int
@@ -217,14 +217,38 @@ class Neighbours:
     def unasked(self) -> tuple[int, int]:
         """Packets of IPv4 and of IPv6 that were dropped, as ``resolver_fd`` had no room."""
 
-@final
-class Memif:
-    """The rings of a memif port, which its pumps use and the thread that connects it attaches (vnetcard/port/memif.py).
+class Rings:
+    """What the kinds of rings have: the pumps use them, and the thread that connects attaches them.
 
+    A frame of a Vhost is preceded by a virtio_net_hdr of 10 bytes.
     ``attention_fd`` is an eventfd that is written when ``fault`` is set.
     """
 
-    def __new__(cls, *, attention_fd: int) -> Memif: ...
+    def __new__(cls, *, attention_fd: int) -> Self: ...
+    def detach(self) -> None:
+        """Take the rings from the pumps; returns once none uses them.  Idempotent."""
+    def read(self) -> bytes:
+        """Take the oldest frame, as os.read() does; BlockingIOError where there is none.
+
+        Not while pumps use the rings.
+        """
+    def write(self, frame: type_buffer, /) -> int:
+        """Send one frame, as os.write() does, from any thread; OSError: ENOBUFS (no room now), EMSGSIZE, EPIPE."""
+    @property
+    def fault(self) -> int:
+        """What the peer did that ended the connection (enum vnc_rings_fault); 0: nothing."""
+    @property
+    def waiting(self) -> bool:
+        """Whether the peer has sent what no pump has taken yet."""
+    @property
+    def writing(self) -> tuple[int, int]:
+        """Of the receiving and the sending end: a number of the write to the peer's eventfd in which a pump is now,
+        which should not take long; 0: in none."""
+
+@final
+class Memif(Rings):
+    """The rings of a memif port (vnetcard/port/memif.py)."""
+
     def attach(
         self,
         regions: tuple[object, ...],
@@ -241,24 +265,6 @@ class Memif:
         ``receive`` and of ``send``, and the bytes of one.  ValueError for a ring that is not there, or where something
         is attached already.
         """
-    def detach(self) -> None:
-        """Take the rings from the pumps; returns once none uses them.  Idempotent."""
-    def read(self) -> bytes:
-        """Take the oldest frame, as os.read() does of a socket; BlockingIOError where there is none.
-
-        Not while pumps use the rings.
-        """
-    def write(self, frame: type_buffer, /) -> int:
-        """Send one frame, from any thread; OSError: ENOBUFS (the ring is full), EMSGSIZE, EPIPE (no peer)."""
-    @property
-    def fault(self) -> int:
-        """What the peer did that ended the connection (enum vnc_memif_fault); 0: nothing."""
-    @property
-    def waiting(self) -> bool:
-        """Whether the peer has sent what no pump has taken yet."""
-    @property
-    def writing(self) -> int:
-        """A number of the write to ``notify_fd`` in which a pump is now, which should not take long; 0: in none."""
 
 @final
 class Pump:
@@ -268,7 +274,7 @@ class Pump:
     index lines, ``ledger`` of the end's ledger, ``peer_epoch`` of the peer's epoch.  ``fd`` must be non-blocking and
     stay open; with ``ethernet`` its packets are Ethernet frames, and with ``packet_socket`` it is an AF_PACKET socket,
     whose frames the tx pump finishes (docs/adr/0020-finishing.md).  With ``neighbours`` the port has Ethernet frames
-    and the ring IP packets: the pumps take the header off and put it on.  With ``memif`` the packets are in its rings,
+    and the ring IP packets: the pumps take the header off and put it on.  With ``rings`` the packets are in these,
     and ``fd`` is an epoll descriptor, of the eventfd by which the peer wakes the tx pump.  ``attention_fd`` is an
     eventfd that is written when the pump raises an event.  ``futex``: a futex in this memory reaches the peer's
     process.  ``doorbell`` is a Doorbell (else TypeError) that gets each index that the pump publishes; a pump with it
@@ -298,7 +304,7 @@ class Pump:
         ethernet: bool,
         packet_socket: bool,
         neighbours: Neighbours | None,
-        memif: Memif | None,
+        rings: Rings | None,
     ) -> Pump: ...
     def command(self, command: int, /) -> None:
         """Command HOLD, RUN, or (tx only) DROP_LINK_DOWN or DROP_PEER_DEAD; returns once the command is in force."""

@@ -204,14 +204,14 @@ MUTATIONS: Final = (
         "slot->len > slot->region->size || offset > slot->region->size - slot->len",
         "slot->len > slot->region->size",
     ),
-    _memif("region that there is not is used", "number >= m->regions", "number > 60000"),
+    _memif("region that there is not is used", "number >= m->rings.regions", "number > 60000"),
     _memif("client believes the offset of a server", "offset = vnc_memif_buffer(e, at);", "offset = d->offset;"),
     _memif_io(
         "length is read again after its check",
-        "vnc_memif_copy(c, slot.base, slot.len, false)",
-        "vnc_memif_copy(c, slot.base, vnc_memif_desc(e, e->at + (uint32_t)n)->length, false)",
+        "vnc_cursor_copy(c, slot.base, slot.len, false)",
+        "vnc_cursor_copy(c, slot.base, vnc_memif_desc(e, e->at + (uint32_t)n)->length, false)",
     ),
-    _memif_io("frame without its last slot is taken", "n == slots ? VNC_MEMIF_BAD_CHAIN : ", ""),
+    _memif_io("frame without its last slot is taken", "n == slots ? VNC_RINGS_BAD_CHAIN : ", ""),
     _memif_io(
         "slot that is not free is filled", "if (n == slots)\n\t\t\treturn -1;", "if (n > slots)\n\t\t\treturn -1;"
     ),

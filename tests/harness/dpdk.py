@@ -38,16 +38,21 @@ class Testpmd:
         return int(received), int(sent)
 
 
+def net_memif(role: str, path: str, options: str = "") -> str:
+    """The device of a memif: ``role`` is client or server, ``path`` its socket."""
+    return f"net_memif0,role={role},socket-abstract=no,socket={path}{options}"
+
+
 @contextlib.contextmanager
-def running_testpmd(role: str, path: str, *, options: str = "") -> Iterator[Testpmd]:
-    """Run it as ``role``, client or server, at the socket ``path``; ``options`` of its net_memif."""
+def running_testpmd(device: str) -> Iterator[Testpmd]:
+    """Run it with one ``device``, as the functions above make it."""
     prefix = f"vnc-{os.getpid()}-{next(_numbers)}"
     cores = min(2, os.cpu_count() or 1)
     command = [
         *(need("nice"), "-n", "19", need("dpdk-testpmd")),
         *("--no-huge", "-m", "256", "--no-pci", "--no-telemetry", f"--file-prefix={prefix}"),
         *("-l", f"0-{cores - 1}", "--main-lcore", "0"),
-        f"--vdev=net_memif0,role={role},socket-abstract=no,socket={path}{options}",
+        f"--vdev={device}",
         *(
             "--",
             "--auto-start",

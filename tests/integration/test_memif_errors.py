@@ -86,11 +86,11 @@ def test_port_is_shown_with_its_peer(url: str, folder: Path) -> None:
             return found
 
         alone = {"role": "server", "peer": "", "receive_slots": 0, "send_slots": 0, "faults": 0}
-        assert (details()["kind"], details()["program"], details()["memif"]) == ("memif", False, alone)
+        assert (details()["kind"], details()["program"], details()["rings"]) == ("memif", False, alone)
         with contextlib.closing(open_port(f"memif:{folder / 'port'}?ring=3")) as far:
             until(lambda: bool(presence_of(far)), "the client is connected")
             until(lambda: details()["program"] is True, "the agent shows it")
-            assert details()["memif"] == alone | {"peer": "vnetcard", "receive_slots": 8, "send_slots": 8}
+            assert details()["rings"] == alone | {"peer": "vnetcard", "receive_slots": 8, "send_slots": 8}
             shown = run([*VNETCARD, "show", "port", "--window", url])
             assert "server of 'vnetcard'; rings of 8 (in) and 8 slots (out)" in shown.stdout, shown
         until(lambda: details()["program"] is False, "the client has gone")

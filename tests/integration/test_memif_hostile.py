@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from tests.harness.ledger import assert_ledgers_balance
-from tests.harness.memif_links import memif_lab
 from tests.harness.restarts import OUTAGE, chance, until
+from tests.harness.ring_links import ring_lab
 from tests.harness.traffic import pinging
 from tests.unit.test_memif_peers import M2S, S2M, SIZE, Client
 from vnetcard.port import open_port, presence_of
@@ -50,10 +50,10 @@ def test_hostile_peers_of_a_running_agent(tmp_path: Path) -> None:
     with (
         tempfile.TemporaryDirectory(prefix="vnc-") as place,
         (tmp_path / "log").open("w+") as log,
-        memif_lab("memif-hostile", CARD, f"memif:{place}/port?role=server", log) as lab,
+        ring_lab("memif-hostile", CARD, f"memif:{place}/port?role=server", log) as lab,
     ):
         lab.start_tap()
-        lab.start_memif()
+        lab.start_ring_port()
         connections = 0
         with pinging(lab.lab, "-s", "1000"):
             deadline = time.monotonic() + SECONDS
@@ -88,7 +88,7 @@ class _Taken:
     def _take(self) -> None:
         while not self._stop.wait(0.001):
             with contextlib.suppress(BlockingIOError):
-                self._port.memif.read()
+                self._port.rings.read()
                 self.count += 1
 
     def stop(self) -> None:

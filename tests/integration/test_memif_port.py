@@ -10,8 +10,8 @@ from typing import IO
 import pytest
 
 from tests.harness.ledger import View, assert_ledgers_balance
-from tests.harness.memif_links import MemifLab, joined_by_memif, ping
 from tests.harness.restarts import OUTAGE, until
+from tests.harness.ring_links import RingLab, joined_by_memif, ping
 from tests.harness.traffic import pinging
 from vnetcard.codes.link import LinkReason
 
@@ -30,31 +30,31 @@ def log(tmp_path: Path) -> Iterator[IO[str]]:
         yield file
 
 
-def delivered(lab: MemifLab) -> int:
+def delivered(lab: RingLab) -> int:
     """Frames that the agent with the memif has put into it."""
     return int(_ledger(lab, "rx")["rx_delivered"])
 
 
-def taken(lab: MemifLab) -> int:
+def taken(lab: RingLab) -> int:
     """Frames that it has taken from it."""
     return int(_ledger(lab, "tx")["tx_taken"])
 
 
-def await_frames(lab: MemifLab) -> None:
+def await_frames(lab: RingLab) -> None:
     """Return once it has taken some more."""
     wanted = taken(lab) + 20
     until(lambda: taken(lab) >= wanted, "frames arrive")
 
 
-def _ledger(lab: MemifLab, end: str) -> View:
+def _ledger(lab: RingLab, end: str) -> View:
     found: View = lab.lab.status(lab.side)["sides"][lab.side][end]
     return found
 
 
-def start(*labs: MemifLab) -> None:
+def start(*labs: RingLab) -> None:
     for one in labs:
         one.start_tap()
-        one.start_memif()
+        one.start_ring_port()
     for one in labs:
         one.await_carrier()
 
@@ -78,9 +78,9 @@ def test_carrier_follows_the_peer_of_the_memif(log: IO[str]) -> None:
     with joined_by_memif(log) as (host, card):
         start(host, card)
         for gone, left in ((host, card), (card, host)):
-            gone.stop_memif()
+            gone.stop_ring_port()
             left.await_reason(LinkReason.PEER_PORT_DOWN)
-            gone.start_memif()
+            gone.start_ring_port()
             for one in (host, card):
                 one.await_carrier()
         assert [result.ok for result in ping(host.lab, [56])] == [True]
@@ -92,8 +92,8 @@ def test_killed_agents_are_connected_again_and_every_frame_is_counted(log: IO[st
         with pinging(host.lab, "-i", "0.002", "-s", "1000"):
             for gone in (host, card, host, card):
                 await_frames(card)
-                gone.stop_memif(signal.SIGKILL)
-                gone.start_memif()
+                gone.stop_ring_port(signal.SIGKILL)
+                gone.start_ring_port()
                 for one in (host, card):
                     one.await_carrier()
         for one in (host, card):

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.harness.dpdk import running_testpmd
+from tests.harness.dpdk import net_memif, running_testpmd
 from tests.harness.ledger import assert_ledgers_balance
-from tests.harness.memif_links import MemifLab, memif_lab, ping
 from tests.harness.restarts import OUTAGE, until
+from tests.harness.ring_links import RingLab, ping, ring_lab
 from tests.harness.traffic import pinging
 from vnetcard.codes.link import LinkReason
 from vnetcard.ring.layout import CARD
@@ -27,13 +27,13 @@ THEIRS = {"client": "server", "server": "client"}
 
 
 @contextlib.contextmanager
-def link_to(role: str, folder: Path, *, options: str = "") -> Iterator[tuple[MemifLab, str]]:
+def link_to(role: str, folder: Path, *, options: str = "") -> Iterator[tuple[RingLab, str]]:
     """A link whose card's agent is a memif of ``role``; and the path where the other one is expected."""
     with tempfile.TemporaryDirectory(prefix="vnc-") as place, (folder / "log").open("w+") as log:
         url = f"memif:{place}/port?role={role}{options}"
-        with memif_lab("testpmd", CARD, url, log) as lab:
+        with ring_lab("testpmd", CARD, url, log) as lab:
             lab.start_tap()
-            lab.start_memif()
+            lab.start_ring_port()
             yield lab, f"{place}/port"
 
 
@@ -44,7 +44,7 @@ def test_testpmd_answers_pings_and_counts_as_the_agent_does(tmp_path: Path, role
     client = role == "client"
     with (
         link_to(role, tmp_path, options=ours if client else "") as (lab, path),
-        running_testpmd(THEIRS[role], path, options="" if client else theirs) as pmd,
+        running_testpmd(net_memif(THEIRS[role], path, "" if client else theirs)) as pmd,
     ):
         lab.await_carrier()
         results = ping(lab.lab, SIZES)
@@ -65,19 +65,19 @@ def test_either_program_may_be_killed(tmp_path: Path, role: str) -> None:
             wanted = taken() + 20
             until(lambda: taken() >= wanted, "testpmd answers")
 
-        pmd = running.enter_context(running_testpmd(THEIRS[role], path))
+        pmd = running.enter_context(running_testpmd(net_memif(THEIRS[role], path)))
         with pinging(lab.lab, "-s", "1000"):
             await_answers()
             pmd.kill()
             lab.await_reason(LinkReason.PEER_PORT_DOWN)
             if role == "client":
                 Path(path).unlink()  # DPDK does not listen where it left a socket
-            pmd = running.enter_context(running_testpmd(THEIRS[role], path))
+            pmd = running.enter_context(running_testpmd(net_memif(THEIRS[role], path)))
             await_answers()
-            lab.stop_memif(signal.SIGKILL)
-            lab.start_memif()
+            lab.stop_ring_port(signal.SIGKILL)
+            lab.start_ring_port()
             if role == "server":  # a client of DPDK connects again only when its program asks for the link's state
                 pmd.kill()
-                running.enter_context(running_testpmd(THEIRS[role], path))
+                running.enter_context(running_testpmd(net_memif(THEIRS[role], path)))
             await_answers()
         assert_ledgers_balance(lab.lab, allow=OUTAGE | EARLY)

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from vnetcard.port import open_port
+from vnetcard.port import open_port, ring_port
 from vnetcard.port.memif import MemifPort
 from vnetcard.port.memif_handshake import COOKIE
 from vnetcard.port.memif_protocol import RING_S2M, VERSION, AddRegion, AddRing, Hello, Init, Kind
@@ -121,7 +121,8 @@ def add_ring(flags: int, *, index: int = 0, region: int = 0, offset: int = 0, lo
 
 
 @pytest.fixture
-def port() -> Iterator[MemifPort]:
+def port(monkeypatch: pytest.MonkeyPatch) -> Iterator[MemifPort]:
+    monkeypatch.setattr(ring_port, "RETRY_S", 0.01)
     with tempfile.TemporaryDirectory(prefix="vnc-") as folder:
         opened = open_port(f"memif:{folder}/port?role=server")
         assert isinstance(opened, MemifPort)
@@ -143,8 +144,8 @@ def assert_served(port: MemifPort) -> None:
         until(lambda: port.present, "the port is connected")
         client.memory[BUFFERS : BUFFERS + BUFFER] = bytes(range(256))
         client.store(S2M + HEAD, 1)
-        assert port.memif.read() == bytes(range(256))
-        assert port.memif.write(b"x" * 300) == 300
+        assert port.rings.read() == bytes(range(256))
+        assert port.rings.write(b"x" * 300) == 300
         assert struct.unpack_from("=H", client.memory, M2S + TAIL)[0] == 2
     port.take_news()
 
@@ -298,12 +299,12 @@ SENDING: dict[str, tuple[Callable[[Client], object], str]] = {
 
 def _read(port: MemifPort) -> None:
     with pytest.raises(BlockingIOError):
-        port.memif.read()
+        port.rings.read()
 
 
 def _write(port: MemifPort) -> None:
     with pytest.raises(BrokenPipeError):
-        port.memif.write(b"frame")
+        port.rings.write(b"frame")
 
 
 @pytest.mark.parametrize("name", [*(f"receive {one}" for one in RECEIVING), *(f"send {one}" for one in SENDING)])
@@ -326,22 +327,22 @@ def test_frame_that_can_never_fit_is_refused_and_one_that_must_wait_is_not(port:
     with client_of(port) as client:
         client.connect()
         with pytest.raises(OSError, match="Message too long"):
-            port.memif.write(bytes(SLOTS * BUFFER + 1))
-        assert port.memif.write(bytes(SLOTS * BUFFER)) == SLOTS * BUFFER
+            port.rings.write(bytes(SLOTS * BUFFER + 1))
+        assert port.rings.write(bytes(SLOTS * BUFFER)) == SLOTS * BUFFER
         with pytest.raises(OSError, match="No buffer space"):
-            port.memif.write(b"frame")
+            port.rings.write(b"frame")
         client.store(M2S + HEAD, 2 * SLOTS)
-        assert port.memif.write(b"frame") == 5
+        assert port.rings.write(b"frame") == 5
 
 
 def test_peer_that_polls_is_not_notified_and_one_that_sleeps_is(port: MemifPort) -> None:
     with client_of(port) as client:
         client.connect()
         client.store(M2S + FLAGS, 1)
-        port.memif.write(b"frame")
+        port.rings.write(b"frame")
         assert not select.select([client.event], [], [], 0)[0]
         client.store(M2S + FLAGS, 0)
-        port.memif.write(b"frame")
+        port.rings.write(b"frame")
         assert select.select([client.event], [], [], 0)[0]
 
 
@@ -350,7 +351,7 @@ def test_eventfd_that_is_made_to_block_does_not_hold_the_port(port: MemifPort) -
         client.connect()
         os.set_blocking(client.event, True)
         os.eventfd_write(client.event, 0xFFFF_FFFF_FFFF_FFFE)
-        writer = threading.Thread(target=port.memif.write, args=(b"frame",), daemon=True)
+        writer = threading.Thread(target=port.rings.write, args=(b"frame",), daemon=True)
         writer.start()
         assert client.refusal() == "the peer's eventfd blocks"
         writer.join(LIMIT)
@@ -363,5 +364,5 @@ def test_what_a_peer_sent_before_it_went_can_still_be_read(port: MemifPort) -> N
         client.connect()
         client.memory[BUFFERS : BUFFERS + 3] = b"bye"
         _send_one(client, length=3)
-    assert port.memif.read() == b"bye"
+    assert port.rings.read() == b"bye"
     until(lambda: not port.present, "it has gone")

@@ -39,7 +39,7 @@ class Ends:
 
         def one() -> bool:
             with contextlib.suppress(BlockingIOError):
-                got.append(self.far.memif.read())
+                got.append(self.far.rings.read())
             return bool(got)
 
         until(one, "a frame at the server")
@@ -92,7 +92,7 @@ def test_frames_of_all_sizes_cross_unchanged_and_are_counted(ends: Ends) -> None
             count += 1
             ends.deliver(frame)
             assert ends.at_far() == frame
-            ends.far.memif.write(frame)
+            ends.far.rings.write(frame)
             assert ends.at_card() == frame
     until(lambda: ends.tx("tx_taken") == ends.tx("tx_sent") == count, "each is counted, after it was passed on")
     until(lambda: ends.rx("rx_received") == ends.rx("rx_delivered") == count, "and so in the other direction")
@@ -106,12 +106,12 @@ def test_full_ring_of_the_peer_holds_frames_back_and_loses_none(ends: Ends) -> N
 
 
 def test_frame_that_does_not_fit_is_counted(ends: Ends) -> None:
-    ends.far.memif.write(bytes(1501))
+    ends.far.rings.write(bytes(1501))
     until(lambda: ends.tx("drop_too_big") == 1, "it is too big for the link")
     ends.host.endpoints.drop(peer_dead=False)
-    ends.far.memif.write(bytes(100))
+    ends.far.rings.write(bytes(100))
     until(lambda: ends.tx("drop_link_down") == 1, "the link is down")
-    assert not ends.far.memif.waiting
+    assert not ends.far.rings.waiting
 
 
 def test_frames_for_an_absent_peer_are_counted_and_the_next_peer_gets_those_after(ends: Ends) -> None:

@@ -49,6 +49,7 @@ PyMODINIT_FUNC PyInit__core(void)
 		{"Doorbell", &Doorbell_Type},
 		{"Tap", &Tap_Type},
 		{"Neighbours", &Neighbours_Type},
+		{"Rings", &Rings_Type},
 		{"Memif", &Memif_Type},
 	};
 	PyObject *module = PyModule_Create(&definition);

@@ -6,7 +6,7 @@
 /* The arguments of _core.Pump, parsed. */
 struct pump_args {
 	MemoryObject *memory;
-	PyObject *doorbell, *neighbours, *memif;
+	PyObject *doorbell, *neighbours, *rings;
 	struct core_end end;
 	unsigned long long ledger, peer_epoch;
 	int tx, fd, vnet, attention_fd, wait, futex, ethernet, packet_socket;
@@ -16,20 +16,20 @@ static int parse(PyObject *args, PyObject *kwargs, struct pump_args *a)
 {
 	static char *names[] = {"memory", "tx", "ring", "size", "own", "peer", "frame_max", "ledger", "fd",
 				"vnet", "peer_epoch", "attention_fd", "wait", "futex", "doorbell", "ethernet",
-				"packet_socket", "neighbours", "memif", NULL};
+				"packet_socket", "neighbours", "rings", NULL};
 
 	if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O!$pKKKKIKipKiipOppOO:Pump", names, &Memory_Type, &a->memory,
 					 &a->tx, &a->end.ring, &a->end.size, &a->end.own, &a->end.peer,
 					 &a->end.frame_max, &a->ledger, &a->fd, &a->vnet, &a->peer_epoch,
 					 &a->attention_fd, &a->wait, &a->futex, &a->doorbell, &a->ethernet,
-					 &a->packet_socket, &a->neighbours, &a->memif))
+					 &a->packet_socket, &a->neighbours, &a->rings))
 		return -1;
 	if (a->neighbours != Py_None && !PyObject_TypeCheck(a->neighbours, &Neighbours_Type)) {
 		PyErr_SetString(PyExc_TypeError, "neighbours must be a _core.Neighbours or None");
 		return -1;
 	}
-	if (a->memif != Py_None && !PyObject_TypeCheck(a->memif, &Memif_Type)) {
-		PyErr_SetString(PyExc_TypeError, "memif must be a _core.Memif or None");
+	if (a->rings != Py_None && !PyObject_TypeCheck(a->rings, &Rings_Type)) {
+		PyErr_SetString(PyExc_TypeError, "rings must be a _core.Rings or None");
 		return -1;
 	}
 	if (a->doorbell == Py_None || PyObject_TypeCheck(a->doorbell, &Doorbell_Type))
@@ -71,7 +71,7 @@ static int open_pump(struct vnc_pump *p, const struct pump_args *a)
 
 static PyObject *pump_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 {
-	struct pump_args a = {.doorbell = Py_None, .neighbours = Py_None, .memif = Py_None};
+	struct pump_args a = {.doorbell = Py_None, .neighbours = Py_None, .rings = Py_None};
 	PumpObject *self;
 
 	if (parse(args, kwargs, &a) < 0)
@@ -93,9 +93,9 @@ static PyObject *pump_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 		self->neighbours = Py_NewRef(a.neighbours);
 		self->pump->port.neighbours = &((NeighboursObject *)a.neighbours)->table;
 	}
-	if (a.memif != Py_None) {
-		self->memif = Py_NewRef(a.memif);
-		self->pump->port.memif = &((MemifObject *)a.memif)->memif;
+	if (a.rings != Py_None) {
+		self->rings = Py_NewRef(a.rings);
+		self->pump->port.rings = ((RingsObject *)a.rings)->rings;
 	}
 	if (open_pump(self->pump, &a) < 0) {
 		Py_DECREF(self);
@@ -119,7 +119,7 @@ static void pump_release(PumpObject *self)
 		self->pump = NULL;
 	}
 	Py_CLEAR(self->doorbell);
-	Py_CLEAR(self->memif);
+	Py_CLEAR(self->rings);
 	Py_CLEAR(self->taps);
 	Py_CLEAR(self->neighbours);
 	if (self->partner)

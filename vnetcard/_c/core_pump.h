@@ -8,7 +8,7 @@ typedef struct {
 	PyObject_HEAD
 	MemoryObject *memory;     /* NULL: closed */
 	DoorbellObject *doorbell; /* NULL: none */
-	PyObject *memif;          /* its port's; NULL: none */
+	PyObject *rings;          /* its port's; NULL: none */
 	PyObject *partner;        /* rx: the tx pump of the same side, see vnc_pump_set_partner(); NULL: none */
 	int partner_of;           /* tx: the number of rx pumps that refer to it, which must be closed first */
 	PyObject *taps;           /* a tuple of Tap, which the pump uses; NULL: none */

@@ -24,6 +24,7 @@ extern PyTypeObject Pump_Type;
 extern PyTypeObject Doorbell_Type;
 extern PyTypeObject Tap_Type;
 extern PyTypeObject Neighbours_Type;
+extern PyTypeObject Rings_Type;
 extern PyTypeObject Memif_Type;
 
 /* A ring of events in shared memory, which stays mapped while a pump uses it. */
@@ -44,12 +45,14 @@ typedef struct {
 	struct vnc_neighbours table;
 } NeighboursObject;
 
-/* The rings of a memif; they may be attached to a peer's, and taken away, while pumps use the object. */
+/* The rings of a port; they may be attached to a peer's, and taken away, while pumps use the object. */
 typedef struct {
 	PyObject_HEAD
-	struct vnc_memif memif;
-	Py_buffer view[VNC_MEMIF_REGIONS]; /* of the regions that are attached */
-} MemifObject;
+	struct vnc_rings *rings;    /* in the object of the kind */
+	struct vnc_gate *in, *out;  /* of its ends */
+	int attention_fd;
+	Py_buffer view[VNC_RINGS_REGIONS]; /* of the regions that are attached */
+} RingsObject;
 
 /* The offsets of an end in its window. */
 struct core_end {

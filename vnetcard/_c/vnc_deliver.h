@@ -5,7 +5,6 @@
 #ifndef VNC_DELIVER_H
 #define VNC_DELIVER_H
 #include "vnc_ethernet.h"
-#include "vnc_memif_io.h"
 #include "vnc_pump.h"
 #include "vnc_punt.h"
 #include <errno.h>
@@ -68,7 +67,7 @@ static int filtered(const struct vnc_pump *p, const struct vnc_view *view, struc
 static ssize_t write_packet(struct vnc_pump *p, const struct iovec *iov, int n)
 {
 	vnc_stats_count(&p->stats, VNC_RXSTAT_PORT_WRITES);
-	return p->port.memif ? vnc_memif_writev(p->port.memif, iov, n, p->lost) : writev(p->port.fd, iov, n);
+	return p->port.rings ? p->port.rings->ops->put(p->port.rings, iov, n, p->lost) : writev(p->port.fd, iov, n);
 }
 
 /* Write one packet into the port, or punt it. Return: DELIVERED, or as write_failed(). */

@@ -56,7 +56,7 @@ static bool port_ready(const struct vnc_pump *tx)
 {
 	struct pollfd port = {.fd = tx->port.fd, .events = POLLIN};
 
-	return tx->port.memif ? vnc_memif_ready(tx->port.memif) : poll(&port, 1, 0) != 0;
+	return tx->port.rings ? tx->port.rings->ops->ready(tx->port.rings) : poll(&port, 1, 0) != 0;
 }
 
 /* Busy-poll for a record, for @ns at most. Return: true when there is one, or @tx has something to do. */

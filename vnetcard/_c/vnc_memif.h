@@ -12,24 +12,15 @@
  * A frame occupies one slot, or several where all but the last have VNC_MEMIF_NEXT.  The receiver of a ring sets
  * VNC_MEMIF_MASK_INT while it is awake; else the sender writes to the ring's eventfd.
  *
- * The peer may write anything at any time: each of its words is read once, checked, and only the copy is used.  What is
- * impossible ends the connection (vnc_memif_fail()).  The thread that connects (vnetcard/port/memif.py) attaches the
- * memory and takes it away again; an end's lock keeps a pump from using it meanwhile.
- *
  * Sources: the documents of VPP and DPDK (memif poll mode driver), and the declarations of memif.h.
  */
 #ifndef VNC_MEMIF_H
 #define VNC_MEMIF_H
-#include "vnc_barrier.h"
-#include <errno.h>
-#include <sched.h>
-#include <stdbool.h>
-#include <unistd.h>
+#include "vnc_rings.h"
 
 #define VNC_MEMIF_COOKIE 0x3e31f20u
 #define VNC_MEMIF_MASK_INT 1u
 #define VNC_MEMIF_NEXT 1u
-#define VNC_MEMIF_REGIONS 16u  /* most regions of a connection */
 #define VNC_MEMIF_LOG2_MAX 15u /* of the slots of a ring: beyond it an index cannot say how many are in use */
 #define VNC_MEMIF_ALIGN 16u    /* of a ring: its descriptors are read by words of their own size */
 
@@ -49,26 +40,9 @@ struct vnc_memif_ring {
 };
 _Static_assert(sizeof(struct vnc_memif_ring) == 128, "memif ring");
 
-/** enum vnc_memif_fault - what a correct peer never does. */
-enum vnc_memif_fault {
-	VNC_MEMIF_SOUND = 0,
-	VNC_MEMIF_BAD_INDEX,  /* its index is ahead of what the ring has */
-	VNC_MEMIF_BAD_REGION, /* a descriptor names a region that there is not */
-	VNC_MEMIF_BAD_SPAN,   /* a descriptor's buffer is not in its region, or longer than what it was given */
-	VNC_MEMIF_BAD_CHAIN,  /* a frame's last slot is not filled */
-	VNC_MEMIF_LOST,       /* a part of its memory is missing */
-};
-
-struct vnc_memif_region {
-	uint8_t *base;
-	uint64_t size;
-	const uint32_t *lost; /* 1 once a part of it was found missing (vnc_sigbus.h); NULL: not known */
-};
-
 /** struct vnc_memif_end - this side's end of one ring. */
 struct vnc_memif_end {
-	uint32_t locked;         /* 1 while a thread uses what follows */
-	bool attached;           /* else nothing else of it is valid */
+	struct vnc_gate gate;    /* of what follows */
 	bool client;             /* slot n has the @buffer_bytes at @buffers + n * @buffer_bytes of region 0 */
 	struct vnc_memif_ring *ring;
 	uint16_t *own;           /* the index that this side writes */
@@ -79,59 +53,23 @@ struct vnc_memif_end {
 	uint16_t ahead;          /* by which @own is ahead of @at: all slots, where this side gives out the buffers */
 	uint16_t behind;         /* by which @peer is behind the slots that may be used: likewise */
 	uint16_t pending;        /* receiving: slots of the last frame, which are not given back yet */
-	uint32_t unnotified;     /* sending: frames since the peer was last notified */
-	uint32_t writes;         /* to @fd, begun and ended: odd during one, which blocks where the peer wants it to */
-	int fd;                  /* sending: the eventfd that wakes the peer */
 };
 
 /** struct vnc_memif - both ends, between the pumps and the thread that connects. */
 struct vnc_memif {
+	struct vnc_rings rings;
 	struct vnc_memif_end in, out;
-	struct vnc_memif_region region[VNC_MEMIF_REGIONS];
-	uint32_t regions;
-	uint32_t fault;   /* enum vnc_memif_fault, of this connection */
-	int attention_fd; /* eventfd, written with each fault */
 };
 
 /** struct vnc_memif_slot - what a descriptor said when it was read. */
 struct vnc_memif_slot {
-	struct vnc_memif_region *region;
+	struct vnc_rings_region *region;
 	uint8_t *base;
 	uint32_t len;
 	bool more; /* the frame goes on in the next slot */
 };
 
 /* ---- an end -------------------------------------------------------------------------------------- */
-
-static inline void vnc_memif_leave(struct vnc_memif_end *e)
-{
-	__atomic_store_n(&e->locked, 0, __ATOMIC_RELEASE);
-}
-
-/** vnc_memif_enter() - lock @e until vnc_memif_leave(). Return: whether it is attached; else it is not locked. */
-static inline bool vnc_memif_enter(struct vnc_memif_end *e)
-{
-	while (__atomic_exchange_n(&e->locked, 1, __ATOMIC_ACQUIRE))
-		sched_yield();
-	if (e->attached)
-		return true;
-	vnc_memif_leave(e);
-	return false;
-}
-
-/* The peer has done what it must not, or its memory is lost: @e is used no more. Return: -1 with @error in errno. */
-static inline int vnc_memif_fail(struct vnc_memif *m, struct vnc_memif_end *e, enum vnc_memif_fault fault, int error)
-{
-	uint64_t one = 1;
-
-	e->attached = false;
-	__atomic_store_n(&m->fault, fault, __ATOMIC_RELEASE);
-	if (write(m->attention_fd, &one, sizeof(one)) < 0) {
-		/* EAGAIN: its counter is full, so its reader's poll() ends anyway */
-	}
-	errno = error;
-	return -1;
-}
 
 /* Return: how many slots may be emptied or filled from @at on; -1 where the peer's index is impossible. */
 static inline int32_t vnc_memif_slots(const struct vnc_memif_end *e)
@@ -152,8 +90,8 @@ static inline uint32_t vnc_memif_buffer(const struct vnc_memif_end *e, uint32_t 
 	return e->buffers + (at & (e->size - 1)) * e->buffer_bytes;
 }
 
-/* Read the descriptor of slot @at. Return: VNC_MEMIF_SOUND, or what is wrong with it. */
-static inline enum vnc_memif_fault vnc_memif_load(struct vnc_memif *m, const struct vnc_memif_end *e, uint32_t at,
+/* Read the descriptor of slot @at. Return: VNC_RINGS_SOUND, or what is wrong with it. */
+static inline enum vnc_rings_fault vnc_memif_load(struct vnc_memif *m, const struct vnc_memif_end *e, uint32_t at,
 						  struct vnc_memif_slot *slot)
 {
 	const struct vnc_memif_desc *d = vnc_memif_desc(e, at);
@@ -166,23 +104,18 @@ static inline enum vnc_memif_fault vnc_memif_load(struct vnc_memif *m, const str
 		if (e == &m->out)
 			slot->len = e->buffer_bytes;
 		else if (slot->len > e->buffer_bytes)
-			return VNC_MEMIF_BAD_SPAN;
+			return VNC_RINGS_BAD_SPAN;
 	} else {
 		offset = __atomic_load_n(&d->offset, __ATOMIC_RELAXED);
 		number = __atomic_load_n(&d->region, __ATOMIC_RELAXED);
 	}
-	if (number >= m->regions)
-		return VNC_MEMIF_BAD_REGION;
-	slot->region = &m->region[number];
+	if (number >= m->rings.regions)
+		return VNC_RINGS_BAD_REGION;
+	slot->region = &m->rings.region[number];
 	if (slot->len > slot->region->size || offset > slot->region->size - slot->len)
-		return VNC_MEMIF_BAD_SPAN;
+		return VNC_RINGS_BAD_SPAN;
 	slot->base = slot->region->base + offset;
-	return VNC_MEMIF_SOUND;
-}
-
-static inline bool vnc_memif_lost(const struct vnc_memif_region *region)
-{
-	return region->lost && __atomic_load_n(region->lost, __ATOMIC_ACQUIRE);
+	return VNC_RINGS_SOUND;
 }
 
 /* Let the peer see that the slots before @at are done with. */
@@ -199,21 +132,21 @@ static inline bool vnc_memif_ready(struct vnc_memif *m)
 {
 	bool ready;
 
-	if (!vnc_memif_enter(&m->in))
+	if (!vnc_gate_enter(&m->in.gate))
 		return false;
 	ready = vnc_memif_slots(&m->in) != 0;
-	vnc_memif_leave(&m->in);
+	vnc_gate_leave(&m->in.gate);
 	return ready;
 }
 
 /** vnc_memif_mask() - from now on the peer notifies this side of frames, or does not where @masked. */
 static inline void vnc_memif_mask(struct vnc_memif *m, bool masked)
 {
-	if (!vnc_memif_enter(&m->in))
+	if (!vnc_gate_enter(&m->in.gate))
 		return;
 	__atomic_store_n(&m->in.ring->flags, masked ? VNC_MEMIF_MASK_INT : 0, __ATOMIC_RELAXED);
 	vnc_full_fence(VNC_COHERENT); /* as (F): the ring is read again after it */
-	vnc_memif_leave(&m->in);
+	vnc_gate_leave(&m->in.gate);
 }
 
 #endif

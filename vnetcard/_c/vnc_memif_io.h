@@ -8,64 +8,30 @@
 #ifndef VNC_MEMIF_IO_H
 #define VNC_MEMIF_IO_H
 #include "vnc_memif.h"
-#include <string.h>
-#include <sys/uio.h>
 
 #define VNC_MEMIF_CHAIN 64u /* most slots of one frame that is sent */
-#define VNC_MEMIF_BATCH 32u /* frames after which the peer is notified, though more follow */
 
 /* ---- receiving ----------------------------------------------------------------------------------- */
 
-/* Where the next bytes of a packet go to, or come from. */
-struct vnc_memif_cursor {
-	const struct iovec *iov;
-	size_t used; /* bytes of *iov */
-	int left;    /* entries, with *iov */
-};
-
-/* Copy up to @len bytes from @at to @c, or from @c to @at where @out. Return: how many there was room for. */
-static inline uint32_t vnc_memif_copy(struct vnc_memif_cursor *c, uint8_t *at, uint32_t len, bool out)
-{
-	uint32_t done = 0, n;
-	uint8_t *theirs;
-
-	while (done < len && c->left) {
-		n = len - done;
-		if (n > c->iov->iov_len - c->used)
-			n = (uint32_t)(c->iov->iov_len - c->used);
-		theirs = (uint8_t *)c->iov->iov_base + c->used;
-		if (n)
-			memcpy(out ? at + done : theirs, out ? theirs : at + done, n);
-		done += n;
-		c->used += n;
-		if (c->used == c->iov->iov_len) {
-			c->iov++;
-			c->left--;
-			c->used = 0;
-		}
-	}
-	return done;
-}
-
 /* Copy the oldest frame. Return: its length, at most what @c has room for; -1 with EAGAIN. */
-static inline ssize_t vnc_memif_get(struct vnc_memif *m, struct vnc_memif_end *e, struct vnc_memif_cursor *c)
+static inline ssize_t vnc_memif_get(struct vnc_memif *m, struct vnc_memif_end *e, struct vnc_cursor *c)
 {
 	int32_t slots = vnc_memif_slots(e);
 	struct vnc_memif_slot slot = {.more = true};
-	enum vnc_memif_fault fault;
+	enum vnc_rings_fault fault;
 	ssize_t len = 0;
 	int32_t n;
 
 	errno = EAGAIN;
 	if (slots <= 0)
-		return slots ? vnc_memif_fail(m, e, VNC_MEMIF_BAD_INDEX, EAGAIN) : -1;
+		return slots ? vnc_rings_fail(&m->rings, &e->gate, VNC_RINGS_BAD_INDEX, EAGAIN) : -1;
 	for (n = 0; slot.more; n++) {
-		fault = n == slots ? VNC_MEMIF_BAD_CHAIN : vnc_memif_load(m, e, e->at + (uint32_t)n, &slot);
+		fault = n == slots ? VNC_RINGS_BAD_CHAIN : vnc_memif_load(m, e, e->at + (uint32_t)n, &slot);
 		if (fault)
-			return vnc_memif_fail(m, e, fault, EAGAIN);
-		len += vnc_memif_copy(c, slot.base, slot.len, false);
-		if (vnc_memif_lost(slot.region))
-			return vnc_memif_fail(m, e, VNC_MEMIF_LOST, EAGAIN);
+			return vnc_rings_fail(&m->rings, &e->gate, fault, EAGAIN);
+		len += vnc_cursor_copy(c, slot.base, slot.len, false);
+		if (vnc_rings_lost(slot.region))
+			return vnc_rings_fail(&m->rings, &e->gate, VNC_RINGS_LOST, EAGAIN);
 	}
 	e->pending = (uint16_t)n;
 	return len;
@@ -77,15 +43,15 @@ static inline ssize_t vnc_memif_get(struct vnc_memif *m, struct vnc_memif_end *e
  */
 static inline ssize_t vnc_memif_readv(struct vnc_memif *m, const struct iovec *iov, int n)
 {
-	struct vnc_memif_cursor c = {.iov = iov, .left = n};
+	struct vnc_cursor c = {.iov = iov, .left = n};
 	ssize_t got;
 
-	if (!vnc_memif_enter(&m->in)) {
+	if (!vnc_gate_enter(&m->in.gate)) {
 		errno = EAGAIN;
 		return -1;
 	}
 	got = vnc_memif_get(m, &m->in, &c);
-	vnc_memif_leave(&m->in);
+	vnc_gate_leave(&m->in.gate);
 	return got;
 }
 
@@ -96,7 +62,7 @@ static inline void vnc_memif_release(struct vnc_memif *m)
 	struct vnc_memif_desc *d;
 	uint32_t n;
 
-	if (!vnc_memif_enter(e))
+	if (!vnc_gate_enter(&e->gate))
 		return;
 	for (n = 0; e->client && n < e->pending; n++) {
 		d = vnc_memif_desc(e, e->at + n);
@@ -106,7 +72,7 @@ static inline void vnc_memif_release(struct vnc_memif *m)
 	if (e->pending)
 		vnc_memif_publish(e, e->pending);
 	e->pending = 0;
-	vnc_memif_leave(e);
+	vnc_gate_leave(&e->gate);
 }
 
 /* ---- sending ------------------------------------------------------------------------------------- */
@@ -116,11 +82,11 @@ static inline int32_t vnc_memif_reserve(struct vnc_memif *m, struct vnc_memif_en
 					struct vnc_memif_slot *slot)
 {
 	int32_t slots = vnc_memif_slots(e), n;
-	enum vnc_memif_fault fault;
+	enum vnc_rings_fault fault;
 	uint64_t room = 0;
 
 	if (slots < 0)
-		return vnc_memif_fail(m, e, VNC_MEMIF_BAD_INDEX, EPIPE);
+		return vnc_rings_fail(&m->rings, &e->gate, VNC_RINGS_BAD_INDEX, EPIPE);
 	for (n = 0; room < len; n++) {
 		errno = EMSGSIZE;
 		if (n == (int32_t)VNC_MEMIF_CHAIN || n == (int32_t)e->size)
@@ -130,7 +96,7 @@ static inline int32_t vnc_memif_reserve(struct vnc_memif *m, struct vnc_memif_en
 			return -1;
 		fault = vnc_memif_load(m, e, e->at + (uint32_t)n, &slot[n]);
 		if (fault)
-			return vnc_memif_fail(m, e, fault, EPIPE);
+			return vnc_rings_fail(&m->rings, &e->gate, fault, EPIPE);
 		room += slot[n].len;
 	}
 	return n;
@@ -138,10 +104,10 @@ static inline int32_t vnc_memif_reserve(struct vnc_memif *m, struct vnc_memif_en
 
 /* Fill slot @at with the next bytes of @c, of which @len are left. Return: how many fitted. */
 static inline uint32_t vnc_memif_fill(struct vnc_memif_end *e, uint32_t at, const struct vnc_memif_slot *slot,
-				      struct vnc_memif_cursor *c, uint64_t len)
+				      struct vnc_cursor *c, uint64_t len)
 {
 	struct vnc_memif_desc *d = vnc_memif_desc(e, at);
-	uint32_t n = vnc_memif_copy(c, slot->base, slot->len, true);
+	uint32_t n = vnc_cursor_copy(c, slot->base, slot->len, true);
 
 	__atomic_store_n(&d->flags, n < len ? VNC_MEMIF_NEXT : 0, __ATOMIC_RELAXED);
 	__atomic_store_n(&d->length, n, __ATOMIC_RELAXED);
@@ -153,7 +119,7 @@ static inline uint32_t vnc_memif_fill(struct vnc_memif_end *e, uint32_t at, cons
 }
 
 /* As vnc_memif_writev(), with @e locked. */
-static inline ssize_t vnc_memif_put(struct vnc_memif *m, struct vnc_memif_end *e, struct vnc_memif_cursor *c,
+static inline ssize_t vnc_memif_put(struct vnc_memif *m, struct vnc_memif_end *e, struct vnc_cursor *c,
 				    uint32_t len, const uint32_t *lost)
 {
 	struct vnc_memif_slot slot[VNC_MEMIF_CHAIN];
@@ -162,14 +128,14 @@ static inline ssize_t vnc_memif_put(struct vnc_memif *m, struct vnc_memif_end *e
 
 	for (n = 0; n < slots; n++) {
 		left -= vnc_memif_fill(e, e->at + (uint32_t)n, &slot[n], c, left);
-		if (vnc_memif_lost(slot[n].region))
-			return vnc_memif_fail(m, e, VNC_MEMIF_LOST, EPIPE);
+		if (vnc_rings_lost(slot[n].region))
+			return vnc_rings_fail(&m->rings, &e->gate, VNC_RINGS_LOST, EPIPE);
 	}
 	errno = slots < 0 ? errno : EFAULT;
 	if (slots < 0 || (lost && __atomic_load_n(lost, __ATOMIC_ACQUIRE)))
 		return -1;
 	vnc_memif_publish(e, (uint32_t)slots);
-	e->unnotified++;
+	e->gate.unnotified++;
 	return (ssize_t)len;
 }
 
@@ -177,44 +143,38 @@ static inline ssize_t vnc_memif_put(struct vnc_memif *m, struct vnc_memif_end *e
 static inline void vnc_memif_notify(struct vnc_memif *m)
 {
 	struct vnc_memif_end *e = &m->out;
-	uint64_t one = 1;
 
-	if (!vnc_memif_enter(e))
+	if (!vnc_gate_enter(&e->gate))
 		return;
 	vnc_full_fence(VNC_COHERENT); /* as (E): between the index and the peer's flags */
-	if (e->unnotified && !(__atomic_load_n(&e->ring->flags, __ATOMIC_RELAXED) & VNC_MEMIF_MASK_INT)) {
-		__atomic_store_n(&e->writes, e->writes + 1, __ATOMIC_RELAXED);
-		if (write(e->fd, &one, sizeof(one)) < 0) {
-			/* EAGAIN: it is notified already */
-		}
-		__atomic_store_n(&e->writes, e->writes + 1, __ATOMIC_RELAXED);
-	}
-	e->unnotified = 0;
-	vnc_memif_leave(e);
+	if (e->gate.unnotified && !(__atomic_load_n(&e->ring->flags, __ATOMIC_RELAXED) & VNC_MEMIF_MASK_INT))
+		vnc_gate_signal(&e->gate);
+	e->gate.unnotified = 0;
+	vnc_gate_leave(&e->gate);
 }
 
 /**
  * vnc_memif_writev() - send @iov as one frame, as writev() does; vnc_memif_notify() must follow soon.
- * @lost: of the memory of @iov, as in struct vnc_memif_region.
+ * @lost: of the memory of @iov, as in struct vnc_rings_region.
  * Return: its length; -1 with ENOBUFS (the ring is full), EMSGSIZE (it can never hold the frame), EPIPE (no peer), or
  * EFAULT (memory of @iov is missing).
  */
 static inline ssize_t vnc_memif_writev(struct vnc_memif *m, const struct iovec *iov, int n, const uint32_t *lost)
 {
-	struct vnc_memif_cursor c = {.iov = iov, .left = n};
+	struct vnc_cursor c = {.iov = iov, .left = n};
 	uint32_t len = 0;
 	ssize_t done;
 	bool many;
 
 	while (n--)
 		len += (uint32_t)iov[n].iov_len;
-	if (!vnc_memif_enter(&m->out)) {
+	if (!vnc_gate_enter(&m->out.gate)) {
 		errno = EPIPE;
 		return -1;
 	}
 	done = vnc_memif_put(m, &m->out, &c, len, lost);
-	many = m->out.unnotified >= VNC_MEMIF_BATCH;
-	vnc_memif_leave(&m->out);
+	many = m->out.gate.unnotified >= VNC_RINGS_BATCH;
+	vnc_gate_leave(&m->out.gate);
 	if (many)
 		vnc_memif_notify(m);
 	return done;

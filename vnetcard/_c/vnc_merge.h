@@ -30,7 +30,7 @@ struct vnc_datagram {
 static bool merges(const struct vnc_pump *p)
 {
 	return __atomic_load_n(&p->merge, __ATOMIC_RELAXED) && p->domain == VNC_COHERENT && p->port.vnet &&
-	       !p->port.memif && !p->port.neighbours && !p->punt.run &&
+	       !p->port.rings && !p->port.neighbours && !p->punt.run &&
 	       (p->link.features & (VNC_F_USO4 | VNC_F_USO6));
 }
 

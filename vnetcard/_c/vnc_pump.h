@@ -27,10 +27,10 @@
 #include "vnc_filter.h"
 #include "vnc_finish.h"
 #include "vnc_ledger.h"
-#include "vnc_memif.h"
 #include "vnc_neighbour.h"
 #include "vnc_offload.h"
 #include "vnc_ring.h"
+#include "vnc_rings.h"
 #include "vnc_stats.h"
 #include "vnc_tap.h"
 #include "vnc_wait.h"
@@ -70,7 +70,7 @@ enum vnc_stop {
 /** struct vnc_port - what a pump knows of its port. */
 struct vnc_port {
 	int fd;    /* non-blocking; a read or write moves one whole packet */
-	struct vnc_memif *memif; /* has the packets, and @fd is an epoll(7) descriptor of its eventfd; NULL: none */
+	struct vnc_rings *rings; /* have the packets, and @fd is an epoll(7) descriptor of their eventfd; NULL: none */
 	bool vnet; /* a virtio_net_hdr precedes each packet */
 	bool ethernet; /* a packet is an Ethernet frame, else an IP packet */
 	bool packet_socket; /* AF_PACKET: hands over whatever its interface has, see vnc_tx_socket.h */

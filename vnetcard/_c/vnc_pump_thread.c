@@ -71,31 +71,32 @@ static void end_sleep(struct vnc_pump *p, bool late, uint32_t seen)
 }
 
 /*
- * Sleep until the peer of a memif has sent something, a command comes, or 100 ms pass.  A peer without a full fence
+ * Sleep until the peer of a ring port has sent something, a command comes, or 100 ms pass.  A peer without a full fence
  * between its index and its load of the flags (DPDK) may not notify: its index is then visible shortly after.
  */
-static void sleep_on_memif(struct vnc_pump *p)
+static void sleep_on_rings(struct vnc_pump *p)
 {
 	struct pollfd fds[2] = {{.fd = p->port.fd, .events = POLLIN}, {.fd = p->kick_fd, .events = POLLIN}};
-	struct vnc_memif *m = p->port.memif;
+	struct vnc_rings *r = p->port.rings;
+	int poll_ms = __atomic_load_n(&r->poll_ms, __ATOMIC_RELAXED);
 	struct epoll_event event;
 	int n, ready = 1;
 	uint64_t drain;
 
 	vnc_stats_count(&p->stats, p->kind->sleeps);
-	vnc_memif_mask(m, false);
+	r->ops->mask(r, false);
 	vnc_pump_unlock(p);
-	for (n = 0; n < VNC_SPIN_ROUNDS && !vnc_memif_ready(m); n++)
+	for (n = 0; n < VNC_SPIN_ROUNDS && !r->ops->ready(r); n++)
 		vnc_cpu_relax();
 	if (n == VNC_SPIN_ROUNDS)
-		ready = poll(fds, 2, VNC_SLEEP_NS / 1000000);
+		ready = poll(fds, 2, poll_ms ? poll_ms : VNC_SLEEP_NS / 1000000);
 	if ((fds[1].revents & POLLIN) && read(p->kick_fd, &drain, sizeof(drain)) < 0) {
 		/* as in sleep_on_port() */
 	}
-	if (!ready && vnc_memif_ready(m))
+	if (!ready && !poll_ms && r->ops->ready(r))
 		vnc_stats_count(&p->stats, p->kind->late_wakeups);
 	vnc_pump_lock(p);
-	vnc_memif_mask(m, true);
+	r->ops->mask(r, true);
 	epoll_wait(p->port.fd, &event, 1, 0); /* edge-triggered: its descriptor is readable until then */
 }
 
@@ -107,10 +108,10 @@ static void sleep_on_port(struct vnc_pump *p, short events)
 	uint64_t drain;
 	int ready;
 
-	if (p->wait == VNC_WAIT_POLL || (p->port.memif && !unlock))
-		return; /* no descriptor says when a memif has room again */
-	if (p->port.memif) {
-		sleep_on_memif(p);
+	if (p->wait == VNC_WAIT_POLL || (p->port.rings && !unlock))
+		return; /* no descriptor says when a ring has room again */
+	if (p->port.rings) {
+		sleep_on_rings(p);
 		return;
 	}
 	vnc_stats_count(&p->stats, p->kind->sleeps);

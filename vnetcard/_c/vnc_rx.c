@@ -328,7 +328,7 @@ static enum vnc_stop move_next(struct vnc_pump *p, uint32_t *max)
 	return stop;
 }
 
-/* As vnc_rx_move(), but a peer of a memif is not notified. */
+/* As vnc_rx_move(), but the peer of a ring port is not notified. */
 static enum vnc_stop move_records(struct vnc_pump *p, uint32_t max, uint32_t command)
 {
 	enum vnc_stop stop;
@@ -356,7 +356,7 @@ enum vnc_stop vnc_rx_move(struct vnc_pump *p, uint32_t max, uint32_t command)
 {
 	enum vnc_stop stop = move_records(p, max, command);
 
-	if (p->port.memif)
-		vnc_memif_notify(p->port.memif);
+	if (p->port.rings)
+		p->port.rings->ops->notify_sent(p->port.rings);
 	return stop;
 }

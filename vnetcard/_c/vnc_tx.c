@@ -12,7 +12,6 @@
  * memory and copied: nothing is armed, and the order is read, ledger, copy, header, publish.  So it is with a packet
  * socket in any memory (vnc_tx_socket.h).
  */
-#include "vnc_memif_io.h"
 #include "vnc_offload.h"
 #include "vnc_probe.h"
 #include "vnc_pump.h"
@@ -197,24 +196,31 @@ static enum vnc_stop read_failed(struct vnc_pump *p, ssize_t got)
 	return VNC_STOP_PORT_GONE;
 }
 
-/* Read one packet as readv() does; one of a memif stays there until give_back(). */
+/* Read one packet as readv() does; one of a ring port stays there until give_back(). */
 static ssize_t read_packet(struct vnc_pump *p, const struct iovec *iov, int n)
 {
 	vnc_stats_count(&p->stats, VNC_TXSTAT_PORT_READS);
-	return p->port.memif ? vnc_memif_readv(p->port.memif, iov, n) : readv(p->port.fd, iov, n);
+	return p->port.rings ? p->port.rings->ops->get(p->port.rings, iov, n) : readv(p->port.fd, iov, n);
 }
 
 /* The packet that was read last is in the ledger. */
 static void give_back(struct vnc_pump *p)
 {
-	if (p->port.memif)
-		vnc_memif_release(p->port.memif);
+	if (p->port.rings)
+		p->port.rings->ops->release(p->port.rings);
 }
 
-/* Is @got, what a read returned, no packet?  A virtio_net_hdr alone is one, and a memif has frames without a byte. */
+/* All packets that were read are given back. */
+static void notify_port(struct vnc_pump *p)
+{
+	if (p->port.rings && p->port.rings->ops->notify_returned)
+		p->port.rings->ops->notify_returned(p->port.rings);
+}
+
+/* Is @got, what a read returned, no packet?  A virtio_net_hdr alone is one, and rings have frames without a byte. */
 static bool no_packet(const struct vnc_pump *p, ssize_t got)
 {
-	return got < 0 || (got == 0 && !p->port.vnet && !p->port.memif);
+	return got < 0 || (got == 0 && !p->port.vnet && !p->port.rings);
 }
 
 /* Move one packet from the port into the ring, to @place. Return: VNC_STOP_NONE, or as read_failed(). */
@@ -284,12 +290,8 @@ static enum vnc_stop move_one(struct vnc_pump *p, const struct vnc_span place[2]
 
 #include "vnc_tx_socket.h"
 
-/**
- * vnc_tx_move() - move up to @max packets from the port into the ring; the thread holds the pump's lock.
- * @command: the command in force.
- * Return: VNC_STOP_NONE, COMMAND, PORT_EMPTY, PORT_GONE, RING_FULL, EPOCH, VIOLATION or WINDOW_LOST.
- */
-enum vnc_stop vnc_tx_move(struct vnc_pump *p, uint32_t max, uint32_t command)
+/* As vnc_tx_move(), but the peer of a ring port is not notified. */
+static enum vnc_stop move_packets(struct vnc_pump *p, uint32_t max, uint32_t command)
 {
 	struct vnc_producer *r = &p->producer;
 	struct vnc_span span[2];
@@ -312,6 +314,19 @@ enum vnc_stop vnc_tx_move(struct vnc_pump *p, uint32_t max, uint32_t command)
 	return VNC_STOP_NONE;
 }
 
+/**
+ * vnc_tx_move() - move up to @max packets from the port into the ring; the thread holds the pump's lock.
+ * @command: the command in force.
+ * Return: VNC_STOP_NONE, COMMAND, PORT_EMPTY, PORT_GONE, RING_FULL, EPOCH, VIOLATION or WINDOW_LOST.
+ */
+enum vnc_stop vnc_tx_move(struct vnc_pump *p, uint32_t max, uint32_t command)
+{
+	enum vnc_stop stop = move_packets(p, max, command);
+
+	notify_port(p);
+	return stop;
+}
+
 /* A packet of @len bytes is in scratch, after the headers of vnc_pump_lead(). */
 static void tap_drop(struct vnc_pump *p, int64_t len, unsigned int which)
 {
@@ -325,12 +340,8 @@ static void tap_drop(struct vnc_pump *p, int64_t len, unsigned int which)
 		.vnet = p->port.vnet ? &hdr : NULL, .skip = vnc_pump_lead(p)});
 }
 
-/**
- * vnc_tx_drop() - take packets from the port and count them under drop @which of the ledger.
- * @command: the command in force.
- * Return: VNC_STOP_COMMAND, PORT_EMPTY or PORT_GONE.
- */
-enum vnc_stop vnc_tx_drop(struct vnc_pump *p, uint32_t command, unsigned int which)
+/* As vnc_tx_drop(), but the peer of a ring port is not notified. */
+static enum vnc_stop drop_packets(struct vnc_pump *p, uint32_t command, unsigned int which)
 {
 	uint32_t lead = vnc_pump_lead(p);
 	struct iovec iov = {p->scratch, sizeof(p->scratch)};
@@ -354,4 +365,17 @@ enum vnc_stop vnc_tx_drop(struct vnc_pump *p, uint32_t command, unsigned int whi
 		give_back(p);
 	}
 	return VNC_STOP_COMMAND;
+}
+
+/**
+ * vnc_tx_drop() - take packets from the port and count them under drop @which of the ledger.
+ * @command: the command in force.
+ * Return: VNC_STOP_COMMAND, PORT_EMPTY or PORT_GONE.
+ */
+enum vnc_stop vnc_tx_drop(struct vnc_pump *p, uint32_t command, unsigned int which)
+{
+	enum vnc_stop stop = drop_packets(p, command, which);
+
+	notify_port(p);
+	return stop;
 }

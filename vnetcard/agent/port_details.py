@@ -15,9 +15,9 @@ from vnetcard.link.link import Link
 from vnetcard.port import Port, presence_of
 from vnetcard.port import netns as ns
 from vnetcard.port.kernel_queries import DeviceView, KernelQueries
-from vnetcard.port.memif import MemifPort
 from vnetcard.port.packet import PacketPort
 from vnetcard.port.packet_ip import IpPacketPort
+from vnetcard.port.ring_port import RingPort
 from vnetcard.ring import layout as L
 
 
@@ -49,7 +49,7 @@ class PortDetails:
             "socket_drops": port.drops() if isinstance(port, PacketPort) else None,
             "punt": self._punt.view() if self._punt else None,
             "neighbours": _neighbours(port) if isinstance(port, IpPacketPort) else None,
-            "memif": port.view() if isinstance(port, MemifPort) else None,
+            "rings": port.view() if isinstance(port, RingPort) else None,
         }
 
     def counters(self) -> dict[str, int]:

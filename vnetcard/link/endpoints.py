@@ -111,7 +111,7 @@ class PumpEndpoints:
                 ethernet=frames_of(port) == L.FRAMES["ETHERNET"],
                 packet_socket=getattr(port, "packet_socket", False),
                 neighbours=getattr(port, "neighbours", None),
-                memif=rings_of(port),
+                rings=rings_of(port),
                 peer_epoch=L.side_offset(1 - side) + L.SIDE_CONTROL.offset("epoch"),
                 attention_fd=attention_fd,
                 wait=WAITS[wait],

@@ -32,8 +32,8 @@ def port_lines(view: dict[str, Any]) -> Iterator[tuple[str, str]]:
     yield "offloads", " ".join(view["offloads"]) or "none"
     if device:
         yield from _device_lines(device)
-    if view.get("memif"):
-        yield "memif", _memif(view["memif"])
+    if view.get("rings"):
+        yield "rings", _rings(view["rings"])
     if view["socket_drops"] is not None:
         yield "socket", f"{view['socket_drops']} frames dropped, as its buffer was full"
     if punt := view.get("punt"):
@@ -51,10 +51,14 @@ def _punt(view: dict[str, Any]) -> str:
     )
 
 
-def _memif(memif: dict[str, Any]) -> str:
-    peer = f" of {memif['peer']!r}" if memif["peer"] else ""
-    slots = f"; rings of {memif['receive_slots']} (in) and {memif['send_slots']} slots (out)" if peer else ""
-    return f"{memif['role']}{peer}{slots}; {memif['faults']} connections ended by what the peer wrote"
+def _rings(view: dict[str, Any]) -> str:
+    peer = f" of {view['peer']!r}" if view.get("peer") else ""
+    slots = f"; rings of {view['receive_slots']} (in) and {view['send_slots']} slots (out)"
+    features = f"; {' '.join(view['features'])}" if view.get("features") else ""
+    return (
+        f"{view['role']}{peer}{slots if view['receive_slots'] else ''}{features}; "
+        f"{view['faults']} connections ended by what the peer wrote"
+    )
 
 
 def _state(view: dict[str, Any]) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol
 
-from vnetcard._core import Memif
+from vnetcard._core import Rings
 from vnetcard.codes.error import ErrorCode
 from vnetcard.errors import ConfigError
 from vnetcard.plugins.kinds import Kinds
@@ -37,8 +37,7 @@ class Port(Protocol):
     Some have more attributes: a port of Ethernet frames has ``frames``, ``layout.FRAMES["ETHERNET"]``; a port behind
     which a program or an interface may come and go has ``present``, whether it is there; one of IP packets whose
     descriptors carry Ethernet frames has ``neighbours``, by which the pumps know what to put in front of a packet.  The
-    packets of a port with ``memif``, a ``_core.Memif``, are in its rings; its descriptor says only that there may be
-    some.
+    packets of a port with ``rings``, a ``_core.Rings``, are in these; its descriptor says only that there may be some.
     """
 
     @property
@@ -83,9 +82,9 @@ def presence_of(port: Port) -> bool | None:
     return present
 
 
-def rings_of(port: Port) -> Memif | None:
+def rings_of(port: Port) -> Rings | None:
     """The rings that hold the port's packets; None where they are read from its descriptors."""
-    rings: Memif | None = getattr(port, "memif", None)
+    rings: Rings | None = getattr(port, "rings", None)
     return rings
 
 

@@ -1,4 +1,4 @@
-"""The socket at which a port listens for one program: a SOCK_SEQPACKET socket of mode 0600 (unix(7))."""
+"""The socket at which a port listens for one program: of mode 0600, and as a rule SOCK_SEQPACKET (unix(7))."""
 
 from __future__ import annotations
 
@@ -25,9 +25,11 @@ def checked_path(path: str, url: str) -> Path:
     return Path(path)
 
 
-def listen_at(path: Path, opened: contextlib.ExitStack) -> socket.socket:
+def listen_at(
+    path: Path, opened: contextlib.ExitStack, kind: socket.SocketKind = socket.SOCK_SEQPACKET
+) -> socket.socket:
     """A non-blocking listener, which ``opened`` closes and removes; a socket without listener is replaced.  OSError."""
-    listener = opened.enter_context(socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET))
+    listener = opened.enter_context(socket.socket(socket.AF_UNIX, kind))
     listener.setblocking(False)
     opened.callback(_remove, path, _bind(listener, path))
     listener.listen(8)

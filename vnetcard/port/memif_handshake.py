@@ -8,7 +8,6 @@ import mmap
 import os
 import struct
 from dataclasses import astuple, dataclass, field
-from pathlib import Path
 from typing import Final
 
 from vnetcard.port.memif_protocol import (
@@ -23,11 +22,8 @@ from vnetcard.port.memif_protocol import (
     Hello,
     Init,
     Kind,
-    Refused,
-    close_all,
-    one_of,
-    text_of,
 )
+from vnetcard.port.ring_peer import Refused, close_all, one_of, own_eventfd, text_of
 
 NAME: Final = b"vnetcard"
 COOKIE: Final = 0x3E31F20
@@ -198,10 +194,7 @@ def _add_ring(shared: Shared, ring: AddRing, fd: int) -> None:
         raise Refused("the client adds a second ring in one direction; this port has one queue")
     if ring.log2 > LOG2_MAX:
         raise Refused(f"the client adds a ring of 2**{ring.log2} slots: at most 2**{LOG2_MAX} are possible")
-    if str(Path(f"/proc/self/fd/{fd}").readlink()) != "anon_inode:[eventfd]":
-        raise Refused("the client's interrupt is not an eventfd")
-    own = os.dup(fd)
-    os.set_blocking(own, False)
+    own = own_eventfd(fd, "the client's interrupt")
     place = (ring.region, ring.offset, ring.log2)
     if to_server:
         shared.receive, shared.receive_fd = place, own

@@ -8,14 +8,13 @@ Sources: the documents of VPP and DPDK (memif poll mode driver), and the declara
 from __future__ import annotations
 
 import contextlib
-import os
-import select
 import socket
 import struct
-from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import ClassVar, Final
+
+from vnetcard.port.ring_peer import ANSWER_LIMIT, Left, Refused, await_readable, close_all, text_of
 
 MESSAGE_BYTES: Final = 128
 VERSION: Final = 0x0200
@@ -24,8 +23,6 @@ RING_S2M: Final = 1
 """Flag of ADD_RING: from the client (formerly slave) to the server (master)."""
 REGIONS_MAX, LOG2_MAX = 16, 14
 """Most regions of a client, and the largest ring, as the binary logarithm of its slots."""
-ANSWER_LIMIT: Final = 10.0
-"""Seconds for the peer to send the next message while it connects."""
 _FDS_MAX: Final = 4
 
 
@@ -40,18 +37,6 @@ class Kind(IntEnum):
     CONNECT = 6
     CONNECTED = 7
     DISCONNECT = 8
-
-
-class Refused(Exception):
-    """The connection ends; the message says why, in words for the peer and for the log."""
-
-
-class Left(Refused):
-    """The peer has closed the connection, or said that it does."""
-
-
-class Stopped(Exception):
-    """The port is closed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +119,7 @@ class Channel:
 
         Left; Refused: the peer sent something else, or nothing for ``limit`` seconds.  Stopped.
         """
-        self._await_readable(limit)
+        await_readable(self._peer, self._stop, limit)
         try:
             message, fds, flags, _ = socket.recv_fds(self._peer, MESSAGE_BYTES + 1, _FDS_MAX, socket.MSG_CMSG_CLOEXEC)
         except OSError as error:
@@ -158,16 +143,6 @@ class Channel:
         self.send(kind, body, fd)
         self.expect(Kind.ACK)
 
-    def _await_readable(self, limit: float | None) -> None:
-        poll = select.poll()
-        poll.register(self._peer, select.POLLIN)
-        poll.register(self._stop, select.POLLIN)
-        ready = [fd for fd, _ in poll.poll(None if limit is None else limit * 1000)]
-        if self._stop in ready:
-            raise Stopped
-        if not ready:
-            raise Refused(f"the peer sent nothing for {limit:g} s")
-
 
 def _parsed(message: bytes, flags: int) -> tuple[Kind, bytes]:
     if not message:
@@ -181,33 +156,3 @@ def _parsed(message: bytes, flags: int) -> tuple[Kind, bytes]:
     if kind is Kind.DISCONNECT:
         raise Left(f"the peer has disconnected: {text_of(_DISCONNECT.unpack_from(body)[1]) or 'no reason given'}")
     return kind, body
-
-
-def text_of(field: bytes) -> str:
-    """What a peer calls something, without what could harm a terminal."""
-    text = field.partition(b"\0")[0].decode("ascii", "replace")
-    return "".join(one if one.isascii() and one.isprintable() else "?" for one in text)
-
-
-def close_all(fds: list[int]) -> None:
-    """Close what a peer has sent."""
-    for fd in fds:
-        with contextlib.suppress(OSError):
-            os.close(fd)
-
-
-@contextlib.contextmanager
-def one_of(fds: list[int], what: str) -> Iterator[int]:
-    """The one descriptor of a message, which is closed afterwards; Refused for another number of them."""
-    try:
-        if len(fds) != 1:
-            raise Refused(f"the peer sent {len(fds)} descriptors instead of {what}")
-        yield fds[0]
-    finally:
-        close_all(fds)
-
-
-def pause(stop: int, seconds: float) -> None:
-    """Wait; Stopped at once when the port is closed."""
-    if select.select([stop], [], [], seconds)[0]:
-        raise Stopped

@@ -139,19 +139,19 @@ static void attach(void)
 	if (!client)
 		ring_at(m2s.offset)->head = SLOTS;
 	fuzz_forget_pokes();
-	m.region[0] = (struct vnc_memif_region){fuzz_ring(), REGION, NULL};
-	m.regions = 1;
+	m.rings.region[0] = (struct vnc_rings_region){fuzz_ring(), REGION, NULL};
+	m.rings.regions = 1;
 	CHECK(vnc_memif_attach(&m, client ? &m2s : &s2m, client ? &s2m : &m2s, client ? &ours : &none, -1));
 }
 
 /* After each call: its index was read once, and only an attached end has moved. */
 static void check_end(const struct vnc_memif_end *e, const struct vnc_memif_end *before)
 {
-	CHECK(!e->locked && fuzz_watched <= 1);
-	CHECK(before->attached || e->at == before->at);
-	CHECK(e->attached || !before->attached || m.fault);
+	CHECK(!e->gate.locked && fuzz_watched <= 1);
+	CHECK(before->gate.attached || e->at == before->at);
+	CHECK(e->gate.attached || !before->gate.attached || m.rings.fault);
 	CHECK((uint16_t)(e->at - before->at) <= SLOTS && e->pending <= SLOTS);
-	CHECK(!fuzz_clean || e->attached || !before->attached);
+	CHECK(!fuzz_clean || e->gate.attached || !before->gate.attached);
 }
 
 static void receive(void)
@@ -182,7 +182,7 @@ static void receive(void)
 	}
 	free(frame);
 	vnc_memif_release(&m);
-	CHECK(!m.in.pending || !m.in.attached);
+	CHECK(!m.in.pending || !m.in.gate.attached);
 }
 
 static void transmit(void)
@@ -236,7 +236,7 @@ static void operation(void)
 		break;
 	case 6:
 		vnc_memif_notify(&m);
-		CHECK(!m.out.unnotified || !m.out.attached);
+		CHECK(!m.out.gate.unnotified || !m.out.gate.attached);
 		break;
 	case 7:
 		vnc_memif_mask(&m, fuzz_byte() & 1);
@@ -255,7 +255,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	client = fuzz_byte() & 1;
 	in_ring = client ? m2s.offset : s2m.offset;
 	out_ring = client ? s2m.offset : m2s.offset;
-	m.attention_fd = -1;
+	m.rings.attention_fd = -1;
 	attach();
 	while (fuzz_more())
 		operation();

@@ -12,7 +12,7 @@
 
 static struct memif_rig rig;
 static bool attacking = true;
-static uint32_t faults[VNC_MEMIF_LOST + 1];
+static uint32_t faults[VNC_RINGS_LOST + 1];
 
 /* A value around what is right, or any. */
 static uint32_t evil(uint64_t *random, uint32_t good)
@@ -94,7 +94,7 @@ static void *attacker(void *arg)
 static void check_ends(const struct vnc_memif *m)
 {
 	CHECK(m->in.pending <= RIG_SLOTS && m->in.size == RIG_SLOTS && m->out.size == RIG_SLOTS);
-	CHECK(!m->in.locked && !m->out.locked);
+	CHECK(!m->in.gate.locked && !m->out.gate.locked);
 }
 
 static void operate(struct vnc_memif *m, uint64_t *random, uint64_t *moved)
@@ -165,18 +165,18 @@ int main(int argc, char **argv)
 		if (below(&random, 4) == 0)
 			attack(&between); /* the other thread may not run for a while */
 		operate(m, &random, &moved);
-		if (m->fault || below(&random, 1000) == 0) {
-			faults[m->fault]++;
+		if (m->rings.fault || below(&random, 1000) == 0) {
+			faults[m->rings.fault]++;
 			attach_again(m, client);
 		}
 	}
 	__atomic_store_n(&attacking, false, __ATOMIC_RELEASE);
 	pthread_join(thread, NULL);
 	printf("%llu frames, faults: index %u, region %u, span %u, chain %u\n", (unsigned long long)moved,
-	       faults[VNC_MEMIF_BAD_INDEX], faults[VNC_MEMIF_BAD_REGION], faults[VNC_MEMIF_BAD_SPAN],
-	       faults[VNC_MEMIF_BAD_CHAIN]);
-	CHECK(moved > 100 && faults[VNC_MEMIF_BAD_INDEX] && faults[VNC_MEMIF_BAD_SPAN]);
-	CHECK(client || faults[VNC_MEMIF_BAD_REGION]);
+	       faults[VNC_RINGS_BAD_INDEX], faults[VNC_RINGS_BAD_REGION], faults[VNC_RINGS_BAD_SPAN],
+	       faults[VNC_RINGS_BAD_CHAIN]);
+	CHECK(moved > 100 && faults[VNC_RINGS_BAD_INDEX] && faults[VNC_RINGS_BAD_SPAN]);
+	CHECK(client || faults[VNC_RINGS_BAD_REGION]);
 	attach_again(&rig.client, true);
 	vnc_memif_detach(&rig.server);
 	rig_attach(&rig, &rig.server, false);

@@ -74,7 +74,7 @@ static void receive(struct vnc_memif *m, int fd)
 
 	for (n = 0; n < frames; n++) {
 		while ((got = vnc_memif_readv(m, &(struct iovec){frame, sizeof(frame)}, 1)) < 0) {
-			CHECK(errno == EAGAIN && !m->fault);
+			CHECK(errno == EAGAIN && !m->rings.fault);
 			await(m, fd);
 		}
 		CHECK((uint32_t)got == len_of(&random));
@@ -107,7 +107,7 @@ int main(int argc, char **argv)
 	receive(&rig.client, rig.to_client);
 	for (n = 0; n < 3; n++)
 		pthread_join(thread[n], NULL);
-	CHECK(!rig.client.fault && !rig.server.fault);
+	CHECK(!rig.client.rings.fault && !rig.server.rings.fault);
 	CHECK(!vnc_memif_ready(&rig.client) && !vnc_memif_ready(&rig.server));
 	return 0;
 }

@@ -48,9 +48,9 @@ static inline void rig_attach(struct memif_rig *r, struct vnc_memif *m, bool cli
 	static const struct vnc_memif_buffers ours = {2 * RIG_RING + RIG_SLOTS * RIG_BUFFER, 2 * RIG_RING, RIG_BUFFER};
 	static const struct vnc_memif_buffers none;
 
-	m->attention_fd = r->attention;
-	m->region[0] = (struct vnc_memif_region){r->region, RIG_BYTES, NULL};
-	m->regions = 1;
+	m->rings.attention_fd = r->attention;
+	m->rings.region[0] = (struct vnc_rings_region){r->region, RIG_BYTES, NULL};
+	m->rings.regions = 1;
 	rig_ring(r, &rig_s2m)->cookie = rig_ring(r, &rig_m2s)->cookie = VNC_MEMIF_COOKIE;
 	CHECK(vnc_memif_attach(m, client ? &rig_m2s : &rig_s2m, client ? &rig_s2m : &rig_m2s, client ? &ours : &none,
 			       client ? r->to_server : r->to_client));

@@ -1,4 +1,4 @@
-"""Two links joined by memif: a TAP, a link, the memif of two agents, a link, a TAP."""
+"""Links with a ring port (memif, vhost-user) at one end; two of them joined: TAP, link, memif, link, TAP."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ COMMANDS = (X86, FPGA)
 PORT_UP = (LinkReason.UP, LinkReason.PEER_PORT_UP)
 
 
-class MemifLab:
-    """A lab whose agent of ``side`` has the port ``url``, a memif, and whose other one has a TAP."""
+class RingLab:
+    """A lab whose agent of ``side`` has the port ``url``, a ring port, and whose other one has a TAP."""
 
     def __init__(self, lab: Lab, side: int, url: str, log: IO[str]) -> None:
         self.lab, self.side, self.url, self._log = lab, side, url, log
@@ -30,14 +30,14 @@ class MemifLab:
     def start_tap(self, *options: str) -> None:
         self.lab.start(1 - self.side, "--port", "tap:tap0", *options)
 
-    def start_memif(self, *options: str) -> None:
+    def start_ring_port(self, *options: str) -> None:
         command = [*COMMANDS[self.side], "--window", self.lab.url, "--port", self.url, *options]
         process = self._running.enter_context(started(command, stderr=self._log.fileno()))
         assert process.stdout is not None and " ready: " in process.stdout.readline()
         self.lab.agents[self.side] = process
 
-    def stop_memif(self, number: signal.Signals = signal.SIGTERM) -> None:
-        """End the agent with the memif by a signal."""
+    def stop_ring_port(self, number: signal.Signals = signal.SIGTERM) -> None:
+        """End the agent with the ring port by a signal."""
         assert self.lab.stop(self.side, number, limit=LIMIT) == (0 if number == signal.SIGTERM else -number)
 
     def await_reason(self, *reasons: LinkReason) -> None:
@@ -46,34 +46,34 @@ class MemifLab:
         until(lambda: self.lab.status(1 - self.side)["link"]["reason_code"] in names, f"{names}")
 
     def await_carrier(self) -> None:
-        """Return once the TAP has carrier: both agents run, and the memif has a peer."""
+        """Return once the TAP has carrier: both agents run, and the ring port has a peer."""
         self.await_reason(*PORT_UP)
         self.lab.wait_open()
 
     def close(self) -> None:
-        """End the agent with the memif."""
+        """End the agent with the ring port."""
         if self.lab.agents[self.side] is not None:
-            self.stop_memif()
+            self.stop_ring_port()
         self._running.close()
 
 
 @contextlib.contextmanager
-def memif_lab(tag: str, side: int, url: str, log: IO[str]) -> Iterator[MemifLab]:
+def ring_lab(tag: str, side: int, url: str, log: IO[str]) -> Iterator[RingLab]:
     """A lab whose agents do not run yet."""
-    with Lab(tag, log=log, sides=(1 - side,)) as lab, contextlib.closing(MemifLab(lab, side, url, log)) as made:
+    with Lab(tag, log=log, sides=(1 - side,)) as lab, contextlib.closing(RingLab(lab, side, url, log)) as made:
         yield made
 
 
 @contextlib.contextmanager
-def joined_by_memif(log: IO[str], *, options: str = "") -> Iterator[tuple[MemifLab, MemifLab]]:
+def joined_by_memif(log: IO[str], *, options: str = "") -> Iterator[tuple[RingLab, RingLab]]:
     """The host's TAP, and behind it the server; the card's TAP, and behind it the client with ``options`` of its URL.
 
     The agents do not run yet.
     """
     with (
         tempfile.TemporaryDirectory(prefix="vnc-") as folder,  # a short name: a path has at most 107 bytes
-        memif_lab("memif-server", L.CARD, f"memif:{folder}/port?role=server", log) as host,
-        memif_lab("memif-client", L.HOST, f"memif:{folder}/port{options}", log) as card,
+        ring_lab("memif-server", L.CARD, f"memif:{folder}/port?role=server", log) as host,
+        ring_lab("memif-client", L.HOST, f"memif:{folder}/port{options}", log) as card,
     ):
         yield host, card
         assert [path.name for path in Path(folder).iterdir()] in ([], ["port"])
