@@ -218,7 +218,7 @@ class Neighbours:
         """Packets of IPv4 and of IPv6 that were dropped, as ``resolver_fd`` had no room."""
 
 class Rings:
-    """What the kinds of rings have: the pumps use them, and the thread that connects attaches them.
+    """What the kinds of rings, Memif and Vhost, have: the pumps use them, and the thread that connects attaches them.
 
     A frame of a Vhost is preceded by a virtio_net_hdr of 10 bytes.
     ``attention_fd`` is an eventfd that is written when ``fault`` is set.
@@ -228,7 +228,7 @@ class Rings:
     def detach(self) -> None:
         """Take the rings from the pumps; returns once none uses them.  Idempotent."""
     def read(self) -> bytes:
-        """Take the oldest frame, as os.read() does; BlockingIOError where there is none.
+        """Take the oldest frame, of a Vhost behind its header, as os.read() does; BlockingIOError where there is none.
 
         Not while pumps use the rings.
         """
@@ -265,6 +265,38 @@ class Memif(Rings):
         ``receive`` and of ``send``, and the bytes of one.  ValueError for a ring that is not there, or where something
         is attached already.
         """
+
+@final
+class Vhost(Rings):
+    """The split virtqueues of a vhost-user port (vnetcard/port/vhost_user.py)."""
+
+    def attach(
+        self,
+        regions: tuple[tuple[object, int, int, int], ...],
+        *,
+        transmit: tuple[int, int, int, int, int],
+        receive: tuple[int, int, int, int, int],
+        header: int,
+        mergeable: bool,
+        indirect: bool,
+        polled: bool,
+    ) -> None:
+        """Let the pumps use the driver's queues ``transmit`` and ``receive``.
+
+        ``regions``: a writable buffer, which stays exported until ``detach``; the bytes of it that precede the region;
+        the region's address in the driver's descriptors, and in the front-end's process.  A queue: the number of its
+        chains, a power of two up to 32768; the addresses, in the front-end's process, of its descriptors, of avail and
+        of used; the eventfd that interrupts the driver, which the caller keeps open, or -1.  ``header``: bytes of a
+        virtio_net_hdr, 10 to 12.  ``mergeable``: a frame may take several chains.  ``polled``: the driver never kicks.
+        ValueError for a queue that is not there, or where something is attached already.
+        """
+    def pause(self, paused: bool, /) -> None:
+        """Whether frames for the driver wait while nothing is attached, else they are dropped; ``attach`` ends it."""
+    def call(self, *, transmit: int, receive: int) -> None:
+        """Interrupt the driver by these eventfds from now on; returns once the ones before are not used.  -1: not."""
+    @property
+    def positions(self) -> tuple[int, int]:
+        """Chains that were used so far, modulo 65536: of ``transmit`` and of ``receive``; valid after ``detach``."""
 
 @final
 class Pump:

@@ -12,6 +12,7 @@ import pytest
 
 from tests.harness.macvtap_network import shown
 from tests.harness.programs import ip
+from tests.harness.vhost_front_end import FrontEnd
 from vnetcard.port import KINDS, Port, open_port, presence_of
 from vnetcard.port.memif import MemifPort
 from vnetcard.port.memory_pair import PairPort
@@ -178,15 +179,19 @@ class RingEnd:
         self.port = port
 
     def send(self, packet: bytes, /) -> object:
-        return self.port.memif.write(packet)
+        return self.port.rings.write(packet)
 
     def recv(self, _: int, /) -> bytes:
-        deadline = time.monotonic() + 5
-        while time.monotonic() < deadline:
-            with contextlib.suppress(BlockingIOError):
-                return self.port.memif.read()
-            time.sleep(0.001)
-        raise TimeoutError
+        return _once_there(self.port.rings.read)
+
+
+def _once_there(read: Callable[[], bytes]) -> bytes:
+    deadline = time.monotonic() + 5
+    while time.monotonic() < deadline:
+        with contextlib.suppress(BlockingIOError):
+            return read()
+        time.sleep(0.001)
+    raise TimeoutError
 
 
 def _memif(folder: Path, role: str) -> Iterator[OpenPort]:
@@ -216,7 +221,54 @@ def memif_server(tmp_path: Path) -> Iterator[OpenPort]:
     yield from _memif(tmp_path, "server")
 
 
-OPENERS = {kind: kind for kind in ("macvtap", "memif", "packet", "pair", "tap", "tun", "unix")} | {"fd": "inherited"}
+class DriverEnd:
+    """The far end of a vhost-user port: a front-end with a driver."""
+
+    def __init__(self, front_end: FrontEnd) -> None:
+        self.front_end = front_end
+
+    def send(self, packet: bytes, /) -> object:
+        return self.front_end.write(packet)
+
+    def recv(self, _: int, /) -> bytes:
+        return _once_there(self.front_end.read)
+
+
+def _vhost_user(folder: Path, role: str) -> Iterator[OpenPort]:
+    """Ports of ``role``, behind each of which a front-end is connected."""
+    path = folder / "port"
+    with contextlib.ExitStack() as opened:
+        listener = opened.enter_context(socket.socket(socket.AF_UNIX))
+        if role == "client":
+            listener.bind(str(path))
+            listener.listen()
+
+        def open_one() -> NearAndFar:
+            port = open_port(f"vhost-user:{path}?role={role}")
+            peer = listener.accept()[0] if role == "client" else socket.socket(socket.AF_UNIX)
+            if role == "server":
+                peer.connect(str(path))
+            front_end = opened.enter_context(contextlib.closing(FrontEnd(peer, size=64, buffer=2048)))
+            front_end.connect()
+            return NearAndFar(port, DriverEnd(front_end))
+
+        yield open_one
+
+
+@pytest.fixture
+def vhost_user(tmp_path: Path) -> Iterator[OpenPort]:
+    yield from _vhost_user(tmp_path, "server")
+
+
+@pytest.fixture
+def vhost_user_client(tmp_path: Path) -> Iterator[OpenPort]:
+    yield from _vhost_user(tmp_path, "client")
+
+
+OPENERS = {kind: kind for kind in ("macvtap", "memif", "packet", "pair", "tap", "tun", "unix")} | {
+    "fd": "inherited",
+    "vhost-user": "vhost_user",
+}
 """Kind to the fixture that opens such a port and has its far end."""
 
 
@@ -235,3 +287,8 @@ def test_port_fulfils_its_contract(
 @pytest.mark.parametrize("check", PORT_CHECKS, ids=lambda check: check.__name__)
 def test_memif_server_fulfils_the_contract(memif_server: OpenPort, check: Callable[[OpenPort], None]) -> None:
     check(memif_server)
+
+
+@pytest.mark.parametrize("check", PORT_CHECKS, ids=lambda check: check.__name__)
+def test_vhost_user_client_fulfils_the_contract(vhost_user_client: OpenPort, check: Callable[[OpenPort], None]) -> None:
+    check(vhost_user_client)

@@ -171,7 +171,7 @@ def test_namespace_that_is_no_namespace_is_refused(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("url", ["", "tun", "tun:", "taper:x", ":x", "TUN:x"])
 def test_invalid_port_url_is_a_configuration_error_that_names_the_kinds(url: str) -> None:
-    with pytest.raises(ConfigError, match="fd, macvtap, memif, packet, pair, tap, tun, unix") as caught:
+    with pytest.raises(ConfigError, match="fd, macvtap, memif, packet, pair, tap, tun, unix, vhost-user") as caught:
         open_port(url)
     assert caught.value.code is ErrorCode.BAD_URL
 

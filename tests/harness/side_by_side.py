@@ -50,6 +50,8 @@ UNTIMED = (
     "tests/integration/test_stack.py",
     "tests/integration/test_tap.py",
     "tests/integration/test_units",
+    "tests/integration/test_vhost_errors.py",
+    "tests/integration/test_vhost_hostile.py",
 )
 """They follow the quick tests: by then the simulators are built."""
 PATIENT = ("tests/hdl/", "tests/model/", "tests/arm64/")

@@ -69,7 +69,7 @@ def test_agent(netns_pair: tuple[str, str], command: str) -> None:
     for name in ("veth1", "veth2"):
         ip("-n", netns, "link", "set", name, "up")
     window = ["--window", f"shm:vnc-compared-{os.getpid()}"]
-    place = [] if "memif:" in command else ["--netns", netns]  # which is for interfaces
+    place = [] if re.search("memif:|vhost-user:", command) else ["--netns", netns]  # which is for interfaces
     with agent([*X86, *shlex.split(command)[1:], *window, *place]):
         pass  # it was ready, and ends with status 0
 

@@ -51,6 +51,7 @@ PyMODINIT_FUNC PyInit__core(void)
 		{"Neighbours", &Neighbours_Type},
 		{"Rings", &Rings_Type},
 		{"Memif", &Memif_Type},
+		{"Vhost", &Vhost_Type},
 	};
 	PyObject *module = PyModule_Create(&definition);
 	size_t n;

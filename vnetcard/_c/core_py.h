@@ -26,6 +26,7 @@ extern PyTypeObject Tap_Type;
 extern PyTypeObject Neighbours_Type;
 extern PyTypeObject Rings_Type;
 extern PyTypeObject Memif_Type;
+extern PyTypeObject Vhost_Type;
 
 /* A ring of events in shared memory, which stays mapped while a pump uses it. */
 typedef struct {

@@ -2,7 +2,8 @@
 /**
  * DOC: a port whose frames are in rings of memory that it shares with a program: what every kind of them has.
  *
- * The pumps call the functions of struct vnc_rings_ops where they would read, write and poll a descriptor.
+ * The pumps call the functions of struct vnc_rings_ops where they would read, write and poll a descriptor.  The kinds
+ * are memif (vnc_memif.h) and vhost-user (vnc_vhost.h).
  *
  * The peer may write anything at any time: each of its words is read once, checked, and only the copy is used.  What is
  * impossible ends the connection (vnc_rings_fail()).  The thread that connects (vnetcard/port/ring_port.py) attaches

@@ -32,11 +32,11 @@ KERNEL_KINDS = ("tun", "tap")
 """Port kinds whose name is that of an interface."""
 ETHERNET_KINDS = ("tap", "macvtap")
 """Port kinds of an interface with Ethernet frames."""
-PROGRAM_KINDS = ("fd", "memif", "unix")
+PROGRAM_KINDS = ("fd", "memif", "unix", "vhost-user")
 """Port kinds of a program, without an interface of the kernel."""
 FOREIGN_KINDS = (*PROGRAM_KINDS, "packet")
 """Port kinds without an interface that the agent configures."""
-_PLACES = {"fd": "N", "memif": "PATH", "unix": "PATH", "packet": "IF"}
+_PLACES = {"fd": "N", "memif": "PATH", "unix": "PATH", "vhost-user": "PATH", "packet": "IF"}
 DEFAULT_ADDRESS = ("10.10.10.1/24", "10.10.10.5/24")
 """Of the host, of the card."""
 
@@ -125,7 +125,7 @@ def parser(side: int) -> argparse.ArgumentParser:
         metavar="KIND[:NAME]",
         help="where packets enter and leave: tun; tap for Ethernet frames; macvtap:IF for those of IF's network; "
         "packet:IF for IF's own, or its IP packets with ?frames=ip&address=IP/BITS; unix:PATH, fd:N for programs; "
-        "memif:PATH for VPP or DPDK (tun)",
+        "memif:PATH for VPP or DPDK; vhost-user:PATH for QEMU or DPDK (tun)",
     )
     p.add_argument(
         "--name", metavar="NAME", help="name of the interface (tun0); of a tap: (tap0), of a macvtap: (macvtap0)"

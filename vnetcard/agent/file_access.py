@@ -44,7 +44,7 @@ def rules(config: Config) -> list[Rule] | None:
     kind, _, name = config.port.partition(":")
     if not ours or kind not in PORTS.builtin:
         return None
-    sockets = [name.partition("?")[0]] if kind in ("memif", "unix") else []
+    sockets = [name.partition("?")[0]] if kind in ("memif", "unix", "vhost-user") else []
     sockets += [config.punt.path] if config.punt else []
     port = [(Path(path).parent, _SOCKETS) for path in sockets]
     place = [(path_of(config.netns), ll.READ_FILE)] if config.netns else []

@@ -83,7 +83,7 @@ class Punt:
         rings = rings_of(self._port)
         try:
             if rings is not None:
-                rings.write(packet)
+                rings.write(_NO_OFFLOAD + packet if self._port.vnet else packet)
             elif isinstance(self._port, IpPacketPort):
                 self._port.inject(packet)
             else:

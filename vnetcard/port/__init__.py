@@ -25,6 +25,7 @@ KINDS = Kinds(
         "tap": "vnetcard.port.tap",
         "tun": "vnetcard.port.tun",
         "unix": "vnetcard.port.unix_socket",
+        "vhost-user": "vnetcard.port.vhost_user",
     },
     ("open_port",),
 )
