@@ -23,6 +23,7 @@ HARNESSES: Final[dict[str, tuple[str, ...]]] = {
     "memif": ("memif.c", "no_port.c"),
     "merge": _MERGE,
     "tap": ("tap.c", "no_port.c", "vnc_tap.c"),
+    "vhost": ("vhost.c", "no_port.c"),
     "rx": _RX,
     "socket": _SOCKET,
     "tx": _TX,

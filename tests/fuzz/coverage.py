@@ -17,7 +17,7 @@ FLAGS: Final = ("--coverage", "-fkeep-inline-functions")
 JUDGED: Final = (
     "vnc_ring.h", "vnc_rx.c", "vnc_deliver.h", "vnc_punt.h", "vnc_tx.c", "vnc_tx_socket.h", "vnc_offload.h",
     "vnc_filter.h", "vnc_finish.h", "vnc_neighbour.h", "vnc_ethernet.h",
-    "vnc_memif.h", "vnc_memif_io.h", "vnc_merge.h",
+    "vnc_memif.h", "vnc_memif_io.h", "vnc_merge.h", "vnc_vhost.h", "vnc_vhost_io.h",
 )  # fmt: skip
 FLOOR: Final = 95.0
 """Percent of the lines of each file of ``JUDGED`` that the corpora must reach."""

@@ -59,6 +59,14 @@ def _merge(name: str, old: str, new: str) -> Mutation:
     return Mutation(name, "merge", "vnc_merge.h", old, new)
 
 
+def _vhost(name: str, old: str, new: str, file: str = "vnc_vhost.h") -> Mutation:
+    return Mutation(name, "vhost", file, old, new)
+
+
+def _vhost_io(name: str, old: str, new: str) -> Mutation:
+    return _vhost(name, old, new, "vnc_vhost_io.h")
+
+
 def _finish(name: str, old: str, new: str) -> Mutation:
     return Mutation(name, "finish", "vnc_finish.h", old, new)
 
@@ -217,6 +225,26 @@ MUTATIONS: Final = (
     ),
     _memif_io(
         "slots are given back before they are read", "e->pending = (uint16_t)n;", "vnc_memif_publish(e, (uint32_t)n);"
+    ),
+    # --- vhost-user
+    _vhost("index beyond the queue is believed", "return chains > e->size ? -1 : chains;", "return chains;"),
+    _vhost("address beyond its region is used", "|| offset >= region->size)", "|| offset >= region->size + 64)"),
+    _vhost("chain's buffer beyond its region is used", "len > region->size - offset", "len > region->size"),
+    _vhost(
+        "one chain is used where there were more",
+        "e->at = (uint16_t)(e->at + chains);",
+        "e->at = (uint16_t)(e->at + !!chains);",
+    ),
+    _vhost_io(
+        "chain is given back before it is read",
+        "\tint32_t chains = vnc_vhost_chains(e), head;\n",
+        "\tint32_t chains = vnc_vhost_chains(e), head = (vnc_vhost_publish(e, 1), 0);\n",
+    ),
+    _vhost_io(
+        "header is a part of the frame", "*seen < v->header) { /* not the pumps' */", "*seen < VNC_VHOST_HEADER) {"
+    ),
+    _vhost_io(
+        "chain that was not offered is filled", "(int32_t)room->chains == chains", "(int32_t)room->chains > chains"
     ),
     # --- finishing
     _finish("headers beyond the packet are cut", "|| f->head > f->len ||", "||"),

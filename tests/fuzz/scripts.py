@@ -12,6 +12,7 @@ from typing import Final
 from tests.fuzz import corpora
 from tests.fuzz.merge_scripts import merge
 from tests.fuzz.script_parts import LINE_AHEAD, NEXT, NOW, ONES, ZERO, poke, u16
+from tests.fuzz.vhost_scripts import vhost
 from tests.harness.super_packets import super_packet
 
 # --- the rings ---------------------------------------------------------------------------------------
@@ -357,8 +358,7 @@ def memif() -> dict[str, bytes]:
 
 SCRIPTS: Final = {
     "consumer": consumer, "finish": finish, "producer": producer, "ledger": ledger, "memif": memif, "merge": merge,
-    "tap": tap,
-    "rx": rx, "socket": socket, "tx": tx,
+    "tap": tap, "rx": rx, "socket": socket, "tx": tx, "vhost": vhost,
 }  # fmt: skip
 
 
