@@ -1,4 +1,4 @@
-"""DPDK's testpmd behind a memif, answering ARP and pings (forward mode icmpecho)."""
+"""DPDK's testpmd behind a memif or as a virtio driver, answering ARP and pings (forward mode icmpecho)."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from pathlib import Path
 
 from tests.harness.needs import need
 from tests.harness.programs import LIMIT, started
+from tests.harness.restarts import until
 
 _numbers = itertools.count()
 
@@ -30,6 +31,21 @@ class Testpmd:
         self.process.kill()
         self.process.wait(LIMIT)
 
+    def await_start(self) -> None:
+        """Return once it forwards: its virtio driver discards what it has got before."""
+        output = self.process.stdout
+        assert output is not None
+        until(lambda: "nb forwarding cores" in output.readline(), "testpmd forwards")
+
+    def settle(self) -> None:
+        """Return once it has polled for a while, so that it has received what was there."""
+        wanted = self._processor_time() + 0.05
+        until(lambda: self._processor_time() >= wanted, "testpmd polls")
+
+    def _processor_time(self) -> float:
+        fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
     def stop(self) -> tuple[int, int]:
         """End it; the number of frames that it has received and sent."""
         self.process.send_signal(signal.SIGINT)
@@ -41,6 +57,11 @@ class Testpmd:
 def net_memif(role: str, path: str, options: str = "") -> str:
     """The device of a memif: ``role`` is client or server, ``path`` its socket."""
     return f"net_memif0,role={role},socket-abstract=no,socket={path}{options}"
+
+
+def virtio_user(role: str, path: str, options: str = "") -> str:
+    """The device of a virtio driver, the front-end of vhost-user: ``role`` is client or server, ``path`` its socket."""
+    return f"virtio_user0,path={path},server={int(role == 'server')}{options}"
 
 
 @contextlib.contextmanager

@@ -12,7 +12,7 @@ from typing import IO
 from tests.harness.programs import FPGA, LIMIT, X86, started
 from tests.harness.restarts import until
 from vnetcard.codes.link import LinkReason
-from vnetcard.lab.lab import ADDRESSES, Lab
+from vnetcard.lab.lab import ADDRESSES, Lab, ip
 from vnetcard.ping.suite import PingResult, Target, run_suite
 from vnetcard.ring import layout as L
 
@@ -49,6 +49,10 @@ class RingLab:
         """Return once the TAP has carrier: both agents run, and the ring port has a peer."""
         self.await_reason(*PORT_UP)
         self.lab.wait_open()
+
+    def silence(self) -> None:
+        """Take the TAP down: its kernel sends nothing of its own any more."""
+        ip("-n", self.lab.namespaces[1 - self.side], "link", "set", "tap0", "down")
 
     def close(self) -> None:
         """End the agent with the ring port."""

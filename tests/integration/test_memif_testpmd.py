@@ -46,9 +46,12 @@ def test_testpmd_answers_pings_and_counts_as_the_agent_does(tmp_path: Path, role
         link_to(role, tmp_path, options=ours if client else "") as (lab, path),
         running_testpmd(net_memif(THEIRS[role], path, "" if client else theirs)) as pmd,
     ):
+        pmd.await_start()
         lab.await_carrier()
         results = ping(lab.lab, SIZES)
         assert [result.size for result in results if result.ok] == SIZES, results
+        lab.silence()
+        pmd.settle()
         card = assert_ledgers_balance(lab.lab, allow=EARLY)[CARD]["sides"][CARD]
         assert pmd.stop() == (card["rx"]["rx_delivered"], card["tx"]["tx_taken"])
 
