@@ -279,6 +279,7 @@ class Vhost(Rings):
         header: int,
         mergeable: bool,
         indirect: bool,
+        event_idx: bool,
         polled: bool,
     ) -> None:
         """Let the pumps use the driver's queues ``transmit`` and ``receive``.
@@ -287,7 +288,8 @@ class Vhost(Rings):
         the region's address in the driver's descriptors, and in the front-end's process.  A queue: the number of its
         chains, a power of two up to 32768; the addresses, in the front-end's process, of its descriptors, of avail and
         of used; the eventfd that interrupts the driver, which the caller keeps open, or -1.  ``header``: bytes of a
-        virtio_net_hdr, 10 to 12.  ``mergeable``: a frame may take several chains.  ``polled``: the driver never kicks.
+        virtio_net_hdr, 10 to 12.  ``mergeable``: a frame may take several chains.  ``event_idx``: each side
+        says after which chain it wants to be notified.  ``polled``: the driver never kicks.
         ValueError for a queue that is not there, or where something is attached already.
         """
     def pause(self, paused: bool, /) -> None:

@@ -6,7 +6,7 @@ from tests.fuzz.script_parts import NOW, poke
 
 
 def vhost() -> dict[str, bytes]:
-    """Inputs of vhost.c; the first byte: 1 for a driver without mergeable buffers and tables."""
+    """Inputs of vhost.c; the first byte: 1 for a driver without mergeable buffers and tables, 2 for event_idx."""
     sends, takes, transmits, receives, pokes = 0, 2, 3, 4, 5
     tx, rx, index, heads, words, tables = 0, 1, 0, 2, 4, 6
     flip, low, high = 10, 12, 13  # choices: that bit is the other one, that half of 64 bits becomes the raw value
@@ -17,7 +17,7 @@ def vhost() -> dict[str, bytes]:
     def flow(old: int) -> bytes:
         step = (
             bytes([sends, n * 41 % 244, n & 1, takes, 255])
-            + bytes([transmits, n * 59 % (50 if old else 244), receives, 6, 7, n & 1])
+            + bytes([transmits, n * 59 % (50 if old & 1 else 244), receives, 6, 7, n & 1])
             for n in range(40)
         )
         return bytes([old]) + b"".join(step)
@@ -30,7 +30,7 @@ def vhost() -> dict[str, bytes]:
 
     loads = range(16)
     found: dict[str, bytes] = {}
-    for old, driver in enumerate(("driver", "legacy driver")):
+    for old, driver in enumerate(("driver", "legacy driver", "driver with event_idx", "legacy driver with event_idx")):
         found |= {
             f"frames of many sizes, {driver}": flow(old),
             f"full queues, {driver}": bytes(

@@ -20,6 +20,7 @@ from tests.harness.restarts import until
 from vnetcard.port import open_port
 from vnetcard.port.vhost_backend import RECEIVE, TRANSMIT
 from vnetcard.port.vhost_protocol import (
+    EVENT_IDX,
     FEATURES,
     HEADER,
     IS_REPLY,
@@ -47,6 +48,8 @@ GUEST, USER = (0x10_0000, 0x4_0000_0000), (0x7F11_0000_0000, 0x7F22_0000_0000)
 """Of both regions: the address for the driver, and for the front-end's process."""
 NEXT, WRITE, INDIRECT = 1, 2, 4
 HEADER_BYTES: Final = 12
+PLAIN: Final = FEATURES & ~(1 << EVENT_IDX)
+"""What a driver takes unless a test wants something else."""
 VNET: Final = bytes(10)
 """The part of a header that the port passes on."""
 
@@ -66,7 +69,7 @@ class FrontEnd:
         self._words = memoryview(self.memory).cast("H")
         self.kicks = [os.eventfd(0, os.EFD_NONBLOCK) for _ in range(2)]
         self.calls = [os.eventfd(0, os.EFD_NONBLOCK) for _ in range(2)]
-        self.features = FEATURES
+        self.features = PLAIN
         self.begin_queues()
 
     @classmethod
@@ -117,7 +120,7 @@ class FrontEnd:
             data += part
         return data
 
-    def agree(self, features: int = FEATURES) -> None:
+    def agree(self, features: int = PLAIN) -> None:
         """Features, and protocol features."""
         self.features = features
         assert U64.unpack(self.ask(Request.GET_FEATURES))[0] == FEATURES
@@ -151,7 +154,7 @@ class FrontEnd:
         self.send(Request.SET_VRING_KICK, U64.pack(queue), self.kicks[queue])
         assert self.acknowledged(Request.SET_VRING_ENABLE, VringState.FORMAT.pack(queue, 1)) == 0
 
-    def connect(self, features: int = FEATURES) -> None:
+    def connect(self, features: int = PLAIN) -> None:
         """All of it, as QEMU and DPDK do."""
         self.agree(features)
         self.share()
@@ -246,8 +249,22 @@ class FrontEnd:
 
     def kick(self) -> None:
         """Notify the device, unless it polls."""
-        if not self.load(TRANSMIT * QUEUE + USED) & 1:
+        used = TRANSMIT * QUEUE + USED
+        last = (self.offered[TRANSMIT] - 1) & 0xFFFF
+        if self.load(used + 4 + 8 * self.size) == last if self.has_event_idx else not self.load(used) & 1:
             os.eventfd_write(self.kicks[TRANSMIT], 1)
+
+    @property
+    def has_event_idx(self) -> bool:
+        return bool(self.features & 1 << EVENT_IDX)
+
+    def want_interrupt(self, queue: int, *, wanted: bool) -> None:
+        """Of the next chain that is used; or of none."""
+        ring = queue * QUEUE + AVAIL
+        if self.has_event_idx:
+            self.store(ring + 4 + 2 * self.size, self.taken[queue] + (0 if wanted else 0x8000))
+        else:
+            self.store(ring, not wanted)
 
     def read(self) -> bytes:
         """The next frame, without its header; BlockingIOError where there is none.  Its room is offered again."""

@@ -105,7 +105,7 @@ BAD: dict[str, tuple[Callable[[FrontEnd], object], str]] = {
     "long": (lambda d: d.socket.send(HEADER.pack(1, 1, 4097)), "and 4097 bytes"),
     "unknown": (lambda d: d.send(UNKNOWN), "the unknown request 77"),
     "size": (lambda d: d.send(Request.SET_FEATURES, b"1234"), "SET_FEATURES with 4 bytes instead of 8"),
-    "features": (lambda d: d.send(Request.SET_FEATURES, U64.pack(1 << 29)), "were not offered (0x20000000)"),
+    "features": (lambda d: d.send(Request.SET_FEATURES, U64.pack(1 << 34)), "were not offered (0x400000000)"),
     "protocol features": (lambda d: d.send(Request.SET_PROTOCOL_FEATURES, U64.pack(1)), "were not offered (0x1)"),
     "no region": (lambda d: d.send(Request.SET_MEM_TABLE, _table()), "table of 0 regions has 8 bytes"),
     "nine regions": (

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.harness.restarts import until
-from tests.harness.vhost_front_end import HEADER_BYTES, QUEUE, USED, FrontEnd
+from tests.harness.vhost_front_end import HEADER_BYTES, PLAIN, QUEUE, USED, FrontEnd
 from tests.unit.memories import KINDS
 from tests.unit.pump_harness import Host
 from vnetcard.agent.punt import Punt
@@ -22,6 +22,8 @@ from vnetcard.port.vhost_protocol import FEATURES, INDIRECT_DESC, MRG_RXBUF, VER
 from vnetcard.port.vhost_user import VhostUserPort
 from vnetcard.ring import layout as L
 
+LATE = 5
+"""Sleeps that may end by time-out just as a frame comes, or where this driver has no fence; else nearly each would."""
 SIZES = (14, 60, 63, 64, 65, 243, 244, 245, 1500)
 """A buffer of 256 bytes has 244 of a frame, behind the header."""
 
@@ -68,7 +70,7 @@ def _found(read: Callable[[], bytes | None], what: str) -> bytes:
 
 
 @contextlib.contextmanager
-def ends_over(kind: str, features: int = FEATURES, buffer: int = 256) -> Iterator[Ends]:
+def ends_over(kind: str, features: int = PLAIN, buffer: int = 256) -> Iterator[Ends]:
     with contextlib.ExitStack() as opened:
         folder = opened.enter_context(tempfile.TemporaryDirectory(prefix="vnc-"))
         near = open_port(f"vhost-user:{folder}/port")
@@ -124,7 +126,7 @@ def test_frames_in_tables_of_descriptors_cross_unchanged(coherent: Ends) -> None
 
 @pytest.mark.parametrize("bits", [(MRG_RXBUF, INDIRECT_DESC), (MRG_RXBUF,)], ids=["plain", "indirect"])
 def test_frames_without_mergeable_buffers_have_one_chain(bits: tuple[int, ...]) -> None:
-    features = FEATURES & ~sum(1 << bit for bit in bits)
+    features = PLAIN & ~sum(1 << bit for bit in bits)
     with ends_over("coherent", features, buffer=2048) as ends:
         exchange(ends, rounds=2)
         ends.deliver(ends.frame(0, 1500))
@@ -234,23 +236,32 @@ def test_legacy_driver_has_the_short_header(coherent: Ends) -> None:
         assert ends.far.memory[at : at + length] == bytes(10) + ends.frame(2, 80)
 
 
-def test_driver_is_interrupted_unless_it_polls(coherent: Ends) -> None:
+@pytest.mark.parametrize("features", [PLAIN, FEATURES], ids=["flags", "event_idx"])
+def test_driver_is_interrupted_unless_it_polls(features: int) -> None:
     """Of both queues: a driver whose queue is full waits for what it sent to be used."""
-    far = coherent.far
-    avail = {queue: queue * QUEUE + 0x400 for queue in (RECEIVE, TRANSMIT)}
-    for polls in (0, 1, 0):
-        for at in avail.values():
-            far.store(at, polls)
-        for queue in avail:
-            far.is_interrupted(queue)
-        coherent.deliver(coherent.frame(1, 80))
-        coherent.at_far()
-        coherent.send(coherent.frame(1, 80))
-        coherent.at_card()
-        for queue in avail:
-            if not polls:
-                until(lambda queue=queue: far.is_interrupted(queue), "it is interrupted")  # type: ignore[misc]
-        assert not polls or not any(far.is_interrupted(queue) for queue in avail)
+    queues = (RECEIVE, TRANSMIT)
+    with ends_over("coherent", features) as ends:
+        for wanted in (True, False, True):
+            for queue in queues:
+                ends.far.want_interrupt(queue, wanted=wanted)
+                ends.far.is_interrupted(queue)
+            for n in range(2):
+                ends.deliver(ends.frame(n, 80))
+                ends.at_far()
+                ends.send(ends.frame(n, 80))
+                ends.at_card()
+            for queue in queues:
+                if wanted:
+                    until(lambda queue=queue: ends.far.is_interrupted(queue), "it is interrupted")  # type: ignore[misc]
+            assert wanted or not any(ends.far.is_interrupted(queue) for queue in queues)
+
+
+def test_driver_kicks_a_device_that_sleeps() -> None:
+    """With the chain after which it is to kick, instead of a flag; a wake-up that is lost counts as late."""
+    with ends_over("coherent", FEATURES) as ends:
+        exchange(ends, rounds=10)
+        late = ends.host.endpoints.tx.stats[L.TX_STATS.index("late_wakeups")]
+        assert late <= LATE
 
 
 def test_interrupt_can_be_changed_and_taken_away(coherent: Ends) -> None:

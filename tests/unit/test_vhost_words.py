@@ -17,6 +17,7 @@ from tests.harness.vhost_front_end import (
     INDIRECT,
     LIMIT,
     NEXT,
+    PLAIN,
     QUEUE,
     SIZE,
     TABLES,
@@ -30,7 +31,7 @@ from tests.harness.vhost_front_end import (
 )
 from vnetcard.port import ring_port
 from vnetcard.port.vhost_backend import RECEIVE, TRANSMIT
-from vnetcard.port.vhost_protocol import FEATURES, INDIRECT_DESC
+from vnetcard.port.vhost_protocol import INDIRECT_DESC
 from vnetcard.port.vhost_user import VhostUserPort
 
 
@@ -135,7 +136,7 @@ def test_impossible_word_ends_the_connection_and_the_next_one_is_served(port: Vh
 
 def test_table_that_was_not_agreed_on_ends_the_connection(port: VhostUserPort) -> None:
     with front_end_of(port) as driver:
-        driver.connect(FEATURES & ~(1 << INDIRECT_DESC))
+        driver.connect(PLAIN & ~(1 << INDIRECT_DESC))
         _in_table(0, 0)(driver)
         _read(port)
         assert driver.is_closed()

@@ -45,12 +45,12 @@ static ssize_t write_frame(struct vnc_rings *r, const struct iovec *iov, int n, 
 
 static void notify_sent(struct vnc_rings *r)
 {
-	vnc_vhost_notify(&vhost_of(r)->out);
+	vnc_vhost_notify(vhost_of(r), &vhost_of(r)->out);
 }
 
 static void notify_returned(struct vnc_rings *r)
 {
-	vnc_vhost_notify(&vhost_of(r)->in);
+	vnc_vhost_notify(vhost_of(r), &vhost_of(r)->in);
 }
 
 static void detach(struct vnc_rings *r)
@@ -100,19 +100,20 @@ static int add_regions(VhostObject *self, PyObject *regions, uint64_t *user)
 
 static PyObject *vhost_attach(VhostObject *self, PyObject *args, PyObject *kwargs)
 {
-	static char *names[] = {"regions", "transmit", "receive", "header", "mergeable", "indirect", "polled", NULL};
+	static char *names[] = {"regions", "transmit", "receive", "header", "mergeable", "indirect", "event_idx",
+				"polled", NULL};
 	unsigned long long desc[2], avail[2], used[2];
 	struct vnc_vhost_queue queue[2];
 	uint64_t user[VNC_RINGS_REGIONS];
 	struct vnc_vhost *v = &self->vhost;
-	int mergeable, indirect, polled, n;
+	int mergeable, indirect, event_idx, polled, n;
 	unsigned int header;
 	PyObject *regions;
 
-	if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O!$(IKKKi)(IKKKi)Ippp:attach", names, &PyTuple_Type, &regions,
+	if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O!$(IKKKi)(IKKKi)Ipppp:attach", names, &PyTuple_Type, &regions,
 					 &queue[0].size, &desc[0], &avail[0], &used[0], &queue[0].fd, &queue[1].size,
 					 &desc[1], &avail[1], &used[1], &queue[1].fd, &header, &mergeable, &indirect,
-					 &polled))
+					 &event_idx, &polled))
 		return NULL;
 	if (v->rings.regions || header < VNC_VHOST_HEADER || header > VNC_VHOST_HEADER_MAX) {
 		PyErr_SetString(PyExc_ValueError, v->rings.regions ? "attached already" : "header must be 10 to 12");
@@ -126,6 +127,7 @@ static PyObject *vhost_attach(VhostObject *self, PyObject *args, PyObject *kwarg
 	v->header = header;
 	v->mergeable = mergeable;
 	v->indirect = indirect;
+	v->event_idx = event_idx;
 	__atomic_store_n(&v->rings.poll_ms, polled ? 1 : 0, __ATOMIC_RELAXED);
 	if (add_regions(self, regions, user) == 0) {
 		if (vnc_vhost_attach(v, user, &queue[0], &queue[1])) {

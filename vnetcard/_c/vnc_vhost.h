@@ -8,6 +8,9 @@
  *   avail         the driver writes: the heads of the chains that the device may use, and how many there have been
  *   used          the device writes: the chains that it is done with, and how many there have been
  *
+ * Behind the ring of avail the driver says after which chain it wants an interrupt, and behind that of used the device
+ * after which it wants a kick, where both have event_idx; else the flags of these rings say whether.
+ *
  * Chains are used in the order in which they were made available, so that one count, @at, serves for both: the chains
  * before it are used.  What the driver sends is in the transmit queue (@in), the chains of the receive queue (@out) are
  * room for what it gets.  A frame is preceded by a struct virtio_net_hdr, of which the pumps get the first 10 bytes as
@@ -58,6 +61,7 @@ struct vnc_vhost_end {
 	struct vnc_vhost_used *used;
 	uint32_t size; /* a power of two */
 	uint16_t at;
+	uint16_t notified; /* @at when the driver's wish for an interrupt was last read */
 	uint16_t head;    /* receiving: of the chain that was read last */
 	uint16_t pending; /* receiving: 1 while that chain is not given back */
 };
@@ -70,6 +74,7 @@ struct vnc_vhost {
 	uint32_t header; /* bytes of the header: 10, or 12 with the number of chains */
 	bool mergeable;  /* a frame may take several chains */
 	bool indirect;   /* a chain may be in a table of its own */
+	bool event_idx;  /* each side says after which chain it wants to be notified, instead of whether it does */
 	uint32_t paused; /* 1 while the rings are detached for a moment: frames wait, instead of being dropped */
 };
 
@@ -211,24 +216,45 @@ static inline bool vnc_vhost_ready(struct vnc_vhost *v)
 	return ready;
 }
 
+/* Where the device says which chain's index is the first after which it wants a kick. */
+static inline uint16_t *vnc_vhost_kick_after(struct vnc_vhost_end *e)
+{
+	return (uint16_t *)(void *)&e->used->ring[e->size];
+}
+
 /** vnc_vhost_mask() - from now on the driver notifies this side of frames, or does not where @masked. */
 static inline void vnc_vhost_mask(struct vnc_vhost *v, bool masked)
 {
 	if (!vnc_gate_enter(&v->in.gate))
 		return;
-	__atomic_store_n(&v->in.used->flags, masked ? VNC_VHOST_NO_NOTIFY : 0, __ATOMIC_RELAXED);
+	if (!v->event_idx)
+		__atomic_store_n(&v->in.used->flags, masked ? VNC_VHOST_NO_NOTIFY : 0, __ATOMIC_RELAXED);
+	else if (!masked) /* and no kick after that one */
+		__atomic_store_n(vnc_vhost_kick_after(&v->in), v->in.at, __ATOMIC_RELAXED);
 	vnc_full_fence(VNC_COHERENT); /* as (F): the ring is read again after it */
 	vnc_gate_leave(&v->in.gate);
 }
 
+/* Does the driver want an interrupt for the chains that were used since the last call? */
+static inline bool vnc_vhost_wanted(const struct vnc_vhost *v, struct vnc_vhost_end *e)
+{
+	uint16_t used = (uint16_t)(e->at - e->notified), after;
+
+	if (!v->event_idx)
+		return !(__atomic_load_n(&e->avail->flags, __ATOMIC_RELAXED) & VNC_VHOST_NO_INTERRUPT);
+	after = __atomic_load_n(&e->avail->ring[e->size], __ATOMIC_RELAXED);
+	e->notified = e->at;
+	return (uint16_t)(e->at - after - 1) < used; /* the chain of that index is one of them */
+}
+
 /** vnc_vhost_notify() - interrupt a driver that wants it, if chains of @e were used since the last call. */
-static inline void vnc_vhost_notify(struct vnc_vhost_end *e)
+static inline void vnc_vhost_notify(const struct vnc_vhost *v, struct vnc_vhost_end *e)
 {
 	if (!vnc_gate_enter(&e->gate))
 		return;
 	if (e->gate.unnotified) {
-		vnc_full_fence(VNC_COHERENT); /* as (E): between the index and the driver's flags */
-		if (!(__atomic_load_n(&e->avail->flags, __ATOMIC_RELAXED) & VNC_VHOST_NO_INTERRUPT))
+		vnc_full_fence(VNC_COHERENT); /* as (E): between the index and the driver's wish */
+		if (vnc_vhost_wanted(v, e))
 			vnc_gate_signal(&e->gate);
 	}
 	e->gate.unnotified = 0;

@@ -40,17 +40,18 @@ static inline void *vnc_vhost_part(const struct vnc_vhost *v, const uint64_t *us
 static inline bool vnc_vhost_set_end(const struct vnc_vhost *v, const uint64_t *user, struct vnc_vhost_end *e,
 				     const struct vnc_vhost_queue *queue)
 {
-	uint64_t size = queue->size;
+	uint64_t size = queue->size, more = v->event_idx ? sizeof(uint16_t) : 0;
 
 	if (!size || size > VNC_VHOST_SIZE_MAX || (size & (size - 1)))
 		return false;
 	e->desc = vnc_vhost_part(v, user, queue->desc, size * sizeof(*e->desc), 16);
-	e->avail = vnc_vhost_part(v, user, queue->avail, sizeof(*e->avail) + 2 * size, 2);
-	e->used = vnc_vhost_part(v, user, queue->used, sizeof(*e->used) + size * sizeof(e->used->ring[0]), 4);
+	e->avail = vnc_vhost_part(v, user, queue->avail, sizeof(*e->avail) + 2 * size + more, 2);
+	e->used = vnc_vhost_part(v, user, queue->used, sizeof(*e->used) + size * sizeof(e->used->ring[0]) + more, 4);
 	if (!e->desc || !e->avail || !e->used)
 		return false;
 	e->size = queue->size;
 	e->at = __atomic_load_n(&e->used->idx, __ATOMIC_RELAXED);
+	e->notified = (uint16_t)(e->at - e->size);
 	e->pending = 0;
 	e->gate.unnotified = 1; /* what was used just before, by whoever it was, may not have been notified */
 	e->gate.fd = queue->fd;
@@ -76,6 +77,10 @@ static inline bool vnc_vhost_attach(struct vnc_vhost *v, const uint64_t *user, c
 		return false;
 	/* The pump may sleep: the first frame is to wake it.  No pump waits for a kick that says there is room. */
 	__atomic_store_n(&v->in.used->flags, 0, __ATOMIC_RELAXED);
+	if (v->event_idx) {
+		__atomic_store_n(vnc_vhost_kick_after(&v->in), v->in.at, __ATOMIC_RELAXED);
+		__atomic_store_n(vnc_vhost_kick_after(&v->out), (uint16_t)(v->out.at + 0x8000), __ATOMIC_RELAXED);
+	}
 	__atomic_store_n(&v->out.used->flags, VNC_VHOST_NO_NOTIFY, __ATOMIC_RELAXED);
 	v->rings.fault = VNC_RINGS_SOUND;
 	vnc_vhost_start(&v->out);

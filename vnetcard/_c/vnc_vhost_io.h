@@ -104,7 +104,7 @@ static inline void vnc_vhost_release(struct vnc_vhost *v)
 	many = e->gate.unnotified >= VNC_RINGS_BATCH;
 	vnc_gate_leave(&e->gate);
 	if (many)
-		vnc_vhost_notify(e);
+		vnc_vhost_notify(v, e);
 }
 
 /* ---- sending ------------------------------------------------------------------------------------- */
@@ -220,7 +220,7 @@ static inline ssize_t vnc_vhost_writev(struct vnc_vhost *v, const struct iovec *
 	many = v->out.gate.unnotified >= VNC_RINGS_BATCH;
 	vnc_gate_leave(&v->out.gate);
 	if (many)
-		vnc_vhost_notify(&v->out);
+		vnc_vhost_notify(v, &v->out);
 	return failed ? -1 : (ssize_t)len;
 }
 

@@ -17,6 +17,7 @@ from typing import ClassVar, Final, Protocol
 from vnetcard import _core
 from vnetcard.port.ring_peer import Refused, close_all, one_of, own_eventfd
 from vnetcard.port.vhost_protocol import (
+    EVENT_IDX,
     FEATURES,
     INDIRECT_DESC,
     MRG_RXBUF,
@@ -43,7 +44,7 @@ HEADER_BYTES, HEADER_BYTES_LEGACY = 12, 10
 """Of a virtio_net_hdr: the shorter one without VERSION_1 and without MRG_RXBUF."""
 REGION_MAX: Final = 1 << 46
 """Bytes of a region with what precedes it in its file: more than a process can map."""
-NAMES: Final = {MRG_RXBUF: "mrg_rxbuf", INDIRECT_DESC: "indirect_desc", VERSION_1: "version_1"}
+NAMES: Final = {MRG_RXBUF: "mrg_rxbuf", INDIRECT_DESC: "indirect_desc", EVENT_IDX: "event_idx", VERSION_1: "version_1"}
 
 
 class Port(Protocol):
@@ -159,6 +160,7 @@ class Backend:
                 header=HEADER_BYTES if modern else HEADER_BYTES_LEGACY,
                 mergeable=bool(self.features & 1 << MRG_RXBUF),
                 indirect=bool(self.features & 1 << INDIRECT_DESC),
+                event_idx=bool(self.features & 1 << EVENT_IDX),
                 polled=transmit.kick < 0,
             )
         except ValueError as error:

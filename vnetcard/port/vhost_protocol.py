@@ -23,11 +23,11 @@ VERSION, VERSION_MASK, IS_REPLY, NEED_REPLY = 1, 3, 4, 8
 BODY_MAX: Final = 4096
 REGIONS_MAX: Final = 8
 """Of one memory table, without the protocol feature CONFIGURE_MEM_SLOTS."""
-MRG_RXBUF, INDIRECT_DESC, PROTOCOL_FEATURES, VERSION_1 = 15, 28, 30, 32
-"""Bits of the features that a back-end of this port has: two of VIRTIO, the one that says that there are the next."""
+MRG_RXBUF, INDIRECT_DESC, EVENT_IDX, PROTOCOL_FEATURES, VERSION_1 = 15, 28, 29, 30, 32
+"""Bits of the features that this port has; PROTOCOL_FEATURES, not of VIRTIO, says that there are those as well."""
 REPLY_ACK: Final = 3
 """Bit of the protocol features: the front-end may ask for an answer to every message."""
-FEATURES: Final = sum(1 << bit for bit in (MRG_RXBUF, INDIRECT_DESC, PROTOCOL_FEATURES, VERSION_1))
+FEATURES: Final = sum(1 << bit for bit in (MRG_RXBUF, INDIRECT_DESC, EVENT_IDX, PROTOCOL_FEATURES, VERSION_1))
 NO_FD: Final = 1 << 8
 """In the word of a kick, call or err: there is no descriptor; the lower eight bits are the number of the queue."""
 

@@ -23,7 +23,8 @@
 #define USER 0x7f0000000000ull
 
 static struct vnc_vhost v;
-static bool legacy; /* a header of 10 bytes, and one chain a frame */
+static bool legacy;    /* a header of 10 bytes, and one chain a frame */
+static bool event_idx; /* notifications after a chain that is named */
 
 /* The honest driver, and the numbers of the next frames in both directions. */
 static struct {
@@ -190,6 +191,7 @@ static void attach(void)
 	v.guest[0] = GUEST;
 	v.header = legacy ? VNC_VHOST_HEADER : LEAD;
 	v.mergeable = v.indirect = !legacy;
+	v.event_idx = event_idx;
 	CHECK(vnc_vhost_attach(&v, user, &tx, &rx));
 }
 
@@ -283,8 +285,8 @@ static void operation(void)
 		fuzz_poke_op();
 		break;
 	case 6:
-		vnc_vhost_notify(&v.out);
-		vnc_vhost_notify(&v.in);
+		vnc_vhost_notify(&v, &v.out);
+		vnc_vhost_notify(&v, &v.in);
 		CHECK(!v.out.gate.unnotified || !v.out.gate.attached);
 		CHECK(!v.in.gate.unnotified || !v.in.gate.attached);
 		break;
@@ -300,9 +302,13 @@ static void operation(void)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
+	uint8_t how;
+
 	fuzz_begin(data, size);
 	fuzz_area(fuzz_ring(), REGION, OURS);
-	legacy = fuzz_byte() & 1;
+	how = fuzz_byte();
+	legacy = how & 1;
+	event_idx = how & 2;
 	v.rings.attention_fd = -1;
 	attach();
 	while (fuzz_more())

@@ -122,12 +122,12 @@ static void operate(uint64_t *random, uint64_t *moved)
 		done = vnc_vhost_readv(v, &iov, 1);
 		CHECK(done <= (ssize_t)len && (done >= 0 || errno == EAGAIN));
 		vnc_vhost_release(v);
-		vnc_vhost_notify(&v->in);
+		vnc_vhost_notify(v, &v->in);
 	} else {
 		memset(frame, 1, len);
 		done = vnc_vhost_writev(v, &iov, 1, NULL);
 		CHECK(done == (ssize_t)len || (done < 0 && (errno == ENOBUFS || errno == EMSGSIZE || errno == EPIPE)));
-		vnc_vhost_notify(&v->out);
+		vnc_vhost_notify(v, &v->out);
 	}
 	*moved += done > 0;
 	vnc_vhost_mask(v, below(random, 2));
@@ -137,10 +137,10 @@ static void operate(uint64_t *random, uint64_t *moved)
 	free(frame);
 }
 
-static void attach_again(void)
+static void attach_again(bool event_idx)
 {
 	vnc_vhost_detach(&rig.device);
-	rig_attach(&rig);
+	rig_attach(&rig, event_idx);
 }
 
 /* With a driver that keeps the rules. */
@@ -172,7 +172,7 @@ int main(int argc, char **argv)
 	between = random ^ 0xaaaa;
 	most = strtoull(argv[2], NULL, 0);
 	rig_map(&rig);
-	rig_attach(&rig);
+	rig_attach(&rig, false);
 	pthread_create(&thread, NULL, attacker, &theirs);
 	for (n = 0; n < most; n++) {
 		if (below(&random, 4) == 0)
@@ -180,7 +180,7 @@ int main(int argc, char **argv)
 		operate(&random, &moved);
 		if (v->rings.fault || below(&random, 1000) == 0) {
 			faults[v->rings.fault]++;
-			attach_again();
+			attach_again(below(&random, 2));
 		}
 		if (n % 1024 == 0 && read(rig.call, &drain, sizeof(drain)) < 0)
 			CHECK(errno == EAGAIN);
@@ -193,7 +193,7 @@ int main(int argc, char **argv)
 	CHECK(moved > 100 && faults[VNC_RINGS_BAD_INDEX] && faults[VNC_RINGS_BAD_REGION]);
 	CHECK(faults[VNC_RINGS_BAD_SPAN] && faults[VNC_RINGS_BAD_CHAIN]);
 	v->mergeable = v->indirect = true;
-	attach_again();
+	attach_again(true);
 	v->header = RIG_HEADER;
 	exchange();
 	return 0;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * vhost_pair SEED FRAMES: a device and a driver send each other FRAMES frames at the same time, of which each must
- * arrive once, in order and unchanged.  The device sleeps until the driver kicks it, and the driver until it is
- * interrupted: a wake-up that is lost ends the test.
+ * vhost_pair SEED FRAMES EVENT: a device and a driver send each other FRAMES frames at the same time, of which each
+ * must arrive once, in order and unchanged.  The device sleeps until the driver kicks it, and the driver until it is
+ * interrupted: a wake-up that is lost ends the test.  EVENT: each says after which chain it wants to be notified.
  */
 #include "vhost_rig.h"
 #include <pthread.h>
@@ -64,13 +64,13 @@ static void *device_sends(void *unused)
 		len = VNC_VHOST_HEADER + make(&random, n, frame + VNC_VHOST_HEADER);
 		while (vnc_vhost_writev(&rig.device, &(struct iovec){frame, len}, 1, NULL) < 0) {
 			CHECK(errno == ENOBUFS);
-			vnc_vhost_notify(&rig.device.out);
+			vnc_vhost_notify(&rig.device, &rig.device.out);
 			sched_yield();
 		}
 		if (n % 5 == 0)
-			vnc_vhost_notify(&rig.device.out);
+			vnc_vhost_notify(&rig.device, &rig.device.out);
 	}
-	vnc_vhost_notify(&rig.device.out);
+	vnc_vhost_notify(&rig.device, &rig.device.out);
 	return unused;
 }
 
@@ -84,7 +84,7 @@ static void *device_receives(void *unused)
 	for (n = 0; n < frames; n++) {
 		while ((got = vnc_vhost_readv(&rig.device, &(struct iovec){frame, sizeof(frame)}, 1)) < 0) {
 			CHECK(errno == EAGAIN && !rig.device.rings.fault);
-			vnc_vhost_notify(&rig.device.in);
+			vnc_vhost_notify(&rig.device, &rig.device.in);
 			vnc_vhost_mask(&rig.device, false); /* as sleep_on_rings() of the pumps */
 			if (!vnc_vhost_ready(&rig.device))
 				await(rig.kick, "a kick was lost");
@@ -93,7 +93,7 @@ static void *device_receives(void *unused)
 		check(&random, n, frame + VNC_VHOST_HEADER, (uint32_t)got - VNC_VHOST_HEADER);
 		vnc_vhost_release(&rig.device);
 	}
-	vnc_vhost_notify(&rig.device.in);
+	vnc_vhost_notify(&rig.device, &rig.device.in);
 	return unused;
 }
 
@@ -102,8 +102,24 @@ static void *device_receives(void *unused)
 /* From now on the device interrupts the driver for @q, or does not. */
 static void ask(struct rig_queue *q, bool interrupt)
 {
-	__atomic_store_n(&q->avail->flags, interrupt ? 0 : VNC_VHOST_NO_INTERRUPT, __ATOMIC_RELAXED);
+	uint16_t after = interrupt ? q->taken : (uint16_t)(q->taken + 0x8000);
+
+	if (rig.device.event_idx)
+		__atomic_store_n(&q->avail->ring[RIG_SIZE], after, __ATOMIC_RELAXED);
+	else
+		__atomic_store_n(&q->avail->flags, interrupt ? 0 : VNC_VHOST_NO_INTERRUPT, __ATOMIC_RELAXED);
 	vnc_full_fence(VNC_COHERENT);
+}
+
+/* Does the device want a kick for the chain that was made available last? */
+static bool kicks(void)
+{
+	const uint16_t *after = (const uint16_t *)(const void *)&rig.tx.used->ring[RIG_SIZE];
+
+	vnc_full_fence(VNC_COHERENT);
+	if (rig.device.event_idx)
+		return __atomic_load_n(after, __ATOMIC_RELAXED) == (uint16_t)(rig.tx.offered - 1);
+	return !(__atomic_load_n(&rig.tx.used->flags, __ATOMIC_RELAXED) & VNC_VHOST_NO_NOTIFY);
 }
 
 static void *driver_sends(void *unused)
@@ -116,8 +132,7 @@ static void *driver_sends(void *unused)
 		len = make(&random, n, frame);
 		while (!rig_send(&rig, frame, len))
 			sched_yield();
-		vnc_full_fence(VNC_COHERENT);
-		if (!(__atomic_load_n(&rig.tx.used->flags, __ATOMIC_RELAXED) & VNC_VHOST_NO_NOTIFY))
+		if (kicks())
 			CHECK(!eventfd_write(rig.kick, 1));
 	}
 	return unused;
@@ -130,7 +145,6 @@ static void driver_receives(void)
 	int32_t len;
 	uint32_t n;
 
-	ask(&rig.tx, false); /* that of its other queue has the same eventfd */
 	for (n = 0; n < frames; n++) {
 		while ((len = rig_receive(&rig, frame)) < 0) {
 			ask(&rig.rx, true);
@@ -147,11 +161,12 @@ int main(int argc, char **argv)
 	pthread_t thread[3];
 	int n;
 
-	CHECK(argc == 3);
+	CHECK(argc == 4);
 	seed = seeded(argv[1]);
 	frames = (uint32_t)atoi(argv[2]);
 	rig_map(&rig);
-	rig_attach(&rig);
+	rig_attach(&rig, atoi(argv[3]));
+	ask(&rig.tx, false); /* both queues have the same eventfd */
 	pthread_create(&thread[0], NULL, device_sends, NULL);
 	pthread_create(&thread[1], NULL, device_receives, NULL);
 	pthread_create(&thread[2], NULL, driver_sends, NULL);

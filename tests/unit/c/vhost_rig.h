@@ -76,7 +76,7 @@ static inline void rig_describe(struct vnc_vhost_desc *d, uint64_t offset, uint3
 }
 
 /* Queues as after a reset of the driver, with room for what it receives; the device is attached to them. */
-static inline void rig_attach(struct vhost_rig *r)
+static inline void rig_attach(struct vhost_rig *r, bool event_idx)
 {
 	static const uint64_t user[1] = {RIG_USER};
 	struct vnc_vhost *v = &r->device;
@@ -98,6 +98,7 @@ static inline void rig_attach(struct vhost_rig *r)
 	v->guest[0] = RIG_GUEST;
 	v->header = RIG_HEADER;
 	v->mergeable = v->indirect = true;
+	v->event_idx = event_idx;
 	CHECK(vnc_vhost_attach(v, user, &tx, &rx));
 }
 
