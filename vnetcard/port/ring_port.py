@@ -122,9 +122,8 @@ class RingPort(PlainPort):
             self._epoll.unregister(wake_fd)
         self.rings.detach()
         if gone:
-            self.present = (
-                False  # only now: until here a pump could still put frames into the rings of a peer that left
-            )
+            # Only now: until here a pump could still put frames into the rings of a peer that left.
+            self.present = False
             self._slots = (0, 0)
 
     def wait(self, peer: socket.socket) -> bool:

@@ -114,9 +114,12 @@ static void check_super_packet(const uint8_t *packet, uint32_t len, const struct
 	CHECK(p->link.features & (version == 6 ? VNC_F_USO6 : VNC_F_USO4));
 	CHECK(version == 6 ? be16(ip + 4) == len - l4 : be16(ip + 2) == len - l3 && folded(sum16(ip, 20, 0)) == 0xffff);
 	CHECK(be16(udp + 4) == len - l4 && be16(udp + 6) == folded(pseudo));
-	for (at = l4 + 8; at < len; at += hdr->gso_size, n++)
+	for (at = l4 + 8; at < len; at += hdr->gso_size, n++) {
+		uint32_t size = len - at < hdr->gso_size ? len - at : hdr->gso_size;
+
 		if (fuzz_clean)
-			check_datagram(packet, l3, l4, n, packet + at, len - at < hdr->gso_size ? len - at : hdr->gso_size);
+			check_datagram(packet, l3, l4, n, packet + at, size);
+	}
 	CHECK(n > 1 && n <= DATAGRAMS_MOST);
 	port.datagrams += n;
 	port.bytes += len - l4 - 8 + n * (l4 + 8);
