@@ -35,6 +35,11 @@ def packed(address: str) -> bytes:
 class Wired(VethLab):
     """The card's agent has the near end of the veth; the far end is an ordinary machine."""
 
+    @property
+    def host(self) -> str:
+        """The namespace of the host's agent, whose TUN is on this Ethernet."""
+        return self.lab.namespaces[HOST]
+
     def add_veth(self, *near: str) -> None:
         super().add_veth(*near)
         for address in (f"{V4[CARD]}/24", f"{V6[CARD]}/64"):
