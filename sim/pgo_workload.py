@@ -74,31 +74,47 @@ class Side:
 
 
 @contextlib.contextmanager
+def sigterm_waits() -> Iterator[None]:
+    """Keep SIGTERM from ending the block half way; it comes right after the block."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
+
+
+@contextlib.contextmanager
 def sides(library: Path, width: int) -> Iterator[tuple[Side, Side]]:
     """A private simulation with both directions running."""
-    geometry = Geometry.plan(MEMORY, instance=1, removable=True)
     with contextlib.ExitStack() as stack:
-        objects = Objects(f"training-{os.getpid()}", MEMORY, width)
-        stack.callback(objects.close)
-        mapped = (objects.bus, *objects.memories)
-        simulator = Simulator(library, width, mapped, bus=Bus(), trace=None, seed=0)
-        stack.callback(simulator.close)
-        thread = threading.Thread(target=simulator.run, name="simulator")
-        thread.start()
-        stack.callback(thread.join)
-        stack.callback(simulator.stop)
-        objects.open_to_agents()
-        bus = SimBus(objects.name)
-        stack.callback(bus.close)
-        pair = (Side(bus, objects, L.HOST, geometry), Side(bus, objects, L.CARD, geometry))
-        for side in pair:
-            stack.callback(side.close)
-            side.engine.attach()
-        for side in (*pair, *pair):  # twice: the first announcement may precede the second side's attach
-            side.engine.announce()
-        for side in pair:
-            side.engine.reset_directions()
+        with sigterm_waits():  # half a simulator would keep the memories mapped
+            pair = _set_up(stack, library, width)
         yield pair
+
+
+def _set_up(stack: contextlib.ExitStack, library: Path, width: int) -> tuple[Side, Side]:
+    geometry = Geometry.plan(MEMORY, instance=1, removable=True)
+    objects = Objects(f"training-{os.getpid()}", MEMORY, width)
+    stack.callback(objects.close)
+    mapped = (objects.bus, *objects.memories)
+    simulator = Simulator(library, width, mapped, bus=Bus(), trace=None, seed=0)
+    stack.callback(simulator.close)
+    thread = threading.Thread(target=simulator.run, name="simulator")
+    thread.start()
+    stack.callback(thread.join)
+    stack.callback(simulator.stop)
+    objects.open_to_agents()
+    bus = SimBus(objects.name)
+    stack.callback(bus.close)
+    pair = (Side(bus, objects, L.HOST, geometry), Side(bus, objects, L.CARD, geometry))
+    for side in pair:
+        stack.callback(side.close)
+        side.engine.attach()
+    for side in (*pair, *pair):  # twice: the first announcement may precede the second side's attach
+        side.engine.announce()
+    for side in pair:
+        side.engine.reset_directions()
+    return pair
 
 
 def transfer(pair: tuple[Side, Side], senders: tuple[Side, ...], count: int, times: int) -> None:
