@@ -29,7 +29,7 @@ from tests.harness.needs import need
 from tests.harness.restarts import left_behind, ping, until
 from vnetcard.agent.control import borrow
 from vnetcard.errors import VnetcardError
-from vnetcard.lab.lab import ADDRESSES, Lab, LabError, run_in
+from vnetcard.lab.lab import ADDRESSES, Lab, run_in
 from vnetcard.ring import layout as L
 from vnetcard.ring import tap_layout as T
 from vnetcard.ring.tap_shm import TapRequest
@@ -197,7 +197,7 @@ class Injector:
         result = Result(injection, "")
         try:
             result.outcome = getattr(self, f"_{injection.phase}_phase")(injection)
-        except (AssertionError, LabError, subprocess.TimeoutExpired) as error:
+        except (AssertionError, VnetcardError, subprocess.TimeoutExpired) as error:
             result.outcome = f"hang or loss: {str(error)[:200]}"
         if self._stderr.exists():
             result.said = _last_line(self._stderr.read_text())
@@ -255,7 +255,9 @@ class Injector:
         try:
             self.lab.wait_up()
             ping(self.lab, L.HOST)
-        except (LabError, AssertionError):
+        except (VnetcardError, AssertionError):
+            with contextlib.suppress(subprocess.TimeoutExpired):  # its socket is gone a moment before it has ended
+                agent.wait(LIMIT)
             if agent.poll() is None:
                 raise
         if agent.poll() is None:

@@ -188,16 +188,17 @@ class Lab:
         """
         deadline = time.monotonic() + limit
         for side in self._sides:
-            namespace, shown = self.namespaces[side], name or self.status(side)["port"]["name"]
-            while True:
-                done = subprocess.run(
-                    ["ip", "-n", namespace, "-o", "link", "show", shown], capture_output=True, text=True, check=False
-                )
-                if " state UP " in done.stdout:
-                    break
+            shown = name or self.wait_for(side, "run", limit=limit)["port"]["name"]
+            while " state UP " not in (seen := self._link_shown(side, shown)):
                 if time.monotonic() > deadline:
-                    raise LabError(f"{shown} in {namespace} is not up: {done.stdout or done.stderr}".strip())
+                    raise LabError(f"{shown} in {self.namespaces[side]} is not up: {seen}".strip())
                 time.sleep(0.005)
+
+    def _link_shown(self, side: int, name: str) -> str:
+        """What ``ip`` says about an interface in the namespace of ``side``: its line, or an error."""
+        command = ["ip", "-n", self.namespaces[side], "-o", "link", "show", name]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        return done.stdout or done.stderr
 
     def close(self) -> None:
         """End the agents; remove the namespaces and what killed agents left: window and sockets."""
