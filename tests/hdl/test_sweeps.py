@@ -27,6 +27,13 @@ def test_sweep(jobs: Jobs, run: suite.Run) -> None:
     print(*(line for line in outcome.output.splitlines() if "FIGURES" in line), sep="\n")
 
 
-@pytest.mark.parametrize("run", suite.runs(("cases_sizes",)), ids=lambda run: run.name)
+@pytest.mark.parametrize(
+    "run",
+    [
+        suite.Run("cases_sizes", "record_of_every_size_arrives", width, "stalled")  # calm adds no order of events
+        for width in suite.WIDTHS
+    ],
+    ids=lambda run: run.name,
+)
 def test_every_size(jobs: Jobs, run: suite.Run) -> None:
     build.show(jobs.result(run))
