@@ -66,7 +66,7 @@ def _pinned(names: Sequence[str]) -> str:
 def _install(arm64: Sysroot, folder: Path) -> None:
     version = [f"--python-version={arm64.python}", "--implementation=cp", "--only-binary=:all:"]
     platforms = [f"--platform={name}_aarch64" for name in ("linux", "manylinux2014", "manylinux_2_28")]
-    command = [sys.executable, "-m", "pip", "-q", "install", "--target", folder, "--no-deps", "--require-hashes"]
+    command = [sys.executable, "-m", "pip", "-q", "install", "--target", str(folder), "--no-deps", "--require-hashes"]
     with tempfile.NamedTemporaryFile("w") as wanted:
         wanted.write(_pinned((*TOOLS, *BELOW)))
         wanted.flush()

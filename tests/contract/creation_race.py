@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+from multiprocessing.queues import Queue
 from multiprocessing.synchronize import Barrier
 
 from vnetcard.errors import WindowUnavailable
@@ -10,7 +11,7 @@ from vnetcard.ring.geometry import Geometry
 from vnetcard.window import open_window
 
 
-def _race(url: str, side: int, rounds: int, barrier: Barrier, results: multiprocessing.Queue) -> None:
+def _race(url: str, side: int, rounds: int, barrier: Barrier, results: Queue[tuple[int, Geometry | None]]) -> None:
     for n in range(rounds):
         barrier.wait(60)
         try:

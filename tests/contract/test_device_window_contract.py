@@ -44,7 +44,7 @@ KINDS: dict[str, Callable[[FakeBoard], Place]] = {"mem": _mem, "pci": _pci, "udm
 
 
 @pytest.fixture(params=sorted(KINDS))
-def place(request: pytest.FixtureRequest, board: FakeBoard) -> Iterator[Place]:
+def place(request: pytest.FixtureRequest, board: FakeBoard) -> Place:
     return KINDS[request.param](board)
 
 

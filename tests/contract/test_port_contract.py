@@ -228,7 +228,8 @@ class DriverEnd:
         self.front_end = front_end
 
     def send(self, packet: bytes, /) -> object:
-        return self.front_end.write(packet)
+        self.front_end.write(packet)
+        return None
 
     def recv(self, _: int, /) -> bytes:
         return _once_there(self.front_end.read)

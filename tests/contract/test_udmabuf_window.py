@@ -16,7 +16,6 @@ from vnetcard.codes.error import ErrorCode
 from vnetcard.doctor import devices
 from vnetcard.doctor.verdict import Verdict
 from vnetcard.engine import registers as R
-from vnetcard.engine import registers_xdma
 from vnetcard.errors import ConfigError, VnetcardError, WindowUnavailable
 from vnetcard.hw.sysfs import System
 from vnetcard.ring import layout as L
@@ -181,7 +180,7 @@ def test_mapping_that_the_driver_calls_invalid_is_final(board: FakeBoard, monkey
             return mapped(fd, size, **more)
 
         with monkeypatch.context() as patch:
-            patch.setattr(registers_xdma.mmap, "mmap", refuse)
+            patch.setattr("vnetcard.engine.registers_xdma.mmap.mmap", refuse)
             if code is None:
                 open_window("udmabuf:own?engine=xdma:0", side=L.HOST).close()
                 continue

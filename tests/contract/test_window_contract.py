@@ -11,6 +11,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from multiprocessing.queues import Queue
 from multiprocessing.synchronize import Barrier
 from pathlib import Path
 
@@ -269,7 +270,7 @@ def test_eight_creators_at_once_make_one_window(place: Place) -> None:
     assert not list(place.path.parent.glob(f"{place.path.name}-*"))
 
 
-def _come_and_go(url: str, side: int, barrier: Barrier, results: multiprocessing.Queue) -> None:
+def _come_and_go(url: str, side: int, barrier: Barrier, results: Queue[tuple[int, int, int]]) -> None:
     barrier.wait(60)
     lost = opened = kept = 0
     deadline = time.monotonic() + 50

@@ -45,7 +45,7 @@ def simulated(*options: str) -> Iterator[tuple[SimProcess, Lab]]:
 
 
 @contextlib.contextmanager
-def faulty_card(*host: str, **how: bool | int) -> Iterator[Lab]:
+def faulty_card(*host: str, **how: bool | int | bytes) -> Iterator[Lab]:
     """The host's agent, and a ``FaultyPeer`` as the card."""
     with Lab("fault") as lab:
         lab.start(L.HOST, *host)

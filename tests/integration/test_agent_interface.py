@@ -11,6 +11,7 @@ import stat
 import subprocess
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +40,10 @@ def link(netns: str, name: str = "tun0") -> dict[str, Any]:
     return dict(json.loads(shown.stdout)[0]) if shown.returncode == 0 else {}
 
 
+def is_open(netns: str) -> bool:
+    return bool(link(netns)["operstate"] == "UP")
+
+
 def addresses(netns: str, name: str = "tun0") -> set[str]:
     """Its addresses but the link-local ones."""
     infos = [info for info in link(netns, name)["addr_info"] if info["scope"] == "global"]
@@ -60,7 +65,7 @@ def test_without_a_single_argument_both_sides_meet_and_ping(netns_pair: tuple[st
         assert addresses(card) == {"10.10.10.5/24"}
         assert link(host)["mtu"] == 1500
         for netns in (host, card):  # a ready agent has an interface; it gets its carrier after the handshake
-            until(lambda netns=netns: link(netns)["operstate"] == "UP", f"{netns} open for sending")
+            until(partial(is_open, netns), f"{netns} open for sending")
         ping(host, "10.10.10.5")
         ping(card, "10.10.10.1")
         assert stat.S_IMODE(Path("/dev/shm/vnetcard0").stat().st_mode) == 0o600
@@ -103,7 +108,7 @@ def test_systemd_is_notified_of_ready_and_stopping(
         command += ["--netns", netns_pair[0]] if inside else []
         with agent(command, env={"NOTIFY_SOCKET": name}) as process:
             assert f"READY=1\nMAINPID={process.pid}\n" in manager.recv(4096).decode()
-        received = []
+        received: list[str] = []
         while not received or received[-1] != "STOPPING=1":
             received.append(manager.recv(4096).decode())
         assert all("\n" not in text or "READY" not in text for text in received)

@@ -24,7 +24,8 @@ from vnetcard.codes.cause import CauseCode
 from vnetcard.codes.discard import DiscardCode
 from vnetcard.lab.lab import Lab
 from vnetcard.observe import views
-from vnetcard.observe.causes import LIMITS, Cause, causes
+from vnetcard.observe.cause import Cause
+from vnetcard.observe.causes import LIMITS, causes
 from vnetcard.observe.tables import as_json
 from vnetcard.ring import layout as L
 from vnetcard.ring.sideblock import SideBlock

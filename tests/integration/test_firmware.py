@@ -129,7 +129,7 @@ def test_side_is_freestanding_on_each_machine(tmp_path: Path, target: str) -> No
     for name in ("vnc_side", "vnc_side_packets", "vnc_side_window"):
         objects.append(tmp_path / f"{name}.o")
         source = ROOT / f"firmware/{name}.c"
-        command = [need("clang"), f"--target={target}", *flags, f"-I{ROOT / 'vnetcard/_c'}", "-c", source]
+        command = [need("clang"), f"--target={target}", *flags, f"-I{ROOT / 'vnetcard/_c'}", "-c", str(source)]
         done = subprocess.run([*command, "-o", objects[-1]], capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr
     listing = subprocess.run(

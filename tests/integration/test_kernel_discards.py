@@ -9,6 +9,7 @@ import socket
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 
 import pytest
 
@@ -96,6 +97,15 @@ def the_cause(snapshot: Snapshot, code: CauseCode) -> str:
 def discarded(snapshot: Snapshot, side: str) -> dict[str, int]:
     """The kernel's counters of packets since the last `clear`."""
     return {row.code.value: row.count for row in snapshot.discards() if row.side == side and row.code.is_packet}
+
+
+def has_discarded(expected: dict[str, int], snapshot: Snapshot) -> bool:
+    """Whether the card's discards are those."""
+    return discarded(snapshot, "card") == expected
+
+
+def shows_discard(code: str, snapshot: Snapshot) -> bool:
+    return code in [row.code for row in snapshot.discards()]
 
 
 def wait_until(lab: Lab, right: Callable[[Snapshot], bool]) -> Snapshot:
@@ -256,8 +266,7 @@ def test_every_packet_with_a_wrong_route_is_found(lab: Lab, name: str) -> None:
             source = wrong.sources[":" in destination]
             views.clear(lab.url, "errors")
             (ping if wrong.pings else send)(lab, destination, source=source)
-            expected = dict.fromkeys(counters, COUNT)
-            snapshot = wait_until(lab, lambda one, wanted=expected: discarded(one, "card") == wanted)
+            snapshot = wait_until(lab, partial(has_discarded, dict.fromkeys(counters, COUNT)))
             assert discarded(snapshot, "host") == {}
             assert [row.name for row in snapshot.errors()] == []
             cause = the_cause(snapshot, wrong.cause)
@@ -274,7 +283,7 @@ def test_machine_behind_the_card_that_does_not_answer_is_named(lab: Lab) -> None
             views.clear(lab.url, "errors")
             send(lab, destination)
             words = f"kernel_{name}_unreachable"
-            snapshot = wait_until(lab, lambda one, words=words: words in [row.code for row in one.discards()])
+            snapshot = wait_until(lab, partial(shows_discard, words))
             assert snmp(lab, L.CARD)[forwarded] - before == COUNT
             assert f"{destination} does not answer" in the_cause(snapshot, CauseCode.NEIGHBOUR_FAILED)
 

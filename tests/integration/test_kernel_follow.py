@@ -256,8 +256,10 @@ def test_every_packet_that_a_queueing_discipline_drops_is_found(tun: Tun, discar
 # --- what the kernel would do with a packet ------------------------------------------------------------
 
 PEER = {4: "10.10.10.1", 6: "fd00::1"}
-LAN = ("link add lan0 type veth peer name lan1", "link set lan0 up", "link set lan1 up")
-LAN += ("address add 10.99.0.1/24 dev lan0", "-6 address add fd99::1/64 dev lan0 nodad")
+LAN = (
+    *("link add lan0 type veth peer name lan1", "link set lan0 up", "link set lan1 up"),
+    *("address add 10.99.0.1/24 dev lan0", "-6 address add fd99::1/64 dev lan0 nodad"),
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -125,12 +125,14 @@ def test_stream_with_explicit_congestion_notification_is_whole(lab: Lab) -> None
     for netns in lab.namespaces:
         assert run(run_in(netns, ["sysctl", "-qw", "net.ipv4.tcp_ecn=1"])).status == 0
     before = snmp(lab, CARD)["IpExt.InECT0Pkts"]
-    assert_stream_is_whole(*sockets(lab, 4, socket.SOCK_STREAM), ADDRESS[4][CARD], ODD, nothing)
+    source, sink = sockets(lab, 4, socket.SOCK_STREAM)
+    assert_stream_is_whole(source, sink, ADDRESS[4][CARD], ODD, nothing)
     assert snmp(lab, CARD)["IpExt.InECT0Pkts"] > before, "the stream was not marked"
 
 
 def test_stream_through_a_tunnel_is_whole(lab: Lab) -> None:
-    assert_stream_is_whole(*sockets(lab, 4, socket.SOCK_STREAM), TUNNEL[CARD], ODD, nothing)
+    source, sink = sockets(lab, 4, socket.SOCK_STREAM)
+    assert_stream_is_whole(source, sink, TUNNEL[CARD], ODD, nothing)
 
 
 @pytest.fixture
@@ -157,7 +159,8 @@ def wireguard(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[st
 
 
 def test_stream_through_wireguard_is_whole(lab: Lab, wireguard: str) -> None:
-    assert_stream_is_whole(*sockets(lab, 4, socket.SOCK_STREAM), wireguard, ODD, nothing)
+    source, sink = sockets(lab, 4, socket.SOCK_STREAM)
+    assert_stream_is_whole(source, sink, wireguard, ODD, nothing)
 
 
 def test_stream_to_a_machine_behind_the_card_is_whole(lab: Lab, netns_pair: tuple[str, str]) -> None:

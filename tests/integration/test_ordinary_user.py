@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -55,10 +56,14 @@ def prepare(netns: str, *addresses: str, mtu: int = 1500, kind: tuple[str, ...] 
     ip("-n", netns, "link", "set", "tun0", "up", "mtu", str(mtu))
 
 
+def is_open(netns: str) -> bool:
+    return " state UP " in ip("-n", netns, "-o", "link", "show", "tun0")
+
+
 def wait_open(*namespaces: str) -> None:
     """Wait for the carrier: a ready agent has an interface, which gets its carrier after the handshake."""
     for netns in namespaces:
-        until(lambda netns=netns: " state UP " in ip("-n", netns, "-o", "link", "show", "tun0"), f"{netns} open")
+        until(partial(is_open, netns), f"{netns} open")
 
 
 def nobodys(netns: str, program: list[str], shm: str, *options: str, keep: str = "") -> list[str]:

@@ -225,6 +225,10 @@ def message_type(packet: Ether) -> int:
 def offer(packet: Ether) -> bytes:
     head = Ether(src="02:00:00:00:00:01", dst=packet.src) / IP(src="10.10.10.1", dst="255.255.255.255")
     bootp = BOOTP(op=2, yiaddr="10.10.10.5", siaddr="10.10.10.1", chaddr=packet[BOOTP].chaddr, xid=packet[BOOTP].xid)
-    options = [("message-type", "offer"), ("server_id", "10.10.10.1"), ("subnet_mask", "255.255.255.0")]
+    options: list[tuple[str | int, str | bytes] | str] = [
+        ("message-type", "offer"),
+        ("server_id", "10.10.10.1"),
+        ("subnet_mask", "255.255.255.0"),
+    ]
     options += [(175, b"\xb0\x01\x01"), "end"]  # iPXE: do not wait for a second server
     return bytes(head / UDP(sport=67, dport=68) / bootp / DHCP(options=options))

@@ -7,6 +7,7 @@ import re
 import signal
 import subprocess
 from collections.abc import Iterator
+from functools import partial
 
 import pytest
 
@@ -97,6 +98,11 @@ def test_another_size_lays_the_window_out_again_when_no_agent_runs(
 # --- MTU ---------------------------------------------------------------------------------------------
 
 
+def is_reason(lab: Lab, side: int, words: str) -> bool:
+    """Whether ``words`` are in the reason for the state of the link."""
+    return words in lab.status(side)["link"]["reason"]
+
+
 def mtus(lab: Lab) -> list[int]:
     """As the kernel has it, on both sides."""
     return [int(re.findall(r" mtu (\d+)", link_line(lab, side))[0]) for side in (L.HOST, L.CARD)]
@@ -163,7 +169,7 @@ def test_peer_of_another_wire_format_is_refused_until_it_is_valid(lab: Lab, side
         peer.poke(1 - side, "version", version)
         peer.poke(1 - side, "epoch", epoch)
         view = lab.wait_for(side, "refused")
-        until(lambda v=version: f"wire format {v}" in lab.status(side)["link"]["reason"], "both versions in words")
+        until(partial(is_reason, lab, side, f"wire format {version}"), "both versions in words")
         assert f"this side {L.VERSION}" in lab.status(side)["link"]["reason"]
         assert not view["link"]["up"]
         assert "NO-CARRIER" in link_line(lab, side)
@@ -184,7 +190,7 @@ def test_peer_with_invalid_values_is_refused_until_they_are_valid(lab: Lab, word
         peer.poke(L.CARD, "epoch", epoch)
         peer.poke(L.CARD, "answered", peer.word(L.HOST, "epoch"))
         lab.wait_for(L.HOST, "refused")
-        until(lambda v=value: str(v) in lab.status(L.HOST)["link"]["reason"], "the value in words")
+        until(partial(is_reason, lab, L.HOST, str(value)), "the value in words")
     lab.start(L.CARD)
     lab.wait_up()
     ping(lab, L.HOST)

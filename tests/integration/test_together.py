@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -36,6 +37,15 @@ pytestmark = [pytest.mark.root, pytest.mark.slow]
 def lab(tmp_path: Path) -> Iterator[Lab]:
     with (tmp_path / "log").open("w+") as log, Lab("together", log=log) as lab:
         yield lab
+
+
+def one_has_ended(agents: list[subprocess.Popen[str]]) -> bool:
+    return any(agent.poll() is not None for agent in agents)
+
+
+def runs_anew(lab: Lab, epochs: object) -> bool:
+    """Whether the link is up with other epochs than ``epochs``."""
+    return Handshake(lab).running() and Handshake(lab).epochs() != epochs
 
 
 def spawn(lab: Lab, side: int, log: Path | None = None) -> subprocess.Popen[str]:
@@ -97,7 +107,7 @@ def test_of_three_started_at_once_one_is_refused(lab: Lab, tmp_path: Path) -> No
         everybody = [*hosts, spawn(lab, L.CARD)]
         try:
             until(Handshake(lab).running, "the link is up")
-            until(lambda two=hosts: any(agent.poll() is not None for agent in two), "one is refused")
+            until(partial(one_has_ended, hosts), "one is refused")
             loser = 0 if hosts[0].poll() is not None else 1
             said = (tmp_path / "ab"[loser]).read_text()
             assert hosts[loser].wait() == 2
@@ -120,7 +130,7 @@ def test_link_returns_when_the_window_is_deleted(lab: Lab) -> None:
         before = Handshake(lab).epochs()
         shm_path(lab).unlink()
         began = time.monotonic()
-        until(lambda old=before: Handshake(lab).running() and Handshake(lab).epochs() != old, "a new window")
+        until(partial(runs_anew, lab, before), "a new window")
         lab.wait_up()
         print(f"up again {time.monotonic() - began:.2f} s after the window was deleted")
         for side in (L.HOST, L.CARD):

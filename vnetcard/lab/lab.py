@@ -16,7 +16,7 @@ import time
 import weakref
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, Self
 
 from vnetcard.agent.control import ask, socket_path
 from vnetcard.codes.error import ErrorCode
@@ -104,7 +104,7 @@ class Lab:
         weakref.finalize(self, self._made.close)  # for an exception between here and the caller's `with`
         make_namespaces(self._made, [self.namespaces[side] for side in sides])
 
-    def __enter__(self) -> Lab:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
