@@ -70,7 +70,8 @@ def running_testpmd(device: str) -> Iterator[Testpmd]:
     prefix = f"vnc-{os.getpid()}-{next(_numbers)}"
     cores = min(2, os.cpu_count() or 1)
     command = [
-        *(need("nice"), "-n", "19", need("dpdk-testpmd")),
+        *(need("nice"), "-n", "5"),  # with 19 it starves beside tests that only compute
+        *(need("stdbuf"), "-oL", need("dpdk-testpmd")),  # else its words stay in a buffer of 4096 bytes
         *("--no-huge", "-m", "256", "--no-pci", "--no-telemetry", f"--file-prefix={prefix}"),
         *("-l", f"0-{cores - 1}", "--main-lcore", "0"),
         f"--vdev={device}",
