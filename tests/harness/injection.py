@@ -239,11 +239,27 @@ class Injector:
         met = "INJECTED" in log.read_text()
         if not self._is_ready(agent):
             return self._judge_end(self._ended(), [])
-        self._start_both()
-        ping(self.lab, L.HOST)
+        if not self._carries_traffic(agent):  # an injected failure that it met when its pumps began
+            return self._judge_end(self._ended(), [self._window()])
         self.lab.stop(L.CARD)
         outcome = self._judge_end(self._stop(), [])
         return outcome if met or outcome not in FRIENDLY else "not met"
+
+    def _carries_traffic(self, agent: subprocess.Popen[str]) -> bool:
+        """Whether pings cross the link; False where the host's ``agent`` has ended."""
+        try:
+            self._start_both()
+            ping(self.lab, L.HOST)
+        except (VnetcardError, AssertionError):
+            with contextlib.suppress(subprocess.TimeoutExpired):  # its socket is gone a moment before it has ended
+                agent.wait(LIMIT)
+            if agent.poll() is None:
+                raise
+        return agent.poll() is None
+
+    def _window(self) -> str:
+        """The file of the window, which the card's agent uses after the end of the host's."""
+        return str(Path("/dev/shm", self.lab.url.removeprefix("shm:")))
 
     def _run_phase(self, injection: Injection) -> str:
         self._start_both()
@@ -252,18 +268,10 @@ class Injector:
         with self._injecting(agent.pid, injection) as log:
             self._disturb(TRAFFIC_S, lambda: "INJECTED" in log.read_text())
         met = "INJECTED" in log.read_text()
-        try:
-            self.lab.wait_up()
-            ping(self.lab, L.HOST)
-        except (VnetcardError, AssertionError):
-            with contextlib.suppress(subprocess.TimeoutExpired):  # its socket is gone a moment before it has ended
-                agent.wait(LIMIT)
-            if agent.poll() is None:
-                raise
-        if agent.poll() is None:
+        if self._carries_traffic(agent):
             return "survived" if met else "not met"
         self._end_streams()
-        outcome = self._judge_end(self._ended(), [str(Path("/dev/shm", self.lab.url.removeprefix("shm:")))])
+        outcome = self._judge_end(self._ended(), [self._window()])
         return outcome if outcome != "survived" else "ended with status 0"
 
     def _stop_phase(self, injection: Injection) -> str:
