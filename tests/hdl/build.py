@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import functools
 import importlib.util
 import os
 import random
+import re
 import shutil
 import subprocess
 import sys
 import xml.etree.ElementTree as ET
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -117,11 +119,12 @@ def kept(folder: Path, width: int, options: Iterable[str] = FAST) -> Path:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How one run of one case ended; ``why`` is empty when it passed."""
+    """How one run of one case ended; ``why`` is empty when it passed.  ``coverage`` is the file of its process."""
 
     why: str
     seed: str
     output: str
+    coverage: Path
 
 
 def simulate(
@@ -134,13 +137,31 @@ def simulate(
     random_start: bool = True,
     extra_env: Mapping[str, str] | None = None,
 ) -> Outcome:
-    """Run the case ``module.case`` on the engine built in ``folder``; ``label`` distinguishes runs of one case.
+    """As ``simulate_all``, for one case."""
+    (outcome,) = simulate_all(
+        folder, (case,), module=module, label=label, seed=seed, random_start=random_start, extra_env=extra_env
+    )
+    return outcome
 
-    ``random_start``: registers without a reset start with random bits, not with 0.
+
+def simulate_all(
+    folder: Path,
+    cases: Sequence[str],
+    *,
+    module: str,
+    label: str = "",
+    seed: str = "",
+    random_start: bool = True,
+    extra_env: Mapping[str, str] | None = None,
+) -> list[Outcome]:
+    """Run the ``cases`` of ``module`` in one process on the engine built in ``folder``, in the order of the module.
+
+    ``label`` distinguishes runs of one case.  ``random_start``: registers without a reset start with random bits, not
+    with 0.  The cases after the first that fails are run again in a process of their own, since it may disturb them.
     """
     seed = os.environ.get("VNETCARD_SEED") or seed or str(random.randrange(1 << 31))
-    name = f"{folder.name}-{case}{label}"
-    log, results = folder.parent / f"{name}.log", folder.parent / f"{name}.xml"
+    name = f"{folder.name}-{cases[0]}{label}"
+    log, results, coverage = (folder.parent / f"{name}.{suffix}" for suffix in ("log", "xml", "dat"))
     results.unlink(missing_ok=True)
     why = ""
     try:
@@ -148,14 +169,14 @@ def simulate(
             hdl_toplevel=TOP,
             hdl_toplevel_lang="verilog",
             test_module=f"tests.hdl.{module}",
-            test_filter=rf"\.{case}$",
+            test_filter=rf"\.({'|'.join(cases)})$",
             build_dir=folder,
             test_dir=folder,
             results_xml=str(results),
             plusargs=[
                 f"+verilator+rand+reset+{2 if random_start else 0}",
                 f"+verilator+seed+{int(seed) % 0x7FFF_FFFF or 1}",
-                f"+verilator+coverage+file+{folder.parent / f'{name}.dat'}",
+                f"+verilator+coverage+file+{coverage}",
             ],
             # cocotbext-axi uses functions that cocotb 2 deprecates.
             extra_env={"VNETCARD_SEED": seed, "PYTHONWARNINGS": "ignore::DeprecationWarning", **(extra_env or {})},
@@ -164,9 +185,29 @@ def simulate(
     except (SystemExit, subprocess.CalledProcessError, RuntimeError) as error:
         why = f"the simulator ended with {error}"
     output = log.read_text() if log.exists() else ""
-    if not why:
-        why = _judge(results, case)
-    return Outcome(why and f"{case}: {why}, VNETCARD_SEED={seed}", seed, output)
+    again = functools.partial(
+        simulate_all, folder, module=module, label=label, seed=seed, random_start=random_start, extra_env=extra_env
+    )
+
+    def outcome(case: str, wrong: str) -> Outcome:
+        said = _part(output, f"tests.hdl.{module}", case)
+        return Outcome(wrong and f"{case}: {wrong}, VNETCARD_SEED={seed}", seed, said, coverage)
+
+    if why and len(cases) > 1:  # it names no case
+        alone = [one for case in cases for one in again((case,))]
+        return alone if any(one.why for one in alone) else [outcome(case, f"{why} in {cases}") for case in cases]
+    found: list[Outcome] = []
+    for number, case in enumerate(cases, 1):
+        found.append(outcome(case, why or _judge(results, case)))
+        if found[-1].why and number < len(cases):
+            return found + again(cases[number:])
+    return found
+
+
+def _part(output: str, module: str, case: str) -> str:
+    """What a process said from the start of ``case`` to the start of the next one; all of it if that is not there."""
+    parts = re.split(rf"(?m)^(?=.*running {re.escape(module)}\.)", output)
+    return next((part for part in parts if f"running {module}.{case} " in part.partition("\n")[0]), output)
 
 
 def _runner() -> Any:
@@ -190,11 +231,10 @@ def _runner() -> Any:
 
 def _judge(results: Path, case: str) -> str:
     """Return what is wrong according to the results file of a run; empty when it passed."""
-    cases = list(ET.parse(results).iter("testcase"))
-    if [found.get("name") for found in cases] != [case]:
+    found = [one for one in ET.parse(results).iter("testcase") if one.get("name") == case]
+    if len(found) != 1:
         return "it did not run"
-    failed = any(found.find("failure") is not None or found.find("error") is not None for found in cases)
-    return "it failed" if failed else ""
+    return "it failed" if found[0].find("failure") is not None or found[0].find("error") is not None else ""
 
 
 def run(folder: Path, case: str, module: str) -> None:

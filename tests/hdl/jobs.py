@@ -1,5 +1,7 @@
 """Run the simulations of many cases in parallel: each build is made once, and each test waits for its own result.
 
+Short cases of one module share a process, as its start takes most of a second.
+
 Jobs start in the order in which pytest runs the tests, so that no test waits for a job at the end of the queue;
 a run of one test starts only one job.
 """
@@ -8,12 +10,12 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 from tests.hdl import build
-from tests.hdl.suite import COVERED_WIDTH, Run
+from tests.hdl.suite import COVERED_WIDTH, Run, together
 
 WORKERS = max(1, min(4, len(os.sched_getaffinity(0))))
 
@@ -43,20 +45,22 @@ class Jobs:
     def __init__(self, builds: Builds, wanted: Iterable[Run]) -> None:
         self._builds = builds
         self._pool = ThreadPoolExecutor(WORKERS)
-        self._futures: dict[Run, Future[build.Outcome]] = {}
-        for run in wanted:
-            self._futures[run] = self._pool.submit(self._do, run)
+        self._futures: dict[Run, Future[dict[Run, build.Outcome]]] = {}
+        for runs in together(wanted):
+            self._futures |= dict.fromkeys(runs, self._pool.submit(self._do, runs))
 
-    def _do(self, run: Run) -> build.Outcome:
-        return build.simulate(
-            self._builds.get(run.width),
-            run.case,
-            module=run.module,
-            label=f"-{run.stall}",
+    def _do(self, runs: Sequence[Run]) -> dict[Run, build.Outcome]:
+        first = runs[0]
+        outcomes = build.simulate_all(
+            self._builds.get(first.width),
+            [run.case for run in runs],
+            module=first.module,
+            label=f"-{first.stall}",
             # Random bits that a reset clears would count as toggles in the coverage.
-            random_start=run.width != COVERED_WIDTH,
-            extra_env={"VNETCARD_STALL": run.stall},
+            random_start=first.width != COVERED_WIDTH,
+            extra_env={"VNETCARD_STALL": first.stall},
         )
+        return dict(zip(runs, outcomes, strict=True))
 
     def knows(self, run: Run) -> bool:
         """Return whether ``run`` was requested."""
@@ -64,7 +68,7 @@ class Jobs:
 
     def result(self, run: Run) -> build.Outcome:
         """Wait for ``run`` and return its outcome; raises AssertionError when its build failed."""
-        return self._futures[run].result()
+        return self._futures[run].result()[run]
 
     def close(self) -> None:
         """Cancel the jobs that have not started and wait for the others."""

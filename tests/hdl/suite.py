@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import functools
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -45,6 +46,8 @@ STALLED_ONLY = (
 """Cases for which readiness at once is one of the stalls, or changes little: only the campaign runs them calm."""
 COVERED_WIDTH = 64
 """The width whose runs record coverage of the RTL."""
+MOST_TOGETHER = 6
+"""Cases in one process: more would leave a processor idle at the end."""
 STALLS = ("calm", "stalled")
 """calm: every channel is ready at once; stalled: random idle cycles and back-pressure on every channel."""
 
@@ -85,9 +88,27 @@ def runs(
         Run(module, case, width, stall)
         for width in widths
         for module in modules
-        for case in cases(module)
         for stall in stalls
+        for case in cases(module)
     ]
+
+
+def together(wanted: Iterable[Run]) -> list[list[Run]]:
+    """Return ``wanted`` in its order, in groups that share a process: short cases of one module, width and stall."""
+    groups: list[list[Run]] = []
+    for run in wanted:
+        last = groups[-1][-1] if groups else None
+        alike = last is not None and (last.module, last.width, last.stall) == (run.module, run.width, run.stall)
+        if alike and last is not None and is_short(run) and is_short(last) and len(groups[-1]) < MOST_TOGETHER:
+            groups[-1].append(run)
+        else:
+            groups.append([run])
+    return groups
+
+
+def is_short(run: Run) -> bool:
+    """Return whether ``run`` takes seconds."""
+    return run.module in MODULES and run.case not in (*LONG_AT_512, *STALLED_ONLY)
 
 
 def always(run: Run) -> bool:

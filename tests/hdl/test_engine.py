@@ -13,7 +13,7 @@ import pytest
 from _pytest.mark import ParameterSet
 
 from tests.hdl import build, coverage, suite, uncovered
-from tests.hdl.jobs import Builds, Jobs
+from tests.hdl.jobs import Jobs
 
 # Generous, because a run waits for the build of its width and for the runs before it.
 pytestmark = [pytest.mark.hdl, pytest.mark.slow, pytest.mark.timeout(900)]
@@ -46,15 +46,15 @@ def test_engine(jobs: Jobs, run: suite.Run) -> None:
 
 
 @pytest.fixture(scope="module")
-def points(jobs: Jobs, builds: Builds) -> coverage.Points:
+def points(jobs: Jobs) -> coverage.Points:
     """Coverage of all runs of `make test` at 64 bit together; VNETCARD_COVERAGE names a file for the report."""
     wanted = [run for run in suite.runs(widths=(suite.COVERED_WIDTH,)) if suite.always(run)]
     runs = [run for run in wanted if jobs.knows(run)]
     assert len(runs) == len(wanted), (
         "coverage needs the whole suite: run tests/hdl/test_engine.py without selecting cases"
     )
-    files = [builds.folder / f"w{run.width}-{run.case}-{run.stall}.dat" for run in runs if not jobs.result(run).why]
-    found = coverage.read(files, build.RTL)
+    files = dict.fromkeys(jobs.result(run).coverage for run in runs if not jobs.result(run).why)
+    found = coverage.read(list(files), build.RTL)
     said = coverage.report(found, build.RTL)
     print(said)
     if place := os.environ.get("VNETCARD_COVERAGE"):
