@@ -228,17 +228,17 @@ def attach_filter(one: socket.socket, program: bytes) -> None:
 
 def _join(sockets: list[socket.socket], name: str, reception: Reception) -> None:
     """Bind ``sockets`` as one group, each frame for one of them; none receives a frame before they are."""
-    group = 0
+    group, kind = 0, PACKET_FANOUT_CBPF | PACKET_FANOUT_FLAG_UNIQUEID
     for one in sockets:
         attach_filter(one, _RETURN_0)
         _bind(one, name, reception)
-        kind = PACKET_FANOUT_CBPF | (0 if group else PACKET_FANOUT_FLAG_UNIQUEID)
         try:
             one.setsockopt(SOL_PACKET, PACKET_FANOUT, struct.pack("=I", group | kind << 16))
         except OSError as error:
             words = f"port packet:{name}: cannot serve {len(sockets)} queues ({error.strerror}); give --queues 1"
             raise PortUnavailable(words, code=ErrorCode.PORT_UNAVAILABLE) from error
-        group = one.getsockopt(SOL_PACKET, PACKET_FANOUT) & 0xFFFF
+        group = one.getsockopt(SOL_PACKET, PACKET_FANOUT) & 0xFFFF  # 0 for the first one since the machine's start
+        kind = PACKET_FANOUT_CBPF
     _choose_among(sockets[0], len(sockets))
     for one in sockets:
         attach_filter(one, reception.program)
