@@ -132,6 +132,7 @@ def test_doctor_measures_a_card_unless_it_is_in_use(lab: CardLab) -> None:
     assert_ledgers_balance(lab.lab, allow=OUTAGE)
 
 
+@pytest.mark.campaign  # test_card_vfio.py does it with interrupts, the next test with the host's agent killed, too
 def test_card_that_loses_its_power_under_load_comes_back(lab: CardLab) -> None:
     with stream(lab, L.HOST, 1024 * MIB):
         wait_for_load(lab, L.HOST)

@@ -35,6 +35,7 @@ def test_pings_of_every_size_are_answered_in_both_directions(pair: GuestPair) ->
         assert row["sent"] >= 2 * 5 * len(SIZES)
 
 
+@pytest.mark.campaign
 def test_card_that_loses_its_power_comes_back(pair: GuestPair) -> None:
     pair.kill(L.CARD)
     pair.boot(L.CARD)

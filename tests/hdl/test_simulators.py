@@ -9,7 +9,9 @@ from vnetcard.sim import build
 pytestmark = [pytest.mark.hdl, pytest.mark.slow, pytest.mark.timeout(900), pytest.mark.usefixtures("verilator")]
 
 
-@pytest.mark.parametrize(("width", "trace"), [(64, False), (64, True), (512, False)])
+@pytest.mark.parametrize(
+    ("width", "trace"), [(64, False), (64, True), pytest.param(512, False, marks=pytest.mark.campaign)]
+)
 def test_simulator_is_built_once_and_cached(width: int, trace: bool) -> None:
     library = build.library(width, trace=trace, progress=lambda text: print(text, end=""))
     said: list[str] = []

@@ -38,7 +38,9 @@ def assert_suite_loses_nothing(lab: Lab, *, count: int = 5) -> None:
     assert [result for result in results if not result.ok] == []
 
 
-@pytest.mark.parametrize("width", ["64", "512"])
+@pytest.mark.parametrize(
+    "width", ["64", *(pytest.param(wide, marks=pytest.mark.campaign) for wide in ("128", "256", "512"))]
+)
 def test_pings_of_every_size_cross_the_engine_without_loss(width: str) -> None:
     with joined("--data-width", width) as (simulator, lab):
         assert_suite_loses_nothing(lab)
@@ -49,14 +51,6 @@ def test_pings_of_every_size_cross_the_engine_without_loss(width: str) -> None:
         assert totals["engine"][direction]["publications"] > 0, "it was the engine"
         assert totals["sides"][L.SIDES[side]]["read_bytes"] > 100_000
         assert totals["sides"][L.SIDES[side]]["errors"] == 0
-
-
-@pytest.mark.campaign
-@pytest.mark.parametrize("width", ["128", "256"])
-def test_pings_cross_engines_of_other_widths(width: str) -> None:
-    with joined("--data-width", width) as (_, lab):
-        assert_suite_loses_nothing(lab)
-        assert_ledgers_balance(lab)
 
 
 def test_tcp_moves_data_and_arrives_with_the_same_hash() -> None:
