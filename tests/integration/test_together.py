@@ -43,8 +43,8 @@ def one_has_ended(agents: list[subprocess.Popen[str]]) -> bool:
     return any(agent.poll() is not None for agent in agents)
 
 
-def runs_anew(lab: Lab, epochs: object) -> bool:
-    """Whether the link is up with other epochs than ``epochs``."""
+def runs_with_other_epochs(lab: Lab, epochs: object) -> bool:
+    """Whether the link is up, and its epochs are not ``epochs``."""
     return Handshake(lab).running() and Handshake(lab).epochs() != epochs
 
 
@@ -130,7 +130,7 @@ def test_link_returns_when_the_window_is_deleted(lab: Lab) -> None:
         before = Handshake(lab).epochs()
         shm_path(lab).unlink()
         began = time.monotonic()
-        until(partial(runs_anew, lab, before), "a new window")
+        until(partial(runs_with_other_epochs, lab, before), "a new window")
         lab.wait_up()
         print(f"up again {time.monotonic() - began:.2f} s after the window was deleted")
         for side in (L.HOST, L.CARD):
