@@ -157,7 +157,7 @@ def simulate_all(
     """Run the ``cases`` of ``module`` in one process on the engine built in ``folder``, in the order of the module.
 
     ``label`` distinguishes runs of one case.  ``random_start``: registers without a reset start with random bits, not
-    with 0.  The cases after the first that fails are run again in a process of their own, since it may disturb them.
+    with 0.  When one fails, each runs again in a process of its own, since it may have disturbed the others.
     """
     seed = os.environ.get("VNETCARD_SEED") or seed or str(random.randrange(1 << 31))
     name = f"{folder.name}-{cases[0]}{label}"
@@ -185,23 +185,19 @@ def simulate_all(
     except (SystemExit, subprocess.CalledProcessError, RuntimeError) as error:
         why = f"the simulator ended with {error}"
     output = log.read_text() if log.exists() else ""
-    again = functools.partial(
-        simulate_all, folder, module=module, label=label, seed=seed, random_start=random_start, extra_env=extra_env
-    )
 
     def outcome(case: str, wrong: str) -> Outcome:
         said = _part(output, f"tests.hdl.{module}", case)
         return Outcome(wrong and f"{case}: {wrong}, VNETCARD_SEED={seed}", seed, said, coverage)
 
-    if why and len(cases) > 1:  # it names no case
-        alone = [one for case in cases for one in again((case,))]
-        return alone if any(one.why for one in alone) else [outcome(case, f"{why} in {cases}") for case in cases]
-    found: list[Outcome] = []
-    for number, case in enumerate(cases, 1):
-        found.append(outcome(case, why or _judge(results, case)))
-        if found[-1].why and number < len(cases):
-            return found + again(cases[number:])
-    return found
+    if why and len(cases) > 1:
+        one = functools.partial(
+            simulate, folder, module=module, label=label, seed=seed, random_start=random_start, extra_env=extra_env
+        )
+        alone = [one(case) for case in cases]
+        together = f"{why} when it ran in one process with {', '.join(cases)}, and passed alone"
+        return alone if any(found.why for found in alone) else [outcome(case, together) for case in cases]
+    return [outcome(case, why or _judge(results, case)) for case in cases]
 
 
 def _part(output: str, module: str, case: str) -> str:
