@@ -99,6 +99,14 @@ ip -n card link set eth0 address {MAC}; ip -n card address add 192.0.2.5/24 dev 
 """
 
 
+def await_words(box: Box, words: str) -> None:
+    """Return once a service has written them; raises AssertionError with all that was written."""
+    try:
+        until(lambda: words in box.log(), f"{words!r} in the log")
+    except AssertionError as error:
+        raise AssertionError(f"{error}\n{box.log()}") from None
+
+
 def test_services_run_with_every_port_that_their_files_name(tmp_path: Path) -> None:
     """macvtap: and packet: with the documented drop-ins, unix: without any; refused in a line without them."""
     with Box(prepare(tmp_path)) as box:
@@ -124,7 +132,7 @@ def test_services_run_with_every_port_that_their_files_name(tmp_path: Path) -> N
             box.write("/etc/systemd/system/vnetcard-x86.service.d/port.conf", "")
             assert box.run("systemctl", "daemon-reload").status == 0
             box.run("systemctl", "restart", "vnetcard-x86")
-            until(lambda kind=kind: f"error: port {kind}:" in box.log(), "the refusal")  # type: ignore[misc]
+            await_words(box, f"error: port {kind}:")
 
 
 def test_both_services_link_survive_a_hang_and_a_kill_and_leave_nothing(tmp_path: Path) -> None:
