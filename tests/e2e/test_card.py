@@ -66,6 +66,7 @@ def epochs(lab: CardLab) -> list[int]:
     return [side["epoch"] for side in lab.lab.status(L.HOST)["sides"]]
 
 
+@pytest.mark.campaign  # tests/integration/test_exhaustion.py steps the clocks of both sides
 def test_clock_of_the_card_is_stepped_and_the_link_does_not_notice(lab: CardLab) -> None:
     guest, before = lab.running_guest(), epochs(lab)
     for step in (HOURS_S, -2 * HOURS_S, HOURS_S):

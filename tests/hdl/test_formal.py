@@ -24,10 +24,11 @@ def marked(proofs: Iterable[flow.Proof]) -> list[object]:
 
 
 def bugs() -> Iterator[object]:
+    """Yield the parameters of the bugs, marked as campaign after the first of each proof."""
     for proof in PROOFS:
         for number, bug in enumerate(proof.bugs, 1):
             # A proof with slow properties takes minutes for each bug.
-            marks = [pytest.mark.campaign] if proof.slow else []
+            marks = [pytest.mark.campaign] if proof.slow or number > 1 else []
             yield pytest.param(proof, bug, id=f"{proof.name}-{number}-{bug.fails}", marks=marks)
 
 
