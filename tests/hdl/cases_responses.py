@@ -35,7 +35,7 @@ async def move_and_halt(bench: Bench, side: int, cause: str, count: int) -> int:
 
 @cocotb.test()
 async def error_on_any_read_beat_is_latched(dut: Any) -> None:
-    """An error on any beat latches the address of that beat, and nothing is published."""
+    """An error on any beat latches the address of that beat; nothing of its burst is written, nothing is published."""
     bench = Bench(dut)
     await bench.start()
     beat = len(dut.m_axi_host_rdata) // 8
@@ -45,7 +45,10 @@ async def error_on_any_read_beat_is_latched(dut: Any) -> None:
         direction = bench.directions[side]
         bad = direction.source_ring + at
         direction.source.bad_read = at_offset(bad)
+        there = slice(direction.sink_ring, direction.sink_ring + burst)
+        direction.sink.bytes[there] = old = bench.rng.randbytes(burst)
         assert await move_and_halt(bench, side, "READ", burst) == direction.source.base + bad
+        assert direction.sink.bytes[there] == old, "a burst that was not read was written"
         direction.source.bad_read = never
         await restart_at_zero(bench, side)
     await both_directions(bench, 2000)

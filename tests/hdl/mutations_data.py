@@ -190,7 +190,9 @@ ERRORS = (
     ),
     Mutation(
         "beats after a failed one count", "&& !r_error_i && !failed_q;", "&& !r_error_i;",
-        "the address of a read error is not that of its beat", (READ,),
+        "a burst with a failed beat is written", (READ, "error_on_any_read_beat_is_latched"),
+        survives="its write would be requested three cycles after the failed beat, when the direction has halted, and "
+        "the address is latched with the fault",
     ),
     Mutation(
         "failed word counts as shown", "assign good    = state_q == Wait && word_done_i && !word_error_i;",
