@@ -47,7 +47,7 @@ test: ## all tests but the campaigns; needs root for most (CI=true: a skipped te
 	@$(MAKE) --no-print-directory lint
 	VNETCARD_SEED=$${VNETCARD_SEED:-1} $(PYTEST) tests -m 'not campaign'
 
-check: ## the quick tests, without root, in about a minute
+check: ## the quick tests, without root, in about 90 seconds
 	@scripts/venv.sh test
 	$(PYTEST) tests -m 'not root and not slow and not campaign and not e2e and not hdl'
 
