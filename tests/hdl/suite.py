@@ -34,8 +34,9 @@ LONG_AT_512 = (
     "random_doorbells_match_the_model",
     "random_doorbells_match_the_model_under_stalls",
     "indices_wrap_at_2_to_the_32",
+    "unresponsive_memory_halts_and_a_late_answer_recovers",
 )
-"""Cases of WIDE_MODULES that take minutes at 512 bit: only the campaign runs them there."""
+"""Cases that take minutes at 512 bit: only the campaign runs them there, and each has a process of its own."""
 STALLED_ONLY = (
     "random_doorbells_match_the_model",
     "random_doorbells_match_the_model_under_stalls",
