@@ -137,7 +137,12 @@ MODES: Final = (
     # --- indices ---
     Mode("prod-odd", "prod is no multiple of 64", Attack((Poke(PROD, 4, SET, 7),), when=RUNNING)),
     Mode("prod-beyond", "more than a ring is produced", Attack((Poke(PROD, 4, ADD, 1 << 26),), when=RUNNING)),
-    Mode("prod-backwards", "prod goes back", Attack((Poke(PROD, 4, ADD, -64 % 2**64),), (decks.GOOD,), when=RUNNING)),
+    Mode(
+        "prod-backwards",
+        "prod goes back",
+        Attack((Poke(PROD, 4, ADD, -64 % 2**64),), (decks.GOOD,), when=RUNNING),
+        busy=True,  # between two steps back its records are good
+    ),
     Mode("prod-flicker", "prod is wrong for the time of one store", Attack((Poke(PROD),), (decks.GOOD,), when=RUNNING)),
     Mode(
         "cons-beyond",

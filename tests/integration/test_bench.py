@@ -44,6 +44,23 @@ def test_two_contenders_are_compared_and_nothing_is_left(tmp_path: Path) -> None
     assert traces(run.pid) == []
 
 
+@pytest.mark.parametrize(
+    ("load", "figures"),
+    [
+        ("lwip", {"tcp into lwip": {"vnetcard"}}),
+        pytest.param("memif", {"memif 64": {"vnetcard", "testpmd"}}, marks=pytest.mark.campaign),
+    ],
+)
+def test_standalone_loads_bring_their_own_ends(load: str, figures: dict[str, set[str]]) -> None:
+    need({"lwip": "gcc", "memif": "dpdk-testpmd"}[load])
+    run = bench("--loads", load, "--seconds", "0.5", "--json")
+    output, progress = run.communicate(timeout=LIMIT)
+    assert run.returncode == 0, progress
+    found = json.loads(output)["figures"]
+    assert {name: set(figure["contenders"]) for name, figure in found.items()} == figures
+    assert traces(run.pid) == []
+
+
 def test_an_interrupted_bench_leaves_nothing() -> None:
     run = bench("--loads", "idle", "--seconds", "60")
     deadline = time.monotonic() + LIMIT

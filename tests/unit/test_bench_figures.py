@@ -14,7 +14,7 @@ from xml.etree import ElementTree
 import pytest
 
 from tests.harness.needs import need
-from vnetcard.bench import check, iperf, plot, proc, report, rings, runner
+from vnetcard.bench import check, iperf, plot, proc, report, runner
 from vnetcard.bench.contenders import CONTENDERS
 from vnetcard.bench.contenders.agents import judge_link
 from vnetcard.bench.figures import Results, Spread, kind_of
@@ -22,6 +22,7 @@ from vnetcard.bench.load import LOADS, QUICK_LOADS, rr
 from vnetcard.bench.load.ping import figures, times_in
 from vnetcard.bench.load.udp import arrived
 from vnetcard.bench.runner import Plan
+from vnetcard.bench.standalone import STANDALONE, lwip, memif, rings
 from vnetcard.bench.targets import TARGETS
 from vnetcard.bench.validity import Invalid, Traffic, judge_answers, judge_offload
 from vnetcard.cli import bench
@@ -151,7 +152,8 @@ def test_a_target_is_reached_at_its_limit() -> None:
 def test_every_target_names_a_known_figure_and_contender() -> None:
     for target in TARGETS:
         assert kind_of(target.figure)
-        assert target.against is None or target.against in (*CONTENDERS, *rings.CONTENDERS)
+        known = {*CONTENDERS, *(name for load in STANDALONE.values() for name in load.CONTENDERS)}
+        assert {target.contender, target.against} - {None} <= known
 
 
 def test_quick_loads_are_loads() -> None:
@@ -264,6 +266,34 @@ def test_the_ring_alone_carries_every_record() -> None:
     for contender, measure in rings.steps(0.02):
         if contender == "vnetcard":
             assert all(value > 0 for value in measure().values())
+
+
+def test_rates_of_standalone_loads_are_read() -> None:
+    assert lwip.rate("125000000 2.0\n") == 0.5
+    assert memif.rate([1000, 3000, 2000], [4000, 4000, 7000]) == 6.0
+    with pytest.raises(Invalid, match="one direction"):
+        memif.rate([1000, 1000], [0, 0])
+    for nothing in ("", "0 1.0", "7 0.0"):
+        with pytest.raises(Invalid, match="received nothing"):
+            lwip.rate(nothing)
+
+
+def test_standalone_loads_have_tables_of_their_own() -> None:
+    results = seen(vnetcard=[9.0], splice=[10.0])
+    for name, value in (("vnetcard", 800.0), ("testpmd", 1000.0)):
+        results.add(name, "memif", 0, {"memif 64": value})
+    absent = {"ring vnetcard": "gcc not installed"}
+    printed = list(report.lines(PLAN, results, absent))
+    heads = [line.split() for line in printed if line.startswith("figure ")]
+    assert [head[1:] for head in heads] == [["splice"], ["vnetcard", "splice"], ["testpmd"], ["vnetcard", "testpmd"]]
+    assert "reached  memif 64 against testpmd: at least 0.8: 0.8" in printed
+    assert "absent   ring vnetcard: gcc not installed" in printed
+
+
+def test_target_of_another_contender_is_its_own_ratio() -> None:
+    printed = list(report.lines(PLAN, seen(vnetcard=[9.0], veth=[10.0], packet=[7.0]), {}))
+    assert "reached  tcp 1500 of packet against veth: at least 0.6: 0.7" in printed
+    assert "reached  tcp 1500 against veth: at least 0.75: 0.9" in printed
 
 
 def test_a_lost_ping_is_refused() -> None:

@@ -29,7 +29,7 @@ _KINDS: Final = (
     (r"ring .*", Kind("Mrecords/s", True, 3)),
     (r".* cpu", Kind("CPU s/GB", False, 3)),
     (r"tcp .*", Kind("Gbit/s", True, 2)),
-    (r"udp .*", Kind("kpkt/s", True, 0)),
+    (r"(udp|memif) .*", Kind("kpkt/s", True, 0)),
     (r"(ping|rr) .*", Kind("us", False, 1)),
     (r"start", Kind("ms", False, 0)),
     (r"memory", Kind("MiB", False, 1)),

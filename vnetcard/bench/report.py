@@ -10,9 +10,9 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
-from vnetcard.bench import rings
 from vnetcard.bench.figures import OURS, Results, Spread, kind_of
 from vnetcard.bench.runner import BUSY_MAX, Plan
+from vnetcard.bench.standalone import STANDALONE
 from vnetcard.bench.targets import TARGETS
 from vnetcard.ring.sideblock import SOFTWARE
 
@@ -21,12 +21,14 @@ WIDTH = 120
 
 
 def lines(plan: Plan, results: Results, absent: Mapping[str, str]) -> Iterator[str]:
-    """Ratios, figures, targets, and what is absent or was refused."""
-    for ring in (False, True):
-        figures = [figure for figure in results.figures() if (results.load_of(figure) == rings.LOAD) == ring]
-        if figures:
-            known = rings.CONTENDERS if ring else plan.contenders
-            yield from _tables([name for name in known if name not in absent], figures, results)
+    """Ratios, figures, targets, and what is absent (by contender, or by "LOAD CONTENDER") or was refused."""
+    figures = [figure for figure in results.figures() if results.load_of(figure) not in STANDALONE]
+    if figures:
+        yield from _tables([name for name in plan.contenders if name not in absent], figures, results)
+    for load, standalone in STANDALONE.items():
+        if figures := [figure for figure in results.figures() if results.load_of(figure) == load]:
+            names = [name for name in standalone.CONTENDERS if f"{load} {name}" not in absent]
+            yield from _tables(names, figures, results)
     for row in targets(results):
         seen = "not measured" if row["seen"] is None else f"{row['seen']:.3g}"
         yield f"{row['state']:8} {row['target']}: {seen}"

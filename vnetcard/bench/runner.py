@@ -7,11 +7,12 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from vnetcard.bench import proc, rings
+from vnetcard.bench import proc
 from vnetcard.bench.contenders import CONTENDERS, Contender
 from vnetcard.bench.figures import Results, kind_of
 from vnetcard.bench.load import LOADS
 from vnetcard.bench.ready import wait_until_it_carries
+from vnetcard.bench.standalone import STANDALONE
 from vnetcard.bench.validity import stream_arrives_whole
 from vnetcard.errors import VnetcardError
 
@@ -58,27 +59,28 @@ class Runner:
             self._report(line)
         contenders = self._plan.contenders
         for number in range(self._plan.rounds):
-            if rings.LOAD in self._plan.loads:
-                self._measure_rings(number)
+            for load in self._plan.loads:
+                if load in STANDALONE:
+                    self._measure_standalone(load, number)
             for mtu in self._plan.mtus():
                 for name in contenders if number % 2 == 0 else contenders[::-1]:  # none is always the first
                     self._measure(name, mtu, number)
         return self.results
 
-    def _measure_rings(self, number: int) -> None:
-        """Measure the ring alone, and what it is compared with."""
-        absent = rings.missing()
+    def _measure_standalone(self, load: str, number: int) -> None:
+        """Carry out a load that needs none of the contenders."""
+        absent = STANDALONE[load].missing()
         self.results.busy.append(proc.busy_elsewhere())
-        for name, measure in rings.steps(self._plan.seconds):
+        for name, measure in STANDALONE[load].steps(self._plan.seconds):
             if name in absent:
                 continue
             try:
                 figures = measure()
             except VnetcardError as error:
-                self.results.refuse(name, rings.LOAD, str(error))
-                self._progress(name, number, f"{rings.LOAD}: INVALID: {error}")
+                self.results.refuse(name, load, str(error))
+                self._progress(name, number, f"{load}: INVALID: {error}")
             else:
-                self.results.add(name, rings.LOAD, number, figures)
+                self.results.add(name, load, number, figures)
                 self._progress(name, number, shown(figures))
 
     def _measure(self, name: str, mtu: int, number: int) -> None:

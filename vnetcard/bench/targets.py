@@ -10,24 +10,29 @@ from vnetcard.bench.figures import OURS, Results, kind_of
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A limit for a figure's ratio to that of ``against``, or for the figure itself where ``against`` is None."""
+    """A limit for the ratio of ``contender``'s figure to that of ``against``, or for it itself where that is None."""
 
     figure: str
     against: str | None
     limit: float
+    contender: str = OURS
 
     @property
     def text(self) -> str:
         """The target in words."""
         kind = kind_of(self.figure)
         bound = "at least" if kind.more_is_better else "at most"
+        who = "" if self.contender == OURS else f" of {self.contender}"
         if self.against is None:
-            return f"{self.figure}: {bound} {self.limit:g} {kind.unit}"
-        return f"{self.figure} against {self.against}: {bound} {self.limit:g}"
+            return f"{self.figure}{who}: {bound} {self.limit:g} {kind.unit}"
+        return f"{self.figure}{who} against {self.against}: {bound} {self.limit:g}"
 
     def seen(self, results: Results) -> float | None:
         """The median that the limit applies to; None when it was not measured."""
-        spread = results.ratio(self.figure, self.against) if self.against else results.spread(self.figure, OURS)
+        if self.against is None:
+            spread = results.spread(self.figure, self.contender)
+        else:
+            spread = results.ratio(self.figure, self.against, contender=self.contender)
         return spread.median if spread else None
 
     def reached(self, seen: float) -> bool:
@@ -47,6 +52,11 @@ TARGETS: Final = (
     Target("tcp 1500 cpu", "splice", 1.15),
     Target("idle cpu", None, 0.5),
     Target("start", None, 300.0),
+    Target("tcp 1500", "veth", 0.6, "packet"),
+    Target("tcp 1500", "veth", 0.75, "macvtap"),
+    Target("tcp 1500", "vnetcard", 0.95, "tap"),
+    Target("tcp into lwip", None, 0.5),
+    Target("memif 64", "testpmd", 0.8),
     Target("ring 64 threads", "rte_ring", 1.0),
     Target("ring 65536 threads", "memcpy", 0.8),
 )

@@ -93,16 +93,16 @@ def run(args: argparse.Namespace) -> int:
 
 def make_plan(args: argparse.Namespace) -> tuple[Plan, dict[str, str]]:
     """The plan, and which contenders are absent and why; ConfigError for invalid arguments."""
-    from vnetcard.bench import rings
     from vnetcard.bench.contenders import CONTENDERS
     from vnetcard.bench.load import LOADS, QUICK_LOADS
     from vnetcard.bench.programs import missing
     from vnetcard.bench.runner import Plan
+    from vnetcard.bench.standalone import QUICK_STANDALONE, STANDALONE
 
     usual = [name for name in CONTENDERS if not (args.quick and CONTENDERS[name].loads)]
     contenders = chosen("--contenders", args.contenders, CONTENDERS, usual)
-    known = [*LOADS, rings.LOAD]
-    loads = chosen("--loads", args.loads, known, [*QUICK_LOADS, rings.LOAD] if args.quick else known)
+    known = [*LOADS, *STANDALONE]
+    loads = chosen("--loads", args.loads, known, [*QUICK_LOADS, *QUICK_STANDALONE] if args.quick else known)
     numbers = dict(QUICK if args.quick else FULL)
     for name, (least, most) in LIMITS.items():
         given = getattr(args, name)
@@ -114,9 +114,10 @@ def make_plan(args: argparse.Namespace) -> tuple[Plan, dict[str, str]]:
     if why := missing("ip", "ping", "iperf3"):
         raise ConfigError(why, code=ErrorCode.TOOL_MISSING)
     absent = {name: why for name in contenders if (why := CONTENDERS[name].missing())}
-    if rings.LOAD in loads:
-        absent |= rings.missing()
     present = [name for name in contenders if name not in absent]
+    for load in loads:
+        if load in STANDALONE:
+            absent |= {f"{load} {name}": why for name, why in STANDALONE[load].missing().items()}
     if not present:
         raise ConfigError("; ".join(f"{name}: {why}" for name, why in absent.items()))
     return Plan(present, loads, int(numbers["rounds"]), numbers["seconds"]), absent

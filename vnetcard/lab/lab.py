@@ -110,14 +110,15 @@ class Lab:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def start(self, side: int, *options: str) -> None:
+    def start(self, side: int, *options: str, port: str | None = None) -> None:
         """Start the agent of ``side`` and return once it is ready; raises LabError when it ends before."""
-        self.launch(side, *options)
+        self.launch(side, *options, port=port)
         self.await_ready(side)
 
-    def launch(self, side: int, *options: str) -> None:
-        """Start the agent of ``side`` and return immediately."""
-        arguments = ["--window", self.window, "--netns", self.namespaces[side], *options]
+    def launch(self, side: int, *options: str, port: str | None = None) -> None:
+        """Start the agent of ``side`` and return immediately; ``port``: one of a program, which has no namespace."""
+        place = ["--netns", self.namespaces[side]] if port is None else ["--port", port]
+        arguments = ["--window", self.window, *place, *options]
         self.agents[side] = subprocess.Popen(
             [*self.commands[side], *arguments],
             stdin=subprocess.DEVNULL,

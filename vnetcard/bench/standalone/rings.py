@@ -14,7 +14,6 @@ from vnetcard.bench.figures import OURS
 from vnetcard.bench.validity import Invalid
 from vnetcard.errors import ConfigError
 
-LOAD: Final = "ring"
 SIZES: Final = (64, 1536, 65536)
 """Bytes of payload per record: the smallest Ethernet frame, about a packet of MTU 1500, a super-packet."""
 KINDS: Final = ("threads", "processes")
