@@ -48,7 +48,7 @@ def test_two_contenders_are_compared_and_nothing_is_left(tmp_path: Path) -> None
     ("load", "figures"),
     [
         ("lwip", {"tcp into lwip": {"vnetcard"}}),
-        pytest.param("memif", {"memif 64": {"vnetcard", "testpmd"}}, marks=pytest.mark.campaign),
+        pytest.param("memif", {"memif 64": {"vnetcard", "testpmd", "testpmd-x2"}}, marks=pytest.mark.campaign),
     ],
 )
 def test_standalone_loads_bring_their_own_ends(load: str, figures: dict[str, set[str]]) -> None:

@@ -1,11 +1,14 @@
-"""Frames of 64 bytes from memif to memif, both ways: over a link, and through DPDK's testpmd as the peer.
+"""Frames of 64 bytes from memif to memif, both ways: over a link, through DPDK's testpmd, and through two of them.
 
 At both memifs is one and the same generator, another testpmd (forward mode *flowgen*), which counts what comes back.
+One testpmd copies a frame from memif to memif.  Two of them with a memif between are built as a link is: a process for
+each side, shared memory between both.
 """
 
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import re
 import shutil
@@ -24,10 +27,12 @@ from vnetcard.lab.lab import Lab, die_with_parent
 from vnetcard.ring import layout as L
 
 TESTPMD: Final = "testpmd"
-CONTENDERS: Final = (OURS, TESTPMD)
+TWO: Final = "testpmd-x2"
+CONTENDERS: Final = (OURS, TESTPMD, TWO)
 MEMORY_MIB: Final = 128
 BUFFERS: Final = 16384
 LIMIT: Final = 20.0
+_numbers = itertools.count()
 
 
 def missing() -> dict[str, str]:
@@ -38,7 +43,7 @@ def missing() -> dict[str, str]:
 
 def steps(seconds: float) -> Iterator[tuple[str, Callable[[], dict[str, float]]]]:
     """Each contender with the function that measures it."""
-    for contender, joined in ((OURS, _by_a_link), (TESTPMD, _by_testpmd)):
+    for contender, joined in ((OURS, _by_a_link), (TESTPMD, _by_testpmd), (TWO, _by_two)):
 
         def measure(joined: Callable[[Path], contextlib.AbstractContextManager[None]] = joined) -> dict[str, float]:
             with tempfile.TemporaryDirectory(prefix="vnc-") as folder, joined(Path(folder)):
@@ -59,19 +64,36 @@ def _by_a_link(folder: Path) -> Iterator[None]:
 @contextlib.contextmanager
 def _by_testpmd(folder: Path) -> Iterator[None]:
     """A testpmd between two memifs, of which it is the server."""
-    devices = [_device(number, "server", folder) for number in (0, 1)]
+    devices = [_device(number, "server", folder / str(number)) for number in (0, 1)]
     with _testpmd("io", devices, core=1):
-        deadline = time.monotonic() + LIMIT
-        while not all((folder / str(number)).exists() for number in (0, 1)):
-            if time.monotonic() > deadline:
-                raise Invalid(f"testpmd did not listen within {LIMIT:.0f} s")
-            time.sleep(0.01)
+        _await_sockets(folder / "0", folder / "1")
         yield
+
+
+@contextlib.contextmanager
+def _by_two(folder: Path) -> Iterator[None]:
+    """Two of them, the second of which is the client of a memif of the first."""
+    first = [_device(0, "server", folder / "0"), _device(1, "server", folder / "between")]
+    second = [_device(0, "client", folder / "between"), _device(1, "server", folder / "1")]
+    with _testpmd("io", first, core=0):
+        _await_sockets(folder / "0", folder / "between")
+        with _testpmd("io", second, core=1):
+            _await_sockets(folder / "1")
+            yield
+
+
+def _await_sockets(*paths: Path) -> None:
+    """Return once all of them are there."""
+    deadline = time.monotonic() + LIMIT
+    while not all(path.exists() for path in paths):
+        if time.monotonic() > deadline:
+            raise Invalid(f"testpmd did not listen within {LIMIT:.0f} s")
+        time.sleep(0.01)
 
 
 def _generated(folder: Path, seconds: float) -> float:
     """Thousand frames a second that the generator gets back: the median of its own figures, one a second."""
-    devices = [_device(number, "client", folder) for number in (0, 1)]
+    devices = [_device(number, "client", folder / str(number)) for number in (0, 1)]
     with _testpmd("flowgen", devices, core=0) as output:
         rates: list[list[int]] = [[], []]
         wanted = max(2, round(seconds)) + 2  # it connects in the first, and fills all buffers
@@ -93,15 +115,15 @@ def rate(first: list[int], second: list[int]) -> float:
     return sum(medians) / 1000
 
 
-def _device(number: int, role: str, folder: Path) -> str:
-    return f"net_memif{number},role={role},socket-abstract=no,socket={folder}/{number}"
+def _device(number: int, role: str, path: Path) -> str:
+    return f"net_memif{number},role={role},socket-abstract=no,socket={path}"
 
 
 @contextlib.contextmanager
 def _testpmd(mode: str, devices: list[str], *, core: int) -> Iterator[IO[str]]:
     """A running testpmd that forwards in ``mode``; its output."""
     cores = min(2, os.cpu_count() or 1)
-    prefix = f"vnetcard-bench-{os.getpid()}-{mode}"
+    prefix = f"vnetcard-bench-{os.getpid()}-{next(_numbers)}"
     program, main = core % cores, (core + 1) % cores
     command = [
         *("stdbuf", "-oL", "dpdk-testpmd"),
