@@ -14,7 +14,7 @@ from xml.etree import ElementTree
 import pytest
 
 from tests.harness.needs import need
-from vnetcard.bench import check, iperf, plot, proc, report, runner
+from vnetcard.bench import check, congestion, iperf, plot, proc, report, runner
 from vnetcard.bench.contenders import CONTENDERS
 from vnetcard.bench.contenders.agents import judge_link
 from vnetcard.bench.figures import Results, Spread, kind_of
@@ -278,6 +278,17 @@ def test_rates_of_standalone_loads_are_read() -> None:
             lwip.rate(nothing)
 
 
+def test_congestion_control_is_one_of_the_kernels() -> None:
+    in_use = congestion.chosen(None)
+    assert in_use and congestion.chosen(in_use) == in_use
+    with pytest.raises(ConfigError, match="--congestion vegetable: the kernel has "):
+        congestion.chosen("vegetable")
+    results = seen(vnetcard=[9.0], splice=[10.0])
+    plan = replace(PLAN, congestion="cubic")
+    assert "TCP's congestion control: cubic" in list(report.lines(plan, results, {}))
+    assert report.as_json(plan, results, {}, label="")["figures"]["tcp 1500"]["congestion"] == "cubic"
+
+
 def test_standalone_loads_have_tables_of_their_own() -> None:
     results = seen(vnetcard=[9.0], splice=[10.0])
     for name, value in (("vnetcard", 800.0), ("testpmd", 1000.0)):
@@ -285,7 +296,8 @@ def test_standalone_loads_have_tables_of_their_own() -> None:
     absent = {"ring vnetcard": "gcc not installed"}
     printed = list(report.lines(PLAN, results, absent))
     heads = [line.split() for line in printed if line.startswith("figure ")]
-    assert [head[1:] for head in heads] == [["splice"], ["vnetcard", "splice"], ["testpmd"], ["vnetcard", "testpmd"]]
+    ring_ports = ["testpmd", "testpmd-x2"]
+    assert [head[1:] for head in heads] == [["splice"], ["vnetcard", "splice"], ring_ports, ["vnetcard", *ring_ports]]
     assert "reached  memif 64 against testpmd: at least 0.8: 0.8" in printed
     assert "absent   ring vnetcard: gcc not installed" in printed
 

@@ -29,6 +29,8 @@ def lines(plan: Plan, results: Results, absent: Mapping[str, str]) -> Iterator[s
         if figures := [figure for figure in results.figures() if results.load_of(figure) == load]:
             names = [name for name in standalone.CONTENDERS if f"{load} {name}" not in absent]
             yield from _tables(names, figures, results)
+    if plan.congestion:
+        yield f"TCP's congestion control: {plan.congestion}"
     for row in targets(results):
         seen = "not measured" if row["seen"] is None else f"{row['seen']:.3g}"
         yield f"{row['state']:8} {row['target']}: {seen}"
@@ -74,6 +76,7 @@ def as_json(plan: Plan, results: Results, absent: Mapping[str, str], *, label: s
         "date": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         "label": label,
         "rounds": plan.rounds,
+        "congestion": plan.congestion,
     }
     origin["busy_elsewhere"] = round(busy(results), 3)
     return {
@@ -83,6 +86,7 @@ def as_json(plan: Plan, results: Results, absent: Mapping[str, str], *, label: s
         "machine": {"cores": os.cpu_count(), "kernel": platform.release(), "architecture": platform.machine()},
         "rounds": plan.rounds,
         "seconds": plan.seconds,
+        "congestion": plan.congestion,
         "busy_elsewhere": round(busy(results), 3),
         "figures": {figure: _figure(results, figure) | origin for figure in results.figures()},
         "targets": targets(results),

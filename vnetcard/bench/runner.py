@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from vnetcard.bench import proc
+from vnetcard.bench import congestion, proc
 from vnetcard.bench.contenders import CONTENDERS, Contender
 from vnetcard.bench.figures import Results, kind_of
 from vnetcard.bench.load import LOADS
@@ -31,6 +31,8 @@ class Plan:
     loads: Sequence[str]
     rounds: int
     seconds: float
+    congestion: str = ""
+    """TCP's congestion control; '': what the machine uses."""
 
     def mtus(self) -> list[int]:
         """The MTUs that the loads need, each once."""
@@ -91,7 +93,7 @@ class Runner:
         self.results.busy.append(proc.busy_elsewhere())
         try:
             with contextlib.closing(CONTENDERS[name].make()) as contender:
-                self.results.add(name, START, number, {"start": _bring_up(contender, mtu)})
+                self.results.add(name, START, number, {"start": _bring_up(contender, mtu, self._plan.congestion)})
                 for load in loads:
                     self._apply(load, contender, name, number)
         except VnetcardError as error:
@@ -116,9 +118,11 @@ class Runner:
         self._report(f"{time.monotonic() - self._began:5.0f} s  {place}  {name:9} {text}")
 
 
-def _bring_up(contender: Contender, mtu: int) -> float:
+def _bring_up(contender: Contender, mtu: int, algorithm: str) -> float:
     """Start a contender and check that it carries data unchanged; milliseconds from its start to its first packet."""
     contender.prepare()
+    if algorithm:
+        congestion.use(algorithm, contender.namespaces)
     began = time.monotonic()
     contender.start(mtu=mtu)
     wait_until_it_carries(contender)

@@ -57,6 +57,7 @@ TARGETS: Final = (
     Target("tcp 1500", "vnetcard", 0.95, "tap"),
     Target("tcp into lwip", None, 0.5),
     Target("memif 64", "testpmd", 0.8),
+    Target("memif 64", "testpmd-x2", 0.8),
     Target("ring 64 threads", "rte_ring", 1.0),
     Target("ring 65536 threads", "memcpy", 0.8),
 )

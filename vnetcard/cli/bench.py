@@ -58,6 +58,9 @@ def add_parser(subparsers: Subparsers) -> None:
     parser.add_argument(
         "--check", type=Path, metavar="FILE", help="a bench.json; exit status 1 if ratios are much worse"
     )
+    parser.add_argument(
+        "--congestion", metavar="NAME", help="TCP's congestion control, such as cubic or bbr (default: the machine's)"
+    )
     parser.add_argument("--label", default="", metavar="TEXT", help="a text for the JSON, such as the measured commit")
     parser.add_argument("--json", action="store_true", help="print the results as JSON instead of a table")
 
@@ -93,6 +96,7 @@ def run(args: argparse.Namespace) -> int:
 
 def make_plan(args: argparse.Namespace) -> tuple[Plan, dict[str, str]]:
     """The plan, and which contenders are absent and why; ConfigError for invalid arguments."""
+    from vnetcard.bench import congestion
     from vnetcard.bench.contenders import CONTENDERS
     from vnetcard.bench.load import LOADS, QUICK_LOADS
     from vnetcard.bench.programs import missing
@@ -120,7 +124,8 @@ def make_plan(args: argparse.Namespace) -> tuple[Plan, dict[str, str]]:
             absent |= {f"{load} {name}": why for name, why in STANDALONE[load].missing().items()}
     if not present:
         raise ConfigError("; ".join(f"{name}: {why}" for name, why in absent.items()))
-    return Plan(present, loads, int(numbers["rounds"]), numbers["seconds"]), absent
+    algorithm = congestion.chosen(args.congestion)
+    return Plan(present, loads, int(numbers["rounds"]), numbers["seconds"], algorithm), absent
 
 
 def chosen(option: str, text: str | None, known: Iterable[str], default: Iterable[str] | None = None) -> list[str]:
