@@ -14,7 +14,7 @@ from xml.etree import ElementTree
 import pytest
 
 from tests.harness.needs import need
-from vnetcard.bench import check, congestion, iperf, plot, proc, report, runner
+from vnetcard.bench import check, iperf, plot, proc, report, runner
 from vnetcard.bench.contenders import CONTENDERS
 from vnetcard.bench.contenders.agents import judge_link
 from vnetcard.bench.figures import Results, Spread, kind_of
@@ -279,10 +279,10 @@ def test_rates_of_standalone_loads_are_read() -> None:
 
 
 def test_congestion_control_is_one_of_the_kernels() -> None:
-    in_use = congestion.chosen(None)
-    assert in_use and congestion.chosen(in_use) == in_use
+    in_use = iperf.congestion_control(None)
+    assert in_use and iperf.congestion_control(in_use) == in_use
     with pytest.raises(ConfigError, match="--congestion vegetable: the kernel has "):
-        congestion.chosen("vegetable")
+        iperf.congestion_control("vegetable")
     results = seen(vnetcard=[9.0], splice=[10.0])
     plan = replace(PLAN, congestion="cubic")
     assert "TCP's congestion control: cubic" in list(report.lines(plan, results, {}))

@@ -9,13 +9,38 @@ import subprocess
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from vnetcard.bench.validity import Endpoints, Invalid
+from vnetcard.errors import ConfigError
 from vnetcard.lab.lab import die_with_parent, run_in
 
 START_LIMIT, SLACK = 10.0, 30.0
 """Seconds for the server to listen, and for both to end after the run's time."""
+
+
+def congestion_control(name: str | None) -> str:
+    """``name``, or by default what this machine uses; ConfigError for one that the kernel has not."""
+    if name is None:
+        return Path("/proc/sys/net/ipv4/tcp_congestion_control").read_text().strip()
+    known = Path("/proc/sys/net/ipv4/tcp_available_congestion_control").read_text().split()
+    if name not in known:
+        raise ConfigError(f"--congestion {name}: the kernel has {', '.join(known)} (others: modprobe tcp_NAME)")
+    return name
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """How long a load lasts, in seconds, and TCP's congestion control ('': what the machine uses)."""
+
+    seconds: float
+    congestion: str = ""
+
+    @property
+    def tcp(self) -> list[str]:
+        """iperf3's options for it; a socket's, as only the first network namespace may set any default (tcp(7))."""
+        return ["-C", self.congestion] if self.congestion else []
 
 
 @dataclass(frozen=True, slots=True)

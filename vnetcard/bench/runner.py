@@ -7,9 +7,10 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from vnetcard.bench import congestion, proc
+from vnetcard.bench import proc
 from vnetcard.bench.contenders import CONTENDERS, Contender
 from vnetcard.bench.figures import Results, kind_of
+from vnetcard.bench.iperf import Run
 from vnetcard.bench.load import LOADS
 from vnetcard.bench.ready import wait_until_it_carries
 from vnetcard.bench.standalone import STANDALONE
@@ -93,7 +94,7 @@ class Runner:
         self.results.busy.append(proc.busy_elsewhere())
         try:
             with contextlib.closing(CONTENDERS[name].make()) as contender:
-                self.results.add(name, START, number, {"start": _bring_up(contender, mtu, self._plan.congestion)})
+                self.results.add(name, START, number, {"start": _bring_up(contender, mtu)})
                 for load in loads:
                     self._apply(load, contender, name, number)
         except VnetcardError as error:
@@ -104,7 +105,7 @@ class Runner:
     def _apply(self, load: str, contender: Contender, name: str, number: int) -> None:
         """Put one load on a contender that is up."""
         try:
-            figures = dict(LOADS[load].put(contender, self._plan.seconds))
+            figures = dict(LOADS[load].put(contender, Run(self._plan.seconds, self._plan.congestion)))
             contender.check()
         except VnetcardError as error:
             self.results.refuse(name, load, str(error))
@@ -118,11 +119,9 @@ class Runner:
         self._report(f"{time.monotonic() - self._began:5.0f} s  {place}  {name:9} {text}")
 
 
-def _bring_up(contender: Contender, mtu: int, algorithm: str) -> float:
+def _bring_up(contender: Contender, mtu: int) -> float:
     """Start a contender and check that it carries data unchanged; milliseconds from its start to its first packet."""
     contender.prepare()
-    if algorithm:
-        congestion.use(algorithm, contender.namespaces)
     began = time.monotonic()
     contender.start(mtu=mtu)
     wait_until_it_carries(contender)

@@ -96,8 +96,8 @@ def run(args: argparse.Namespace) -> int:
 
 def make_plan(args: argparse.Namespace) -> tuple[Plan, dict[str, str]]:
     """The plan, and which contenders are absent and why; ConfigError for invalid arguments."""
-    from vnetcard.bench import congestion
     from vnetcard.bench.contenders import CONTENDERS
+    from vnetcard.bench.iperf import congestion_control
     from vnetcard.bench.load import LOADS, QUICK_LOADS
     from vnetcard.bench.programs import missing
     from vnetcard.bench.runner import Plan
@@ -124,7 +124,7 @@ def make_plan(args: argparse.Namespace) -> tuple[Plan, dict[str, str]]:
             absent |= {f"{load} {name}": why for name, why in STANDALONE[load].missing().items()}
     if not present:
         raise ConfigError("; ".join(f"{name}: {why}" for name, why in absent.items()))
-    algorithm = congestion.chosen(args.congestion)
+    algorithm = congestion_control(args.congestion)
     return Plan(present, loads, int(numbers["rounds"]), numbers["seconds"], algorithm), absent
 
 

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Final, Protocol
 
 from vnetcard.bench.contenders import Contender
+from vnetcard.bench.iperf import Run
 from vnetcard.bench.load.idle import Idle
 from vnetcard.bench.load.ping import Ping
 from vnetcard.bench.load.rr import Rr
@@ -21,8 +22,8 @@ class Load(Protocol):
 
     mtu: int
 
-    def put(self, contender: Contender, seconds: float) -> Mapping[str, float]:
-        """The figures of a run of about ``seconds``; raises Invalid when the run does not support them."""
+    def put(self, contender: Contender, run: Run) -> Mapping[str, float]:
+        """The figures of a run of about ``run.seconds``; raises Invalid when the run does not support them."""
 
 
 LOADS: Final[Mapping[str, Load]] = {

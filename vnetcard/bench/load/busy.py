@@ -14,14 +14,14 @@ RAMP = 0.5
 
 
 @contextlib.contextmanager
-def streaming(ends: Endpoints, seconds: float) -> Iterator[None]:
-    """Run the body, which takes ``seconds``, under the load of one stream; Invalid when the stream ends before it."""
+def streaming(ends: Endpoints, run: iperf.Run) -> Iterator[None]:
+    """Run the body, for ``run.seconds``, under the load of one stream; Invalid when the stream ends before it."""
     failed: list[str] = []
     started = threading.Event()
 
     def stream() -> None:
         try:
-            iperf.run(ends, seconds + 2 * RAMP, started=started.set)
+            iperf.run(ends, run.seconds + 2 * RAMP, run.tcp, started=started.set)
         except Invalid as error:
             failed.append(str(error))
             started.set()

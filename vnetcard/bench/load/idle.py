@@ -6,6 +6,7 @@ import time
 
 from vnetcard.bench import proc
 from vnetcard.bench.contenders import Contender
+from vnetcard.bench.iperf import Run
 
 SETTLE = 2.5
 """Seconds until idle pumps have stopped busy-polling."""
@@ -16,9 +17,9 @@ class Idle:
 
     mtu = 1500
 
-    def put(self, contender: Contender, seconds: float) -> dict[str, float]:
+    def put(self, contender: Contender, run: Run) -> dict[str, float]:
         time.sleep(SETTLE)
         start, worked = time.monotonic(), proc.process_seconds(contender.pids)
-        time.sleep(max(2.0, seconds))
+        time.sleep(max(2.0, run.seconds))
         worked, lasted = proc.process_seconds(contender.pids) - worked, time.monotonic() - start
         return {"idle cpu": 100 * worked / lasted, "memory": proc.process_mib(contender.pids)}

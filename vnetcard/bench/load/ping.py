@@ -5,8 +5,10 @@ from __future__ import annotations
 import contextlib
 import re
 import subprocess
+from dataclasses import replace
 
 from vnetcard.bench.contenders import Contender
+from vnetcard.bench.iperf import Run
 from vnetcard.bench.load.busy import streaming
 from vnetcard.bench.validity import Invalid, judge_answers
 from vnetcard.lab.lab import run_in
@@ -27,10 +29,10 @@ class Ping:
         self._busy = under_load
         self._name = "ping under load" if under_load else "ping"
 
-    def put(self, contender: Contender, seconds: float) -> dict[str, float]:
-        count = max(100, round(seconds / INTERVAL))
+    def put(self, contender: Contender, run: Run) -> dict[str, float]:
+        count = max(100, round(run.seconds / INTERVAL))
         command = ["ping", "-n", "-i", f"{INTERVAL}", "-c", str(count), "-W", "2", contender.addresses[1]]
-        with streaming(contender, seconds * 3) if self._busy else contextlib.nullcontext():
+        with streaming(contender, replace(run, seconds=run.seconds * 3)) if self._busy else contextlib.nullcontext():
             output = subprocess.run(
                 run_in(contender.namespaces[0], command), capture_output=True, text=True, check=False
             )

@@ -7,6 +7,7 @@ import subprocess
 
 from vnetcard.bench import programs
 from vnetcard.bench.contenders import Contender
+from vnetcard.bench.iperf import Run
 from vnetcard.bench.load.busy import streaming
 from vnetcard.bench.validity import Invalid
 from vnetcard.lab.lab import die_with_parent, run_in
@@ -24,7 +25,7 @@ class Rr:
         self._busy = under_load
         self._name = "rr under load" if under_load else "rr"
 
-    def put(self, contender: Contender, seconds: float) -> dict[str, float]:
+    def put(self, contender: Contender, run: Run) -> dict[str, float]:
         program = str(programs.compiled("rr"))
         where = [contender.addresses[1], str(PORT)]
         server = subprocess.Popen(
@@ -38,11 +39,11 @@ class Rr:
             assert server.stdout is not None
             if server.stdout.readline() != "ready\n":
                 raise Invalid(f"the server does not start: TCP port {PORT} may be in use")
-            with streaming(contender, seconds) if self._busy else contextlib.nullcontext():
-                command = run_in(contender.namespaces[0], [program, "ask", *where, f"{seconds:g}"])
-                done = subprocess.run(command, capture_output=True, text=True, timeout=seconds + SLACK, check=False)
+            with streaming(contender, run) if self._busy else contextlib.nullcontext():
+                command = run_in(contender.namespaces[0], [program, "ask", *where, f"{run.seconds:g}"])
+                done = subprocess.run(command, capture_output=True, text=True, timeout=run.seconds + SLACK, check=False)
         except subprocess.TimeoutExpired:
-            raise Invalid(f"requests were not answered within {seconds + SLACK:.0f} s") from None
+            raise Invalid(f"requests were not answered within {run.seconds + SLACK:.0f} s") from None
         finally:
             server.kill()
             server.communicate()

@@ -17,10 +17,10 @@ class Tcp:
         self._both = both
         self._name = f"tcp {mtu}" + (f" x{streams}" if streams > 1 else "") + (" both" if both else "")
 
-    def put(self, contender: Contender, seconds: float) -> dict[str, float]:
+    def put(self, contender: Contender, run: iperf.Run) -> dict[str, float]:
         before, worked = received(contender, 1), proc.machine_seconds()
-        options = ["-P", str(self._streams), *(["--bidir"] if self._both else [])]
-        report = iperf.run(contender, seconds, options)
+        options = [*run.tcp, "-P", str(self._streams), *(["--bidir"] if self._both else [])]
+        report = iperf.run(contender, run.seconds, options)
         worked = proc.machine_seconds() - worked
         judge_offload(before, received(contender, 1), mtu=self.mtu, offload=contender.offload)
         got = [report.server["end"]["sum_received"]]

@@ -18,9 +18,9 @@ class Udp:
     def __init__(self, size: int) -> None:
         self._size = size
 
-    def put(self, contender: Contender, seconds: float) -> dict[str, float]:
+    def put(self, contender: Contender, run: iperf.Run) -> dict[str, float]:
         options = ["-u", "-b", "0", "-l", str(self._size - HEADERS)]
-        return {f"udp {self._size}": arrived(iperf.run(contender, seconds, options)) / 1000}
+        return {f"udp {self._size}": arrived(iperf.run(contender, run.seconds, options)) / 1000}
 
 
 def arrived(report: iperf.Report) -> float:

@@ -17,7 +17,8 @@ Step = tuple[str, Callable[[], dict[str, float]]]
 class Standalone(Protocol):
     """What the modules have in common."""
 
-    CONTENDERS: Final[tuple[str, ...]]
+    @property
+    def CONTENDERS(self) -> tuple[str, ...]: ...  # noqa: N802 - a constant of a module
 
     def missing(self) -> dict[str, str]:
         """Those of CONTENDERS that cannot be measured on this machine, and why."""
