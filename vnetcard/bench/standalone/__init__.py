@@ -18,7 +18,7 @@ class Standalone(Protocol):
     """What the modules have in common."""
 
     @property
-    def CONTENDERS(self) -> tuple[str, ...]: ...  # noqa: N802 - a constant of a module
+    def CONTENDERS(self) -> tuple[str, ...]: ...
 
     def missing(self) -> dict[str, str]:
         """Those of CONTENDERS that cannot be measured on this machine, and why."""
