@@ -91,6 +91,25 @@ class Memory:
         """Whether another program has overwritten both ledger slots at ``offset``."""
     def loads(self, offset: int, count: int, /) -> int:
         """How often the lines of these ``count`` bytes have been read; ValueError unless it is checked memory."""
+    def watch(
+        self,
+        own: int,
+        peer: int,
+        peer_seen: bytes,
+        beat: int,
+        fds: tuple[int, ...],
+        seconds: float,
+        every: float,
+        limit: float,
+        /,
+    ) -> tuple[int, int, float]:
+        """Sleep while nothing happens, and count up the heartbeat of the control line at ``own`` every ``every`` s.
+
+        Returns when one of ``fds`` (at most 8) is readable or a signal came, after ``seconds`` (0 to 3600), when the
+        memory is lost, when a word other than the heartbeats of the line at ``own`` changes, or of that at ``peer`` is
+        another one than in the 64 bytes ``peer_seen``, or once the peer's heartbeat has been still for ``limit`` s.
+        ``beat`` is the heartbeat so far.  Returns (heartbeat, the peer's, seconds for which that has been still).
+        """
     def close(self) -> None:
         """Release the buffer; BufferError while FIFO ends, pumps or doorbells use it.  Idempotent."""
 

@@ -47,7 +47,7 @@ FAMILIES: Final[Mapping[str, Family]] = {
         "AMD UltraScale+",
         "synth_xilinx -family xcup -noiopad",
         "LUT[1-6]|INV",
-        "CARRY8",
+        "CARRY[48]",
         "FD[RSCP]E",
         "RAM(32|64|128|256|512)(X1)?[DMSQ].*|SRL(16E|C32E)",
         "RAMB(18|36)E2",

@@ -334,6 +334,7 @@ static PyMethodDef methods[] = {
 	{"ledger", (PyCFunction)memory_ledger, METH_VARARGS, NULL},
 	{"ledger_ruined", (PyCFunction)memory_ledger_ruined, METH_VARARGS, NULL},
 	{"loads", (PyCFunction)memory_loads, METH_VARARGS, NULL},
+	{"watch", (PyCFunction)core_memory_watch, METH_VARARGS, NULL},
 	{NULL},
 };
 

@@ -67,6 +67,7 @@ int core_setup_end(MemoryObject *m, const struct core_end *end, struct vnc_produ
 PyObject *core_words(enum vnc_domain domain, const uint64_t *words, Py_ssize_t count);
 int core_network(struct vnc_network *network, PyObject *item); /* core_filter.c */
 int core_ready_fifo(PyObject *module);
+PyObject *core_memory_watch(MemoryObject *m, PyObject *args); /* core_watch.c */
 PyObject *core_recover_ledger(PyObject *module, PyObject *args, PyObject *kwargs);
 PyObject *core_pread_into(PyObject *module, PyObject *args);
 PyObject *core_allocate(PyObject *module, PyObject *args);

@@ -19,6 +19,8 @@
 #include <sys/epoll.h>
 #include <sys/prctl.h>
 
+#define REST_AFTER_MS 1000u /* without a packet */
+#define PORT_SLEEP_MS 1000
 #define QUESTION_MAX 2048u /* bytes in the ring; a stream sends more at once, and does not wait for answers */
 
 /* ---- sleeping ---------------------------------------------------------------------------------- */
@@ -49,9 +51,17 @@ static bool sleep_on_index(struct vnc_pump *p, uint32_t seen)
 	if (p->link.wake == VNC_WAKE_IRQ)
 		return sleep_on_irq(p);
 	if (p->link.wake == VNC_WAKE_FUTEX)
-		return vnc_futex_wait(p->peer_index, seen, VNC_SLEEP_NS);
+		return vnc_futex_wait(p->peer_index, seen, p->late_ms < REST_AFTER_MS ? VNC_SLEEP_NS : VNC_REST_NS);
 	vnc_pause(&p->pause_ns);
 	return false;
+}
+
+/* A sleep of @ms has ended: @late, because its time has passed, or by something to do, which ends the agent's rest. */
+static void count_late(struct vnc_pump *p, bool late, uint32_t ms)
+{
+	if (!late && p->late_ms >= REST_AFTER_MS)
+		vnc_pump_raise(p, 0);
+	p->late_ms = late ? p->late_ms + ms : 0;
 }
 
 static void begin_sleep(struct vnc_pump *p)
@@ -66,6 +76,7 @@ static void end_sleep(struct vnc_pump *p, bool late, uint32_t seen)
 {
 	VNC_PROBE3(wake, vnc_pump_is_tx(p), late, seen);
 	p->taps.awake_since = vnc_tap_clock(p->taps.stages);
+	count_late(p, late, VNC_SLEEP_NS / 1000000);
 	if (late && vnc_get32(p->domain, p->peer_index) != seen) /* it moved without a wake-up */
 		vnc_stats_count(&p->stats, p->kind->late_wakeups);
 }
@@ -117,9 +128,10 @@ static void sleep_on_port(struct vnc_pump *p, short events)
 	vnc_stats_count(&p->stats, p->kind->sleeps);
 	if (unlock)
 		vnc_pump_unlock(p);
-	ready = poll(fds, 2, 1000);
+	ready = poll(fds, 2, PORT_SLEEP_MS);
 	if (unlock)
 		vnc_pump_lock(p);
+	count_late(p, ready == 0, PORT_SLEEP_MS);
 	if (ready <= 0)
 		return;
 	if ((fds[1].revents & POLLIN) && read(p->kick_fd, &drain, sizeof(drain)) < 0) {

@@ -29,6 +29,8 @@ enum vnc_wait_mode { VNC_WAIT_ADAPTIVE, VNC_WAIT_POLL, VNC_WAIT_SLEEP };
 
 /* The longest sleep.  No wake-up is lost (barriers E and F), but a hostile peer may never send one. */
 #define VNC_SLEEP_NS 100000000L
+/* The same on a link at rest, where each sleep that ends wakes a processor. */
+#define VNC_REST_NS 1000000000L
 
 /** vnc_futex_wait() - sleep until vnc_futex_wake() if *@word is @seen, at most @ns. Return: 1 when the time is up. */
 static inline int vnc_futex_wait(const uint32_t *word, uint32_t seen, long ns)

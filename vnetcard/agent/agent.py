@@ -13,9 +13,9 @@ import sys
 import time
 import traceback
 
-from vnetcard.agent import collect, port_state, service
+from vnetcard.agent import port_state, service
 from vnetcard.agent.answers import Answers
-from vnetcard.agent.check_window import check_window
+from vnetcard.agent.checks import Checks
 from vnetcard.agent.close_window import close_window
 from vnetcard.agent.config import PROGRAMS, Config, load
 from vnetcard.agent.control import ControlServer, socket_path
@@ -29,7 +29,6 @@ from vnetcard.agent.port_details import PortDetails
 from vnetcard.agent.privileges import Privileges
 from vnetcard.agent.pulse import Pulse
 from vnetcard.agent.punt import Punt
-from vnetcard.agent.recent_packets import RecentPackets
 from vnetcard.agent.tap_registry import TapRegistry
 from vnetcard.agent.undo import undoing
 from vnetcard.codes.error import ErrorCode
@@ -38,6 +37,7 @@ from vnetcard.errors import ConfigError, PortUnavailable, VnetcardError, WindowN
 from vnetcard.link.endpoints import PumpEndpoints
 from vnetcard.link.link import Link
 from vnetcard.link.queues import QueueEndpoints
+from vnetcard.link.rest import Rest
 from vnetcard.link.session import LinkSession, pairs_of
 from vnetcard.link.types import Agreement
 from vnetcard.port import news_of
@@ -54,10 +54,6 @@ from vnetcard.terminal.stdio import open_missing_descriptors
 from vnetcard.window import Window, open_window
 
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-WINDOW_CHECK_INTERVAL = 0.5
-"""Seconds between two checks that the window's memory is still shared with the peer."""
-HISTORY_INTERVAL = 1.0
-"""Seconds between two samples of the counters for the history: rare, so that an idle agent uses no CPU."""
 LIMIT_PAUSE = 0.5
 """Seconds until a running agent that has reached a limit of the system tries again."""
 
@@ -255,13 +251,15 @@ class Agent:
         poll.register(self._wake_read, select.POLLIN)
         poll.register(self._attention, select.POLLIN)
         watched = -1
-        check_at = sample_at = 0.0
-        recent = RecentPackets(self.window, self.config.side)
+        # Nothing reports that a macvtap was deleted.
+        rest = Rest(link, able=not self.window.engine and not isinstance(self.port, MacvtapPort))
+        checks = Checks(self.window, self.config.side, self.history, self.discards)
         while not self._stop:
             again = self.interface.check() if self.interface is not None else None
             link.ports.set_own(port_state.is_up(self.port, self.interface))
             for line in news_of(self.port):
                 self.log.warning("%s", line, extra={"code": ErrorCode.PORT_GONE})
+            rest.look()
             pause = link.tick()
             if self.interface is not None:
                 pause = pause if again is None else min(pause, again)
@@ -275,18 +273,15 @@ class Agent:
                 )
             if link.reason_code is LinkReason.WINDOW_LOST:
                 return self.window.vanished() or link.reason
-            now = time.monotonic()
-            if now >= check_at:
-                check_at = now + WINDOW_CHECK_INTERVAL
-                if lost := check_window(self.window, link, self.report):
+            if checks.left() <= 0:
+                if lost := checks.run(link, self.report):
                     return lost
-            if now >= sample_at:
-                sample_at = now + HISTORY_INTERVAL
-                counts = collect.watched(self.window, self.config.side)
-                discards = self.discards.sample(counts, recent) if self.discards else {}
-                self.history.sample(counts | discards)
                 if link.agreement is not None:
                     port_state.follow_mac(self.port, self.interface, link)
+            if watched >= 0 and again is None and rest.possible():
+                rest.sleep((self._wake_read, self._attention, watched), checks.left())
+                checks.hasten()
+                pause = 0.0
             for fd, _ in poll.poll(pause * 1000):
                 if fd != watched:
                     with contextlib.suppress(BlockingIOError):

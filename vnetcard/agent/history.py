@@ -55,14 +55,17 @@ class History:
                 return
             self._changes.append(Change(self._clock(), state, reason, str(reason_code), fault_code))
 
-    def sample(self, counts: Mapping[str, int]) -> None:
-        """Note which counters have changed since the last sample; the first one is the baseline."""
+    def sample(self, counts: Mapping[str, int]) -> bool:
+        """Note which counters have changed since the last sample; whether any has.  The first one is the baseline."""
         now = self._clock()
+        changed = False
         with self._guard:
             for name, count in counts.items():
                 if self._counts.setdefault(name, count) != count:
                     self._counts[name] = count
                     self._moved[name] = now
+                    changed = True
+        return changed
 
     def changes(self) -> list[Change]:
         """Oldest first."""

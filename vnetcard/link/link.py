@@ -63,7 +63,7 @@ class Link:
         self._transport = transport or SharedMemory()
         self._listener = listener
         self.offer = offer
-        self._clock = clock
+        self.clock = clock
         self.state = LinkState.DOWN
         self.reason_code = LinkReason.NOT_STARTED
         self.reason = "not started"
@@ -72,7 +72,7 @@ class Link:
         self.port_gone = self._overwritten = False
         self.epoch = self.answered = 0
         self._beat_at = 0.0
-        self._pulse = Pulse()
+        self.pulse = Pulse()
         self._handshake_until = 0.0
         self._back_off, self._brake = BackOff(), Brake()
         self._retry_at: float | None = None
@@ -85,7 +85,7 @@ class Link:
     def start(self) -> None:
         """Publish this side's epoch; what an earlier owner left in the window can no longer be taken for valid."""
         self.own.write_identity(self.offer.mac)
-        self._pulse.tick(self._clock())
+        self.pulse.tick(self.clock())
         self._transport.attach()
         self._new_epoch(LinkReason.STARTING, "starting")
         self._endpoints.drop(peer_dead=False)
@@ -102,8 +102,8 @@ class Link:
 
     def tick(self) -> float:
         """Read the peer's side block and the pumps' events, and act; returns the seconds until the next call is due."""
-        now = self._clock()
-        self._pulse.tick(now)
+        now = self.clock()
+        self.pulse.tick(now)
         try:
             check_memory(self.own)
             return self._step(now)
@@ -153,7 +153,7 @@ class Link:
 
     def braked_for(self) -> float:
         """Seconds until the peer is read again, at the latest; 0 while no brake is on."""
-        return self._brake.left(self._clock())
+        return self._brake.left(self.clock())
 
     # --- the handshake -------------------------------------------------------------------------------
 
@@ -186,7 +186,7 @@ class Link:
         self.own.store("final_peer_epoch", last.peer_epoch)
         self.own.store64("final_records", last.records)
         self._endpoints.drop(peer_dead=False)
-        self._handshake_until = self._clock() + 2.0
+        self._handshake_until = self.clock() + 2.0
 
     def _handle_peer(self) -> None:
         """Steps 2 and 3."""
@@ -208,7 +208,7 @@ class Link:
         if refusal := objection(*self.peer.offered(), self.offer.frames, layouts=layouts):
             self._refuse(refusal)
             return
-        if self._brake.answered(self._clock()):
+        if self._brake.answered(self.clock()):
             self._pause(LinkReason.PEER_RESTARTS_TOO_OFTEN, "the peer restarts without end")
             self._unanswer()
             return
@@ -229,7 +229,7 @@ class Link:
         if self.state is LinkState.REFUSED and self.reason == refusal.text:
             return
         self.own.count("refused")
-        self._brake.apply(self._clock(), self.peer.load("epoch"))
+        self._brake.apply(self.clock(), self.peer.load("epoch"))
         self._leave(LinkState.REFUSED, refusal.code, refusal.text)
         self._publish_state("REFUSED")
         self._unanswer()
@@ -257,7 +257,7 @@ class Link:
         if why := self._transport.not_ready():
             self._become(LinkState.HANDSHAKE, LinkReason.ENGINE_STARTING, why)
             return
-        if not self._brake.may_raise(self._clock()):
+        if not self._brake.may_raise(self.clock()):
             self._become(LinkState.HANDSHAKE, LinkReason.CARRIER_PAUSE, "the carrier has changed often: a short pause")
             return
         self._endpoints.hold()
@@ -278,7 +278,7 @@ class Link:
             queues=agreement.queues,
         )
         self.agreement = agreement
-        self._pulse.accept(self.peer.load("heartbeat"))
+        self.pulse.accept(self.peer.load("heartbeat"))
         self._publish_state("RUN")
         self.own.count("link_up")
         # Before the pumps run: the kernel drops its answers to a packet that arrives while the carrier is down.
@@ -299,7 +299,7 @@ class Link:
         self.port_gone |= bool(events & _core.EVENT_PORT_GONE)
         if events & _core.EVENT_REFUSED:
             kinds, number = self._endpoints.refused()
-            if kinds := self._withdrawn.confirmed(kinds, self._clock()):
+            if kinds := self._withdrawn.confirmed(kinds, self.clock()):
                 self.withdraw(kinds, f"the kernel refused a packet with it ({errno.errorcode.get(number, number)})")
         if self.agreement is None:
             return
@@ -312,15 +312,15 @@ class Link:
 
     def _watch_heartbeat(self) -> None:
         beat = self.peer.load("heartbeat")
-        if self._pulse.moved(beat):
+        if self.pulse.moved(beat):
             if self.state is LinkState.PEER_DEAD:
-                if not self._brake.may_raise(self._clock()):
+                if not self._brake.may_raise(self.clock()):
                     return
                 self.own.count("peer_back")
                 self._enter_run(LinkReason.PEER_BACK, "the peer is back")
                 self._endpoints.run()
-            self._pulse.accept(beat)
-        elif self._pulse.dead and self.state is LinkState.RUN:
+            self.pulse.accept(beat)
+        elif self.pulse.dead and self.state is LinkState.RUN:
             self.own.count("peer_dead")
             self._become(LinkState.PEER_DEAD, LinkReason.HEARTBEAT_LOST, f"no heartbeat for {HEARTBEAT_LIMIT:.0f} s")
             self._endpoints.drop(peer_dead=True)
@@ -354,7 +354,7 @@ class Link:
 
     def _pause(self, code: LinkReason, why: str) -> None:
         """Leave, and do not read the peer for a while."""
-        pause = self._brake.apply(self._clock(), self.peer.load("epoch"))
+        pause = self._brake.apply(self.clock(), self.peer.load("epoch"))
         self.own.count("braked")
         self._leave(LinkState.BRAKED, code, f"{why}; pausing for {pause:g} s")
 
@@ -364,7 +364,7 @@ class Link:
 
     def _suspend(self, state: LinkState, code: LinkReason, why: str, fault_code: str = "") -> None:
         """The transport has halted or is gone: leave, and start again after a pause."""
-        self._retry_at = self._clock() + self._back_off.next(self._clock())
+        self._retry_at = self.clock() + self._back_off.next(self.clock())
         self._leave(state, code, why, fault_code)
 
     def _retry(self) -> None:
@@ -387,7 +387,7 @@ class Link:
         self._endpoints.drop(peer_dead=False)
 
     def _set_carrier(self, up: bool) -> None:
-        self._brake.carrier_changed(self._clock())
+        self._brake.carrier_changed(self.clock())
         self._listener.carrier(up, self.reason)
 
     def _become(self, state: LinkState, code: LinkReason, reason: str, fault_code: str = "") -> None:

@@ -36,6 +36,16 @@ class Pulse:
         """The peer lives."""
         self._beat, self._silence = beat, 0.0
 
+    def rested(self, now: float, beat: int, still: float) -> None:
+        """Until ``now`` the C core has watched: the peer publishes ``beat``, for ``still`` seconds of that already."""
+        self._silence = still if beat != self._beat else self._silence + still
+        self._ticked_at, self._beat = now, beat
+
+    @property
+    def lively(self) -> bool:
+        """Whether the heartbeat has moved a short time ago."""
+        return self._silence < HEARTBEAT_LIMIT / 4
+
     @property
     def dead(self) -> bool:
         """Whether the heartbeat has been still for ``HEARTBEAT_LIMIT``."""

@@ -76,6 +76,21 @@ class SideBlock:
         self._beat = (self._beat + 1) & 0x7FFF_FFFF
         self.store("heartbeat", self._beat)
 
+    def control(self) -> bytes:
+        """The control line as it is now, for ``rest``."""
+        return self._memory.read(self._base, L.LINE)
+
+    def rest(
+        self, peer: SideBlock, seen: bytes, fds: tuple[int, ...], seconds: float, *, every: float, limit: float
+    ) -> tuple[int, float]:
+        """Sleep and beat, as ``Memory.watch`` does; ``seen``: the peer's ``control()`` as the link knows it.
+
+        Returns the peer's heartbeat, and the seconds for which it has been still.
+        """
+        times = seconds, every, limit
+        self._beat, beat, still = self._memory.watch(self._base, peer._base, seen, self._beat, fds, *times)
+        return beat, still
+
     def count(self, name: str, events: int = 1) -> None:
         """Add ``events`` to a link counter."""
         self._own_counters().count(name, events)
