@@ -110,15 +110,22 @@ class Lab:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def start(self, side: int, *options: str, port: str | None = None) -> None:
+    def start(self, side: int, *options: str) -> None:
         """Start the agent of ``side`` and return once it is ready; raises LabError when it ends before."""
-        self.launch(side, *options, port=port)
+        self.launch(side, *options)
         self.await_ready(side)
 
-    def launch(self, side: int, *options: str, port: str | None = None) -> None:
-        """Start the agent of ``side`` and return immediately; ``port``: one of a program, which has no namespace."""
-        place = ["--netns", self.namespaces[side]] if port is None else ["--port", port]
-        arguments = ["--window", self.window, *place, *options]
+    def start_port(self, side: int, url: str) -> None:
+        """As ``start``, with the port ``url`` of a program, which is in no namespace."""
+        self._launch(side, "--port", url)
+        self.await_ready(side)
+
+    def launch(self, side: int, *options: str) -> None:
+        """Start the agent of ``side`` and return immediately."""
+        self._launch(side, "--netns", self.namespaces[side], *options)
+
+    def _launch(self, side: int, *options: str) -> None:
+        arguments = ["--window", self.window, *options]
         self.agents[side] = subprocess.Popen(
             [*self.commands[side], *arguments],
             stdin=subprocess.DEVNULL,

@@ -45,7 +45,7 @@ def _measure(seconds: float) -> float:
     with tempfile.TemporaryDirectory(prefix="vnc-") as folder, Lab(f"bench-lwip-{os.getpid()}") as lab:
         path = f"{folder}/port"
         lab.start(L.HOST)
-        lab.start(L.CARD, port=f"unix:{path}")
+        lab.start_port(L.CARD, f"unix:{path}")
         command = [str(program), path, ADDRESSES[L.CARD], str(PORT)]
         receiver = subprocess.Popen(
             command,

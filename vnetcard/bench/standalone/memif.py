@@ -57,7 +57,7 @@ def _by_a_link(folder: Path) -> Iterator[None]:
     """Two agents, whose memifs are the servers."""
     with Lab(f"bench-memif-{os.getpid()}") as lab:
         for side in (L.HOST, L.CARD):
-            lab.start(side, port=f"memif:{folder}/{side}?role=server")
+            lab.start_port(side, f"memif:{folder}/{side}?role=server")
         yield
 
 
