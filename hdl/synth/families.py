@@ -72,7 +72,11 @@ class Resources:
 
 def measure(family: Family, width: int, folder: Path) -> Resources:
     """Synthesize the engine of data width ``width`` in ``folder``; raises SynthError."""
-    cells = flow.cells_of(family.command, width, folder)
+    return count(flow.cells_of(family.command, width, folder), family)
+
+
+def count(cells: Mapping[str, int], family: Family) -> Resources:
+    """The columns of the table, from the number of cells of each kind."""
     counted = {column: _count(cells, getattr(family, column)) for column in Resources.__dataclass_fields__}
     if family.command == "synth_ecp5":
         counted["luts"] += 2 * counted["carries"]

@@ -19,7 +19,7 @@ each_proof = pytest.mark.parametrize("proof", PROOFS, ids=lambda proof: proof.na
 
 
 def marked(proofs: Iterable[flow.Proof]) -> list[object]:
-    """Return a parameter for each proof; a proof with slow properties has slow covers too: campaign."""
+    """Return a parameter for each proof; one with slow properties takes minutes for the others, too: campaign."""
     return [pytest.param(proof, id=proof.name, marks=[pytest.mark.campaign] if proof.slow else []) for proof in proofs]
 
 
@@ -51,7 +51,7 @@ def built(made: Callable[[str], flow.Model], proof: flow.Proof) -> flow.Model:
     return made(proof.name)
 
 
-@each_proof
+@pytest.mark.parametrize("proof", marked(PROOFS))
 def test_properties_hold_for_all_time(proof: flow.Proof, built: flow.Model) -> None:
     check(*flow.prove(built, labels=set(built.asserts) - proof.slow))
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* _core.Memory.watch(): what a link that is up and at rest needs: heartbeats, and a look at what ends its rest. */
+/* _core.Memory.watch(): what a link that is up and at rest needs: heartbeats, and an eye on what ends its rest. */
 #include "core_py.h"
 #include <errno.h>
 #include <poll.h>
@@ -7,7 +7,7 @@
 #define FDS_MAX 8
 #define SECONDS_MAX 3600.0
 #define SECOND_NS 1000000000ll
-/* A gap between two looks counts at most as long as the peer's silence: in a longer one this process was stopped. */
+/* A gap between two readings counts at most as long as the peer's silence: in a longer one this process was stopped. */
 #define LONGEST_STEP_NS 250000000ll
 #define WORDS (VNC_LINE / 4)
 #define HEARTBEAT (offsetof(struct vnc_side_control, heartbeat) / 4)
@@ -41,8 +41,8 @@ static bool changed(enum vnc_domain domain, const uint32_t *line, const uint32_t
 	return false;
 }
 
-/* Look at both lines, @step_ns after the last time. Return: whether the rest is over. */
-static bool look(struct watch *w, int64_t step_ns, int64_t limit_ns)
+/* Read both control lines, @step_ns after the last time. Return: whether the rest is over. */
+static bool read_lines(struct watch *w, int64_t step_ns, int64_t limit_ns)
 {
 	enum vnc_domain domain = w->memory->domain;
 	uint32_t beat = vnc_load32(domain, &w->peer[HEARTBEAT]);
@@ -56,20 +56,20 @@ static bool look(struct watch *w, int64_t step_ns, int64_t limit_ns)
 
 static void rest(struct watch *w, int64_t until, int64_t every_ns, int64_t limit_ns)
 {
-	int64_t looked = now_ns(), beat_at = looked - every_ns, now, step, wait;
+	int64_t read_at = now_ns(), beat_at = read_at - every_ns, now, step, wait;
 	bool over = false;
 	int ready = 0;
 
 	while (!over && !ready) {
 		now = now_ns();
-		step = now - looked < LONGEST_STEP_NS ? now - looked : LONGEST_STEP_NS;
-		looked = now;
+		step = now - read_at < LONGEST_STEP_NS ? now - read_at : LONGEST_STEP_NS;
+		read_at = now;
 		if (now - beat_at >= every_ns) {
 			beat_at = now;
 			w->beat = (w->beat + 1) & 0x7fffffff;
 			vnc_store32(w->memory->domain, &w->own[HEARTBEAT], w->beat);
 		}
-		over = look(w, step, limit_ns) || now >= until;
+		over = read_lines(w, step, limit_ns) || now >= until;
 		wait = beat_at + every_ns < until ? beat_at + every_ns - now : until - now;
 		if (!over)
 			ready = ppoll(w->fds, w->count, &(struct timespec){wait / SECOND_NS, wait % SECOND_NS}, NULL);

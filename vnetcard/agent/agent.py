@@ -259,7 +259,7 @@ class Agent:
             link.ports.set_own(port_state.is_up(self.port, self.interface))
             for line in news_of(self.port):
                 self.log.warning("%s", line, extra={"code": ErrorCode.PORT_GONE})
-            rest.look()
+            rest.remember()
             pause = link.tick()
             if self.interface is not None:
                 pause = pause if again is None else min(pause, again)

@@ -13,7 +13,7 @@ EVERY: Final = 0.2
 
 
 class Rest:
-    """For the owner of a ``Link``: ``look``, then the link's ``tick``, then ``sleep`` if that is ``possible``.
+    """For the owner of a ``Link``: ``remember``, then the link's ``tick``, then ``sleep`` if that is ``possible``.
 
     ``able``: whether the peer sees what this side stores without an engine, and the owner needs to poll nothing.
     """
@@ -22,8 +22,8 @@ class Rest:
         self._link, self._able = link, able
         self._seen = b""
 
-    def look(self) -> None:
-        """Remember the peer's control line: what differs from it when ``sleep`` begins needs another tick."""
+    def remember(self) -> None:
+        """Keep the peer's control line: what differs from it when ``sleep`` begins needs another tick."""
         self._seen = self._link.peer.control()
 
     def possible(self) -> bool:
