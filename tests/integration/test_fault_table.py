@@ -264,7 +264,7 @@ def raised_mtu() -> Iterator[Lab]:
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """What is injected, the cause that must be named first, on which side, and words that it must contain."""
+    """What is injected, the cause that must be named first, on which side ('': any), and words that it must contain."""
 
     inject: Callable[[], Injected]
     cause: str
@@ -291,7 +291,7 @@ TABLE = {
     "1% corrupted records": Fault(corrupt_records, "corrupt-records", "card", "corrupt records in c2h"),
     "impossible index": Fault(corrupt_index, "corrupt-index", "card", "impossible indices"),
     "scribbled side block": Fault(corrupt_side_block, "corrupt-side-block", "card", "overwritten"),
-    "overwritten superblock": Fault(overwritten_superblock, "window-overwritten", "host", "restored the superblock"),
+    "overwritten superblock": Fault(overwritten_superblock, "window-overwritten", "", "restored the superblock"),
     "impossible header of an offload": Fault(bad_frames, "bad-frames", "card", "impossible virtio_net_hdr"),
     "packet that a kernel refuses": Fault(refused_packets, "port-refused", "host", "the host's kernel refused"),
     "source that is not allowed": Fault(foreign_sources, "foreign-sources", "card", "outside the host's --allow"),
