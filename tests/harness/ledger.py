@@ -16,6 +16,7 @@ from typing import Any
 
 from vnetcard.agent.status import complete
 from vnetcard.lab.lab import Lab
+from vnetcard.observe.views import gather
 from vnetcard.port import open_port
 from vnetcard.port.interface import Interface
 from vnetcard.ring import layout as L
@@ -38,7 +39,11 @@ def assert_ledgers_balance(lab: Lab, *, allow: Set[str] = frozenset()) -> list[V
     views, wrong = wait_for_rest(lab)
     for view in views:
         wrong += [f"{name}: {count}" for name, count in losses(view).items() if name.split()[-1] not in allow]
-    assert not wrong, f"the ledgers do not balance: {'; '.join(wrong)}\n{json.dumps(views, indent=1)}"
+    if wrong:
+        samples = gather(lab.url).errors()
+        raise AssertionError(
+            f"the ledgers do not balance: {'; '.join(wrong)}\n{samples}\n{json.dumps(views, indent=1)}"
+        )
     return views
 
 
