@@ -79,9 +79,10 @@ hdl-coverage: ## lines and toggles of the RTL that the simulations reach, and th
 		$(PYTEST) tests/hdl/test_engine.py -m 'not campaign' -k 'w64 or cover'; \
 	status=$$?; cat .cache/hdl-coverage.txt; exit $$status
 
-synth: ## size and speed of the DMA engine on an ECP5, compared with the recorded ones; minutes
+synth: ## size and speed of the DMA engine on an ECP5 compared with the recorded ones, size on other families; half an hour
 	@scripts/venv.sh test
 	$(BIN)/python -m vnetcard.hdl.synth
+	$(BIN)/python -m vnetcard.hdl.synth --families
 
 # BENCH_ARGS: make bench BENCH_ARGS=--quick, or --contenders and --loads; see vnetcard bench --help.
 bench: ## speed beside veth, a TUN splice, DPDK, socat, OpenVPN, into benchmarks/results; an hour, --quick minutes
