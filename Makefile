@@ -79,7 +79,7 @@ hdl-coverage: ## lines and toggles of the RTL that the simulations reach, and th
 		$(PYTEST) tests/hdl/test_engine.py -m 'not campaign' -k 'w64 or cover'; \
 	status=$$?; cat .cache/hdl-coverage.txt; exit $$status
 
-synth: ## size and speed of the DMA engine on an ECP5 compared with the recorded ones, size on other families; half an hour
+synth: ## size and speed of the DMA engine on an ECP5, compared with the recorded ones; size on others; half an hour
 	@scripts/venv.sh test
 	$(BIN)/python -m vnetcard.hdl.synth
 	$(BIN)/python -m vnetcard.hdl.synth --families
