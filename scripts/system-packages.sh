@@ -43,6 +43,7 @@ apt-get                                 apt                    apt
 '
 TEST='
 clang                                   clang                  clang
+ld.lld                                  lld                    lld
 /usr/lib/clang/*/lib/*/libclang_rt.fuzzer* libclang-rt-dev     compiler-rt
 iperf3                                  iperf3                 iperf3
 tcpdump                                 tcpdump                tcpdump
@@ -62,6 +63,7 @@ systemd-analyze                         systemd                systemd
 systemd-sysusers                        systemd                systemd
 qemu-aarch64-static                     qemu-user-static       qemu-user-static
 qemu-riscv32-static                     qemu-user-static       qemu-user-static
+qemu-arm-static                         qemu-user-static       qemu-user-static
 riscv64-unknown-elf-gcc                 gcc-riscv64-unknown-elf -
 /usr/lib/picolibc/riscv64-*-elf/include/picolibc.h|/usr/riscv64-*-elf/include/picolibc.h picolibc-riscv64-unknown-elf -
 dnsmasq                                 dnsmasq-base           dnsmasq

@@ -1,11 +1,19 @@
 /* SPDX-License-Identifier: MIT */
-/* platform.h for RISC-V and ARM64 in QEMU's user mode, without a C library: qemu-riscv32 CARD WINDOW-FILE BYTES. */
+/* platform.h for RISC-V, ARM64 and ARMv7 in QEMU's user mode, without a C library: qemu-riscv32 CARD WINDOW-FILE BYTES.
+ * The numbers are Linux's: include/uapi/asm-generic/unistd.h, arch/arm/tools/syscall.tbl. */
 #include "platform.h"
 
+#if defined(__arm__)
+#define NR_OPENAT 322
+#define NR_EXIT 1
+#define NR_MMAP 192 /* mmap2 */
+#define NR_GETRANDOM 384
+#else
 #define NR_OPENAT 56
 #define NR_EXIT 93
 #define NR_MMAP 222
 #define NR_GETRANDOM 278
+#endif
 #if __SIZEOF_POINTER__ == 4
 #define NR_CLOCK_GETTIME 403
 #define NR_NANOSLEEP 407
@@ -24,6 +32,10 @@
 #define ARGUMENT "a"
 #define NUMBER "a7"
 #define CALL "ecall"
+#elif defined(__arm__)
+#define ARGUMENT "r"
+#define NUMBER "r7"
+#define CALL "svc 0"
 #else
 #define ARGUMENT "x"
 #define NUMBER "x8"
@@ -101,6 +113,12 @@ __asm__(".globl _start\n"
 	"	mv a0, sp\n"
 	"	andi sp, sp, -16\n"
 	"	call begin\n");
+#elif defined(__arm__)
+__asm__(".globl _start\n"
+	"_start:\n"
+	"	mov r0, sp\n"
+	"	bic sp, sp, #7\n"
+	"	bl begin\n");
 #else
 __asm__(".globl _start\n"
 	"_start:\n"

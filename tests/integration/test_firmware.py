@@ -25,20 +25,22 @@ from vnetcard.ring import layout as L
 BARE = ROOT / "firmware/bare"
 PACKAGES = str(ROOT / "scripts/system-packages.sh")
 MACHINES = {
-    "riscv32": ("riscv64-unknown-elf-", "-march=rv32imac -mabi=ilp32 -mcmodel=medany"),
-    "riscv64": ("riscv64-unknown-elf-", "-march=rv64imac -mabi=lp64 -mcmodel=medany"),
-    "aarch64": ("aarch64-linux-gnu-", "-mno-outline-atomics"),
+    "riscv32": ("CROSS=riscv64-unknown-elf-", "MACHINE=-march=rv32imac -mabi=ilp32 -mcmodel=medany"),
+    "riscv64": ("CROSS=riscv64-unknown-elf-", "MACHINE=-march=rv64imac -mabi=lp64 -mcmodel=medany"),
+    "aarch64": ("CROSS=aarch64-linux-gnu-", "MACHINE=-mno-outline-atomics"),
+    "arm": ("CC=clang", "MACHINE=--target=armv7a-none-eabi -mcpu=cortex-a7 -fuse-ld=lld", "BUILTINS="),
 }
-"""Name, as QEMU has it, to the compiler's prefix and options."""
+"""Name, as QEMU has it, to the variables of firmware/bare/Makefile."""
 SOURCES = os.environ.get("VNETCARD_LWIP")
 """The folder src of lwIP's sources, which no Debian package has."""
 
 
 def make(out: Path, target: str, machine: str, *variables: str) -> Path:
     """Build a target of firmware/bare for ``machine``; returns the program's path."""
-    cross, options = MACHINES[machine]
-    need(f"{cross}gcc")
-    command = ["make", "-s", "-C", str(BARE), target, f"OUT={out}", f"CROSS={cross}", f"MACHINE={options}", *variables]
+    compiler, *options = MACHINES[machine]
+    name, _, value = compiler.partition("=")
+    need(f"{value}gcc" if name == "CROSS" else value)
+    command = ["make", "-s", "-C", str(BARE), target, f"OUT={out}", compiler, *options, *variables]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
     assert (done.returncode, done.stderr) == (0, "")
     return out / target
@@ -70,7 +72,7 @@ def assert_pings(lab: Lab, sizes: tuple[int, ...], count: int) -> None:
 
 @pytest.mark.root
 @pytest.mark.parametrize(
-    "machine", ["riscv32", *(pytest.param(name, marks=pytest.mark.campaign) for name in ("riscv64", "aarch64"))]
+    "machine", ["riscv32", "arm", *(pytest.param(name, marks=pytest.mark.campaign) for name in ("riscv64", "aarch64"))]
 )
 def test_card_without_an_operating_system_answers_every_ping_and_survives_kills(
     lab: Lab, tmp_path: Path, machine: str
