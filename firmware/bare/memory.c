@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* memcpy and memset, and ARM's names for them (ARM IHI 0043, run-time ABI), where there is no C library.  -fno-tree-loop-distribute-patterns keeps them from calling
- * themselves. */
+/* memcpy and memset, and ARM's names for them (its run-time ABI, IHI 0043), where there is no C library.  The Makefile
+ * keeps them from calling themselves. */
 #include <stddef.h>
 #include <stdint.h>
 
