@@ -18,6 +18,8 @@ from vnetcard.sim.guest.qemu import find_qemu
 
 MACHINES = (X86_64, ARM64)
 """Of the two guests: the host, the card."""
+PING_LIMIT = 20.0
+"""Seconds to wait for late replies: an emulated card on a busy machine may stand still for seconds."""
 REST_LIMIT = 5.0
 """Seconds for the packets that are in flight after the last ping."""
 
@@ -47,7 +49,7 @@ def show(count: int, log: IO[str], started: float) -> Sequence[suite.PingResult]
         on = " ".join(name for name, verdict in view["link"]["features"].items() if verdict == "on") or "none"
         print(f"link up after {time.monotonic() - started:.1f} s: {view['window']['geometry']}; offloads: {on}\n")
         results = _ping(lab, count)
-        print("\n".join(_ledger(lab)))
+        print("\n".join([*_ledger(lab), *_interruptions(lab)]))
     return results
 
 
@@ -59,7 +61,10 @@ def _ping(lab: CardLab, count: int) -> list[suite.PingResult]:
     ]
     print(report.header(targets), flush=True)
     results = suite.run_suite(
-        targets[:1], count=count, on_result=lambda result: print(report.row(result, targets), flush=True)
+        targets[:1],
+        count=count,
+        timeout=PING_LIMIT,
+        on_result=lambda result: print(report.row(result, targets), flush=True),
     )
     from_card = lab.ping_from_card(count=count, target=targets[1])
     print("\n".join(report.row(result, targets) for result in from_card))
@@ -88,6 +93,14 @@ def show_pair(count: int, started: float) -> Sequence[suite.PingResult]:
         print(report.summary(results))
         print("\n".join(_lines(lambda: pair.status(L.HOST)["balance"])))
     return results
+
+
+def _interruptions(lab: CardLab) -> Iterator[str]:
+    """A line where the host's link was interrupted: pings of that time are lost, and are not the link's."""
+    host = next(side for side in lab.lab.status(L.HOST)["sides"] if side["side"] == L.SIDES[L.HOST])
+    seen = {name: host["link"][name] for name in ("link_down", "peer_dead", "peer_restart") if host["link"][name]}
+    if seen:
+        yield "the link was interrupted: " + ", ".join(f"{name} {count}" for name, count in seen.items())
 
 
 def _ledger(lab: CardLab) -> Iterator[str]:
