@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* _core.Memory.watch(): what a link that is up and at rest needs: heartbeats, and an eye on what ends its rest. */
 #include "core_py.h"
-#include <errno.h>
 #include <poll.h>
 
 #define FDS_MAX 8
