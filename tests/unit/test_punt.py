@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import select
+import socket
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
@@ -17,6 +18,7 @@ from vnetcard.agent.punt import Punt
 from vnetcard.agent.punt_rule import PuntRule
 from vnetcard.codes.error import ErrorCode
 from vnetcard.errors import ConfigError
+from vnetcard.port import unix_socket
 from vnetcard.port.client import PortClient
 from vnetcard.ring import layout as L
 
@@ -144,6 +146,32 @@ def test_what_the_program_sends_goes_into_the_port_and_what_fails_is_counted(tmp
             client.send(b"E packet")
             until(lambda: punt.view()["return_refused"] == 1, "the packet is counted")
         assert punt.view()["returned"] == 200
+
+
+class Counting:
+    """A receiver of packets that keeps them."""
+
+    def __init__(self) -> None:
+        self.packets: list[bytes] = []
+
+    def connected(self, present: bool) -> None:
+        del present
+
+    def receive(self, packet: bytes) -> None:
+        self.packets.append(packet)
+
+
+def test_end_after_the_poll_is_no_packet() -> None:
+    """A program that sends and closes at once: the poll saw its packet, and the end came later."""
+    near, far = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    with near:
+        near.setblocking(False)
+        for message in (b"E first", b"", b"E last"):
+            far.send(message)
+        far.close()
+        receiver = Counting()
+        assert unix_socket._hand_on(near, receiver, ends=0)
+        assert receiver.packets == [b"E first", b"", b"E last"]
 
 
 def test_impossible_messages_and_a_second_program_harm_nothing(tmp_path: Path) -> None:

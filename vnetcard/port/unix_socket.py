@@ -158,10 +158,17 @@ def _hand_on(client: socket.socket, receiver: Receiver, *, ends: int) -> bool:
             return bool(ends)
         except OSError:  # such as ECONNRESET
             return True
-        if not packet and ends:
+        if not packet and (ends or _has_ended(client)) and not _unread(client):
             return True
         receiver.receive(packet)
     return False
+
+
+def _has_ended(client: socket.socket) -> bool:
+    """Whether the far end has closed, be it after the last poll: an empty message is received like the end."""
+    poll = select.poll()
+    poll.register(client, select.POLLRDHUP)
+    return bool(poll.poll(0))
 
 
 def _unread(client: socket.socket) -> int:
