@@ -1,4 +1,4 @@
-"""A link at rest: what ends the sleep of ``Memory.watch``, how it beats, and when ``Rest`` allows it."""
+"""A link at rest: what ends the sleep of ``Memory.watch``, how it beats, and how the peer's silence adds up."""
 
 from __future__ import annotations
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import socket
 import subprocess
 import tempfile
@@ -42,7 +41,7 @@ def steps(seconds: float) -> Iterator[tuple[str, Callable[[], dict[str, float]]]
 def _measure(seconds: float) -> float:
     """Gbit/s that the program has received."""
     program = programs.compiled("lwip", flags=("-isystem", str(HEADERS.parents[1]), "-llwip"))
-    with tempfile.TemporaryDirectory(prefix="vnc-") as folder, Lab(f"bench-lwip-{os.getpid()}") as lab:
+    with tempfile.TemporaryDirectory(prefix="vnc-") as folder, Lab("bench-lwip") as lab:
         path = f"{folder}/port"
         lab.start(L.HOST)
         lab.start_port(L.CARD, f"unix:{path}")

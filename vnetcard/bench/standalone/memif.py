@@ -55,7 +55,7 @@ def steps(seconds: float) -> Iterator[tuple[str, Callable[[], dict[str, float]]]
 @contextlib.contextmanager
 def _by_a_link(folder: Path) -> Iterator[None]:
     """Two agents, whose memifs are the servers."""
-    with Lab(f"bench-memif-{os.getpid()}") as lab:
+    with Lab("bench-memif") as lab:
         for side in (L.HOST, L.CARD):
             lab.start_port(side, f"memif:{folder}/{side}?role=server")
         yield
