@@ -286,9 +286,10 @@ class AxiMemory {
 				stats_.write_bytes += 8;
 				break;
 			case 0x0f:
+				/* Logged first: a consumer that has seen the index has a later time than the log. */
+				log_.put(now, side_, VNC_SIMBUS_LOG_INDEX, uint64_t(to - bytes_), uint32_t(value));
 				__atomic_store_n(reinterpret_cast<uint32_t *>(to), uint32_t(value), __ATOMIC_RELAXED);
 				stats_.index_words++;
-				log_.put(now, side_, VNC_SIMBUS_LOG_INDEX, uint64_t(to - bytes_), uint32_t(value));
 				break;
 			default:
 				for (unsigned byte = 0; byte < 8; byte++)
