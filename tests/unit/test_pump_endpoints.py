@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.c_build import ASAN, PUMP, TSAN, build, must_pass
+from tests.unit.c_build import ASAN, CHECKED, PUMP, TSAN, build, must_pass, seed
 from tests.unit.memories import KINDS
 from tests.unit.pump_harness import C2H_PROD, LEDGERS, PEER_EPOCH, Host
 from vnetcard import _core
@@ -81,6 +81,12 @@ def test_inline_moves_take_each_packet_once_and_none_in_hold(
 ) -> None:
     program = build(tmp_path, name, *PUMP, flags=(*flags, *wrap))
     must_pass(program, 20000)
+
+
+@pytest.mark.slow
+def test_thread_that_takes_a_pump_over_finds_no_older_index(tmp_path: Path) -> None:
+    program = build(tmp_path, "pump_handover.c", *PUMP, "vnc_checked.c", flags=CHECKED)
+    assert must_pass(program, seed(), 50).endswith(" packets\n")
 
 
 def test_tx_pump_of_a_pair_cannot_be_closed_first(host: Host) -> None:

@@ -271,7 +271,10 @@ bool vnc_pump_try_lock(struct vnc_pump *p)
 {
 	uint32_t unlocked = 0;
 
-	return __atomic_compare_exchange_n(&p->locked, &unlocked, 1, false, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED);
+	if (!__atomic_compare_exchange_n(&p->locked, &unlocked, 1, false, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED))
+		return false;
+	vnc_rmb(p->domain); /* as below */
+	return true;
 }
 
 /** vnc_pump_lock() - for the pump's own thread: waits until the partner's thread has unlocked. */
@@ -279,6 +282,9 @@ void vnc_pump_lock(struct vnc_pump *p)
 {
 	while (__atomic_exchange_n(&p->locked, 1, __ATOMIC_ACQUIRE))
 		sched_yield();
+	/* What the other thread has read of device memory, this one must not find in an older state: an index would
+	 * have gone back, which is a violation. */
+	vnc_rmb(p->domain);
 }
 
 /** vnc_pump_unlock() - end what vnc_pump_lock() or vnc_pump_try_lock() has begun. */
