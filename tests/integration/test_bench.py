@@ -20,8 +20,8 @@ LIMIT = 120.0
 def bench(*words: str) -> subprocess.Popen[str]:
     """A quick bench of two contenders."""
     need("iperf3")
-    command = [*VNETCARD, "bench", "--quick", "--contenders", "vnetcard,splice", "--rounds", "1", *words]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    command = [*VNETCARD, "bench", "--quick", "--contenders", "vnetcard,splice", "--rounds", "1", "--wait", "0"]
+    return subprocess.Popen([*command, *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
 def traces(pid: int) -> list[str]:
@@ -31,13 +31,14 @@ def traces(pid: int) -> list[str]:
 
 
 def test_two_contenders_are_compared_and_nothing_is_left(tmp_path: Path) -> None:
-    run = bench("--loads", "ping", "--seconds", "0.2", "--output", str(tmp_path), "--json")
+    loads = ["--loads", "ping,udp-64,tcp", "--congestion", "cubic", "--seconds", "0.2"]
+    run = bench(*loads, "--output", str(tmp_path), "--json")
     output, progress = run.communicate(timeout=LIMIT)
     assert run.returncode == 0, progress
     found = json.loads(output)
     assert found == json.loads((tmp_path / "bench.json").read_text())
     assert "</svg>" in (tmp_path / "bench.svg").read_text()
-    for figure in ("start", "ping p50"):
+    for figure in ("start", "ping p50", "udp 64", "tcp 1500 cubic"):
         assert set(found["figures"][figure]["contenders"]) == {"vnetcard", "splice"}
         assert found["figures"][figure]["ratios"]["splice"]["median"] > 0
     assert "round 1 of 1  splice    ping: ping p50" in progress

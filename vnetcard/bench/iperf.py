@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from vnetcard.bench.validity import Endpoints, Invalid
 from vnetcard.errors import ConfigError
@@ -20,19 +20,34 @@ START_LIMIT, SLACK = 10.0, 30.0
 """Seconds for the server to listen, and for both to end after the run's time."""
 
 
-def congestion_control(name: str | None) -> str:
-    """``name``, or by default what this machine uses; ConfigError for one that the kernel has not."""
-    if name is None:
-        return Path("/proc/sys/net/ipv4/tcp_congestion_control").read_text().strip()
+USUAL: Final = ("cubic", "bbr")
+"""TCP's congestion controls that are measured by default: the kernel's own default, and one that ignores reordering."""
+
+
+def congestion_controls(names: str | None) -> tuple[str, ...]:
+    """Those of a comma-separated list, or by default those of USUAL that the kernel has.
+
+    Raises ConfigError for one that it has not.
+    """
     known = Path("/proc/sys/net/ipv4/tcp_available_congestion_control").read_text().split()
-    if name not in known:
-        raise ConfigError(f"--congestion {name}: the kernel has {', '.join(known)} (others: modprobe tcp_NAME)")
-    return name
+    if names is None:
+        return tuple(name for name in USUAL if name in known) or (known[0],)
+    wanted = tuple(dict.fromkeys(name for name in names.split(",") if name))
+    for name in wanted or ("",):
+        if name not in known:
+            raise ConfigError(f"--congestion {name!r}: the kernel has {', '.join(known)} (others: modprobe tcp_NAME)")
+    return wanted
+
+
+def tcp_limits() -> dict[str, str]:
+    """The kernel's limits of TCP's buffers, in bytes, as sysctl(8) names them."""
+    names = ("net.ipv4.tcp_rmem", "net.ipv4.tcp_wmem", "net.core.rmem_max", "net.core.wmem_max")
+    return {name: " ".join(Path("/proc/sys", *name.split(".")).read_text().split()) for name in names}
 
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """How long a load lasts, in seconds, and TCP's congestion control ('': what the machine uses)."""
+    """How long a load lasts, in seconds, and TCP's congestion control ('' for a load without TCP)."""
 
     seconds: float
     congestion: str = ""

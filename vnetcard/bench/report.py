@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from vnetcard.bench.figures import OURS, Results, Spread, kind_of
+from vnetcard.bench.iperf import tcp_limits
 from vnetcard.bench.runner import BUSY_MAX, Plan
 from vnetcard.bench.standalone import STANDALONE
 from vnetcard.bench.targets import TARGETS
@@ -29,8 +30,6 @@ def lines(plan: Plan, results: Results, absent: Mapping[str, str]) -> Iterator[s
         if figures := [figure for figure in results.figures() if results.load_of(figure) == load]:
             names = [name for name in standalone.CONTENDERS if f"{load} {name}" not in absent]
             yield from _tables(names, figures, results)
-    if plan.congestion:
-        yield f"TCP's congestion control: {plan.congestion}"
     for row in targets(results):
         seen = "not measured" if row["seen"] is None else f"{row['seen']:.3g}"
         yield f"{row['state']:8} {row['target']}: {seen}"
@@ -76,7 +75,6 @@ def as_json(plan: Plan, results: Results, absent: Mapping[str, str], *, label: s
         "date": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         "label": label,
         "rounds": plan.rounds,
-        "congestion": plan.congestion,
     }
     origin["busy_elsewhere"] = round(busy(results), 3)
     return {
@@ -86,7 +84,8 @@ def as_json(plan: Plan, results: Results, absent: Mapping[str, str], *, label: s
         "machine": {"cores": os.cpu_count(), "kernel": platform.release(), "architecture": platform.machine()},
         "rounds": plan.rounds,
         "seconds": plan.seconds,
-        "congestion": plan.congestion,
+        "congestion": list(plan.congestion),
+        "tcp_limits": tcp_limits(),
         "busy_elsewhere": round(busy(results), 3),
         "figures": {figure: _figure(results, figure) | origin for figure in results.figures()},
         "targets": targets(results),

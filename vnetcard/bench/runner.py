@@ -32,8 +32,10 @@ class Plan:
     loads: Sequence[str]
     rounds: int
     seconds: float
-    congestion: str = ""
-    """TCP's congestion control; '': what the machine uses."""
+    congestion: Sequence[str]
+    """TCP's congestion controls: a load with TCP is repeated for each."""
+    wait: float = 0.0
+    """Seconds to wait for a quiet machine; afterwards the bench begins all the same, and says so."""
 
     def mtus(self) -> list[int]:
         """The MTUs that the loads need, each once."""
@@ -58,8 +60,7 @@ class Runner:
 
     def run(self) -> Results:
         """Run the whole plan."""
-        for line in busy_lines(*proc.load_elsewhere()):
-            self._report(line)
+        self._wait_for_quiet()
         contenders = self._plan.contenders
         for number in range(self._plan.rounds):
             for load in self._plan.loads:
@@ -69,6 +70,14 @@ class Runner:
                 for name in contenders if number % 2 == 0 else contenders[::-1]:  # none is always the first
                     self._measure(name, mtu, number)
         return self.results
+
+    def _wait_for_quiet(self) -> None:
+        """Name the programs that take this machine, and wait until they have ended, as long as the plan says."""
+        share, programs = proc.load_elsewhere()
+        for line in busy_lines(share, programs):
+            self._report(line)
+        while share > BUSY_MAX and time.monotonic() < self._began + self._plan.wait:
+            share, _ = proc.load_elsewhere()
 
     def _measure_standalone(self, load: str, number: int) -> None:
         """Carry out a load that needs none of the contenders."""
@@ -103,9 +112,11 @@ class Runner:
             self._progress(name, number, f"INVALID: {error}")
 
     def _apply(self, load: str, contender: Contender, name: str, number: int) -> None:
-        """Put one load on a contender that is up."""
+        """Put one load on a contender that is up, with each congestion control if it has TCP."""
+        figures: dict[str, float] = {}
         try:
-            figures = dict(LOADS[load].put(contender, Run(self._plan.seconds, self._plan.congestion)))
+            for congestion in self._plan.congestion if LOADS[load].tcp else ("",):
+                figures |= LOADS[load].put(contender, Run(self._plan.seconds, congestion))
             contender.check()
         except VnetcardError as error:
             self.results.refuse(name, load, str(error))

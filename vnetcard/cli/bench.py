@@ -22,12 +22,13 @@ if TYPE_CHECKING:
 
 QUICK = {"rounds": 3, "seconds": 1.0}
 FULL = {"rounds": 5, "seconds": 3.0}
-LIMITS = {"rounds": (1, 100), "seconds": (0.2, 60.0)}
+LIMITS = {"rounds": (1, 100), "seconds": (0.2, 60.0), "wait": (0.0, 3600.0)}
+WAIT = 60.0
 
 EPILOG = """\
 examples:
-  vnetcard bench --quick                              a few minutes
-  vnetcard bench                                      everything; about an hour
+  vnetcard bench --quick                              a quarter of an hour
+  vnetcard bench                                      everything; two hours
   vnetcard bench --contenders vnetcard,splice --loads tcp,ping
   vnetcard bench --quick --output results             write bench.json and bench.svg into a folder
   vnetcard bench --quick --check results/bench.json   compare with the ratios of an earlier run
@@ -54,12 +55,13 @@ def add_parser(subparsers: Subparsers) -> None:
     parser.add_argument(
         "--seconds", type=float, metavar="S", help="seconds of each load, 0.2 to 60 (3; with --quick 1)"
     )
+    parser.add_argument("--wait", type=float, metavar="S", help="seconds to wait for a quiet machine, 0 to 3600 (60)")
     parser.add_argument("--output", type=Path, metavar="DIR", help="write bench.json and bench.svg into DIR")
     parser.add_argument(
         "--check", type=Path, metavar="FILE", help="a bench.json; exit status 1 if ratios are much worse"
     )
     parser.add_argument(
-        "--congestion", metavar="NAME", help="TCP's congestion control, such as cubic or bbr (default: the machine's)"
+        "--congestion", metavar="NAMES", help="TCP's congestion controls, each measured (default: cubic,bbr)"
     )
     parser.add_argument("--label", default="", metavar="TEXT", help="a text for the JSON, such as the measured commit")
     parser.add_argument("--json", action="store_true", help="print the results as JSON instead of a table")
@@ -97,7 +99,7 @@ def run(args: argparse.Namespace) -> int:
 def make_plan(args: argparse.Namespace) -> tuple[Plan, dict[str, str]]:
     """The plan, and which contenders are absent and why; ConfigError for invalid arguments."""
     from vnetcard.bench.contenders import CONTENDERS
-    from vnetcard.bench.iperf import congestion_control
+    from vnetcard.bench.iperf import congestion_controls
     from vnetcard.bench.load import LOADS, QUICK_LOADS
     from vnetcard.bench.programs import missing
     from vnetcard.bench.runner import Plan
@@ -107,7 +109,7 @@ def make_plan(args: argparse.Namespace) -> tuple[Plan, dict[str, str]]:
     contenders = chosen("--contenders", args.contenders, CONTENDERS, usual)
     known = [*LOADS, *STANDALONE]
     loads = chosen("--loads", args.loads, known, [*QUICK_LOADS, *QUICK_STANDALONE] if args.quick else known)
-    numbers = dict(QUICK if args.quick else FULL)
+    numbers = {**(QUICK if args.quick else FULL), "wait": WAIT}
     for name, (least, most) in LIMITS.items():
         given = getattr(args, name)
         if given is None:
@@ -124,8 +126,9 @@ def make_plan(args: argparse.Namespace) -> tuple[Plan, dict[str, str]]:
             absent |= {f"{load} {name}": why for name, why in STANDALONE[load].missing().items()}
     if not present:
         raise ConfigError("; ".join(f"{name}: {why}" for name, why in absent.items()))
-    algorithm = congestion_control(args.congestion)
-    return Plan(present, loads, int(numbers["rounds"]), numbers["seconds"], algorithm), absent
+    congestion = congestion_controls(args.congestion)
+    rounds = int(numbers["rounds"])
+    return Plan(present, loads, rounds, numbers["seconds"], congestion, numbers["wait"]), absent
 
 
 def chosen(option: str, text: str | None, known: Iterable[str], default: Iterable[str] | None = None) -> list[str]:

@@ -18,9 +18,10 @@ from vnetcard.bench.load.udp import Udp
 
 
 class Load(Protocol):
-    """One kind of load; ``mtu`` is the MTU that it needs."""
+    """One kind of load; ``mtu`` is the MTU that it needs, ``tcp`` whether it has TCP's congestion control."""
 
     mtu: int
+    tcp: bool
 
     def put(self, contender: Contender, run: Run) -> Mapping[str, float]:
         """The figures of a run of about ``run.seconds``; raises Invalid when the run does not support them."""
@@ -45,5 +46,16 @@ LOADS: Final[Mapping[str, Load]] = {
     "tcp-65000-x8": Tcp(mtu=65000, streams=8),
     "tcp-65000-both": Tcp(mtu=65000, both=True),
 }
-QUICK_LOADS: Final = ("idle", "tcp", "udp-64", "ping", "ping-load")
+QUICK_LOADS: Final = (
+    "idle",
+    "tcp",
+    "tcp-x8",
+    "tcp-both",
+    "tcp-both-x8",
+    "udp-64",
+    "udp-1400",
+    "ping",
+    "ping-load",
+    "rr-load",
+)
 """The loads of ``--quick``: those that have a target."""

@@ -16,6 +16,7 @@ class Idle:
     """CPU time in percent of one core, and memory in MiB, of all processes of the contender together."""
 
     mtu = 1500
+    tcp = False
 
     def put(self, contender: Contender, run: Run) -> dict[str, float]:
         time.sleep(SETTLE)

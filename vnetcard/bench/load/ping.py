@@ -26,8 +26,7 @@ class Ping:
     mtu = 1500
 
     def __init__(self, *, under_load: bool = False) -> None:
-        self._busy = under_load
-        self._name = "ping under load" if under_load else "ping"
+        self.tcp = self._busy = under_load
 
     def put(self, contender: Contender, run: Run) -> dict[str, float]:
         count = max(100, round(run.seconds / INTERVAL))
@@ -36,7 +35,8 @@ class Ping:
             output = subprocess.run(
                 run_in(contender.namespaces[0], command), capture_output=True, text=True, check=False
             )
-        return figures(self._name, times_in(output.stdout, count, loss_max=LOSS_MAX if self._busy else 0.0))
+        name = f"ping under load {run.congestion}" if self._busy else "ping"
+        return figures(name, times_in(output.stdout, count, loss_max=LOSS_MAX if self._busy else 0.0))
 
 
 def times_in(output: str, count: int, *, loss_max: float = 0.0) -> list[float]:

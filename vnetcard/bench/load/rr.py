@@ -22,8 +22,7 @@ class Rr:
     mtu = 1500
 
     def __init__(self, *, under_load: bool = False) -> None:
-        self._busy = under_load
-        self._name = "rr under load" if under_load else "rr"
+        self.tcp = self._busy = under_load
 
     def put(self, contender: Contender, run: Run) -> dict[str, float]:
         program = str(programs.compiled("rr"))
@@ -49,7 +48,7 @@ class Rr:
             server.communicate()
         if done.returncode:
             raise Invalid(f"requests were not answered: {done.stderr.strip()}")
-        return parse(self._name, done.stdout)
+        return parse(f"rr under load {run.congestion}" if self._busy else "rr", done.stdout)
 
 
 def parse(name: str, output: str) -> dict[str, float]:

@@ -11,6 +11,8 @@ from vnetcard.bench.watch import received
 class Tcp:
     """``streams`` connections at ``mtu``; ``both``: as many in the other direction at the same time."""
 
+    tcp = True
+
     def __init__(self, *, mtu: int = 1500, streams: int = 1, both: bool = False) -> None:
         self.mtu = mtu
         self._streams = streams
@@ -28,4 +30,5 @@ class Tcp:
             got.append(report.client["end"]["sum_received_bidir_reverse"])
         moved = sum(part["bytes"] for part in got)
         rate = sum(part["bits_per_second"] for part in got) / 1e9
-        return {self._name: rate, f"{self._name} cpu": worked / (moved / 1e9)}
+        name = f"{self._name} {run.congestion}"
+        return {name: rate, f"{name} cpu": worked / (moved / 1e9)}

@@ -1,32 +1,68 @@
-"""``udp``: datagrams of one size at one sender's full rate, and how many of them arrive."""
+"""``udp``: datagrams of one size at one sender's full rate, and how many of them arrive (``c/udp.c``)."""
 
 from __future__ import annotations
 
-from vnetcard.bench import iperf
+import subprocess
+
+from vnetcard.bench import programs
 from vnetcard.bench.contenders import Contender
+from vnetcard.bench.iperf import Run
 from vnetcard.bench.validity import Invalid
+from vnetcard.lab.lab import die_with_parent, run_in
 
 HEADERS = 28
 """Bytes of IPv4 and UDP."""
+PORT = 5298
+AHEAD = 0.5
+"""Seconds that the sender continues after the receiver's time: both begin at different moments."""
+SLACK = 30.0
 
 
 class Udp:
     """``size``: bytes of the IP packet.  Loss is no failure: the sender may be faster than any contender."""
 
     mtu = 1500
+    tcp = False
 
     def __init__(self, size: int) -> None:
         self._size = size
 
-    def put(self, contender: Contender, run: iperf.Run) -> dict[str, float]:
-        options = ["-u", "-b", "0", "-l", str(self._size - HEADERS)]
-        return {f"udp {self._size}": arrived(iperf.run(contender, run.seconds, options)) / 1000}
+    def put(self, contender: Contender, run: Run) -> dict[str, float]:
+        program = str(programs.compiled("udp"))
+        where = [contender.addresses[1], str(PORT)]
+        sink = subprocess.Popen(
+            run_in(contender.namespaces[1], [program, "sink", *where, f"{run.seconds:g}"]),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            text=True,
+            preexec_fn=die_with_parent,  # noqa: PLW1509 - as in lab.py
+        )
+        try:
+            assert sink.stdout is not None
+            if sink.stdout.readline() != "ready\n":
+                raise Invalid(f"the receiver does not start: UDP port {PORT} may be in use")
+            sender = [program, "send", *where, str(self._size - HEADERS), f"{run.seconds + AHEAD:g}"]
+            sent = subprocess.run(
+                run_in(contender.namespaces[0], sender),
+                capture_output=True,
+                text=True,
+                timeout=run.seconds + SLACK,
+                check=False,
+            )
+            output, _ = sink.communicate(timeout=SLACK)
+        except subprocess.TimeoutExpired:
+            raise Invalid(f"sender or receiver did not end within {run.seconds + SLACK:.0f} s") from None
+        finally:
+            sink.kill()
+            sink.communicate()
+        if sent.returncode:
+            raise Invalid(f"datagrams were not sent: {sent.stderr.strip()}")
+        return {f"udp {self._size}": arrived(output) / 1000}
 
 
-def arrived(report: iperf.Report) -> float:
-    """Datagrams per second that the receiver counted; Invalid without any."""
-    end = report.server["end"]["sum"]
-    got = end["packets"] - end["lost_packets"]
-    if got <= 0 or end["seconds"] <= 0:
+def arrived(output: str) -> float:
+    """Datagrams per second that ``udp sink`` counted; Invalid without any."""
+    count, seconds = (float(word) for word in output.split() or ("0", "0"))
+    if count <= 0 or seconds <= 0:
         raise Invalid("no datagram arrived")
-    return float(got / end["seconds"])
+    return count / seconds
