@@ -256,6 +256,7 @@ void vnc_side_tick(struct vnc_side *s, uint32_t now_ms)
 	uint32_t step = now_ms - s->ticked_at;
 
 	s->ticked_at = now_ms;
+	vnc_side_publish(s);
 	if (get(s, &s->own->epoch) != s->epoch || get(s, &s->own->answered) != s->answered) {
 		if (get(s, &s->own->version) == GONE) {
 			leave(s, VNC_SIDE_GONE);

@@ -98,6 +98,11 @@ void vnc_side_commit(struct vnc_side *s, uint32_t len);
 bool vnc_side_peek(struct vnc_side *s, struct vnc_view *view);
 void vnc_side_release(struct vnc_side *s, const struct vnc_view *view, unsigned int drop);
 
+/* Many packets with one publication each way: append or retire them, then publish. */
+void vnc_side_append(struct vnc_side *s, uint32_t len);
+void vnc_side_retire(struct vnc_side *s, const struct vnc_view *view, unsigned int drop);
+void vnc_side_publish(struct vnc_side *s);
+
 /* In vnc_side_window.c. */
 enum vnc_side_error vnc_side_map(struct vnc_side *s);
 void vnc_side_write_identity(const struct vnc_side *s);

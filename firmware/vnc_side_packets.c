@@ -20,6 +20,16 @@ static void stop_moving(struct vnc_side *s, struct vnc_side_stats *stats, unsign
 		count_stat(s, stats, which);
 }
 
+static void publish_sent(struct vnc_side *s)
+{
+	if (s->tx.prod == s->tx.published)
+		return;
+	s->tx_ledger.now[VNC_LEDGER_INDEX] = s->tx.prod;
+	vnc_ledger_flip(&s->tx_ledger); /* first: a restart must find every packet that the peer may have read */
+	vnc_producer_publish(&s->tx);
+	count_stat(s, &s->tx_stats, VNC_TXSTAT_PUBLICATIONS);
+}
+
 /**
  * vnc_side_reserve() - room for a packet of @len bytes in the ring, in two pieces where the ring ends.
  * @full: out; true: no room now, and nothing was counted: try again.
@@ -46,6 +56,7 @@ bool vnc_side_reserve(struct vnc_side *s, uint32_t len, struct vnc_span span[2],
 		else
 			drop = len ? VNC_TX_DROP_TOO_BIG : VNC_TX_DROP_MALFORMED;
 	}
+	publish_sent(s);
 	now[VNC_TX_TX_TAKEN]++;
 	now[VNC_TX_TX_TAKEN_BYTES] += len;
 	now[drop]++;
@@ -53,8 +64,8 @@ bool vnc_side_reserve(struct vnc_side *s, uint32_t len, struct vnc_span span[2],
 	return false;
 }
 
-/** vnc_side_commit() - send the packet of @len bytes that vnc_side_reserve() made room for. */
-void vnc_side_commit(struct vnc_side *s, uint32_t len)
+/** vnc_side_append() - as vnc_side_commit(), but the peer can read the packet only after vnc_side_publish(). */
+void vnc_side_append(struct vnc_side *s, uint32_t len)
 {
 	uint64_t *now = s->tx_ledger.now;
 
@@ -63,14 +74,37 @@ void vnc_side_commit(struct vnc_side *s, uint32_t len)
 	now[VNC_TX_TX_SENT]++;
 	now[VNC_TX_TX_SENT_BYTES] += len;
 	now[VNC_LEDGER_GEN_RECORDS]++;
-	now[VNC_LEDGER_INDEX] = s->tx.prod + vnc_record_bytes(len);
-	vnc_ledger_flip(&s->tx_ledger);
 	vnc_ring_commit(&s->tx, len, 0, 0);
-	vnc_producer_publish(&s->tx);
-	count_stat(s, &s->tx_stats, VNC_TXSTAT_PUBLICATIONS);
 }
 
-/** vnc_side_peek() - the oldest packet, checked. Return: whether there is one; then vnc_side_release() must follow. */
+static void publish_released(struct vnc_side *s)
+{
+	if (s->rx.cons == s->rx.published)
+		return;
+	s->rx_ledger.now[VNC_LEDGER_INDEX] = s->rx.cons;
+	vnc_ledger_flip(&s->rx_ledger);
+	vnc_consumer_publish(&s->rx);
+	count_stat(s, &s->rx_stats, VNC_RXSTAT_PUBLICATIONS);
+}
+
+/** vnc_side_publish() - let the peer see what was appended and released; as vnc_side_tick() does, too. */
+void vnc_side_publish(struct vnc_side *s)
+{
+	publish_sent(s);
+	publish_released(s);
+}
+
+/** vnc_side_commit() - send the packet of @len bytes that vnc_side_reserve() made room for. */
+void vnc_side_commit(struct vnc_side *s, uint32_t len)
+{
+	vnc_side_append(s, len);
+	publish_sent(s);
+}
+
+/**
+ * vnc_side_peek() - the oldest packet, checked. Return: whether there is one; then vnc_side_release() or
+ * vnc_side_retire() must follow.
+ */
 bool vnc_side_peek(struct vnc_side *s, struct vnc_view *view)
 {
 	static const uint8_t word[] = {
@@ -105,8 +139,11 @@ bool vnc_side_peek(struct vnc_side *s, struct vnc_view *view)
 	return false;
 }
 
-/** vnc_side_release() - give the space of the peeked packet back. @drop: 0, or the VNC_RX_DROP_... that counts it. */
-void vnc_side_release(struct vnc_side *s, const struct vnc_view *view, unsigned int drop)
+/**
+ * vnc_side_retire() - the peeked packet is done with; vnc_side_publish() gives its space back.
+ * @drop: 0, or the VNC_RX_DROP_... that counts it.
+ */
+void vnc_side_retire(struct vnc_side *s, const struct vnc_view *view, unsigned int drop)
 {
 	uint64_t *now = s->rx_ledger.now;
 
@@ -122,8 +159,11 @@ void vnc_side_release(struct vnc_side *s, const struct vnc_view *view, unsigned 
 	if (!drop)
 		now[VNC_RX_RX_DELIVERED_BYTES] += view->len;
 	now[VNC_LEDGER_GEN_RECORDS]++;
-	now[VNC_LEDGER_INDEX] = s->rx.cons;
-	vnc_ledger_flip(&s->rx_ledger);
-	vnc_consumer_publish(&s->rx);
-	count_stat(s, &s->rx_stats, VNC_RXSTAT_PUBLICATIONS);
+}
+
+/** vnc_side_release() - as vnc_side_retire(), and give the space back at once. */
+void vnc_side_release(struct vnc_side *s, const struct vnc_view *view, unsigned int drop)
+{
+	vnc_side_retire(s, view, drop);
+	publish_released(s);
 }

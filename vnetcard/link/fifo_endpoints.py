@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from vnetcard import _core
 from vnetcard._core import Memory
 from vnetcard.engine.transport import Doorbells
@@ -13,7 +15,7 @@ from vnetcard.ring.geometry import Geometry
 
 
 class FifoEndpoints:
-    """Two FIFO objects without threads: ``send`` and ``receive`` move packets while the link runs.
+    """Two FIFO objects without threads: ``send`` and ``receive``, or their batches, move packets while the link runs.
 
     The checks are those of the pumps: an impossible index or record raises EVENT_VIOLATION unless the peer
     has a new epoch, and a packet whose index was read under another epoch is not returned.  The ``doorbells`` of a
@@ -44,38 +46,47 @@ class FifoEndpoints:
 
     def send(self, packet: bytes) -> bool:
         """Push ``packet``; False if the link does not run or the ring is full."""
-        if not self._running:
-            return False
-        try:
-            done = self._tx.try_push(packet)
-        except FifoCorrupt:
-            self._stop_for_violation()
-            return False
-        if done and self._doorbells:
-            self._doorbells[0](self._memory.load32(self._prod_at))
-        old = self._sent
-        self._sent = Generation(old.own_epoch, old.peer_epoch, old.records + done)
-        return done
+        return self.send_batch((packet,)) == 1
 
     def receive(self) -> bytes | None:
         """Pop the oldest packet; None if the link does not run or the ring is empty."""
+        packets = self.receive_batch(1)
+        return packets[0] if packets else None
+
+    def send_batch(self, packets: Sequence[bytes]) -> int:
+        """Push as many of ``packets`` as fit; their number, 0 if the link does not run."""
         if not self._running:
-            return None
+            return 0
         try:
-            packet = self._rx.try_pop()
+            count = self._tx.push_batch(packets)
         except FifoCorrupt:
             self._stop_for_violation()
-            return None
-        if self._epoch_changed() or packet is None:
-            return None
+            return 0
+        if count and self._doorbells:
+            self._doorbells[0](self._memory.load32(self._prod_at))
+        old = self._sent
+        self._sent = Generation(old.own_epoch, old.peer_epoch, old.records + count)
+        return count
+
+    def receive_batch(self, most: int) -> list[bytes]:
+        """Pop up to ``most`` packets, the oldest first; none if the link does not run."""
+        if not self._running:
+            return []
+        try:
+            packets = self._rx.pop_batch(most)
+        except FifoCorrupt:
+            self._stop_for_violation()
+            return []
+        if self._epoch_changed() or not packets:
+            return []
         if self._doorbells:
             self._doorbells[1](self._memory.load32(self._cons_at))
         old, now = self._received, self._current
         # Only its first record proves that the peer has settled the previous generation (as in vnc_rx.c).
         same = (old.own_epoch, old.peer_epoch) == (now.own_epoch, now.peer_epoch)
-        self._received = Generation(now.own_epoch, now.peer_epoch, old.records * same + 1)
+        self._received = Generation(now.own_epoch, now.peer_epoch, old.records * same + len(packets))
         self._serial = self._next_serial
-        return packet
+        return packets
 
     def _epoch_changed(self) -> bool:
         if self._memory.load32(self._epoch_at) == self._current.peer_epoch:

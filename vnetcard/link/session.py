@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from types import TracebackType
 
 from vnetcard.codes.link import LinkReason
@@ -191,16 +191,24 @@ class LinkSession:
 
         Raises FrameTooLarge, PeerGone (the link is down), ConfigError (the session has a port).
         """
+        return self.send_batch((packet,), timeout=timeout) == 1
+
+    def send_batch(self, packets: Sequence[bytes], *, timeout: float = 1.0) -> int:
+        """Send packets with one publication of the ring's index; how many fitted within ``timeout`` seconds.
+
+        Raises as ``send``, before any packet is sent.
+        """
         fifos = self._own_fifos()
         deadline = time.monotonic() + timeout
+        sent = 0
         while True:
             self.tick()
-            if len(packet) > self.agreement.packet_max:
-                raise FrameTooLarge(f"{len(packet)} bytes: a packet of this link has 1 to {self.agreement.packet_max}")
-            if fifos.send(packet):
-                return True
-            if time.monotonic() >= deadline:
-                return False
+            most = self.agreement.packet_max
+            if not sent and (size := max(map(len, packets), default=1)) > most:
+                raise FrameTooLarge(f"{size} bytes: a packet of this link has 1 to {most}")
+            sent += fifos.send_batch(packets[sent:] if sent else packets)
+            if sent == len(packets) or time.monotonic() >= deadline:
+                return sent
             self.wait(POLL_INTERVAL)
 
     def receive(self, *, timeout: float = 1.0) -> bytes | None:
@@ -208,13 +216,21 @@ class LinkSession:
 
         Raises ConfigError (the session has a port).
         """
+        packets = self.receive_batch(1, timeout=timeout)
+        return packets[0] if packets else None
+
+    def receive_batch(self, most: int = 64, *, timeout: float = 1.0) -> list[bytes]:
+        """Up to ``most`` received packets, at least one unless none came within ``timeout`` seconds.
+
+        Raises as ``receive``.
+        """
         fifos = self._own_fifos()
         deadline = time.monotonic() + timeout
         while True:
             self.tick()
-            packet = fifos.receive()
-            if packet is not None or not self.is_up or time.monotonic() >= deadline:
-                return packet
+            packets = fifos.receive_batch(most)
+            if packets or not self.is_up or time.monotonic() >= deadline:
+                return packets
             self.wait(POLL_INTERVAL)
 
     def __iter__(self) -> Iterator[bytes]:

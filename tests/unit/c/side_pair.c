@@ -2,8 +2,8 @@
 /*
  * side_pair SEED STEPS FILE DOMAIN SCRIBBLES: the firmware's vnc_side.h on both sides of a window, which FILE holds.
  *
- * At random: ticks with a clock that jumps, packets of every size in both directions, restarts with and without a
- * clean stop, and SCRIBBLES words of another program's in an index line.  DOMAIN is 0 (coherent) or 2 (checked memory).
+ * At random: ticks with a clock that jumps, packets of every size in both directions, published one by one or
+ * together, restarts with and without a clean stop, and SCRIBBLES words of another program's in an index line.  DOMAIN is 0 (coherent) or 2 (checked memory).
  * Prints "ok" and figures when every packet arrived unchanged, in order and at most once, and the ledgers balance.
  */
 #include "harness.h"
@@ -49,7 +49,10 @@ static void send(uint32_t which)
 	for (n = 8; n < len; n++)
 		packet[n] = expected(number, n);
 	vnc_ring_write(&side[which].tx, span, packet, len);
-	vnc_side_commit(&side[which], len);
+	if (below(&seed, 2))
+		vnc_side_commit(&side[which], len);
+	else
+		vnc_side_append(&side[which], len);
 	sent[which] = number;
 }
 
@@ -68,7 +71,8 @@ static bool receive(uint32_t which)
 	newest[which] = number;
 	for (n = 8; n < view.len; n++)
 		CHECK(packet[n] == expected(number, n));
-	vnc_side_release(&side[which], &view, below(&seed, 50) ? 0 : VNC_RX_DROP_PORT_REFUSED);
+	(below(&seed, 2) ? vnc_side_release : vnc_side_retire)(&side[which], &view,
+							       below(&seed, 50) ? 0 : VNC_RX_DROP_PORT_REFUSED);
 	return true;
 }
 
@@ -107,8 +111,12 @@ static void step(uint32_t steps, uint32_t scribbles)
 	tick(below(&seed, 40));
 	for (n = below(&seed, 6); n; n--)
 		send(which);
+	if (below(&seed, 2))
+		vnc_side_publish(&side[which]);
 	for (n = below(&seed, 6); n && receive(1 - which); n--)
 		;
+	vnc_side_publish(&side[which]); /* what a program has not published when it is killed, it has not counted */
+	vnc_side_publish(&side[1 - which]);
 	if (below(&seed, 500) == 0) {
 		if (below(&seed, 2))
 			vnc_side_stop(&side[which]);
