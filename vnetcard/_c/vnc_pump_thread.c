@@ -45,7 +45,8 @@ static bool sleep_on_irq(struct vnc_pump *p)
 	return false;
 }
 
-/* Sleep until the peer's index leaves @seen, a command comes, or 100 ms pass. Return: whether they passed. */
+/* Sleep until the peer's index leaves @seen, a command comes, or the time is up: 100 ms, on a link at rest a second.
+ * Return: whether it is up. */
 static bool sleep_on_index(struct vnc_pump *p, uint32_t seen)
 {
 	if (p->link.wake == VNC_WAKE_IRQ)
