@@ -13,7 +13,7 @@ from tests.harness.restarts import OUTAGE, kill_and_restart, ping_suite
 from vnetcard.lab.lab import MODULES, Lab
 from vnetcard.ring import layout as L
 
-pytestmark = [pytest.mark.arm64, pytest.mark.slow, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.arm64, pytest.mark.slow, pytest.mark.campaign, pytest.mark.timeout(900)]
 
 
 @pytest.fixture

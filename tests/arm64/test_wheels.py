@@ -13,7 +13,7 @@ import pytest
 from tests.harness.needs import need, skip_or_fail
 from vnetcard.sim.guest.packages import Sysroot
 
-pytestmark = [pytest.mark.arm64, pytest.mark.slow, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.arm64, pytest.mark.slow, pytest.mark.campaign, pytest.mark.timeout(900)]
 
 PYTHON = f"cp{sys.version_info.major}{sys.version_info.minor}"
 ELF_MACHINE = {"x86_64": 62, "aarch64": 183}

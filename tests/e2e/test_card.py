@@ -78,6 +78,7 @@ def test_clock_of_the_card_is_stepped_and_the_link_does_not_notice(lab: CardLab)
     assert_ledgers_balance(lab.lab)
 
 
+@pytest.mark.campaign
 def test_card_whose_emulator_is_stopped_and_goes_on(lab: CardLab) -> None:
     before, pid = epochs(lab), lab.running_guest().pid
     os.kill(pid, signal.SIGSTOP)
@@ -110,6 +111,7 @@ def details(view: dict[str, Any], area: str) -> dict[str, str]:
     return {one["subject"]: f"{one['verdict']}: {one['detail']}" for one in view["findings"] if one["area"] == area}
 
 
+@pytest.mark.campaign
 def test_doctor_measures_a_card_unless_it_is_in_use(lab: CardLab) -> None:
     before = epochs(lab)
     view = doctor(lab, "--no-measure")
@@ -146,6 +148,7 @@ def test_card_that_loses_its_power_under_load_comes_back(lab: CardLab) -> None:
     assert_ledgers_balance(lab.lab, allow=OUTAGE)
 
 
+@pytest.mark.campaign
 def test_contents_of_the_bar_of_a_dead_link_do_not_hurt_a_new_one(lab: CardLab) -> None:
     with stream(lab, L.CARD, 1024 * MIB):
         wait_for_load(lab, L.CARD)
@@ -160,6 +163,7 @@ def test_contents_of_the_bar_of_a_dead_link_do_not_hurt_a_new_one(lab: CardLab) 
     assert_ledgers_balance(lab.lab, allow=OUTAGE)
 
 
+@pytest.mark.campaign
 def test_stream_survives_killed_agents_of_the_host(lab: CardLab) -> None:
     with stream(lab, L.CARD, 48 * MIB) as running:
         for _ in range(2):
@@ -183,6 +187,7 @@ def test_killed_agent_of_the_card_comes_back(lab: CardLab) -> None:
     assert_ledgers_balance(lab.lab, allow=OUTAGE)
 
 
+@pytest.mark.campaign
 def test_card_that_starts_first_waits_for_the_host(lab: CardLab) -> None:
     stop_both(lab)
     with lab.memory.open("r+b") as file:

@@ -16,7 +16,7 @@ from vnetcard.sim.guest.image import Image
 from vnetcard.sim.guest.lab import CardLab
 from vnetcard.sim.guest.reserved import NAME, ReservedMemory
 
-pytestmark = [pytest.mark.e2e, pytest.mark.arm64, pytest.mark.root, pytest.mark.slow]
+pytestmark = [pytest.mark.e2e, pytest.mark.arm64, pytest.mark.root, pytest.mark.slow, pytest.mark.campaign]
 
 
 @pytest.fixture(scope="module")

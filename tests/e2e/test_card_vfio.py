@@ -93,6 +93,7 @@ def stop_both(lab: CardLab) -> None:
     assert lab.lab.stop(L.HOST) == 0
 
 
+@pytest.mark.campaign
 def test_bar_of_an_ivshmem_server_that_is_polled(lab: CardLab) -> None:
     lab.lab.start(L.HOST)
     lab.start_card()
@@ -175,6 +176,7 @@ def test_a_stream_arrives_with_the_same_hash(linked: CardLab, sender: int) -> No
     assert_ledgers_balance(linked.lab)
 
 
+@pytest.mark.campaign
 def test_function_in_use_or_without_a_bar_is_refused_in_one_line(linked: CardLab) -> None:
     guest = linked.running_guest()
     for url, words in (
@@ -197,6 +199,7 @@ def test_card_finds_the_new_interrupts_of_a_restarted_host_agent(linked: CardLab
     assert_ledgers_balance(linked.lab, allow=OUTAGE)
 
 
+@pytest.mark.campaign
 def test_card_that_loses_its_power_under_load_comes_back_with_interrupts(linked: CardLab) -> None:
     with stream(linked, L.HOST, 1024 * MIB):
         wait_for_load(linked, L.HOST)

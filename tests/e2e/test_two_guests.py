@@ -10,7 +10,10 @@ from vnetcard.ring import layout as L
 from vnetcard.sim.guest.image import Image
 from vnetcard.sim.guest.pair import GuestPair
 
-pytestmark = [pytest.mark.e2e, pytest.mark.arm64, pytest.mark.root, pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = [
+    *(pytest.mark.e2e, pytest.mark.arm64, pytest.mark.root, pytest.mark.slow),
+    *(pytest.mark.campaign, pytest.mark.timeout(600)),
+]
 
 SIZES = [56, 1472, 2048, 9000]
 """Bytes; larger ones take an emulated processor too long on a busy machine. ``vnetcard demo`` sends them too."""
@@ -35,7 +38,6 @@ def test_pings_of_every_size_are_answered_in_both_directions(pair: GuestPair) ->
         assert row["sent"] >= 2 * 5 * len(SIZES)
 
 
-@pytest.mark.campaign
 def test_card_that_loses_its_power_comes_back(pair: GuestPair) -> None:
     pair.kill(L.CARD)
     pair.boot(L.CARD)

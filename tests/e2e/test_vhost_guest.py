@@ -117,6 +117,7 @@ def test_host_pings_a_guest_and_the_guest_the_host(setup: Setup) -> None:
         assert_ledgers_balance(setup.lab.lab, allow=EARLY)
 
 
+@pytest.mark.campaign
 def test_driver_guest_and_agent_may_go_and_come_back(setup: Setup) -> None:
     """A driver that is bound again begins at 0; QEMU goes on with the agent that replaces one that was killed."""
     driver = "/sys/bus/virtio/drivers/virtio_net"

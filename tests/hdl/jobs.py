@@ -46,7 +46,11 @@ class Jobs:
         self._builds = builds
         self._pool = ThreadPoolExecutor(WORKERS)
         self._futures: dict[Run, Future[dict[Run, build.Outcome]]] = {}
-        for runs in together(wanted):
+        self.request(wanted)
+
+    def request(self, wanted: Iterable[Run]) -> None:
+        """Begin those runs that were not requested before."""
+        for runs in together(run for run in wanted if run not in self._futures):
             self._futures |= dict.fromkeys(runs, self._pool.submit(self._do, runs))
 
     def _do(self, runs: Sequence[Run]) -> dict[Run, build.Outcome]:
@@ -61,10 +65,6 @@ class Jobs:
             extra_env={"VNETCARD_STALL": first.stall},
         )
         return dict(zip(runs, outcomes, strict=True))
-
-    def knows(self, run: Run) -> bool:
-        """Return whether ``run`` was requested."""
-        return run in self._futures
 
     def result(self, run: Run) -> build.Outcome:
         """Wait for ``run`` and return its outcome; raises AssertionError when its build failed."""

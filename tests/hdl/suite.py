@@ -27,8 +27,6 @@ MODULES = (
 """Modules of cases that ``test_engine.py`` runs at every width, calm and stalled."""
 
 WIDTHS = (64, 128, 256, 512)
-WIDE_MODULES = ("cases_moving", "cases_sizes", "cases_places", "cases_responses", "cases_side")
-"""Modules about data beats, whose number depends on the width; the campaign runs the others at 512 bit, too."""
 LONG_AT_512 = (
     "record_of_every_size_arrives",
     "random_doorbells_match_the_model",
@@ -36,15 +34,17 @@ LONG_AT_512 = (
     "indices_wrap_at_2_to_the_32",
     "unresponsive_memory_halts_and_a_late_answer_recovers",
 )
-"""Cases that take minutes at 512 bit: only the campaign runs them there, and each has a process of its own."""
-STALLED_ONLY = (
+"""Cases that take minutes at 512 bit: each has a process of its own."""
+LONG_STALLED = (
     "random_doorbells_match_the_model",
     "random_doorbells_match_the_model_under_stalls",
     "hostile_register_writes_stay_inside_the_window",
     "invalid_index_halts_the_direction",
     "reset_in_mid_burst_drains_and_restarts",
 )
-"""Cases for which readiness at once is one of the stalls, or changes little: only the campaign runs them calm."""
+"""Cases that take long stalled: each has a process of its own."""
+CALM_ONLY = ("unresponsive_memory_halts_and_a_late_answer_recovers",)
+"""Cases that take minutes stalled: only the campaign runs them so."""
 COVERED_WIDTH = 64
 """The width whose runs record coverage of the RTL."""
 MOST_TOGETHER = 6
@@ -109,16 +109,9 @@ def together(wanted: Iterable[Run]) -> list[list[Run]]:
 
 def is_short(run: Run) -> bool:
     """Return whether ``run`` takes seconds."""
-    return run.module in MODULES and run.case not in (*LONG_AT_512, *STALLED_ONLY)
+    return run.module in MODULES and run.case not in (*LONG_AT_512, *LONG_STALLED)
 
 
 def always(run: Run) -> bool:
-    """Return whether ``run`` is part of `make test`; the campaign has all runs.
-
-    Each case runs calm and stalled at 64 bit, except for STALLED_ONLY; those of WIDE_MODULES also run stalled at
-    512 bit, where a side block is one beat, except for LONG_AT_512.
-    """
-    if run.width == COVERED_WIDTH:
-        return run.stall == "stalled" or run.case not in STALLED_ONLY
-    wide = run.module in WIDE_MODULES and run.case not in LONG_AT_512
-    return wide and run.width == WIDTHS[-1] and run.stall == "stalled"
+    """Return whether ``run`` is part of `make test`: each case at 64 bit, stalled; the campaign has all runs."""
+    return run.width == COVERED_WIDTH and run.stall == ("calm" if run.case in CALM_ONLY else "stalled")

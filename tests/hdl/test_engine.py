@@ -47,12 +47,9 @@ def test_engine(jobs: Jobs, run: suite.Run) -> None:
 
 @pytest.fixture(scope="module")
 def points(jobs: Jobs) -> coverage.Points:
-    """Coverage of all runs of `make test` at 64 bit together; VNETCARD_COVERAGE names a file for the report."""
-    wanted = [run for run in suite.runs(widths=(suite.COVERED_WIDTH,)) if suite.always(run)]
-    runs = [run for run in wanted if jobs.knows(run)]
-    assert len(runs) == len(wanted), (
-        "coverage needs the whole suite: run tests/hdl/test_engine.py without selecting cases"
-    )
+    """Coverage of all cases at 64 bit together, calm and stalled; VNETCARD_COVERAGE names a file for the report."""
+    runs = suite.runs(widths=(suite.COVERED_WIDTH,))
+    jobs.request(runs)
     files = dict.fromkeys(jobs.result(run).coverage for run in runs if not jobs.result(run).why)
     found = coverage.read(list(files), build.RTL)
     said = coverage.report(found, build.RTL)
@@ -62,6 +59,8 @@ def points(jobs: Jobs) -> coverage.Points:
     return found
 
 
+@pytest.mark.campaign
+@pytest.mark.timeout(3600)
 def test_every_line_is_covered_or_explained(points: coverage.Points) -> None:
     never = {(miss.file, miss.text, miss.what): miss for miss in coverage.missed(points, build.RTL)}
     new = [str(miss) for key, miss in never.items() if key not in uncovered.EXPLAINED]
@@ -70,6 +69,8 @@ def test_every_line_is_covered_or_explained(points: coverage.Points) -> None:
     assert not old, "explained in tests/hdl/uncovered.py, but reached or no longer in the RTL"
 
 
+@pytest.mark.campaign
+@pytest.mark.timeout(3600)
 def test_coverage_is_above_its_floor(points: coverage.Points) -> None:
     assert coverage.share(points, toggles=False).percent >= uncovered.LINES_FLOOR
     assert coverage.share(points, toggles=True).percent >= uncovered.TOGGLES_FLOOR

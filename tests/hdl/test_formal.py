@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -15,21 +15,24 @@ from vnetcard.hdl.formal.proofs import PROOFS
 
 pytestmark = [pytest.mark.hdl, pytest.mark.slow, pytest.mark.timeout(900), pytest.mark.usefixtures("yosys")]
 
-each_proof = pytest.mark.parametrize("proof", PROOFS, ids=lambda proof: proof.name)
+LONG = ("mover", "axil_regs")
+"""Proofs that take minutes: campaign."""
 
 
-def marked(proofs: Iterable[flow.Proof]) -> list[object]:
-    """Return a parameter for each proof; one with slow properties takes minutes for the others, too: campaign."""
-    return [pytest.param(proof, id=proof.name, marks=[pytest.mark.campaign] if proof.slow else []) for proof in proofs]
+def marks(proof: flow.Proof) -> list[pytest.MarkDecorator]:
+    """Return the marks of what is about ``proof``."""
+    return [pytest.mark.campaign] if proof.name in LONG else []
+
+
+each_proof = pytest.mark.parametrize("proof", [pytest.param(one, id=one.name, marks=marks(one)) for one in PROOFS])
 
 
 def bugs() -> Iterator[object]:
     """Yield the parameters of the bugs, marked as campaign after the first of each proof."""
     for proof in PROOFS:
         for number, bug in enumerate(proof.bugs, 1):
-            # A proof with slow properties takes minutes for each bug.
-            marks = [pytest.mark.campaign] if proof.slow or number > 1 else []
-            yield pytest.param(proof, bug, id=f"{proof.name}-{number}-{bug.fails}", marks=marks)
+            late = [pytest.mark.campaign] if number > 1 else []
+            yield pytest.param(proof, bug, id=f"{proof.name}-{number}-{bug.fails}", marks=[*marks(proof), *late])
 
 
 def check(base: list[flow.Answer], induction: list[flow.Answer]) -> None:
@@ -51,7 +54,7 @@ def built(made: Callable[[str], flow.Model], proof: flow.Proof) -> flow.Model:
     return made(proof.name)
 
 
-@pytest.mark.parametrize("proof", marked(PROOFS))
+@each_proof
 def test_properties_hold_for_all_time(proof: flow.Proof, built: flow.Model) -> None:
     check(*flow.prove(built, labels=set(built.asserts) - proof.slow))
 
@@ -63,7 +66,7 @@ def test_slow_properties_hold_for_all_time(proof: flow.Proof, built: flow.Model)
     check(*flow.prove(built, labels=proof.slow))
 
 
-@pytest.mark.parametrize("proof", marked(PROOFS))
+@each_proof
 def test_covers_are_reached(proof: flow.Proof, built: flow.Model) -> None:
     assert [answer.name for answer in flow.cover(built) if not answer.good] == []
 

@@ -33,7 +33,8 @@ def changed(folder: Path, file: str, old: str, new: str) -> Path:
     return copy
 
 
-@pytest.mark.parametrize("width", [64, pytest.param(512, marks=pytest.mark.campaign)])
+@pytest.mark.campaign
+@pytest.mark.parametrize("width", [64, 512])
 def test_targets_are_reached(verilator: str, width: int) -> None:
     said = bench(width)
     assert said.returncode == 0, said.stdout + said.stderr

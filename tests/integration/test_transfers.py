@@ -114,7 +114,7 @@ def test_a_gibibyte_squeezes_through_a_small_window(size: str, version: int) -> 
 
 @pytest.mark.parametrize("segments", [1, 40], ids=["plain", "USO"])
 @pytest.mark.parametrize("sender", [L.HOST, L.CARD], ids=L.DIRECTIONS)
-@pytest.mark.parametrize("version", [4, 6])
+@pytest.mark.parametrize("version", VERSIONS)
 def test_udp_loses_no_datagram(lab: Lab, version: int, sender: int, segments: int) -> None:
     assert_stream_arrives(lab, "udp", 64 << 20, version=version, sender=sender, segments=segments)
     assert_kernel_agrees(lab)

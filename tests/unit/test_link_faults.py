@@ -265,7 +265,7 @@ HARNESSES = pytest.mark.parametrize(
 @pytest.mark.slow
 @MACHINES
 def test_link_survives_any_sequence_of_faults_of_either_side(machine: type[Faults], memory_kind: str) -> None:
-    run_machine(machine, examples=machine.examples // (1 if memory_kind == "coherent" else 3), steps=30)
+    run_machine(machine, examples=machine.examples // (2 if memory_kind == "coherent" else 6), steps=30)
 
 
 @pytest.mark.campaign
