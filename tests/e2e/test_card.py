@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import sys
 from collections.abc import Iterator
@@ -54,7 +55,8 @@ def test_a_stream_arrives_with_the_same_hash(lab: CardLab, sender: int) -> None:
 def test_card_shows_its_link(lab: CardLab) -> None:
     status = lab.running_guest().run("vnetcard", "status", "--window", "pci:auto")
     assert (status.status, status.stderr) == (0, "")
-    assert "UP (run: both sides have answered)" in status.stdout
+    # An emulated computer may stand still for a second: then the peer was dead for a moment, and is back.
+    assert re.search(r"UP \(run: (both sides have answered|the peer is back)\)", status.stdout), status.stdout
 
 
 CLOCK = "import time; time.clock_settime(time.CLOCK_REALTIME, time.time() + {})"

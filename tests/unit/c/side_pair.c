@@ -3,7 +3,8 @@
  * side_pair SEED STEPS FILE DOMAIN SCRIBBLES: the firmware's vnc_side.h on both sides of a window, which FILE holds.
  *
  * At random: ticks with a clock that jumps, packets of every size in both directions, published one by one or
- * together, restarts with and without a clean stop, and SCRIBBLES words of another program's in an index line.  DOMAIN is 0 (coherent) or 2 (checked memory).
+ * together, restarts with and without a clean stop, and SCRIBBLES words of another program's in an index line.
+ * DOMAIN is 0 (coherent) or 2 (checked memory).
  * Prints "ok" and figures when every packet arrived unchanged, in order and at most once, and the ledgers balance.
  */
 #include "harness.h"

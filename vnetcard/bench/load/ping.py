@@ -17,7 +17,9 @@ from vnetcard.ping.suite import percentile
 INTERVAL = 0.002
 LOSS_MAX = 0.005
 """The share of pings that may be lost under load, when a queue is full; a lost ping counts as the longest time."""
-_TIME = re.compile(r" time=([0-9.]+) ms")
+MORE = 100
+"""Pings that follow and are not judged: ping does not wait for a late reply to its last one."""
+_TIME = re.compile(r" icmp_seq=(\d+) .* time=([0-9.]+) ms")
 
 
 class Ping:
@@ -30,7 +32,7 @@ class Ping:
 
     def put(self, contender: Contender, run: Run) -> dict[str, float]:
         count = max(100, round(run.seconds / INTERVAL))
-        command = ["ping", "-n", "-i", f"{INTERVAL}", "-c", str(count), "-W", "2", contender.addresses[1]]
+        command = ["ping", "-n", "-i", f"{INTERVAL}", "-c", str(count + MORE), "-W", "2", contender.addresses[1]]
         with streaming(contender, replace(run, seconds=run.seconds * 3)) if self._busy else contextlib.nullcontext():
             output = subprocess.run(
                 run_in(contender.namespaces[0], command), capture_output=True, text=True, check=False
@@ -40,8 +42,8 @@ class Ping:
 
 
 def times_in(output: str, count: int, *, loss_max: float = 0.0) -> list[float]:
-    """Microseconds of ``count`` pings in ping's output; Invalid when more than the share ``loss_max`` is lost."""
-    times = [float(found) * 1000 for found in _TIME.findall(output)]
+    """Microseconds of the first ``count`` pings of an output; Invalid when more than the share ``loss_max`` is lost."""
+    times = [float(time) * 1000 for number, time in _TIME.findall(output) if int(number) <= count]
     if not loss_max:
         judge_answers(count, len(times), "pings")
     lost = count - len(times)
