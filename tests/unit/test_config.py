@@ -36,6 +36,9 @@ VALUES: dict[str, tuple[list[str], Any]] = {
     "max-segments": (["64"], 64),
     "gro": ([], True),
     "punt": (["icmp=unix:/run/punt"], "icmp=unix:/run/punt"),
+    "nice": (["-5"], -5),
+    "cpus": (["0-2,5"], "0-2,5"),
+    "sched": (["fifo:10"], "fifo:10"),
     "privileges": (["least"], "least"),
     "user": (["nobody"], "nobody"),
     "log-level": (["debug"], "debug"),
@@ -101,6 +104,7 @@ def test_command_line_overrides_the_file(option: str, tmp_path: Path) -> None:
     others |= {"port": "tun:tun5", "offload": "off", "queue-bytes": "4K", "wait": "poll", "log-level": "error"}
     others |= {"queues": 3, "max-segments": 100, "mac": "02:00:00:00:00:09", "punt": "udp=unix:/run/other"}
     others |= {"queues": 3, "privileges": "follow", "user": "root", "allow": "10.1.1.1"}
+    others |= {"nice": 7, "cpus": "3", "sched": "batch"}
     other = others.get(option, False if VALUES[option][1] is True else "tun5")
     line = f"{option} = {json.dumps(other)}\n"
     assert from_file(tmp_path / "a.toml", line, *words(option)) == load(L.HOST, words(option))

@@ -100,6 +100,7 @@ class Agent:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)  # a caller's mask is inherited
         with undoing(self._stack.close, self._close_window, lambda: service.notify("STOPPING=1")):
             for doing, step in (
+                ("choose the scheduling", self.config.scheduling.permit),
                 ("open the window", self._open_window),
                 ("open the port", self._open_port),
                 ("open the control socket", self._open_control),
@@ -227,15 +228,16 @@ class Agent:
     def _open_session(self) -> LinkSession | None:
         """The pumps and the link; None to try again, where a running agent has reached a limit of the system."""
         try:
-            return LinkSession(
-                self.window,
-                self.config.side,
-                port=self.port,
-                offer=self.offer,
-                listener=self,
-                attention_fd=self._attention,
-                wait=self.config.wait,
-            )
+            with self.config.scheduling.for_pumps():
+                return LinkSession(
+                    self.window,
+                    self.config.side,
+                    port=self.port,
+                    offer=self.offer,
+                    listener=self,
+                    attention_fd=self._attention,
+                    wait=self.config.wait,
+                )
         except OSError as error:
             limit = limits.name_of(error)
             if limit is None:

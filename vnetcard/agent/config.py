@@ -10,8 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from vnetcard.agent import scheduling
 from vnetcard.agent.config_file import read_file
 from vnetcard.agent.punt_rule import PuntRule
+from vnetcard.agent.scheduling import Scheduling
 from vnetcard.agent.user import User
 from vnetcard.codes.error import ErrorCode
 from vnetcard.errors import ConfigError
@@ -65,6 +67,7 @@ class Config:
     max_segments: int
     gro: bool
     punt: PuntRule | None
+    scheduling: Scheduling
     privileges: str
     user: User | None
     log_level: str
@@ -190,6 +193,15 @@ def parser(side: int) -> argparse.ArgumentParser:
         "SEQPACKET socket PATH; what it sends back goes to the interface.  Without a program they are dropped, or with "
         "bypass=on go to the interface",
     )
+    p.add_argument(
+        "--nice", metavar="N", type=int, help="nice value of the pumps' threads, -20 to 19 (that of the agent)"
+    )
+    p.add_argument("--cpus", metavar="LIST", help="CPUs for the pumps' threads, as in 2,4-7 (those of the agent)")
+    p.add_argument(
+        "--sched",
+        metavar="POLICY",
+        help="scheduling policy of the pumps' threads: other, batch, fifo:PRIORITY or rr:PRIORITY (that of the agent)",
+    )
     p.add_argument("--privileges", choices=PRIVILEGES, help=PRIVILEGES_HELP)
     p.add_argument(
         "--user",
@@ -279,6 +291,7 @@ def _check(side: int, values: dict[str, Any]) -> Config:
         max_segments=max_segments,
         gro=values.get("gro", False),
         punt=PuntRule.parse(values["punt"]) if "punt" in values else None,
+        scheduling=scheduling.parse(values.get("nice"), values.get("cpus"), values.get("sched")),
         privileges=privileges,
         user=user,
         log_level=values.get("log_level", "info"),

@@ -14,6 +14,7 @@ _TYPES: dict[str, type] = {
     "mtu": int,
     "queues": int,
     "max_segments": int,
+    "nice": int,
     "persist": bool,
     "trust_peer": bool,
     "gro": bool,

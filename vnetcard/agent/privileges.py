@@ -112,6 +112,8 @@ def needed(config: Config) -> set[str]:
         wanted.add("NET_ADMIN")
     if config.privileges == "follow":
         wanted.add("SYS_ADMIN")  # setns(2)
+    if config.scheduling.takes_a_capability():
+        wanted.add("SYS_NICE")
     found = _for_window(config.window)
     if config.user is not None:  # what takes the permissions of root's files as well
         found -= {"DAC_OVERRIDE", "SYS_ADMIN"}

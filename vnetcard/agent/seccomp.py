@@ -31,6 +31,7 @@ _TABLE: Final = """
     munlock 150 229, membarrier 324 283, clone 56 220, exit 60 93, exit_group 231 94, set_robust_list 273 99,
     get_robust_list 274 100, rseq 334 293, set_tid_address 218 96, gettid 186 178, futex_waitv 449 449,
     sched_getaffinity 204 123, sched_setaffinity 203 122, sched_getparam 143 121, sched_getscheduler 145 120,
+    sched_setscheduler 144 119,
     sched_get_priority_max 146 125, sched_get_priority_min 147 126, getpriority 140 141, setpriority 141 140,
     prctl 157 167, arch_prctl 158 -, restart_syscall 219 128, rt_sigaction 13 134, rt_sigprocmask 14 135,
     rt_sigreturn 15 139, rt_sigtimedwait 128 137, rt_sigpending 127 136, rt_sigsuspend 130 133, sigaltstack 131 132,
