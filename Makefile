@@ -20,7 +20,7 @@ LWIP := /usr/include/lwip
 
 .PHONY: help demo demo-sim demo-qemu test check matrix lint campaign docs wheels dist clean
 .PHONY: adversary soak fuzz coverage hdl formal hdl-coverage hdl-mutations synth waveform
-.PHONY: bench bench-check bench-taps bench-pump-stats bench-hdl bench-sim
+.PHONY: bench bench-check bench-taps bench-pump-stats bench-hdl bench-sim bench-scaling
 
 help: ## list these targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -76,7 +76,7 @@ hdl-coverage: ## lines and toggles of the RTL that the simulations reach, and th
 	@scripts/venv.sh test
 	@mkdir -p .cache
 	VNETCARD_COVERAGE=.cache/hdl-coverage.txt \
-		$(PYTEST) tests/hdl/test_engine.py -m 'not campaign' -k 'w64 or cover'; \
+		$(PYTEST) tests/hdl/test_engine.py -k 'covered or coverage'; \
 	status=$$?; cat .cache/hdl-coverage.txt; exit $$status
 
 synth: ## size and speed of the DMA engine on an ECP5, compared with the recorded ones; size on others; half an hour
@@ -85,13 +85,13 @@ synth: ## size and speed of the DMA engine on an ECP5, compared with the recorde
 	$(BIN)/python -m vnetcard.hdl.synth --families
 
 # BENCH_ARGS: make bench BENCH_ARGS=--quick, or --contenders and --loads; see vnetcard bench --help.
-bench: ## speed beside veth, a TUN splice, DPDK, socat, OpenVPN, into benchmarks/results; an hour, --quick minutes
+bench: ## speed beside veth, a TUN splice, DPDK, socat, OpenVPN, into benchmarks/results; hours, --quick 20 minutes
 	@scripts/system-packages.sh bench
 	@scripts/venv.sh demo
 	$(BIN)/vnetcard bench --output benchmarks/results --label "commit $$(git describe --always --dirty)" \
 		$(BENCH_ARGS)
 
-bench-check: ## compare the speed relative to a splice and veth with benchmarks/results; three minutes, generous bounds
+bench-check: ## compare the speed relative to a splice and veth with benchmarks/results; ten minutes, generous bounds
 	@scripts/system-packages.sh bench
 	@scripts/venv.sh demo
 	$(BIN)/vnetcard bench --quick --contenders vnetcard,splice,veth --check benchmarks/results/bench.json \
@@ -114,6 +114,11 @@ bench-sim: ## pings and TCP through the live simulation, into benchmarks/results
 	@scripts/system-packages.sh test
 	@scripts/venv.sh test
 	$(BIN)/python benchmarks/live_sim.py
+
+bench-scaling: ## costs of a packet by stage, and what a model says of more cores and queues, into benchmarks/results
+	@scripts/system-packages.sh bench
+	@scripts/venv.sh test
+	$(BIN)/python benchmarks/scaling.py
 
 waveform: ## draw docs/images/record-crossing.svg from a new trace of the simulator
 	@scripts/venv.sh test

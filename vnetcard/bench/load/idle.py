@@ -8,8 +8,8 @@ from vnetcard.bench import proc
 from vnetcard.bench.contenders import Contender
 from vnetcard.bench.iperf import Run
 
-SETTLE = 2.5
-"""Seconds until idle pumps have stopped busy-polling."""
+SETTLE = 12.0
+"""Seconds until agents are at rest: ten without a packet, and the last of the pumps' shorter sleeps."""
 
 
 class Idle:
