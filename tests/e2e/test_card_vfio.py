@@ -169,6 +169,7 @@ def interrupts(guest: Guest) -> int:
     return sum(int(row[1]) for row in rows)
 
 
+@pytest.mark.campaign
 @pytest.mark.parametrize("sender", [L.HOST, L.CARD], ids=L.DIRECTIONS)
 def test_a_stream_arrives_with_the_same_hash(linked: CardLab, sender: int) -> None:
     with stream(linked, sender, 16 * MIB) as running:

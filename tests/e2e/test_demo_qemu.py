@@ -69,10 +69,11 @@ def test_demo_as_an_ordinary_user_needs_no_root(image: Image) -> None:
 @pytest.mark.parametrize(
     ("until_it_says", "number"),
     [
-        pytest.param("joined by a PCI BAR", signal.SIGTERM, marks=pytest.mark.campaign),
+        ("joined by a PCI BAR", signal.SIGTERM),
         ("host to card", signal.SIGINT),
     ],
 )
+@pytest.mark.campaign
 def test_interrupted_demo_leaves_nothing(image: Image, until_it_says: str, number: int) -> None:
     with started(DEMO) as demo:
         assert demo.stdout is not None

@@ -24,7 +24,7 @@ from vnetcard.ring.layout import CARD, HOST
 from vnetcard.sim.guest.image import Image
 from vnetcard.sim.guest.qemu import Guest
 
-pytestmark = [pytest.mark.e2e, pytest.mark.root, pytest.mark.slow]
+pytestmark = [pytest.mark.e2e, pytest.mark.root, pytest.mark.slow, pytest.mark.campaign]
 
 PORTS = Path(__file__).resolve().parents[2] / "docs/ports.md"
 DOCUMENTED_PATH, DOCUMENTED_SIZE = "/run/vnetcard-vm", "size=512M"
@@ -118,7 +118,6 @@ def test_host_pings_a_guest_and_the_guest_the_host(setup: Setup) -> None:
         assert_ledgers_balance(setup.lab.lab, allow=EARLY)
 
 
-@pytest.mark.campaign
 def test_driver_guest_and_agent_may_go_and_come_back(setup: Setup) -> None:
     """A driver that is bound again begins at 0; QEMU goes on with the agent that replaces one that was killed."""
     driver = "/sys/bus/virtio/drivers/virtio_net"

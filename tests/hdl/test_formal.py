@@ -13,26 +13,19 @@ import pytest
 from vnetcard.hdl.formal import flow
 from vnetcard.hdl.formal.proofs import PROOFS
 
-pytestmark = [pytest.mark.hdl, pytest.mark.slow, pytest.mark.timeout(900), pytest.mark.usefixtures("yosys")]
+pytestmark = [
+    *(pytest.mark.hdl, pytest.mark.slow, pytest.mark.campaign),
+    *(pytest.mark.timeout(900), pytest.mark.usefixtures("yosys")),
+]
 
-LONG = ("mover", "axil_regs")
-"""Proofs that take minutes: campaign."""
-
-
-def marks(proof: flow.Proof) -> list[pytest.MarkDecorator]:
-    """Return the marks of what is about ``proof``."""
-    return [pytest.mark.campaign] if proof.name in LONG else []
-
-
-each_proof = pytest.mark.parametrize("proof", [pytest.param(one, id=one.name, marks=marks(one)) for one in PROOFS])
+each_proof = pytest.mark.parametrize("proof", PROOFS, ids=lambda proof: proof.name)
 
 
 def bugs() -> Iterator[object]:
-    """Yield the parameters of the bugs, marked as campaign after the first of each proof."""
+    """Yield the parameters of the bugs of all proofs."""
     for proof in PROOFS:
         for number, bug in enumerate(proof.bugs, 1):
-            late = [pytest.mark.campaign] if number > 1 else []
-            yield pytest.param(proof, bug, id=f"{proof.name}-{number}-{bug.fails}", marks=[*marks(proof), *late])
+            yield pytest.param(proof, bug, id=f"{proof.name}-{number}-{bug.fails}")
 
 
 def check(base: list[flow.Answer], induction: list[flow.Answer]) -> None:
@@ -59,7 +52,6 @@ def test_properties_hold_for_all_time(proof: flow.Proof, built: flow.Model) -> N
     check(*flow.prove(built, labels=set(built.asserts) - proof.slow))
 
 
-@pytest.mark.campaign
 @pytest.mark.timeout(3600)
 @pytest.mark.parametrize("proof", [proof for proof in PROOFS if proof.slow], ids=lambda proof: proof.name)
 def test_slow_properties_hold_for_all_time(proof: flow.Proof, built: flow.Model) -> None:

@@ -19,7 +19,7 @@ RUNS += [
 
 def always(run: Run) -> bool:
     """Return whether ``run`` is part of `make test`."""
-    return run.width == 64 and run.stall == "stalled" and not run.case.startswith("restarts_in_any_order")
+    return run.width == 64 and run.stall == "stalled" and run.case.startswith("link_comes_up")
 
 
 @pytest.mark.parametrize(

@@ -126,6 +126,7 @@ def test_safety(tmp_path: Path) -> None:
     assert verdict.unreached() == {"-end-", "assert(0)"}, verdict.output
 
 
+@pytest.mark.campaign
 def test_safety_with_traffic_in_both_directions(tmp_path: Path) -> None:
     verify(tmp_path, ("RESTARTS=1", "MOD=4", "C2H"), SAFETY, depth=200_000).must_hold()
 

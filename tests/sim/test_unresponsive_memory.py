@@ -38,6 +38,7 @@ def test_a_link_comes_back_by_itself_once_an_unresponsive_memory_answers(what: s
         assert_ledgers_balance(lab, allow=OUTAGE)
 
 
+@pytest.mark.campaign
 def test_a_link_whose_memory_never_answers_comes_back_with_the_card(tmp_path: Path) -> None:
     with (tmp_path / "log").open("w+") as log, joined("--inject", "card-read-hang@300", log=log) as (simulator, lab):
         with pinging(lab):
