@@ -98,7 +98,7 @@ def measure(queues: int, congestion: str, seconds: float) -> Costs:
     units = got["bytes"] / UNIT
 
     def cost(cpu_seconds: float) -> float:
-        return cpu_seconds / units * 1e6
+        return float(cpu_seconds / units * 1e6)
 
     return Costs(
         cost(programs["host_total"] / 100 * lasted),

@@ -72,7 +72,7 @@ def test_cpu_that_this_process_must_not_use_is_named() -> None:
         Scheduling(cpus=(9999,)).permit()
 
 
-def test_process_without_permission_is_told_what_it_takes() -> None:
+def test_process_without_permission_learns_what_it_takes() -> None:
     code = """
 import os
 from vnetcard.agent.scheduling import Scheduling
