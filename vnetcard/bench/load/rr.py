@@ -9,8 +9,9 @@ from vnetcard.bench import programs
 from vnetcard.bench.contenders import Contender
 from vnetcard.bench.iperf import Run
 from vnetcard.bench.load.busy import streaming
+from vnetcard.bench.load.far_end import far_end
 from vnetcard.bench.validity import Invalid
-from vnetcard.lab.lab import die_with_parent, run_in
+from vnetcard.lab.lab import run_in
 
 PORT = 5297
 SLACK = 30.0
@@ -27,25 +28,13 @@ class Rr:
     def put(self, contender: Contender, run: Run) -> dict[str, float]:
         program = str(programs.compiled("rr"))
         where = [contender.addresses[1], str(PORT)]
-        server = subprocess.Popen(
-            run_in(contender.namespaces[1], [program, "serve", *where]),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            text=True,
-            preexec_fn=die_with_parent,  # noqa: PLW1509 - as in lab.py
-        )
+        busy = streaming(contender, run) if self._busy else contextlib.nullcontext()
+        command = run_in(contender.namespaces[0], [program, "ask", *where, f"{run.seconds:g}"])
         try:
-            assert server.stdout is not None
-            if server.stdout.readline() != "ready\n":
-                raise Invalid(f"the server does not start: TCP port {PORT} may be in use")
-            with streaming(contender, run) if self._busy else contextlib.nullcontext():
-                command = run_in(contender.namespaces[0], [program, "ask", *where, f"{run.seconds:g}"])
+            with far_end(contender, program, "serve", *where), busy:
                 done = subprocess.run(command, capture_output=True, text=True, timeout=run.seconds + SLACK, check=False)
         except subprocess.TimeoutExpired:
             raise Invalid(f"requests were not answered within {run.seconds + SLACK:.0f} s") from None
-        finally:
-            server.kill()
-            server.communicate()
         if done.returncode:
             raise Invalid(f"requests were not answered: {done.stderr.strip()}")
         return parse(f"rr under load {run.congestion}" if self._busy else "rr", done.stdout)

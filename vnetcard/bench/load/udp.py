@@ -7,8 +7,9 @@ import subprocess
 from vnetcard.bench import programs
 from vnetcard.bench.contenders import Contender
 from vnetcard.bench.iperf import Run
+from vnetcard.bench.load.far_end import far_end
 from vnetcard.bench.validity import Invalid
-from vnetcard.lab.lab import die_with_parent, run_in
+from vnetcard.lab.lab import run_in
 
 HEADERS = 28
 """Bytes of IPv4 and UDP."""
@@ -30,31 +31,14 @@ class Udp:
     def put(self, contender: Contender, run: Run) -> dict[str, float]:
         program = str(programs.compiled("udp"))
         where = [contender.addresses[1], str(PORT)]
-        sink = subprocess.Popen(
-            run_in(contender.namespaces[1], [program, "sink", *where, f"{run.seconds:g}"]),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            text=True,
-            preexec_fn=die_with_parent,  # noqa: PLW1509 - as in lab.py
-        )
+        sender = [program, "send", *where, str(self._size - HEADERS), f"{run.seconds + AHEAD:g}"]
+        command = run_in(contender.namespaces[0], sender)
         try:
-            assert sink.stdout is not None
-            if sink.stdout.readline() != "ready\n":
-                raise Invalid(f"the receiver does not start: UDP port {PORT} may be in use")
-            sender = [program, "send", *where, str(self._size - HEADERS), f"{run.seconds + AHEAD:g}"]
-            sent = subprocess.run(
-                run_in(contender.namespaces[0], sender),
-                capture_output=True,
-                text=True,
-                timeout=run.seconds + SLACK,
-                check=False,
-            )
-            output, _ = sink.communicate(timeout=SLACK)
+            with far_end(contender, program, "sink", *where, f"{run.seconds:g}") as sink:
+                sent = subprocess.run(command, capture_output=True, text=True, timeout=run.seconds + SLACK, check=False)
+                output, _ = sink.communicate(timeout=SLACK)
         except subprocess.TimeoutExpired:
             raise Invalid(f"sender or receiver did not end within {run.seconds + SLACK:.0f} s") from None
-        finally:
-            sink.kill()
-            sink.communicate()
         if sent.returncode:
             raise Invalid(f"datagrams were not sent: {sent.stderr.strip()}")
         return {f"udp {self._size}": arrived(output) / 1000}
