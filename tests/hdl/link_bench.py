@@ -12,7 +12,6 @@ agent would sleep.  cocotb runs one thread or the simulator at a time, so a seed
 from __future__ import annotations
 
 import random
-import secrets
 import traceback
 from collections import deque
 from collections.abc import Callable
@@ -28,6 +27,7 @@ from tests.hdl.bench import Bench, Page
 from tests.unit.link_harness import GEOMETRY, MTU, WINDOW, MortalMemory, Side
 from vnetcard.engine import registers as R
 from vnetcard.engine.dma import Engine, Wakeups
+from vnetcard.link import link
 from vnetcard.link.types import LinkState, Offer
 from vnetcard.ring import layout as L
 
@@ -149,7 +149,7 @@ class LinkBench:
         self.sending = True
         self.over = False
         self.failures: list[str] = []
-        secrets.randbits = bench.rng.getrandbits  # type: ignore[assignment]  # epochs come from the seed as well
+        link.RANDOM = bench.rng  # type: ignore[assignment]  # epochs come from the seed as well
         self.sides = (RtlSide(self, 0), RtlSide(self, 1))
 
     async def __aenter__(self) -> LinkBench:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import codecs
-import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +34,8 @@ def _text(data: bytes) -> str:
 
 def read_file(path: Path, known: set[str]) -> dict[str, Any]:
     """The keys and values of the TOML file ``path``, dashes as underscores; each must be in ``known``.  ConfigError."""
+    import tomllib  # most agents have no file
+
     try:
         table = tomllib.loads(_text(path.read_bytes()))
     except OSError as error:

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import hashlib
 import json
 import os
 import re
@@ -42,6 +41,8 @@ def socket_path(window: str, side: int) -> Path:
     window = without_options(window)
     slug = re.sub(r"[^A-Za-z0-9._-]+", "-", window)
     if not re.fullmatch(r"[a-z]+:[A-Za-z0-9._-]{1,48}", window):  # the slug alone could be another window's too
+        import hashlib  # loads OpenSSL
+
         slug = f"{slug[-40:]}~{hashlib.sha256(window.encode()).hexdigest()[:8]}"
     return folder() / f"{slug}.{L.SIDES[side]}.sock"
 

@@ -36,6 +36,15 @@ _IN_SHARED_MEMORY: Final = ("shm", "check", "sim", "ivshmem", "xdma", "vfio")
 _WITH_DEVICES: Final = ("uio", "udmabuf", "vfio", "xdma")
 """Their nodes are made again when a driver is loaded again, or a card found again, so they cannot be named now."""
 
+_MODULES: Final = (
+    "pyroute2",
+    "pyroute2.netlink.exceptions",
+    "pytun",
+    "encodings.idna",
+    "importlib.metadata",
+    "tempfile",
+)
+
 
 def rules(config: Config) -> list[Rule] | None:
     """None: the window or the port is of another package, whose files are not known here."""
@@ -55,7 +64,7 @@ def load_modules(config: Config) -> None:
     """Import what is else imported when it is first needed: a user may not be able to read it."""
     WINDOWS.load(WindowUrl.parse(config.window).kind)
     PORTS.load(config.port.partition(":")[0])
-    for name in ("pyroute2", "pyroute2.netlink.exceptions", "pytun", "encodings.idna", "importlib.metadata"):
+    for name in _MODULES:
         try:
             importlib.import_module(name)
         except ImportError:  # a small system

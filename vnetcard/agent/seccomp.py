@@ -9,7 +9,6 @@ from __future__ import annotations
 import ctypes
 import errno
 import os
-import platform
 import struct
 from collections.abc import Iterable, Iterator
 from typing import Final
@@ -83,7 +82,7 @@ class _Program(ctypes.Structure):
 
 def install(names: Iterable[str]) -> None:
     """Refuse all other calls from now on, in all threads; OSError where the kernel or the table cannot."""
-    machine = platform.machine()
+    machine = os.uname().machine
     if machine not in MACHINES:
         raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS))
     code = b"".join(program(names, machine))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import platform
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -40,8 +39,8 @@ class System:
             dev=system("/dev"),
             proc=system("/proc"),
             uid=os.geteuid(),
-            release=platform.release(),
-            machine=platform.machine(),
+            release=os.uname().release,
+            machine=os.uname().machine,
             cpus=len(os.sched_getaffinity(0)),
         )
 

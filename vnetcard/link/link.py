@@ -15,9 +15,9 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import secrets
 import time
 from collections.abc import Callable
+from random import SystemRandom
 
 from vnetcard import _core
 from vnetcard._core import Memory
@@ -35,6 +35,9 @@ from vnetcard.link.window_lost import check_memory, reason_of
 from vnetcard.link.withdrawn import Withdrawn
 from vnetcard.ring import layout as L
 from vnetcard.ring.sideblock import SideBlock
+
+RANDOM = SystemRandom()
+"""Where epochs come from."""
 
 
 class Link:
@@ -164,7 +167,7 @@ class Link:
         self.own.store("answered", 0)
         self._transport.publish()
         taken = {0, 0xFFFF_FFFF, self.own.load("epoch"), self.peer.load("answered")}
-        while (epoch := secrets.randbits(32)) in taken:
+        while (epoch := RANDOM.getrandbits(32)) in taken:
             pass
         self.epoch = epoch
         self.own.store("version", L.VERSION)

@@ -6,7 +6,6 @@ The system's library (Debian: libpcap0.8) is loaded when a filter is used; witho
 from __future__ import annotations
 
 import ctypes
-import ctypes.util
 from typing import Final
 
 from vnetcard.codes.error import ErrorCode
@@ -33,6 +32,8 @@ class _Header(ctypes.Structure):
 
 
 def _library() -> ctypes.CDLL:
+    import ctypes.util  # only for a filter
+
     for name in ("libpcap.so.0.8", "libpcap.so.1", ctypes.util.find_library("pcap")):
         if name:
             try:

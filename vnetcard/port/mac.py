@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 import socket
 from dataclasses import dataclass
@@ -58,6 +57,8 @@ def own_mac(side: int, window: str, *, bridged: bool = False, machine: str | Non
     ``machine`` identifies the machine; default: its machine id.  A bridged one is high: see ``BRIDGED``.
     """
     words = "\0".join(("vnetcard", machine or machine_id(), L.SIDES[side], window))
+    import hashlib  # loads OpenSSL
+
     raw = hashlib.sha256(words.encode(errors="surrogateescape")).digest()[:6]
     return Mac(bytes([BRIDGED if bridged else (raw[0] & ~MULTICAST) | LOCAL]) + raw[1:])
 

@@ -11,7 +11,6 @@ import ctypes
 import errno
 import os
 import stat
-import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -66,6 +65,8 @@ def _is(node: Path, device: int) -> bool:
 
 
 def _open_own(device: int, place: str | None) -> int:
+    import tempfile  # only where the node is missing
+
     with tempfile.TemporaryDirectory(prefix="vnetcard-", dir=place) as folder:
         node = Path(folder, "tap")
         os.mknod(node, 0o600 | stat.S_IFCHR, device)

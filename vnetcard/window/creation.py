@@ -6,10 +6,10 @@ import contextlib
 import errno
 import mmap
 import os
-import secrets
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from random import SystemRandom
 
 from vnetcard._core import allocate
 from vnetcard.codes.error import ErrorCode
@@ -65,7 +65,7 @@ def plan_of(request: Request, *, removable: bool, size: int | None = None) -> Ge
         wanted,
         queue_bytes=request.queue_bytes,
         queues=request.queues or 1,
-        instance=secrets.randbelow((1 << 32) - 1) + 1,
+        instance=SystemRandom().randrange(1, 1 << 32),
         removable=removable,
     )
 

@@ -9,9 +9,9 @@ Memory that reads as all ones is gone.
 from __future__ import annotations
 
 import os
-import secrets
 import time
 from dataclasses import replace
+from random import SystemRandom
 
 from vnetcard._core import Memory
 from vnetcard.codes.error import ErrorCode
@@ -170,7 +170,7 @@ def _plan(device: Device, request: Request) -> Geometry:
         device.size,
         queue_bytes=request.queue_bytes,
         queues=request.queues or 1,
-        instance=secrets.randbelow((1 << 32) - 1) + 1,
+        instance=SystemRandom().randrange(1, 1 << 32),
         removable=False,
     )
 

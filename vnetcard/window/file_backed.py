@@ -10,11 +10,11 @@ from __future__ import annotations
 import contextlib
 import mmap
 import os
-import secrets
 import stat
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from random import SystemRandom
 
 from vnetcard._core import Memory
 from vnetcard.codes.error import ErrorCode
@@ -48,7 +48,7 @@ class BackedWindow:
         self._side = side
         self._map = mmap.mmap(fd, geometry.window_bytes)
         self.url = opener.url
-        self.memory = Memory(self._map, check=secrets.randbits(64) if opener.checked else None)
+        self.memory = Memory(self._map, check=SystemRandom().getrandbits(64) if opener.checked else None)
         self._superblock = Superblock(
             self.memory, side, geometry, lambda count: os.pread(fd, count, 0), sole=opener.one_sided
         )
