@@ -78,7 +78,7 @@ def thread_seconds(pid: int) -> dict[str, float]:
 
 def measure(queues: int, congestion: str, seconds: float) -> Costs:
     """Run TCP over ``queues`` queue pairs once."""
-    options = ("--queues", str(queues)) if queues > 1 else ()
+    options = ("--queues", str(queues), "--steering", "kernel") if queues > 1 else ()
     window = queues * L.WINDOW_DEFAULT
     with contextlib.closing(AgentsContender(window_bytes=window, options=options)) as contender:
         contender.prepare()

@@ -30,6 +30,8 @@ VICTIMS = ((L.HOST,), (L.CARD,), (L.HOST, L.CARD), (L.CARD, L.HOST))
 FLOWS = 4
 MOST_FLOWS = 24
 KEEP = ("--persist",)
+SPREAD = ("--steering", "kernel")
+"""Flows over all queues alike; test_steering.py has the other one."""
 
 
 @pytest.fixture
@@ -71,7 +73,7 @@ def flows(lab: Lab, side: int, count: int) -> None:
 
 
 def test_flows_spread_over_the_queues_and_every_packet_is_in_the_ledger(lab: Lab) -> None:
-    start_both(lab, ("--queues", "3"), ())
+    start_both(lab, ("--queues", "3", *SPREAD), SPREAD)
     for side in (L.HOST, L.CARD):
         flows(lab, side, 60)
         ping(lab, side)
@@ -89,7 +91,7 @@ def test_tools_show_each_queue_and_their_sum(lab: Lab, tmp_path: Path) -> None:
         assert done.returncode == 0, done.stderr
         return done.stdout
 
-    start_both(lab, ("--queues", "2"), ("--queues", "2"))
+    start_both(lab, ("--queues", "2", *SPREAD), ("--queues", "2", *SPREAD))
     file = tmp_path / "seen.pcapng"
     capture = [*VNETCARD, "capture", "--window", lab.url, "--tap", "fifo-out", "-w", str(file)]
     trace = [*VNETCARD, "trace", "--window", lab.url, "--json", "--count", "60", "udp"]
@@ -120,7 +122,7 @@ def test_tools_show_each_queue_and_their_sum(lab: Lab, tmp_path: Path) -> None:
 @pytest.mark.parametrize(("host", "card", "agreed"), [("3", "2", 2), ("2", "1", 1), ("1", "4", 1)])
 def test_link_runs_over_as_many_queues_as_both_serve(lab: Lab, host: str, card: str, agreed: int) -> None:
     """The kernel sends nothing to the others."""
-    start_both(lab, ("--queues", host), ("--queues", card))
+    start_both(lab, ("--queues", host, *SPREAD), ("--queues", card, *SPREAD))
     for side in (L.HOST, L.CARD):
         flows(lab, side, 60)
         ping(lab, side)
@@ -170,7 +172,7 @@ def test_persistent_interface_of_one_queue_serves_the_card_with_a_warning(lab: L
 def test_ledger_is_exact_after_kills_under_load(lab: Lab, tmp_path: Path, kills: int, limit: float) -> None:
     """Verified TCP connections in both directions on two queues survive all kills; after each the ledger balances."""
     rng = chance()
-    options = (("--queues", "2", *KEEP), KEEP)
+    options = (("--queues", "2", *KEEP, *SPREAD), (*KEEP, *SPREAD))
     start_both(lab, *options)
     fast_retries(lab)
     probes = [given for _, given in kernel_minus_ledger(lab, assert_ledgers_balance(lab))]

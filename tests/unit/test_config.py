@@ -28,6 +28,7 @@ VALUES: dict[str, tuple[list[str], Any]] = {
     "netns": (["lab"], "lab"),
     "queue-bytes": (["64K"], "64K"),
     "queues": (["2"], 2),
+    "steering": (["kernel"], "kernel"),
     "wait": (["sleep"], "sleep"),
     "offload": (["csum,tso4"], "csum,tso4"),
     "persist": ([], True),
@@ -104,7 +105,7 @@ def test_command_line_overrides_the_file(option: str, tmp_path: Path) -> None:
     others |= {"port": "tun:tun5", "offload": "off", "queue-bytes": "4K", "wait": "poll", "log-level": "error"}
     others |= {"queues": 3, "max-segments": 100, "mac": "02:00:00:00:00:09", "punt": "udp=unix:/run/other"}
     others |= {"queues": 3, "privileges": "follow", "user": "root", "allow": "10.1.1.1"}
-    others |= {"nice": 7, "cpus": "3", "sched": "batch"}
+    others |= {"steering": "sparse", "nice": 7, "cpus": "3", "sched": "batch"}
     other = others.get(option, False if VALUES[option][1] is True else "tun5")
     line = f"{option} = {json.dumps(other)}\n"
     assert from_file(tmp_path / "a.toml", line, *words(option)) == load(L.HOST, words(option))

@@ -59,6 +59,7 @@ class Config:
     netns: str | None
     queue_bytes: int | None
     queues: int | None
+    steering: str
     wait: str
     offload: frozenset[str]
     persist: bool
@@ -84,6 +85,10 @@ MAX_SEGMENTS = 512
 PROGRAMS = ("vnetcard-x86", "vnetcard-fpga")
 OFFLOADS = ("csum", "tso4", "tso6", "uso4", "uso6")
 
+STEERING = ("sparse", "kernel")
+STEERING_HELP = (
+    "with several queues: keep the first for flows that send little, or let the kernel spread all flows alike (sparse)"
+)
 PRIVILEGES = ("follow", "least", "keep")
 PRIVILEGES_HELP = (
     "what to keep after the set-up: what the link needs and what it takes to follow the interface into other network "
@@ -158,6 +163,7 @@ def parser(side: int) -> argparse.ArgumentParser:
     p.add_argument("--netns", metavar="NAME", help="network namespace of the interface")
     p.add_argument("--queue-bytes", metavar="SIZE", help="size of each ring, a power of two (the largest that fits)")
     p.add_argument("--queues", metavar="N", type=int, help=QUEUES_HELP[side])
+    p.add_argument("--steering", choices=STEERING, help=STEERING_HELP)
     p.add_argument("--wait", choices=sorted(WAITS), help="how pumps wait: spin then sleep, spin, or sleep (adaptive)")
     p.add_argument("--offload", metavar="KINDS", help=f"auto, off, or a list of {','.join(OFFLOADS)} (auto)")
     p.add_argument("--persist", action="store_const", const=True, help="keep the interface when the agent ends")
@@ -246,7 +252,8 @@ def _check(side: int, values: dict[str, Any]) -> Config:
     mtu = values.get("mtu", L.MTU_DEFAULT)
     if not L.MTU_MIN <= mtu <= L.MTU_MAX:
         raise ConfigError(f"--mtu {mtu} is out of range ({L.MTU_MIN} to {L.MTU_MAX})", code=ErrorCode.OUT_OF_RANGE)
-    for option, allowed in (("wait", sorted(WAITS)), ("log_level", LOG_LEVELS), ("privileges", PRIVILEGES)):
+    words = {"steering": STEERING, "wait": sorted(WAITS), "log_level": LOG_LEVELS, "privileges": PRIVILEGES}
+    for option, allowed in words.items():
         if option in values and values[option] not in allowed:
             raise ConfigError(f"{option.replace('_', '-')} {values[option]!r} is not one of {', '.join(allowed)}")
     alone = "bridge" in values or port.partition(":")[0] in (*FOREIGN_KINDS, "macvtap")
@@ -283,6 +290,7 @@ def _check(side: int, values: dict[str, Any]) -> Config:
         netns=values.get("netns"),
         queue_bytes=queue_bytes,
         queues=queues,
+        steering=values.get("steering", "sparse"),
         wait=values.get("wait", "adaptive"),
         offload=_offloads(values.get("offload", "auto")),
         persist=values.get("persist", False),

@@ -7,6 +7,7 @@ from vnetcard.errors import ConfigError, PortUnavailable
 from vnetcard.link.session import pairs_of
 from vnetcard.link.types import Offer
 from vnetcard.port import Port, open_port
+from vnetcard.port.tun import TunPort
 from vnetcard.ring import layout as L
 from vnetcard.window import Window
 
@@ -18,7 +19,10 @@ def port_for(config: Config, window: Window) -> tuple[Port, str]:
     """
 
     def opened(queues: int) -> Port:
-        return open_port(config.port, netns=config.netns, persist=config.persist, queues=queues)
+        port = open_port(config.port, netns=config.netns, persist=config.persist, queues=queues)
+        if config.steering == "sparse" and isinstance(port, TunPort):
+            port.steer()
+        return port
 
     later = "the interface was made for fewer; restart this agent"
     if config.queues is not None or config.side == L.HOST:

@@ -42,7 +42,11 @@ class PortDetails:
             "up": port_state.is_up(port, self._interface),
             "program": presence_of(port) if device is None else None,
             "mac": str(mac) if mac else (device.mac if device else ""),
-            "queues": {"open": len(port.fds), "in_use": agreement.queues if agreement else None},
+            "queues": {
+                "open": len(port.fds),
+                "in_use": agreement.queues if agreement else None,
+                "unsteered": getattr(port, "unsteered", None),
+            },
             "vnet_hdr": port.vnet,
             "offloads": [name for name in L.OFFLOADS if features & L.FEATURES[name]],
             "device": asdict(device) if device else None,

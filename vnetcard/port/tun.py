@@ -23,6 +23,7 @@ from vnetcard.errors import ConfigError, PortUnavailable
 from vnetcard.port import netns as ns
 from vnetcard.port.offload_probe import PROBES, probe_packet
 from vnetcard.port.rtnetlink import Rtnetlink
+from vnetcard.port.steering import Steering, detach
 from vnetcard.ring import layout as L
 from vnetcard.terminal import limits
 
@@ -83,6 +84,8 @@ class TunPort:
         self.vnet = True
         self._opened = opened
         self._attached = len(fds)
+        self._steering: Steering | None = None
+        self.unsteered = "" if len(fds) == 1 else "the kernel chooses the queue of each flow"
 
     @property
     def name(self) -> str:
@@ -142,8 +145,25 @@ class TunPort:
                 f"port {self.kind}:{self.name}: cannot set its offloads ({error.strerror})"
             ) from error
 
+    def steer(self) -> None:
+        """Keep the first of several queues for flows that send little (``port/steering.py``).
+
+        Where the kernel refuses it, ``unsteered`` says why, and the kernel sends a flow's packets to the queue from
+        which its other direction came, if that is attached.
+        """
+        if len(self.fds) == 1:
+            return
+        header = L.ETHERNET_HEADER if self.frames == L.FRAMES["ETHERNET"] else 0
+        try:
+            self._steering = self._opened.enter_context(contextlib.closing(Steering(self.fds[0], header=header)))
+        except OSError as error:
+            self.unsteered += f"; it refuses the program of --steering sparse ({error.strerror})"
+            return
+        self._steering.use(self._attached)
+        self.unsteered = ""
+
     def use_queues(self, count: int) -> None:
-        """The kernel sends a flow's packets to the queue from which its other direction came, if that is attached."""
+        """As in ``Port``."""
         try:
             while self._attached > count:  # from the end: the kernel moves its last queue into a gap
                 self._set_queue(self.fds[self._attached - 1], IFF_DETACH_QUEUE)
@@ -151,6 +171,8 @@ class TunPort:
             while self._attached < min(count, len(self.fds)):
                 self._set_queue(self.fds[self._attached], IFF_ATTACH_QUEUE)
                 self._attached += 1
+            if self._steering is not None:
+                self._steering.use(self._attached)
         except OSError as error:
             raise PortUnavailable(
                 f"port {self.kind}:{self.name}: cannot use {count} queues ({error.strerror})"
@@ -189,6 +211,8 @@ def open_device(of: type[Device], name: str, *, netns: str | None, persist: bool
             for fd in fds:
                 os.set_blocking(fd, False)
                 os.set_inheritable(fd, False)
+            with contextlib.suppress(OSError):  # an old kernel; an interface without an earlier process's program
+                detach(fds[0])
             if persist:
                 fcntl.ioctl(fds[0], TUNSETPERSIST, 1)
         except OSError as error:

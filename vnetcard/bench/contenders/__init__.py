@@ -78,10 +78,14 @@ def _window(text: str) -> Entry:
 CONTENDERS: Final[Mapping[str, Entry]] = {
     "vnetcard": Entry("two agents and a ring in shared memory", AgentsContender, lambda: ""),
     "vnetcard-2q": Entry(
-        "the same over two queue pairs, with rings of the same size",
+        "the same over two queue pairs, with rings of the same size, the first for flows that send little",
         lambda: AgentsContender(window_bytes=2 * L.WINDOW_DEFAULT, options=("--queues", "2")),
         lambda: "",
-        ("tcp", "tcp-x8", "tcp-both-x8", "udp-64", "ping"),
+    ),
+    "vnetcard-2k": Entry(
+        "the same, but the kernel spreads the flows (--steering kernel)",
+        lambda: AgentsContender(window_bytes=2 * L.WINDOW_DEFAULT, options=("--queues", "2", "--steering", "kernel")),
+        lambda: "",
     ),
     "vnetcard-gro": Entry(
         "the same, merging datagrams that wait in the ring (--gro)",
