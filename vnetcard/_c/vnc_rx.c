@@ -79,7 +79,6 @@ static void publish(struct vnc_pump *p)
 
 	if (!vnc_consumer_publish(r))
 		return;
-	p->pause_ns = 0; /* records move: the next timed wait is a short one again */
 	vnc_stats_count(&p->stats, VNC_RXSTAT_PUBLICATIONS);
 	visible = vnc_tap_clock(p->taps.batch);
 	notice = notify(p);

@@ -123,7 +123,6 @@ static void publish(struct vnc_pump *p)
 
 	if (!vnc_producer_publish(r))
 		return;
-	p->pause_ns = 0; /* packets move: the next timed wait is a short one again */
 	vnc_stats_count(&p->stats, VNC_TXSTAT_PUBLICATIONS);
 	visible = vnc_tap_clock(p->taps.batch);
 	notice = notify(p);

@@ -96,21 +96,58 @@ static inline int vnc_spin_until_changed(enum vnc_domain domain, const uint32_t 
 #define VNC_PAUSE_FIRST_NS 20000L
 #define VNC_PAUSE_BUSY_NS 500000L
 #define VNC_PAUSE_IDLE_NS 4000000L
+/* A pause of this share of the usual gap makes a packet wait for half of that: a 128th of the time between packets. */
+#define VNC_PAUSES_PER_GAP 64
+#define VNC_GAP_MAX_NS 20000000L
+
+/** struct vnc_pause - timed waiting of one thread, which alone uses it. */
+struct vnc_pause {
+	uint64_t moved;  /* the caller's count of what has moved, when it was last noted */
+	long next_ns;    /* length of the next pause; 0: the shortest */
+	long waited_ns;  /* in pauses since something has moved */
+	long gap_ns;     /* a mean of the last such waits; 0: none, or longer than VNC_GAP_MAX_NS */
+};
+
+/** vnc_pause_note() - begin again with a short pause if @moved, a count, is another than at the last call. */
+static inline void vnc_pause_note(struct vnc_pause *p, uint64_t moved)
+{
+	if (moved == p->moved)
+		return;
+	p->moved = moved;
+	p->next_ns = 0;
+	if (!p->waited_ns)
+		return;
+	if (p->waited_ns > VNC_GAP_MAX_NS)
+		p->gap_ns = 0;
+	else
+		p->gap_ns = p->gap_ns ? p->gap_ns + (p->waited_ns - p->gap_ns) / 4 : p->waited_ns;
+	p->waited_ns = 0;
+}
 
 /**
- * vnc_pause() - one step of timed waiting; *@ns is the length of the next.
+ * vnc_pause() - one step of timed waiting.
  *
- * It doubles up to half a millisecond, which keeps request and response quick, and then grows by a 512th, so that it
- * takes about two seconds without a packet until it is long enough to cost almost no CPU.
+ * Until twice the usual gap has passed, the pauses are short against it.  Then they double up to half a millisecond,
+ * which keeps request and response quick, and grow by a 512th from there, so that it takes about two seconds without a
+ * packet until they are long enough to cost almost no CPU.
  */
-static inline void vnc_pause(long *ns)
+static inline void vnc_pause(struct vnc_pause *p)
 {
-	struct timespec length = {.tv_nsec = *ns < VNC_PAUSE_FIRST_NS ? VNC_PAUSE_FIRST_NS : *ns};
+	long least = p->gap_ns / VNC_PAUSES_PER_GAP;
+	struct timespec length = {0};
 
+	if (least < VNC_PAUSE_FIRST_NS)
+		least = VNC_PAUSE_FIRST_NS;
+	length.tv_nsec = p->next_ns < least ? least : p->next_ns;
 	nanosleep(&length, NULL);
-	*ns = length.tv_nsec < VNC_PAUSE_BUSY_NS ? length.tv_nsec * 2 : length.tv_nsec + length.tv_nsec / 512;
-	if (*ns > VNC_PAUSE_IDLE_NS)
-		*ns = VNC_PAUSE_IDLE_NS;
+	if (p->waited_ns <= 2 * VNC_GAP_MAX_NS)
+		p->waited_ns += length.tv_nsec;
+	p->next_ns = length.tv_nsec;
+	if (p->waited_ns <= 2 * p->gap_ns)
+		return;
+	p->next_ns += p->next_ns < VNC_PAUSE_BUSY_NS ? p->next_ns : p->next_ns / 512;
+	if (p->next_ns > VNC_PAUSE_IDLE_NS)
+		p->next_ns = VNC_PAUSE_IDLE_NS;
 }
 
 #endif
