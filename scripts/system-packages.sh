@@ -75,6 +75,7 @@ strace                                  strace                 strace
 wg                                      wireguard-tools        wireguard-tools
 wireguard-go                            wireguard-go           -
 dpdk-testpmd                            dpdk,dpdk-dev          dpdk
+perf                                    linux-perf             perf
 '
 MATRIX='
 debootstrap                             debootstrap            debootstrap
@@ -84,12 +85,13 @@ git                                     git                    git
 BENCH='
 iperf3                                  iperf3                 iperf3
 '
-# The bench skips a contender that is not installed.  dpdk-testpmd is in dpdk-dev in Debian 12 and in dpdk elsewhere.
+# The bench skips a contender that is not installed; --profile needs perf.  dpdk-testpmd is in dpdk-dev in Debian 12 and in dpdk elsewhere.
 CONTENDERS='
 socat                                   socat                  socat
 openvpn                                 openvpn                openvpn
 openssl                                 openssl                openssl
 dpdk-testpmd                            dpdk,dpdk-dev          dpdk
+perf                                    linux-perf             perf
 /usr/include/dpdk/rte_ring.h            libdpdk-dev            dpdk-devel
 pkg-config                              pkg-config             pkgconf-pkg-config
 '

@@ -30,6 +30,24 @@ def traces(pid: int) -> list[str]:
     return [str(path) for folder in folders for path in Path(folder).glob(f"*vnetcard-bench*-{pid}-*")]
 
 
+def test_profile_shows_the_stages_of_each_contender() -> None:
+    need("perf")
+    loads = ["--loads", "udp-64,tcp", "--congestion", "cubic", "--seconds", "0.5"]
+    run = bench(*loads, "--profile", "--json")
+    output, progress = run.communicate(timeout=LIMIT)
+    assert run.returncode == 0, progress
+    profiles = {(one["load"], one["contender"]): one["stages"] for one in json.loads(output)["profiles"]}
+    assert set(profiles) == {(load, name) for load in ("udp-64", "tcp cubic") for name in ("vnetcard", "splice")}
+    for (_, name), stages in profiles.items():
+        shares = {stage["stage"]: stage["share"] for stage in stages}
+        assert sum(shares.values()) == pytest.approx(1)
+        assert shares["the load's programs and the kernel for them"] > 0
+        pumps = {stage for stage in shares if "pumps" in stage}
+        assert len(pumps) == (2 if name == "vnetcard" else 0)
+        assert name == "vnetcard" or shares["the contender's other threads"] > 0
+    assert traces(run.pid) == []
+
+
 def test_two_contenders_are_compared_and_nothing_is_left(tmp_path: Path) -> None:
     loads = ["--loads", "ping,udp-64,tcp", "--congestion", "cubic", "--seconds", "0.2"]
     run = bench(*loads, "--output", str(tmp_path), "--json")

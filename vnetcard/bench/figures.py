@@ -9,7 +9,7 @@ import re
 import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
 
 OURS: Final = "vnetcard"
 
@@ -69,6 +69,8 @@ class Results:
     """By contender and load."""
     busy: list[float] = field(default_factory=list)
     """The share of the machine that other programs took, measured before each contender."""
+    profiles: dict[tuple[str, str], list[dict[str, Any]]] = field(default_factory=dict)
+    """The stages (``profile.py``) by load, with its congestion control, and contender."""
     _loads: dict[str, str] = field(default_factory=dict)
 
     def add(self, contender: str, load: str, number: int, figures: dict[str, float]) -> None:

@@ -27,6 +27,7 @@ PACKAGES = {
     "dpdk-testpmd": "dpdk dpdk-dev",
     "openvpn": "openvpn",
     "openssl": "openssl",
+    "perf": "linux-perf",
 }
 """Debian's and Ubuntu's package of a program; ``dpdk-testpmd`` is in ``dpdk-dev`` in Debian 12, else in ``dpdk``."""
 

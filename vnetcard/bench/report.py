@@ -10,6 +10,7 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
+from vnetcard.bench import profile
 from vnetcard.bench.figures import OURS, Results, Spread, kind_of
 from vnetcard.bench.iperf import tcp_limits
 from vnetcard.bench.runner import BUSY_MAX, Plan
@@ -30,6 +31,8 @@ def lines(plan: Plan, results: Results, absent: Mapping[str, str]) -> Iterator[s
         if figures := [figure for figure in results.figures() if results.load_of(figure) == load]:
             names = [name for name in standalone.CONTENDERS if f"{load} {name}" not in absent]
             yield from _tables(names, figures, results)
+    for (load, contender), stages in results.profiles.items():
+        yield from profile.lines(load, contender, stages)
     for row in targets(results):
         seen = "not measured" if row["seen"] is None else f"{row['seen']:.3g}"
         yield f"{row['state']:8} {row['target']}: {seen}"
@@ -88,6 +91,10 @@ def as_json(plan: Plan, results: Results, absent: Mapping[str, str], *, label: s
         "tcp_limits": tcp_limits(),
         "busy_elsewhere": round(busy(results), 3),
         "figures": {figure: _figure(results, figure) | origin for figure in results.figures()},
+        "profiles": [
+            {"load": load, "contender": contender, "stages": stages}
+            for (load, contender), stages in results.profiles.items()
+        ],
         "targets": targets(results),
         "absent": dict(absent),
         "refused": [

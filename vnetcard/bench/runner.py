@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from vnetcard.bench import proc
+from vnetcard.bench import proc, profile
 from vnetcard.bench.contenders import CONTENDERS, Contender
 from vnetcard.bench.figures import Results, kind_of
 from vnetcard.bench.iperf import Run
@@ -36,6 +36,8 @@ class Plan:
     """TCP's congestion controls: a load with TCP is repeated for each."""
     wait: float = 0.0
     """Seconds to wait for a quiet machine; afterwards the bench begins all the same, and says so."""
+    profile: bool = False
+    """After the rounds, put each load on each contender once more, and take samples."""
 
     def mtus(self) -> list[int]:
         """The MTUs that the loads need, each once."""
@@ -69,6 +71,9 @@ class Runner:
             for mtu in self._plan.mtus():
                 for name in contenders if number % 2 == 0 else contenders[::-1]:  # none is always the first
                     self._measure(name, mtu, number)
+        for mtu in self._plan.mtus() if self._plan.profile else ():
+            for name in contenders:
+                self._profile(name, mtu)
         return self.results
 
     def _wait_for_quiet(self) -> None:
@@ -110,6 +115,23 @@ class Runner:
             for load in (START, *loads):
                 self.results.refuse(name, load, str(error))
             self._progress(name, number, f"INVALID: {error}")
+
+    def _profile(self, name: str, mtu: int) -> None:
+        """Take samples of each load on one contender: its figures do not count, as perf takes time too."""
+        loads = [load for load in self._plan.at(mtu) if load in (CONTENDERS[name].loads or LOADS)]
+        if not loads:
+            return
+        try:
+            with contextlib.closing(CONTENDERS[name].make()) as contender:
+                _bring_up(contender, mtu)
+                for load in loads:
+                    for congestion in self._plan.congestion if LOADS[load].tcp else ("",):
+                        with profile.sampling(contender.pids) as stages:
+                            LOADS[load].put(contender, Run(self._plan.seconds, congestion))
+                        self.results.profiles[f"{load} {congestion}".strip(), name] = stages
+        except VnetcardError as error:
+            self.results.refuse(name, "--profile", str(error))
+        self._report(f"{time.monotonic() - self._began:5.0f} s  profile      {name:9} {', '.join(loads)}")
 
     def _apply(self, load: str, contender: Contender, name: str, number: int) -> None:
         """Put one load on a contender that is up, with each congestion control if it has TCP."""

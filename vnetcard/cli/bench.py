@@ -31,6 +31,7 @@ examples:
   vnetcard bench                                      everything; two hours
   vnetcard bench --contenders vnetcard,splice --loads tcp,ping
   vnetcard bench --quick --output results             write bench.json and bench.svg into a folder
+  vnetcard bench --loads tcp --profile                where the time goes, by stage
   vnetcard bench --quick --check results/bench.json   compare with the ratios of an earlier run
 
 It needs root and an otherwise idle machine.  Contenders that are not installed are left out, and named.
@@ -62,6 +63,9 @@ def add_parser(subparsers: Subparsers) -> None:
     )
     parser.add_argument(
         "--congestion", metavar="NAMES", help="TCP's congestion controls, each measured (default: cubic,bbr)"
+    )
+    parser.add_argument(
+        "--profile", action="store_true", help="where the time goes: each load once more, sampled by perf"
     )
     parser.add_argument("--label", default="", metavar="TEXT", help="a text for the JSON, such as the measured commit")
     parser.add_argument("--json", action="store_true", help="print the results as JSON instead of a table")
@@ -117,7 +121,7 @@ def make_plan(args: argparse.Namespace) -> tuple[Plan, dict[str, str]]:
         if not least <= given <= most:
             raise ConfigError(f"--{name} {given} is out of range ({least} to {most})")
         numbers[name] = given
-    if why := missing("ip", "ping", "iperf3"):
+    if why := missing("ip", "ping", "iperf3", *["perf"] * args.profile):
         raise ConfigError(why, code=ErrorCode.TOOL_MISSING)
     absent = {name: why for name in contenders if (why := CONTENDERS[name].missing())}
     present = [name for name in contenders if name not in absent]
@@ -128,7 +132,7 @@ def make_plan(args: argparse.Namespace) -> tuple[Plan, dict[str, str]]:
         raise ConfigError("; ".join(f"{name}: {why}" for name, why in absent.items()))
     congestion = congestion_controls(args.congestion)
     rounds = int(numbers["rounds"])
-    return Plan(present, loads, rounds, numbers["seconds"], congestion, numbers["wait"]), absent
+    return Plan(present, loads, rounds, numbers["seconds"], congestion, numbers["wait"], args.profile), absent
 
 
 def chosen(option: str, text: str | None, known: Iterable[str], default: Iterable[str] | None = None) -> list[str]:
