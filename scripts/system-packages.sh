@@ -85,7 +85,8 @@ git                                     git                    git
 BENCH='
 iperf3                                  iperf3                 iperf3
 '
-# The bench skips a contender that is not installed; --profile needs perf.  dpdk-testpmd is in dpdk-dev in Debian 12 and in dpdk elsewhere.
+# The bench skips a contender that is not installed; --profile needs perf.
+# dpdk-testpmd is in dpdk-dev in Debian 12 and in dpdk elsewhere.
 CONTENDERS='
 socat                                   socat                  socat
 openvpn                                 openvpn                openvpn

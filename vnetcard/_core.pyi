@@ -7,6 +7,9 @@ Offsets are bytes from the start of the window.
 from collections.abc import Callable, Sequence
 from typing import Self, final
 
+MERGE_UDP: int
+MERGE_TCP4: int
+MERGE_TCP6: int
 HOLD: int
 DROP_LINK_DOWN: int
 DROP_PEER_DEAD: int
@@ -426,8 +429,11 @@ class Pump:
         """
     segments_max: int
     """Rx: most segments (1 to 65545) that the kernel may have to make of one record; others count as bad frames."""
-    merge: bool
-    """Rx: write waiting datagrams of one UDP flow together, where the link has USO4 or USO6.  False in a new pump."""
+    merge: int
+    """Rx: MERGE_*, of which waiting packets of a flow are written together (0 in a new pump).  ValueError.
+
+    UDP where the link has USO4 or USO6; TCP over IPv4 and over IPv6 whatever it has, so the port must take TSO.
+    """
     @property
     def mode(self) -> int:
         """The command in force; an event other than EVENT_REFUSED changes it from RUN to HOLD."""

@@ -195,16 +195,39 @@ MUTATIONS: Final = (
         "return (needed & VNC_FEATURE_UNKNOWN) ?",
     ),
     # --- merging
-    _merge("datagram with a whole checksum is merged", "hdr.flags != VNC_VNET_NEEDS_CSUM || ", ""),
+    _merge(
+        "datagram with a whole checksum is merged",
+        "return m->tcp && !vnc_checksum(",
+        "return !m->tcp || !vnc_checksum(",
+    ),
+    _merge(
+        "checksum of a segment is not verified", "return m->tcp && !vnc_checksum(", "return m->tcp || vnc_checksum("
+    ),
+    _merge(
+        "partial checksum is not verified",
+        "!memcmp(m->head + m->l4 + field, &partial, sizeof(partial))",
+        "(partial | 1)",
+    ),
+    _merge("start of the checksum is not checked", "hdr->csum_start == m->l4 && ", ""),
+    _merge("checksum of IPv4 is not verified", " && !vnc_checksum(vnc_sum(ip, 20, 0))", ""),
     _merge("identification may be any", "(a[6] & 0x40) || ", "1 || "),
     _merge("ports are not compared", "memcmp(first->head + first->l4, next->head + next->l4, 4))", "0)"),
     _merge("DSCP is not compared", "a[1] == b[1] && ", ""),
-    _merge("larger datagram is merged", "next.payload > first->payload ||", ""),
-    _merge("datagrams follow a smaller one", "n < most && next.payload == first->payload;", "n < most;"),
+    _merge("larger packet is merged", "next.payload > first->payload ||", ""),
+    _merge("packets follow a smaller one", "return last->payload < size || (", "return size == 0 || ("),
+    _merge("segments follow one with PSH", " || (last->tcp && (last->head[last->l4 + 13] & VNC_TCP_PSH))", ""),
+    _merge("PSH of the last segment is lost", "first->head[first->l4 + 13] |= next.head[next.l4 + 13];", "(void)next;"),
+    _merge("sequence number is not compared", "== __builtin_bswap32(expected) + bytes", "!= expected / 2 - bytes"),
+    _merge("acknowledgement is not compared", "!memcmp(a + 8, b + 8, 5) &&", "!memcmp(a + 12, b + 12, 1) &&"),
+    _merge("window is not compared", "!memcmp(a + 14, b + 14, 2) && ", ""),
+    _merge("options are not compared", "!memcmp(a + 18, b + 18, head - 18)", "head > 18"),
+    _merge("segment with FIN is merged", " || (l4[13] & ~VNC_TCP_PSH) != VNC_TCP_ACK)", ")"),
     _merge("fragment is merged", "!(vnc_get_be16(ip + 6) & 0xbfff)", "ip[0]"),
-    _merge("UDP length is not checked", " || vnc_get_be16(d->head + d->l4 + 4) != len - d->l4)", ")"),
-    _merge("merged without the link's offload", "!(p->link.features & (d->ipv6 ? VNC_F_USO6 : VNC_F_USO4))", "0"),
-    _merge("headers come from the ring", "{first->head, first->l4 + 8}", "{view->span[0].base + 10, first->l4 + 8}"),
+    _merge("UDP length is not checked", "} else if (vnc_get_be16(l4 + 4) != len - m->l4) {", "} else if (!len) {"),
+    _merge("merged without the link's offload", "(p->link.features & (m->ipv6 ? VNC_F_USO6 : VNC_F_USO4))", "1"),
+    _merge(
+        "headers come from the ring", "{first->head, first->data}", "{view->span[0].base + view->hdr_len, first->data}"
+    ),
     # --- memif
     _memif("index beyond the ring is believed", "return slots > e->size ? -1 : slots;", "return slots;"),
     _memif(

@@ -24,6 +24,9 @@ PyMODINIT_FUNC PyInit__core(void)
 		const char *name;
 		long value;
 	} numbers[] = {
+		{"MERGE_UDP", VNC_MERGE_UDP},
+		{"MERGE_TCP4", VNC_MERGE_TCP4},
+		{"MERGE_TCP6", VNC_MERGE_TCP6},
 		{"HOLD", VNC_HOLD},
 		{"DROP_LINK_DOWN", VNC_DROP_LINK_DOWN},
 		{"DROP_PEER_DEAD", VNC_DROP_PEER_DEAD},

@@ -339,20 +339,24 @@ static PyObject *pump_merge(PumpObject *self, void *unused)
 	struct vnc_pump *p = pump_of(self);
 
 	(void)unused;
-	return p ? PyBool_FromLong(__atomic_load_n(&p->merge, __ATOMIC_RELAXED)) : NULL;
+	return p ? PyLong_FromUnsignedLong(__atomic_load_n(&p->merge, __ATOMIC_RELAXED)) : NULL;
 }
 
 static int pump_set_merge(PumpObject *self, PyObject *value, void *unused)
 {
 	struct vnc_pump *p = pump_of(self);
-	int merge;
+	unsigned long merge;
 
 	(void)unused;
 	if (!p)
 		return -1;
-	merge = value ? PyObject_IsTrue(value) : 0;
-	if (merge < 0)
+	merge = value ? PyLong_AsUnsignedLong(value) : 0;
+	if (PyErr_Occurred())
 		return -1;
+	if (merge & ~(unsigned long)(VNC_MERGE_UDP | VNC_MERGE_TCP4 | VNC_MERGE_TCP6)) {
+		PyErr_SetString(PyExc_ValueError, "merge has unknown bits");
+		return -1;
+	}
 	__atomic_store_n(&p->merge, (uint32_t)merge, __ATOMIC_RELAXED);
 	return 0;
 }

@@ -38,6 +38,10 @@
 #include <pthread.h>
 #include <stdbool.h>
 
+#define VNC_MERGE_UDP 1u
+#define VNC_MERGE_TCP4 2u
+#define VNC_MERGE_TCP6 4u
+
 enum vnc_command { VNC_HOLD, VNC_DROP_LINK_DOWN, VNC_DROP_PEER_DEAD, VNC_RUN, VNC_EXIT };
 
 #define VNC_EVENT_EPOCH 1u     /* the peer has a new epoch */
@@ -147,7 +151,7 @@ struct vnc_pump {
 	uint32_t restored;     /* how often this pump wrote them again */
 	bool restarted;        /* those of the earlier owner were ruined: they began at 0 */
 	uint32_t segments_max; /* rx: that the kernel may have to make of one record; set by the agent at any time */
-	uint32_t merge;        /* rx: 1 where datagrams of a flow are written together (vnc_merge.h); likewise */
+	uint32_t merge;        /* rx: VNC_MERGE_*, whose packets are written together (vnc_merge.h); likewise */
 	struct vnc_filter filter; /* rx: of packets, changed in HOLD */
 	struct vnc_punt punt;  /* rx: changed in HOLD */
 	int kick_fd;           /* eventfd that ends the pump's poll() */

@@ -234,16 +234,16 @@ static bool move_merged(struct vnc_pump *p, const struct vnc_view *first, uint32
 {
 	uint32_t most = *max < VNC_MERGE_MOST ? *max : VNC_MERGE_MOST, n, i, bytes;
 	struct vnc_view view[VNC_MERGE_MOST];
-	struct vnc_datagram datagram;
+	struct vnc_mergeable leading;
 	struct vnc_head head;
 	uint64_t peeked;
 
-	if (!read_datagram(p, first, &datagram))
+	if (!read_mergeable(p, first, &leading))
 		return false;
 	view[0] = *first;
-	n = collect(p, &datagram, view, most, &bytes);
+	n = collect(p, &leading, view, most, &bytes);
 	if (n < 2 || filtered(p, first, &head) != VNC_FILTER_PASS ||
-	    !write_merged(p, &datagram, view, n, bytes))
+	    !write_merged(p, &leading, view, n, bytes))
 		return false;
 	for (i = 0; i < n; i++) {
 		if (i) {
@@ -320,7 +320,7 @@ static enum vnc_stop move_next(struct vnc_pump *p, uint32_t *max)
 	peeked = vnc_tap_begin(&p->taps, p->consumer.seq);
 	from = readable(p, &view);
 	peeked_record(p, &from, peeked);
-	if (flags && merges(p) && move_merged(p, &from, max))
+	if (merges(p) && move_merged(p, &from, max))
 		return VNC_STOP_NONE;
 	stop = move_one(p, &from);
 	*max -= stop == VNC_STOP_NONE;

@@ -200,7 +200,7 @@ class Agent:
             self.endpoints = session.pumps
             for pair in session.pumps.pairs:
                 limits = self.config
-                pair.set_limits(limits.max_segments, limits.allow, trust_peer=limits.trust_peer, gro=limits.gro)
+                pair.set_limits(limits.max_segments, limits.allow, trust_peer=limits.trust_peer, merge=self.offer.merge)
                 if self.punt is not None:
                     self.punt.attach(pair.rx)
             self.taps.settle(self.endpoints.pairs, fresh=True)

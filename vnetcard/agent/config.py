@@ -177,8 +177,8 @@ def parser(side: int) -> argparse.ArgumentParser:
         "--gro",
         action="store_const",
         const=True,
-        help="generic receive offload: write datagrams of one UDP flow that wait in the ring together; where the "
-        "kernel discards them it counts them as one",
+        help="generic receive offload: write packets of one UDP or TCP flow that wait in the ring together; where "
+        "the kernel discards them it counts them as one",
     )
     p.add_argument(
         "--allow",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from vnetcard import _core
 from vnetcard.agent.config import Config
 from vnetcard.errors import ConfigError, PortUnavailable
 from vnetcard.link.session import pairs_of
@@ -38,6 +39,7 @@ def port_for(config: Config, window: Window) -> tuple[Port, str]:
 def make_offer(config: Config, port: Port, window: Window) -> Offer:
     """The features that the port accepts, less those that are switched off or do not fit the rings."""
     verdicts = port.probe_offload()
+    merge = _merge({kind for kind, why in verdicts.items() if not why}) if config.gro else 0
     small = window.geometry.ring_bytes < L.OFFLOAD_RING_MIN
     for kind in verdicts:
         if kind not in config.offload:
@@ -54,7 +56,14 @@ def make_offer(config: Config, port: Port, window: Window) -> Offer:
     verdicts["WAKE"] = _no_wake(window)
     verdicts["IRQ"] = "" if window.interrupts else "this window has no interrupts"
     features = sum(L.FEATURES[kind] for kind, why in verdicts.items() if not why)
-    return Offer(features, config.mtu, {kind: why for kind, why in verdicts.items() if why})
+    return Offer(features, config.mtu, {kind: why for kind, why in verdicts.items() if why}, merge=merge)
+
+
+def _merge(accepted: set[str]) -> int:
+    """What may be merged for a port that accepts these offloads, whether or not they are offered to the peer."""
+    tcp4 = _core.MERGE_TCP4 if {"CSUM", "TSO4"} <= accepted else 0
+    tcp6 = _core.MERGE_TCP6 if {"CSUM", "TSO6"} <= accepted else 0
+    return _core.MERGE_UDP | tcp4 | tcp6
 
 
 def _no_wake(window: Window) -> str:

@@ -137,13 +137,13 @@ class PumpEndpoints:
         self.rx.interrupts(irq_fd=interrupts.eventfds[PROD], fd=cons.fd, at=cons.at, value=cons.value)
         return peer is not None
 
-    def set_limits(self, max_segments: int, allow: Iterable[Network], *, trust_peer: bool, gro: bool = False) -> None:
+    def set_limits(self, max_segments: int, allow: Iterable[Network], *, trust_peer: bool, merge: int = 0) -> None:
         """What packets of the peer may do: segments per record, source addresses, configure this machine.  Held.
 
-        ``gro``: datagrams of one UDP flow that wait together are written into the port together.
+        ``merge``: _core.MERGE_*, packets of which those of one flow that wait together are written together.
         """
         self.rx.segments_max = max_segments
-        self.rx.merge = gro
+        self.rx.merge = merge
         networks = [(network.network_address.packed, network.prefixlen) for network in allow]
         self.rx.filter(allow=networks, configuration=trust_peer)
 

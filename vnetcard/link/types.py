@@ -55,7 +55,7 @@ class Offer:
     where the peer has another memory.  ``probe`` tells of features which of them the port refuses now, while the link
     runs, too; None where that cannot be tested.  ``withdrawn`` are features that were offered until packets with them
     were refused (``link/withdrawn.py``).  ``mac`` is the only MAC address (6 bytes) that the peer's frames may have, or
-    empty.
+    empty.  ``merge`` are the kinds of packets, _core.MERGE_*, of which this side writes several together.
     """
 
     features: int
@@ -68,6 +68,7 @@ class Offer:
     probe: Callable[[int], int] | None = None
     withdrawn: int = 0
     mac: bytes = b""
+    merge: int = 0
 
     @property
     def queue_mask(self) -> int:

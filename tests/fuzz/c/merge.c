@@ -1,14 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Fuzz harness: datagrams of a few UDP flows through the rx pump, which merges them (vnc_merge.h), against a producer
- * that writes anything anywhere.  What reaches the port is harmless and stands for as many records as are counted;
- * until the first poke each datagram is in it once, in order, unchanged.
+ * Fuzz harness: packets of a few flows, of UDP or of TCP, through the rx pump, which merges them (vnc_merge.h), against
+ * a producer that writes anything anywhere.  What reaches the port is harmless and stands for as many records as are
+ * counted; until the first poke each packet is in it once, in order, unchanged.
  */
 #include "pump.h"
 #include <errno.h>
 
 #define SENT_MAX 256u
-#define DATAGRAMS_MOST 64u
+#define PACKETS_MOST 64u
+#define OPTIONS 12u
+#define ACK 0x10
+#define PSH 0x08
 
 static struct lines {
 	struct vnc_prod_line peer;
@@ -18,13 +21,16 @@ static struct lines {
 } *lines;
 static struct vnc_pump *p;
 static struct fuzz_setup setup;
+static bool tcp;   /* all flows are of TCP */
+static bool whole; /* checksums are whole: the link has no checksum offload, records no virtio_net_hdr */
 
 static struct {
 	uint32_t prod, seq, first;
+	uint32_t next[16]; /* TCP's sequence number of each flow */
 	uint16_t identity;
 	struct record {
 		uint32_t len;
-		bool good, partial; /* reaches the port; its checksum is partial */
+		bool good, checked; /* reaches the port; its checksum is partial, or right */
 		uint8_t packet[512];
 	} record[SENT_MAX];
 } sent;
@@ -84,16 +90,36 @@ static struct record *oldest(void)
 	return &sent.record[sent.first++ % SENT_MAX];
 }
 
-/* Is datagram @n, of @size bytes of payload at @payload, of the super-packet @packet the next one that was sent? */
-static void check_datagram(const uint8_t *packet, uint32_t l3, uint32_t l4, uint32_t n, const uint8_t *payload,
-			   uint32_t size)
+/* The super-packet that reaches the port: where its headers start, what they are, and how it is cut. */
+struct super {
+	const uint8_t *packet;
+	uint32_t len, l3, l4, data, size;
+};
+
+/* Is the header of TCP at @b that of the segment at @at of @s? */
+static void check_segment(const struct super *s, const uint8_t *b, uint32_t at, uint32_t size)
+{
+	const uint8_t *a = s->packet + s->l4;
+	uint32_t seq = be16(a + 4) << 16 | be16(a + 6), is = be16(b + 4) << 16 | be16(b + 6);
+	bool last = at + size == s->len;
+
+	CHECK(is == seq + (at - s->data) && !memcmp(a + 8, b + 8, 5) && !memcmp(a + 14, b + 14, 2));
+	CHECK(!memcmp(a + 18, b + 18, s->data - s->l4 - 18) && (b[13] | PSH) == (ACK | PSH));
+	CHECK(last ? a[13] == b[13] : b[13] == ACK);
+}
+
+/* Is packet @n of @s, whose payload of @size bytes starts at @at, the next one that was sent? */
+static void check_packet(const struct super *s, uint32_t n, uint32_t at, uint32_t size)
 {
 	const struct record *r = oldest();
-	const uint8_t *a = packet + l3, *b = r->packet + l3;
+	const uint8_t *a = s->packet + s->l3, *b = r->packet + s->l3;
 
-	CHECK(r->partial && be16(r->packet + l4 + 4) == 8 + size);
-	CHECK(r->len == l4 + 8 + size && !memcmp(r->packet + l4 + 8, payload, size));
-	CHECK(!memcmp(packet, r->packet, l3) && !memcmp(packet + l4, r->packet + l4, 4));
+	CHECK(r->checked && r->len == s->data + size && !memcmp(r->packet + s->data, s->packet + at, size));
+	CHECK(!memcmp(s->packet, r->packet, s->l3) && !memcmp(s->packet + s->l4, r->packet + s->l4, 4));
+	if (tcp)
+		check_segment(s, r->packet + s->l4, at, size);
+	else
+		CHECK(be16(r->packet + s->l4 + 4) == 8 + size);
 	if (a[0] >> 4 == 6) {
 		CHECK(!memcmp(a, b, 4) && a[7] == b[7] && !memcmp(a + 8, b + 8, 32));
 	} else {
@@ -105,24 +131,26 @@ static void check_datagram(const uint8_t *packet, uint32_t l3, uint32_t l4, uint
 static void check_super_packet(const uint8_t *packet, uint32_t len, const struct vnc_vnet_hdr *hdr)
 {
 	uint32_t l3 = setup.ethernet ? 14 : 0, version = packet[l3] >> 4, l4 = l3 + (version == 6 ? 40 : 20), n = 0, at;
-	const uint8_t *ip = packet + l3, *udp = packet + l4;
-	uint32_t pseudo = sum16(ip + (version == 6 ? 8 : 12), version == 6 ? 32 : 8, 17 + len - l4);
+	uint32_t proto = packet[l3 + (version == 6 ? 6 : 9)], field = proto == 6 ? 16 : 6;
+	const uint8_t *ip = packet + l3, *transport = packet + l4;
+	uint32_t pseudo = sum16(ip + (version == 6 ? 8 : 12), version == 6 ? 32 : 8, proto + len - l4);
+	struct super s = {packet, len, l3, l4, l4 + (proto == 6 ? transport[12] / 16 * 4 : 8), hdr->gso_size};
 
-	CHECK(hdr->flags == 1 && hdr->gso_type == 5 && hdr->gso_size && hdr->csum_start == l4 && hdr->csum_offset == 6);
-	CHECK(hdr->hdr_len == l4 + 8 && len > l4 + 8 && len - l3 <= 65535);
-	CHECK(version == 6 ? ip[6] == 17 : version == 4 && ip[9] == 17 && !(be16(ip + 6) & 0xbfff));
-	CHECK(p->link.features & (version == 6 ? VNC_F_USO6 : VNC_F_USO4));
+	CHECK(proto == 6 || proto == 17);
+	CHECK(hdr->gso_type == (proto == 17 ? 5 : version == 6 ? 4 : 1));
+	CHECK(hdr->flags == 1 && hdr->gso_size && hdr->csum_start == l4 && hdr->csum_offset == field);
+	CHECK(hdr->hdr_len == s.data && s.data >= l4 + 8 && len > s.data && len - l3 <= 65535);
+	CHECK(version == 6 || (version == 4 && !(be16(ip + 6) & 0xbfff)));
+	CHECK(proto == 6 || (p->link.features & (version == 6 ? VNC_F_USO6 : VNC_F_USO4)));
 	CHECK(version == 6 ? be16(ip + 4) == len - l4 : be16(ip + 2) == len - l3 && folded(sum16(ip, 20, 0)) == 0xffff);
-	CHECK(be16(udp + 4) == len - l4 && be16(udp + 6) == folded(pseudo));
-	for (at = l4 + 8; at < len; at += hdr->gso_size, n++) {
-		uint32_t size = len - at < hdr->gso_size ? len - at : hdr->gso_size;
-
+	CHECK(proto == 6 ? (transport[13] | PSH) == (ACK | PSH) : be16(transport + 4) == len - l4);
+	CHECK(be16(transport + field) == folded(pseudo));
+	for (at = s.data; at < len; at += hdr->gso_size, n++)
 		if (fuzz_clean)
-			check_datagram(packet, l3, l4, n, packet + at, size);
-	}
-	CHECK(n > 1 && n <= DATAGRAMS_MOST);
+			check_packet(&s, n, at, len - at < hdr->gso_size ? len - at : hdr->gso_size);
+	CHECK(n > 1 && n <= PACKETS_MOST);
 	port.datagrams += n;
-	port.bytes += len - l4 - 8 + n * (l4 + 8);
+	port.bytes += len - s.data + n * s.data;
 }
 
 /* ---- the port ---------------------------------------------------------------------------------------- */
@@ -189,58 +217,123 @@ static void refuse(void)
 
 /* ---- the honest producer ------------------------------------------------------------------------------ */
 
-/* Make the datagram of @r, of flow @flow, with @size bytes of payload. Return: where its UDP header starts. */
-static uint32_t make(struct record *r, uint32_t flow, uint32_t size)
+/* Make the header of TCP of a segment of @size bytes of flow @flow at @at; @psh: with PSH. */
+static void make_tcp(uint8_t *at, uint32_t flow, uint32_t size, bool psh)
+{
+	static const uint8_t stamps[OPTIONS] = {1, 1, 8, 10, 1, 2, 3, 4, 5, 6, 7, 8};
+
+	vnc_put_be16(at + 4, sent.next[flow] >> 16);
+	vnc_put_be16(at + 6, sent.next[flow] & 0xffff);
+	sent.next[flow] += size;
+	at[11] = 7;
+	at[12] = (20 + OPTIONS) / 4 << 4;
+	at[13] = psh ? ACK | PSH : ACK;
+	at[14] = 1;
+	memcpy(at + 20, stamps, OPTIONS);
+}
+
+/*
+ * Make the packet of @r, of flow @flow, with @size bytes of payload; @psh: with TCP's PSH.  Its checksums are missing.
+ * Return: where its transport header starts.
+ */
+static uint32_t make(struct record *r, uint32_t flow, uint32_t size, bool psh)
 {
 	uint32_t l3 = setup.ethernet ? 14 : 0, ipv6 = flow & 1, l4 = l3 + (ipv6 ? 40 : 20), n;
+	uint32_t head = tcp ? 20 + OPTIONS : 8;
 	static const uint8_t kind[][2] = {{0x08, 0x00}, {0x86, 0xdd}};
-	uint8_t *ip = r->packet + l3, *udp = r->packet + l4;
+	uint8_t *ip = r->packet + l3, *transport = r->packet + l4;
 
 	memset(r, 0, sizeof(*r));
-	r->len = l4 + 8 + size;
+	r->len = l4 + head + size;
 	for (n = 0; n < l3; n++)
 		r->packet[n] = n < 12 ? (uint8_t)(flow & 2 ? n : 7) : kind[ipv6][n - 12];
 	if (ipv6) {
 		ip[0] = 0x60;
-		vnc_put_be16(ip + 4, 8 + size);
-		ip[6] = 17;
+		vnc_put_be16(ip + 4, head + size);
+		ip[6] = tcp ? 6 : 17;
 		ip[7] = 64;
 		ip[39] = (uint8_t)(flow & 4);
 	} else {
 		ip[0] = 0x45;
-		vnc_put_be16(ip + 2, 28 + size);
+		vnc_put_be16(ip + 2, 20 + head + size);
 		vnc_put_be16(ip + 4, sent.identity++);
 		ip[6] = flow & 4 ? 0x40 : 0;
 		ip[8] = 64;
-		ip[9] = 17;
+		ip[9] = tcp ? 6 : 17;
 		ip[15] = (uint8_t)(flow & 2);
 	}
-	vnc_put_be16(udp, 1000 + (flow & 8));
-	vnc_put_be16(udp + 4, 8 + size);
+	vnc_put_be16(transport, 1000 + (flow & 8));
+	if (tcp)
+		make_tcp(transport, flow, size, psh);
+	else
+		vnc_put_be16(transport + 4, 8 + size);
 	for (n = 0; n < size; n++)
-		udp[8 + n] = fuzz_fill(sent.seq, n);
+		transport[head + n] = fuzz_fill(sent.seq, n);
 	return l4;
 }
 
-/* Change what makes a datagram mergeable, or not. */
+/* Fill in the checksum of IPv4, and the one of the transport header at @l4, partial or whole. */
+static void add_checksums(struct record *r, uint32_t l4)
+{
+	uint8_t *ip = r->packet + (setup.ethernet ? 14 : 0), *transport = r->packet + l4;
+	uint32_t ipv6 = ip[0] >> 4 == 6, len = r->len - l4, sum;
+
+	if (!ipv6)
+		vnc_put_be16(ip + 10, ~folded(sum16(ip, 20, 0)) & 0xffff);
+	sum = sum16(ip + (ipv6 ? 8 : 12), ipv6 ? 32 : 8, (tcp ? 6 : 17) + len);
+	if (whole) {
+		sum = sum16(transport, len & ~1u, sum);
+		sum = ~folded(sum + (len & 1 ? transport[len - 1] * 256u : 0));
+	} else {
+		sum = folded(sum);
+	}
+	vnc_put_be16(transport + (tcp ? 16 : 6), sum & 0xffff);
+}
+
+#define CHANGES 23u
+
+/* Change what makes a packet mergeable, or not, before its checksums are filled in. */
 static void change(struct record *r, struct vnc_vnet_hdr *hdr, uint32_t how, uint32_t l4)
 {
-	uint8_t *ip = r->packet + (setup.ethernet ? 14 : 0);
+	uint8_t *ip = r->packet + (setup.ethernet ? 14 : 0), *transport = r->packet + l4;
 
 	switch (how) {
 	case 0: hdr->flags = 0; break;
 	case 1: hdr->csum_start++; break;
-	case 2: hdr->csum_offset = 16; break;
+	case 2: hdr->csum_offset ^= 22; break;
 	case 3: ip[0] ^= 0x07; break;
 	case 4: ip[1] ^= 1; break;
 	case 5: ip[6] ^= 0x20; break;
 	case 6: ip[7] ^= 1; break;
 	case 7: ip[4] ^= 1; break;
 	case 8: ip[9] ^= 1; break;
-	case 9: r->packet[l4 + 5] ^= 1; break;
-	case 10: r->packet[l4 + 2] ^= 1; break;
+	case 9: transport[5] ^= 1; break;
+	case 10: transport[2] ^= 1; break;
 	case 11: r->packet[setup.ethernet ? 13 : 3] ^= 1; break;
+	case 13: transport[tcp ? 8 : 2] ^= 1; break;
+	case 14: transport[tcp ? 13 : 3] ^= 1; break;
+	case 15: transport[tcp ? 13 : 3] ^= PSH; break;
+	case 16: transport[tcp ? 14 : 3] ^= 1; break;
+	case 17: transport[tcp ? 19 : 3] ^= 1; break;
+	case 18: transport[tcp ? 31 : 3] ^= 1; break;
+	case 19: transport[tcp ? 12 : 3] ^= 0x10; break;
+	case 20: transport[tcp ? 12 : 3] = 0x40; break;
+	case 21:
+	case 22: break; /* spoil() */
 	default: sent.identity += 3;
+	}
+}
+
+/* Make a checksum wrong. */
+static void spoil(struct record *r, uint32_t how, uint32_t l4)
+{
+	if (how == 21 && r->packet[setup.ethernet ? 14 : 0] >> 4 == 4) {
+		r->packet[(setup.ethernet ? 14 : 0) + 11] ^= 1;
+		r->checked = false;
+	}
+	if (how == 22) {
+		r->packet[l4 + (tcp ? 17 : 7)] ^= 1;
+		r->checked = false;
 	}
 }
 
@@ -250,30 +343,33 @@ static void push(void)
 	uint8_t how = fuzz_byte(), what = fuzz_byte();
 	struct record *r = &sent.record[sent.seq % SENT_MAX];
 	struct vnc_consumer *c = &p->consumer;
-	uint32_t size = sizes[how / 16 % 4], n, l4;
-	struct vnc_vnet_hdr hdr = {.flags = 1, .csum_offset = 6};
+	uint32_t size = sizes[how / 16 % 4], n, l4, lead = whole ? 0 : VNC_VNET_HDR;
+	struct vnc_vnet_hdr hdr = {.flags = 1, .csum_offset = tcp ? 16 : 6};
 
 	if (how & 64)
 		size = 1 + what % size;
 	if (sent.seq - sent.first == SENT_MAX ||
-	    vnc_record_bytes(size + 80) > c->size - (sent.prod - *fuzz_raw32(&lines->own.cons)))
+	    vnc_record_bytes(size + 110) > c->size - (sent.prod - *fuzz_raw32(&lines->own.cons)))
 		return;
-	l4 = make(r, how % 16, size);
+	l4 = make(r, how % 16, size, how & 64);
 	hdr.csum_start = (uint16_t)l4;
 	if (r->len > p->link.packet_max)
 		return;
 	if (how & 128)
-		change(r, &hdr, what % 13, l4);
-	r->partial = hdr.flags == 1;
-	r->good = !(hdr.flags & 1) || hdr.csum_start + hdr.csum_offset + 2u <= r->len;
+		change(r, &hdr, what % CHANGES, l4);
+	add_checksums(r, l4);
+	r->checked = whole || (hdr.flags == 1 && hdr.csum_start == l4 && hdr.csum_offset == (tcp ? 16 : 6));
+	r->good = whole || !(hdr.flags & 1) || hdr.csum_start + hdr.csum_offset + 2u <= r->len;
+	if (how & 128)
+		spoil(r, what % CHANGES, l4);
 	*fuzz_raw64(c->ring + (sent.prod & (c->size - 1))) =
-		(r->len + VNC_VNET_HDR) | (uint64_t)VNC_REC_VNET << 32 | (uint64_t)VNC_VNET_HDR << 48;
+		(r->len + lead) | (whole ? 0 : (uint64_t)VNC_REC_VNET << 32) | (uint64_t)lead << 48;
 	*fuzz_raw64(c->ring + ((sent.prod + 8) & (c->size - 1))) = sent.seq;
-	for (n = 0; n < r->len + VNC_VNET_HDR; n++)
+	for (n = 0; n < r->len + lead; n++)
 		c->ring[(sent.prod + VNC_RECORD_HEADER + n) & (c->size - 1)] =
-			n < VNC_VNET_HDR ? ((uint8_t *)&hdr)[n] : r->packet[n - VNC_VNET_HDR];
+			n < lead ? ((uint8_t *)&hdr)[n] : r->packet[n - lead];
 	sent.seq++;
-	sent.prod += vnc_record_bytes(r->len + VNC_VNET_HDR);
+	sent.prod += vnc_record_bytes(r->len + lead);
 	*fuzz_raw32(&lines->peer.prod) = sent.prod;
 }
 
@@ -281,13 +377,15 @@ static void push(void)
 
 static void generation(void)
 {
-	uint32_t index = fuzz_index();
+	uint32_t index = fuzz_index(), n;
 
 	lines->peer = (struct vnc_prod_line){.prod = index};
 	lines->epoch++;
 	memset(&sent, 0, sizeof(sent));
 	sent.prod = index;
 	sent.identity = 0xfff0;
+	for (n = 0; n < 16; n++)
+		sent.next[n] = 0xffffff00u + n;
 	fuzz_ours_poked = false;
 	fuzz_forget_pokes();
 	vnc_rx_reset(p, index);
@@ -304,7 +402,7 @@ static void open_pump(void)
 	p = fuzz_new_pump(&setup, &lines->epoch);
 	CHECK(!vnc_rx_open(p, &consumer, lines->counters.ledger, lines->counters.batches));
 	memcpy(base, p->ledger.now, sizeof(base));
-	p->merge = 1;
+	p->merge = VNC_MERGE_UDP | VNC_MERGE_TCP4 | VNC_MERGE_TCP6;
 	p->filter.no_configuration = setup.filtered;
 	generation();
 }
@@ -374,7 +472,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	how = fuzz_byte();
 	setup = (struct fuzz_setup){.vnet_port = true, .ethernet = how & 1, .filtered = how & 2, .tapped = how & 4};
 	setup.packet_max = how & 8 ? 120 : 1518;
-	setup.features = VNC_F_CSUM | (how & 16 ? 0 : VNC_F_USO4) | (how & 32 ? 0 : VNC_F_USO6);
+	tcp = how & 64;
+	whole = how & 128;
+	setup.features = (whole ? 0 : VNC_F_CSUM) | (how & 16 ? 0 : VNC_F_USO4) | (how & 32 ? 0 : VNC_F_USO6);
 	fuzz_area(&lines->peer, sizeof(lines->peer), PEERS);
 	fuzz_area(&lines->own, sizeof(lines->own), OURS);
 	fuzz_area(&lines->counters, sizeof(lines->counters), OURS);
