@@ -64,7 +64,7 @@ class Pipeline:
 
     def __init__(self, stages: Sequence[Stage], *, queues: int, cores: int, room: int = 32, wake: float = 10.0) -> None:
         self._cores = self._free = cores
-        self._queues, self._wake = queues, wake
+        self._wake = wake
         self._rows = [
             [
                 _Worker(stage, place, room * (queues if stage.shared else 1))
