@@ -27,7 +27,7 @@ from tests.hdl.bench import Bench, Page
 from tests.unit.link_harness import GEOMETRY, MTU, WINDOW, MortalMemory, Side
 from vnetcard.engine import registers as R
 from vnetcard.engine.dma import Engine, Wakeups
-from vnetcard.link import link
+from vnetcard.link import types
 from vnetcard.link.types import LinkState, Offer
 from vnetcard.ring import layout as L
 
@@ -149,7 +149,7 @@ class LinkBench:
         self.sending = True
         self.over = False
         self.failures: list[str] = []
-        link.RANDOM = bench.rng  # type: ignore[assignment]  # epochs come from the seed as well
+        types.RANDOM = bench.rng  # type: ignore[assignment]  # epochs come from the seed as well
         self.sides = (RtlSide(self, 0), RtlSide(self, 1))
 
     async def __aenter__(self) -> LinkBench:

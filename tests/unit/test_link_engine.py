@@ -164,6 +164,28 @@ def test_halt_is_reported_counted_and_recovered_on_both_sides(harness: LinkHarne
     assert harness.host.ledger.lost == 1
 
 
+@BOTH
+@pytest.mark.parametrize("cause", ["BAD_PROD", "BAD_CONS"])
+def test_halt_that_comes_with_a_new_epoch_of_the_peer_is_a_restart(harness: LinkHarness, n: int, cause: str) -> None:
+    """The engine may read an index of the new generation, impossible in the old one, before this side ticks."""
+    side, peer = harness.sides[n], harness.sides[1 - n]
+    assert harness.engine is not None
+    peer.crash()
+    peer.start()
+    harness.carry()
+    assert word(side, 1 - n, "epoch") == peer.alive.epoch
+    for direction in harness.engine.directions:
+        harness.engine._halt(direction, cause, 0)
+    harness.clock.now += 0.2  # the next tick reads the engine's state
+    harness.go_on()
+    assert side.running and peer.running
+    assert LinkReason.ENGINE_HALTED not in side.journal.codes and LinkReason.PEER_RESTARTED in side.journal.codes
+    assert side.counters()["engine_halt"] == 0
+    assert side.send() and peer.send()
+    harness.drain()
+    harness.check_ledgers()
+
+
 def test_permanent_halt_is_not_retried_in_a_busy_loop(harness: LinkHarness) -> None:
     break_h2c(harness)
     for _ in range(6000):

@@ -17,7 +17,6 @@ import contextlib
 import errno
 import time
 from collections.abc import Callable
-from random import SystemRandom
 
 from vnetcard import _core
 from vnetcard._core import Memory
@@ -30,14 +29,11 @@ from vnetcard.link.port_states import PortStates
 from vnetcard.link.pulse import HEARTBEAT_EVERY, HEARTBEAT_LIMIT, Pulse
 from vnetcard.link.restore import OwnWords
 from vnetcard.link.settlement import settle
-from vnetcard.link.types import Agreement, LinkState, Listener, Offer, Refusal, objection
+from vnetcard.link.types import Agreement, LinkState, Listener, Offer, Refusal, new_epoch, objection
 from vnetcard.link.window_lost import check_memory, reason_of
 from vnetcard.link.withdrawn import Withdrawn
 from vnetcard.ring import layout as L
 from vnetcard.ring.sideblock import SideBlock
-
-RANDOM = SystemRandom()
-"""Where epochs come from."""
 
 
 class Link:
@@ -126,7 +122,7 @@ class Link:
             # During a handshake a halt may come from a doorbell write of the previous generation's pumps; the reset
             # that follows ends it.
             stable = self.agreement is not None or now >= self._handshake_until
-            if stable and (fault := self._transport.fault()):
+            if stable and (fault := self._transport.fault()) and not self._peer_has_left():
                 self._halt(fault)
                 return HEARTBEAT_EVERY / 2
         braked = self._brake.holds(now, self.peer.load("epoch"), self.peer.load("heartbeat"))
@@ -147,6 +143,10 @@ class Link:
             return 0.001
         return 0.01
 
+    def _peer_has_left(self) -> bool:
+        """Whether it has left the common generation, in which the engine finds indices of the next one impossible."""
+        return self.agreement is not None and self.peer.load("epoch") != self.answered
+
     def withdraw(self, features: int, why: str) -> None:
         """Stop offering ``features`` because of ``why``; the link restarts if it used one of them."""
         for _ in self._withdrawn.add(features, why):
@@ -166,10 +166,7 @@ class Link:
         self.answered = 0
         self.own.store("answered", 0)
         self._transport.publish()
-        taken = {0, 0xFFFF_FFFF, self.own.load("epoch"), self.peer.load("answered")}
-        while (epoch := RANDOM.getrandbits(32)) in taken:
-            pass
-        self.epoch = epoch
+        self.epoch = epoch = new_epoch(self.own.load("epoch"), self.peer.load("answered"))
         self.own.store("version", L.VERSION)
         for word in ("features", "mtu", "irq_number", "queue_mask", "frames", "layout"):
             self.own.store(word, getattr(self.offer, word))

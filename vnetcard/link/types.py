@@ -5,12 +5,15 @@ from __future__ import annotations
 import enum
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from random import SystemRandom
 from typing import Protocol
 
 from vnetcard.codes.link import LinkReason
 from vnetcard.ring import layout as L
 from vnetcard.ring.sideblock import served_queues
 
+RANDOM = SystemRandom()
+"""Where epochs come from; a simulation takes a generator with a seed."""
 OFFLOADS = sum(L.FEATURES[name] for name in L.OFFLOADS)
 _FRAMES_IN_WORDS = {L.FRAMES["IP"]: "IP packets (tun)", L.FRAMES["ETHERNET"]: "Ethernet frames (tap, packet)"}
 
@@ -129,3 +132,10 @@ def objection(
         text = f"the peer runs on another layout of this window ({layouts[0]:08x}, not {layouts[1]:08x})"
         return Refusal(LinkReason.LAYOUT_DIFFERS, text)
     return None
+
+
+def new_epoch(*taken: int) -> int:
+    """A random epoch that is none of ``taken``, not 0, and not what a device that is gone reads as."""
+    while (epoch := RANDOM.getrandbits(32)) in (0, 0xFFFF_FFFF, *taken):
+        pass
+    return epoch
