@@ -81,11 +81,13 @@ CONTENDERS: Final[Mapping[str, Entry]] = {
         "the same over two queue pairs, with rings of the same size, the first for flows that send little",
         lambda: AgentsContender(window_bytes=2 * L.WINDOW_DEFAULT, options=("--queues", "2")),
         lambda: "",
+        ("tcp", "tcp-x8", "tcp-both", "tcp-both-x8", "udp-64", "ping", "rr", "ping-load", "rr-load"),
     ),
     "vnetcard-2k": Entry(
         "the same, but the kernel spreads the flows (--steering kernel)",
         lambda: AgentsContender(window_bytes=2 * L.WINDOW_DEFAULT, options=("--queues", "2", "--steering", "kernel")),
         lambda: "",
+        ("tcp", "tcp-x8", "tcp-both", "ping-load", "rr-load"),
     ),
     "vnetcard-gro": Entry(
         "the same, merging datagrams that wait in the ring (--gro)",
