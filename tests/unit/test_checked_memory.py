@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import select
 import shutil
 import signal
 import subprocess
@@ -155,6 +156,44 @@ def test_pumps_never_read_what_they_wrote(host: Host) -> None:
     host.deliver(100)
     host.take(100)
     assert loads(host.memory) == before
+
+
+def peers_lines() -> dict[str, tuple[int, int]]:
+    """What the card alone writes: offset and size."""
+    tx, rx = (locate(GEOMETRY, direction, role) for direction, role in (("h2c", "producer"), ("c2h", "consumer")))
+    return {
+        "h2c cons": (tx.peer, L.LINE),
+        "side block": (L.side_offset(L.CARD), L.SIDE_BYTES),
+        "c2h ring": (rx.ring.offset, rx.ring.size),
+    }
+
+
+def test_sending_reads_nothing_across_the_bus(host: Host) -> None:
+    """As long as the ring has room for what the pump last knew."""
+    host.begin(1, 2)
+    before = {name: host.memory.loads(*where) for name, where in peers_lines().items()}
+    host.take(50)
+    assert {name: host.memory.loads(*where) for name, where in peers_lines().items()} == before
+
+
+@pytest.mark.parametrize("size", [1, 64, 200, 1400])
+def test_receiving_reads_each_word_of_a_record_once(host: Host, size: int) -> None:
+    """Beside them the index, and the peer's epoch after it, for all records that have come."""
+    host.begin(1, 2)
+    host.endpoints.hold()
+    count = 8192 // (size + 64) // 2
+    for _ in range(count):
+        assert host.to_host.try_push(bytes(size))
+    before = {name: host.memory.loads(*where) for name, where in peers_lines().items()}
+    host.endpoints.run()
+    for _ in range(count):
+        assert select.select([host.port.far], [], [], 60)[0]
+        host.port.far.recv(2000)
+    host.endpoints.hold()
+    found = {name: host.memory.loads(*where) - before[name] for name, where in peers_lines().items()}
+    words = (L.RECORD_HEADER + size + 7) // 8
+    assert found["c2h ring"] == count * words
+    assert found["h2c cons"] == 0 and found["side block"] <= 2
 
 
 def test_idle_pump_polls_the_index_at_growing_intervals(host: Host) -> None:
