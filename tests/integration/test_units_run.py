@@ -131,7 +131,8 @@ def test_services_run_with_every_port_that_their_files_name(tmp_path: Path) -> N
             set_port(box, "x86", port)
             box.write("/etc/systemd/system/vnetcard-x86.service.d/port.conf", "")
             assert box.run("systemctl", "daemon-reload").status == 0
-            box.run("systemctl", "restart", "vnetcard-x86")
+            outcome = box.run("systemctl", "restart", "vnetcard-x86")
+            assert outcome.status != 0, f"it is not refused: {outcome}\n{box.log()}"
             await_words(box, f"error: port {kind}:")
 
 
