@@ -27,6 +27,8 @@ from vnetcard.window import sim_bus
 
 PACKAGE: Final = Path(__file__).resolve().parent
 WIDTHS: Final = (64, 128, 256, 512)
+DEFAULT_WIDTH: Final = 512
+"""Bits, as of cards with PCIe Gen3 x16; the wider, the less the simulator has to compute for a byte."""
 LIBRARY: Final = "libvncsim.so"
 LAST_LINES: Final = 12
 """Lines of a failed tool's output that are printed; the log has all."""

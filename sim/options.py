@@ -12,7 +12,7 @@ from vnetcard.errors import ConfigError
 from vnetcard.ring import layout as L
 from vnetcard.ring.sideblock import SOFTWARE
 from vnetcard.sim import inject
-from vnetcard.sim.build import WIDTHS
+from vnetcard.sim.build import DEFAULT_WIDTH, WIDTHS
 from vnetcard.sim.inject import Injection
 from vnetcard.sim.library import CLOCK_HZ, Bus, Trace
 from vnetcard.sim.objects import check_name
@@ -26,10 +26,10 @@ _TIMES: Final = {"": 1.0, "ns": CLOCK_HZ / 1e9, "us": CLOCK_HZ / 1e6, "ms": CLOC
 
 EPILOG = """\
 examples:
-  vnetcard-sim                                   the simulation lab0, 64 bit, two memories of 8 MiB
+  vnetcard-sim                                   the simulation lab0, 512 bit, two memories of 8 MiB
   vnetcard-x86 --window sim:lab0 --netns one &   in other terminals: ordinary agents
   vnetcard-fpga --window sim:lab0 --netns two &
-  vnetcard-sim lab1 --data-width 512 --pcie-latency-ns 900 --pcie-gbps 60 --stats
+  vnetcard-sim lab1 --data-width 256 --pcie-latency-ns 900 --pcie-gbps 60 --stats
   vnetcard-sim --trace lab0.fst --trace-from 1ms --trace-to 1.2ms
   vnetcard-sim --inject card-write-slverr@500 --trace lab0.fst --trace-on error
 
@@ -65,7 +65,13 @@ def parser() -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
     p.add_argument("name", nargs="?", default="lab0", metavar="NAME", help="agents use --window sim:NAME (%(default)s)")
-    p.add_argument("--data-width", type=int, choices=WIDTHS, default=64, help="bits of the engine's AXI (%(default)s)")
+    p.add_argument(
+        "--data-width",
+        type=int,
+        choices=WIDTHS,
+        default=DEFAULT_WIDTH,
+        help="bits of the engine's AXI masters (%(default)s)",
+    )
     p.add_argument("--memory", default="8M", metavar="SIZE", help="memory of each side: a power of two, 16K to 1G (8M)")
     p.add_argument(
         "--pcie-latency-ns", type=float, default=0.0, metavar="N", help="read latency of the host's memory, in ns (0)"

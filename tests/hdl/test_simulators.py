@@ -10,7 +10,7 @@ pytestmark = [pytest.mark.hdl, pytest.mark.slow, pytest.mark.timeout(900), pytes
 
 
 @pytest.mark.parametrize(
-    ("width", "trace"), [(64, False), (64, True), pytest.param(512, False, marks=pytest.mark.campaign)]
+    ("width", "trace"), [(512, False), (64, True), pytest.param(64, False, marks=pytest.mark.campaign)]
 )
 def test_simulator_is_built_once_and_cached(width: int, trace: bool) -> None:
     library = build.library(width, trace=trace, progress=lambda text: print(text, end=""))

@@ -17,7 +17,7 @@ PICTURE = ROOT / "docs/images/record-crossing.svg"
 
 def trace_record(path: Path) -> None:
     """Write a trace to ``path`` whose last doorbell is that of one record of 64 bytes from host to card."""
-    with simulated("--trace", str(path)) as simulation, opened(simulation.name) as cards:
+    with simulated("--data-width", "64", "--trace", str(path)) as simulation, opened(simulation.name) as cards:
         bring_up(cards)
         send(cards, L.HOST, 0, bytes(range(64)))
 

@@ -33,10 +33,10 @@ def engine(*options: str) -> Iterator[tuple[Simulation, Pair]]:
 
 
 def test_the_registers_of_both_sides_answer() -> None:
-    with engine("--data-width", "64") as (_, cards):
+    with engine() as (_, cards):
         for side, card in enumerate(cards):
             assert card.read("id") == R.ENGINE_ID
-            assert card.read("caps") & 0xFFFF == 64
+            assert card.read("caps") & 0xFFFF == 512
             assert card.read("caps") >> 24 == side
             card.write("tx_start", 0x1240)
             assert card.read("tx_start") == 0x1240

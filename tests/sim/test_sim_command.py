@@ -140,8 +140,10 @@ def compilers(cache: Path) -> list[str]:
 @slow
 def test_interrupted_profiling_run_removes_its_shared_memory() -> None:
     need_simulator()
-    library = build.library(64, trace=False, progress=lambda _: None)
-    with started([sys.executable, "-m", "vnetcard.sim.pgo_workload", str(library), "64"]) as process:
+    library = build.library(build.DEFAULT_WIDTH, trace=False, progress=lambda _: None)
+    with started(
+        [sys.executable, "-m", "vnetcard.sim.pgo_workload", str(library), str(build.DEFAULT_WIDTH)]
+    ) as process:
         name = f"training-{process.pid}"
         wait_until("its memories are there", lambda: len(objects(name)) == 3)
         process.terminate()
@@ -206,7 +208,7 @@ def test_stats_are_a_line_per_second_and_a_table() -> None:
     name = new_name()
     with started([*COMMAND, name, "--stats"]) as process:
         assert process.stdout is not None
-        assert process.stdout.readline().startswith(f"vnetcard-sim ready: {name}, 64 bit, 2 x 8 MiB, 250 MHz (pid ")
+        assert process.stdout.readline().startswith(f"vnetcard-sim ready: {name}, 512 bit, 2 x 8 MiB, 250 MHz (pid ")
         line = process.stdout.readline()
         assert "Mcycles/s" in line and "idle" in line and "doorbells" in line
         process.terminate()
@@ -248,7 +250,10 @@ def changes(path: Path, signal_name: str) -> list[tuple[int, int]]:
 @slow
 def test_a_trace_shows_the_signals_of_the_span_asked_for(tmp_path: Path) -> None:
     path = tmp_path / "span.fst"
-    with engine("--trace", str(path), "--trace-from", "1000", "--trace-to", "400us") as (_, cards):
+    with engine("--data-width", "64", "--trace", str(path), "--trace-from", "1000", "--trace-to", "400us") as (
+        _,
+        cards,
+    ):
         prod = 0
         while cards[0].read("cycles_lo") < 120_000:
             prod = send(cards, L.HOST, prod, bytes(L.LINE))
@@ -265,7 +270,7 @@ def test_a_trace_shows_the_signals_of_the_span_asked_for(tmp_path: Path) -> None
 @slow
 def test_a_trace_around_an_error_keeps_what_led_to_it(tmp_path: Path) -> None:
     path = tmp_path / "error.fst"
-    options = ["--trace", str(path), "--trace-on", "error", "--trace-cycles", "3000"]
+    options = ["--data-width", "64", "--trace", str(path), "--trace-on", "error", "--trace-cycles", "3000"]
     with engine(*options, "--inject", "host-read-slverr@60") as (_, cards):
         prod = 0
         while not halted(cards):

@@ -16,7 +16,7 @@ pytestmark = [pytest.mark.root, pytest.mark.hdl, pytest.mark.slow]
 
 
 def test_engine_reads_writes_and_publishes_each_packet_between_the_pumps() -> None:
-    with joined("--data-width", "64") as (_, lab), pinging(lab):
+    with joined() as (_, lab), pinging(lab):
         shown = run([*VNETCARD, "trace", "--window", lab.url, "--count", "6", "--json", "icmp"], limit=60)
         assert (shown.status, shown.stderr) == (0, "")
         *packets, _ = (json.loads(line) for line in shown.stdout.splitlines())
@@ -31,7 +31,7 @@ def test_engine_reads_writes_and_publishes_each_packet_between_the_pumps() -> No
 
 
 def test_packets_at_the_engine_are_captured_as_they_come_out_of_the_fifo(tmp_path: Path) -> None:
-    with joined("--data-width", "64") as (_, lab), pinging(lab):
+    with joined() as (_, lab), pinging(lab):
         file = tmp_path / "engine.pcapng"
         where = ["--tap", "engine", "--tap", "fifo-out", "--side", "card", "-w", str(file)]
         done = run([*VNETCARD, "capture", "--window", lab.url, *where, "--count", "60", "icmp"], limit=60)

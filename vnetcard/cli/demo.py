@@ -60,7 +60,9 @@ def add_parser(subparsers: Subparsers) -> None:
     parser.add_argument("--sim", action="store_true", help="put a live simulation of the DMA engine between the agents")
     parser.add_argument("--qemu", action="store_true", help="the card is an ARM64 guest in QEMU, behind a PCI BAR")
     parser.add_argument("--both", action="store_true", help="with --qemu: the host is a guest too, x86-64")
-    parser.add_argument("--data-width", type=int, choices=(64, 128, 256, 512), help="bits of the simulated engine (64)")
+    parser.add_argument(
+        "--data-width", type=int, choices=(64, 128, 256, 512), help="bits of the simulated engine (512)"
+    )
     parser.add_argument("--count", type=int, default=20, metavar="N", help="pings of each size (default: %(default)s)")
 
 
@@ -102,7 +104,7 @@ def _show_two_namespaces(args: argparse.Namespace, log: IO[str], started: float)
     with contextlib.ExitStack() as stack:
         window, simulator = args.window or f"memfd:vnetcard-demo-{os.getpid()}", None
         if args.sim:
-            simulator = stack.enter_context(_simulator(args.data_width or 64))
+            simulator = stack.enter_context(_simulator(args.data_width))
             window = simulator.url
         lab = stack.enter_context(Lab(window=window, log=log))
         results = _ping(lab, args.count, started, simulator)
@@ -111,9 +113,10 @@ def _show_two_namespaces(args: argparse.Namespace, log: IO[str], started: float)
     return results
 
 
-def _simulator(width: int) -> SimProcess:
+def _simulator(width: int | None) -> SimProcess:
     """Start a private simulation, which reports its progress and errors on this process's stderr."""
-    return SimProcess(f"demo-{os.getpid()}", "--data-width", str(width))
+    options = [] if width is None else ["--data-width", str(width)]
+    return SimProcess(f"demo-{os.getpid()}", *options)
 
 
 def _ping(lab: Lab, count: int, started: float, simulator: SimProcess | None) -> Sequence[suite.PingResult]:
