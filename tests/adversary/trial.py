@@ -205,8 +205,8 @@ class Victim:
         self.lab.start(L.CARD)
         began = time.monotonic()
         try:
+            self.lab.wait_for(L.CARD, "run", limit=limit)  # first: the host may still be up with the hostile card
             view = self.lab.wait_for(L.HOST, "run", limit=limit)
-            self.lab.wait_for(L.CARD, "run", limit=limit)
         except LabError as error:
             seen.wrong.append(f"not up again: {error}")
             return
