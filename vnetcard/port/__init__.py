@@ -39,6 +39,7 @@ class Port(Protocol):
     which a program or an interface may come and go has ``present``, whether it is there; one of IP packets whose
     descriptors carry Ethernet frames has ``neighbours``, by which the pumps know what to put in front of a packet.  The
     packets of a port with ``rings``, a ``_core.Rings``, are in these; its descriptor says only that there may be some.
+    One whose queues a kernel fills has ``unsteered``: '' where the first is for flows that send little, else why not.
     """
 
     @property
