@@ -165,6 +165,8 @@ def tap_line() -> dict[str, bytes]:
         "regression: time with a fraction": whole.replace("1000, [7", "1e3, [7").encode(),
         "regression: epochs that are no numbers": whole.replace("[7, 8]", "[[], {}]").encode(),
         "regression: direction that does not exist": whole.replace("h2c", "x").encode(),
+        "regression: stage that is an object": whole.replace('"READ"', "{}").encode(),
+        "regression: direction that is a list": whole.replace('"h2c"', "[]").encode(),
         "regression: deep nesting": b"[" * 100_000,
         "regression: missed events as a list": b'{"missed": [1]}',
         "regression: no missed events": b"{}",

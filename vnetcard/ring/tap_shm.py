@@ -212,7 +212,8 @@ class Event:
         for name, value, most in numbers:
             if type(value) is not int or not 0 <= value <= most:
                 return f"{name} {value!r} is out of range (0 to {most})"
-        if self.direction not in L.DIRECTIONS or self.stage not in T.STAGES or len(self.epochs) != 2:
+        words = type(self.direction) is str and type(self.stage) is str  # an object cannot be a key
+        if not words or self.direction not in L.DIRECTIONS or self.stage not in T.STAGES or len(self.epochs) != 2:
             return f"direction {self.direction!r}, stage {self.stage!r}, epochs {self.epochs!r}"
         if len(self.vnet) not in (0, L.VNET_HDR) or len(self.data) > L.FRAME_MAX:
             return f"{len(self.vnet)} bytes of virtio_net_hdr, {len(self.data)} bytes of the packet"
