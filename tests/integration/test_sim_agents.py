@@ -56,7 +56,7 @@ def test_every_size_crosses_in_both_directions_and_the_ledgers_balance(lab: Lab)
     ping_suite(lab)
     for view in assert_ledgers_balance(lab):
         engine = view["engine"]
-        assert (engine["fault"], engine["side"], engine["data_width"]) == (None, "run", 512)
+        assert (engine["fault"], engine["side"], engine["data_width"]) == (None, "run", 64)
         for direction in (engine["tx"], engine["rx"]):
             row = next(row for row in view["balance"] if row["direction"] == direction["direction"])
             assert direction["state"] == "run"
