@@ -6,6 +6,7 @@ import contextlib
 import os
 from pathlib import Path
 
+from vnetcard.errors import LayoutMismatch
 from vnetcard.ring.tap_shm import Reader
 
 
@@ -24,8 +25,8 @@ def has_open_tap(pid: int) -> bool:
     states = []
     for path in tap_memories(pid):
         fd = os.open(path, os.O_RDWR)
-        reader = Reader(fd)
-        os.close(fd)
-        states.append(reader.state)
-        reader.close()
+        with contextlib.closing(os.fdopen(fd)), contextlib.suppress(LayoutMismatch):  # the agent is still making it
+            reader = Reader(fd)
+            states.append(reader.state)
+            reader.close()
     return "OPEN" in states

@@ -9,6 +9,7 @@ answered twice.  Unlike ``ping -c``, which gives the last reply only twice the l
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import random
@@ -60,6 +61,10 @@ class Sweep:
             self.socket.setsockopt(protocol, ICMP_FILTER, passing(self.reply, 256))
         else:
             self.socket.setsockopt(SOL_RAW, ICMP_FILTER, passing(self.reply, 32))
+        with contextlib.suppress(BlockingIOError):  # what came before that
+            while self.socket.recv(1, socket.MSG_DONTWAIT):
+                pass
+        self._dropped_before = self._dropped()
         self.socket.connect((address, 0))
         self.me = os.getpid() & 0xFFFF
         self.sent = self.answered = 0
@@ -90,6 +95,9 @@ class Sweep:
 
     def overflowed(self) -> int:
         """Packets that this socket had no room for: they were lost here, not on the link."""
+        return self._dropped() - self._dropped_before
+
+    def _dropped(self) -> int:
         counts: tuple[int, ...] = struct.unpack("9I", self.socket.getsockopt(socket.SOL_SOCKET, SO_MEMINFO, 36))
         return counts[MEMINFO_DROPS]
 
