@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from vnetcard.errors import VnetcardError
+from vnetcard.lab.lab import die_with_parent
 
 FREQUENCY: Final = 997
 """Samples a second of each core; a prime number, so that they do not fall into step with timers."""
@@ -98,7 +99,13 @@ def sampling(pids: Collection[int]) -> Iterator[list[dict[str, Any]]]:
     with tempfile.TemporaryDirectory(prefix="vnetcard-bench-") as folder:
         file = Path(folder, "perf.data")
         command = ["perf", "record", "-a", "-q", "-e", "cpu-clock", "-F", str(FREQUENCY), "-o", str(file)]
-        with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as perf:
+        with subprocess.Popen(
+            command,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+            preexec_fn=die_with_parent,  # noqa: PLW1509 - the bench's main thread; perf would else record for ever
+        ) as perf:
             try:
                 yield found
             finally:
