@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /**
- * DOC: the packets of an honest producer for merge.c, which includes it: of a few flows, with what makes them mergeable,
- * or not.
+ * DOC: the packets of an honest producer for merge.c, which includes it: of a few flows, with what makes them
+ * mergeable, or not.
  */
 #ifndef MERGE_PACKETS_H
 #define MERGE_PACKETS_H
