@@ -13,10 +13,14 @@ geometry, which the card's agent opens like any window in device memory; the car
     ring c2h       <-- [moved, prod) ---   ring c2h, then prod is published here
     cons of h2c    <-- its line --------
 
-The card stores ``answered = 0``, a new epoch, its indices, then its answer.  The copier reads in the opposite order:
-an index and the records that it covers first, then the block.  If the head of the block is unchanged, what was read
-belongs to the known generation.  After a new head nothing is accepted until the link has reset this side and
+The card stores ``answered = 0``, a new epoch, its indices (0), then its answer.  No index of a new generation leaves 0
+until this side has answered, by a call to the copier: an index that moves on from the known one, and the records that
+it covers, belong to the known generation.  An index that becomes 0, or an impossible one, counts only if the head of
+the block, read afterwards, is unchanged.  After a new head nothing is accepted until the link has reset this side and
 answered the new epoch.
+
+A packet thus takes two transfers in either direction.  The cons that frees the card's records waits, for ``CONS_AFTER``
+or until they are a quarter of the ring, so that many packets share it.
 
 Every transfer is a multiple of 64-byte lines, which every configuration of a DMA core supports.
 """
@@ -42,7 +46,9 @@ from vnetcard.x86_side.xdma.remote_window import RemoteWindow
 BURST: Final = 256 << 10
 """Largest number of bytes that are copied before their index is published, so that the other side can start."""
 POLL_EVERY: Final = 0.02
-"""Seconds between two polls of the card's block while no index changes."""
+"""Seconds between two polls of the card's block."""
+CONS_AFTER: Final = 0.002
+"""Seconds for which a cons may wait: what it frees is less than a quarter of the ring, so the card does without it."""
 HEAD_BYTES: Final = 8
 """Bytes of the head of a block, ``epoch`` and ``answered``, which are copied last and in one transfer."""
 MASK: Final = 0xFFFF_FFFF
@@ -96,6 +102,7 @@ class DmaCopier:
         self._own_head = self._peer_head = _NO_HEAD
         self._live = False
         self._poll_at = 0.0
+        self._cons_since: float | None = None
 
     # --- calls of the link (vnetcard.engine.transport.Transport) -------------------------------------------------
 
@@ -255,6 +262,7 @@ class DmaCopier:
     def _restart(self) -> None:
         self.stats.tx.restart()
         self.stats.rx.restart()
+        self._cons_since = None
         self._zero_peer_lines()
         if self._attached:
             self._card.write(self._tx_end.own, bytes(L.LINE))
@@ -281,17 +289,25 @@ class DmaCopier:
             tx.publications += 1
             self._put_index(self._tx_end.own, tx.moved)
         cons = self._memory.load32(self._rx_end.own)
-        if cons != rx.freed:
-            if cons % L.LINE or (cons - rx.freed) & MASK > (rx.moved - rx.freed) & MASK:
+        if freed := (cons - rx.freed) & MASK:
+            if cons % L.LINE or freed > (rx.moved - rx.freed) & MASK:
                 raise _Halt("BAD_CONS", f"cons {cons:#x} is impossible")
-            rx.freed = cons
+            if freed < self._rx_end.ring.size // 4 and not self._cons_has_waited():
+                return
+            rx.freed, self._cons_since = cons, None
             self._put_index(self._rx_end.own, cons)
+
+    def _cons_has_waited(self) -> bool:
+        now = self._clock()
+        if self._cons_since is None:
+            self._cons_since = now
+        return now - self._cons_since >= CONS_AFTER
 
     def _put_index(self, line: int, index: int) -> None:
         self._card.write(line, index.to_bytes(4, "little") + self._memory.read(line, L.LINE)[4:])
 
     def _fetch(self) -> None:
-        """Read the card's indices and records, then its block; they are valid only if its head is unchanged."""
+        """Read the card's indices and records, and where these do not prove their generation, or in time, its block."""
         if not self._live:
             self._read_block()
             return
@@ -302,12 +318,11 @@ class DmaCopier:
         length = (prod - rx.moved) & MASK
         good_prod = not prod % L.LINE and length <= self._rx_end.ring.size - ((rx.moved - rx.freed) & MASK)
         good_cons = not cons % L.LINE and (cons - tx.freed) & MASK <= (tx.moved - tx.freed) & MASK
-        if not length and cons == tx.freed and self._clock() < self._poll_at:
-            return
         if good_prod:
             length = min(length, BURST)
             self._pull(length)
-        if not self._read_block():
+        proven = good_prod and good_cons and (prod or not length) and (cons or cons == tx.freed)
+        if (not proven or self._clock() >= self._poll_at) and not self._read_block():
             return
         if not good_prod:
             raise _Halt("BAD_PROD", f"prod {prod:#x} is impossible")
