@@ -208,7 +208,7 @@ static PyObject *memory_read(MemoryObject *m, PyObject *args)
 		return NULL;
 	out = PyBytes_FromStringAndSize(NULL, (Py_ssize_t)bytes);
 	if (out)
-		vnc_copy_from_window(m->domain, (uint8_t *)PyBytes_AS_STRING(out), at, (uint32_t)bytes);
+		vnc_get_words(m->domain, (uint8_t *)PyBytes_AS_STRING(out), at, (uint32_t)bytes);
 	return out;
 }
 
@@ -223,7 +223,7 @@ static PyObject *memory_write(MemoryObject *m, PyObject *args)
 	if (data.len % 8)
 		PyErr_SetString(PyExc_ValueError, "the data is not a multiple of 8 bytes long");
 	else if ((at = core_at(m, offset, (unsigned long long)data.len, 8))) {
-		vnc_copy_to_window(m->domain, at, data.buf, (uint32_t)data.len);
+		vnc_put_words(m->domain, at, data.buf, (uint32_t)data.len);
 		vnc_wmb(m->domain); /* the next store may be far off, and combining buffers wait for it */
 	}
 	PyBuffer_Release(&data);

@@ -119,7 +119,7 @@ PyObject *core_memory_watch(MemoryObject *m, PyObject *args)
 	PyBuffer_Release(&seen);
 	if (failed)
 		return NULL;
-	vnc_copy_from_window(m->domain, (uint8_t *)w.own_seen, (const uint8_t *)w.own, VNC_LINE);
+	vnc_get_words(m->domain, (uint8_t *)w.own_seen, (const uint8_t *)w.own, VNC_LINE);
 	w.peer_beat = w.peer_seen[HEARTBEAT];
 	m->users++; /* keeps it mapped meanwhile */
 	until = now_ns() + (int64_t)(seconds * (double)SECOND_NS);

@@ -5,7 +5,8 @@
  * There are two domains.  COHERENT memory is ordinary RAM that both sides cache (POSIX shm, files).  DEVICE memory
  * is behind PCIe (a BAR), or is mapped uncached.  Its rules, which every access below follows:
  *
- *   - 4 or 8 bytes, naturally aligned: ARM64 faults on anything else in Device-nGnRE memory
+ *   - 4 or 8 bytes, naturally aligned: ARM64 faults on anything else in Device-nGnRE memory; on x86 also 16
+ *     (vnc_copy.h)
  *   - never memset (`dc zva` faults) nor memcpy (unaligned tails; `rep movsb` on x86 moves single bytes)
  *   - never a system call that reads or writes there (readv, writev: the kernel copies as it likes)
  *   - no read that can be avoided: it takes 1-2 us, until the far end answers

@@ -160,8 +160,8 @@ static void play(enum vnc_domain domain, uint32_t size, uint32_t start, uint32_t
 	free(w);
 }
 
-/* Every alignment of the ordinary memory, every length; nothing after the rounded-up end is written. */
-static void copies(enum vnc_domain domain)
+/* Every alignment of the ordinary memory, every length; nothing but the rounded-up bytes at @start is written. */
+static void copies(enum vnc_domain domain, uint32_t start)
 {
 	uint32_t room, touched;
 
@@ -172,14 +172,14 @@ static void copies(enum vnc_domain domain)
 			for (uint32_t n = 0; n < len; n++)
 				plain[align + n] = byte_of(align, n);
 			memset(window, 0xee, 256);
-			vnc_copy_to_window(domain, window + 8, plain + align, len);
+			vnc_copy_to_window(domain, window + start, plain + align, len);
 			room = (len + 7) & ~7u;
 			touched = domain == VNC_DEVICE ? room : len;
 			for (uint32_t n = 0; n < 256; n++)
-				if (n < 8 || n >= 8 + touched)
+				if (n < start || n >= start + touched)
 					CHECK(window[n] == 0xee);
 			memset(plain, 0, align + len);
-			vnc_copy_from_window(domain, plain + align, window + 8, len);
+			vnc_copy_from_window(domain, plain + align, window + start, len);
 			for (uint32_t n = 0; n < align + len; n++)
 				CHECK(plain[n] == (n < align ? 0 : byte_of(align, n - align)));
 			free(window);
@@ -195,7 +195,8 @@ int main(int argc, char **argv)
 	uint32_t steps = argc > 2 ? (uint32_t)atoi(argv[2]) : 100000;
 
 	for (int domain = VNC_COHERENT; domain <= VNC_DEVICE; domain++) {
-		copies((enum vnc_domain)domain);
+		copies((enum vnc_domain)domain, 8);
+		copies((enum vnc_domain)domain, 16);
 		for (unsigned int n = 0; n < sizeof(sizes) / sizeof(sizes[0]); n++) {
 			play((enum vnc_domain)domain, sizes[n], 0, steps, rnd(&seed));
 			play((enum vnc_domain)domain, sizes[n], 0u - sizes[n] * 3 + VNC_LINE, steps, rnd(&seed));
