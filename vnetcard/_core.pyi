@@ -37,6 +37,13 @@ def allocate(fd: int, size: int, /) -> bool:
     store of another process.  Raises OSError, as with ENOSPC.
     """
 
+def map_over(whole: object, at: int, count: int, fd: int, offset: int, /) -> None:
+    """Map ``count`` bytes of a file, shared and from its ``offset`` on, over the bytes of ``whole`` from ``at`` on.
+
+    ``whole`` is an anonymous ``mmap``, whose ``close`` then unmaps the file's part too; all numbers are whole pages.
+    Raises ValueError if they are not, and OSError as mmap(2).
+    """
+
 def pread_into(fd: int, buffer: bytearray | memoryview, position: int, /) -> int:
     """Read from ``position`` of a DMA driver's character device into ``buffer``; how many bytes, maybe fewer.
 

@@ -30,4 +30,5 @@ class Place:
             os.pwrite(file.fileno(), content, self.start + offset)
 
     def open(self, side: int, options: str = "", queue_bytes: int | None = None, queues: int | None = None) -> Window:
-        return open_window(self.url + options, side=side, queue_bytes=queue_bytes, queues=queues)
+        joined = options.replace("?", "&") if "?" in self.url else options
+        return open_window(self.url + joined, side=side, queue_bytes=queue_bytes, queues=queues)

@@ -17,7 +17,7 @@ from tests.harness.fake_board import FakeBoard
 from vnetcard._core import Memory
 from vnetcard.errors import ConfigError, LayoutMismatch, WindowNotReady, WindowUnavailable
 from vnetcard.ring import layout as L
-from vnetcard.ring.geometry import Geometry
+from vnetcard.ring.geometry import HEADER_BYTES, Geometry
 from vnetcard.testing import WINDOW_CHECKS, OpenWindow
 from vnetcard.window import Window, read_window
 from vnetcard.window.device import format_window
@@ -40,7 +40,18 @@ def _udmabuf(board: FakeBoard) -> Place:
     return Place("udmabuf:shared-memory", board.udmabuf("shared-memory", size=SIZE, address=ADDRESS))
 
 
-KINDS: dict[str, Callable[[FakeBoard], Place]] = {"mem": _mem, "pci": _pci, "udmabuf": _udmabuf, "uio": _uio}
+def _pci_and_c2h(board: FakeBoard) -> Place:
+    board.udmabuf("c2h", size=SIZE, address=ADDRESS)
+    return Place("pci:auto?c2h=udmabuf:c2h", board.ivshmem(size=SIZE) / "resource2")
+
+
+KINDS: dict[str, Callable[[FakeBoard], Place]] = {
+    "mem": _mem,
+    "pci": _pci,
+    "pci and c2h": _pci_and_c2h,
+    "udmabuf": _udmabuf,
+    "uio": _uio,
+}
 
 
 @pytest.fixture(params=sorted(KINDS))
@@ -187,8 +198,8 @@ def test_reading_disturbs_no_agent(place: Place) -> None:
     with contextlib.closing(place.open(L.HOST)) as host:
         before = place.content
         copy = read_window(place.url)
-        assert copy == before
-        assert Geometry.decode(copy, SIZE) == host.geometry
+        assert copy[:SIZE] == before
+        assert Geometry.decode(copy[:HEADER_BYTES], len(copy), c2h_beside=None) == host.geometry
         assert read_window(place.url, 100) == before[:100]
 
 

@@ -36,6 +36,7 @@ def device_lab(board: FakeBoard, window: str) -> Lab:
     for tool in ("ip", "ping"):
         need(tool)
     board.ivshmem(size=1 << 20, on=False)
+    board.udmabuf("c2h", size=1 << 20, address=0x4000_0000)
     return Lab("device", window=window)
 
 
@@ -45,9 +46,9 @@ def lab(board: FakeBoard) -> Iterator[Lab]:
         yield lab
 
 
-@pytest.fixture(params=["pci:auto", "check:vnc-agents-{pid}+1M"])
+@pytest.fixture(params=["pci:auto", "pci:auto?c2h=udmabuf:c2h", "check:vnc-agents-{pid}+1M"])
 def any_lab(board: FakeBoard, request: pytest.FixtureRequest) -> Iterator[Lab]:
-    """A BAR that permits every access, and memory that enforces the rules."""
+    """A BAR that permits every access, alone and with a memory of the host's; and memory that enforces the rules."""
     with device_lab(board, request.param.format(pid=os.getpid())) as lab:
         yield lab
 

@@ -22,8 +22,8 @@ def header_of(geometry: Geometry, *, magic: bool = True) -> bytes:
     return geometry.encode(magic=magic).ljust(HEADER_BYTES, b"\0")
 
 
-def plan(window_bytes: int = 64 << 10, **more: int) -> Geometry:
-    return Geometry.plan(window_bytes, instance=0xDEC0DE, removable=True, **more)
+def plan(window_bytes: int = 64 << 10, *, queue_bytes: int | None = None, queues: int = 1) -> Geometry:
+    return Geometry.plan(window_bytes, queue_bytes=queue_bytes, queues=queues, instance=0xDEC0DE, removable=True)
 
 
 # --- planning ----------------------------------------------------------------------------------------
@@ -152,9 +152,13 @@ def test_foreign_bytes_are_refused_in_words(header: bytes, available: int) -> No
 @given(
     offsets=st.lists(st.integers(0, 36).map(lambda n: n * 2048), min_size=2, max_size=2),
     size=st.sampled_from((4096, 4096, 8192, 16384, 2048, 12288, 65536, 0, 64)),
+    beside=st.booleans(),
 )
-def test_impossible_rings_are_refused_though_the_checksum_fits(offsets: list[int], size: int) -> None:
+def test_impossible_rings_are_refused_though_the_checksum_fits(offsets: list[int], size: int, beside: bool) -> None:
     window = 64 << 10
+    if beside:
+        check_rings_of_two_memories(window, offsets, size)
+        return
     forged = Geometry(window, ((Ring(offsets[0], size), Ring(offsets[1], size)),), 1, removable=False)
     first, second = sorted(offsets)
     possible = (
@@ -166,8 +170,43 @@ def test_impossible_rings_are_refused_though_the_checksum_fits(offsets: list[int
     if possible:
         assert Geometry.decode(header_of(forged), window) == forged
     else:
-        with pytest.raises(LayoutMismatch, match="impossible in this window"):
+        with pytest.raises(LayoutMismatch, match=r"impossible in this window|in a memory beside it.*\?c2h="):
             Geometry.decode(header_of(forged), window)
+
+
+def check_rings_of_two_memories(window: int, offsets: list[int], size: int) -> None:
+    """The second offset is one in the second memory."""
+    h2c, c2h = offsets
+    forged = Geometry(window, ((Ring(h2c, size), Ring(window + c2h, size)),), 1, removable=False)
+    possible = (
+        size in (4096, 8192, 16384)
+        and all(offset % L.RING_ALIGN == 0 for offset in offsets)
+        and L.rings_offset(1) <= h2c <= window - size
+        and L.RING_ALIGN <= c2h <= window - size
+    )
+    if possible:
+        assert Geometry.decode(header_of(forged), window, c2h_beside=True) == forged
+        assert Geometry.decode(header_of(forged), 2 * window, c2h_beside=None) == forged
+        for available, wanted in ((2 * window, False), (2 * window - 1, None)):
+            with pytest.raises(LayoutMismatch, match=r"in a memory beside it.*\?c2h="):
+                Geometry.decode(header_of(forged), available, c2h_beside=wanted)
+    else:
+        with pytest.raises(LayoutMismatch, match="impossible in this window"):
+            Geometry.decode(header_of(forged), window, c2h_beside=True)
+
+
+@given(window_bytes=st.integers(14, 30).map(lambda n: 1 << n), queues=st.integers(1, 3))
+def test_c2h_rings_beside_the_window_leave_it_to_those_of_h2c(window_bytes: int, queues: int) -> None:
+    try:
+        geometry = Geometry.plan(window_bytes, queues=queues, instance=1, removable=False, c2h_beside=True)
+    except ConfigError:
+        assert window_bytes < L.rings_offset(queues) + queues * L.RING_MIN
+        return
+    assert geometry.c2h_beside and "those of c2h beside it" in geometry.describe()
+    assert 2 * geometry.ring_bytes * queues > window_bytes - L.rings_offset(queues)
+    assert Geometry.decode(header_of(geometry), window_bytes, c2h_beside=True) == geometry
+    with pytest.raises(LayoutMismatch, match=r"not in another memory \(\?c2h=\)"):
+        Geometry.decode(header_of(plan(1 << 20)), 1 << 20, c2h_beside=True)
 
 
 # --- sizes as text -----------------------------------------------------------------------------------

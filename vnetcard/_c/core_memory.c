@@ -4,6 +4,8 @@
 #include "vnc_sigbus.h"
 #include <errno.h>
 #include <fcntl.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 /* The address of @bytes at @offset, a multiple of @align, in the window; or NULL with an exception. */
 void *core_at(MemoryObject *m, unsigned long long offset, unsigned long long bytes, unsigned int align)
@@ -318,6 +320,31 @@ PyObject *core_allocate(PyObject *module, PyObject *args)
 		return PyErr_SetFromErrno(PyExc_OSError);
 	}
 	return PyBool_FromLong(!failed);
+}
+
+PyObject *core_map_over(PyObject *module, PyObject *args)
+{
+	unsigned long long at, bytes, offset;
+	long page = sysconf(_SC_PAGESIZE);
+	Py_buffer whole;
+	void *part;
+	int fd;
+
+	(void)module;
+	if (!PyArg_ParseTuple(args, "w*KKiK:map_over", &whole, &at, &bytes, &fd, &offset))
+		return NULL;
+	if (at > (unsigned long long)whole.len || bytes > (unsigned long long)whole.len - at ||
+	    ((uintptr_t)whole.buf | at | bytes) % (unsigned long long)page) {
+		PyBuffer_Release(&whole);
+		PyErr_SetString(PyExc_ValueError, "the part is not whole pages of the mapping");
+		return NULL;
+	}
+	part = (uint8_t *)whole.buf + at;
+	part = mmap(part, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd, (off_t)offset);
+	PyBuffer_Release(&whole);
+	if (part == MAP_FAILED)
+		return PyErr_SetFromErrno(PyExc_OSError);
+	Py_RETURN_NONE;
 }
 
 static PyMethodDef methods[] = {

@@ -5,6 +5,7 @@
 static PyMethodDef functions[] = {
 	{"recover_ledger", (PyCFunction)(void (*)(void))core_recover_ledger, METH_VARARGS | METH_KEYWORDS, NULL},
 	{"allocate", core_allocate, METH_VARARGS, NULL},
+	{"map_over", core_map_over, METH_VARARGS, NULL},
 	{"pread_into", core_pread_into, METH_VARARGS, NULL},
 	{"pwrite_from", core_pwrite_from, METH_VARARGS, NULL},
 	{NULL, NULL, 0, NULL},

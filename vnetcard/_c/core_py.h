@@ -71,6 +71,7 @@ PyObject *core_memory_watch(MemoryObject *m, PyObject *args); /* core_watch.c */
 PyObject *core_recover_ledger(PyObject *module, PyObject *args, PyObject *kwargs);
 PyObject *core_pread_into(PyObject *module, PyObject *args);
 PyObject *core_allocate(PyObject *module, PyObject *args);
+PyObject *core_map_over(PyObject *module, PyObject *args);
 PyObject *core_pwrite_from(PyObject *module, PyObject *args);
 
 #endif

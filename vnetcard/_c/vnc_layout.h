@@ -182,7 +182,7 @@ _Static_assert(offsetof(struct vnc_superblock, removable) == 40, "superblock.rem
 struct vnc_queue_descriptor {
 	uint32_t h2c_offset;            /* 0x00 start of the h2c ring in the window; multiple of 4 KiB */
 	uint32_t h2c_bytes;             /* 0x04 size of the h2c ring; a power of two, 4 KiB to 512 MiB */
-	uint32_t c2h_offset;            /* 0x08 start of the c2h ring */
+	uint32_t c2h_offset;            /* 0x08 start of the c2h ring; from window_bytes on in a second memory */
 	uint32_t c2h_bytes;             /* 0x0c size of the c2h ring */
 	uint8_t pad[48];
 };

@@ -116,8 +116,8 @@ def _of_window(window: WindowUrl) -> Iterator[Rule]:
         yield bare.parent, _SOCKETS
     if kind == "mem":
         yield system("/dev/mem"), _DEVICES
-    if kind in _WITH_DEVICES or "engine=uio" in place:
+    if kind in _WITH_DEVICES or "engine=uio" in place or "c2h=" in place:
         yield system("/dev"), _DEVICES
-    if kind in (*_WITH_DEVICES, "pci") or "engine=" in place:
+    if kind in (*_WITH_DEVICES, "pci") or "engine=" in place or "c2h=" in place:
         for name in _DEVICE_FILES:
             yield system(name), ll.READ | ll.WRITE_FILE

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from vnetcard._core import Memory
+from vnetcard._core import Memory, map_over
 from vnetcard.codes.error import ErrorCode
 from vnetcard.errors import WindowUnavailable
 from vnetcard.terminal.sizes import human
@@ -47,6 +47,8 @@ class Device:
     exclusive) from byte ``lock_at`` on.  ``coherent``: the mapping is cached, since the device's DMA is coherent.
     ``hint`` says why a mapping may fail.  ``lost`` returns why the device is no longer present, or None; ``release``
     undoes what finding the device changed.
+
+    ``beside`` is a second memory of the same size, which is mapped behind this one.
     """
 
     url: str
@@ -61,6 +63,7 @@ class Device:
     coherent: bool = False
     lost: Callable[[], str | None] = lambda: None
     release: Callable[[], None] = lambda: None
+    beside: Device | None = None
 
 
 class Mapping:
@@ -102,9 +105,26 @@ def open_file(path: Path, device: Device) -> int:
 
 
 def _map(device: Device) -> mmap.mmap:
+    if device.beside is None:
+        return _map_part(device)
+    whole = mmap.mmap(-1, 2 * device.size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    try:
+        _map_part(device, whole, 0)
+        _map_part(device.beside, whole, device.size)
+    except BaseException:
+        whole.close()
+        raise
+    return whole
+
+
+def _map_part(device: Device, whole: mmap.mmap | None = None, at: int = 0) -> mmap.mmap:
+    """Map ``device``, over the bytes of ``whole`` from ``at`` on if that is given."""
     fd = open_file(device.file, device) if device.fd is None else os.dup(device.fd)
     try:
-        return mmap.mmap(fd, device.size, offset=device.offset)
+        if whole is None:
+            return mmap.mmap(fd, device.size, offset=device.offset)
+        map_over(whole, at, device.size, fd, device.offset)
+        return whole
     except (OSError, ValueError, OverflowError) as error:
         why = error.strerror if isinstance(error, OSError) else error
         raise WindowUnavailable(

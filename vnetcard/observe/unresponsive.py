@@ -48,7 +48,7 @@ def view(url: str, side: int, why: str) -> dict[str, Any]:
 def _from_window(url: str, side: int) -> dict[str, Any]:
     place = url_of_side(url, side)
     copy = read_window(place)
-    geometry = Geometry.decode(copy[:HEADER_BYTES], len(copy))
+    geometry = Geometry.decode(copy[:HEADER_BYTES], len(copy), c2h_beside=None)
     memory = Memory(aligned(copy))
     alone = seen_side(place)
     return {

@@ -41,13 +41,20 @@ class Geometry:
         return min(ring.size for pair in self.rings for ring in pair)
 
     @property
+    def c2h_beside(self) -> bool:
+        """True: the c2h rings are in a second memory, whose bytes count from ``window_bytes`` on."""
+        return self.rings[0][1].offset >= self.window_bytes
+
+    @property
     def mtu_max(self) -> int:
         """Largest MTU in bytes for these rings: two records must fit at once."""
         return min(L.MTU_MAX, self.ring_bytes // 2 - L.LINE - L.VNET_HDR)
 
     def describe(self) -> str:
         """``8 MiB window, 1 queue pair, rings of 2 MiB`` in words."""
-        return f"{human(self.window_bytes)} window, {count(len(self.rings))}, rings of {human(self.ring_bytes)}"
+        rings = f"{count(len(self.rings))}, rings of {human(self.ring_bytes)}"
+        beside = ", those of c2h beside it" if self.c2h_beside else ""
+        return f"{human(self.window_bytes)} window, {rings}{beside}"
 
     def differs(self, window_bytes: int | None, ring_bytes: int | None, queues: int | None = None) -> str | None:
         """How the geometry differs from what is asked for, in words; a None argument accepts any value."""
@@ -61,9 +68,19 @@ class Geometry:
 
     @classmethod
     def plan(
-        cls, window_bytes: int, *, queue_bytes: int | None = None, queues: int = 1, instance: int, removable: bool
+        cls,
+        window_bytes: int,
+        *,
+        queue_bytes: int | None = None,
+        queues: int = 1,
+        instance: int,
+        removable: bool,
+        c2h_beside: bool = False,
     ) -> Geometry:
-        """Plan rings of ``queue_bytes`` (default: the largest that fit) in a window; ConfigError if they do not fit."""
+        """Plan rings of ``queue_bytes`` (default: the largest that fit) in a window; ConfigError if they do not fit.
+
+        ``c2h_beside``: those of c2h are in a second memory, of ``window_bytes`` too, after its first ``RING_ALIGN``.
+        """
         if not L.WINDOW_MIN <= window_bytes <= L.WINDOW_MAX:
             raise ConfigError(
                 f"window size {human(window_bytes)} is out of range: "
@@ -71,11 +88,12 @@ class Geometry:
                 code=ErrorCode.OUT_OF_RANGE,
             )
         start = L.rings_offset(queues)
-        most = max(0, window_bytes - start) // (2 * queues)
+        shared = 1 if c2h_beside else 2
+        most = max(0, window_bytes - start) // (shared * queues)
         if most < L.RING_MIN:
             raise ConfigError(
-                f"{count(queues)} do not fit a window of {human(window_bytes)}: each takes two rings of "
-                f"{human(L.RING_MIN)} at least"
+                f"{count(queues)} do not fit a window of {human(window_bytes)}: each takes "
+                f"{'one ring' if c2h_beside else 'two rings'} of {human(L.RING_MIN)} at least"
             )
         ring = queue_bytes if queue_bytes is not None else 1 << (most.bit_length() - 1)
         if ring & (ring - 1) or not L.RING_MIN <= ring <= L.RING_MAX:
@@ -85,11 +103,13 @@ class Geometry:
             )
         if ring > most:
             raise ConfigError(
-                f"{2 * queues} queues of {human(ring)} do not fit a window of {human(window_bytes)}: "
+                f"{shared * queues} queues of {human(ring)} do not fit a window of {human(window_bytes)}: "
                 f"at most {human(1 << (most.bit_length() - 1))} each"
             )
-        offsets = [start + n * ring for n in range(2 * queues)]
-        pairs = tuple((Ring(offsets[2 * q], ring), Ring(offsets[2 * q + 1], ring)) for q in range(queues))
+        h2c = [start + shared * q * ring for q in range(queues)]
+        beside = window_bytes + L.RING_ALIGN
+        c2h = [beside + q * ring for q in range(queues)] if c2h_beside else [offset + ring for offset in h2c]
+        pairs = tuple((Ring(one, ring), Ring(other, ring)) for one, other in zip(h2c, c2h, strict=True))
         return cls(window_bytes, pairs, instance, removable)
 
     def encode(self, *, magic: bool = True) -> bytes:
@@ -120,9 +140,10 @@ class Geometry:
         ).ljust(L.LINE, b"\0")
 
     @classmethod
-    def decode(cls, header: bytes, available: int) -> Geometry:
+    def decode(cls, header: bytes, available: int, *, c2h_beside: bool | None = False) -> Geometry:
         """Read a superblock from the first HEADER_BYTES of a window of ``available`` bytes.
 
+        ``c2h_beside``: whether the c2h rings must be in a second memory; None: if all rings are in ``available``.
         Every value is checked: LayoutMismatch names what is wrong, and both values where two differ.
         """
         if len(header) < HEADER_BYTES:
@@ -152,12 +173,23 @@ class Geometry:
             raise LayoutMismatch(f"the superblock names {window_bytes} bytes, the window has {available}")
         rows = [_DESCRIPTOR.unpack_from(header, L.descriptor_offset(q)) for q in range(queues)]
         pairs = tuple((Ring(a, b), Ring(c, d)) for a, b, c, d in rows)
+        beside = all(c2h.offset >= window_bytes for _, c2h in pairs)
+        if beside and (c2h_beside is False or (c2h_beside is None and 2 * window_bytes > available)):
+            raise LayoutMismatch("the window's c2h rings are in a memory beside it: name that by the option ?c2h=")
+        if c2h_beside and not beside:
+            raise LayoutMismatch("the window's c2h rings are in the window itself, not in another memory (?c2h=)")
         taken = L.rings_offset(queues)
         if start < taken:
             raise LayoutMismatch(f"the rings start at {start:#x}, inside the header of {taken:#x} bytes")
-        for ring in sorted((ring for pair in pairs for ring in pair), key=lambda ring: ring.offset):
+        places = sorted(
+            ((ring, n == 1) for pair in pairs for n, ring in enumerate(pair)), key=lambda one: one[0].offset
+        )
+        for ring, is_c2h in places:
+            end = window_bytes
+            if beside and is_c2h:
+                taken, end = max(taken, window_bytes + L.RING_ALIGN), 2 * window_bytes
             bad_size = ring.size & (ring.size - 1) or not L.RING_MIN <= ring.size <= L.RING_MAX
-            if bad_size or ring.offset % L.RING_ALIGN or ring.offset < taken or ring.offset + ring.size > window_bytes:
+            if bad_size or ring.offset % L.RING_ALIGN or ring.offset < taken or ring.offset + ring.size > end:
                 raise LayoutMismatch(f"a ring of {ring.size} bytes at {ring.offset:#x} is impossible in this window")
             taken = ring.offset + ring.size
         return cls(window_bytes, pairs, instance, bool(removable))

@@ -133,7 +133,7 @@ QUEUE_DESCRIPTOR: Final = Block(
     lay_out(
         ("h2c_offset", 4, "start of the h2c ring in the window; multiple of 4 KiB"),
         ("h2c_bytes", 4, "size of the h2c ring; a power of two, 4 KiB to 512 MiB"),
-        ("c2h_offset", 4, "start of the c2h ring"),
+        ("c2h_offset", 4, "start of the c2h ring; from window_bytes on in a second memory"),
         ("c2h_bytes", 4, "size of the c2h ring"),
     ),
 )

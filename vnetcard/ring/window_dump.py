@@ -156,7 +156,7 @@ def view_window(url: str, copy: bytes, *, side: int | None = None) -> dict[str, 
     problems: list[str] = []
     view: dict[str, Any] = {"window": url, "bytes": len(copy), "problems": problems}
     try:
-        geometry = Geometry.decode(copy[:HEADER_BYTES], len(copy))
+        geometry = Geometry.decode(copy[:HEADER_BYTES], len(copy), c2h_beside=None)
     except LayoutMismatch as error:
         problems.append(str(error))
         geometry = None

@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import time
 from dataclasses import replace
+from pathlib import Path
 from random import SystemRandom
 
 from vnetcard._core import Memory
@@ -22,6 +23,7 @@ from vnetcard.ring.geometry import HEADER_BYTES, Geometry, speaks_our_format
 from vnetcard.ring.sideblock import SideBlock
 from vnetcard.terminal.sizes import human
 from vnetcard.window import locks
+from vnetcard.window.c2h_memory import C2hMark
 from vnetcard.window.contract import Request
 from vnetcard.window.interrupts import Interrupts
 from vnetcard.window.superblock import Superblock
@@ -30,14 +32,20 @@ LISTEN = 0.35
 """Seconds to watch the card's heartbeat, which moves every 0.1 s, before its window is laid out again."""
 
 
-def split_options(place: str, known: tuple[str, ...], url: str) -> tuple[str, frozenset[str]]:
-    """``PLACE?one&two`` taken apart; ConfigError for an option that is not ``known``."""
+def split_options(place: str, known: tuple[str, ...], url: str) -> tuple[str, dict[str, str]]:
+    """``PLACE?one&two=value`` taken apart, '' as the value of ``one``.
+
+    ConfigError for an option that is not ``known``; one with a value is known with its ``=``.
+    """
     bare, mark, text = place.partition("?")
-    options = frozenset(text.split("&")) if mark else frozenset()
-    for option in sorted(options - set(known)):
-        raise ConfigError(
-            f"window {url}: there is no option {option!r}; known are {', '.join(known)}", code=ErrorCode.BAD_URL
-        )
+    options: dict[str, str] = {}
+    for option in text.split("&") if mark else ():
+        name, equals, value = option.partition("=")
+        if name + equals not in known:
+            raise ConfigError(
+                f"window {url}: there is no option {option!r}; known are {', '.join(known)}", code=ErrorCode.BAD_URL
+            )
+        options[name] = value
     return bare, options
 
 
@@ -46,26 +54,29 @@ class _Held:
 
     def __init__(self, device: Device, mapping: Mapping) -> None:
         self._device, self._mapping = device, mapping
-        self._lock_fd = -1
+        self._lock_fds: list[int] = []
         self.memory = mapping.memory
 
     def lock(self, side: int) -> None:
         """Hold the lock of ``side`` until ``close``; WindowUnavailable names its present owner."""
-        device = self._device
-        if device.lock is None:
-            return
-        self._lock_fd = open_file(device.lock, device)
+        for device in (self._device, self._device.beside):
+            if device is not None and device.lock is not None:
+                self._lock(device, device.lock, side)
+
+    def _lock(self, device: Device, file: Path, side: int) -> None:
+        fd = open_file(file, device)
+        self._lock_fds.append(fd)
         try:
-            free = locks.try_lock(self._lock_fd, device.lock_at + side)
+            free = locks.try_lock(fd, device.lock_at + side)
         except OSError as error:
-            raise WindowUnavailable(f"{device.url}: cannot lock {device.lock} ({error.strerror})") from error
+            raise WindowUnavailable(f"{device.url}: cannot lock {file} ({error.strerror})") from error
         if not free:
-            raise locks.taken(self._lock_fd, device.lock_at + side, f"the {L.SIDES[side]} side of {device.url}")
+            raise locks.taken(fd, device.lock_at + side, f"the {L.SIDES[side]} side of {device.url}")
 
     def close(self) -> None:
         self._mapping.close()
-        if self._lock_fd >= 0:
-            os.close(self._lock_fd)  # which unlocks the side
+        for fd in self._lock_fds:
+            os.close(fd)  # which unlocks the side
 
 
 class DeviceWindow:
@@ -82,6 +93,7 @@ class DeviceWindow:
         own.store("layout", geometry.checksum)
         self.geometry = geometry
         self._superblock = Superblock(self.memory, side, geometry, sole=sole)
+        self._c2h = C2hMark(self.memory, side, geometry) if geometry.c2h_beside else None
         self.restored = self._superblock.restored
         self.notes = notes
         self.futex_wake = False
@@ -96,6 +108,8 @@ class DeviceWindow:
             return f"{self.url}: {self._device.what} reads as all ones: the device is gone"
         if not self._superblock.check():
             return f"{self.url}: the host has laid the window out again"
+        if self._c2h is not None and self._device.beside is not None:
+            return self._device.beside.lost() or self._c2h.problem(self._device.beside)
         return None
 
     def close(self) -> None:
@@ -127,6 +141,8 @@ def open_device(
                 geometry = _lay_out(device, held.memory, request, notes, any_content=any_content)
             else:
                 geometry = _attach(device, held.memory, request)
+            if device.beside is not None:
+                C2hMark(held.memory, request.side, geometry).meet(device.beside)
             sole = one_sided or request.side == L.HOST
             return DeviceWindow(device, held, request.side, geometry, tuple(notes), sole=sole)
         except BaseException:
@@ -140,9 +156,11 @@ def open_device(
 def read_device(device: Device, limit: int | None, *, any_content: bool = False) -> bytes:
     """A copy of the first ``limit`` bytes (default all); nothing is locked or written.  ``device`` is released."""
     try:
+        device = _cut(device, device.size)
         mapping = Mapping(device, any_content=any_content)
         try:
-            return mapping.memory.read(0, device.size if limit is None else min(limit, device.size))
+            size = mapping.memory.size
+            return mapping.memory.read(0, size if limit is None else min(limit, size))
         finally:
             mapping.close()
     finally:
@@ -162,7 +180,21 @@ def fit(device: Device, size: int | None) -> Device:
             f"it has a power of two, {human(L.WINDOW_MIN)} or more; name another BAR or memory, or add +SIZE",
             code=ErrorCode.WINDOW_SIZE,
         )
-    return replace(device, size=min(size, L.WINDOW_MAX))
+    return _cut(device, min(size, L.WINDOW_MAX))
+
+
+def _cut(device: Device, size: int) -> Device:
+    """The first ``size`` bytes of ``device``, and of the memory beside it; ConfigError if that has fewer."""
+    beside = device.beside
+    if beside is None:
+        return replace(device, size=size)
+    if beside.size < size:
+        raise ConfigError(
+            f"{device.url}: {beside.what} has {human(beside.size)}; for the c2h rings it needs as much as the window, "
+            f"{human(size)}",
+            code=ErrorCode.WINDOW_SIZE,
+        )
+    return replace(device, size=size, beside=replace(beside, size=size))
 
 
 def _plan(device: Device, request: Request) -> Geometry:
@@ -172,13 +204,18 @@ def _plan(device: Device, request: Request) -> Geometry:
         queues=request.queues or 1,
         instance=SystemRandom().randrange(1, 1 << 32),
         removable=False,
+        c2h_beside=device.beside is not None,
     )
+
+
+def _decode(device: Device, header: bytes) -> Geometry:
+    return Geometry.decode(header, device.size, c2h_beside=device.beside is not None)
 
 
 def _attach(device: Device, memory: Memory, request: Request) -> Geometry:
     """For the card: what the host has laid out, or WindowNotReady."""
     try:
-        geometry = Geometry.decode(memory.read(0, HEADER_BYTES), device.size)
+        geometry = _decode(device, memory.read(0, HEADER_BYTES))
     except LayoutMismatch as error:
         raise WindowNotReady(f"{device.url}: {error}; waiting for the host's agent to lay the window out") from error
     if wrong := request.objection(geometry):
@@ -192,7 +229,7 @@ def _lay_out(device: Device, memory: Memory, request: Request, notes: list[str],
     plan = _plan(device, request)
     if any(header) and not _half_made(header):
         try:
-            found = Geometry.decode(header, device.size)
+            found = _decode(device, header)
             wrong = request.objection(found)
             if wrong is None:
                 return found
@@ -217,7 +254,7 @@ def _lay_out_own(device: Device, memory: Memory, request: Request, notes: list[s
     plan = _plan(device, request)
     header = memory.read(0, HEADER_BYTES)
     try:
-        found = Geometry.decode(header, device.size)
+        found = _decode(device, header)
         if found.rings == plan.rings:
             return found
         wrong = f"it has rings of {human(found.ring_bytes)}, not {human(plan.ring_bytes)}"

@@ -14,10 +14,11 @@ from vnetcard.hw.devicetree import Span, choose
 from vnetcard.hw.mapping import Device
 from vnetcard.hw.sysfs import System, kernel_ram
 from vnetcard.terminal.sizes import human
+from vnetcard.window.c2h_memory import with_c2h_memory
 from vnetcard.window.contract import Request
 from vnetcard.window.device import DeviceWindow, open_device, read_device, split_options
 
-OPTIONS = ("format",)
+OPTIONS = ("c2h=", "format")
 HINT = "the kernel keeps it from programs: reserve it in the device tree (no-map), or boot with iomem=relaxed"
 
 _ADDRESS = re.compile(r"0x[0-9a-f]{1,16}|[0-9]{1,19}")
@@ -37,7 +38,7 @@ def read_window(place: str, limit: int | None) -> bytes:
 def locate(place: str, size: int | None, system: System) -> Device:
     """The memory that ``place`` names, of an address ``size`` bytes; opens nothing."""
     url = f"mem:{place}"
-    bare, _ = split_options(place, OPTIONS, url)
+    bare, options = split_options(place, OPTIONS, url)
     if _ADDRESS.fullmatch(bare.lower()):
         if size is None:
             raise ConfigError(f"window {url} needs a size: write {url}+SIZE", code=ErrorCode.BAD_URL)
@@ -55,7 +56,7 @@ def locate(place: str, size: int | None, system: System) -> Device:
             code=ErrorCode.WINDOW_BUSY,
         )
     file = system.dev / "mem"
-    return Device(
+    device = Device(
         url=url,
         what=f"the memory at {span.start:#x}",
         file=file,
@@ -65,6 +66,7 @@ def locate(place: str, size: int | None, system: System) -> Device:
         lock_at=span.start,
         hint=HINT,
     )
+    return with_c2h_memory(device, options, size, system)
 
 
 def _any_content(place: str) -> bool:

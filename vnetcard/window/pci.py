@@ -11,10 +11,11 @@ from vnetcard.hw.mapping import Device
 from vnetcard.hw.pci import enable_decoding, find_bar
 from vnetcard.hw.sysfs import System
 from vnetcard.ring import layout as L
+from vnetcard.window.c2h_memory import with_c2h_memory
 from vnetcard.window.contract import Request
 from vnetcard.window.device import DeviceWindow, open_device, read_device, split_options
 
-OPTIONS = ("force", "format")
+OPTIONS = ("c2h=", "force", "format")
 
 
 def open_window(request: Request) -> DeviceWindow:
@@ -25,16 +26,16 @@ def open_window(request: Request) -> DeviceWindow:
 
 def read_window(place: str, limit: int | None) -> bytes:
     """A copy of the BAR's first bytes."""
-    device = enable_decoding(locate(place, limit, System.here()))
+    device = enable_decoding(locate(place, None, System.here()))
     return read_device(device, limit, any_content=_any_content(place))
 
 
 def locate(place: str, size: int | None, system: System) -> Device:
     """The BAR that ``place`` names; opens nothing and changes nothing."""
-    del size
     url = f"pci:{place}"
     bare, options = split_options(place, OPTIONS, url)
-    return find_bar(system, bare, url, least=L.WINDOW_MIN, force="force" in options)
+    device = find_bar(system, bare, url, least=L.WINDOW_MIN, force="force" in options)
+    return with_c2h_memory(device, options, size, system)
 
 
 def _any_content(place: str) -> bool:

@@ -77,7 +77,8 @@ class Superblock:
 
     def _decode(self) -> Geometry | None:
         try:
-            return Geometry.decode(self._read(HEADER_BYTES), self._geometry.window_bytes)
+            size, beside = self._geometry.window_bytes, self._geometry.c2h_beside
+            return Geometry.decode(self._read(HEADER_BYTES), size, c2h_beside=beside)
         except LayoutMismatch:
             return None
 

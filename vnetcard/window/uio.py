@@ -9,10 +9,11 @@ from __future__ import annotations
 from vnetcard.hw.mapping import Device
 from vnetcard.hw.sysfs import System
 from vnetcard.hw.uio import find_map
+from vnetcard.window.c2h_memory import with_c2h_memory
 from vnetcard.window.contract import Request
 from vnetcard.window.device import DeviceWindow, open_device, read_device, split_options
 
-OPTIONS = ("format",)
+OPTIONS = ("c2h=", "format")
 
 
 def open_window(request: Request) -> DeviceWindow:
@@ -23,15 +24,14 @@ def open_window(request: Request) -> DeviceWindow:
 
 def read_window(place: str, limit: int | None) -> bytes:
     """A copy of the map's first bytes."""
-    return read_device(locate(place, limit, System.here()), limit, any_content=_any_content(place))
+    return read_device(locate(place, None, System.here()), limit, any_content=_any_content(place))
 
 
 def locate(place: str, size: int | None, system: System) -> Device:
     """The map that ``place`` names; opens nothing."""
-    del size
     url = f"uio:{place}"
-    bare, _ = split_options(place, OPTIONS, url)
-    return find_map(system, bare, url)
+    bare, options = split_options(place, OPTIONS, url)
+    return with_c2h_memory(find_map(system, bare, url), options, size, system)
 
 
 def _any_content(place: str) -> bool:

@@ -14,6 +14,7 @@ import contextlib
 import errno
 import mmap
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
@@ -174,7 +175,7 @@ class _Found:
     region: vfio.Region
     device: Device
     interrupts: IvshmemInterrupts | None
-    options: frozenset[str]
+    options: Mapping[str, str]
 
     @property
     def engine(self) -> bool:
@@ -194,7 +195,7 @@ def locate(place: str, size: int | None, system: System) -> Device:
     return _device(f"vfio:{place}", function, bar, _node(function, f"vfio:{place}", system))
 
 
-def _choose(place: str, system: System) -> tuple[pci.Function, pci.Bar, frozenset[str]]:
+def _choose(place: str, system: System) -> tuple[pci.Function, pci.Bar, Mapping[str, str]]:
     url = f"vfio:{place}"
     bare, options = split_options(place, OPTIONS, url)
     least = R.PAGE_BYTES if "engine" in options else L.WINDOW_MIN
