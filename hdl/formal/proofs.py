@@ -38,7 +38,10 @@ CONFIG = Proof(
     bugs=(
         Bug("vnc_config_check.sv", "log2 >= 5'd14", "log2 >= 5'd11", "a_window_mask_is_a_size"),
         Bug("vnc_config_check.sv", "&& at != '1", "", "a_window_not_at_the_end"),
-        Bug("vnc_config_check.sv", "&& log2[0] < window[1]", "", "a_ring_smaller_than_both_windows"),
+        Bug("vnc_config_check.sv", "&& h2c_end_q[n] <= window_end_q[n]", "", "a_ring_smaller_than_both_windows"),
+        Bug("vnc_config_check.sv", "c2h_end_q[n] <= window_end_q[n]", "1'b1", "a_rings_end_in_the_window"),
+        Bug("vnc_config_check.sv", "&& apart == 2'b11", "", "a_rings_are_apart"),
+        Bug("vnc_config_check.sv", "c2h_first_q[n] != '0", "1'b1", "a_rings_are_behind_the_index_lines"),
     ),
 )
 

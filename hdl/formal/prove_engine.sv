@@ -86,7 +86,8 @@ module prove_engine (
     dut.i_config_check.ring_ok_q, dut.i_config_check.window_log2_q, dut.i_config_check.ring_log2_q};
 
   logic       busy;  // something is not Off, or may leave Off in this cycle
-  logic [1:0] window_good, ring_good;
+  logic [1:0] window_good, ring_good, placed;
+  logic [1:0][18:0] h2c_end, c2h_end;  // per side, in pages
   logic [1:0][4:0]   ring_log2;  // by direction
   logic [1:0][138:0] config_now;
 
@@ -101,6 +102,10 @@ module prove_engine (
     return 30'((31'd1 << log2) - 31'd1);
   endfunction
 
+  function automatic logic [18:0] pages(logic [4:0] log2);
+    return 19'((31'd1 << log2) >> 12);
+  endfunction
+
   logic [1:0][5:0][1:0] mover_outstanding;  // by kind, as in mover_model
   logic [1:0][1:0]      side_outstanding;
 
@@ -108,8 +113,12 @@ module prove_engine (
     assign config_now[n]  = {base[n], window_log2[n], h2c_ring[n], h2c_log2[n], c2h_ring[n],
                              c2h_log2[n]};
     assign ring_good[n]   = (n == 0 ? h2c_log2[0] == h2c_log2[1] : c2h_log2[0] == c2h_log2[1]) &&
-                            ring_log2[n] >= 5'd12 && ring_log2[n] <= 5'd29 &&
-                            ring_log2[n] < window_log2[0] && ring_log2[n] < window_log2[1];
+                            ring_log2[n] >= 5'd12 && ring_log2[n] <= 5'd29;
+    assign h2c_end[n]     = 19'(h2c_ring[n][29:12]) + pages(h2c_log2[n]);
+    assign c2h_end[n]     = 19'(c2h_ring[n][29:12]) + pages(c2h_log2[n]);
+    assign placed[n]      = h2c_ring[n][29:12] != '0 && c2h_ring[n][29:12] != '0 &&
+                            h2c_end[n] <= pages(window_log2[n]) && c2h_end[n] <= pages(window_log2[n]) &&
+                            (19'(c2h_ring[n][29:12]) >= h2c_end[n] || 19'(h2c_ring[n][29:12]) >= c2h_end[n]);
     assign window_good[n] = window_log2[n] >= 5'd14 && window_log2[n] <= 5'd30 && base[n][63:30] != '1;
 
     // By id, as vnc_engine assigns them: what the movers have outstanding, and what the port holds of it.
@@ -142,13 +151,16 @@ module prove_engine (
           (side[n].off || dut.windows_ok_q));
         i_first_step: assert (!busy || (window_ok_q[n] == window_good[n] &&
           ring_ok_q[n] == ring_good[n] && window_log2_q[n] == window_log2[n] &&
-          ring_log2_q[n] == ring_log2[n]));
+          ring_log2_q[n] == ring_log2[n] && dut.i_config_check.window_end_q[n] == pages(window_log2[n]) &&
+          dut.i_config_check.h2c_first_q[n] == h2c_ring[n][29:12] && dut.i_config_check.h2c_end_q[n] == h2c_end[n] &&
+          dut.i_config_check.c2h_first_q[n] == c2h_ring[n][29:12] && dut.i_config_check.c2h_end_q[n] == c2h_end[n]));
         i_second_step: assert (!busy || (dut.windows_ok_q == (window_good == 2'b11) &&
-          config_ok[n] == (window_good == 2'b11 && ring_good[n])));
+          config_ok[n] == (window_good == 2'b11 && placed == 2'b11 && ring_good[n])));
         a_masks_are_those_of_the_configuration: assert (!busy ||
           (window_mask[n] == mask(window_log2[n]) && ring_mask[n] == mask(ring_log2[n])));
         a_accepted_windows_are_valid: assert (!busy || !dut.windows_ok_q || window_good == 2'b11);
-        a_accepted_rings_are_valid: assert (!busy || !config_ok[n] || (window_good == 2'b11 && ring_good[n]));
+        a_accepted_rings_are_valid: assert (!busy || !config_ok[n] ||
+          (window_good == 2'b11 && placed == 2'b11 && ring_good[n]));
         a_reads_only_with_a_good_configuration: assert (!ar_valid[n] || (busy && window_good == 2'b11));
         a_writes_only_with_a_good_configuration: assert (!aw_valid[n] || (busy && window_good == 2'b11));
         a_reads_inside_the_window: assert (!ar_valid[n] || in_window(ar_addr[n], base[n], window_log2[n]));

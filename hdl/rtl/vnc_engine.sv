@@ -110,7 +110,8 @@ module vnc_engine #(
   logic             windows_ok_q;
 
   vnc_config_check i_config_check (
-    .clk_i, .base_i(base), .window_log2_i(window_log2), .h2c_log2_i(h2c_log2), .c2h_log2_i(c2h_log2),
+    .clk_i, .base_i(base), .window_log2_i(window_log2), .h2c_ring_i(h2c_ring), .c2h_ring_i(c2h_ring),
+    .h2c_log2_i(h2c_log2), .c2h_log2_i(c2h_log2),
     .window_mask_o(window_mask_q), .ring_mask_o(ring_mask_q), .windows_ok_o(windows_ok_q), .config_ok_o(config_ok_q)
   );
 

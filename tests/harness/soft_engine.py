@@ -65,6 +65,13 @@ class BusError(Exception):
     """A memory answered with an error."""
 
 
+def _placed(page: Page) -> bool:
+    """Whether the rings of a side are apart, and in its window behind the index lines (vnc_config_check.sv)."""
+    rings = sorted((page[f"{name}_ring_offset"], 1 << page[f"{name}_ring_log2"]) for name in L.DIRECTIONS)
+    (first, size), (second, more) = rings
+    return first >= L.RING_ALIGN and first + size <= second and second + more <= 1 << page["window_log2"]
+
+
 class SoftEngine:
     """Two pages, two directions, two side blocks, over the two sides' memories.
 
@@ -235,6 +242,8 @@ class SoftEngine:
         pages, name = self.pages, L.DIRECTIONS[direction.source]
         direction.cause = direction.address = 0
         if pages[0][f"{name}_ring_log2"] != pages[1][f"{name}_ring_log2"]:
+            raise BusError("", "CONFIG", 0)
+        if not all(_placed(page) for page in pages):
             raise BusError("", "CONFIG", 0)
         start = pages[direction.source]["tx_start"]
         direction.target = direction.published = direction.consumed = start

@@ -76,9 +76,10 @@ async def hostile_register_writes_stay_inside_the_window(dut: Any) -> None:
                 for log2 in (name for name in names if name.endswith("log2")):
                     await page.write(log2, 14 if log2 == "window_log2" else 12)
                 await page.write("window_base_hi", rng.choice((0, 0x7FFF)))
-                # Random ring offsets, most of them outside the window.
-                for ring in ("h2c_ring_offset", "c2h_ring_offset"):
-                    await page.write(ring, rng.choice((4096, rng.getrandbits(30), MASK)))
+                # Half of the time random ring offsets, most of them outside the window, which end at its check.
+                places = rng.sample((4096, 8192, 12288), 2)
+                for ring, place in zip(("h2c_ring_offset", "c2h_ring_offset"), places, strict=True):
+                    await page.write(ring, rng.choice((place, place, place, rng.getrandbits(30), MASK)))
                 await page.write("control", 1)
                 start = await page.read("tx_start")
                 for _ in range(100):

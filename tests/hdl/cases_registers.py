@@ -121,6 +121,11 @@ async def configuration_is_checked_and_locked(dut: Any) -> None:
         (card, "window_log2", 31),
         (card, "window_log2", 12 + 32),
         (host, "window_base_hi", MASK),
+        (host, "h2c_ring_offset", 0),  # on the superblock
+        (card, "c2h_ring_offset", 0),
+        (host, "h2c_ring_offset", 16384),  # the first page behind the window
+        (card, "h2c_ring_offset", (1 << 30) - 4096),
+        (card, "c2h_ring_offset", 4096),  # on the other ring
     ):
         low = await page.read("window_base_lo")
         await page.write("control", 0)

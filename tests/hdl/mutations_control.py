@@ -60,8 +60,20 @@ CONTROL = (
         "a direction runs with two ring sizes", (LOCK,),
     ),
     Mutation(
-        "window mask missing", " & window_mask_i", "", "a hostile ring offset leaves the window", (HOSTILE,),
+        "ring outside its window", "h2c_end_q[n] <= window_end_q[n] &&", "",
+        "data wraps onto the superblock", (LOCK,),
+    ),
+    Mutation(
+        "ring on the superblock", "c2h_first_q[n] != '0 &&", "", "data lands on the superblock", (LOCK,),
+    ),
+    Mutation(
+        "rings may overlap", " && apart == 2'b11", "", "one ring's data lands in the other", (LOCK,),
+    ),
+    Mutation(
+        "window mask missing", " & window_mask_i", "", "an offset leaves the window", (HOSTILE,),
         file="vnc_address.sv",
+        survives="no offset of an accepted configuration is outside its window (proof config, "
+        "a_rings_end_in_the_window); the mask is a second lock (proof address)",
     ),
     Mutation(
         "size beyond its bits kept", "assign size       = large_q ? '0 : data_q[4:0];",

@@ -42,7 +42,7 @@ _HALTED: Final = _STATUS["TX_HALT"] | _STATUS["RX_HALT"]
 _IN_USE: Final = sum(_STATUS.values())
 
 _CAUSE_TEXT: Final = {
-    "CONFIG": "the two sides' rings differ in size, or a window or ring size is out of range: give both agents "
+    "CONFIG": "the two sides' rings differ in size, or a window or ring is out of range: give both agents "
     "the same --queue-bytes",
     "READ": "a read failed at bus address {:#x}",
     "WRITE": "a write failed at bus address {:#x}",

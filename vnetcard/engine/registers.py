@@ -114,7 +114,7 @@ IRQ_BITS: Final[dict[str, int]] = {
 }
 CAUSES: Final[dict[str, int]] = {
     "NONE": 0,
-    "CONFIG": 1,  # sizes that differ or are out of range, or a window in the last GiB of the address space
+    "CONFIG": 1,  # sizes that differ or are out of range, misplaced rings, or a window in the last GiB
     "READ": 2,  # RRESP on data
     "WRITE": 3,  # BRESP on data
     "PROD_WRITE": 4,  # BRESP on the prod word
