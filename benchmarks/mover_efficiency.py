@@ -35,6 +35,8 @@ LIMIT_S = 300
 IDEAL_TARGET, IDEAL_FROM = 0.95, 1536
 FAR_TARGET, FAR_READ = 0.85, 200
 LATENCY_TARGET = 40
+LARGEST_TARGET, LARGEST_WRITE = RING_BYTES // 16, 20
+"""Most bytes of small records that one publication may cover, with writes of at most so many cycles."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +73,21 @@ class Efficiency:
 
     @property
     def missed(self) -> bool:
+        return self.slow or self.cliff
+
+    @property
+    def slow(self) -> bool:
+        """Whether ``efficiency`` is below its target."""
         return self.target is not None and self.efficiency < self.target
+
+    @property
+    def cliff(self) -> bool:
+        """Whether ``largest`` exceeds ``LARGEST_TARGET``, where a doorbell follows each record of half that or less.
+
+        With slow writes the round trip of an index word decides: at 512 bit 12 KiB move meanwhile.
+        """
+        small = self.batch == 1 and self.record <= RING_BYTES // 32 and self.write <= LARGEST_WRITE
+        return small and self.largest > LARGEST_TARGET
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +139,8 @@ def sweep(program: Path, width: int, records: tuple[int, ...]) -> Iterator[Effic
 
 
 def line(row: Efficiency) -> str:
-    target = "" if row.target is None else f"{'MISSED' if row.missed else 'ok'} {row.target}"
+    target = "" if row.target is None else f"{'MISSED' if row.slow else 'ok'} {row.target}"
+    target += f" MISSED largest {LARGEST_TARGET}" if row.cliff else ""
     return (
         f"{row.width:>5} {row.read:>5} {row.write:>5} {row.record:>7} {row.batch:>6} {row.efficiency:>11.3f} "
         f"{row.publications:>9} {row.largest:>8}  {target}"

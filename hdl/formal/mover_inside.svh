@@ -8,7 +8,7 @@
 
   // --- what induction needs to know ------------------------------------------------------------------------
 
-  localparam int unsigned LinesW = 7, Doorbells = 3;
+  localparam int unsigned LinesW = 7, Doorbells = 4;
 
   logic        starting;
   logic [2:0]  whole, n_burst, n_data, n_part, n_requests, n_acks;
@@ -21,7 +21,7 @@
   logic [2:0]  open_beats [Most + 1];   // beats of the first n writes
   logic [2:0]  ar_beats, aw_beats, left_beats;  // of the requested bursts; on W and next on W
   // Distances from the consumed index, in lines: small numbers that can be compared.
-  logic [25:0] c_next, c_offered, c_ack, c_aw, c_ar, c_planned, c_target, c_queued;
+  logic [25:0] c_next, c_offered, c_ack, c_aw, c_ar, c_planned, c_target, c_latest, c_queued;
 
   assign starting    = dut.state_q == 3'd1;
   assign n_burst     = 3'(dut.i_reader.i_burst_queue.count_q);
@@ -37,6 +37,7 @@
                       (dut.i_writer.next_valid_q ? 3'(dut.i_writer.next_q) : '0);
   assign c_next     = dut.i_publisher.next_q - consumed[31:6];
   assign c_queued   = dut.i_publisher.queued_q - consumed[31:6];
+  assign c_latest   = dut.i_publisher.latest_q - consumed[31:6];
   assign c_offered  = dut.offered[31:6] - consumed[31:6];
   assign c_ack      = g_ack_q[31:6] - consumed[31:6];
   assign c_aw       = g_aw_q[31:6] - consumed[31:6];
@@ -157,7 +158,8 @@
       i_failed: assert (!(run || starting) || ((failed_q == '0 || dut.read_failed || dut.write_failed ||
         dut.prod_word_failed || dut.cons_word_failed) && (failed_q < 3'd2 || dut.fault) && failed_q < 3'd3));
       i_next_behind_queued: assert (c_next <= c_queued);
-      i_queued_behind_target: assert (c_queued <= c_target);
+      i_queued_behind_latest: assert (c_queued <= c_latest);
+      i_latest_behind_target: assert (c_latest <= c_target);
       i_covered: assert (!dut.i_publisher.covered_q || n_doorbells != '0);
       i_covered_behind_acked: assert (!dut.i_publisher.covered_q ||
         dut.i_publisher.i_doorbells.list_q[0] - consumed[31:6] <= c_ack);
@@ -176,6 +178,7 @@
       i_limit: assert (!(run || (starting && dut.i_prod_word.state_q != 3'd1)) || (dut.prod_limit_q[5:0] == '0 &&
         dut.prod_limit_q[31:6] - target[31:6] <= c_ring - c_target));
       i_some: assert ((target != some_i && {dut.i_publisher.queued_q, 6'b0} != some_i &&
+        {dut.i_publisher.latest_q, 6'b0} != some_i &&
         {dut.i_publisher.next_q, 6'b0} != some_i &&
         dut.offered != some_i &&
         (dut.i_prod_doorbell.value_q != some_i || !(dut.i_prod_doorbell.differ_q || dut.i_prod_doorbell.judge_q)) &&

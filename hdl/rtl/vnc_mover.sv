@@ -229,7 +229,7 @@ module vnc_mover #(
   logic        cons_free, cons_done, cons_suppressed;
 
   vnc_publisher i_publisher (
-    .clk_i, .rst_ni, .clear_i(off), .start_i, .target_i(target), .acked_i(acked), .free_i(prod_free),
+    .clk_i, .rst_ni, .clear_i(off), .start_i, .ring_mask_i, .target_i(target), .acked_i(acked), .free_i(prod_free),
     .due_o(publish_due), .value_o(publish_value)
   );
 

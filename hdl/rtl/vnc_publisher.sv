@@ -2,20 +2,23 @@
 //
 // vnc_publisher: selects the next prod to publish: a doorbell value whose bytes are all acknowledged.
 //
-//   target --> FIFO of doorbell values --> head --(acked - head not negative)--> due, value
+//   target --> latest --> FIFO of doorbell values --> head --(acked - head not negative)--> due, value
 //
-// Only doorbell values are published, so a publication covers whole records.  While the FIFO is full, further
-// doorbells merge into one; while a due value waits for its index word, later values replace it.
+// Only doorbell values are published, so a publication covers whole records.  While the FIFO is half full or more, a
+// doorbell value waits in `latest`, where later ones replace it, until it is a 32nd of the ring beyond the last queued
+// one.  A ring has 32 such parts, so the FIFO never fills up, and what becomes visible at once stays small however fast
+// the doorbells come.  While a due value waits for its index word, later values replace it.
 //
 // Timing: a value is due two cycles after its bytes were acknowledged; one value every two cycles.
 
 module vnc_publisher #(
-  parameter int unsigned Depth = 16
+  parameter int unsigned Depth = 64
 ) (
   input  logic        clk_i,
   input  logic        rst_ni,
   input  logic        clear_i,   // `start_i` is the published index
   input  logic [31:0] start_i,
+  input  logic [29:0] ring_mask_i,
   input  logic [31:0] target_i,
   input  logic [31:0] acked_i,
   input  logic        free_i,    // the index word can be sent: a due value is taken
@@ -23,13 +26,22 @@ module vnc_publisher #(
   output logic        due_o,
   output logic [31:0] value_o
 );
-  // Units of lines: indices are multiples of 64.
-  logic [25:0] queued_q, head, ahead, next_q;
-  logic        ready, head_valid, covered_q, due_q;
+  localparam int unsigned CountW = $clog2(Depth + 3);
 
-  vnc_fifo #(.Width(26), .Depth(Depth)) i_doorbells (
+  // Units of lines: indices are multiples of 64.
+  logic [25:0]       latest_q, queued_q, beyond, head, ahead, next_q;
+  logic [23:0]       part_mask;
+  logic [CountW-1:0] count_q;
+  logic              half_q, far_q, push, ready, head_valid, covered_q, due_q;
+
+  assign part_mask = ring_mask_i[29:6] >> 5;
+  assign beyond    = latest_q - queued_q;
+  assign push      = latest_q != queued_q && (!half_q || far_q) && ready;
+
+  // Registered: the comparison of a block RAM's own output with acked would be the slowest path of all.
+  vnc_fifo #(.Width(26), .Depth(Depth), .Registered(1'b1)) i_doorbells (
     .clk_i, .rst_ni, .clear_i,
-    .in_valid_i(target_i[31:6] != queued_q), .in_ready_o(ready), .in_data_i(target_i[31:6]),
+    .in_valid_i(push), .in_ready_o(ready), .in_data_i(latest_q),
     .out_valid_o(head_valid), .out_ready_i(covered_q), .out_data_o(head)
   );
 
@@ -38,12 +50,20 @@ module vnc_publisher #(
 
   always_ff @(posedge clk_i) begin
     if (!rst_ni || clear_i) begin
+      latest_q  <= start_i[31:6];
       queued_q  <= start_i[31:6];
       next_q    <= start_i[31:6];
+      count_q   <= '0;
+      half_q    <= 1'b0;
+      far_q     <= 1'b0;
       covered_q <= 1'b0;
       due_q     <= 1'b0;
     end else begin
-      if (ready) queued_q <= target_i[31:6];
+      latest_q <= target_i[31:6];
+      if (push) queued_q <= latest_q;
+      count_q <= count_q + CountW'(push) - CountW'(covered_q);
+      half_q  <= count_q >= CountW'(Depth / 2);
+      far_q   <= (beyond[23:0] & ~part_mask) != '0 && !push;
       covered_q <= head_valid && !covered_q && !ahead[25];
       if (covered_q) next_q <= head;
       if (covered_q) due_q <= 1'b1;
@@ -55,5 +75,5 @@ module vnc_publisher #(
   assign value_o = {next_q, 6'b0};
 
   logic unused;
-  assign unused = ^{start_i[5:0], target_i[5:0], acked_i[5:0], ahead[24:0]};
+  assign unused = ^{start_i[5:0], target_i[5:0], acked_i[5:0], ring_mask_i[5:0], beyond[25:24], ahead[24:0]};
 endmodule

@@ -9,7 +9,7 @@ from cocotb.triggers import ClockCycles, RisingEdge
 
 from tests.hdl.bench import Bench
 from tests.hdl.model import MASK
-from tests.hdl.traffic import LINE, NEAR_END, both_directions, check_statistics
+from tests.hdl.traffic import LINE, NEAR_END, both_directions, check_statistics, hold
 from vnetcard.engine import registers as R
 from vnetcard.ring.fifo import Fifo
 
@@ -66,6 +66,40 @@ async def back_to_back_doorbells_are_all_published(dut: Any) -> None:
         for side, direction in enumerate(bench.directions):
             await bench.ring_cons(1 - side, direction.target)
             await bench.wait_returned(direction, direction.target)
+    await bench.finish()
+
+
+@cocotb.test()
+async def backlog_of_doorbells_is_published_in_small_steps(dut: Any) -> None:
+    """500 doorbells while the memory answers no read: afterwards at most a 16th of the ring becomes visible at once."""
+    bench = Bench(dut, ring=1 << 18, window=1 << 20)
+    await bench.start()
+    steps: list[list[int]] = [[], []]
+    for direction, seen in zip(bench.directions, steps, strict=True):
+
+        def on_prod_word(value: int, direction: Any = direction, seen: list[int] = seen) -> str | None:
+            seen.append((value - direction.published) & MASK)
+            return type(direction).on_prod_word(direction, value)  # type: ignore[no-any-return]
+
+        direction.on_prod_word = on_prod_word  # type: ignore[method-assign]
+    for read in bench.reads:
+        hold(read.r_channel, True)
+    for side, direction in enumerate(bench.directions):
+        direction.put(direction.target, bench.rng.randbytes(LINE * 500))
+        for _ in range(500):
+            direction.target = (direction.target + LINE) & MASK
+            direction.doorbells.add(direction.target)
+            bench.pages[side].master.init_write(R.offset("tx_prod"), direction.target.to_bytes(4, "little"))
+    await bench.wait_until(
+        lambda: all(int(dut.i_engine.g_side[n].i_mover.target.value) == LINE * 500 for n in (0, 1)), "all rung"
+    )
+    for read in bench.reads:
+        hold(read.r_channel, False)
+    await bench.wait_until(
+        lambda: all(direction.published == direction.target for direction in bench.directions), "all published"
+    )
+    for direction, seen in zip(bench.directions, steps, strict=True):
+        assert max(seen) <= direction.size // 16, f"{direction.name}: {max(seen)} bytes at once"
     await bench.finish()
 
 

@@ -13,6 +13,7 @@ WORD = "index_word_error_halts_one_direction"
 BAD = "invalid_index_halts_the_direction"
 WRAP = "indices_wrap_at_2_to_the_32"
 HELD = "stalled_writes_lose_nothing"
+BACKLOG = "backlog_of_doorbells_is_published_in_small_steps"
 
 MOVING = (
     Mutation(
@@ -64,8 +65,25 @@ MOVING = (
         "a doorbell moves the wrong direction", (ANY,),
     ),
     Mutation(
-        "publisher drops a doorbell", "if (ready) queued_q <= target_i[31:6];", "queued_q <= target_i[31:6];",
+        "publisher drops a doorbell", "if (push) queued_q <= latest_q;", "queued_q <= latest_q;",
         "the last index is never published when doorbells come fast", (HELD, ANY),
+    ),
+    Mutation(
+        "every doorbell queued", "&& (!half_q || far_q) && ready", "&& ready",
+        "a full queue merges all later doorbells", (BACKLOG,),
+    ),
+    Mutation(
+        "queue merges whole rings", "part_mask = ring_mask_i[29:6] >> 5", "part_mask = ring_mask_i[29:6]",
+        "a backlog becomes visible at once", (BACKLOG,),
+    ),
+    Mutation(
+        "far doorbells not queued", "far_q   <= (beyond[23:0] & ~part_mask) != '0", "far_q   <= 1'b0",
+        "a backlog becomes visible at once", (BACKLOG,),
+    ),
+    Mutation(
+        "waiting doorbell never queued",
+        "half_q  <= count_q >= CountW'(Depth / 2)", "half_q  <= half_q || count_q != '0",
+        "the last index is never published", (BACKLOG, ANY),
     ),
     Mutation(
         "no room reserved in the FIFO", "has_room_q <= 32'(free_q) >= BurstBeats;", "has_room_q <= 1'b1;",
