@@ -108,7 +108,7 @@ static inline int vnc_gso_whole(const struct vnc_vnet_hdr *hdr, const uint8_t *h
 
 #define VNC_SEGMENTS_MAX 512u /* 64 KiB in segments of 128 bytes */
 #define VNC_SEGMENTS_SMALL 64u /* so many may have any size */
-#define VNC_SEGMENT_MIN 48u    /* the default of Linux's sysctl net.ipv4.tcp_min_snd_mss */
+#define VNC_SEGMENT_MIN 8u     /* Linux's net.ipv4.tcp_min_snd_mss, 48, less 40 bytes of TCP options */
 #define VNC_HEADERS_MOST 100u  /* of IPv6 and TCP with options: these bytes are in no segment */
 
 /**
@@ -116,7 +116,7 @@ static inline int vnc_gso_whole(const struct vnc_vnet_hdr *hdr, const uint8_t *h
  *
  * A small segment alone is no offence: a host that forwards merges what arrives, be it single keystrokes (GRO).  But
  * it merges the packets of one poll, and at most 64 datagrams; more segments than that come from a large write, which
- * is cut at the MSS.
+ * is cut at the MSS.  That is the smallest while the route's device is gone: Linux then takes its MTU for 68.
  */
 static inline int vnc_gso_cheap(const struct vnc_vnet_hdr *hdr, uint32_t len, uint32_t most)
 {

@@ -101,7 +101,7 @@ class DropCode(Code):
     SEGMENTS = (
         "drop_segments",
         "Super-packets from the peer that the kernel would have to cut into more segments than --max-segments, or into "
-        "more than 64 of less than 48 bytes.",
+        "more than 64 of less than 8 bytes.",
         "For an honest peer, raise --max-segments; otherwise find out what the peer runs.",
         CauseCode.BAD_FRAMES,
     )
