@@ -81,6 +81,15 @@ static void new_epoch(struct vnc_side *s, enum vnc_side_state state)
 	reset(s);
 }
 
+/* Does the peer still read what this side has published?  Another program may write over its block. */
+static bool block_stands(const struct vnc_side *s)
+{
+	return get(s, &s->own->epoch) == s->epoch && get(s, &s->own->answered) == s->answered &&
+	       get(s, &s->own->version) == VNC_VERSION && get(s, &s->own->features) == 0 &&
+	       get(s, &s->own->mtu) == s->config.mtu && get(s, &s->own->frames) == s->config.frames &&
+	       get(s, &s->own->layout) == s->layout;
+}
+
 /* After what a correct peer never does: do not read it for a while. */
 static void pause(struct vnc_side *s)
 {
@@ -257,7 +266,7 @@ void vnc_side_tick(struct vnc_side *s, uint32_t now_ms)
 
 	s->ticked_at = now_ms;
 	vnc_side_publish(s);
-	if (get(s, &s->own->epoch) != s->epoch || get(s, &s->own->answered) != s->answered) {
+	if (!block_stands(s)) {
 		if (get(s, &s->own->version) == GONE) {
 			leave(s, VNC_SIDE_GONE);
 			return;

@@ -77,12 +77,26 @@ static bool receive(uint32_t which)
 	return true;
 }
 
-/* As another program, behind both sides: any multiple of 64 in one of the four index words. */
+/* As another program, behind both sides: any value in a word of a side block on which the peer decides. */
+static void scribble_block(uint32_t which, uint32_t word)
+{
+	struct vnc_side_control *block =
+		(struct vnc_side_control *)(void *)(back + VNC_SIDE_OFFSET + which * VNC_SIDE_BYTES);
+	uint32_t *words[] = {&block->version, &block->features, &block->mtu, &block->frames, &block->layout};
+
+	__atomic_store_n(words[word], (uint32_t)rnd(&seed) | 1u << 30, __ATOMIC_RELEASE);
+}
+
+/* As another program: any multiple of 64 in one of the four index words, or see above. */
 static void scribble(void)
 {
 	static const uint32_t words[] = {VNC_Q_H2C_PROD, VNC_Q_H2C_CONS, VNC_Q_C2H_PROD, VNC_Q_C2H_CONS};
 	uint32_t *word = (uint32_t *)(void *)(back + VNC_QUEUE_OFFSET + words[below(&seed, 4)]);
 
+	if (below(&seed, 2)) {
+		scribble_block(below(&seed, 2), below(&seed, 5));
+		return;
+	}
 	__atomic_store_n(word, below(&seed, 1u << 26) * VNC_LINE, __ATOMIC_RELEASE);
 }
 
@@ -171,6 +185,11 @@ int main(int argc, char **argv)
 	for (n = 0; n < steps; n++)
 		step(steps, scribbles);
 	settle();
+	for (n = 0; scribbles && n < 5; n++) { /* the peer, which starts again, would refuse what it reads */
+		scribble_block(1, n);
+		start(0);
+		settle();
+	}
 	for (n = 0; n < 2; n++) {
 		const uint64_t *tx = side[n].tx_ledger.now, *rx = side[1 - n].rx_ledger.now;
 
