@@ -76,7 +76,7 @@ def test_packets_are_those_of_a_second_implementation(finish: Finish) -> None:
     for one, made in zip(packets, finish(packets), strict=True):
         expected = segments(one.packet, one.vnet, lead=one.lead)
         assert made is not None, one
-        assert [without_tcp_zero(one, piece) for piece in made] == expected, one
+        assert made == expected, one
 
 
 PACKET_VNET_HDR, SIOCETHTOOL, ETHTOOL_STXCSUM, SO_RCVBUFFORCE = 15, 0x8946, 0x17, 33

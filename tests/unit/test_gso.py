@@ -95,3 +95,15 @@ def test_no_header_causes_an_exception() -> None:
         for kind in range(8):
             for offset in (0, 6, 16, 400):
                 assert segments(packet, struct.pack("<BBHHHH", 1, kind, 0, 7, start, offset))
+
+
+@pytest.mark.parametrize(("offset", "wanted"), [(16, 0), (6, 0xFFFF)], ids=["tcp", "udp"])
+def test_checksum_of_0_is_replaced_for_udp_only(offset: int, wanted: int) -> None:
+    """The payload's last word makes the sum what its complement hides."""
+    header = bytes((0x45, 0, 0, 42, 0, 0, 0, 0, 64, 6 if offset == 16 else 17, 0, 0)) + bytes(8)
+    vnet = struct.pack("<BBHHHH", 1, 0, 0, 0, 20, offset)
+    transport = b"\x12\x34" + bytes(18)
+    (first,) = segments(header + transport + bytes(2), vnet)
+    word = first[20 + offset : 22 + offset]
+    (second,) = segments(header + transport + word, vnet)
+    assert int.from_bytes(second[20 + offset : 22 + offset], "big") == wanted

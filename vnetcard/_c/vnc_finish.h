@@ -107,7 +107,7 @@ static inline int vnc_finish_checksum(const struct vnc_vnet_hdr *hdr, uint8_t *p
 		return 0;
 	if (start > len || field + 2 > len)
 		return -1;
-	vnc_put_checksum(packet + field, vnc_sum(packet + start, len - start, 0), 1);
+	vnc_put_checksum(packet + field, vnc_sum(packet + start, len - start, 0), hdr->csum_offset == 6);
 	return 0;
 }
 

@@ -22,6 +22,8 @@ _HEADERS_MAX: Final = 1024
 """Bytes of all headers that a segment repeats; a kernel's super-packets have less than 200."""
 _LENGTH_MAX: Final = 65_535
 """The largest packet that the length fields of IP and UDP can express."""
+_NEVER_0: Final = 0xFFFF
+"""What a UDP checksum of 0 is sent as, since 0 says that there is none (RFC 768); TCP has no such rule."""
 
 
 def segments(packet: bytes, vnet: bytes, *, lead: int = 0) -> list[bytes]:
@@ -85,13 +87,13 @@ def _segment(head: bytes, data: bytes, *, number: int, last: bool, done: int, st
     offset = start + (16 if tcp else 6)
     out[offset : offset + 2] = bytes(2)
     pseudo = bytes(addresses) + struct.pack("!IBBH", len(out) - start, 0, 0, 6 if tcp else 17)
-    struct.pack_into("!H", out, offset, _checksum(pseudo + bytes(out[start:])) or 0xFFFF)
+    struct.pack_into("!H", out, offset, _checksum(pseudo + bytes(out[start:])) or (0 if tcp else _NEVER_0))
     return bytes(out)
 
 
 def _complete(packet: bytes, start: int, offset: int) -> bytes:
     """Complete a checksum: its field already holds the sum over the pseudo header."""
-    total = _checksum(packet[start:]) or 0xFFFF
+    total = _checksum(packet[start:]) or (_NEVER_0 if offset == 6 else 0)
     return packet[: start + offset] + struct.pack("!H", total) + packet[start + offset + 2 :]
 
 
