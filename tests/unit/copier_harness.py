@@ -5,7 +5,7 @@ from __future__ import annotations
 import mmap
 from collections.abc import Callable
 
-from tests.unit.link_harness import GEOMETRY, WINDOW, Clock, LinkHarness, MortalMemory, Side
+from tests.unit.link_harness import GEOMETRY, MTU, WINDOW, Clock, LinkHarness, MortalMemory, Side
 from vnetcard._core import Memory
 from vnetcard.engine.transport import Doorbells
 from vnetcard.link.types import Offer
@@ -14,6 +14,8 @@ from vnetcard.x86_side.xdma.channel import CardMemory
 from vnetcard.x86_side.xdma.dma_copier import DmaCopier
 
 BASE = 0x8000_0000
+LINE = {name: L.queue_offset(0) + at for name, at in L.QUEUE_LINES.items()}
+RINGS = {name: ring for name, ring in zip(L.DIRECTIONS, GEOMETRY.rings[0], strict=True)}
 
 
 def laid_out() -> mmap.mmap:
@@ -109,3 +111,14 @@ class CopierHarness(LinkHarness):
     def carry(self) -> None:
         while self.host.link is not None and self.host.copier.step():
             pass
+
+
+def used_link() -> CopierHarness:
+    """A link that runs and has moved a packet in each direction."""
+    harness = CopierHarness(Offer(L.FEATURES["CSUM"], MTU), Offer(L.FEATURES["CSUM"], MTU))
+    harness.start()
+    for side in harness.sides:
+        assert side.send()
+    harness.drain()
+    harness.transfers.log.clear()
+    return harness

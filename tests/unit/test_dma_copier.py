@@ -10,31 +10,22 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.unit.copier_harness import BASE, CopierHarness
+from tests.unit.copier_harness import BASE, LINE, RINGS, CopierHarness, used_link
 from tests.unit.link_harness import GEOMETRY, MTU, WINDOW, Side
 from vnetcard.codes.link import LinkReason
 from vnetcard.errors import WindowUnavailable
 from vnetcard.link.types import LinkState, Offer
 from vnetcard.ring import layout as L
 from vnetcard.ring.geometry import HEADER_BYTES, Geometry
-from vnetcard.x86_side.xdma.dma_copier import CONS_AFTER, POLL_EVERY
+from vnetcard.x86_side.xdma.dma_copier import CONS_AFTER
 
 CSUM = L.FEATURES["CSUM"]
-LINE = {name: L.queue_offset(0) + at for name, at in L.QUEUE_LINES.items()}
-RINGS = {name: ring for name, ring in zip(L.DIRECTIONS, GEOMETRY.rings[0], strict=True)}
 HOST_BLOCK, CARD_BLOCK = L.side_offset(L.HOST), L.side_offset(L.CARD)
 
 
 @pytest.fixture
 def harness() -> CopierHarness:
-    """A link that runs and has moved a packet in each direction."""
-    harness = CopierHarness(Offer(CSUM, MTU), Offer(CSUM, MTU))
-    harness.start()
-    for side in harness.sides:
-        assert side.send()
-    harness.drain()
-    harness.transfers.log.clear()
-    return harness
+    return used_link()
 
 
 def log(side: Side) -> str:
@@ -76,45 +67,6 @@ def test_both_rings_wrap_many_times(harness: CopierHarness) -> None:
     harness.go_on(2 * CONS_AFTER, step=CONS_AFTER)
     for direction in (harness.host.copier.stats.tx, harness.host.copier.stats.rx):
         assert direction.bytes > 2 * RINGS["h2c"].size and direction.moved == direction.freed
-
-
-def test_answered_packet_takes_four_transfers_besides_polls_that_find_nothing(harness: CopierHarness) -> None:
-    """Records and prod to the card, index lines and records from it; a cons for every quarter of the ring."""
-    packets = 4 * RINGS["c2h"].size // 64
-    empty = 0
-    harness.clock.now += POLL_EVERY  # the block, then not again, as no time passes
-    harness.carry()
-    harness.transfers.log.clear()
-    for _ in range(packets):
-        polls = harness.host.copier.stats.polls
-        assert harness.host.send()
-        harness.carry()
-        assert harness.card.receive() and harness.card.send()
-        harness.carry()
-        assert harness.host.receive()
-        empty += harness.host.copier.stats.polls - polls - 1
-    assert len(harness.transfers.log) - empty <= 4 * packets + 4 * 4
-
-
-def test_cons_of_few_records_waits_and_then_crosses(harness: CopierHarness) -> None:
-    assert harness.card.send()
-    harness.carry()
-    assert harness.host.receive()
-    harness.transfers.log.clear()
-    harness.carry()
-    assert not any(what == "write" for what, _, _ in harness.transfers.log)
-    harness.clock.now += 2 * CONS_AFTER
-    harness.carry()
-    assert [at for what, at, _ in harness.transfers.log if what == "write"] == [LINE["c2h_cons"]]
-
-
-def test_card_that_waits_for_a_quarter_of_its_ring_gets_it_at_once(harness: CopierHarness) -> None:
-    sent = 0
-    while harness.card.send():
-        sent += 1
-    assert sent >= RINGS["c2h"].size // 64 - 1
-    harness.drain()
-    assert harness.card.send(), "no time has passed"
 
 
 def test_side_block_is_copied_in_two_writes_its_epochs_with_the_second(harness: CopierHarness) -> None:
