@@ -54,6 +54,7 @@ groff                                   groff-base             groff-base
 chromium                                chromium               chromium
 ethtool                                 ethtool                ethtool
 dtc                                     device-tree-compiler   dtc
+tclsh                                   tcl                    tcl
 /usr/include/*/sys/sdt.h                systemtap-sdt-dev      systemtap-sdt-devel
 readelf                                 binutils               binutils
 sshd                                    openssh-server         openssh-server

@@ -69,6 +69,15 @@ def test_wheel_has_the_systems_files(wheel: list[str]) -> None:
     ) == set()
 
 
+def test_wheel_has_the_ip_for_vivado_and_every_file_that_it_names(wheel: list[str]) -> None:
+    named = re.findall(r"<spirit:name>((?:rtl|vivado)/[^<]+)<", (ROOT / "hdl/component.xml").read_text())
+    scripts = [
+        f"vivado/{path.name}" for path in (ROOT / "hdl/vivado").iterdir() if path.suffix in {".tcl", ".v", ".xdc"}
+    ]
+    assert len(named) > 20 and len(scripts) > 5
+    assert {f"vnetcard/hdl/{name}" for name in ("component.xml", *named, *scripts)} - set(wheel) == set()
+
+
 def test_wheel_is_typed(wheel: list[str]) -> None:
     assert "vnetcard/py.typed" in wheel
     assert "vnetcard/_core.pyi" in wheel
