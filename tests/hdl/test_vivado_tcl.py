@@ -10,7 +10,7 @@ import pytest
 
 from tests.hdl import build
 from tests.hdl.vivado_run import AMD, BOARD, NO_FABRIC, VIVADO, Ip, Run, own, run
-from vnetcard.hdl.vivado.component import VENDOR, XGUI
+from vnetcard.hdl.vivado.component import VENDOR, XGUI, version
 from vnetcard.hdl.vivado.generated import HDL
 from vnetcard.hdl.vivado.interfaces import BUSES, PARAMETERS, ports
 
@@ -45,7 +45,7 @@ def start(tmp_path: Path) -> Start:
 def test_bridge_design_connects_the_whole_engine(start: Start) -> None:
     done = start(BRIDGE)
     assert done.status == 0, done.error
-    assert ["dma", f"{VENDOR}:user:vnc_dma:0.1"] in done.of("cell")
+    assert ["dma", f"{VENDOR}:user:vnc_dma:{version()[0]}"] in done.of("cell")
     ((_, dma),) = [(vlnv, ip) for vlnv, ip in own().items()]
     ends = {end for kind in ("net", "intf") for words in done.of(kind) for end in words}
     assert {f"dma/{name}" for name in (*dma.pins, *dma.interfaces)} <= ends

@@ -63,7 +63,8 @@ def test_wheel_has_what_the_simulator_is_built_from(wheel: list[str]) -> None:
 def test_wheel_has_the_systems_files(wheel: list[str]) -> None:
     sides = [ROOT / "x86_side", ROOT / "fpga_side", ROOT / "vnetcard/agent/units"]
     wanted = [path for folder in sides for path in folder.iterdir() if path.is_file() and path.suffix != ".py"]
-    assert len(wanted) == 7
+    wanted += [path for path in (ROOT / "fpga_side").rglob("*") if path.suffix in {".dtso", ".conf", ".bb"}]
+    assert len(wanted) == 13
     assert {f"vnetcard/{str(path.relative_to(ROOT)).removeprefix('vnetcard/')}" for path in wanted} - set(
         wheel
     ) == set()
