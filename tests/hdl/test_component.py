@@ -71,6 +71,8 @@ def described(data_w: int) -> Ports:
             formula = formula.replace("spirit:decode(id('MODELPARAM_VALUE.DataW'))", str(data_w))
             assert re.fullmatch(r"[0-9 ()/-]+", formula), formula
             width = int(eval(formula)) + 1
+            if data_w == PARAMETERS["DataW"].default:
+                assert left.text == str(width - 1)
         found[port.findtext("spirit:name", "", NS)] = (direction, width)
     return found
 

@@ -60,11 +60,11 @@ def project() -> dict[str, object]:
 
 
 def shell(script: str, **given: str) -> None:
-    """Run the body of a function with the variables that bitbake expands."""
+    """Run the body of a function with the variables that bitbake expands, under a umask that hides a forgotten mode."""
     for name, value in given.items():
         script = script.replace(f"${{{name}}}", value)
     assert "${" not in script, script
-    subprocess.run(["bash", "-euc", script], check=True, env={"PATH": os.environ["PATH"]})
+    subprocess.run(["bash", "-euc", f"umask 077\n{script}"], check=True, env={"PATH": os.environ["PATH"]})
 
 
 def test_recipe_has_the_version_and_the_licence_of_the_package() -> None:
