@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import subprocess
 import sys
+import tarfile
 import zipfile
 from pathlib import Path
 
@@ -20,17 +22,39 @@ NOT_SOURCES = shutil.ignore_patterns(".*", "build", "dist", "*.egg-info", "*.so"
 
 
 @pytest.fixture(scope="module")
-def wheel(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
-    """Names of the files in a wheel of a copy of this tree: a build in place would leave files behind."""
+def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The source archive of a copy of this tree: a build in place would leave files behind."""
+    tree, out = (tmp_path_factory.mktemp("archive") / name for name in ("tree", "out"))
+    shutil.copytree(ROOT, tree, ignore=NOT_SOURCES)
+    build = f"from setuptools import build_meta; build_meta.build_sdist({str(out)!r})"
+    out.mkdir()
+    env = {name: value for name, value in os.environ.items() if not name.startswith("VNETCARD_")}
+    done = subprocess.run([sys.executable, "-c", build], cwd=tree, env=env, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    (path,) = out.iterdir()
+    return path
+
+
+@pytest.fixture(scope="module")
+def wheel(archive: Path, tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    """Names of the files in a wheel that was built from the source archive."""
     need("gcc")
-    tmp = tmp_path_factory.mktemp("packaging")
-    shutil.copytree(ROOT, tmp / "tree", ignore=NOT_SOURCES)
+    out = tmp_path_factory.mktemp("packaging")
     pip_wheel = [sys.executable, "-m", "pip", "wheel", "--no-deps", "--no-build-isolation"]
-    built = subprocess.run([*pip_wheel, "-w", tmp / "out", tmp / "tree"], capture_output=True, text=True, check=False)
+    built = subprocess.run([*pip_wheel, "-w", out, archive], capture_output=True, text=True, check=False)
     assert built.returncode == 0, built.stdout + built.stderr
-    (path,) = (tmp / "out").glob("*.whl")
-    with zipfile.ZipFile(path) as archive:
-        return archive.namelist()
+    (path,) = out.glob("*.whl")
+    with zipfile.ZipFile(path) as opened:
+        return opened.namelist()
+
+
+def test_source_archive_has_what_the_recipe_for_yocto_reads(archive: Path) -> None:
+    (recipe,) = (ROOT / "fpga_side/meta-vnetcard").glob("recipes-*/vnetcard/*.bb")
+    read = set(re.findall(r"\$\{S\}/([\w./-]+)", recipe.read_text()))
+    assert len(read) > 3
+    with tarfile.open(archive) as opened:
+        names = {name.partition("/")[2] for name in opened.getnames()}
+    assert {"LICENSE", *read} - names == set()
 
 
 def test_wheel_has_one_top_level_package(wheel: list[str]) -> None:
