@@ -189,6 +189,7 @@ lint: ## style, types, C warnings (also for ARM64), and whether generated files 
 	done; fi
 	$(BIN)/python -m vnetcard.engine.layoutgen --check
 	$(BIN)/python -m vnetcard.codes.table --check
+	$(BIN)/python -m vnetcard.hdl.vivado --check
 
 docs: ## build the documentation site into build/docs; warnings and broken internal links are errors
 	@scripts/venv.sh test
