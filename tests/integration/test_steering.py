@@ -63,6 +63,11 @@ def tcp(version: int, flow: int, flags: int, payload: bytes = b"", *, options: b
     return ip_header(version, TCP, len(body)) + body
 
 
+def data(version: int, flow: int) -> bytes:
+    """A large segment."""
+    return tcp(version, flow, ACK | PUSH, LARGE)
+
+
 class Steered:
     """A TUN or a TAP of three queues that a kernel sends by, packet by packet as the test wants."""
 
@@ -102,12 +107,18 @@ class Steered:
         return arrived
 
     def overflow(self, version: int, flow: int) -> int:
-        """Let the flow send much: the queue to which it has gone."""
+        """Let the TCP connection send much: the queue to which it has gone."""
         for _ in range(ATTEMPTS):
-            if others := set(self.queues_of(*[udp(version, flow, LARGE)] * BURST)) - {0}:
+            if others := set(self.queues_of(*[data(version, flow)] * BURST)) - {0}:
                 (queue,) = others
                 return queue
         raise AssertionError("the flow has not left the first queue")
+
+    def burst_and_silence(self, packets: list[bytes]) -> set[int]:
+        """The queues in which one more of ``packets`` arrives, after all of them at once and a silence."""
+        self.queues_of(*packets)
+        time.sleep(2 * SILENCE)
+        return set(self.queues_of(packets[0]))
 
 
 @pytest.fixture
@@ -138,7 +149,7 @@ def test_first_queue_has_flows_that_send_little(steered: Steered, version: int) 
 
 @both_kinds
 @pytest.mark.parametrize("version", [4, 6])
-def test_flow_that_sends_much_has_another_queue_until_it_pauses(steered: Steered, version: int) -> None:
+def test_connection_that_sends_much_has_another_queue_until_it_pauses(steered: Steered, version: int) -> None:
     chosen = {flow: steered.overflow(version, flow) for flow in range(16)}
     assert set(chosen.values()) == {1, 2}
     for flow, queue in chosen.items():
@@ -146,14 +157,33 @@ def test_flow_that_sends_much_has_another_queue_until_it_pauses(steered: Steered
     for _ in range(ATTEMPTS):
         before = time.monotonic()
         queue = steered.overflow(version, 0)
-        now = steered.queues_of(udp(version, 0))
+        now = steered.queues_of(data(version, 0))
         if time.monotonic() - before < SILENCE:
             assert now == [queue]
             break
     else:
         raise AssertionError("the machine never sent for as long as it took: the test shows nothing")
-    time.sleep(SILENCE)
-    assert steered.queues_of(udp(version, 0)) == [0]
+    time.sleep(2 * SILENCE)
+    assert steered.queues_of(data(version, 0)) == [0]
+
+
+@both_kinds
+@pytest.mark.parametrize("version", [4, 6])
+def test_datagrams_of_a_flow_change_their_queue_only_after_a_silence(steered: Steered, version: int) -> None:
+    """So those of a burst arrive in order; after it the flow has another queue, until it has sent little."""
+    for flow in range(8):
+        burst = [udp(version, flow, LARGE)] * BURST
+        for _ in range(ATTEMPTS):
+            before = time.monotonic()
+            queues = set(steered.queues_of(*burst))
+            if time.monotonic() - before < SILENCE:
+                assert len(queues) == 1
+                break
+        else:
+            raise AssertionError("the machine never sent for as long as it took: the test shows nothing")
+        until(lambda burst=burst: 0 not in steered.burst_and_silence(burst), "the flow has left the first queue")
+        time.sleep(2 * SILENCE)
+        until(lambda burst=burst: steered.burst_and_silence(burst[:1]) == {0}, "the flow is back in the first queue")
 
 
 @pytest.mark.parametrize("version", [4, 6])
@@ -177,12 +207,15 @@ def test_only_queues_in_use_are_chosen(steered: Steered) -> None:
 def test_fragments_of_one_sender_are_one_flow(steered: Steered) -> None:
     """Only the first fragment has ports."""
     fragments = [udp(4, flow, LARGE, fragment=0x2000 + flow) for flow in range(BURST)]
+    until(lambda: 0 not in steered.burst_and_silence(fragments), "the fragments have left the first queue")
     for _ in range(ATTEMPTS):
-        if others := set(steered.queues_of(*fragments)) - {0}:
-            assert len(others) == 1
+        before = time.monotonic()
+        queues = set(steered.queues_of(*fragments))
+        if time.monotonic() - before < SILENCE:
+            assert len(queues) == 1
             break
     else:
-        raise AssertionError("the fragments have not left the first queue")
+        raise AssertionError("the machine never sent for as long as it took: the test shows nothing")
 
 
 @both_kinds

@@ -4,8 +4,10 @@ send much.
 The kernel asks a program (BPF) for the queue of each packet that it sends.  Ours keeps a leaky bucket of bytes for each
 flow: addresses, protocol, ports, hashed into one of ``FLOWS`` buckets.  A flow whose bucket overflows goes to the other
 queues, among which its hash chooses, until it has been silent for ``SILENCE`` seconds: by then its packets have left
-that queue, so none overtakes another.  A TCP segment that only acknowledges belongs to a stream of the other direction,
-and goes to the other queues as well.
+that queue, so none overtakes another.  A TCP connection goes there at once: what it had sent into the first queue was
+paced by acknowledgements.  A flow of another protocol changes its queue only after such a silence, so that its packets
+stay in order.  A TCP segment that only acknowledges belongs to a stream of the other direction, and goes to the other
+queues as well.
 
 Source: Linux include/uapi/linux/bpf.h (instructions, helpers, BPF_F_MMAPABLE, since 5.5), drivers/net/tun.c
 (TUNSETSTEERINGEBPF, since 4.16).
@@ -43,16 +45,11 @@ class Steering:
 
         OSError where the kernel or the permissions (CAP_BPF, or CAP_SYS_ADMIN) do not allow it.
         """
-        flows = _bpf(_MAP_CREATE, struct.pack("=5I", _MAP_TYPE_ARRAY, 4, ENTRY_BYTES, ENTRIES, _F_MMAPABLE))
+        self._memory, loaded = _prepare(header)
         try:
-            self._memory = mmap.mmap(flows, -(-ENTRIES * ENTRY_BYTES // mmap.PAGESIZE) * mmap.PAGESIZE)
-            loaded = _load(program(flows, header))
-            try:
-                fcntl.ioctl(fd, TUNSETSTEERINGEBPF, struct.pack("=i", loaded))
-            finally:
-                os.close(loaded)
+            fcntl.ioctl(fd, TUNSETSTEERINGEBPF, struct.pack("=i", loaded))
         finally:
-            os.close(flows)
+            os.close(loaded)
 
     def use(self, queues: int) -> None:
         """Steer to the first ``queues`` queues; 1 or more."""
@@ -63,9 +60,34 @@ class Steering:
         self._memory.close()
 
 
+def is_permitted() -> bool:
+    """Whether the kernel takes the program from this process."""
+    try:
+        memory, loaded = _prepare(0)
+    except OSError:
+        return False
+    memory.close()
+    os.close(loaded)
+    return True
+
+
 def detach(fd: int) -> None:
     """Remove the program that an earlier process has left at a persistent interface.  OSError on old kernels."""
     fcntl.ioctl(fd, TUNSETSTEERINGEBPF, struct.pack("=i", NO_PROGRAM))
+
+
+def _prepare(header: int) -> tuple[mmap.mmap, int]:
+    """The memory that the program and we share, and the program's descriptor; OSError."""
+    flows = _bpf(_MAP_CREATE, struct.pack("=5I", _MAP_TYPE_ARRAY, 4, ENTRY_BYTES, ENTRIES, _F_MMAPABLE))
+    try:
+        memory = mmap.mmap(flows, -(-ENTRIES * ENTRY_BYTES // mmap.PAGESIZE) * mmap.PAGESIZE)
+        try:
+            return memory, _load(program(flows, header))
+        except BaseException:
+            memory.close()
+            raise
+    finally:
+        os.close(flows)
 
 
 def _load(code: bytes) -> int:

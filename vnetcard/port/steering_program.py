@@ -1,7 +1,9 @@
 """The program of ``steering.py``, in the kernel's instructions, and the layout of the memory that it shares with us.
 
-``ENTRIES`` entries of two 64-bit words.  Of a flow: when its last packet came, in nanoseconds of CLOCK_MONOTONIC, and
-the bytes in its bucket.  The last entry's first word is the number of queues that are not the first.
+``ENTRIES`` entries of three 64-bit words.  Of a flow: when its last packet came, in nanoseconds of CLOCK_MONOTONIC; the
+bytes in its bucket; and, for one that acknowledgements do not pace, 1 if it has another queue than the first, plus 2 if
+its bucket has overflowed since its last silence.  The last entry's first word is the number of queues that are not the
+first.
 
 Source: Linux Documentation/bpf/standardization/instruction-set.rst, include/uapi/linux/bpf.h (struct __sk_buff).
 """
@@ -13,7 +15,7 @@ from typing import Final
 
 FLOWS: Final = 1024
 ENTRIES: Final = FLOWS + 1
-ENTRY_BYTES: Final = 16
+ENTRY_BYTES: Final = 24
 COUNT_AT: Final = FLOWS * ENTRY_BYTES
 """Byte offset of the number of queues."""
 LEAK_SHIFT: Final = 8
@@ -22,7 +24,8 @@ BUCKET: Final = 16 << 10
 """Bytes that a flow may send at once."""
 FULL: Final = 80 << 10
 """What a bucket that has overflowed is filled with."""
-SILENCE: Final = ((FULL - BUCKET) << LEAK_SHIFT) / 1e9
+_SILENCE_NS: Final = (FULL - BUCKET) << LEAK_SHIFT
+SILENCE: Final = _SILENCE_NS / 1e9
 """Seconds in which a flow must send nothing to be served by the first queue again."""
 
 _TCP, _UDP = 6, 17
@@ -38,7 +41,8 @@ _HEADER: Final = -40
 """On the stack: the first 20 bytes of the IP header."""
 _ADDRESSES: Final = -80
 """The addresses of IPv6, 32 bytes."""
-_PORTS, _FLAGS_AT, _KEY = -16, -8, -4
+_PACED, _PORTS, _FLAGS_AT, _KEY = -20, -16, -8, -4
+_STREAM, _OVERFLOWED = 1, 2
 _LOAD_BYTES, _LOOKUP, _CLOCK = 26, 1, 5
 
 _SIZES: Final = {1: 0x10, 2: 0x08, 4: 0x00, 8: 0x18}
@@ -109,6 +113,8 @@ def program(flows: int, header: int) -> bytes:
     a = _Assembler()
     a.set_by(_CTX, "=", 1)
     a.load(_LEN, 4, _CTX, 0)
+    a.set(1, "=", 0)
+    a.store(_FP, _PACED, 4, 1)
     _copy(a, header, _HEADER, 20, "first")
     a.load(1, 1, _FP, _HEADER)
     a.set(1, ">>", 4)
@@ -185,6 +191,8 @@ def _hash_ports(a: _Assembler) -> None:
     """Ports of TCP and UDP; a segment that only acknowledges goes to ``other`` at once."""
     a.jump_if(5, "==", _UDP, "udp")
     a.jump_if(5, "!=", _TCP, "flow")
+    a.set(1, "=", 1)
+    a.store(_FP, _PACED, 4, 1)
     a.set_by(2, "=", _L4)
     a.set(2, "+", 12)
     _copy_from_register_2(a, _FLAGS_AT, 2, "flow")
@@ -217,26 +225,41 @@ def _lookup(a: _Assembler, flows: int) -> None:
 
 
 def _fill_bucket(a: _Assembler, flows: int) -> None:
-    """To ``first`` if the bucket of the flow holds the packet as well."""
+    """To ``first`` if the flow is served there: TCP while its bucket holds each packet, others by their last burst."""
+    now, state = 0, 3
     a.set_by(1, "=", _HASH)
     a.set(1, "&", FLOWS - 1)
     _lookup(a, flows)
     a.set_by(_ENTRY, "=", 0)
     a.call(_CLOCK)
     a.load(1, 8, _ENTRY, 0)
-    a.store(_ENTRY, 0, 8, 0)
-    a.set_by(0, "-", 1)
-    a.set(0, ">>", LEAK_SHIFT)
+    a.store(_ENTRY, 0, 8, now)
+    a.set_by(now, "-", 1)
+    a.load(state, 8, _ENTRY, 16)
+    a.load(2, 4, _FP, _PACED)
+    a.jump_if(2, "!=", 0, "leak")
+    a.jump_if(now, "<", _SILENCE_NS, "leak")
+    a.set(state, ">>", 1)  # what has overflowed is a stream from now on
+    a.label("leak")
+    a.set(now, ">>", LEAK_SHIFT)
     a.load(1, 8, _ENTRY, 8)
-    a.jump_if_by(1, ">", 0, "leaks")
-    a.set_by(1, "=", 0)
+    a.jump_if_by(1, ">", now, "leaks")
+    a.set_by(1, "=", now)
     a.label("leaks")
-    a.set_by(1, "-", 0)
+    a.set_by(1, "-", now)
     a.set_by(1, "+", _LEN)
-    a.store(_ENTRY, 8, 8, 1)
-    a.jump_if(1, "<=", BUCKET, "first")
+    a.jump_if(1, "<=", BUCKET, "holds")
     a.set(1, "=", FULL)
+    a.set(state, "|", _OVERFLOWED)
+    a.label("holds")
     a.store(_ENTRY, 8, 8, 1)
+    a.store(_ENTRY, 16, 8, state)
+    a.jump_if(2, "==", 0, "unpaced")
+    a.jump_if(1, "<=", BUCKET, "first")
+    a.jump("other")
+    a.label("unpaced")
+    a.set(state, "&", _STREAM)
+    a.jump_if(state, "==", 0, "first")
 
 
 def _choose(a: _Assembler, flows: int) -> None:
