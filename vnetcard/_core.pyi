@@ -343,7 +343,8 @@ class Pump:
     process.  ``doorbell`` is a Doorbell (else TypeError) that gets each index that the pump publishes; a pump with it
     does not wake the peer itself.
 
-    Methods raise ValueError after ``close``; those marked [held] raise RuntimeError unless the pump is in HOLD.
+    ``sparse``: of a queue for flows that send little, see vnc_yield.h.  Methods raise ValueError after ``close``; those
+    marked [held] raise RuntimeError unless the pump is in HOLD.
     """
 
     def __new__(
@@ -368,6 +369,7 @@ class Pump:
         packet_socket: bool,
         neighbours: Neighbours | None,
         rings: Rings | None,
+        sparse: bool,
     ) -> Pump: ...
     def command(self, command: int, /) -> None:
         """Command HOLD, RUN, or (tx only) DROP_LINK_DOWN or DROP_PEER_DEAD; returns once the command is in force."""

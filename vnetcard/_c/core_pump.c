@@ -9,20 +9,20 @@ struct pump_args {
 	PyObject *doorbell, *neighbours, *rings;
 	struct core_end end;
 	unsigned long long ledger, peer_epoch;
-	int tx, fd, vnet, attention_fd, wait, futex, ethernet, packet_socket;
+	int tx, fd, vnet, attention_fd, wait, futex, ethernet, packet_socket, sparse;
 };
 
 static int parse(PyObject *args, PyObject *kwargs, struct pump_args *a)
 {
 	static char *names[] = {"memory", "tx", "ring", "size", "own", "peer", "frame_max", "ledger", "fd",
 				"vnet", "peer_epoch", "attention_fd", "wait", "futex", "doorbell", "ethernet",
-				"packet_socket", "neighbours", "rings", NULL};
+				"packet_socket", "neighbours", "rings", "sparse", NULL};
 
-	if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O!$pKKKKIKipKiipOppOO:Pump", names, &Memory_Type, &a->memory,
+	if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O!$pKKKKIKipKiipOppOOp:Pump", names, &Memory_Type, &a->memory,
 					 &a->tx, &a->end.ring, &a->end.size, &a->end.own, &a->end.peer,
 					 &a->end.frame_max, &a->ledger, &a->fd, &a->vnet, &a->peer_epoch,
 					 &a->attention_fd, &a->wait, &a->futex, &a->doorbell, &a->ethernet,
-					 &a->packet_socket, &a->neighbours, &a->rings))
+					 &a->packet_socket, &a->neighbours, &a->rings, &a->sparse))
 		return -1;
 	if (a->neighbours != Py_None && !PyObject_TypeCheck(a->neighbours, &Neighbours_Type)) {
 		PyErr_SetString(PyExc_TypeError, "neighbours must be a _core.Neighbours or None");
@@ -52,6 +52,7 @@ static int open_pump(struct vnc_pump *p, const struct pump_args *a)
 	p->port.packet_socket = a->packet_socket;
 	p->attention_fd = a->attention_fd;
 	p->wait = (enum vnc_wait_mode)a->wait;
+	p->yields.sparing = a->sparse;
 	p->futex = a->futex;
 	if (core_setup_end(a->memory, &a->end, a->tx ? &producer : NULL, a->tx ? NULL : &consumer) < 0)
 		return -1;

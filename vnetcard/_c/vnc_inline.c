@@ -66,7 +66,8 @@ static bool busy_poll(struct vnc_pump *rx, struct vnc_pump *tx, uint32_t command
 	uint64_t waited = 0;
 
 	do {
-		if (vnc_spin_until_changed(VNC_COHERENT, rx->peer_index, rx->consumer.cons)) {
+		if (vnc_spin_until_changed(VNC_COHERENT, rx->peer_index, rx->consumer.cons, &tx->yields,
+					   vnc_pump_records(tx))) {
 			vnc_busypoll_hit(&tx->busypoll, (uint32_t)waited);
 			return true;
 		}

@@ -166,7 +166,9 @@ struct vnc_pump {
 	struct vnc_finish finish;
 	struct vnc_vnet_hdr finish_hdr; /* ... and what precedes each packet of it */
 	struct vnc_view refused_record; /* rx: what the port did not take yet; len 0: none */
-	struct vnc_pause pause; /* the thread's own: not the partner's, which moves packets of this pump */
+	/* the thread's own: not the partner's, which moves packets of this pump */
+	struct vnc_pause pause;
+	struct vnc_yields yields;
 	uint32_t late_ms;      /* of the sleeps in turn whose whole time has passed, at least */
 	struct vnc_taps taps;
 	struct vnc_taps taps_wanted; /* from the next command on */

@@ -20,7 +20,7 @@
 #include <sys/prctl.h>
 
 #define REST_AFTER_MS 1000u /* without a packet */
-#define PORT_SLEEP_MS 1000
+#define PORT_SLEEP_MS 2000
 #define QUESTION_MAX 2048u /* bytes in the ring; a stream sends more at once, and does not wait for answers */
 
 /* ---- sleeping ---------------------------------------------------------------------------------- */
@@ -167,7 +167,7 @@ static void wait_for_room(struct vnc_pump *p, uint32_t command)
 	vnc_pump_end_batch(p);
 	if (!p->taps.full_since)
 		p->taps.full_since = vnc_tap_clock(p->taps.stages);
-	if (spins(p) && vnc_spin_until_changed(p->domain, p->peer_index, r->cons))
+	if (spins(p) && vnc_spin_until_changed(p->domain, p->peer_index, r->cons, &p->yields, vnc_pump_records(p)))
 		return;
 	if (p->wait != VNC_WAIT_POLL) {
 		if (asks) {
@@ -194,7 +194,7 @@ static void wait_for_record(struct vnc_pump *p, uint32_t command)
 
 	vnc_stats_count(&p->stats, VNC_RXSTAT_RING_EMPTY);
 	vnc_pump_end_batch(p);
-	if (spins(p) && vnc_spin_until_changed(p->domain, p->peer_index, seen))
+	if (spins(p) && vnc_spin_until_changed(p->domain, p->peer_index, seen, &p->yields, vnc_pump_records(p)))
 		return;
 	if (p->wait == VNC_WAIT_POLL)
 		return;

@@ -13,10 +13,10 @@
 #ifndef VNC_STATS_H
 #define VNC_STATS_H
 #include "vnc_barrier.h"
+#include "vnc_clock.h"
 #include "vnc_layout.h"
 #include <stdbool.h>
 #include <string.h>
-#include <time.h>
 
 #ifndef VNC_STATS
 #define VNC_STATS 1 /* 0: without batches, to measure what they cost (benchmarks/pump_stats.py) */
@@ -48,14 +48,6 @@ struct vnc_stats {
 	uint32_t reset_high_water;              /* set by the agent, cleared by the pump */
 	struct vnc_sample samples[VNC_SAMPLES];
 };
-
-static inline uint64_t vnc_clock_ns(clockid_t which)
-{
-	struct timespec now;
-
-	clock_gettime(which, &now);
-	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
-}
 
 /**
  * vnc_stats_open() - continue with the counters and the histogram that an earlier owner left in the window.

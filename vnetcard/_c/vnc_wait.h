@@ -9,6 +9,8 @@
 #ifndef VNC_WAIT_H
 #define VNC_WAIT_H
 #include "vnc_barrier.h"
+#include "vnc_clock.h"
+#include "vnc_yield.h"
 #include <errno.h>
 #include <linux/futex.h>
 #include <sched.h>
@@ -30,7 +32,7 @@ enum vnc_wait_mode { VNC_WAIT_ADAPTIVE, VNC_WAIT_POLL, VNC_WAIT_SLEEP };
 /* The longest sleep.  No wake-up is lost (barriers E and F), but a hostile peer may never send one. */
 #define VNC_SLEEP_NS 100000000L
 /* The same on a link at rest, where each sleep that ends wakes a processor. */
-#define VNC_REST_NS 1000000000L
+#define VNC_REST_NS 2000000000L
 
 /** vnc_futex_wait() - sleep until vnc_futex_wake() if *@word is @seen, at most @ns. Return: 1 when the time is up. */
 static inline int vnc_futex_wait(const uint32_t *word, uint32_t seen, long ns)
@@ -69,8 +71,33 @@ static inline void vnc_irq_raise(const struct vnc_irq_trigger *irq)
 	(void)done; /* EAGAIN: an interrupt is pending already; else the device is gone, which the agent notices */
 }
 
-/** vnc_spin_until_changed() - poll *@word for a few microseconds, then yield. Return: 1 once it left @seen, else 0. */
-static inline int vnc_spin_until_changed(enum vnc_domain domain, const uint32_t *word, uint32_t seen)
+/* Yield until *@word leaves @seen: then 1. */
+static inline int vnc_yield_until_changed(const uint32_t *word, uint32_t seen, struct vnc_yields *yields,
+					  uint64_t moved)
+{
+	uint64_t began;
+	int n;
+
+	if (vnc_yields_begin(yields, moved))
+		return 0;
+	for (n = 0; n < VNC_YIELDS && !yields->late; n++) {
+		began = yields->sparing ? vnc_clock_ns(CLOCK_MONOTONIC) : 0;
+		sched_yield();
+		if (yields->sparing)
+			vnc_yield_took(yields, vnc_clock_ns(CLOCK_MONOTONIC) - began);
+		if (vnc_get32(VNC_COHERENT, word) != seen)
+			return 1;
+	}
+	return 0;
+}
+
+/**
+ * vnc_spin_until_changed() - poll *@word for a few microseconds, then yield.
+ * @moved: a count of the packets that the thread has moved.
+ * Return: 1 once the word left @seen, else 0.
+ */
+static inline int vnc_spin_until_changed(enum vnc_domain domain, const uint32_t *word, uint32_t seen,
+					 struct vnc_yields *yields, uint64_t moved)
 {
 	/* A load of device memory is a transaction over PCIe: few of them, at growing intervals. */
 	int between = domain == VNC_COHERENT ? 1 : 8;
@@ -85,12 +112,7 @@ static inline int vnc_spin_until_changed(enum vnc_domain domain, const uint32_t 
 		rounds += between;
 		between *= domain == VNC_COHERENT ? 1 : 2;
 	}
-	for (n = 0; n < VNC_YIELDS && domain == VNC_COHERENT; n++) {
-		sched_yield();
-		if (vnc_get32(domain, word) != seen)
-			return 1;
-	}
-	return 0;
+	return domain == VNC_COHERENT && vnc_yield_until_changed(word, seen, yields, moved);
 }
 
 #define VNC_PAUSE_FIRST_NS 20000L

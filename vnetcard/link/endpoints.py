@@ -12,7 +12,7 @@ from typing import Protocol
 from vnetcard import _core
 from vnetcard._core import Memory
 from vnetcard.engine.transport import Doorbells
-from vnetcard.port import Port, frames_of, rings_of
+from vnetcard.port import Port, frames_of, has_sparse_queue, rings_of
 from vnetcard.port.address import Network
 from vnetcard.ring import layout as L
 from vnetcard.ring.fifo import locate
@@ -112,6 +112,7 @@ class PumpEndpoints:
                 packet_socket=getattr(port, "packet_socket", False),
                 neighbours=getattr(port, "neighbours", None),
                 rings=rings_of(port),
+                sparse=has_sparse_queue(port) and queue == 0,
                 peer_epoch=L.side_offset(1 - side) + L.SIDE_CONTROL.offset("epoch"),
                 attention_fd=attention_fd,
                 wait=WAITS[wait],

@@ -90,6 +90,11 @@ def rings_of(port: Port) -> Rings | None:
     return rings
 
 
+def has_sparse_queue(port: Port) -> bool:
+    """Whether the first of several queues is for flows that send little."""
+    return len(port.fds) > 1 and getattr(port, "unsteered", None) == ""
+
+
 def news_of(port: Port) -> list[str]:
     """What has happened behind the port since the last call: lines for the log."""
     take_news: Callable[[], list[str]] | None = getattr(port, "take_news", None)
