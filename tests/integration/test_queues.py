@@ -134,23 +134,23 @@ def test_link_runs_over_as_many_queues_as_both_serve(lab: Lab, host: str, card: 
 
 
 def test_card_that_creates_the_window_creates_the_configured_pairs(lab: Lab) -> None:
-    lab.start(L.CARD, "--queues", "2")
+    lab.start(L.CARD, "--queues", "3")
     lab.start(L.HOST)
     lab.wait_up()
     ping(lab, L.HOST)
     views = assert_ledgers_balance(lab)
-    assert [(view["link"]["queues"], len(view["rings"])) for view in views] == [(1, 4), (1, 4)]
+    assert [(view["link"]["queues"], len(view["rings"])) for view in views] == [(3, 6), (3, 6)]
     lab.stop(L.HOST)
-    status, words = start_fails(lab, L.HOST, "--queues", "3")
-    assert status == 2 and "asked for 3 queue pairs, the window has 2" in words
-    lab.start(L.HOST, "--queues", "2")
+    status, words = start_fails(lab, L.HOST, "--queues", "2")
+    assert status == 2 and "asked for 2 queue pairs, the window has 3" in words
+    lab.start(L.HOST, "--queues", "3")
     lab.wait_up()
     ping(lab, L.CARD)
-    assert lab.status(L.HOST)["link"]["queues"] == 2
+    assert lab.status(L.HOST)["link"]["queues"] == 3
 
 
 def test_persistent_interface_of_one_queue_serves_the_card_with_a_warning(lab: Lab, tmp_path: Path) -> None:
-    lab.start(L.CARD, *KEEP)
+    lab.start(L.CARD, "--queues", "1", *KEEP)
     lab.stop(L.CARD)
     lab.start(L.HOST, "--queues", "2")
     with (tmp_path / "log").open("w+") as log:

@@ -23,7 +23,7 @@ from vnetcard.agent.ethernet_interface import manage
 from vnetcard.agent.history import History
 from vnetcard.agent.kernel_discards import KernelDiscards
 from vnetcard.agent.managed_interface import ManagedInterface
-from vnetcard.agent.negotiation import make_offer, port_for
+from vnetcard.agent.negotiation import make_offer, port_for, queues_of_new_window
 from vnetcard.agent.packet_discards import PacketDiscards
 from vnetcard.agent.port_details import PortDetails
 from vnetcard.agent.privileges import Privileges
@@ -45,7 +45,6 @@ from vnetcard.port.interface import Interface
 from vnetcard.port.macvtap import MacvtapPort
 from vnetcard.port.packet import PacketPort
 from vnetcard.port.tun import TunPort
-from vnetcard.ring import layout as L
 from vnetcard.terminal import limits
 from vnetcard.terminal.escape import printed_help
 from vnetcard.terminal.ready import readable
@@ -64,6 +63,7 @@ class Agent:
     def __init__(self, config: Config) -> None:
         self.config = config
         self.privileges = Privileges(config)
+        self._new_queues = 1 if config.queues else queues_of_new_window(config)
         self.log, self.output = service.open_log(config.program, as_json=config.json_log, level=config.log_level)
         self.window: Window
         self._window_open = False
@@ -195,7 +195,7 @@ class Agent:
         if session is None:
             return
         with undoing(session.stop, self._forget_session, session.close, self.taps.unsettle):
-            if self.config.side == L.CARD and self.config.queues is None and self.offer.queues < pairs_of(self.window):
+            if self.config.queues is None and self.offer.queues < pairs_of(self.window):
                 self.log.warning("%d of %d queue pairs: %s", self.offer.queues, pairs_of(self.window), self._fewer)
             self.endpoints = session.pumps
             for pair in session.pumps.pairs:
@@ -317,6 +317,7 @@ class Agent:
                     queue_bytes=self.config.queue_bytes,
                     queues=self.config.queues,
                     pulse=self._pulse,
+                    new_queues=self._new_queues,
                 )
             except VnetcardError as error:
                 if self._stop and not isinstance(error, WindowNotReady):

@@ -96,8 +96,10 @@ PRIVILEGES_HELP = (
 )
 
 QUEUES_HELP = (
-    f"queue pairs of the window, and of the interface: 1 to {L.QUEUES_MAX} (1)",
-    f"queue pairs to serve at most, and to make where the host has made no window: 1 to {L.QUEUES_MAX} (all there are)",
+    f"queue pairs of the window, and of the interface: 1 to {L.QUEUES_MAX} (all there are; of a new window 2 where the "
+    "first can be for flows that send little, else 1)",
+    f"queue pairs to serve at most, and to make where the host has made no window: 1 to {L.QUEUES_MAX} (all there are; "
+    "of a new window as on the host)",
 )
 """Of the host, of the card."""
 

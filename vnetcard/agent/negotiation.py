@@ -2,21 +2,34 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from vnetcard import _core
 from vnetcard.agent.config import Config
 from vnetcard.errors import ConfigError, PortUnavailable
 from vnetcard.link.session import pairs_of
 from vnetcard.link.types import Offer
-from vnetcard.port import Port, open_port
+from vnetcard.port import Port, open_port, steering
 from vnetcard.port.tun import TunPort
 from vnetcard.ring import layout as L
-from vnetcard.window import Window
+from vnetcard.window import Window, WindowUrl
+
+MEMORY_KINDS: Final = ("shm", "file", "memfd")
+"""Kinds of windows that are memory of this machine, where a queue pair more costs little."""
+STEERED_KINDS: Final = ("tun", "tap")
+
+
+def queues_of_new_window(config: Config) -> int:
+    """Two where that pays: in memory, and with the first pair kept for flows that send little."""
+    memory = WindowUrl.parse(config.window).kind in MEMORY_KINDS
+    device = config.port.partition(":")[0] in STEERED_KINDS
+    return 2 if memory and device and config.steering == "sparse" and steering.is_permitted() else 1
 
 
 def port_for(config: Config, window: Window) -> tuple[Port, str]:
     """The port, and why it may have fewer queues than a window.
 
-    With the queues asked for; if none are, the host's has one, and the card's as many as ``window``, or one.
+    With the queues asked for; if none are, with as many as ``window``, or one.
     """
 
     def opened(queues: int) -> Port:
@@ -26,8 +39,8 @@ def port_for(config: Config, window: Window) -> tuple[Port, str]:
         return port
 
     later = "the interface was made for fewer; restart this agent"
-    if config.queues is not None or config.side == L.HOST:
-        return opened(config.queues or 1), later
+    if config.queues is not None:
+        return opened(config.queues), later
     try:
         return opened(pairs_of(window)), later
     except (ConfigError, PortUnavailable) as error:

@@ -92,19 +92,21 @@ def open_window(
     queue_bytes: int | None = None,
     queues: int | None = None,
     pulse: Pulse = no_pulse,
+    new_queues: int = 1,
 ) -> Window:
     """Open, or create, the window at ``url`` for ``side`` (HOST or CARD).
 
     ``queue_bytes`` is the size of each ring, ``queues`` the number of queue pairs; None accepts what exists, or
-    the default.  ``pulse`` is called several times a second while a device lets the caller wait, here and in the calls
-    of the link; a WindowUnavailable that it raises ends the wait.
+    the default: ``new_queues`` queue pairs in new plain memory whose rings then still have 1 MiB, else one.  ``pulse``
+    is called several times a second while a device lets the caller wait, here and in the calls of the link; a
+    WindowUnavailable that it raises ends the wait.
 
     Raises ConfigError (the URL, a size out of range, a broken plug-in), WindowUnavailable (missing, no permission,
     no space, the side is taken by another process, which is named), LayoutMismatch, or WindowNotReady (the card's
     side of device memory: the host's agent has not laid out a window in it yet).
     """
     parsed = WindowUrl.parse(url)
-    request = Request(parsed.place, side, parsed.size, queue_bytes, queues, pulse)
+    request = Request(parsed.place, side, parsed.size, queue_bytes, queues, pulse, new_queues)
     window: Window = KINDS.load(parsed.kind).open_window(request)
     return window
 

@@ -37,8 +37,8 @@ class Request:
     """What the opener of a window asks for; None accepts what exists, or the default.
 
     ``side`` is HOST or CARD; sizes are in bytes.  ``queues`` is the number of queue pairs of a new window; for the
-    host an existing window must have as many, the card accepts any number.  ``pulse`` is called while a device lets
-    the opener wait, and later the link.
+    host an existing window must have as many, the card accepts any number.  Without it a new window in plain memory has
+    ``new_queues``, if it is large enough.  ``pulse`` is called while a device lets the opener wait, and later the link.
     """
 
     place: str
@@ -47,6 +47,7 @@ class Request:
     queue_bytes: int | None = None
     queues: int | None = None
     pulse: Pulse = no_pulse
+    new_queues: int = 1
 
     def objection(self, geometry: Geometry) -> str | None:
         """How the geometry of an existing window differs from the request, in words; None if it does not."""

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from random import SystemRandom
+from typing import Final
 
 from vnetcard._core import allocate
 from vnetcard.codes.error import ErrorCode
@@ -19,6 +20,9 @@ from vnetcard.ring.geometry import Geometry
 from vnetcard.terminal.sizes import human
 from vnetcard.window.contract import Request
 from vnetcard.window.trust import ALONE, Sharing
+
+LARGE_RING: Final = 1 << 20
+"""Bytes of a ring from which on a stream gains little by a larger one; smaller ones are not divided unasked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,13 +65,19 @@ def plan_of(request: Request, *, removable: bool, size: int | None = None) -> Ge
             f"asked for {human(wanted)}, the file has {human(size)}: ask for that, or remove the file",
             code=ErrorCode.WINDOW_SIZE,
         )
-    return Geometry.plan(
-        wanted,
-        queue_bytes=request.queue_bytes,
-        queues=request.queues or 1,
-        instance=SystemRandom().randrange(1, 1 << 32),
-        removable=removable,
-    )
+    instance = SystemRandom().randrange(1, 1 << 32)
+
+    def plan(queues: int) -> Geometry:
+        return Geometry.plan(
+            wanted, queue_bytes=request.queue_bytes, queues=queues, instance=instance, removable=removable
+        )
+
+    if request.queues is None and request.new_queues > 1:
+        with contextlib.suppress(ConfigError):
+            several = plan(request.new_queues)
+            if several.ring_bytes >= LARGE_RING:
+                return several
+    return plan(request.queues or 1)
 
 
 def create(opener: Opener, fd: int, request: Request, *, removable: bool, size: int | None = None) -> Geometry:

@@ -76,16 +76,23 @@ def _window(text: str) -> Entry:
 
 
 CONTENDERS: Final[Mapping[str, Entry]] = {
-    "vnetcard": Entry("two agents and a ring in shared memory", AgentsContender, lambda: ""),
-    "vnetcard-2q": Entry(
-        "the same over two queue pairs, with rings of the same size, the first for flows that send little",
-        lambda: AgentsContender(window_bytes=2 * L.WINDOW_DEFAULT, options=("--queues", "2")),
+    "vnetcard": Entry(
+        "two agents and shared memory: two queue pairs, the first for flows that send little",
+        AgentsContender,
         lambda: "",
-        ("tcp", "tcp-x8", "tcp-both", "tcp-both-x8", "udp-64", "ping", "rr", "ping-load", "rr-load"),
+    ),
+    "vnetcard-1q": Entry(
+        "the same over one queue pair (--queues 1)",
+        lambda: AgentsContender(options=("--queues", "1")),
+        lambda: "",
+        (
+            *("idle", "tcp", "tcp-x8", "tcp-both", "tcp-both-x8", "udp-64", "udp-1400"),
+            *("ping", "rr", "ping-load", "rr-load"),
+        ),
     ),
     "vnetcard-2k": Entry(
-        "the same, but the kernel spreads the flows (--steering kernel)",
-        lambda: AgentsContender(window_bytes=2 * L.WINDOW_DEFAULT, options=("--queues", "2", "--steering", "kernel")),
+        "two queue pairs among which the kernel spreads the flows (--steering kernel)",
+        lambda: AgentsContender(options=("--queues", "2", "--steering", "kernel")),
         lambda: "",
         ("tcp", "tcp-x8", "tcp-both", "ping-load", "rr-load"),
     ),
