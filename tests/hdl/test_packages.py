@@ -29,8 +29,10 @@ def described(path: Path) -> dict[str, Any]:
 def test_lists_and_version_are_those_of_the_sources() -> None:
     wanted = [str(path.relative_to(ROOT)) for path in build.sources(ROOT / "hdl/rtl")]
     core = described(CORE)
+    stream = [str(path.relative_to(ROOT)) for path in build.sources(ROOT / "hdl/rtl", ("stream",))]
     assert core["filesets"]["rtl"]["files"] == wanted
-    assert described(BENDER)["sources"] == wanted
+    assert core["filesets"]["stream"]["files"] == stream
+    assert described(BENDER)["sources"] == wanted + stream
     assert core["name"] == NAME
     assert core["filesets"]["checks"]["files"] == [f"tests/hdl/{name}" for name in build.CHECKS]
 
