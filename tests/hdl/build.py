@@ -30,6 +30,20 @@ RTL = Path(os.environ.get("VNETCARD_RTL", ROOT / "hdl/rtl"))
 
 TOP = "vnc_dma_top"
 CHECKS = ("axi_checks.sv", "axil_checks.sv")
+
+
+@dataclass(frozen=True, slots=True)
+class Design:
+    """What is compiled: the top module, the folders of the RTL whose ``files.f`` it needs, and files of the bench."""
+
+    top: str
+    folders: tuple[str, ...]
+    checks: tuple[str, ...]
+
+
+ENGINE = Design(TOP, ("",), CHECKS)
+STREAM_PORT = Design("vnc_stream_port", ("", "stream"), ("stream_checks.sv",))
+STREAM_ECHO = Design("stream_echo", ("", "stream"), (*CHECKS, "stream_checks.sv", "stream_echo.sv"))
 ONE_FILE = ("--output-split", "0")
 """Compile Verilator's own header, which takes longer than the model, only once."""
 FAST = ("-O3", "-CFLAGS", "-O1", *ONE_FILE)
@@ -39,10 +53,10 @@ QUICK = ("-CFLAGS", "-O0", *ONE_FILE)
 COVERAGE = ("--coverage-line", "--coverage-toggle")
 
 
-def sources(rtl: Path = RTL) -> list[Path]:
-    """The RTL files in the order of ``files.f``."""
-    lines = (rtl / "files.f").read_text().splitlines()
-    return [rtl / line for line in lines if line and not line.startswith("//")]
+def sources(rtl: Path = RTL, folders: Iterable[str] = ENGINE.folders) -> list[Path]:
+    """The RTL files of ``folders`` of the RTL, in the order of their ``files.f``."""
+    lines = [(rtl / folder, line) for folder in folders for line in (rtl / folder / "files.f").read_text().splitlines()]
+    return [folder / line for folder, line in lines if line and not line.startswith("//")]
 
 
 def use_verilator(monkeypatch: pytest.MonkeyPatch) -> str:
@@ -67,24 +81,26 @@ def use_verilator(monkeypatch: pytest.MonkeyPatch) -> str:
     return str(root / "bin/verilator")
 
 
-def lint(verilator: str, **parameters: int) -> subprocess.CompletedProcess[str]:
-    """Run Verilator's lint with all warnings on the whole engine."""
+def lint(
+    verilator: str, top: str = TOP, folders: Iterable[str] = ENGINE.folders, /, **parameters: int
+) -> subprocess.CompletedProcess[str]:
+    """Run Verilator's lint with all warnings on the whole engine, or on another ``top`` of ``folders``."""
     given = [f"-G{name}={value}" for name, value in parameters.items()]
-    files = [str(path) for path in (RTL / "lint.vlt", *sources())]
-    command = [verilator, "--lint-only", "-Wall", "--quiet", "--top-module", TOP, *given, *files]
+    files = [str(path) for path in (RTL / "lint.vlt", *sources(folders=folders))]
+    command = [verilator, "--lint-only", "-Wall", "--quiet", "--top-module", top, *given, *files]
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
-def build(folder: Path, width: int, options: Iterable[str] = FAST, rtl: Path = RTL) -> Path:
-    """Compile the engine in ``rtl`` at data width ``width`` into ``folder``.
+def build(folder: Path, width: int, options: Iterable[str] = FAST, rtl: Path = RTL, design: Design = ENGINE) -> Path:
+    """Compile the engine in ``rtl``, or another ``design``, at data width ``width`` into ``folder``.
 
     Raises AssertionError with the tail of the log when the build fails.
     """
     log = folder.parent / f"{folder.name}.log"
     try:
         _runner().build(
-            sources=[*sources(rtl), *(Path(__file__).with_name(name) for name in CHECKS)],
-            hdl_toplevel=TOP,
+            sources=[*sources(rtl, design.folders), *(Path(__file__).with_name(name) for name in design.checks)],
+            hdl_toplevel=design.top,
             parameters={"DataW": width},
             # Registers without a reset start with random bits: Verilator has no X, so a use of an unset register
             # shows as a run that depends on the seed.
@@ -99,21 +115,23 @@ def build(folder: Path, width: int, options: Iterable[str] = FAST, rtl: Path = R
     return folder
 
 
-def kept(folder: Path, width: int, options: Iterable[str] = FAST) -> Path:
+def kept(folder: Path, width: int, options: Iterable[str] = FAST, design: Design = ENGINE) -> Path:
     """As ``build``, but take a build of the same sources by the same tools from the cache.
 
     Another process that requests the same build waits until it is complete.
     """
-    files = [*sources(), *(Path(__file__).with_name(name) for name in CHECKS), Path(__file__)]
+    benches = (Path(__file__).with_name(name) for name in design.checks)
+    files = [*sources(folders=design.folders), *benches, Path(__file__)]
     tools = [find_tools(trace=False).versions, version("cocotb"), sys.prefix]
     key = digest(*tools, str(RTL), *options, *(file.read_bytes() for file in files))
 
     def make(whole: Path) -> None:
-        shutil.copy2(build(whole.with_name("obj"), width, options) / TOP, whole)
+        shutil.copy2(build(whole.with_name("obj"), width, options, design=design) / design.top, whole)
 
-    program = TEST_BUILDS.get(f"bench-w{width}", key, make, lambda _: None) / TOP
+    name = f"bench-w{width}" if design is ENGINE else f"{design.top}-w{width}"
+    program = TEST_BUILDS.get(name, key, make, lambda _: None) / design.top
     folder.mkdir()
-    (folder / TOP).symlink_to(program)
+    (folder / design.top).symlink_to(program)
     return folder
 
 
@@ -136,10 +154,11 @@ def simulate(
     seed: str = "",
     random_start: bool = True,
     extra_env: Mapping[str, str] | None = None,
+    top: str = TOP,
 ) -> Outcome:
     """As ``simulate_all``, for one case."""
     (outcome,) = simulate_all(
-        folder, (case,), module=module, label=label, seed=seed, random_start=random_start, extra_env=extra_env
+        folder, (case,), module=module, label=label, seed=seed, random_start=random_start, extra_env=extra_env, top=top
     )
     return outcome
 
@@ -153,6 +172,7 @@ def simulate_all(
     seed: str = "",
     random_start: bool = True,
     extra_env: Mapping[str, str] | None = None,
+    top: str = TOP,
 ) -> list[Outcome]:
     """Run the ``cases`` of ``module`` in one process on the engine built in ``folder``, in the order of the module.
 
@@ -166,7 +186,7 @@ def simulate_all(
     why = ""
     try:
         _runner().test(
-            hdl_toplevel=TOP,
+            hdl_toplevel=top,
             hdl_toplevel_lang="verilog",
             test_module=f"tests.hdl.{module}",
             test_filter=rf"\.({'|'.join(cases)})$",
@@ -192,7 +212,14 @@ def simulate_all(
 
     if why and len(cases) > 1:
         one = functools.partial(
-            simulate, folder, module=module, label=label, seed=seed, random_start=random_start, extra_env=extra_env
+            simulate,
+            folder,
+            module=module,
+            label=label,
+            seed=seed,
+            random_start=random_start,
+            extra_env=extra_env,
+            top=top,
         )
         alone = [one(case) for case in cases]
         together = f"{why} when it ran in one process with {', '.join(cases)}, and passed alone"

@@ -15,7 +15,7 @@ import random
 import traceback
 from collections import deque
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Self
 
 import cocotb
 from cocotb.queue import Queue
@@ -152,7 +152,7 @@ class LinkBench:
         types.RANDOM = bench.rng  # type: ignore[assignment]  # epochs come from the seed as well
         self.sides = (RtlSide(self, 0), RtlSide(self, 1))
 
-    async def __aenter__(self) -> LinkBench:
+    async def __aenter__(self) -> Self:
         self.tasks = [cocotb.start_soon(bridge(self._live)(side)) for side in self.sides]
         return self
 
