@@ -45,7 +45,7 @@ class Mutation:
         place = self.place(rtl)
         shutil.copytree(rtl, folder)
         text = place.read_text()
-        (folder / place.name).write_text(text.replace(self.old, self.new))
+        (folder / place.relative_to(rtl)).write_text(text.replace(self.old, self.new))
         return folder
 
 
