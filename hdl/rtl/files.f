@@ -21,3 +21,10 @@ vnc_axil_regs.sv
 vnc_config_check.sv
 vnc_engine.sv
 vnc_dma_top.sv
+vnc_sync.sv
+vnc_cdc_link.sv
+vnc_cdc_fifo.sv
+vnc_axi_cdc.sv
+vnc_isolate.sv
+vnc_axi_decoupler.sv
+vnc_card_top.sv

@@ -28,10 +28,12 @@ class Measured:
 
 
 def rtl_digest() -> str:
-    """Return a digest that identifies the measured RTL."""
+    """Return a digest that identifies the measured RTL: the files of ``files.f`` up to that of ``vnc_dma_top``."""
     digest = hashlib.sha256()
-    for path in sorted(flow.RTL.glob("*.sv")):
-        digest.update(path.read_bytes())
+    lines = (flow.RTL / "files.f").read_text().splitlines()
+    files = [line for line in lines if line and not line.startswith("//")]
+    for name in sorted(files[: files.index(f"{flow.TOP}.sv") + 1]):
+        digest.update((flow.RTL / name).read_bytes())
     return digest.hexdigest()[:16]
 
 
