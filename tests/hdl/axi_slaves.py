@@ -80,8 +80,11 @@ class Reordering(Generic[Request]):
 class WritePort(Reordering[tuple[int, bytes]], AxiSlaveWrite):
     """Accepts bursts at once and applies them later, those of different ids in any order.
 
-    ``slow`` is the largest delay before a burst is applied.
+    ``slow`` is the largest delay before a burst is applied.  With ``cut_off`` beats at the end may lack strobes, as
+    when the master's side has disappeared (``vnc_isolate``).
     """
+
+    cut_off = False
 
     async def _process_write(self) -> None:
         while True:
@@ -94,6 +97,12 @@ class WritePort(Reordering[tuple[int, bytes]], AxiSlaveWrite):
                 assert int(w.wlast) == (n == int(aw.awlen)), "WLAST"
                 data += int(w.wdata).to_bytes(self.byte_lanes, "little")
                 strobes |= int(w.wstrb) << n * self.byte_lanes
+            if self.cut_off:
+                beats = -(-strobes.bit_length() // self.byte_lanes)
+                del data[max(1, beats) * self.byte_lanes :]
+                if not beats:
+                    self._accept(int(aw.awid), (int(aw.awaddr), b""))
+                    continue
             # The enabled bytes are contiguous: all, a word at the start, the first 8 bytes, or all but the first 8.
             first, count = (strobes & -strobes).bit_length() - 1, strobes.bit_count()
             assert strobes == ((1 << count) - 1) << first and first in (0, 8), f"strobes {strobes:#x}"
@@ -110,7 +119,7 @@ class WritePort(Reordering[tuple[int, bytes]], AxiSlaveWrite):
             self.space.set()
             b = self.b_channel._transaction_obj()
             b.bid = chosen
-            good = self.memory.write(address, data)
+            good = not data or self.memory.write(address, data)
             b.bresp = AxiResp.OKAY if good else self.rng.choice(ERRORS)
             self.memory.bursts += good and chosen == 0
             await self.b_channel.send(b)

@@ -23,6 +23,9 @@ from vnetcard.engine import registers as R
 from vnetcard.ring import layout as L
 from vnetcard.ring.geometry import Geometry
 
+PERIODS = (3000, 8000, 9994, 10_000, 13_334, 31_000)
+"""Periods in ps of a side's clock in ``vnc_card_top``; the engine's is 10 ns."""
+
 
 def random_base(rng: random.Random) -> int:
     """Return a bus address for a window: a multiple of 4 KiB outside the last GiB of the address space."""
@@ -38,12 +41,28 @@ def stalls(rng: random.Random, busy: float) -> Iterator[bool]:
                 yield stalled
 
 
+BUSES = tuple(f"{bus}_{side}" for side in L.SIDES for bus in ("s_axil", "m_axi"))
+"""The buses of the engine, of which each has its own clock and reset in ``vnc_card_top``."""
+
+
+def has_own_clocks(dut: Any) -> bool:
+    """Return whether ``dut`` is ``vnc_card_top`` and not ``vnc_dma_top``."""
+    return hasattr(dut, f"{BUSES[0]}_aclk")
+
+
+def domain(dut: Any, bus: str) -> tuple[Any, Any]:
+    """Return the clock and the reset of ``bus``."""
+    if has_own_clocks(dut):
+        return getattr(dut, f"{bus}_aclk"), getattr(dut, f"{bus}_aresetn")
+    return dut.clk_i, dut.rst_ni
+
+
 class Page:
     """Access to the registers of one side by name."""
 
     def __init__(self, dut: Any, side: str) -> None:
-        bus = AxiLiteBus.from_prefix(dut, f"s_axil_{side}")
-        self.master = AxiLiteMaster(bus, dut.clk_i, dut.rst_ni, reset_active_level=False)
+        name = f"s_axil_{side}"
+        self.master = AxiLiteMaster(AxiLiteBus.from_prefix(dut, name), *domain(dut, name), reset_active_level=False)
         self.irq = getattr(dut, f"irq_{side}_o")
 
     def channels(self) -> list[Any]:
@@ -78,6 +97,7 @@ class Bench:
         self.memories = [Memory(name, base, window) for name, base in zip(L.SIDES, self.bases, strict=True)]
         logging.getLogger(f"cocotb.{dut._name}").setLevel(logging.ERROR)  # cocotbext logs each burst
         self.pages = [self.make_page(side) for side in L.SIDES]
+        self.clocks: dict[str, list[Clock]] = {}  # of vnc_card_top, by side
         self.reads: list[ReadPort] = []
         self.writes: list[WritePort] = []
         for memory in self.memories:
@@ -101,9 +121,10 @@ class Bench:
 
     def attach(self, memory: Memory) -> None:
         """Connect ``memory`` to its master; a subclass may connect it by another path."""
-        bus = AxiBus.from_prefix(self.dut, f"m_axi_{memory.name}")
-        self.reads.append(ReadPort(bus.read, self.dut.clk_i, self.dut.rst_ni, memory, self.rng))
-        self.writes.append(WritePort(bus.write, self.dut.clk_i, self.dut.rst_ni, memory, self.rng))
+        name = f"m_axi_{memory.name}"
+        bus = AxiBus.from_prefix(self.dut, name)
+        self.reads.append(ReadPort(bus.read, *domain(self.dut, name), memory, self.rng))
+        self.writes.append(WritePort(bus.write, *domain(self.dut, name), memory, self.rng))
 
     @property
     def violations(self) -> list[str]:
@@ -170,10 +191,25 @@ class Bench:
 
     async def reset(self) -> None:
         Clock(self.dut.clk_i, 10, unit="ns").start()
-        self.dut.rst_ni.value = 0
-        await ClockCycles(self.dut.clk_i, 4)
-        self.dut.rst_ni.value = 1
-        await ClockCycles(self.dut.clk_i, 2)
+        resets = [self.dut.rst_ni]
+        if has_own_clocks(self.dut):
+            self.dut.isolate_host_i.value = 0
+            for side in L.SIDES:  # both buses of a side share a clock, as behind a bridge
+                self.start_clock(side, self.rng.choice(PERIODS))
+            resets += [domain(self.dut, bus)[1] for bus in BUSES]
+        for reset in resets:
+            reset.value = 0
+        await ClockCycles(self.dut.clk_i, 16 if len(resets) > 1 else 4)
+        for reset in resets:
+            reset.value = 1
+        await ClockCycles(self.dut.clk_i, 60 if len(resets) > 1 else 2)
+
+    def start_clock(self, side: str, period: int) -> None:
+        """Run the clock of both buses of ``side`` with ``period`` in ps."""
+        signals = [domain(self.dut, bus)[0] for bus in BUSES if bus.endswith(side)]
+        self.clocks[side] = [Clock(signal, period, unit="ps") for signal in signals]
+        for clock in self.clocks[side]:
+            clock.start()
 
     async def configure(self) -> None:
         for direction in self.directions:

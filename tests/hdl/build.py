@@ -12,7 +12,7 @@ import subprocess
 import sys
 import xml.etree.ElementTree as ET
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -30,20 +30,6 @@ RTL = Path(os.environ.get("VNETCARD_RTL", ROOT / "hdl/rtl"))
 
 TOP = "vnc_dma_top"
 CHECKS = ("axi_checks.sv", "axil_checks.sv")
-
-
-@dataclass(frozen=True, slots=True)
-class Design:
-    """What is compiled: the top module, the folders of the RTL whose ``files.f`` it needs, and files of the bench."""
-
-    top: str
-    folders: tuple[str, ...]
-    checks: tuple[str, ...]
-
-
-ENGINE = Design(TOP, ("",), CHECKS)
-STREAM_PORT = Design("vnc_stream_port", ("", "stream"), ("stream_checks.sv",))
-STREAM_ECHO = Design("stream_echo", ("", "stream"), (*CHECKS, "stream_checks.sv", "stream_echo.sv"))
 ONE_FILE = ("--output-split", "0")
 """Compile Verilator's own header, which takes longer than the model, only once."""
 FAST = ("-O3", "-CFLAGS", "-O1", *ONE_FILE)
@@ -51,6 +37,42 @@ FAST = ("-O3", "-CFLAGS", "-O1", *ONE_FILE)
 QUICK = ("-CFLAGS", "-O0", *ONE_FILE)
 """For a build that runs once."""
 COVERAGE = ("--coverage-line", "--coverage-toggle")
+
+
+@dataclass(frozen=True, slots=True)
+class Design:
+    """What a bench simulates: the RTL of ``folders``, by their ``files.f``, with ``extra`` modules of this folder.
+
+    ``models`` maps a file of the RTL to the file of this folder that replaces it.
+    """
+
+    name: str
+    top: str
+    extra: tuple[str, ...]
+    models: Mapping[str, str] = field(default_factory=dict)
+    folders: tuple[str, ...] = ("",)
+    has_width: bool = True
+    """Whether ``top`` has the parameter DataW."""
+
+    def files(self, rtl: Path) -> list[Path]:
+        """The files of the bench in the order of compilation."""
+        here = Path(__file__).parent
+        found = sources(rtl, self.folders)
+        given = [here / self.models[path.name] if path.name in self.models else path for path in found]
+        return [*given, *(here / name for name in self.extra)]
+
+
+ENGINE = Design("bench", TOP, CHECKS)
+_JITTER = {"vnc_sync.sv": "sync_jitter.sv"}
+DECOUPLER = Design(
+    "decoupler", "decoupler_bench", ("decoupler_ends.sv", "decoupler_bench.sv"), _JITTER, has_width=False
+)
+CARD = Design("card", "vnc_card_top", (*CHECKS, "card_checks.sv"), _JITTER)
+STREAM_PORT = Design("stream-port", "vnc_stream_port", ("stream_checks.sv",), folders=("", "stream"))
+STREAM_ECHO = Design(
+    "stream-echo", "stream_echo", (*CHECKS, "stream_checks.sv", "stream_echo.sv"), folders=("", "stream")
+)
+DESIGNS = {design.name: design for design in (ENGINE, DECOUPLER, CARD)}
 
 
 def sources(rtl: Path = RTL, folders: Iterable[str] = ENGINE.folders) -> list[Path]:
@@ -84,24 +106,30 @@ def use_verilator(monkeypatch: pytest.MonkeyPatch) -> str:
 def lint(
     verilator: str, top: str = TOP, folders: Iterable[str] = ENGINE.folders, /, **parameters: int
 ) -> subprocess.CompletedProcess[str]:
-    """Run Verilator's lint with all warnings on the whole engine, or on another ``top`` of ``folders``."""
+    """Run Verilator's lint with all warnings on everything below ``top``, a module of ``folders``."""
     given = [f"-G{name}={value}" for name, value in parameters.items()]
     files = [str(path) for path in (RTL / "lint.vlt", *sources(folders=folders))]
     command = [verilator, "--lint-only", "-Wall", "--quiet", "--top-module", top, *given, *files]
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
-def build(folder: Path, width: int, options: Iterable[str] = FAST, rtl: Path = RTL, design: Design = ENGINE) -> Path:
-    """Compile the engine in ``rtl``, or another ``design``, at data width ``width`` into ``folder``.
+def compile_bench(
+    folder: Path,
+    top: str,
+    files: Iterable[Path],
+    parameters: Mapping[str, int] | None = None,
+    options: Iterable[str] = FAST,
+) -> Path:
+    """Compile ``files`` with the module ``top`` as a bench for cocotb into ``folder``.
 
     Raises AssertionError with the tail of the log when the build fails.
     """
     log = folder.parent / f"{folder.name}.log"
     try:
         _runner().build(
-            sources=[*sources(rtl, design.folders), *(Path(__file__).with_name(name) for name in design.checks)],
-            hdl_toplevel=design.top,
-            parameters={"DataW": width},
+            sources=list(files),
+            hdl_toplevel=top,
+            parameters=dict(parameters or {}),
             # Registers without a reset start with random bits: Verilator has no X, so a use of an unset register
             # shows as a run that depends on the seed.
             build_args=["--assert", "--x-initial", "unique", "-Wno-fatal", "--quiet", *options],
@@ -111,28 +139,58 @@ def build(folder: Path, width: int, options: Iterable[str] = FAST, rtl: Path = R
         )
     except (SystemExit, subprocess.CalledProcessError, RuntimeError) as error:
         said = log.read_text()[-4000:] if log.exists() else ""
-        raise AssertionError(f"the build at {width} bit failed: {error}\n{said}") from None
+        raise AssertionError(f"the build of {top} with {parameters} failed: {error}\n{said}") from None
     return folder
 
 
-def kept(folder: Path, width: int, options: Iterable[str] = FAST, design: Design = ENGINE) -> Path:
-    """As ``build``, but take a build of the same sources by the same tools from the cache.
+def keep_bench(
+    folder: Path, top: str, files: Sequence[Path], parameters: Mapping[str, int], options: Iterable[str], name: str = ""
+) -> Path:
+    """As ``compile_bench``, but take a build of the same sources by the same tools from the cache, under ``name``.
 
     Another process that requests the same build waits until it is complete.
     """
-    benches = (Path(__file__).with_name(name) for name in design.checks)
-    files = [*sources(folders=design.folders), *benches, Path(__file__)]
+    given = tuple(options)
     tools = [find_tools(trace=False).versions, version("cocotb"), sys.prefix]
-    key = digest(*tools, str(RTL), *options, *(file.read_bytes() for file in files))
+    values = [f"{key}={value}" for key, value in parameters.items()]
+    key = digest(*tools, str(RTL), top, *values, *given, *(file.read_bytes() for file in (*files, Path(__file__))))
 
     def make(whole: Path) -> None:
-        shutil.copy2(build(whole.with_name("obj"), width, options, design=design) / design.top, whole)
+        shutil.copy2(compile_bench(whole.with_name("obj"), top, files, parameters, given) / top, whole)
 
-    name = f"bench-w{width}" if design is ENGINE else f"{design.top}-w{width}"
-    program = TEST_BUILDS.get(name, key, make, lambda _: None) / design.top
+    named = "-".join([name or top, *(f"{key}{value}" for key, value in parameters.items())])
+    program = TEST_BUILDS.get(named, key, make, lambda _: None) / top
     folder.mkdir()
-    (folder / design.top).symlink_to(program)
+    (folder / top).symlink_to(program)
     return folder
+
+
+def build(
+    folder: Path,
+    width: int,
+    options: Iterable[str] = FAST,
+    rtl: Path = RTL,
+    design: Design = ENGINE,
+    parameters: Iterable[tuple[str, int]] = (),
+) -> Path:
+    """Compile ``design`` of the RTL in ``rtl`` at data width ``width``, and with ``parameters``, into ``folder``."""
+    return compile_bench(folder, design.top, design.files(rtl), _parameters(design, width, parameters), options)
+
+
+def kept(
+    folder: Path,
+    width: int,
+    options: Iterable[str] = FAST,
+    design: Design = ENGINE,
+    parameters: Iterable[tuple[str, int]] = (),
+) -> Path:
+    """As ``build``, from the cache when it is there."""
+    given = _parameters(design, width, parameters)
+    return keep_bench(folder, design.top, design.files(RTL), given, options, design.name)
+
+
+def _parameters(design: Design, width: int, more: Iterable[tuple[str, int]]) -> dict[str, int]:
+    return ({"DataW": width} if design.has_width else {}) | dict(more)
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +216,14 @@ def simulate(
 ) -> Outcome:
     """As ``simulate_all``, for one case."""
     (outcome,) = simulate_all(
-        folder, (case,), module=module, label=label, seed=seed, random_start=random_start, extra_env=extra_env, top=top
+        folder,
+        (case,),
+        module=module,
+        label=label,
+        seed=seed,
+        random_start=random_start,
+        extra_env=extra_env,
+        top=top,
     )
     return outcome
 
@@ -174,7 +239,7 @@ def simulate_all(
     extra_env: Mapping[str, str] | None = None,
     top: str = TOP,
 ) -> list[Outcome]:
-    """Run the ``cases`` of ``module`` in one process on the engine built in ``folder``, in the order of the module.
+    """Run the ``cases`` of ``module`` in one process on the bench ``top`` in ``folder``, in the order of the module.
 
     ``label`` distinguishes runs of one case.  ``random_start``: registers without a reset start with random bits, not
     with 0.  When one fails, each runs again in a process of its own, since it may have disturbed the others.

@@ -26,6 +26,7 @@ class Mutation:
     file: str = ""  # the file of ``old``; needed only when several files contain it
     survives: str = ""  # why no case can detect it; empty: the suite must
     width: int = 64  # data width; another value where 64 bit cannot show the bug
+    bench: str = build.ENGINE.name  # of build.DESIGNS
 
     def place(self, rtl: Path) -> Path:
         """Return the file that contains ``old``; raises AssertionError unless it occurs exactly once."""
@@ -63,7 +64,8 @@ def order(mutation: Mutation) -> list[tuple[str, str, str]]:
 
     For a mutation that is listed as surviving only the expected killers are run.
     """
-    runs = [(module, case, stall) for stall in suite.STALLS for module in suite.MODULES
+    modules = suite.MODULES_OF.get(mutation.bench, suite.MODULES)
+    runs = [(module, case, stall) for stall in suite.STALLS for module in modules
              for case in suite.cases(module)]  # fmt: skip
     names = {case for _, case, _ in runs}
     assert names >= set(mutation.killers), f"{mutation.name}: no such case: {set(mutation.killers) - names}"
@@ -85,12 +87,19 @@ def try_mutant(mutation: Mutation, folder: Path, parent: Path) -> Verdict:
     began = time.monotonic()
     rtl = mutation.apply(build.RTL, folder / "rtl")
     inherit(parent, folder / "sim")
-    built = build.build(folder / "sim", mutation.width, build.QUICK, rtl)
+    design = build.DESIGNS[mutation.bench]
+    built = build.build(folder / "sim", mutation.width, build.QUICK, rtl, design)
     runs = 0
     for module, case, stall in order(mutation):
         runs += 1
         outcome = build.simulate(
-            built, case, module=module, label=f"-{stall}", seed=SEED, extra_env={"VNETCARD_STALL": stall}
+            built,
+            case,
+            module=module,
+            label=f"-{stall}",
+            seed=SEED,
+            extra_env={"VNETCARD_STALL": stall, "VNETCARD_TRIALS": "20"},
+            top=design.top,
         )
         if outcome.why:
             return Verdict(f"{case} ({stall})", time.monotonic() - began, runs)

@@ -8,5 +8,6 @@ from __future__ import annotations
 
 from tests.hdl.mutations_control import CONTROL, SIDE, TIMELY
 from tests.hdl.mutations_data import ERRORS, MOVING, PORTS
+from tests.hdl.mutations_decoupler import CARD, DECOUPLER, ISOLATION
 
-MUTATIONS = (*MOVING, *PORTS, *ERRORS, *CONTROL, *SIDE, *TIMELY)
+MUTATIONS = (*MOVING, *PORTS, *ERRORS, *CONTROL, *SIDE, *TIMELY, *DECOUPLER, *ISOLATION, *CARD)

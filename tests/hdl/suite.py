@@ -26,6 +26,9 @@ MODULES = (
 )
 """Modules of cases that ``test_engine.py`` runs at every width, calm and stalled."""
 
+MODULES_OF = {"decoupler": ("cases_decoupler",), "card": ("cases_card",)}
+"""Modules of cases of the other designs in ``build.DESIGNS``, which ``test_decoupler.py`` runs."""
+
 WIDTHS = (64, 128, 256, 512)
 LONG_AT_512 = (
     "record_of_every_size_arrives",
