@@ -41,7 +41,7 @@ module vnc_config_check (
 
   // The end of a ring, and the size of a window, in pages of 4 KiB.
   function automatic logic [18:0] end_of(logic [29:12] first, logic [4:0] log2);
-    return 19'(first) + 19'(pages(log2));
+    return 19'(first) + pages(log2);
   endfunction
 
   function automatic logic [18:0] pages(logic [4:0] log2);
