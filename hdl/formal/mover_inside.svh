@@ -118,7 +118,7 @@
         ((ring_mask_i & (ring_mask_i + 30'd1)) == '0 && ring_mask_i[11:0] == '1 && !ring_mask_i[29]));
       i_words: assert (prod_open_q == (dut.i_prod_word.state_q == 3'd2) &&
         cons_open_q == (dut.i_cons_word.state_q == 3'd2) &&
-        dut.i_prod_word.state_q <= 3'd4 && dut.i_cons_word.state_q <= 3'd4);
+        dut.i_prod_word.state_q <= 3'd5 && dut.i_cons_word.state_q <= 3'd5);
       i_reads: assert (3'(dut.i_reader.reads_q) == n_reads_q && n_burst <= 3'(Most) && n_reads_q <= n_burst &&
         n_requests <= n_burst - n_reads_q && 3'(dut.i_reader.whole_q) <= whole);
       i_writes: assert (3'(dut.i_writer.writes_q) == n_acks && n_acks + 3'(aw_before_q) == n_writes_q &&

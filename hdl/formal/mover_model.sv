@@ -27,10 +27,12 @@ module vnc_mover #(
   input  logic [29:0]      src_window_mask_i,
   input  logic [29:0]      src_ring_i,
   input  logic             src_need_wakeup_i,
+  input  logic             src_interrupts_i,
   input  logic [63:0]      dst_base_i,
   input  logic [29:0]      dst_window_mask_i,
   input  logic [29:0]      dst_ring_i,
   input  logic             dst_need_wakeup_i,
+  input  logic             dst_interrupts_i,
   input  logic             prod_valid_i,
   input  logic [31:0]      prod_i,
   input  logic             cons_valid_i,
@@ -39,10 +41,10 @@ module vnc_mover #(
   output vnc_status_pkg::events_t    events_o,
   output logic             prod_wake_o,
   output logic             cons_wake_o,
-  input  logic             src_read_stuck_i,
-  input  logic             src_write_stuck_i,
-  input  logic             dst_read_stuck_i,
-  input  logic             dst_write_stuck_i,
+  output logic             src_overtaken_o,
+  output logic             dst_overtaken_o,
+  output logic [5:0]       busy_o,
+  input  logic [5:0]       stuck_i,
   output logic             ar_valid_o,
   input  logic             ar_ready_i,
   output logic [29:0]      ar_offset_o,
@@ -78,12 +80,14 @@ module vnc_mover #(
   output logic [29:0]      prod_check_offset_o,
   input  logic             prod_check_done_i,
   input  logic             prod_check_error_i,
+  input  logic [31:0]      prod_check_index_i,
   input  logic [31:0]      prod_check_word_i,
   output logic             cons_check_valid_o,
   input  logic             cons_check_ready_i,
   output logic [29:0]      cons_check_offset_o,
   input  logic             cons_check_done_i,
   input  logic             cons_check_error_i,
+  input  logic [31:0]      cons_check_index_i,
   input  logic [31:0]      cons_check_word_i
 );
   localparam int unsigned Kinds = 6;
@@ -95,8 +99,9 @@ module vnc_mover #(
   wire [$bits(vnc_status_pkg::direction_t)-2:0]  any_state;
   wire [Kinds-1:0][29:0]                         any_offset;
   wire [1:0][7:0]                                any_len;
+  wire [7:0]                                     any_flags;
 
-  // Data read, data write, prod word, cons word, need_wakeup read after prod, and after cons.
+  // Data read, data write, prod word, cons word, read after prod, read after cons.
   logic                  off_q, good_q;  // good_q: the configuration when it left Off
   logic [Kinds-1:0][1:0] outstanding_q;  // taken and not answered
   logic [Kinds-1:0]      ask, taken, answered, more;
@@ -122,6 +127,7 @@ module vnc_mover #(
   assign {cons_check_valid_o, prod_check_valid_o, cons_word_valid_o, prod_word_valid_o, aw_valid_o, ar_valid_o} = ask;
   assign direction_o          = {off_q, any_state};
   assign {aw_len_o, ar_len_o} = any_len;
+  assign {busy_o, src_overtaken_o, dst_overtaken_o} = any_flags;
   assign {cons_check_offset_o, prod_check_offset_o, cons_word_offset_o, prod_word_offset_o, aw_offset_o, ar_offset_o} =
     any_offset;
 endmodule

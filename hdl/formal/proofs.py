@@ -109,8 +109,8 @@ SIDE_MOVER = Proof(
     bugs=(
         Bug(
             "vnc_side_mover.sv",
-            "(start || read_done || body_done)",
-            "(start || read_done || (state_q == Body && w_ready_i))",
+            "read_done || body_done || head_done",
+            "read_done || (state_q == Body && w_ready_i) || head_done",
             "a_rest_before_the_head",
         ),
         Bug(
@@ -127,8 +127,8 @@ SIDE_MOVER = Proof(
         ),
         Bug(
             "vnc_side_mover.sv",
-            "((state_q == Body || state_q == Head) && b_valid_i && b_error_i);",
-            "(state_q == Head && b_valid_i && b_error_i);",
+            "(writing && b_valid_i && b_error_i)",
+            "(state_q == Head && b_valid_i && b_error_i)",
             "a_head_only_after_the_rest_was_acknowledged",
         ),
         Bug(
@@ -145,6 +145,50 @@ SIDE_MOVER = Proof(
             "a_done_is_the_doorbell_before_the_read",
         ),
         Bug("vnc_side_mover.sv", "(state_q == Off && config_ok_i)", "state_q == Off", "a_leaves_off_only_when_allowed"),
+        Bug(
+            "vnc_side_mover.sv",
+            "judge_q && same_q;",
+            "judge_q;",
+            "a_done_only_when_the_head_shows",
+        ),
+        Bug(
+            "vnc_side_mover.sv",
+            "assign head_done = state_q == Head && !stop && !fault && b_valid_i;",
+            "assign head_done = state_q == Head && !stop && !fault && w_ready_i;",
+            "a_head_read_only_after_it_was_acknowledged",
+        ),
+    ),
+)
+
+READ_SHARE = Proof(
+    name="read_share",
+    depth=2,
+    reach=8,
+    bugs=(
+        Bug("vnc_read_share.sv", "req_valid_i != '0 && !busy_q", "req_valid_i != '0", "a_one_read_at_a_time"),
+        Bug("vnc_read_share.sv", "r_valid_o[last_q]", "r_valid_o[pick]", "a_beat_to_the_one_that_asked"),
+        Bug(
+            "vnc_read_share.sv",
+            "req_valid_i[!last_q] ? !last_q : last_q",
+            "!req_valid_i[0]",
+            "a_served_after_at_most_one_other",
+        ),
+    ),
+)
+
+WATCHDOG = Proof(
+    name="watchdog",
+    depth=24,
+    reach=40,
+    bugs=(
+        Bug("vnc_watchdog.sv", "Old = 3'd5", "Old = 3'd3", "a_not_before_the_limit"),
+        Bug("vnc_watchdog.sv", "Old = 3'd5", "Old = 3'd7", "a_at_the_latest_a_quarter_later"),
+        Bug(
+            "vnc_watchdog.sv",
+            "~busy_i | progress_i",
+            "~busy_i | {Clients{progress_i != '0}}",
+            "a_at_the_latest_a_quarter_later",
+        ),
     ),
 )
 
@@ -368,6 +412,8 @@ PROOFS = (
     CONFIG,
     READ_PORT,
     WRITE_PORT,
+    READ_SHARE,
+    WATCHDOG,
     SIDE_MOVER,
     AXIL_REGS,
     ENGINE,

@@ -45,6 +45,9 @@ module prove_engine (
 
   logic                 started_q = 1'b0;
   logic [1:0][3:0][2:0] reads_q, writes_q;
+  logic [1:0]           of_peer;  // the read of a side block is that of the peer's side mover
+
+  assign of_peer = {dut.g_side[1].i_block_reads.last_q, dut.g_side[0].i_block_reads.last_q};
 
   always_ff @(posedge clk_i) begin
     started_q <= 1'b1;
@@ -63,7 +66,8 @@ module prove_engine (
   always_comb begin
     if (!started_q) assume (!rst_ni);
     for (int unsigned m = 0; m < 2; m++) begin
-      assume (!m_r_valid_i[m] || (reads_q[m][m_r_id_i[m]] != '0 && (!m_r_id_i[m][1] || m_r_last_i[m])));
+      assume (!m_r_valid_i[m] || (reads_q[m][m_r_id_i[m]] != '0 && (!m_r_id_i[m][1] || m_r_last_i[m]) &&
+        (m_r_id_i[m] != 2'd1 || !of_peer[m] || m_r_last_i[m])));
       assume (!m_b_valid_i[m] || writes_q[m][m_b_id_i[m]] != '0);
     end
   end
@@ -107,7 +111,7 @@ module prove_engine (
   endfunction
 
   logic [1:0][5:0][1:0] mover_outstanding;  // by kind, as in mover_model
-  logic [1:0][1:0]      side_outstanding;
+  logic [1:0][2:0]      side_outstanding;
 
   for (genvar n = 0; n < 2; n++) begin : g_side
     assign config_now[n]  = {base[n], window_log2[n], h2c_ring[n], h2c_log2[n], c2h_ring[n],
@@ -126,7 +130,7 @@ module prove_engine (
     assign mover_outstanding[n] = dut.g_side[n].i_mover.outstanding_q;
     assign side_outstanding[n]  = dut.g_side[n].i_side.outstanding_q;
     assign read_requests  = {3'(mover_outstanding[n][5]), 3'(mover_outstanding[1-n][4]),
-      3'(side_outstanding[n][0]), 3'(mover_outstanding[n][0])};
+      3'(side_outstanding[n][0]) + 3'(side_outstanding[1-n][2]), 3'(mover_outstanding[n][0])};
     assign write_requests = {3'(side_outstanding[1-n][1]), 3'(mover_outstanding[n][3]),
       3'(mover_outstanding[1-n][2]), 3'(mover_outstanding[1-n][1])};
 
@@ -145,6 +149,9 @@ module prove_engine (
       if (started_q && rst_ni) begin
         i_outstanding: assert ((mover_outstanding[n] == '0 || (!direction[n].off && dut.g_side[n].i_mover.good_q)) &&
           (side_outstanding[n] == '0 || !side[n].off));
+        i_block_reads: assert (
+          side_outstanding[n][0] == (dut.g_side[n].i_block_reads.busy_q && !of_peer[n]) &&
+          side_outstanding[1-n][2] == (dut.g_side[n].i_block_reads.busy_q && of_peer[n]));
         i_at_most: assert (read_requests[0] <= 3'd2 && read_requests[2] <= 3'd2 && read_requests[3] <= 3'd2 &&
           write_requests[0] <= 3'd2 && write_requests[1] <= 3'd2 && write_requests[2] <= 3'd2);
         i_begun_when_good: assert ((direction[n].off || !dut.g_side[n].i_mover.good_q || config_ok[n]) &&

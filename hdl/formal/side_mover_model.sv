@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
-// side_mover_model: replaces vnc_side_mover in the proof of the engine: a read or a write in any cycle, and no more
-// guarantees than prove_side_mover proves.
+// side_mover_model: replaces vnc_side_mover in the proof of the engine: a read at either side or a write in any cycle,
+// and no more guarantees than prove_side_mover proves.
 //
 //   Off ---- enabled, windows good, no reset ----> anything ---- nothing outstanding ----> Off
 //
@@ -26,8 +26,9 @@ module vnc_side_mover #(
   output logic               up_o,
   output logic               done_event_o,
   output logic               error_event_o,
-  input  logic               src_read_stuck_i,
-  input  logic               dst_write_stuck_i,
+  output logic               overtaken_event_o,
+  output logic [2:0]         busy_o,
+  input  logic [2:0]         stuck_i,
   output logic               ar_valid_o,
   input  logic               ar_ready_i,
   output logic [29:0]        ar_offset_o,
@@ -45,23 +46,31 @@ module vnc_side_mover #(
   output logic [DataW/8-1:0] w_strb_o,
   output logic               w_last_o,
   input  logic               b_valid_i,
-  input  logic               b_error_i
+  input  logic               b_error_i,
+  output logic               check_valid_o,
+  input  logic               check_ready_i,
+  output logic [29:0]        check_offset_o,
+  input  logic               check_done_i,
+  input  logic               check_error_i,
+  input  logic [63:0]        check_head_i
 );
   // Undriven nets: any value in any cycle (an undriven variable would keep one value).
-  wire                                    leave_chance, rest_chance, ar_chance, aw_chance, any_up;
-  wire [1:0][29:0]                        any_offset;
+  wire                                    leave_chance, rest_chance, ar_chance, aw_chance, check_chance, any_up;
+  wire [3:0]                              any_flags;
+  wire [2:0][29:0]                        any_offset;
   wire [$bits(vnc_status_pkg::side_t)-2:0] any_state;
 
   logic       off_q;
-  logic [1:0] outstanding_q, taken;  // read, write
+  logic [2:0] outstanding_q, taken;  // read, write, read at the peer
 
   assign ar_valid_o = ar_chance && !off_q && outstanding_q == '0;
   assign aw_valid_o = aw_chance && !off_q && outstanding_q == '0 && !ar_valid_o;
-  assign taken      = {aw_valid_o && aw_ready_i, ar_valid_o && ar_ready_i};
+  assign check_valid_o = check_chance && !off_q && outstanding_q == '0 && !ar_valid_o && !aw_valid_o;
+  assign taken      = {check_valid_o && check_ready_i, aw_valid_o && aw_ready_i, ar_valid_o && ar_ready_i};
 
   always_ff @(posedge clk_i) begin
     if (!rst_ni) outstanding_q <= '0;
-    else outstanding_q <= (outstanding_q | taken) & ~{b_valid_i, r_valid_i && r_last_i};
+    else outstanding_q <= (outstanding_q | taken) & ~{check_done_i, b_valid_i, r_valid_i && r_last_i};
     if (!rst_ni) off_q <= 1'b1;
     else if (off_q) off_q <= !(leave_chance && enable_i && !reset_i && config_ok_i);
     else off_q <= rest_chance && (outstanding_q | taken) == '0;
@@ -69,5 +78,6 @@ module vnc_side_mover #(
 
   assign side_o = {off_q, any_state};
   assign up_o   = any_up;
-  assign {aw_offset_o, ar_offset_o} = any_offset;
+  assign {check_offset_o, aw_offset_o, ar_offset_o} = any_offset;
+  assign {overtaken_event_o, busy_o} = any_flags;
 endmodule

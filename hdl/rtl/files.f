@@ -14,6 +14,7 @@ vnc_fault.sv
 vnc_mover.sv
 vnc_side_mover.sv
 vnc_read_port.sv
+vnc_read_share.sv
 vnc_write_port.sv
 vnc_stats.sv
 vnc_irq.sv

@@ -42,6 +42,7 @@ module vnc_axil_regs #(
   // Configuration and commands.
   output logic              enable_o,
   output logic              need_wakeup_o,
+  output logic [1:0]        interrupts_o,   // enabled: RX_PROD, TX_CONS
   output logic [31:0]       timeout_o,
   output logic [63:0]       window_base_o,
   output logic [4:0]        window_log2_o,
@@ -63,6 +64,7 @@ module vnc_axil_regs #(
   input  vnc_status_pkg::statistics_t [1:0] statistics_i,
   input  vnc_status_pkg::side_t             side_i,
   input  logic              sides_off_i,    // both side movers are off and stay off
+  input  logic              overtaken_i,    // a read of this side's memory overtook an earlier write
   input  logic [63:0]       cycles_i,
 
   // Events: the bits of irq_status.
@@ -168,6 +170,8 @@ module vnc_axil_regs #(
 
   // --- interrupt ---------------------------------------------------------------------------------------
 
+  assign interrupts_o = irq_enable_q[1:0];
+
   assign irq_clear = write_q && at_q == 12'(vnc_pkg::RegIrqStatus) ? data_q[5:0] : '0;
 
   vnc_irq #(.Bits(6)) i_irq (
@@ -198,7 +202,7 @@ module vnc_axil_regs #(
     page[word(vnc_pkg::RegVersion)]         = {16'(vnc_pkg::Version), 16'(vnc_pkg::EngineVersion)};
     page[word(vnc_pkg::RegCaps)]            = {7'b0, IsCard, 8'(BurstBeats - 1), 16'(DataW)};
     page[word(vnc_pkg::RegControl)]         = {30'b0, need_wakeup_o, enable_o};
-    page[word(vnc_pkg::RegStatus)]          = {17'b0, side_i.drain, side_i.halt, side_i.run, 3'b0, locked,
+    page[word(vnc_pkg::RegStatus)]          = {17'b0, side_i.drain, side_i.halt, side_i.run, 2'b0, overtaken_i, locked,
                                                1'b0, direction_i[1].drain, direction_i[1].halt, direction_i[1].run,
                                                1'b0, direction_i[0].drain, direction_i[0].halt, direction_i[0].run};
     page[word(vnc_pkg::RegIrqStatus)]       = {26'b0, irq_status};

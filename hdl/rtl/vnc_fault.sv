@@ -26,7 +26,7 @@ module vnc_fault #(
   input  logic [29:0] dst_ring_i,
   input  logic [29:0] ring_mask_i,
 
-  // Per channel: data read, data write, prod word, cons word, need_wakeup read after prod, and after cons.
+  // Per channel: data read, data write, prod word, cons word, read after prod, read after cons.
   input  logic [5:0]  failed_i,          // levels, until clear
   input  logic [5:0]  stuck_i,
   input  logic        prod_bad_i,        // levels, until clear, with their values
@@ -35,6 +35,8 @@ module vnc_fault #(
   input  logic [31:0] cons_value_i,
   input  logic [29:0] read_index_i,      // index of each channel's next beat or burst
   input  logic [29:0] write_index_i,
+  input  logic [29:0] prod_check_offset_i,  // of the reads after an index word
+  input  logic [29:0] cons_check_offset_i,
 
   output logic        fault_o,           // level, until clear
   output logic [3:0]  cause_o,
@@ -124,8 +126,10 @@ module vnc_fault #(
     unique case (channel_q)
       Read:                offset_q <= src_ring_i + (read_index_q & ring_mask_i);
       Write:               offset_q <= dst_ring_i + (write_index_q & ring_mask_i);
-      ProdWord, ConsCheck: offset_q <= 30'(ProdLine);
-      default:             offset_q <= 30'(ConsLine);
+      ProdWord:            offset_q <= 30'(ProdLine);
+      ConsWord:            offset_q <= 30'(ConsLine);
+      ProdCheck:           offset_q <= prod_check_offset_i;
+      default:             offset_q <= cons_check_offset_i;
     endcase
     error_addr_o <= is_value_q ? {32'b0, value_q} : address;
   end

@@ -23,9 +23,9 @@
 //    |                                                                      v
 //    +<------------------------ nothing outstanding ---------------------- Drain
 //
-// Start writes `start_i` into both index words, the consumer's prod and the producer's cons, so that both sides
-// see the start index before Run.  Doorbells take effect only in Run: software rings after it has read RUN, and a
-// doorbell before that is ignored.
+// Start writes `start_i` into both index words, the consumer's prod and the producer's cons, and reads them back, so
+// that both sides see the start index before Run.  Doorbells take effect only in Run: software rings after it has read
+// RUN, and a doorbell before that is ignored.
 //
 // Halt keeps the first cause and address and starts no further transfer; an index word whose request was already
 // taken is still written, and it covers only acknowledged bytes.  On leaving Off, every index is `start_i`.
@@ -35,7 +35,7 @@
 
 module vnc_mover #(
   parameter int unsigned DataW      = 64,
-  parameter int unsigned BurstBeats = 64,  // longest burst in beats; 4 KiB is a limit as well
+  parameter int unsigned BurstBeats = 64,  // longest burst in beats, at most 4 KiB
   parameter int unsigned ReadsMax   = 8,   // bursts between AR and AW
   parameter int unsigned ProdLine   = 0,   // offsets of the direction's index lines in both windows
   parameter int unsigned ConsLine   = 0
@@ -54,10 +54,12 @@ module vnc_mover #(
   input  logic [29:0]      src_window_mask_i,
   input  logic [29:0]      src_ring_i,
   input  logic             src_need_wakeup_i,  // NEED_WAKEUP of the producer
+  input  logic             src_interrupts_i,   // its interrupt for a new cons is enabled
   input  logic [63:0]      dst_base_i,
   input  logic [29:0]      dst_window_mask_i,
   input  logic [29:0]      dst_ring_i,
   input  logic             dst_need_wakeup_i,  // NEED_WAKEUP of the consumer
+  input  logic             dst_interrupts_i,   // its interrupt for a new prod is enabled
 
   // Doorbells: pulses; the values are stable from one pulse to the next.
   input  logic             prod_valid_i,
@@ -70,12 +72,13 @@ module vnc_mover #(
   output vnc_status_pkg::events_t    events_o,
   output logic             prod_wake_o,
   output logic             cons_wake_o,
+  output logic             src_overtaken_o,    // a read of this memory overtook an earlier write
+  output logic             dst_overtaken_o,
 
-  // Time-outs of the memories.
-  input  logic             src_read_stuck_i,
-  input  logic             src_write_stuck_i,
-  input  logic             dst_read_stuck_i,
-  input  logic             dst_write_stuck_i,
+  // Per channel: what waits for a memory, and time-outs.  From bit 0: data read, data write, prod word, cons word, the
+  // read after prod, the read after cons.
+  output logic [5:0]       busy_o,
+  input  logic [5:0]       stuck_i,
 
   // Source: read.
   output logic             ar_valid_o,
@@ -113,31 +116,32 @@ module vnc_mover #(
   input  logic             cons_word_done_i,
   input  logic             cons_word_error_i,
 
-  // Reads of need_wakeup: the consumer's in the destination window, the producer's in the source window.
+  // Reads after the index words, of need_wakeup or of the word: in the destination window, in the source window.
   output logic             prod_check_valid_o,
   input  logic             prod_check_ready_i,
   output logic [29:0]      prod_check_offset_o,
   input  logic             prod_check_done_i,
   input  logic             prod_check_error_i,
+  input  logic [31:0]      prod_check_index_i,
   input  logic [31:0]      prod_check_word_i,
   output logic             cons_check_valid_o,
   input  logic             cons_check_ready_i,
   output logic [29:0]      cons_check_offset_o,
   input  logic             cons_check_done_i,
   input  logic             cons_check_error_i,
+  input  logic [31:0]      cons_check_index_i,
   input  logic [31:0]      cons_check_word_i
 );
   localparam int unsigned LineBeats  = vnc_pkg::Line / (DataW / 8);
-  localparam int unsigned PageLines  = 4096 / vnc_pkg::Line;
-  localparam int unsigned WantLines  = BurstBeats / LineBeats;
-  localparam int unsigned BurstLines = WantLines < PageLines ? WantLines : PageLines;
+  localparam int unsigned BurstLines = BurstBeats / LineBeats;
   localparam int unsigned WordGap    = 63;  // one word of each kind per 64 cycles leaves W to the data
 
   if (DataW != 64 && DataW != 128 && DataW != 256 && DataW != 512) begin : g_bad_width
     $fatal(1, "vnc_mover: DataW must be 64, 128, 256 or 512");
   end
-  if (BurstBeats < LineBeats || BurstBeats > 256 || (BurstBeats & (BurstBeats - 1)) != 0) begin : g_bad_burst
-    $fatal(1, "vnc_mover: BurstBeats must be a power of two, at least one line and at most 256");
+  if (BurstBeats < LineBeats || BurstBeats > 256 || BurstBeats * DataW / 8 > 4096 ||
+      (BurstBeats & (BurstBeats - 1)) != 0) begin : g_bad_burst
+    $fatal(1, "vnc_mover: BurstBeats must be a power of two, at least one line, at most 256 beats and 4 KiB");
   end
   if (ReadsMax < 2 || ReadsMax > 64 || (ReadsMax & (ReadsMax - 1)) != 0) begin : g_bad_reads
     $fatal(1, "vnc_mover: ReadsMax must be a power of two, 2 to 64");
@@ -147,9 +151,10 @@ module vnc_mover #(
 
   typedef enum logic [2:0] {Off, Start, Run, Halt, Drain} state_e;
   state_e state_q, state_d;
-  logic   run, off, stop, leave, started, fault, config_bad, quiet;
+  logic   run, off, active, stop, leave, started, fault, config_bad, quiet;
 
   assign off        = state_q == Off;
+  assign active     = run || state_q == Start;
   assign stop       = reset_i || !enable_i;
   assign leave      = off && !stop && config_ok_i && side_up_i;
   assign config_bad = off && !stop && !config_ok_i;
@@ -223,8 +228,8 @@ module vnc_mover #(
   // --- index words -------------------------------------------------------------------------------------
 
   logic        publish_due, prod_free, prod_idle, cons_idle, cons_due_q, suppressed, published_event;
-  logic        prod_word_busy, prod_check_busy, prod_word_failed, prod_check_failed;
-  logic        cons_word_busy, cons_check_busy, cons_word_failed, cons_check_failed;
+  logic        prod_word_busy, prod_check_busy, prod_check_own, prod_word_failed, prod_check_failed;
+  logic        cons_word_busy, cons_check_busy, cons_check_own, cons_word_failed, cons_check_failed;
   logic [31:0] publish_value, cons_sent;
   logic        cons_free, cons_done, cons_suppressed;
 
@@ -234,49 +239,57 @@ module vnc_mover #(
   );
 
   vnc_index_word #(.Gap(WordGap)) i_prod_word (
-    .clk_i, .rst_ni, .clear_i(off), .send_start_i(leave), .run_i(run), .start_i,
-    .due_i(publish_due), .next_i(publish_value), .need_wakeup_i(dst_need_wakeup_i),
+    .clk_i, .rst_ni, .clear_i(off), .send_start_i(leave), .run_i(run), .active_i(active),
+    .start_i, .due_i(publish_due), .next_i(publish_value),
+    .need_wakeup_i(dst_need_wakeup_i), .interrupts_i(dst_interrupts_i),
     .idle_o(prod_idle), .free_o(prod_free), .word_busy_o(prod_word_busy), .check_busy_o(prod_check_busy),
     .sent_o(offered), .shown_o(published), .word_failed_o(prod_word_failed), .check_failed_o(prod_check_failed),
     .done_event_o(published_event), .wake_event_o(prod_wake_o), .suppressed_event_o(suppressed),
+    .overtaken_event_o(dst_overtaken_o),
     .word_valid_o(prod_word_valid_o), .word_ready_i(prod_word_ready_i), .word_o(prod_word_o),
     .word_done_i(prod_word_done_i), .word_error_i(prod_word_error_i),
-    .check_valid_o(prod_check_valid_o), .check_ready_i(prod_check_ready_i), .check_done_i(prod_check_done_i),
-    .check_error_i(prod_check_error_i), .check_word_i(prod_check_word_i)
+    .check_valid_o(prod_check_valid_o), .check_own_o(prod_check_own), .check_ready_i(prod_check_ready_i),
+    .check_done_i(prod_check_done_i), .check_error_i(prod_check_error_i),
+    .check_index_i(prod_check_index_i), .check_word_i(prod_check_word_i)
   );
 
   always_ff @(posedge clk_i) cons_due_q <= consumed != cons_sent;
 
   vnc_index_word #(.Gap(WordGap)) i_cons_word (
-    .clk_i, .rst_ni, .clear_i(off), .send_start_i(leave), .run_i(run), .start_i,
-    .due_i(cons_due_q), .next_i(consumed), .need_wakeup_i(src_need_wakeup_i),
+    .clk_i, .rst_ni, .clear_i(off), .send_start_i(leave), .run_i(run), .active_i(active),
+    .start_i, .due_i(cons_due_q), .next_i(consumed),
+    .need_wakeup_i(src_need_wakeup_i), .interrupts_i(src_interrupts_i),
     .idle_o(cons_idle), .free_o(cons_free), .word_busy_o(cons_word_busy), .check_busy_o(cons_check_busy),
     .sent_o(cons_sent), .shown_o(returned), .word_failed_o(cons_word_failed), .check_failed_o(cons_check_failed),
     .done_event_o(cons_done), .wake_event_o(cons_wake_o), .suppressed_event_o(cons_suppressed),
+    .overtaken_event_o(src_overtaken_o),
     .word_valid_o(cons_word_valid_o), .word_ready_i(cons_word_ready_i), .word_o(cons_word_o),
     .word_done_i(cons_word_done_i), .word_error_i(cons_word_error_i),
-    .check_valid_o(cons_check_valid_o), .check_ready_i(cons_check_ready_i), .check_done_i(cons_check_done_i),
-    .check_error_i(cons_check_error_i), .check_word_i(cons_check_word_i)
+    .check_valid_o(cons_check_valid_o), .check_own_o(cons_check_own), .check_ready_i(cons_check_ready_i),
+    .check_done_i(cons_check_done_i), .check_error_i(cons_check_error_i),
+    .check_index_i(cons_check_index_i), .check_word_i(cons_check_word_i)
   );
 
   // The need_wakeup of each side is in the line of the index that this side writes.
   assign prod_word_offset_o  = 30'(ProdLine);
-  assign prod_check_offset_o = 30'(ConsLine);
+  assign prod_check_offset_o = prod_check_own ? 30'(ProdLine) : 30'(ConsLine);
   assign cons_word_offset_o  = 30'(ConsLine);
-  assign cons_check_offset_o = 30'(ProdLine);
+  assign cons_check_offset_o = cons_check_own ? 30'(ConsLine) : 30'(ProdLine);
 
-  assign started = prod_idle && cons_idle && !prod_word_failed && !cons_word_failed;
+  assign started = prod_idle && cons_idle && !prod_word_failed && !cons_word_failed && !prod_check_failed &&
+                   !cons_check_failed;
   assign quiet   = !reading && !writing && prod_idle && cons_idle;
+
+  assign busy_o = {cons_check_busy, prod_check_busy, cons_word_busy, prod_word_busy, writing || aw_valid_o,
+                   reading || ar_valid_o};
 
   // --- faults ------------------------------------------------------------------------------------------
 
   vnc_fault #(.ProdLine(ProdLine), .ConsLine(ConsLine)) i_fault (
-    .clk_i, .rst_ni, .clear_i(off), .enable_i(run || state_q == Start), .config_bad_i(config_bad),
+    .clk_i, .rst_ni, .clear_i(off), .enable_i(active), .config_bad_i(config_bad),
     .src_base_i, .src_window_mask_i, .src_ring_i, .dst_base_i, .dst_window_mask_i, .dst_ring_i, .ring_mask_i,
     .failed_i({cons_check_failed, prod_check_failed, cons_word_failed, prod_word_failed, write_failed, read_failed}),
-    .stuck_i({cons_check_busy && src_read_stuck_i, prod_check_busy && dst_read_stuck_i,
-              cons_word_busy && src_write_stuck_i, prod_word_busy && dst_write_stuck_i,
-              (writing || aw_valid_o) && dst_write_stuck_i, (reading || ar_valid_o) && src_read_stuck_i}),
+    .stuck_i(stuck_i & busy_o), .prod_check_offset_i(prod_check_offset_o), .cons_check_offset_i(cons_check_offset_o),
     .prod_bad_i(prod_bad), .prod_value_i(prod_value), .cons_bad_i(cons_bad), .cons_value_i(cons_value),
     .read_index_i(read_next), .write_index_i(acked[29:0]),
     .fault_o(fault), .cause_o(direction_o.cause), .error_addr_o(direction_o.error_addr)
@@ -302,7 +315,7 @@ module vnc_mover #(
   assign events_o.published_value = offered;
   assign events_o.published_bytes = offered - published;
   assign events_o.burst           = run && b_valid_i && !b_error_i && !write_failed;
-  assign events_o.error           = config_bad || (fault && !stop && (run || state_q == Start));
+  assign events_o.error           = config_bad || (fault && !stop && active);
   assign events_o.suppressed      = suppressed;
   assign events_o.stall_read      = run && reading && !sending && !aw_valid_o;
   assign events_o.stall_write     = run && (w_stalls || aw_stalls);

@@ -47,6 +47,7 @@ package vnc_pkg;
   localparam int unsigned StatusRxHalt = 32'h00000020;
   localparam int unsigned StatusRxDrain = 32'h00000040;
   localparam int unsigned StatusLocked = 32'h00000100;
+  localparam int unsigned StatusOvertaken = 32'h00000200;
   localparam int unsigned StatusSideRun = 32'h00001000;
   localparam int unsigned StatusSideHalt = 32'h00002000;
   localparam int unsigned StatusSideDrain = 32'h00004000;

@@ -30,7 +30,8 @@ module vnc_read_port #(
   output logic [DataW-1:0]            r_data_o,
   output logic                        r_error_o,
   output logic                        r_last_o,
-  output logic                        stuck_o,      // time-out: no progress for timeout_i cycles
+  input  logic [Requesters-1:0]       busy_i,       // it has a request, or one without all of its beats
+  output logic [Requesters-1:0]       stuck_o,      // time-out: no progress of this one for timeout_i cycles
 
   // The master.
   output logic                        m_ar_valid_o,
@@ -117,16 +118,17 @@ module vnc_read_port #(
 
   // --- time-out -------------------------------------------------------------------------------------------
 
-  logic [7:0] outstanding_q;  // requests taken and not answered
+  logic [Requesters-1:0] progress;
 
-  always_ff @(posedge clk_i) begin
-    if (!rst_ni) outstanding_q <= '0;
-    else outstanding_q <= outstanding_q + 8'(take) - 8'(m_r_valid_i && m_r_last_i);
+  always_comb begin
+    progress = req_ready_o | r_valid_o;
+    for (int unsigned n = 0; n < Requesters; n++) begin
+      if (m_ar_valid_o && m_ar_ready_i && m_ar_id_o == 2'(n)) progress[n] = 1'b1;
+    end
   end
 
-  vnc_watchdog i_watchdog (
-    .clk_i, .rst_ni, .limit_i(timeout_i), .busy_i(outstanding_q != '0),
-    .progress_i((m_ar_valid_o && m_ar_ready_i) || m_r_valid_i), .stuck_o
+  vnc_watchdog #(.Clients(Requesters)) i_watchdog (
+    .clk_i, .rst_ni, .limit_i(timeout_i), .busy_i, .progress_i(progress), .stuck_o
   );
 
   // Bit 0 distinguishes EXOKAY from OKAY and DECERR from SLVERR, which does not matter here.

@@ -36,7 +36,8 @@ module vnc_write_port #(
   input  logic [3:0][7:0]    req_len_i,
   output logic [3:0]         done_o,
   output logic               error_o,
-  output logic               stuck_o,       // time-out: no progress for timeout_i cycles
+  input  logic [3:0]         busy_i,        // it has a request, or one without its response
+  output logic [3:0]         stuck_o,       // time-out: no progress of this one for timeout_i cycles
 
   // Beats: those of the bursts in order, the index words with their request, those of the side block.
   input  logic               burst_valid_i,
@@ -185,18 +186,16 @@ module vnc_write_port #(
 
   // --- time-out -------------------------------------------------------------------------------------------
 
-  logic [7:0] outstanding_q;  // requests taken and not answered
-  logic       progress;
+  logic [3:0] progress;
 
-  assign progress = (m_aw_valid_o && m_aw_ready_i) || (m_w_valid_o && m_w_ready_i) || m_b_valid_i;
-
-  always_ff @(posedge clk_i) begin
-    if (!rst_ni) outstanding_q <= '0;
-    else outstanding_q <= outstanding_q + 8'(take) - 8'(m_b_valid_i);
+  always_comb begin
+    progress = req_ready_o | done_o;
+    if (m_aw_valid_o && m_aw_ready_i) progress[m_aw_id_o] = 1'b1;
+    if (m_w_valid_o && m_w_ready_i) progress[first_q.id] = 1'b1;
   end
 
   vnc_watchdog i_watchdog (
-    .clk_i, .rst_ni, .limit_i(timeout_i), .busy_i(outstanding_q != '0), .progress_i(progress), .stuck_o
+    .clk_i, .rst_ni, .limit_i(timeout_i), .busy_i, .progress_i(progress), .stuck_o
   );
 
   // Bit 0 distinguishes EXOKAY from OKAY and DECERR from SLVERR, which does not matter here.

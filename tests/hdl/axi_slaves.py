@@ -37,6 +37,8 @@ class Reordering(Generic[Request]):
         self.request = Event()
         self.space = Event()
         self.serving: Any = None
+        self.loses: set[int] = set()  # ids of which the next last answer is lost
+        self.lost: list[Any] = []
         super().__init__(bus, clock, reset, target=memory, reset_active_level=False)  # type: ignore[call-arg]
 
     def _handle_reset(self, state: bool) -> None:
@@ -50,6 +52,14 @@ class Reordering(Generic[Request]):
 
     async def _serve(self) -> None:
         raise NotImplementedError
+
+    def _lose(self, number: int, answer: Any) -> bool:
+        """Return whether ``answer``, the last one of a request of id ``number``, is lost."""
+        if number not in self.loses:
+            return False
+        self.loses.remove(number)
+        self.lost.append(answer)
+        return True
 
     async def _wait_for_space(self) -> None:
         while sum(map(len, self.pending.values())) >= DEPTH:
@@ -122,7 +132,13 @@ class WritePort(Reordering[tuple[int, bytes]], AxiSlaveWrite):
             good = not data or self.memory.write(address, data)
             b.bresp = AxiResp.OKAY if good else self.rng.choice(ERRORS)
             self.memory.bursts += good and chosen == 0
-            await self.b_channel.send(b)
+            if not self._lose(chosen, b):
+                await self.b_channel.send(b)
+
+    async def find_lost(self) -> None:
+        """Send the lost responses."""
+        while self.lost:
+            await self.b_channel.send(self.lost.pop(0))
 
 
 class ReadPort(Reordering[tuple[int, int]], AxiSlaveRead):
@@ -158,4 +174,10 @@ class ReadPort(Reordering[tuple[int, int]], AxiSlaveRead):
                 data = bytes(self.byte_lanes)
                 r.rresp = self.rng.choice(ERRORS)
             r.rdata = int.from_bytes(data, "little")
-            await self.r_channel.send(r)
+            if left > 1 or not self._lose(chosen, r):
+                await self.r_channel.send(r)
+
+    async def find_lost(self) -> None:
+        """Send the lost beats."""
+        while self.lost:
+            await self.r_channel.send(self.lost.pop(0))

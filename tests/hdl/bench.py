@@ -133,8 +133,9 @@ class Bench:
     def _on_read(self, side: int, at: int, count: int) -> None:
         """Check a read: only bytes that the direction starting here has still to move may be read."""
         direction = self.directions[side]
-        # Also allowed: the block of this side, and the two lines that hold its need_wakeup.
-        lines = (L.side_offset(side), direction.prod_line, self.directions[1 - side].cons_line)
+        # Also allowed: the side blocks, and the index lines, which hold need_wakeup and are read back.
+        lines = [L.side_offset(n) for n in (0, 1)]
+        lines += [line for each in self.directions for line in (each.prod_line, each.cons_line)]
         if not direction.hostile and not any(0 <= at - line < L.LINE for line in lines):
             ring_at = at - direction.source_ring
             if not 0 <= ring_at < direction.size or not direction.unpublished(ring_at, count):

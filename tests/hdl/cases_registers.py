@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import cocotb
@@ -196,4 +197,33 @@ async def configuration_is_stable_while_the_engine_starts(dut: Any) -> None:
         await page.write("control", 1)
         await bench.running()
     assert begun >= 2, "no copy began: nothing is tested"
+    await bench.finish()
+
+
+@cocotb.test()
+async def caps_names_the_longest_burst(dut: Any) -> None:
+    """caps is what the engine does: bursts of BurstBeats, or of 4 KiB where that is less."""
+    bench = Bench(dut, ring=16384, window=65536)
+    await bench.start()
+    beat = len(dut.m_axi_card_wdata) // 8
+    longest = min(int(os.environ.get("VNETCARD_BURSTBEATS", "64")), 4096 // beat)
+    for page in bench.pages:
+        caps = await page.read("caps")
+        assert (caps & 0xFFFF, (caps >> 16 & 0xFF) + 1) == (8 * beat, longest)
+    seen = 0
+
+    async def watch() -> None:
+        nonlocal seen
+        while True:
+            await RisingEdge(dut.clk_i)
+            if int(dut.m_axi_card_awvalid.value):
+                seen = max(seen, int(dut.m_axi_card_awlen.value) + 1)
+
+    watching = cocotb.start_soon(watch())
+    h2c = bench.directions[0]
+    h2c.put(0, bench.rng.randbytes(h2c.size))
+    await bench.ring_prod(0, h2c.size)
+    await bench.wait_published(h2c, h2c.size)
+    watching.cancel()
+    assert seen == longest
     await bench.finish()

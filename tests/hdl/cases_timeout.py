@@ -6,12 +6,13 @@ import random
 from typing import Any
 
 import cocotb
-from cocotb.triggers import ClockCycles
+from cocotb.triggers import ClockCycles, Event
 
 from tests.hdl.bench import Bench, stalls
 from tests.hdl.model import MASK
-from tests.hdl.traffic import LINE, both_directions, hold
+from tests.hdl.traffic import LINE, both_directions, hold, traffic
 from vnetcard.engine import registers as R
+from vnetcard.ring import layout as L
 
 LIMIT = 2500
 
@@ -180,4 +181,63 @@ async def zero_timeout_waits_indefinitely(dut: Any) -> None:
     direction.put(start, bench.rng.randbytes(direction.size))
     await bench.ring_prod(0, start + direction.size)
     await bench.wait_until(lambda: direction.published == direction.target, "the whole ring published")
+    await bench.finish()
+
+
+async def keep_moving(bench: Bench, moved: list[int], over: Event) -> None:
+    """Send through c2h until ``over``; append the bytes that arrived to ``moved``."""
+    while not over.is_set():
+        moved.append(await traffic(bench, 1, 500))
+
+
+@cocotb.test()
+async def lost_answer_is_reported_while_others_move(dut: Any) -> None:
+    """One B or R of the host's memory never comes; c2h moves on, and what waits for it halts with TIMEOUT."""
+    bench = Bench(dut)
+    await bench.start()
+    limit = 8000  # more than any answer of a stalled memory takes
+    host, card = bench.pages
+    read, write, base = bench.reads[0], bench.writes[0], bench.memories[0].base
+    cons, block = bench.directions[0].cons_line, L.side_offset(1)
+    for port, number, page, prefix, at in (
+        (write, 2, host, "tx", cons),  # the cons of h2c
+        (read, 3, host, "tx", cons),  # its read back
+        (write, 3, card, "side", block),  # the card's block
+        (read, 1, card, "side", block),  # its read back
+    ):
+        moved: list[int] = []
+        over = Event()
+        moving = cocotb.start_soon(keep_moving(bench, moved, over))
+        for each in bench.pages:
+            await each.write("timeout", limit)
+            await each.write("irq_status", MASK)
+        port.loses.add(number)
+        if prefix == "tx":
+            prod = bench.directions[0].target + LINE
+            bench.directions[0].put(prod - LINE, bench.rng.randbytes(LINE))
+            await bench.ring_prod(0, prod)
+            await bench.wait_until(lambda: bench.directions[0].published == bench.directions[0].target, "published")
+            await bench.ring_cons(1, prod)
+        else:
+            await card.write("side_doorbell", await card.read("side_doorbell") + 1)
+        await bench.wait_until(lambda: bool(port.lost), "an answer was lost")  # noqa: B023
+        before = sum(moved)
+        status = R.STATUS_BITS[f"{prefix.upper()}_HALT"]
+        for _ in range(2000):
+            if await page.read("status") & status:
+                break
+        assert await page.read("status") & status, f"{prefix}: no time-out while others move"
+        assert await page.read(f"{prefix}_cause") == R.CAUSES["TIMEOUT"]
+        assert 0 <= await page.read64(f"{prefix}_error_addr") - base - at <= 8
+        assert sum(moved) - before > 1000, "c2h did not move meanwhile"
+        assert await card.read("status") & R.STATUS_BITS["TX_RUN"], "c2h halted, whose answers came"
+        over.set()
+        await moving
+        await port.find_lost()
+        for direction in bench.directions:
+            direction.hostile = True  # the model does not follow which direction halted
+        await bench.restart(LINE * bench.rng.randrange(1 << 26))
+        for direction in bench.directions:
+            direction.hostile = False
+        await both_directions(bench, 1000)
     await bench.finish()

@@ -109,10 +109,23 @@ async def failed_need_wakeup_read_halts_the_direction(dut: Any) -> None:
     bench = Bench(dut)
     await bench.start()
     await enable_need_wakeup(bench)
+    await fail_reads(bench, own=False)
+
+
+@cocotb.test()
+async def failed_read_of_an_index_halts_the_direction(dut: Any) -> None:
+    bench = Bench(dut)
+    await bench.start()
+    await fail_reads(bench, own=True)
+
+
+async def fail_reads(bench: Bench, *, own: bool) -> None:
+    """The read after each kind of index fails: of the index itself with ``own``, else of need_wakeup."""
     for side, direction in enumerate(bench.directions):
+        lines = (direction.cons_line, direction.prod_line)
         for memory, line, interrupted in (
-            (direction.sink, direction.cons_line, 1 - side),
-            (direction.source, direction.prod_line, side),
+            (direction.sink, lines[own], 1 - side),
+            (direction.source, lines[not own], side),
         ):
             for page in bench.pages:
                 await page.write("irq_status", MASK)
@@ -164,12 +177,14 @@ async def reset_withdraws_a_waiting_need_wakeup_read(dut: Any) -> None:
     h2c.start_at(LINE * 5)
     await bench.pages[0].write("tx_start", LINE * 5)
     await bench.pages[0].write("reset", R.RESET_BITS["TX"])
-    await bench.wait_status(0, "TX_RUN")
-    h2c.restart()
+    await bench.wait_until(lambda: bool(word.first_q.value), "h2c left Off again")
     assert await bench.pages[1].read("irq_status") == R.IRQ_BITS["RX_PROD"], (
         "need_wakeup was not read: a spurious interrupt is preferred"
     )
+    assert not await bench.pages[0].read("status") & R.STATUS_BITS["TX_RUN"], "the start word was not read back"
     hold(channel, False)
+    await bench.wait_status(0, "TX_RUN")
+    h2c.restart()
     await move(bench, 0)
     await bench.wait_until(lambda: c2h.published == c2h.size, "c2h published")
     await bench.finish()

@@ -98,6 +98,8 @@ class RtlRegisters:
 class RtlSide(Side):
     """A side whose engine is the RTL and whose packets have random sizes; ``orders`` run between its steps."""
 
+    wakeups = Wakeups.SLEEPING
+
     def __init__(self, links: LinkBench, number: int) -> None:
         offer = Offer(L.FEATURES["CSUM"], MTU)
         super().__init__(links.bench.memories[number].core, links.now, number, offer)  # type: ignore[arg-type]
@@ -112,7 +114,7 @@ class RtlSide(Side):
             self.number,
             base=self.links.bench.memories[self.number].base,
             geometry=GEOMETRY,
-            wakeups=Wakeups.SLEEPING,
+            wakeups=self.wakeups,
             clock=self.links.now,
             sleep=lambda seconds: self.links.wait(max(1, round(seconds / CYCLE))),
         )

@@ -9,5 +9,6 @@ from __future__ import annotations
 from tests.hdl.mutations_control import CONTROL, SIDE, TIMELY
 from tests.hdl.mutations_data import ERRORS, MOVING, PORTS
 from tests.hdl.mutations_decoupler import CARD, DECOUPLER, ISOLATION
+from tests.hdl.mutations_order import ORDER
 
-MUTATIONS = (*MOVING, *PORTS, *ERRORS, *CONTROL, *SIDE, *TIMELY, *DECOUPLER, *ISOLATION, *CARD)
+MUTATIONS = (*MOVING, *PORTS, *ERRORS, *CONTROL, *SIDE, *TIMELY, *ORDER, *DECOUPLER, *ISOLATION, *CARD)

@@ -141,7 +141,7 @@ SIDE = (
         "side_done confirms a copy that was not made", ("doorbell_during_a_copy_causes_another_copy",),
     ),
     Mutation(
-        "side write error ignored", "((state_q == Body || state_q == Head) && b_valid_i && b_error_i)", "1'b0",
+        "side write error ignored", "(writing && b_valid_i && b_error_i)", "1'b0",
         "side_done for a block that did not arrive", ("side_block_error_halts_only_that_side_mover",),
     ),
     Mutation(
@@ -158,15 +158,15 @@ SIDE = (
 
 TIMELY = (
     Mutation(
-        "time-out never", "stuck_o <= waiting && left_q == '0;", "stuck_o <= 1'b0;",
+        "time-out never", "rst_ni && !rest_q[n] && age_q[n] == Old;", "1'b0;",
         "an unresponsive memory is never reported", (UNRESPONSIVE,),
     ),
     Mutation(
-        "time-out without a limit", "&& limit_q != '0 && limit_q == limit_i;", "&& limit_q == limit_i;",
+        "time-out without a limit", "limit_q == '0 || limit_q != limit_i;", "limit_q != limit_i;",
         "a limit of 0 takes effect", ("zero_timeout_waits_indefinitely", UNRESPONSIVE),
     ),
     Mutation(
-        "time-out ignores progress", ".progress_i((m_ar_valid_o && m_ar_ready_i) || m_r_valid_i)", ".progress_i(1'b0)",
+        "time-out ignores progress", "rest_q  <= ~busy_i | progress_i;", "rest_q  <= ~busy_i;",
         "a slow memory is reported as unresponsive", (UNRESPONSIVE, "zero_timeout_waits_indefinitely"),
     ),
     Mutation(
@@ -178,33 +178,42 @@ TIMELY = (
         "bus_cause : bus_cause", "the cause is wrong", (UNRESPONSIVE,),
     ),
     Mutation(
+        "progress of one is progress of all", "rest_q  <= ~busy_i | progress_i;",
+        "rest_q  <= ~busy_i | {Clients{progress_i != '0}};", "a lost answer hides behind other traffic",
+        ("lost_answer_is_reported_while_others_move",),
+    ),
+    Mutation(
+        "time-out after a quarter", "Old = 3'd5;", "Old = 3'd2;", "a slow memory is reported as unresponsive",
+        (UNRESPONSIVE,),
+    ),
+    Mutation(
         "side mover without a time-out", "assign fault    = failed || stuck;", "assign fault    = failed;",
         "a side that waits for its block gets no report", ("timeout_of_index_word_or_side_block_is_reported",),
     ),
     Mutation(
-        "need_wakeup never read", "good && need_wakeup_i && run_i && !first_q ? CheckAsk : Idle;", "Idle;",
+        "need_wakeup never read", "(first_q || need_wakeup_i || interrupts_i);", "(first_q || interrupts_i);",
         "a sleeping receiver is never woken", ("receiver_that_goes_to_sleep_is_woken",),
     ),
     Mutation(
-        "awake receiver is interrupted", "(checked && (sleeps || check_error_i))", "checked",
+        "awake receiver is interrupted", "(checked && (own_q || sleeps_q || error_q))", "checked",
         "need_wakeup suppresses nothing", ("awake_receiver_is_not_interrupted",),
     ),
     Mutation(
         "need_wakeup inverted",
-        "assign sleeps  = check_word_i != '0;", "assign sleeps  = check_word_i == '0;",
+        "sleeps_q <= check_word_i != '0;", "sleeps_q <= check_word_i == '0;",
         "sleeping receivers are not woken, awake ones are", ("awake_receiver_is_not_interrupted",),
     ),
     Mutation(
-        "need_wakeup of the other line read", "assign prod_check_offset_o = 30'(ConsLine);",
-        "assign prod_check_offset_o = 30'(ProdLine);", "the producer's sleep wakes the consumer",
+        "need_wakeup of the other line read", "prod_check_own ? 30'(ProdLine) : 30'(ConsLine);",
+        "30'(ProdLine);", "the producer's sleep wakes the consumer",
         ("receiver_that_goes_to_sleep_is_woken", "awake_receiver_is_not_interrupted"),
     ),
     Mutation(
-        "failed need_wakeup read ignored", "if (checked && check_error_i) check_failed_q <= 1'b1;", "",
+        "failed need_wakeup read ignored", "if (state_q == Judge && error_q) check_failed_q <= 1'b1;", "",
         "an invalid need_wakeup is used", ("failed_need_wakeup_read_halts_the_direction",),
     ),
     Mutation(
-        "suppressions not counted", "suppressed_event_o = checked && !check_error_i && !sleeps;",
+        "suppressions not counted", "suppressed_event_o = checked && !own_q && !error_q && !sleeps_q;",
         "suppressed_event_o = 1'b0;", "suppressed reads 0", ("awake_receiver_is_not_interrupted",),
     ),
     Mutation(

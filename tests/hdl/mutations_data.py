@@ -221,7 +221,7 @@ ERRORS = (
         "word_done_i && word_error_i) word_failed_q <= 1'b0;", "the consumer waits for the index indefinitely", (WORD,),
     ),
     Mutation(
-        "RUN after a failed start word", "&& !prod_word_failed && !cons_word_failed;", ";",
+        "RUN after a failed start word", "&& !prod_word_failed && !cons_word_failed &&", "&&",
         "RUN is set although a side has no start index", ("start_word_error_halts_before_running",),
     ),
     Mutation(

@@ -353,6 +353,17 @@ def test_engine_that_another_program_reset_is_noticed(bench: Bench) -> None:
 # --- statistics and copies ---------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("wakeups", Wakeups)
+def test_bridge_whose_reads_overtake_writes_is_reported_where_that_matters(wakeups: Wakeups) -> None:
+    page = Page(status=R.STATUS_BITS["OVERTAKEN"])
+    fault = Engine(page, L.HOST, base=0, geometry=GEOMETRY, wakeups=wakeups).fault()
+    if wakeups is Wakeups.SLEEPING:
+        assert fault is not None and fault.code == "READ_ORDER"
+        assert "a read overtook an earlier write" in fault and "wakeup=off" in fault
+    else:
+        assert fault is None
+
+
 def test_statistics_have_both_directions(bench: Bench) -> None:
     bench.start()
     bench.host.doorbells()[0](128)

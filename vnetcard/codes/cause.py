@@ -41,6 +41,11 @@ class CauseCode(Code):
         "The DMA engine halted: a memory answered with an error.",
         "See the address in the message and `vnetcard show registers`; check the address map and the IOMMU.",
     )
+    ENGINE_READ_ORDER = (
+        "engine-read-order",
+        "The bridge to this side's memory lets a read overtake an earlier write, so the DMA engine cannot wake pumps.",
+        "Add `wakeup=off` to the window's URL.",
+    )
     CORRUPT_SIDE_BLOCK = (
         "corrupt-side-block",
         "A side block holds what its owner did not write.",

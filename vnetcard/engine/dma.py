@@ -51,7 +51,7 @@ _CAUSE_TEXT: Final = {
     "BAD_PROD": "prod {:#x} is impossible",
     "BAD_CONS": "cons {:#x} is impossible",
     "TIMEOUT": "a memory did not answer at bus address {:#x}",
-    "WAKEUP_READ": "the read of need_wakeup failed at bus address {:#x}",
+    "WAKEUP_READ": "the read after an index failed at bus address {:#x}",
 }
 
 
@@ -63,7 +63,8 @@ class Wakeups(enum.Enum):
     SLEEPING = "sleeping"
     """Those on which the pump sleeps: the engine reads need_wakeup after each index (NEED_WAKEUP)."""
     ALWAYS = "always"
-    """Each index; for a bridge that lets a read overtake an earlier write, such as LitePCIe's."""
+    """Each index, which the engine reads back before it interrupts: for a bridge that lets a read overtake an earlier
+    write, such as LitePCIe's."""
 
 
 class Registers(Protocol):
@@ -299,6 +300,12 @@ class Engine:
         status = self._status()
         if self._enabled and not status & _STATUS["LOCKED"]:
             return Fault(f"{self.name} is no longer enabled: it was reset", "RESET")
+        if status & _STATUS["OVERTAKEN"] and self.wakeups is Wakeups.SLEEPING:
+            return Fault(
+                f"{self.name} cannot wake this side: a read overtook an earlier write on the bridge to this side's "
+                f"memory, but need_wakeup relies on reads that stay behind writes; add wakeup=off to the window's URL",
+                "READ_ORDER",
+            )
         halted: dict[str, list[str]] = {}  # by cause: both directions often have the same
         codes = []
         for prefix, what in (

@@ -62,7 +62,12 @@ REGISTERS: Final = (
     Register("status", 0x010, "RO", "see below"),
     Register("reset", 0x014, "WO", "see below; outstanding transfers complete, then it restarts at tx_start"),
     Register("irq_status", 0x018, "W1C", "see below"),
-    Register("irq_enable", 0x01C, "RW", "bits of irq_status that raise the interrupt"),
+    Register(
+        "irq_enable",
+        0x01C,
+        "RW",
+        "bits of irq_status that raise the interrupt; of RX_PROD and TX_CONS also which indices are read back",
+    ),
     Register("window_base_lo", 0x020, "RW", "bus address of this side's window, multiple of 4 KiB; locked"),
     Register("window_base_hi", 0x024, "RW", "upper half of the bus address; locked"),
     Register("window_log2", 0x028, "RW", "base-2 logarithm of the window size in bytes, 14 to 30; locked"),
@@ -74,13 +79,13 @@ REGISTERS: Final = (
     Register("rx_cons", 0x044, "RW", "doorbell: the new cons of this side; reads the last value written"),
     Register("tx_start", 0x048, "RW", "index at which tx starts, multiple of 64"),
     Register("side_doorbell", 0x04C, "RW", "doorbell: copy the block of this side to the peer's window; any value"),
-    Register("side_done", 0x050, "RO", "side_doorbell value of the last acknowledged copy"),
+    Register("side_done", 0x050, "RO", "side_doorbell value of the last copy that the peer can see"),
     Register("side_cause", 0x054, "RO", "why the copy of the side block halted: NONE, READ, WRITE or TIMEOUT"),
     Register("side_error_addr_lo", 0x058, "RO", "bus address of the failed access"),
     Register("side_error_addr_hi", 0x05C, "RO", "upper half of side_error_addr"),
     Register("irq_count", 0x060, "RW", "events of RX_PROD and TX_CONS per interrupt; 0 and 1: each event"),
     Register("irq_time", 0x064, "RW", "largest delay of that interrupt after its first event in cycles; 0: no limit"),
-    Register("timeout", 0x068, "RW", "cycles without progress until an outstanding transaction halts; 0: no limit"),
+    Register("timeout", 0x068, "RW", "cycles without progress of an access until what waits for it halts; 0: no limit"),
     *_direction("tx", 0x080),
     *_direction("rx", 0x0C0),
     Register("cycles_lo", 0x100, "RO", "clock cycles since reset; a read latches the upper half"),
@@ -99,6 +104,7 @@ STATUS_BITS: Final[dict[str, int]] = {
     "RX_HALT": 1 << 5,
     "RX_DRAIN": 1 << 6,
     "LOCKED": 1 << 8,  # configuration registers ignore writes
+    "OVERTAKEN": 1 << 9,  # a read of this side's memory overtook an earlier write; until both sides are off
     "SIDE_RUN": 1 << 12,
     "SIDE_HALT": 1 << 13,
     "SIDE_DRAIN": 1 << 14,
@@ -122,7 +128,7 @@ CAUSES: Final[dict[str, int]] = {
     "BAD_PROD": 6,  # not a multiple of 64, or beyond what the consumer has freed
     "BAD_CONS": 7,  # not a multiple of 64, or beyond what was published
     "TIMEOUT": 8,  # a memory did not answer in time; DRAIN lasts until it does
-    "WAKEUP_READ": 9,  # RRESP on the need_wakeup word
+    "WAKEUP_READ": 9,  # RRESP on the read after an index: of need_wakeup, or of the index
 }
 
 

@@ -34,16 +34,18 @@ def refused(snapshot: Snapshot) -> Iterator[Cause]:
 
 
 def engine_halted(snapshot: Snapshot) -> Iterator[Cause]:
-    """Halts of the DMA engine in the link's history, by timeout or by bus error."""
+    """Halts of the DMA engine in the link's history, by timeout, bus error or order of reads."""
     counted = counts(snapshot)
     for view in snapshot.views:
         halts = [change for change in view["link"]["history"] if change["state"] == "halted"]
         if not halts or not counted.get(view["side"], {}).get("engine_halt"):
             continue
         reason = halts[-1]["reason"]
-        timeout = halts[-1]["fault_code"] == "TIMEOUT"  # an engine's cause, see engine/registers.py
+        fault = halts[-1]["fault_code"]  # an engine's cause, see engine/registers.py, or one of its driver
         yield Cause(
-            CauseCode.ENGINE_STALLED if timeout else CauseCode.ENGINE_BUS_ERROR,
+            {"TIMEOUT": CauseCode.ENGINE_STALLED, "READ_ORDER": CauseCode.ENGINE_READ_ORDER}.get(
+                fault, CauseCode.ENGINE_BUS_ERROR
+            ),
             view["side"],
             f"the DMA engine halted {len(halts)} times: {reason}",
         )
