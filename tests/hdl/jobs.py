@@ -15,7 +15,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 from tests.hdl import build
-from tests.hdl.suite import COVERED_WIDTH, Run, together
+from tests.hdl.suite import COVERED_WIDTH, Parameters, Run, together
 
 WORKERS = max(1, min(4, len(os.sched_getaffinity(0))))
 
@@ -26,17 +26,21 @@ class Builds:
     def __init__(self, folder: Path, options: Callable[[int], Iterable[str]]) -> None:
         self.folder = folder
         self._options = options
-        self._locks: dict[int, threading.Lock] = {}
-        self._done: dict[int, Path] = {}
+        self._locks: dict[tuple[int, Parameters], threading.Lock] = {}
+        self._done: dict[tuple[int, Parameters], Path] = {}
         self._guard = threading.Lock()
 
-    def get(self, width: int) -> Path:
+    def get(self, width: int, parameters: Parameters = ()) -> Path:
+        """The engine of data width ``width`` and with ``parameters``, which are built without coverage."""
+        key = (width, parameters)
         with self._guard:
-            lock = self._locks.setdefault(width, threading.Lock())
+            lock = self._locks.setdefault(key, threading.Lock())
         with lock:
-            if width not in self._done:
-                self._done[width] = build.kept(self.folder / f"w{width}", width, self._options(width))
-            return self._done[width]
+            if key not in self._done:
+                name = "-".join((f"w{width}", *(f"{name}{value}" for name, value in parameters)))
+                options = build.FAST if parameters else self._options(width)
+                self._done[key] = build.kept(self.folder / name, width, options, parameters=parameters)
+            return self._done[key]
 
 
 class Jobs:
@@ -56,13 +60,14 @@ class Jobs:
     def _do(self, runs: Sequence[Run]) -> dict[Run, build.Outcome]:
         first = runs[0]
         outcomes = build.simulate_all(
-            self._builds.get(first.width),
+            self._builds.get(first.width, first.parameters),
             [run.case for run in runs],
             module=first.module,
             label=f"-{first.stall}",
             # Random bits that a reset clears would count as toggles in the coverage.
             random_start=first.width != COVERED_WIDTH,
-            extra_env={"VNETCARD_STALL": first.stall},
+            extra_env={"VNETCARD_STALL": first.stall}
+            | {f"VNETCARD_{name.upper()}": str(n) for name, n in first.parameters},
         )
         return dict(zip(runs, outcomes, strict=True))
 

@@ -23,6 +23,7 @@ MODULES = (
     "cases_interrupts",
     "cases_wakeup",
     "cases_timeout",
+    "cases_ordering",
 )
 """Modules of cases that ``test_engine.py`` runs at every width, calm and stalled."""
 
@@ -52,22 +53,40 @@ COVERED_WIDTH = 64
 """The width whose runs record coverage of the RTL."""
 MOST_TOGETHER = 6
 """Cases in one process: more would leave a processor idle at the end."""
+Parameters = tuple[tuple[str, int], ...]
+"""Parameters of the engine besides its data width, by name."""
+OTHER_PARAMETERS: tuple[tuple[int, Parameters], ...] = (
+    (64, (("BurstBeats", 8),)),
+    (64, (("BurstBeats", 16), ("ReadsMax", 2))),
+    (64, (("BurstBeats", 256), ("ReadsMax", 64))),
+    (512, (("BurstBeats", 8), ("ReadsMax", 64))),
+    (512, (("BurstBeats", 256),)),  # 4 KiB limits bursts to 64 beats
+)
+"""Data widths and parameters other than the default ones, with which the campaign runs every case stalled."""
 STALLS = ("calm", "stalled")
 """calm: every channel is ready at once; stalled: random idle cycles and back-pressure on every channel."""
 
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One case at one data width, calm or stalled."""
+    """One case at one data width, calm or stalled; ``parameters`` are those that are not the default ones."""
 
     module: str
     case: str
     width: int
     stall: str
+    parameters: Parameters = ()
 
     @property
     def name(self) -> str:
-        return f"{self.case}-w{self.width}-{self.stall}"
+        return "-".join(
+            (self.case, f"w{self.width}", self.stall, *(f"{name}{value}" for name, value in self.parameters))
+        )
+
+    @property
+    def process(self) -> tuple[object, ...]:
+        """Runs for which this is equal can share a process."""
+        return self.module, self.width, self.stall, self.parameters
 
 
 @functools.cache
@@ -97,12 +116,23 @@ def runs(
     ]
 
 
+def other_runs() -> list[Run]:
+    """Return every case stalled with each of ``OTHER_PARAMETERS``."""
+    return [
+        Run(module, case, width, "stalled", parameters)
+        for width, parameters in OTHER_PARAMETERS
+        for module in MODULES
+        for case in cases(module)
+        if case not in (*LONG_AT_512, *CALM_ONLY)
+    ]
+
+
 def together(wanted: Iterable[Run]) -> list[list[Run]]:
     """Return ``wanted`` in its order, in groups that share a process: short cases of one module, width and stall."""
     groups: list[list[Run]] = []
     for run in wanted:
         last = groups[-1][-1] if groups else None
-        alike = last is not None and (last.module, last.width, last.stall) == (run.module, run.width, run.stall)
+        alike = last is not None and last.process == run.process
         if alike and last is not None and is_short(run) and is_short(last) and len(groups[-1]) < MOST_TOGETHER:
             groups[-1].append(run)
         else:
@@ -116,5 +146,14 @@ def is_short(run: Run) -> bool:
 
 
 def always(run: Run) -> bool:
-    """Return whether ``run`` is part of `make test`: each case at 64 bit, stalled; the campaign has all runs."""
+    """Return whether ``run`` is part of `make test`: each case at 64 bit, stalled; the campaign has all runs.
+
+    One case is there with bursts that 4 KiB limits as well.
+    """
+    if run.parameters:
+        return (
+            run.width == 512
+            and run.case == "caps_names_the_longest_burst"
+            and dict(run.parameters)["BurstBeats"] == 256
+        )
     return run.width == COVERED_WIDTH and run.stall == ("calm" if run.case in CALM_ONLY else "stalled")

@@ -40,7 +40,7 @@ def marked(run: suite.Run) -> ParameterSet:
     return pytest.param(run, id=run.name, marks=() if suite.always(run) else pytest.mark.campaign)
 
 
-@pytest.mark.parametrize("run", [marked(run) for run in suite.runs()])
+@pytest.mark.parametrize("run", [marked(run) for run in (*suite.runs(), *suite.other_runs())])
 def test_engine(jobs: Jobs, run: suite.Run) -> None:
     build.show(jobs.result(run))
 
