@@ -71,13 +71,14 @@ module vnc_index_word #(
 
   typedef enum logic [2:0] {Idle, Ask, Wait, CheckAsk, CheckWait, Judge} state_e;
   state_e          state_q;
+  logic            open_q;  // the gap is over
   logic            first_q, own_q, word_failed_q, check_failed_q;
   logic            send, good, reads, again, checked;
   logic            older_q, sleeps_q, error_q;  // of the answer to the read
   logic [31:0]     sent_q, shown_q;
   logic [GapW-1:0] gap_q;
 
-  assign free_o  = run_i && state_q == Idle && gap_q == '0 && !word_failed_q && !check_failed_q;
+  assign free_o  = run_i && state_q == Idle && open_q && !word_failed_q && !check_failed_q;
   assign send    = free_o && due_i;
   assign good    = state_q == Wait && word_done_i && !word_error_i;
   assign reads    = good && active_i && (first_q || need_wakeup_i || interrupts_i);
@@ -111,6 +112,7 @@ module vnc_index_word #(
       sent_q         <= start_i;
       shown_q        <= start_i;
       gap_q          <= '0;
+      open_q         <= 1'b1;
     end else begin
       if (send) sent_q <= next_i;
       if (good) shown_q <= sent_q;
@@ -120,6 +122,7 @@ module vnc_index_word #(
       if (state_q == Judge && error_q) check_failed_q <= 1'b1;
       if (send) gap_q <= GapW'(Gap);
       else if (gap_q != '0) gap_q <= gap_q - 1'b1;
+      open_q <= !send && gap_q <= GapW'(1);
     end
   end
 
