@@ -364,6 +364,12 @@ def test_bridge_whose_reads_overtake_writes_is_reported_where_that_matters(wakeu
         assert fault is None
 
 
+def test_memory_that_does_not_read_back_is_named_while_nothing_starts() -> None:
+    page = Page(status=R.STATUS_BITS["OVERTAKEN"] | R.STATUS_BITS["TX_RUN"])
+    why = Engine(page, L.HOST, base=0, geometry=GEOMETRY).not_ready()
+    assert why == "the engine has not started c2h: what it writes to this side's memory does not read back"
+
+
 def test_statistics_have_both_directions(bench: Bench) -> None:
     bench.start()
     bench.host.doorbells()[0](128)

@@ -293,7 +293,10 @@ class Engine:
         """Which directions do not run, for a message; None: packets may move."""
         status, directions = self._status(), (("TX", self._side), ("RX", 1 - self._side))
         off = [L.DIRECTIONS[n] for prefix, n in directions if not status & _STATUS[f"{prefix}_RUN"]]
-        return f"the engine has not started {' and '.join(off)}" if off else None
+        if not off:
+            return None
+        lost = ": what it writes to this side's memory does not read back" if status & _STATUS["OVERTAKEN"] else ""
+        return f"the engine has not started {' and '.join(off)}{lost}"
 
     def fault(self) -> Fault | None:
         """What halted and why, for a message; None if nothing did, or the peer is absent."""
