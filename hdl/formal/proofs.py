@@ -181,7 +181,7 @@ WATCHDOG = Proof(
     depth=24,
     reach=40,
     bugs=(
-        Bug("vnc_watchdog.sv", "Old = 3'd5", "Old = 3'd3", "a_not_before_the_limit"),
+        Bug("vnc_watchdog.sv", "Old = 3'd5", "Old = 3'd2", "a_not_before_the_limit"),
         Bug("vnc_watchdog.sv", "Old = 3'd5", "Old = 3'd7", "a_at_the_latest_a_quarter_later"),
         Bug(
             "vnc_watchdog.sv",

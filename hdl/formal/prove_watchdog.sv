@@ -5,6 +5,8 @@
 //
 //   two clients that wait and progress in any cycle --> vnc_watchdog
 //
+// Assumed: nothing waits in a reset, which lasts two cycles or more.
+//
 // Proved for a limit of 8 cycles, which is constant.  The depth is the history that an age needs to become old.
 
 module prove_watchdog (
@@ -26,7 +28,10 @@ module prove_watchdog (
 
   always_ff @(posedge clk_i) started_q <= 1'b1;
 
-  always_comb if (!started_q) assume (!rst_ni);
+  always_comb begin
+    if (!started_q) assume (!rst_ni);
+    assume (rst_ni || busy_i == '0);
+  end
 
   always_ff @(posedge clk_i) begin
     if (started_q && rst_ni) begin
