@@ -13,8 +13,8 @@ compile() { # OUTPUT SOURCE...: the versions of test.txt count for the others, t
         --output-file "requirements/$1" "${@:2}"
 }
 
-compile test.txt pyproject.toml requirements/build.in --extra dev --extra docs --extra hdl --extra release \
-    --extra tools "$@"
+compile test.txt pyproject.toml requirements/build.in --extra dev --extra docs --extra hdl --extra litex \
+    --extra release --extra tools "$@"
 for file in build.txt run.txt sim.txt; do
     sources=(requirements/build.in)
     [[ $file == build.txt ]] || sources+=(pyproject.toml)
