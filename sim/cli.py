@@ -18,12 +18,13 @@ from vnetcard.sim import build, report
 from vnetcard.sim.library import CLOCK_HZ, Simulator
 from vnetcard.sim.objects import Objects, new_instance
 from vnetcard.sim.options import PROGRAM, Options, load
+from vnetcard.sim.vfio_user.function import Function
 from vnetcard.terminal.arguments import report_error
 from vnetcard.terminal.escape import printed_help
 from vnetcard.terminal.sizes import human
 
 STOP_SIGNALS: Final = frozenset({signal.SIGINT, signal.SIGTERM, signal.SIGHUP})
-SIGNALS: Final = STOP_SIGNALS | {signal.SIGUSR1}
+SIGNALS: Final = STOP_SIGNALS | {signal.SIGUSR1, signal.SIGUSR2}
 STATS_EVERY: Final = 1.0
 """Seconds between two lines of ``--stats``."""
 
@@ -43,25 +44,35 @@ def _progress(text: str) -> None:
     sys.stderr.flush()
 
 
+def _log(text: str) -> None:
+    _progress(f"{PROGRAM}: {text}\n")
+
+
 class Session:
     """A running simulation: handles signals and prints events and figures."""
 
-    def __init__(self, options: Options, simulator: Simulator) -> None:
+    def __init__(self, options: Options, simulator: Simulator, function: Function | None = None) -> None:
         self._options = options
         self._simulator = simulator
-        self._removed = False
+        self._function = function
+        self._removed = self._refusing = False
         self._began = time.monotonic()
         self._remove_at = None if options.remove_after is None else self._began + options.remove_after
         self._last = (self._began, simulator.stats())
 
     def serve(self) -> None:
-        """Return when a signal ends the simulation; SIGUSR1 removes the card and puts it back."""
+        """Return when a signal ends the simulation; SIGUSR1 removes the card and puts it back.
+
+        SIGUSR2 lets the IOMMU of a PCI function refuse every access, and ends that.
+        """
         while True:
             found = signal.sigtimedwait(SIGNALS, self._pause())
             if found is not None and found.si_signo in STOP_SIGNALS:
                 return
-            if found is not None:
+            if found is not None and found.si_signo == signal.SIGUSR1:
                 self._toggle()
+            elif found is not None and self._function is not None:
+                self._toggle_iommu(self._function)
             now = time.monotonic()
             if self._remove_at is not None and now >= self._remove_at:
                 self._remove_at = None
@@ -77,11 +88,18 @@ class Session:
 
     def _toggle(self) -> None:
         self._removed = not self._removed
+        card = self._function or self._simulator
         if self._removed:
-            self._simulator.remove_card()
+            card.remove_card()
         else:
-            self._simulator.put_card_back(new_instance())
+            card.put_card_back(new_instance())
         self._say("removed" if self._removed else "returned", "the card is " + ("removed" if self._removed else "back"))
+
+    def _toggle_iommu(self, function: Function) -> None:
+        self._refusing = not self._refusing
+        function.refuse(self._refusing)
+        state = "refuses every access" if self._refusing else "serves again"
+        self._say("refusing" if self._refusing else "serving", f"the IOMMU {state}")
 
     def _line(self, now: float) -> None:
         then, old = self._last
@@ -106,9 +124,12 @@ class Session:
         counters = report.engine(self._simulator.read)
         seconds, stats = time.monotonic() - self._began, self._simulator.stats()
         if self._options.json:
-            self._print(json.dumps({"event": "totals", **report.totals(stats, seconds, counters)}))
+            pci = {} if self._function is None else {"pci": self._function.totals()}
+            self._print(json.dumps({"event": "totals", **report.totals(stats, seconds, counters), **pci}))
         else:
             self._print(report.table(stats, seconds, counters))
+            if self._function is not None:
+                self._print(self._function.text())
 
     def _say(self, event: str, text: str) -> None:
         if self._options.json:
@@ -126,19 +147,35 @@ def run(options: Options) -> None:
     # From here on Session.serve takes signals one at a time, so that none interrupts a step.
     signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
     with contextlib.ExitStack() as stack:
-        objects = Objects(options.name, options.memory, options.width)
+        objects = Objects(options.name, options.memory, options.width, host=options.vfio_user is None)
         stack.callback(objects.close)
         mapped = (objects.bus, *objects.memories)
-        simulator = Simulator(library, options.width, mapped, bus=options.bus, trace=options.trace, seed=options.seed)
+        eventfd = -1
+        if options.vfio_user is not None:
+            eventfd = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
+            stack.callback(os.close, eventfd)
+        simulator = Simulator(
+            library,
+            options.width,
+            mapped,
+            bus=options.bus,
+            trace=options.trace,
+            seed=options.seed,
+            host_eventfd=eventfd,
+        )
         stack.callback(simulator.close)
         for injection in options.injections:
             simulator.inject(injection)
-        session = Session(options, simulator)
         thread = threading.Thread(target=simulator.run, name="simulator")
         thread.start()
         stack.callback(thread.join)
         stack.callback(simulator.stop)
         objects.open_to_agents()
+        function = None
+        if options.vfio_user is not None:
+            function = Function(options.vfio_user, simulator, options.name, eventfd, log=_log)
+            stack.callback(function.close)
+        session = Session(options, simulator, function)
         session.announce()
         session.serve()
         service.notify("STOPPING=1")

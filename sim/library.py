@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ctypes
 import mmap
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -92,6 +93,7 @@ class _Config(ctypes.Structure):
         ("ns_per_cycle", ctypes.c_double),
         ("seed", ctypes.c_uint64),
         ("trace", _TraceRequest),
+        ("host_eventfd", ctypes.c_int),
     )
 
 
@@ -107,21 +109,30 @@ class Simulator:
         bus: Bus,
         trace: Trace | None,
         seed: int,
+        host_eventfd: int = -1,
     ) -> None:
-        """``objects`` are the bus, the host's memory and the card's memory; they must stay mapped until ``close``."""
+        """``objects`` are the bus, the host's memory and the card's memory; they must stay mapped until ``close``.
+
+        With ``host_eventfd``, which the host's interrupt signals, the host's memory is not used: ``map_dma`` says what
+        the engine reaches.
+        """
         self._library = ctypes.CDLL(str(library))
         self._objects = [ctypes.c_char.from_buffer(found) for found in objects]
         _declare(self._library)
         beat = 0.0 if bus.gbps is None else width * CLOCK_HZ / (bus.gbps * 1e9)
+        addresses: list[int | None] = [ctypes.addressof(found) for found in self._objects]
+        if host_eventfd >= 0:
+            addresses[1] = None
         config = _Config(
-            *(ctypes.addressof(found) for found in self._objects),
-            len(objects[1]),
+            *addresses,
+            len(objects[2]),
             *BASES,
             round(bus.latency_ns / NS_PER_CYCLE),
             beat,
             NS_PER_CYCLE,
             seed,
             _trace_request(trace),
+            host_eventfd,
         )
         self._handle = ctypes.c_void_p(self._library.vncsim_new(ctypes.byref(config)))
         self._config = config  # the simulator keeps pointers to its strings
@@ -152,6 +163,30 @@ class Simulator:
     def put_card_back(self, instance: int) -> None:
         """Put the card back, as after power-up, with a new ``instance``."""
         self._library.vncsim_remove(self._handle, instance)
+
+    def map_dma(self, address: int, size: int, fd: int | None, offset: int, flags: int) -> None:
+        """Show ``size`` bytes from ``offset`` of ``fd`` to the engine at bus address ``address``.
+
+        ``flags``: 1 readable, 2 writable.  None as ``fd``: memory that cannot be mapped.  Raises OSError.
+        """
+        number = self._library.vncsim_map(self._handle, address, size, -1 if fd is None else fd, offset, flags)
+        if number:
+            raise OSError(number, os.strerror(number))
+
+    def unmap_dma(self, address: int, size: int) -> None:
+        """Take back all maps in the range, which ``run`` must serve; raises OSError (EINVAL) where it cuts one."""
+        number = self._library.vncsim_unmap(self._handle, address, size)
+        if number:
+            raise OSError(number, os.strerror(number))
+
+    def enable_dma(self, on: bool) -> None:
+        """Let the engine use the maps, or refuse every access to the host's memory."""
+        self._library.vncsim_enable_dma(self._handle, on)
+
+    def maps(self) -> int:
+        """The number of maps."""
+        count: int = self._library.vncsim_maps(self._handle)
+        return count
 
     def stats(self) -> Stats:
         """A copy of the current counters."""
@@ -185,7 +220,12 @@ def _declare(library: ctypes.CDLL) -> None:
     library.vncsim_fault.argtypes = [handle, u32, ctypes.c_int, u64, ctypes.c_double, u32]
     library.vncsim_remove.argtypes = [handle, u32]
     library.vncsim_read.argtypes = [handle, u32, u32, u64, ctypes.POINTER(u32)]
+    library.vncsim_map.argtypes = [handle, u64, u64, ctypes.c_int, u64, u32]
+    library.vncsim_unmap.argtypes = [handle, u64, u64]
+    library.vncsim_enable_dma.argtypes = [handle, ctypes.c_int]
+    library.vncsim_maps.argtypes = [handle]
+    library.vncsim_maps.restype = u64
     for name in ("vncsim_run", "vncsim_stop", "vncsim_free"):
         getattr(library, name).argtypes = [handle]
-    for name in ("vncsim_fault", "vncsim_remove", "vncsim_run", "vncsim_stop", "vncsim_free"):
+    for name in ("vncsim_enable_dma", "vncsim_fault", "vncsim_remove", "vncsim_run", "vncsim_stop", "vncsim_free"):
         getattr(library, name).restype = None

@@ -51,8 +51,12 @@ def check_name(name: str) -> str:
 class Objects:
     """The mapped bus and memories of simulation ``name``, locked for this process until ``close``."""
 
-    def __init__(self, name: str, memory_bytes: int, width: int) -> None:
-        """Create them, or take over those of a killed simulator; raises WindowUnavailable while a simulator runs."""
+    def __init__(self, name: str, memory_bytes: int, width: int, *, host: bool = True) -> None:
+        """Create them, or take over those of a killed simulator; raises WindowUnavailable while a simulator runs.
+
+        Without ``host`` the host has its memory elsewhere: there is no object of it, ``base_host`` is 0, and the first
+        of ``memories`` is a page that nothing uses.
+        """
         self.name = check_name(name)
         self.memory_bytes = memory_bytes
         self._names = (sim_bus.bus_name(name), sim_bus.memory_name(name, L.HOST), sim_bus.memory_name(name, L.CARD))
@@ -63,8 +67,8 @@ class Objects:
             self._words = Memory(self.bus)
             self._stack.callback(self._words.close)
             self._words.store64(sim_bus.HEADER["magic"], 0)  # agents must not open it while it is being created
-            self.memories = (self._memory(L.HOST), self._memory(L.CARD))
-            self._write_header(width)
+            self.memories = (self._memory(L.HOST) if host else self._no_memory(), self._memory(L.CARD))
+            self._write_header(width, BASES[L.HOST] if host else 0)
         except posix_ipc.PermissionsError as error:
             self._stack.close()
             raise WindowUnavailable(
@@ -121,7 +125,12 @@ class Objects:
         self._stack.callback(memory.close)
         return memory
 
-    def _write_header(self, width: int) -> None:
+    def _no_memory(self) -> mmap.mmap:
+        page = mmap.mmap(-1, mmap.PAGESIZE)
+        self._stack.callback(page.close)
+        return page
+
+    def _write_header(self, width: int, base_host: int) -> None:
         """Write all fields but the magic, which ``open_to_agents`` stores."""
         narrow = {
             "version": sim_bus.VERSION,
@@ -132,7 +141,7 @@ class Objects:
         }
         for name, value in narrow.items():
             self._words.store32(sim_bus.HEADER[name], value)
-        wide = {"memory_bytes": self.memory_bytes, "base_host": BASES[L.HOST], "base_card": BASES[L.CARD]}
+        wide = {"memory_bytes": self.memory_bytes, "base_host": base_host, "base_card": BASES[L.CARD]}
         for name, value in wide.items():
             self._words.store64(sim_bus.HEADER[name], value)
 

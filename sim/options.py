@@ -32,8 +32,10 @@ examples:
   vnetcard-sim lab1 --data-width 256 --pcie-latency-ns 900 --pcie-gbps 60 --stats
   vnetcard-sim --trace lab0.fst --trace-from 1ms --trace-to 1.2ms
   vnetcard-sim --inject card-write-slverr@500 --trace lab0.fst --trace-on error
+  vnetcard-sim --vfio-user /run/card.sock        a virtual machine is the host; the card's agent uses sim:lab0
 
-SIGUSR1 removes the card, and puts it back.  One cycle is 4 ns of simulated time, which stands still while nothing
+SIGUSR1 removes the card, and puts it back; with --vfio-user SIGUSR2 lets the IOMMU refuse every access, and ends that.
+One cycle is 4 ns of simulated time, which stands still while nothing
 moves.  Exit status: 0 stopped by a signal, 1 the build failed, 2 bad input, 130 interrupted while building.
 """
 
@@ -53,6 +55,7 @@ class Options:
     stats: bool
     totals: bool
     json: bool
+    vfio_user: Path | None = None
 
 
 def parser() -> argparse.ArgumentParser:
@@ -85,6 +88,9 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--inject", action="append", default=[], metavar="ERROR", help=f"{inject.HELP.replace('%', '%%')}")
     p.add_argument("--seed", type=int, default=0, metavar="N", help="seed of the probabilities (%(default)s)")
     p.add_argument("--remove-after", type=float, metavar="S", help="remove the card after S seconds")
+    p.add_argument(
+        "--vfio-user", metavar="SOCKET", help="the host is a client of vfio-user, such as QEMU 10.1: a PCI function"
+    )
     p.add_argument("--stats", action="store_true", help="print a line per second, and a table at the end")
     p.add_argument("--totals", action="store_true", help="print only the table at the end")
     p.add_argument("--json", action="store_true", help="print JSON objects, one per line")
@@ -115,6 +121,7 @@ def load(argv: list[str] | None = None) -> Options:
         stats=given.stats,
         totals=given.stats or given.totals,
         json=given.json,
+        vfio_user=None if given.vfio_user is None else Path(given.vfio_user),
     )
 
 

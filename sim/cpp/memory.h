@@ -9,9 +9,12 @@
  * Bursts are answered in order.  Other processes read the object while this writes it: 8 bytes become visible
  * together, as do the 4 bytes of an index word, and a burst becomes visible after everything that was acknowledged
  * before it (barrier S1).  The partner of S1 is the acquire of the reader: vnc_barrier.h, barriers A and B.
+ *
+ * With an Iommu the object is the memory of a virtual machine, which every beat looks up; what is not mapped is SLVERR.
  */
 #pragma once
 #include "faults.h"
+#include "iommu.h"
 #include "log.h"
 #include "stats.h"
 #include "verilated.h"
@@ -71,10 +74,10 @@ class AxiMemory {
       public:
 	static constexpr unsigned BeatBytes = VNC_DATA_W / 8;
 
-	AxiMemory(MasterPins pins, uint8_t *bytes, uint64_t base, uint64_t size, Timing timing, SideStats &stats,
-		  Log &log, unsigned side)
-	    : pins_(pins), bytes_(bytes), base_(base), size_(size), timing_(timing), stats_(stats), log_(log),
-	      side_(side)
+	AxiMemory(MasterPins pins, uint8_t *bytes, Iommu *iommu, uint64_t base, uint64_t size, Timing timing,
+		  SideStats &stats, Log &log, unsigned side)
+	    : pins_(pins), bytes_(bytes), iommu_(iommu), base_(base), size_(size), timing_(timing), stats_(stats),
+	      log_(log), side_(side)
 	{
 	}
 
@@ -167,13 +170,29 @@ class AxiMemory {
 	{
 		Answer answer = faults.next();
 
-		if (address < base_ || address - base_ > size_ - beats * BeatBytes) {
+		if (!iommu_ && (address < base_ || address - base_ > size_ - beats * BeatBytes)) {
 			stats_.outside++;
 			answer = DECERR;
 		}
 		if (answer != OKAY && answer != LATE)
 			stats_.errors++;
 		return answer;
+	}
+
+	/* Return the memory of a beat; nullptr, and SLVERR for @burst, where the IOMMU refuses the @access. */
+	uint8_t *reach(Burst &burst, uint32_t access)
+	{
+		if (!iommu_)
+			return bytes_ + (burst.address - base_);
+
+		uint8_t *found = iommu_->find(burst.address, access);
+
+		if (!found) {
+			burst.answer = SLVERR;
+			stats_.outside++;
+			stats_.errors++;
+		}
+		return found;
 	}
 
 	/* Return the delay of @answer in cycles; a LATE answer becomes OKAY. */
@@ -203,8 +222,10 @@ class AxiMemory {
 
 		if (now < burst.ready || burst.answer == HANG || double(now) < read_free_)
 			return;
-		if (burst.answer == OKAY) {
-			copy_out(burst.address);
+		const uint8_t *from = burst.answer == OKAY ? reach(burst, Iommu::READ) : nullptr;
+
+		if (from) {
+			copy_out(from);
 			stats_.read_bytes += BeatBytes;
 		} else {
 			memset(pins_.rdata, 0xff, BeatBytes);
@@ -220,9 +241,9 @@ class AxiMemory {
 		read_free_ = std::max(read_free_, double(now)) + timing_.beat;
 	}
 
-	void copy_out(uint64_t address)
+	void copy_out(const uint8_t *bytes)
 	{
-		const uint64_t *from = reinterpret_cast<const uint64_t *>(bytes_ + (address - base_));
+		const uint64_t *from = reinterpret_cast<const uint64_t *>(bytes);
 
 		/* The doorbell that caused this read was loaded with acquire: the bytes it covers are visible. */
 		for (unsigned n = 0; n < BeatBytes / 8; n++) {
@@ -252,8 +273,10 @@ class AxiMemory {
 
 		Burst &burst = writes_.front();
 
-		if (burst.answer == OKAY)
-			copy_in(burst.address, now);
+		uint8_t *to = burst.answer == OKAY ? reach(burst, Iommu::WRITE) : nullptr;
+
+		if (to)
+			copy_in(to, burst.address - base_, now);
 		burst.address += BeatBytes;
 		burst.done += BeatBytes;
 		write_free_ = std::max(write_free_, double(now)) + timing_.beat;
@@ -270,11 +293,9 @@ class AxiMemory {
 		}
 	}
 
-	void copy_in(uint64_t address, uint64_t now)
+	void copy_in(uint8_t *to, uint64_t offset, uint64_t now)
 	{
-		uint8_t *to = bytes_ + (address - base_);
-
-		for (unsigned n = 0; n < BeatBytes / 8; n++, to += 8) {
+		for (unsigned n = 0; n < BeatBytes / 8; n++, to += 8, offset += 8) {
 			uint64_t value;
 
 			memcpy(&value, pins_.wdata + 8 * n, 8);
@@ -287,7 +308,7 @@ class AxiMemory {
 				break;
 			case 0x0f:
 				/* Logged first: a consumer that has seen the index has a later time than the log. */
-				log_.put(now, side_, VNC_SIMBUS_LOG_INDEX, uint64_t(to - bytes_), uint32_t(value));
+				log_.put(now, side_, VNC_SIMBUS_LOG_INDEX, offset, uint32_t(value));
 				__atomic_store_n(reinterpret_cast<uint32_t *>(to), uint32_t(value), __ATOMIC_RELAXED);
 				stats_.index_words++;
 				break;
@@ -312,6 +333,7 @@ class AxiMemory {
 
 	MasterPins pins_;
 	uint8_t *bytes_;
+	Iommu *iommu_;
 	uint64_t base_, size_;
 	Timing timing_;
 	SideStats &stats_;

@@ -7,6 +7,8 @@
  *   interrupt --------+        (read irq_status, write it back, wake the pumps)
  *   queries of the simulator --+
  *
+ * An interrupt that somebody else serves (to_eventfd()) is only signalled, once per rising edge as MSI-X is.
+ *
  * A pass reads the mailbox first and serves it last: a doorbell that rang before the request is forwarded before it,
  * and a continuous stream of doorbells or interrupts cannot delay other accesses indefinitely.
  */
@@ -17,6 +19,7 @@
 #define _Static_assert static_assert /* the header is C */
 #include "vnc_layout.h"
 #include <atomic>
+#include <sys/eventfd.h>
 
 namespace vnc {
 
@@ -47,15 +50,20 @@ class RegisterPage {
 		pins_.wstrb = 0xf;
 	}
 
+	/** to_eventfd() - signal interrupts by @fd; the driver reads and clears irq_status by the mailbox. */
+	void to_eventfd(int fd) { eventfd_ = fd; }
+
 	/** poll() - start the next access if one is due; cheap otherwise. */
 	void poll()
 	{
+		if (eventfd_ >= 0)
+			signal();
 		if (task_ != Task::None)
 			return;
 		if (cursor_ == 0) {
 			request_ = load(mail(VNC_SIMBUS_REQUEST));
 			cursor_ = 1;
-			if (pins_.irq) {
+			if (pins_.irq && eventfd_ < 0) {
 				start_read(Task::IrqRead, VNC_REG_IRQ_STATUS);
 				return;
 			}
@@ -73,7 +81,7 @@ class RegisterPage {
 	/** waiting() - Return: true when poll() would start an access; called before sleeping, after a full fence. */
 	bool waiting() const
 	{
-		if (task_ != Task::None || pins_.irq || load(mail(VNC_SIMBUS_REQUEST)) != served_ ||
+		if (task_ != Task::None || interrupting() || load(mail(VNC_SIMBUS_REQUEST)) != served_ ||
 		    queries_ != answers_)
 			return true;
 		for (unsigned n = 0; n < Doorbells; n++)
@@ -82,7 +90,7 @@ class RegisterPage {
 		return false;
 	}
 
-	bool busy() const { return task_ != Task::None || pins_.irq; }
+	bool busy() const { return task_ != Task::None || interrupting(); }
 
 	/** sample() - record the handshakes at the end of this cycle, after the ports have settled. */
 	void sample()
@@ -131,6 +139,7 @@ class RegisterPage {
 			answer_mail(AllOnes);
 		task_ = Task::None;
 		timer_ = timeout_ = 0;
+		signalled_ = false;
 	}
 
 	/** timer() - cycles after which the engine may act by itself because of interrupt moderation. */
@@ -156,6 +165,20 @@ class RegisterPage {
 
 	static constexpr unsigned Doorbells = 3;
 	static constexpr unsigned DoorbellAt[Doorbells] = {VNC_REG_TX_PROD, VNC_REG_RX_CONS, VNC_REG_SIDE_DOORBELL};
+
+	/* Return: true while the interrupt needs something from this page. */
+	bool interrupting() const { return pins_.irq && (eventfd_ < 0 || !signalled_); }
+
+	/* A driver clears the causes and reads them again until there is none, by accesses that poll() starts: a low
+	 * level that is so short that no poll() sees it is one that the driver does not rely on either. */
+	void signal()
+	{
+		if (pins_.irq && !signalled_) {
+			eventfd_write(eventfd_, 1);
+			stats_.interrupts++;
+		}
+		signalled_ = pins_.irq;
+	}
 
 	uint32_t *rung(unsigned n) const { return bus_.side(side_, VNC_SIMBUS_RUNG + DoorbellAt[n]); }
 	uint32_t *mail(unsigned offset) const { return bus_.side(side_, offset); }
@@ -269,6 +292,8 @@ class RegisterPage {
 	uint32_t irq_ = 0, value_ = 0;
 	uint32_t timer_ = 0, timeout_ = 0;
 	unsigned cursor_ = 0;
+	int eventfd_ = -1;
+	bool signalled_ = false;
 	bool aw_taken_ = false, w_taken_ = false, ar_taken_ = false, done_ = false;
 	std::atomic<uint32_t> queries_{0}, answers_{0};
 	uint32_t query_offset_ = 0, answer_ = 0;

@@ -77,6 +77,7 @@ struct vncsim_config {
 	double ns_per_cycle;
 	uint64_t seed;
 	TraceRequest trace;
+	int host_eventfd; /* >= 0: the host is a PCI function's client, whose memory is an Iommu's; host is NULL */
 };
 }
 
@@ -85,13 +86,14 @@ class vncsim {
       public:
 	explicit vncsim(const vncsim_config &config)
 	    : bus_{config.bus}, log_{bus_},
-	      host_(VNC_MASTER(top_, host), config.host, config.base_host, config.memory_bytes,
-		    Timing{config.pcie_latency, config.pcie_beat}, stats_.side[0], log_, 0),
-	      card_(VNC_MASTER(top_, card), config.card, config.base_card, config.memory_bytes, Timing{0, 0},
+	      host_(VNC_MASTER(top_, host), config.host, config.host_eventfd < 0 ? nullptr : &iommu_, config.base_host,
+		    config.memory_bytes, Timing{config.pcie_latency, config.pcie_beat}, stats_.side[0], log_, 0),
+	      card_(VNC_MASTER(top_, card), config.card, nullptr, config.base_card, config.memory_bytes, Timing{0, 0},
 		    stats_.side[1], log_, 1),
 	      pages_{{VNC_PAGE(top_, host), bus_, 0, config.host, stats_.side[0]},
 		     {VNC_PAGE(top_, card), bus_, 1, config.card, stats_.side[1]}}
 	{
+		pages_[0].to_eventfd(config.host_eventfd);
 		trace_.attach(top_, config.trace, config.ns_per_cycle);
 		for (unsigned side = 0; side < 2; side++) {
 			faults(side, 0).seed(config.seed + 2 * side);
@@ -117,6 +119,7 @@ class vncsim {
 	{
 		while (!stop_.load(std::memory_order_relaxed)) {
 			plug();
+			iommu_.apply();
 			if (unplugged_) {
 				for (RegisterPage &page : pages_)
 					page.unplugged();
@@ -152,6 +155,20 @@ class vncsim {
 			nanosleep(&pause, nullptr);
 	}
 
+	/** unmap() - take maps back; returns when no burst reaches them any more, or at once with an errno. */
+	int unmap(uint64_t address, uint64_t size)
+	{
+		timespec pause{0, PauseNs};
+
+		if (int error = iommu_.unmap(address, size))
+			return error;
+		ring();
+		while (iommu_.pending() && !stop_)
+			nanosleep(&pause, nullptr);
+		return 0;
+	}
+
+	Iommu &iommu() { return iommu_; }
 	RegisterPage &page(unsigned side) { return pages_[side]; }
 	const Stats &stats() const { return stats_; }
 
@@ -250,7 +267,7 @@ class vncsim {
 
 		store(bus_.asleep(), 1);
 		__atomic_thread_fence(__ATOMIC_SEQ_CST); /* barrier S2 */
-		bool work = stop_ || remove_ != unplugged_ || pages_[0].waiting() || pages_[1].waiting();
+		bool work = stop_ || remove_ != unplugged_ || iommu_.pending() || pages_[0].waiting() || pages_[1].waiting();
 
 		if (!work) {
 			uint64_t began = now_ns();
@@ -267,6 +284,7 @@ class vncsim {
 	Stats stats_{};
 	Bus bus_;
 	Log log_;
+	Iommu iommu_;
 	AxiMemory host_, card_;
 	RegisterPage pages_[2];
 	Trace trace_;
@@ -300,6 +318,16 @@ void vncsim_fault(vncsim *sim, unsigned side, int write, uint64_t number, double
 	else
 		faults.often(share, Answer(answer));
 }
+
+/** vncsim_map() - show @size bytes from @offset of @fd to the engine at @address.  Return: 0 or an errno. */
+int vncsim_map(vncsim *sim, uint64_t address, uint64_t size, int fd, uint64_t offset, uint32_t flags)
+{
+	return sim->iommu().map(address, size, fd, offset, flags);
+}
+
+int vncsim_unmap(vncsim *sim, uint64_t address, uint64_t size) { return sim->unmap(address, size); }
+void vncsim_enable_dma(vncsim *sim, int on) { sim->iommu().enable(on); }
+uint64_t vncsim_maps(vncsim *sim) { return sim->iommu().count(); }
 
 /** vncsim_read() - read register @offset of @side into @value; Return: 0 without an answer within @limit_ns. */
 int vncsim_read(vncsim *sim, unsigned side, uint32_t offset, uint64_t limit_ns, uint32_t *value)

@@ -114,6 +114,18 @@ def opened(name: str) -> Iterator[tuple[Card, Card]]:
         )
 
 
+@contextlib.contextmanager
+def opened_card(name: str) -> Iterator[Card]:
+    """The card of the running simulation ``name``, whose host has no memory there."""
+    paths = [Path("/dev/shm", found) for found in (sim_bus.bus_name(name), sim_bus.memory_name(name, L.CARD))]
+    with contextlib.ExitStack() as stack:
+        bus_map, memory_map = (stack.enter_context(_mapped(path)) for path in paths)
+        bus, memory = Memory(bus_map), Memory(memory_map)
+        for each in (bus, memory):
+            stack.callback(each.close)
+        yield Card(bus, _address(bus_map), memory, _address(memory_map), L.CARD)
+
+
 def _address(mapped: mmap.mmap) -> int:
     return ctypes.addressof(ctypes.c_char.from_buffer(mapped))
 

@@ -66,6 +66,8 @@ def open_window(request: Request) -> SimWindow:
     request.want_one_pair(f"sim:{name}", "the engine moves no more")
     bus = SimBus(name)
     try:
+        if not bus.bases[side]:
+            raise ConfigError(f"the host of simulation {name} is the client of its PCI function, with its own memory")
         window = open_backed(_opener(name, side, bus.memory_bytes), request)
     except BaseException:
         bus.close()

@@ -51,7 +51,7 @@ HEADER: Final[dict[str, int]] = {
     "pid": 0x010,
     "data_width": 0x014,
     "memory_bytes": 0x018,  # u64, of each side's memory
-    "base_host": 0x020,  # u64, bus address of the host's memory
+    "base_host": 0x020,  # u64, bus address of the host's memory; 0: the host is a PCI function's client, elsewhere
     "base_card": 0x028,  # u64
     "doorbell": 0x040,  # futex: wakes the simulator
     "asleep": 0x044,  # 1: it sleeps, or is about to, and has to be woken
