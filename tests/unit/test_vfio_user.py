@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.harness.restarts import until
 from tests.harness.vfio_user_client import Client, Failed, sealed_memory
 from vnetcard.errors import ConfigError
 from vnetcard.sim.vfio_user import pci_config
@@ -206,8 +207,7 @@ def test_masked_interrupt_is_pending_and_comes_with_the_unmask(client: Client, s
         client.master()
         mask(client, P.ACTION_MASK)
         os.eventfd_write(served.interrupt, 1)
-        while client.read(2, pci_config.MSIX_PBA, 1) != b"\1":
-            pass
+        until(lambda: client.read(2, pci_config.MSIX_PBA, 1) == b"\1", "the interrupt is pending", limit=20.0)
         assert not select.select([eventfd], [], [], 0)[0]
         mask(client, P.ACTION_UNMASK)
         assert interrupts(eventfd) == 1
