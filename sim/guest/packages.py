@@ -148,6 +148,29 @@ def kernel_of(release: str, progress: Progress, machine: Machine = ARM64) -> Ker
     return Kernel(GUEST.get(f"kernel-{release}-{machine.debian}", key, make, progress), key, release)
 
 
+def program_of(package: str, release: str, progress: Progress, machine: Machine) -> Path:
+    """``package`` of ``release`` and its libraries for this computer, which is a ``machine``, in a folder of their own.
+
+    ``release`` may be a release's backports, as in ``trixie-backports``.  Fetched on first use; ConfigError as above.
+    """
+    _need_tools(machine)
+    archive = main_archive()
+    base = release.removesuffix("-backports")
+    sources = "".join(_source_line(archive, name, "main") for name in dict.fromkeys((base, release)))
+    key = digest(sources, package, machine.debian, *_UNUSED)
+
+    def make(folder: Path) -> None:
+        progress(f"fetching {package} of Debian's {release} ... ")
+        with tempfile.TemporaryDirectory() as private:
+            apt = _Apt(Path(private), sources, machine)
+            _unpack(apt.download(apt.closure(package, release), release), folder)
+        for name in _UNUSED:
+            shutil.rmtree(folder / name, ignore_errors=True)
+        progress("done\n")
+
+    return GUEST.get(f"{package}-{machine.debian}", key, make, progress)
+
+
 def main_archive() -> str:
     """The address of the archive from which this system's apt takes Debian itself; ConfigError without one."""
     return next(address for address, _, _ in _archives() if not address.rstrip("/").endswith("-security"))
@@ -217,9 +240,14 @@ class _Apt:
                 return name
         raise ConfigError(f"the archive has no {prefix}... for {self._machine.title} (package {package})")
 
-    def download(self, packages: Sequence[str]) -> list[Path]:
-        """Fetch ``packages``; apt checks their signatures."""
-        self._call("apt-get", "-q", "download", *packages)
+    def closure(self, package: str, release: str) -> list[str]:
+        """``package`` of ``release`` and all that it depends on, with its other packages from where they are."""
+        plan = self._call("apt-get", "-q", "-s", "-t", release, "--no-install-recommends", "install", package)
+        return [line.split()[1] for line in plan.splitlines() if line.startswith("Inst ")]
+
+    def download(self, packages: Sequence[str], release: str = "") -> list[Path]:
+        """Fetch ``packages``, preferably of ``release``; apt checks their signatures."""
+        self._call("apt-get", "-q", *(["-t", release] if release else []), "download", *packages)
         return sorted((self._folder / "archives").glob("*.deb"))
 
 

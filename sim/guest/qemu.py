@@ -98,6 +98,18 @@ def shared_ram(path: Path, mib: int) -> tuple[str, ...]:
     return ("-object", backend, "-machine", "memory-backend=ram")
 
 
+def sealed_ram(mib: int) -> tuple[str, ...]:
+    """QEMU's options for a guest whose RAM is memory that devices outside QEMU can map; ``mib`` as -m says."""
+    return ("-object", f"memory-backend-memfd,id=ram,share=on,size={mib}M", "-machine", "memory-backend=ram")
+
+
+def pci_function(socket: Path) -> tuple[str, ...]:
+    """QEMU's options for a PCI function that a vfio-user server has, behind a root port of PCI Express."""
+    address = {"type": "unix", "path": str(socket)}
+    device = {"driver": "vfio-user-pci", "id": "card", "bus": "rootport", "socket": address}
+    return ("-device", "pcie-root-port,id=rootport,slot=1", "-device", json.dumps(device))
+
+
 def doorbell_bar(server: Path, vectors: int) -> tuple[str, ...]:
     """QEMU's options for an ivshmem device with interrupts, whose memory is that of the server at the socket."""
     socket = f"socket,id=server,path={_value(server)}"
@@ -113,6 +125,8 @@ IOMMU = ("-machine", "iommu=smmuv3,gic-version=3")
 """QEMU's options with which an ARM64 guest's user space gets a device's interrupts by VFIO."""
 X86_IOMMU = ("-device", "intel-iommu,intremap=on")
 """The same for an x86-64 guest, whose kernel needs ``X86_IOMMU_WORDS`` as well."""
+X86_CACHING_IOMMU = ("-device", "intel-iommu,intremap=on,caching-mode=on")
+"""The same, and the IOMMU says every map to devices outside QEMU; needs ``X86_IOMMU_WORDS``, too."""
 X86_IOMMU_WORDS = "no_timer_check"
 """For the kernel's command line: through a remapping IO-APIC the emulated timer does not pass the kernel's check."""
 
@@ -121,16 +135,23 @@ class Guest:
     """A running guest; ``close`` ends it.  One thread at a time may use it."""
 
     def __init__(
-        self, image: Image, memory: Path | None, *, options: Sequence[str] = (), words: str = "", wait: bool = True
+        self,
+        image: Image,
+        memory: Path | None,
+        *,
+        options: Sequence[str] = (),
+        words: str = "",
+        wait: bool = True,
+        program: str | None = None,
     ) -> None:
         """Boot it, with the file ``memory`` as the BAR of an ivshmem device, and return once it takes commands.
 
         ``wait=False`` returns at once; call ``wait_ready`` then.  ``options`` are more of QEMU's, such as
-        ``doorbell_bar``, ``words`` more of the kernel's command line.  LabError, with the last lines of its console,
-        when it does not come up.
+        ``doorbell_bar``, ``words`` more of the kernel's command line, ``program`` another QEMU.
+        LabError, with the last lines of its console, when it does not come up.
         """
         self.machine = machine = image.machine
-        program = find_qemu(machine)
+        program = program or find_qemu(machine)
         self._console = tempfile.TemporaryFile()  # noqa: SIM115 - closed by close
         self._commands: dict[int, Command] = {}
         self._numbers = itertools.count(1)
