@@ -11,6 +11,7 @@ import pytest
 from tests.harness.build_cache import build_cache  # noqa: F401 - for this folder
 from tests.harness.needs import need, skip_or_fail
 from vnetcard.errors import ConfigError
+from vnetcard.sim.guest import vfio_user_qemu
 from vnetcard.sim.guest.image import Image
 from vnetcard.sim.guest.image import image as make_image
 from vnetcard.sim.guest.machines import ARM64, X86_64
@@ -43,5 +44,14 @@ def host_image() -> Image:
     need(X86_64.qemu)
     try:
         return make_image(sys.stderr.write, X86_64)
+    except ConfigError as error:
+        skip_or_fail(str(error))
+
+
+@pytest.fixture(scope="session")
+def vfio_user_program() -> str:
+    """A QEMU that is a client of vfio-user."""
+    try:
+        return vfio_user_qemu.find(sys.stderr.write)
     except ConfigError as error:
         skip_or_fail(str(error))

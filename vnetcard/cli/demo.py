@@ -35,6 +35,7 @@ examples:
   vnetcard demo --sim                     through the DMA engine, simulated from its RTL
   vnetcard demo --qemu                    the card is an ARM64 guest in QEMU, behind a PCI BAR
   vnetcard demo --qemu --both             the host is a guest, too (x86-64): both agents use pci:auto
+  vnetcard demo --pci                     the host is a guest; its PCI function is the engine, simulated from its RTL
 
 Without root it uses a user namespace, if the system allows that and /dev/net/tun may be opened.
 exit status: 0 no ping was lost, 1 a ping was lost, 2 bad input, or the demo cannot run here
@@ -43,6 +44,8 @@ REST_LIMIT = 5.0
 """Seconds for the packets that are in flight after the last ping; a simulated engine may need some."""
 GUEST = "vnetcard.sim.guest.show"
 """The module that runs the guest; imported by name, as the library does not depend on sim/."""
+PCI = "vnetcard.sim.guest.show_pci"
+"""Likewise, with the engine as a PCI function of the guest."""
 _INSIDE = "VNETCARD_DEMO_INSIDE"
 
 
@@ -61,6 +64,9 @@ def add_parser(subparsers: Subparsers) -> None:
     parser.add_argument("--qemu", action="store_true", help="the card is an ARM64 guest in QEMU, behind a PCI BAR")
     parser.add_argument("--both", action="store_true", help="with --qemu: the host is a guest too, x86-64")
     parser.add_argument(
+        "--pci", action="store_true", help="the host is a guest in QEMU; the engine is its PCI function"
+    )
+    parser.add_argument(
         "--data-width", type=int, choices=(64, 128, 256, 512), help="bits of the simulated engine (512)"
     )
     parser.add_argument("--count", type=int, default=20, metavar="N", help="pings of each size (default: %(default)s)")
@@ -70,7 +76,9 @@ def run(args: argparse.Namespace) -> int:
     """Run the demo, which leaves nothing behind; 0, or 1 when a ping was lost."""
     _check_arguments(args)
     _check_tun()
-    if args.qemu:
+    if args.pci:
+        import_module(PCI).prepare(args.data_width)
+    elif args.qemu:
         import_module(GUEST).prepare(both=args.both)  # now: a new namespace has no network for downloads
     if os.geteuid() != 0:
         return _enter_user_namespace()
@@ -92,6 +100,8 @@ def run(args: argparse.Namespace) -> int:
 def _show(args: argparse.Namespace, log: IO[str], started: float) -> int:
     if args.both:
         results = import_module(GUEST).show_pair(args.count, started)
+    elif args.pci:
+        results = import_module(PCI).show(args.count, args.data_width, log, started)
     elif args.qemu:
         results = import_module(GUEST).show(args.count, log, started)
     else:
@@ -174,14 +184,14 @@ def _engine_line(totals: dict[str, Any]) -> str:
 
 def _check_arguments(args: argparse.Namespace) -> None:
     """Refuse arguments that the agents or the pings would refuse later, in the middle of the demo."""
-    for option in ("sim", "qemu"):
-        if getattr(args, option) and args.window:
-            raise ConfigError(f"--{option} has its own window: omit --window")
-    if args.sim and args.qemu:
-        raise ConfigError("--sim and --qemu exclude each other: omit one of them")
+    chosen = [option for option in ("sim", "qemu", "pci") if getattr(args, option)]
+    if chosen and args.window:
+        raise ConfigError(f"--{chosen[0]} has its own window: omit --window")
+    if len(chosen) > 1:
+        raise ConfigError(f"--{chosen[0]} and --{chosen[1]} exclude each other: omit one of them")
     if args.both and not args.qemu:
         raise ConfigError("--both is for two guests: add --qemu")
-    if args.data_width is not None and not args.sim:
+    if args.data_width is not None and not (args.sim or args.pci):
         raise ConfigError("--data-width applies to the simulated engine: add --sim")
     if args.window and (size := WindowUrl.parse(args.window).size) is not None:
         Geometry.plan(size, instance=1, removable=True)
