@@ -144,7 +144,13 @@ def compile_bench(
 
 
 def keep_bench(
-    folder: Path, top: str, files: Sequence[Path], parameters: Mapping[str, int], options: Iterable[str], name: str = ""
+    folder: Path,
+    top: str,
+    files: Sequence[Path],
+    parameters: Mapping[str, int],
+    options: Iterable[str],
+    *,
+    name: str = "",
 ) -> Path:
     """As ``compile_bench``, but take a build of the same sources by the same tools from the cache, under ``name``.
 
@@ -171,6 +177,7 @@ def build(
     options: Iterable[str] = FAST,
     rtl: Path = RTL,
     design: Design = ENGINE,
+    *,
     parameters: Iterable[tuple[str, int]] = (),
 ) -> Path:
     """Compile ``design`` of the RTL in ``rtl`` at data width ``width``, and with ``parameters``, into ``folder``."""
@@ -186,7 +193,7 @@ def kept(
 ) -> Path:
     """As ``build``, from the cache when it is there."""
     given = _parameters(design, width, parameters)
-    return keep_bench(folder, design.top, design.files(RTL), given, options, design.name)
+    return keep_bench(folder, design.top, design.files(RTL), given, options, name=design.name)
 
 
 def _parameters(design: Design, width: int, more: Iterable[tuple[str, int]]) -> dict[str, int]:

@@ -225,6 +225,7 @@ int main(int argc, char **argv)
 	rig_port(quiet);
 	rig_open_rx(&rig, &p, port[0]);
 	producer = rig_producer(&rig);
+	tx.kind = &vnc_kind_tx;
 	tx.port.fd = quiet[0];
 	rules();
 	leftovers();
