@@ -14,7 +14,7 @@ import yaml
 
 import vnetcard
 from tests.harness.programs import ROOT
-from tests.hdl import build
+from tests.hdl import build, usp_build
 
 CORE = ROOT / "vnetcard_dma.core"
 BENDER = ROOT / "Bender.yml"
@@ -32,14 +32,19 @@ def test_lists_and_version_are_those_of_the_sources() -> None:
     stream = [str(path.relative_to(ROOT)) for path in build.sources(ROOT / "hdl/rtl", ("stream",))]
     assert core["filesets"]["rtl"]["files"] == wanted
     assert core["filesets"]["stream"]["files"] == stream
-    assert described(BENDER)["sources"] == wanted + stream
+    usp = [str(path.relative_to(ROOT)) for path in usp_build.sources(ROOT / "hdl/rtl")]
+    assert core["filesets"]["usp"]["files"] == usp
+    assert described(BENDER)["sources"] == [*wanted, *stream, {"target": "usp", "files": usp}]
     assert core["name"] == NAME
     assert core["filesets"]["checks"]["files"] == [f"tests/hdl/{name}" for name in build.CHECKS]
 
 
 def test_core_has_the_parameters_that_the_engine_accepts() -> None:
-    top = (ROOT / f"hdl/rtl/{build.TOP}.sv").read_text()
-    assert all(f"parameter int unsigned {name} " in top for name in described(CORE)["parameters"])
+    for target in described(CORE)["targets"].values():
+        (place,) = (ROOT / "hdl/rtl").rglob(f"{target['toplevel']}.sv")
+        top = place.read_text()
+        for parameter in target["parameters"]:
+            assert f"parameter int unsigned {parameter.partition('=')[0]} " in top
 
 
 def fusesoc(folder: Path, target: str, *options: str) -> subprocess.CompletedProcess[str]:
@@ -63,6 +68,15 @@ def test_fusesoc_lints_the_engine_without_a_warning(tmp_path: Path) -> None:
     done = fusesoc(tmp_path, "lint", "--DataW", "96")
     assert done.returncode != 0
     assert "DataW must be" in done.stdout + done.stderr
+
+
+@pytest.mark.hdl
+@pytest.mark.campaign
+@pytest.mark.usefixtures("verilator")
+def test_fusesoc_lints_the_engine_behind_the_usp_bridge(tmp_path: Path) -> None:
+    done = fusesoc(tmp_path, "lint_usp")
+    assert done.returncode == 0, done.stderr
+    assert "%Warning" not in done.stdout + done.stderr
 
 
 @pytest.mark.hdl
