@@ -20,7 +20,7 @@ LWIP := /usr/include/lwip
 
 .PHONY: help demo demo-sim demo-qemu test check matrix lint campaign docs wheels dist clean
 .PHONY: adversary soak fuzz coverage hdl formal hdl-coverage hdl-mutations synth waveform
-.PHONY: bench bench-check bench-taps bench-pump-stats bench-hdl bench-litepcie bench-sim bench-scaling
+.PHONY: bench bench-check bench-taps bench-pump-stats bench-hdl bench-litepcie bench-usp bench-sim bench-scaling
 
 help: ## list these targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -114,6 +114,11 @@ bench-litepcie: ## throughput of the DMA engine behind LitePCIe's core, simulate
 	@scripts/system-packages.sh test
 	@scripts/venv.sh test
 	$(BIN)/python benchmarks/litepcie_throughput.py --output benchmarks/results/litepcie_throughput.json
+
+bench-usp: ## throughput of the engine behind the UltraScale+ bridge and a model of PCIe, into benchmarks/results
+	@scripts/system-packages.sh test
+	@scripts/venv.sh test
+	$(BIN)/python benchmarks/usp_throughput.py --output benchmarks/results/usp_throughput.json
 
 bench-sim: ## pings and TCP through the live simulation, into benchmarks/results; needs root
 	@scripts/system-packages.sh test
