@@ -154,6 +154,7 @@ def stall(channel: Any, rng: random.Random, busy: float) -> None:
 async def hold_reset(dut: Any) -> None:
     """Reset before the models begin: they would take random bits of registers for requests."""
     dut.rst_ni.value = 0
+    await Timer(1, "ns")  # the first edge must see it
     clock = Clock(dut.clk_i, 4, unit="ns")
     clock.start()
     await ClockCycles(dut.clk_i, 4)

@@ -15,22 +15,23 @@ module usp_checks #(
   input logic [DataW/32-1:0] keep_i,
   input logic [UserW-1:0]    user_i
 );
-  logic                in_packet_q, stalled_q, reset_q;
+  logic                in_packet_q, stalled_q;
+  logic                after_reset_q = 1'b0;  // before the first reset everything is random
   logic                last_q;
   logic [DataW-1:0]    data_q;
   logic [DataW/32-1:0] keep_q;
   logic [UserW-1:0]    user_q;
 
   always_ff @(posedge clk_i) begin
-    reset_q   <= rst_ni;
-    stalled_q <= rst_ni && valid_i && !ready_i;
+    after_reset_q <= rst_ni;
+    stalled_q     <= rst_ni && valid_i && !ready_i;
     if (!rst_ni) in_packet_q <= 1'b0;
     else if (valid_i && ready_i) in_packet_q <= !last_i;
     {last_q, data_q, keep_q, user_q} <= {last_i, data_i, keep_i, user_i};
   end
 
   always_ff @(posedge clk_i) begin
-    if (rst_ni && reset_q) begin
+    if (rst_ni && after_reset_q) begin
       assert (!in_packet_q || valid_i) else $error("TVALID was cleared within a packet");
       assert (!stalled_q || (valid_i && {last_q, data_q, keep_q, user_q} == {last_i, data_i, keep_i, user_i}))
       else $error("a stalled beat changed");
