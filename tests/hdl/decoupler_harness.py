@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import random
 from collections.abc import Callable
@@ -104,7 +105,10 @@ class DecouplerBench:
         """Stop the traffic, and wait until nothing is outstanding on ``sides``."""
         self.dut.traffic_i.value = 0
         for side in sides:
-            await self.wait_until(lambda side=side: bool(self.domains[side].idle.value), f"{side} is idle")
+            await self.wait_until(functools.partial(self._is_idle, side), f"{side} is idle")
+
+    def _is_idle(self, side: str) -> bool:
+        return bool(self.domains[side].idle.value)
 
     async def settled(self) -> None:
         """Both sides are back: from here on every transaction succeeds."""

@@ -75,7 +75,7 @@ class Posted:
             await self.flush()
 
 
-class EarlyWritePort(AxiSlaveWrite):
+class EarlyWritePort(AxiSlaveWrite):  # type: ignore[misc]
     """Answers each burst at once; ``posted`` applies it later."""
 
     def __init__(self, bus: Any, clock: Any, reset: Any, posted: Posted) -> None:
@@ -142,7 +142,7 @@ class PostedBench(Bench):
         read.posted = posted
         self.posted.append(posted)
         self.reads.append(read)
-        self.writes.append(EarlyWritePort(bus.write, *clock, posted))  # type: ignore[arg-type]
+        self.writes.append(EarlyWritePort(bus.write, *clock, posted))
 
     def wait_for(self, waits: frozenset[str] | set[str]) -> None:
         """Set what waits for earlier writes, at both bridges."""

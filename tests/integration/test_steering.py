@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import ipaddress
 import json
 import os
@@ -114,6 +115,12 @@ class Steered:
                 return queue
         raise AssertionError("the flow has not left the first queue")
 
+    def leaves_the_first(self, packets: list[bytes]) -> bool:
+        return 0 not in self.burst_and_silence(packets)
+
+    def is_back(self, packets: list[bytes]) -> bool:
+        return self.burst_and_silence(packets) == {0}
+
     def burst_and_silence(self, packets: list[bytes]) -> set[int]:
         """The queues in which one more of ``packets`` arrives, after all of them at once and a silence."""
         self.queues_of(*packets)
@@ -181,9 +188,9 @@ def test_datagrams_of_a_flow_change_their_queue_only_after_a_silence(steered: St
                 break
         else:
             raise AssertionError("the machine never sent for as long as it took: the test shows nothing")
-        until(lambda burst=burst: 0 not in steered.burst_and_silence(burst), "the flow has left the first queue")
+        until(functools.partial(steered.leaves_the_first, burst), "the flow has left the first queue")
         time.sleep(2 * SILENCE)
-        until(lambda burst=burst: steered.burst_and_silence(burst[:1]) == {0}, "the flow is back in the first queue")
+        until(functools.partial(steered.is_back, burst[:1]), "the flow is back in the first queue")
 
 
 @pytest.mark.parametrize("version", [4, 6])
@@ -207,7 +214,7 @@ def test_only_queues_in_use_are_chosen(steered: Steered) -> None:
 def test_fragments_of_one_sender_are_one_flow(steered: Steered) -> None:
     """Only the first fragment has ports."""
     fragments = [udp(4, flow, LARGE, fragment=0x2000 + flow) for flow in range(BURST)]
-    until(lambda: 0 not in steered.burst_and_silence(fragments), "the fragments have left the first queue")
+    until(functools.partial(steered.leaves_the_first, fragments), "the fragments have left the first queue")
     for _ in range(ATTEMPTS):
         before = time.monotonic()
         queues = set(steered.queues_of(*fragments))
