@@ -22,7 +22,7 @@ TRIALS = int(os.environ.get("VNETCARD_TRIALS", "6"))
 
 ALL_ONES = 0xFFFF_FFFF
 HOST, CARD = range(2)
-ERRORS = {R.CAUSES[name] for name in ("READ", "WRITE", "PROD_WRITE", "CONS_WRITE")}
+ERRORS = {R.CAUSES[name] for name in ("READ", "WRITE", "PROD_WRITE", "CONS_WRITE", "WAKEUP_READ")}
 
 
 def is_quiet(page: Any) -> bool:
