@@ -184,7 +184,7 @@ module side_mover_checks #(
         $onehot0({r_left_q != '0, w_open_q, k_open_q}) && r_left_q <= 4'(Beats) && (w_left_q == '0 || w_open_q));
       i_request: assert (!dut.request_q || !dut.outstanding_q);
       i_reading: assert ((r_left_q == '0 || !(dut.writing_q || dut.checking_q)) && (!w_open_q || dut.writing_q) &&
-        (!k_open_q || (dut.checking_q && head_good_q)) &&
+        (!k_open_q || (dut.checking_q && head_good_q && line_good_q)) &&
         (!(dut.request_q || dut.outstanding_q) || !(dut.writing_q && dut.checking_q)));
       i_state: assert ((!(side.off || idle) || (!dut.request_q && !dut.outstanding_q)) &&
         (dut.state_q != 3'd2 || (!dut.writing_q && !dut.checking_q && !dut.head_q && (dut.request_q ||
