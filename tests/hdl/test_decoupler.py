@@ -23,7 +23,6 @@ MANY = "60"
 
 ON_THE_CARD = {
     "cases_moving": ("random_doorbells_match_the_model", "indices_wrap_at_2_to_the_32"),
-    "cases_errors": ("read_error_halts_one_direction", "write_error_halts_one_direction"),
     "cases_wakeup": ("receiver_that_goes_to_sleep_is_woken",),
     "cases_side": ("start_copies_both_side_blocks_first", "side_block_error_halts_only_that_side_mover"),
 }

@@ -74,7 +74,8 @@ def started(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
         wanted = dict.fromkeys(
             cast("Group", item.callspec.params["group"])
             for item in request.session.items
-            if isinstance(item, pytest.Function) and hasattr(item, "callspec") and "group" in item.callspec.params
+            if isinstance(item, pytest.Function) and item.path == Path(__file__) and hasattr(item, "callspec")
+            if isinstance(item.callspec.params.get("group"), Group)
         )
         yield {group: pool.submit(run_group, group, folder / group.name) for group in wanted}
         pool.shutdown(cancel_futures=True)

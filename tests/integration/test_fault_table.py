@@ -333,8 +333,11 @@ def test_the_cause_of_a_fault_is_named_first(name: str) -> None:
 
 
 def test_every_cause_has_a_fault_of_its_own() -> None:
-    """Those of packets that a kernel discards are in test_kernel_discards.py."""
-    beside = {cause for code in DiscardCode for cause in code.causes}
+    """Those of packets that a kernel discards are in test_kernel_discards.py.
+
+    The simulator's memories keep reads behind writes; tests/hdl/cases_ordering.py has bridges that do not.
+    """
+    beside = {cause for code in DiscardCode for cause in code.causes} | {CauseCode.ENGINE_READ_ORDER}
     assert sorted(fault.cause for fault in TABLE.values()) == sorted(code for code in CauseCode if code not in beside)
 
 

@@ -54,7 +54,7 @@ def with_size(lab: Lab, size: str) -> str:
 
 @pytest.mark.parametrize(
     ("size", "options", "first", "second"),
-    [("+64K", (), "64 KiB", "8 MiB"), ("", ("--queue-bytes", "64K"), "64 KiB", "2 MiB")],
+    [("+64K", (), "64 KiB", "8 MiB"), ("", ("--queue-bytes", "64K"), "64 KiB", "1 MiB")],
     ids=["window", "queue"],
 )
 def test_another_size_is_refused_while_the_peer_runs(

@@ -28,7 +28,9 @@ def port_lines(view: dict[str, Any]) -> Iterator[tuple[str, str]]:
         yield "bridge", view["bridge"]
     in_use = "none in use" if queues["in_use"] is None else f"{queues['in_use']} in use"
     header = "with virtio_net_hdr" if view["vnet_hdr"] else "plain"
-    yield "queues", f"{queues['open']} open, {in_use}{_steering(queues)}; packets {header}"
+    yield "queues", f"{queues['open']} open, {in_use}; packets {header}"
+    if queues["open"] > 1 and queues["unsteered"] is not None:
+        yield "steering", queues["unsteered"] or "the first queue is for flows that send little"
     yield "offloads", " ".join(view["offloads"]) or "none"
     if device:
         yield from _device_lines(device)
@@ -40,12 +42,6 @@ def port_lines(view: dict[str, Any]) -> Iterator[tuple[str, str]]:
         yield "punt", _punt(punt)
     if near := view.get("neighbours"):
         yield "neighbours", f"{near['known']} known; {near['unresolved']} packets dropped, as theirs did not answer"
-
-
-def _steering(queues: dict[str, Any]) -> str:
-    if queues["open"] == 1 or queues["unsteered"] is None:
-        return ""
-    return f" ({queues['unsteered'] or 'the first for flows that send little'})"
 
 
 def _punt(view: dict[str, Any]) -> str:

@@ -19,6 +19,8 @@ WIDTH: Final = 80
 """Columns of the smallest terminal that is supported."""
 BAR: Final = 20
 """Characters of a full ring's bar."""
+NARROW_BAR: Final = 13
+"""The same beside the number of a queue."""
 
 
 def runtime(snapshot: Snapshot) -> list[str]:
@@ -74,13 +76,13 @@ def ago(at: float, now: float | None = None) -> str:
 
 def ring(snapshot: Snapshot) -> list[str]:
     """Each ring: its fill and high-water mark, its indices, which end sleeps, when it last moved."""
-    lines = []
+    lines, width = [], BAR if snapshot.queues == 1 else NARROW_BAR
     for one in snapshot.rings():
         sleeping = [end for end in ("producer", "consumer") if one[f"{end}_sleeps"]]
         note = one["problem"] or (f"{' and '.join(sleeping)} sleeping" if sleeping else "both awake")
         name = ring_name(snapshot.queues, queue_of(one), one["direction"])
         lines += [
-            f"{name}  [{bar(one['fill'], one['size']):{BAR}}] {one['fill']} of {one['size']} bytes, "
+            f"{name}  [{bar(one['fill'], one['size'], width):{width}}] {one['fill']} of {one['size']} bytes, "
             f"{one['records']} records; {note}",
             f"     prod {one['prod']:#010x}  cons {one['cons']:#010x}",
         ]
